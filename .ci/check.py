@@ -1,0 +1,328 @@
+"""
+C{make check}: what does not depend on the tests of this machine's Python.
+
+Style, types, documentation; the package as users install it; the tests with
+every Python there is and with the oldest Twisted we declare. Arguments choose
+steps by the beginning of their names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: Those we promise, and those that are tried where they exist.
+PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+NEWER = ["3.14", "3.15"]
+
+#: The oldest Twisted of setup.py, and the pyOpenSSL of its year: since 26.2 that refuses
+#: to change a context in use, which Twisted did before 26.4.
+OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
+
+#: What only `make test` runs: they would say the same with every Python.
+MARKERS = "not browser and not node and not root"
+
+#: Commands at the same time: the tests with different Pythons, the installs.
+JOBS = 2
+
+
+class Failed(Exception):
+    """
+    A step did not give what it should.
+    """
+
+
+class LeftOut(Exception):
+    """
+    A step could not be run here.
+    """
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """
+    Run a command that must succeed.
+
+    @return: what it wrote.
+    @raise Failed: with what it wrote.
+    """
+    # pip in a new environment must not find its way to ours.
+    unset = {"PYTHONPATH", "VIRTUAL_ENV", "SSE_REQUIRE", "SSE_LEFT_OUT"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise Failed(f"$ {' '.join(map(str, command))}\n{done.stdout}")
+    return done.stdout
+
+
+def lastLine(text: str) -> str:
+    """
+    @return: what a tool concludes with.
+    """
+    return text.strip().splitlines()[-1] if text.strip() else "nothing to say"
+
+
+def tool(*arguments: str) -> str:
+    """
+    Run a module of the environment of C{make}.
+    """
+    return lastLine(run(sys.executable, "-m", *arguments))
+
+
+def documentation() -> str:
+    """
+    Build the documentation; a warning is an error.
+    """
+    if not (ROOT / "docs" / "conf.py").exists():
+        raise LeftOut("no docs/conf.py")
+    with TemporaryDirectory() as built:
+        run(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", built)
+        pages = len(list(Path(built).rglob("*.html")))
+    return f"{pages} pages, no warnings"
+
+
+class Package:
+    """
+    The distributions, built once, and what each gives a user.
+    """
+
+    def __init__(self, work: Path) -> None:
+        self.work = work
+
+    @property
+    def wheel(self) -> Path:
+        """
+        The wheel, which was built from the sdist.
+        """
+        return self._only("*.whl")
+
+    @property
+    def sdist(self) -> Path:
+        """
+        The source distribution.
+        """
+        return self._only("*.tar.gz")
+
+    def _only(self, pattern: str) -> Path:
+        found = list((self.work / "dist").glob(pattern))
+        if len(found) != 1:
+            raise Failed(f"{pattern} was not built")
+        return found[0]
+
+    def build(self) -> str:
+        """
+        Build both and look into the wheel.
+        """
+        run(sys.executable, "-m", "build", "--outdir", self.work / "dist", ROOT)
+        with zipfile.ZipFile(self.wheel) as archive:
+            names = archive.namelist()
+        # All else would land in somebody else's package, "tests" or Twisted itself.
+        ours = re.compile(
+            r"twisted_sse/|twisted_sse-[^/]+\.dist-info/|twisted/plugins/twisted_sse_plugin\.py$"
+        )
+        foreign = [name for name in names if not ours.match(name)]
+        if foreign:
+            raise Failed(f"the wheel has files that are not ours: {foreign}")
+        for needed in "twisted_sse/py.typed", "twisted/plugins/twisted_sse_plugin.py":
+            if needed not in names:
+                raise Failed(f"the wheel lacks {needed}")
+        return f"{self.wheel.name} and {self.sdist.name}"
+
+    def unpack(self, name: str) -> Path:
+        """
+        Unpack the sdist, which holds the tests too.
+
+        @param name: of a folder for it.
+        """
+        with tarfile.open(self.sdist) as archive:
+            archive.extractall(self.work / name, filter="data")
+        [folder] = (self.work / name).iterdir()
+        return folder
+
+    def install(self, how: str) -> str:
+        """
+        Install in a fresh environment, look for the command, and uninstall.
+
+        @param how: C{wheel}, C{sdist}, C{editable} or C{read-only}.
+        """
+        environment = self.work / f"install-{how}"
+        bin_ = newEnvironment(environment, Path(sys.executable))
+        source = {"sdist": self.sdist, "editable": ROOT}.get(how, self.wheel)
+        editable = ["--editable"] if how == "editable" else []
+        run(bin_ / "pip", "install", "--quiet", *editable, source, cwd=self.work)
+
+        prefix: list[str | Path] = []
+        if how == "read-only":
+            run("chmod", "-R", "a-w", environment)
+            # Permissions do not stop root, unless it gives up the right to ignore them.
+            if os.getuid() == 0:
+                prefix = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner"]
+        # The first of these finds no plugin cache: when Twisted loads the plugin itself.
+        asyncio = run(*prefix, bin_ / "twistd", "--reactor=asyncio", "sse", "--help", cwd=self.work)
+        if "--port" not in asyncio:
+            raise Failed(f"twistd --reactor=asyncio sse --help says:\n{asyncio}")
+        for command in "twistd", "twist":
+            shown = run(*prefix, bin_ / command, "--help", cwd=self.work)
+            if not re.search(r"^ +sse +Push events", shown, re.MULTILINE):
+                raise Failed(f"{command} --help does not list sse:\n{shown}")
+        if how == "read-only":
+            if list(environment.rglob("dropin.cache")):
+                raise Failed("the environment was not read-only")
+            run("chmod", "-R", "u+w", environment)
+
+        run(bin_ / "pip", "uninstall", "--quiet", "--yes", "twisted-sse", cwd=self.work)
+        run(bin_ / "python", "-c", "import twisted.web.server, twisted.plugins", cwd=self.work)
+        if re.search(r"^ +sse ", run(bin_ / "twistd", "--help", cwd=self.work), re.MULTILINE):
+            raise Failed("twistd --help lists sse after uninstalling")
+        return "twistd and twist list sse; uninstalling leaves Twisted"
+
+    def test(self, python: Path, name: str, *pins: str) -> str:
+        """
+        Run the tests out of the unpacked sdist.
+
+        @param python: the interpreter.
+        @param name: for the folders.
+        @param pins: other requirements than the newest of everything.
+        """
+        bin_ = newEnvironment(self.work / f"{name}-environment", python)
+        run(bin_ / "pip", "install", "--quiet", f"{self.wheel}[test]", *pins, cwd=self.work)
+        twisted = run(bin_ / "python", "-c", "import twisted; print(twisted.__version__)").strip()
+        folder = self.unpack(name)
+        output = run(bin_ / "python", "-m", "pytest", "-q", "-m", MARKERS, cwd=folder)
+        return f"Twisted {twisted}: {lastLine(output)}"
+
+
+def newEnvironment(folder: Path, python: Path) -> Path:
+    """
+    Make a virtual environment.
+
+    @return: the folder of its commands.
+    """
+    run(python, "-m", "venv", folder)
+    return folder / "bin"
+
+
+def findPython(version: str) -> Path | None:
+    """
+    Look for a Python that can make environments: on the path, then where pyenv
+    keeps those that it was not told to put there.
+
+    @param version: as C{3.12}.
+    """
+    candidates = [shutil.which(f"python{version}")]
+    versions = Path.home() / ".pyenv" / "versions"
+    candidates += [str(path) for path in sorted(versions.glob(f"{version}.*/bin/python3"))]
+    for candidate in candidates:
+        if candidate is None:
+            continue
+        try:
+            run(candidate, "-c", "import ensurepip, ssl, venv")
+        except (Failed, OSError):
+            continue
+        return Path(candidate)
+    return None
+
+
+Step = tuple[str, Callable[[], str]]
+
+
+def stepsFor(package: Package) -> Iterator[list[Step]]:
+    """
+    List what is checked: the steps of a group need those of the groups before
+    it, and not each other.
+    """
+    yield [
+        ("ruff check", partial(tool, "ruff", "check", "--no-cache")),
+        ("ruff format", partial(tool, "ruff", "format", "--check", "--no-cache")),
+        ("mypy", partial(tool, "mypy")),
+        ("docs", documentation),
+        ("build", package.build),
+    ]
+
+    def notFound(version: str) -> str:
+        raise LeftOut(f"no python{version} here")
+
+    tests: list[Step] = []
+    pythons = {version: findPython(version) for version in PYTHONS + NEWER}
+    for version, python in pythons.items():
+        if python is not None:
+            tests.append((f"tests with Python {version}", partial(package.test, python, version)))
+        elif version in PYTHONS:
+            tests.append((f"tests with Python {version}", partial(notFound, version)))
+    oldest = next((python for python in pythons.values() if python is not None), None)
+    if oldest is not None:
+        tests.append(
+            (f"tests with {OLDEST[0]}", partial(package.test, oldest, "oldest", *OLDEST)),
+        )
+    installs = ["wheel", "sdist", "editable", "read-only"]
+    yield [*tests, *((f"install {how}", partial(package.install, how)) for how in installs)]
+
+
+def attempt(step: Step) -> tuple[str, bool]:
+    """
+    Run a step and print what came of it.
+
+    @return: a line for the summary, and whether all is well.
+    """
+    name, function = step
+    started = time.monotonic()
+    detail = ""
+    try:
+        line, well = f"{name}: {function()}", True
+    except LeftOut as reason:
+        line, well = f"{name}: left out: {reason}", True
+    except Failed as failure:
+        line, well, detail = f"{name}: FAILED", False, f"\n{failure}"
+    print(f"== {line} ({time.monotonic() - started:.0f} s){detail}", flush=True)
+    return line, well
+
+
+def main(chosen: list[str]) -> int:
+    """
+    Run the steps.
+
+    @param chosen: beginnings of their names; none for all.
+    @return: the exit status.
+    """
+    results: list[tuple[str, bool]] = []
+    with TemporaryDirectory(prefix="twisted-sse-check-") as work:
+        for group in stepsFor(Package(Path(work))):
+            wanted = [
+                step
+                for step in group
+                if not chosen or step[0] == "build" or step[0].startswith(tuple(chosen))
+            ]
+            with ThreadPoolExecutor(JOBS) as pool:
+                results += pool.map(attempt, wanted)
+
+    print("\n== summary")
+    for line, _ in results:
+        print(line)
+    failures = sum(not well for _, well in results)
+    print("all well" if not failures else f"{failures} FAILED")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,76 @@
+"""
+C{make test}: the tests under pytest, with their coverage, and under trial.
+
+Arguments go to pytest; a part of the tests runs under pytest alone, and is not
+asked to cover everything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+#: Percent, of lines and of branches alike.
+COVERAGE = 95
+
+
+def run(*arguments: str) -> bool:
+    """
+    Run a module of this Python.
+
+    @return: whether it succeeded.
+    """
+    print(f"\n== python -m {' '.join(arguments)}", flush=True)
+    return subprocess.run([sys.executable, "-m", *arguments], check=False).returncode == 0
+
+
+def covered(report: Path) -> bool:
+    """
+    Compare what was run with what must be.
+
+    @param report: where a file may be written.
+    """
+    run("coverage", "report")
+    if not run("coverage", "json", "-q", "-o", str(report)):
+        return False
+    totals = json.loads(report.read_text(encoding="utf-8"))["totals"]
+    enough = True
+    for what, done, all_ in (
+        ("lines", totals["covered_lines"], totals["num_statements"]),
+        ("branches", totals["covered_branches"], totals["num_branches"]),
+    ):
+        percent = 100 * done / all_ if all_ else 100
+        enough = enough and percent >= COVERAGE
+        print(f"coverage of {what}: {percent:.1f} % (at least {COVERAGE} % needed)")
+    return enough
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Run everything, whatever fails, and say at the end what did.
+
+    @param arguments: for pytest.
+    @return: the exit status.
+    """
+    with TemporaryDirectory() as temporary:
+        leftOut = Path(temporary, "left-out")
+        os.environ["SSE_LEFT_OUT"] = str(leftOut)
+        results = {"pytest": run("coverage", "run", "-m", "pytest", *arguments)}
+        if not arguments:
+            results["coverage"] = covered(Path(temporary, "coverage.json"))
+            results["trial"] = run("twisted.trial", "tests")
+
+        print("\n== summary")
+        for name, passed in results.items():
+            print(f"{name}: {'passed' if passed else 'FAILED'}")
+        if leftOut.exists():
+            print(leftOut.read_text(encoding="utf-8").strip() or "nothing was left out")
+    return 0 if all(results.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,57 @@
+# The commands of the project. They need python3 with venv, nothing else: what
+# they use is installed into .venv by whichever of them needs it first.
+
+PYTHON ?= python3
+PORT ?= 8080
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+bin = .venv/bin
+
+help:
+	@echo 'make serve   serve events on port $(PORT) (PORT=8081 ARGS="--data hi")'
+	@echo 'make test    the tests, with pytest and with trial (ARGS="-k channel" for pytest)'
+	@echo 'make check   lint, types, docs, installs, every Python there is, the oldest Twisted'
+	@echo 'make docs    the documentation, in docs/_build/html'
+	@echo 'make bench   the figures'
+	@echo 'make clean   remove all that these commands made'
+
+serve: .venv/.serve
+	$(bin)/twistd -n --pidfile= sse --port $(PORT) $(ARGS)
+
+test: .venv/.test
+	.ci/provide
+	$(bin)/python .ci/test.py $(ARGS)
+
+check: .venv/.check
+	$(bin)/python .ci/check.py $(ARGS)
+
+docs: .venv/.docs
+	$(bin)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: .venv/.bench
+	$(bin)/python benchmarks/parser.py
+
+clean:
+	rm -rf .venv node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
+	    _trial_temp* .hypothesis .mypy_cache .pytest_cache .ruff_cache twistd.pid twistd.log* \
+	    twisted/plugins/dropin.cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is one set of extras, installed editable.
+.venv/.serve: extras =
+.venv/.test: extras = [test]
+.venv/.docs: extras = [test,docs]
+.venv/.check: extras = [test,docs,dev]
+.venv/.bench: extras = [test,bench]
+
+.venv/.%: setup.py pyproject.toml | $(bin)/pip
+	$(bin)/pip install --quiet --editable '.$(extras)'
+	@touch $@
+
+$(bin)/pip:
+	$(PYTHON) -m venv .venv
+
+.PHONY: help serve test check docs bench clean
+.DELETE_ON_ERROR:

@@ -1,0 +1,100 @@
+"""
+What the package is, for installers. The tools are configured in pyproject.toml.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from setuptools import setup
+
+readme = Path(__file__).with_name("README.md")
+
+# Lower bounds are what we use or what we test with; nothing has an upper bound,
+# since a cap here only makes an application unable to solve its own.
+
+klein = [
+    "klein>=24.8",  # twisted_sse.klein: a route that yields events
+]
+metrics = [
+    "prometheus-client>=0.20",  # twisted_sse.metrics: counters that Prometheus reads
+]
+tls = [
+    "twisted[tls,http2]>=24.3",  # https:// and HTTP/2, for the daemon and the client
+]
+everything = [*klein, *metrics, *tls]
+
+setup(
+    name="twisted-sse",
+    version="0.1.0",
+    description="Server-Sent Events for Twisted: the format, the server, the client and a daemon",
+    long_description=readme.read_text(encoding="utf-8") if readme.exists() else "",
+    long_description_content_type="text/markdown",
+    author="the twisted-sse contributors",
+    license_expression="MIT",
+    license_files=["LICENSE"],
+    keywords=["twisted", "klein", "sse", "server-sent events", "eventsource", "text/event-stream"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Framework :: Twisted",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: Implementation :: CPython",
+        "Topic :: Internet :: WWW/HTTP :: HTTP Servers",
+        "Topic :: Software Development :: Libraries :: Python Modules",
+        "Typing :: Typed",
+    ],
+    # Looks like a no-op, and is what makes the editable install work: setuptools
+    # puts the checkout on sys.path, where twistd finds twisted/plugins, only if
+    # the whole of package_dir is the key "". Else it installs an import hook, and
+    # `twistd --help` does not list the plugin.
+    package_dir={"": "."},
+    # "twisted.plugins" is one file of ours inside a package of Twisted's: it must
+    # never get an __init__.py (tests/test_packaging.py).
+    packages=["twisted_sse", "twisted.plugins"],
+    package_data={"twisted_sse": ["py.typed", "page/*"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "Twisted>=24.3",  # the oldest that `make check` runs the tests with
+    ],
+    extras_require={
+        "klein": klein,
+        "metrics": metrics,
+        "tls": tls,
+        "all": everything,
+        "test": [
+            *everything,
+            "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "httpx>=0.27",  # a client that is not ours, below httpx-sse
+            "httpx-sse>=0.4",  # reads our streams in the tests of real clients
+            "hypothesis>=6.100",  # properties of the format and the parser
+            "pytest>=8.2",  # one of the two runners; trial is in Twisted
+            "pytest-twisted>=1.14.3",  # the first that runs every kind of coroutine test
+            "selenium>=4.20",  # drives Chromium, the browser of the tests
+            "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
+        ],
+        "docs": [
+            "pydoctor>=24.11",  # the API pages, from epytext docstrings
+            "sphinx>=7.4",  # the other pages
+            "towncrier>=24.8",  # CHANGELOG.md out of newsfragments/
+        ],
+        "bench": [
+            "httpx-sse>=0.4",  # the parsers that ours is measured beside
+            "launchdarkly-eventsource>=1.2",
+            "sseclient-py>=1.8",
+        ],
+        "dev": [
+            "build>=1.2",  # wheel and sdist, as a release makes them
+            "mypy>=1.13",  # --strict
+            "mypy-zope>=1.0.9",  # teaches mypy zope.interface
+            "ruff>=0.9",  # lints and formats
+        ],
+    },
+)

@@ -1,0 +1,164 @@
+"""
+What pytest has to know so that it runs the tests as trial does.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import TestCase
+
+import pytest
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.requirements import nothingMayBeLeftOut
+
+
+def _isTestCase(item: object) -> bool:
+    cls = getattr(item, "cls", None)
+    return cls is not None and issubclass(cls, TestCase)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Run all C{TestCase}s before all test functions.
+
+    trial's asynchronous C{TestCase} runs the reactor itself. pytest-twisted
+    starts it in a greenlet at the first test function, a synchronous one
+    included, and never stops it: every C{TestCase} afterwards fails with
+    C{ReactorAlreadyRunning}. The other order works. Known as pytest-twisted's
+    issues 147, 93 and 91 (https://github.com/pytest-dev/pytest-twisted/issues/147).
+    """
+    items.sort(key=lambda item: not _isTestCase(item))
+
+
+@implementer(ILogObserver)
+class LoggedErrors:
+    """
+    The errors that were logged during a test function.
+
+    What trial's C{TestCase} does by C{flushLoggedErrors}: an error that is
+    still here when the test ends fails it.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[LogEvent] = []
+
+    def __call__(self, event: LogEvent) -> None:
+        """
+        Observe: keep what is an error.
+        """
+        # "isError" is how the legacy twisted.python.log marks one.
+        if event.get("log_level") in (LogLevel.error, LogLevel.critical) or event.get("isError"):
+            self._events.append(event)
+
+    def flush(self, *types: type[BaseException]) -> list[Failure | None]:
+        """
+        Forget the errors that the test expected.
+
+        @param types: only errors with a failure of one of these types; without
+            any, all.
+        @return: one item per error: its failure, or C{None} if it was logged
+            without one.
+        """
+
+        def expected(event: LogEvent) -> bool:
+            failure = event.get("log_failure")
+            return not types or (failure is not None and failure.check(*types) is not None)
+
+        flushed = [event for event in self._events if expected(event)]
+        self._events = [event for event in self._events if not expected(event)]
+        return [event.get("log_failure") for event in flushed]
+
+    def describe(self) -> str:
+        """
+        Say what was logged, with tracebacks.
+        """
+        return "\n".join(eventAsText(event) for event in self._events)
+
+
+@pytest.fixture(autouse=True)
+def loggedErrors(request: pytest.FixtureRequest) -> Iterator[LoggedErrors]:
+    """
+    Fail a test function that logs an error or leaves a delayed call behind.
+
+    pytest-twisted does not look, trial does; so C{TestCase}s are left alone. A
+    test that expects an error takes this fixture and calls C{flush}::
+
+        def test_callableRaises(loggedErrors):
+            ...
+            [failure] = loggedErrors.flush(ZeroDivisionError)
+    """
+    errors = LoggedErrors()
+    if _isTestCase(request.node):
+        yield errors
+        return
+
+    before = set(_delayedCalls())
+    globalLogPublisher.addObserver(errors)
+    try:
+        yield errors
+        gc.collect()  # an error in a Deferred that nobody looks at is logged when it is freed
+    finally:
+        globalLogPublisher.removeObserver(errors)
+
+    left = [call for call in _delayedCalls() if call not in before]
+    leftOver = ", ".join(map(str, left))
+    for call in left:
+        call.cancel()  # type: ignore[attr-defined]  # the next test starts clean
+    logged = errors.describe()
+    if logged:
+        pytest.fail(f"errors were logged, and not flushed:\n{logged}", pytrace=False)
+    if left:
+        pytest.fail(f"delayed calls were left: {leftOver}", pytrace=False)
+
+
+def _delayedCalls() -> list[object]:
+    # Looked up, not imported: a test that needs no reactor must not install one.
+    reactor = sys.modules.get("twisted.internet.reactor")
+    return [] if reactor is None else list(reactor.getDelayedCalls())
+
+
+def _leftOut(reporter: pytest.TerminalReporter) -> list[str]:
+    """
+    Count what was skipped, by reason.
+    """
+    counts: dict[str, int] = {}
+    for report in reporter.stats.get("skipped", ()):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        counts[reason] = counts.get(reason, 0) + 1
+    return [
+        f"left out: {reason}, {count} {'test' if count == 1 else 'tests'}"
+        for reason, count in sorted(counts.items())
+    ]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """
+    Say what was left out and why, and tell C{make test}, which says it again at its end.
+    """
+    lines = _leftOut(terminalreporter)
+    if lines:
+        terminalreporter.section("left out")
+        for line in lines:
+            terminalreporter.write_line(line)
+    report = os.environ.get("SSE_LEFT_OUT")
+    if report:
+        Path(report).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """
+    Fail when something was left out that may not be.
+    """
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and nothingMayBeLeftOut() and _leftOut(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

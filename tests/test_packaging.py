@@ -1,0 +1,310 @@
+"""
+What the package looks like from outside: its files, what importing it costs,
+and its command. The installs (wheel, sdist, editable, read-only) take minutes
+and are C{make check}'s (C{.ci/check.py}).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.requirements import ROOT
+
+PACKAGE = ROOT / "twisted_sse"
+
+#: The modules from the bottom to the top: each imports only from those before it.
+LAYERS = [
+    "event",
+    "parser",
+    "ticker",
+    "fastwrite",
+    "pending",
+    "emission",
+    "stream",
+    "group",
+    "driver",
+    "resource",
+    "channel",
+    "history",
+    "klein",
+    "client",
+    "observe",
+    "metrics",
+    "accesslog",
+    "testing",
+    "sources",
+    "tap",
+    "__init__",
+    "__main__",
+]
+
+#: These are the format alone, for use without Twisted too.
+WITHOUT_TWISTED = {"event", "parser"}
+
+#: What only the extras bring, and the reactor, which importing must not install.
+NOT_BY_IMPORT = [
+    "OpenSSL",
+    "h2",
+    "klein",
+    "prometheus_client",
+    "twisted.internet.reactor",
+    "werkzeug",
+]
+
+#: The console script C{twistd}, wherever pip put it.
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+
+
+def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """
+    Run Python, with the checkout importable from wherever it runs.
+
+    @param arguments: for the interpreter that runs the tests.
+    @param cwd: where.
+    @return: its status and what it wrote.
+    """
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(cwd)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def importsAtRunTime(tree: ast.AST) -> Iterator[str]:
+    """
+    Find what a module imports, late imports included and those for type
+    checkers excluded.
+
+    @param tree: the module.
+    @return: absolute names; for C{from a import b}, both C{a} and C{a.b}.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for other in node.orelse:
+                yield from importsAtRunTime(other)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                base = f"twisted_sse.{base}".rstrip(".")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        else:
+            yield from importsAtRunTime(node)
+
+
+def modules() -> dict[str, ast.Module]:
+    """
+    Read our modules.
+
+    @return: their trees by name, without the package's.
+    """
+    return {
+        path.stem: ast.parse(path.read_text(encoding="utf-8"), str(path))
+        for path in sorted(PACKAGE.glob("*.py"))
+    }
+
+
+class FileTests(SynchronousTestCase):
+    """
+    What lies in the checkout.
+    """
+
+    def test_noInitBesideThePlugin(self) -> None:
+        """
+        Nothing under twisted/ could overwrite or shadow a file of Twisted's.
+        """
+        ours = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / "twisted").rglob("*")
+            if path.is_file() and path.suffix != ".pyc" and path.name != "dropin.cache"
+        }
+        self.assertEqual(ours, {"twisted/plugins/twisted_sse_plugin.py"})
+
+    def test_typed(self) -> None:
+        """
+        Type checkers of our users read our annotations.
+        """
+        self.assertTrue((PACKAGE / "py.typed").exists())
+
+    def test_twistedIsTwisteds(self) -> None:
+        """
+        From the checkout, C{import twisted} is the real one.
+        """
+        result = run("-c", "import twisted; print(twisted.__file__)")
+        self.assertNotIn(str(ROOT / "twisted"), result.stdout)
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+
+class ModuleTests(SynchronousTestCase):
+    """
+    How the modules lie above one another.
+    """
+
+    def test_known(self) -> None:
+        """
+        Every module has its place in the list.
+        """
+        self.assertEqual(set(modules()) - set(LAYERS), set())
+
+    def test_all(self) -> None:
+        """
+        Every module says what is public in it.
+        """
+        silent = [
+            name
+            for name, tree in modules().items()
+            if not any(
+                isinstance(node, (ast.Assign, ast.AnnAssign))
+                and "__all__" in {ast.unparse(target) for target in _targets(node)}
+                for node in tree.body
+            )
+        ]
+        self.assertEqual(silent, [])
+
+    def test_importsPointDownwards(self) -> None:
+        """
+        A module imports only from modules below it.
+        """
+        upwards = []
+        for name, tree in modules().items():
+            below = LAYERS[: LAYERS.index(name)]
+            for imported in importsAtRunTime(tree):
+                match = re.match(r"twisted_sse\.(\w+)", imported)
+                if match and match[1] in LAYERS and match[1] not in below:
+                    upwards.append(f"{name} imports {imported}")
+        self.assertEqual(upwards, [])
+
+    def test_formatWithoutTwisted(self) -> None:
+        """
+        The format's modules import neither Twisted nor each other.
+        """
+        for name, tree in modules().items():
+            if name in WITHOUT_TWISTED:
+                roots = {imported.partition(".")[0] for imported in importsAtRunTime(tree)}
+                self.assertEqual(roots & {"twisted", "twisted_sse", "zope"}, set(), name)
+
+    def test_noReactorAtImport(self) -> None:
+        """
+        No module imports the reactor outside of a function.
+        """
+        for name, tree in modules().items():
+            for node in tree.body:
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    imported = set(importsAtRunTime(ast.Module([node], [])))
+                    self.assertNotIn("twisted.internet.reactor", imported, name)
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
+    return node.targets if isinstance(node, ast.Assign) else [node.target]
+
+
+class ImportTests(SynchronousTestCase):
+    """
+    What an import brings along.
+    """
+
+    def assertLight(self, module: str, path: Path | None = None) -> None:
+        """
+        Import a module in a fresh interpreter; fail if that brings an extra's
+        package or a reactor.
+
+        @param module: its name.
+        @param path: a directory to find it in.
+        """
+        result = run(
+            "-c",
+            f"import sys; sys.path[:0] = {[str(path)] if path else []}; import {module};"
+            f"print([name for name in {NOT_BY_IMPORT} if name in sys.modules])",
+        )
+        self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
+
+    def test_package(self) -> None:
+        """
+        C{import twisted_sse} needs Twisted alone and installs no reactor.
+        """
+        self.assertLight("twisted_sse")
+
+    def test_plugin(self) -> None:
+        """
+        Nor does the plugin, which every C{twistd} of the machine imports.
+        """
+        self.assertLight("twisted_sse_plugin", ROOT / "twisted" / "plugins")
+
+    def test_all(self) -> None:
+        """
+        All that C{twisted_sse} calls public is there.
+        """
+        result = run(
+            "-c",
+            "import twisted_sse as s; print([n for n in s.__all__ if not hasattr(s, n)])",
+        )
+        self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    C{twistd sse} and C{twist sse} as Twisted finds them, with a cold plugin
+    cache: that is when C{twistd} imports our plugin before it has installed the
+    reactor that was asked for.
+    """
+
+    def setUp(self) -> None:
+        """
+        Copy what is installed to where no cache is and one may be written.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        for name in "twisted", "twisted_sse":
+            shutil.copytree(
+                ROOT / name,
+                self.directory / name,
+                ignore=shutil.ignore_patterns("dropin.cache", "__pycache__"),
+            )
+
+    def command(self, *arguments: str) -> str:
+        """
+        Run a command that must work.
+
+        @param arguments: after C{python}.
+        @return: what it printed.
+        """
+        result = run(*arguments, cwd=self.directory)
+        self.assertEqual((result.returncode, result.stderr), (0, ""), result.stdout)
+        return result.stdout
+
+    def test_listed(self) -> None:
+        """
+        Both commands list C{sse}, once.
+        """
+        for twist in ["-m", "twisted"], ["-c", TWISTD]:
+            output = self.command(*twist, "--help")
+            self.assertEqual(len(re.findall(r"^ +sse +Push events", output, re.MULTILINE)), 1)
+
+    def test_twistWithAsyncioReactor(self) -> None:
+        """
+        C{twist --reactor=asyncio sse} reads its options.
+        """
+        self.assertIn("--port", self.command("-m", "twisted", "--reactor=asyncio", "sse", "--help"))
+
+    def test_twistdWithAsyncioReactor(self) -> None:
+        """
+        C{twistd --reactor=asyncio sse} reads its options.
+        """
+        self.assertIn("--port", self.command("-c", TWISTD, "--reactor=asyncio", "sse", "--help"))

@@ -1,0 +1,391 @@
+"""
+What C{connected} has returned, sent event by event, as fast as the client reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable, Iterator, Mapping
+from inspect import iscoroutine
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.error import Error
+
+from .event import Event
+from .stream import EventStream
+
+__all__ = ["follow", "start"]
+
+#: How much an iterable may give in one turn of the reactor: bytes, and seconds.
+TURN_BYTES = 2**14
+TURN_SECONDS = 0.005
+
+_log = Logger()
+
+
+def start(stream: EventStream, connected: Callable[[EventStream], object]) -> None:
+    """
+    Give a new stream to the application, and do what it says.
+    """
+    try:
+        result = connected(stream)
+    except Exception:
+        stream._fail(Failure())
+    else:
+        follow(stream, result)
+
+
+def follow(stream: EventStream, result: object) -> None:
+    """
+    Send what C{connected} has returned.
+
+    @param result: L{None}, an iterable or asynchronous iterable of events, or a L{Deferred}
+        or coroutine of one of these.
+    """
+    if stream.closed:
+        # It comes too late.
+        if iscoroutine(result):
+            result.close()
+    elif iscoroutine(result) or isinstance(result, Deferred):
+        _Result(stream).wait(result)
+    elif result is None:
+        stream.open()
+    elif isinstance(result, AsyncIterable):
+        _AsyncIteration(stream, result).start()
+    elif isinstance(result, Iterable) and not isinstance(result, (str, bytes, Mapping)):
+        _Iteration(stream, result).start()
+    else:
+        stream._fail(
+            Failure(
+                TypeError(
+                    f"connected returned {result!r}: it may return None, an iterable or "
+                    "asynchronous iterable of events, or a Deferred or coroutine of one of these"
+                )
+            )
+        )
+
+
+def _checked(item: object) -> Event:
+    if isinstance(item, Event):
+        return item
+    if isinstance(item, str):
+        return Event(item)
+    raise TypeError(f"{item!r} is no event: yield an Event or a str (its data)")
+
+
+class _Turn:
+    """
+    How much of this turn of the reactor an iterable has left.
+    """
+
+    __slots__ = ("_bytes", "_end", "_stream")
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream = stream
+        self.begin()
+
+    def begin(self) -> None:
+        self._bytes = TURN_BYTES
+        self._end = self._stream._wheel.seconds() + TURN_SECONDS
+
+    def spend(self, size: int) -> bool:
+        """
+        Spend some of it.
+
+        @return: whether there is anything left.
+        """
+        self._bytes -= size
+        return self._bytes > 0 and self._stream._wheel.seconds() < self._end
+
+
+class _Iteration:
+    """
+    An iterable, pulled while the client reads.
+    """
+
+    __slots__ = ("_busy", "_iterable", "_iterator", "_next", "_stream")
+
+    def __init__(self, stream: EventStream, iterable: Iterable[object]) -> None:
+        self._stream: EventStream | None = stream
+        self._iterable = iterable
+        self._iterator: Iterator[object] | None = None
+        self._next: IDelayedCall | None = None
+        self._busy = False
+        stream._source = self
+
+    def start(self) -> None:
+        """
+        Pull the first event before the headers go out: until then an exception is an
+        HTTP answer.
+        """
+        self._pull(1)
+
+    def resume(self) -> None:
+        if self._next is None and not self._busy:
+            self._pull()
+
+    def stop(self, now: bool) -> None:
+        self._stream = None
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        if not self._busy:
+            self._close()
+
+    def _pull(self, most: int | None = None) -> None:
+        self._next = None
+        stream = self._stream
+        assert stream is not None, "no call is left when it is stopped"
+        events: list[Event] = []
+        failure: Failure | None = None
+        exhausted = False
+        self._busy = True
+        try:
+            exhausted = self._take(_Turn(stream), events, most)
+        except Exception:
+            failure = Failure()
+        if self._stream is not None and (events or exhausted):
+            stream.open()
+            stream._sendAll(events)
+        self._busy = False
+        if self._stream is None:
+            # Ended meanwhile, perhaps by the iterable itself: only now can it be closed.
+            self._close()
+        elif failure is not None:
+            stream._fail(failure)
+        elif exhausted:
+            stream.end()
+        elif stream._ready:
+            self._next = stream._wheel.callLater(0, self._pull)
+
+    def _take(self, turn: _Turn, events: list[Event], most: int | None) -> bool:
+        """
+        Take events from the iterable, until it is the others' turn.
+
+        @return: whether there are no more.
+        """
+        if self._iterator is None:
+            self._iterator = iter(self._iterable)
+        for item in self._iterator:
+            if self._stream is None:
+                return False
+            event = _checked(item)
+            events.append(event)
+            if len(events) == most or not turn.spend(len(event.encode())):
+                return False
+        return True
+
+    def _close(self) -> None:
+        """
+        Let a generator run its C{finally}.
+        """
+        close = getattr(self._iterator, "close", None)
+        self._iterator = None
+        if close is not None:
+            try:
+                close()
+            except Exception:
+                _log.failure("A generator of events failed as it was closed")
+
+
+class _Awaited:
+    """
+    A L{Deferred} of the application's that belongs to a stream: it is cancelled when the
+    stream ends.
+
+    What swallows the cancellation, or takes its time to clean up, is cancelled once more
+    after C{closeTimeout}, and then abandoned.
+    """
+
+    __slots__ = ("_call", "_closeTimeout", "_deferred", "_done", "_stream", "_wheel")
+
+    def __init__(self, stream: EventStream) -> None:
+        self._stream: EventStream | None = stream
+        self._wheel = stream._wheel
+        self._closeTimeout = stream._group.closeTimeout
+        self._deferred: Deferred[Any] | None = None
+        self._done = False
+        self._call: IDelayedCall | None = None
+        stream._source = self
+
+    def wait(self, result: Deferred[Any] | Coroutine[Deferred[Any], Any, Any]) -> None:
+        """
+        Run it, and wait for it.
+        """
+        if not isinstance(result, Deferred):
+            result = Deferred.fromCoroutine(result)
+        self._deferred = result
+        result.addCallback(self._arrived).addErrback(self._failed)
+
+    def resume(self) -> None:
+        """
+        Nothing to do: code that cares waits for L{EventStream.whenWritable}.
+        """
+
+    def stop(self, now: bool) -> None:
+        self._stream = None
+        self._cancelCall()
+        if self._done:
+            return
+        if now:
+            self._cancel()
+        else:
+            # Perhaps it is running just now, and what is not waiting cannot be cancelled.
+            self._call = self._wheel.callLater(0, self._cancel)
+
+    def arrived(self, stream: EventStream, result: object) -> None:
+        """
+        It has fired while the stream lives.
+        """
+        raise NotImplementedError
+
+    def _arrived(self, result: object) -> None:
+        stream = self._finish()
+        if stream is None:
+            # It comes too late.
+            if iscoroutine(result):
+                result.close()
+        else:
+            self.arrived(stream, result)
+
+    def _failed(self, failure: Failure) -> None:
+        stream = self._finish()
+        if stream is not None:
+            _hint(failure)
+            stream._fail(failure)
+        elif not failure.check(CancelledError):
+            _log.failure("What has made events failed after its stream had ended", failure)
+
+    def _finish(self) -> EventStream | None:
+        self._done = True
+        self._cancelCall()
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream._source = None
+        return stream
+
+    def _cancelCall(self) -> None:
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _cancel(self) -> None:
+        self._call = None
+        if not self._done and self._deferred is not None:
+            self._deferred.cancel()
+            if not self._done:
+                self._call = self._wheel.callLater(self._closeTimeout, self._abandon)
+
+    def _abandon(self) -> None:
+        self._call = None
+        assert self._deferred is not None, "it was cancelled once already"
+        self._deferred.cancel()
+        if not self._done:
+            _log.warn(
+                "{deferred} was cancelled as its stream ended, and still runs {timeout} s"
+                " later: it is abandoned",
+                deferred=self._deferred,
+                timeout=self._closeTimeout,
+            )
+
+
+class _Result(_Awaited):
+    """
+    What C{connected} returns later.
+    """
+
+    __slots__ = ()
+
+    def wait(self, result: Deferred[Any] | Coroutine[Deferred[Any], Any, Any]) -> None:
+        super().wait(result)
+        stream = self._stream
+        if stream is not None:
+            # From here on whoever sends something wants it sent.
+            stream._release()
+            timeout = stream._group.openTimeout
+            if not stream._opened and timeout is not None:
+                self._call = self._wheel.callLater(timeout, self._timedOut, timeout)
+
+    def arrived(self, stream: EventStream, result: object) -> None:
+        follow(stream, result)
+
+    def _timedOut(self, timeout: float) -> None:
+        self._call = None
+        stream = self._stream
+        if stream is not None and not stream._opened:
+            _log.warn(
+                "Nothing was decided about {address} for {timeout} s: answering it 503",
+                address=stream.clientAddress,
+                timeout=timeout,
+            )
+            stream._fail(Failure(Error(503)))
+
+
+class _AsyncIteration(_Awaited):
+    """
+    An asynchronous iterable, pulled while the client reads.
+    """
+
+    __slots__ = ("_iterable",)
+
+    def __init__(self, stream: EventStream, iterable: AsyncIterable[object]) -> None:
+        super().__init__(stream)
+        self._iterable = iterable
+
+    def start(self) -> None:
+        """
+        Run it to where it first waits or yields before the headers go out: until then an
+        exception is an HTTP answer.
+        """
+        stream = self._stream
+        assert stream is not None, "it has not been stopped yet"
+        self.wait(self._run(stream))
+        if not self._done:
+            stream.open()
+
+    def arrived(self, stream: EventStream, result: object) -> None:
+        stream.end()
+
+    async def _run(self, stream: EventStream) -> None:
+        # One coroutine for all of it: aclose() of a generator that is waiting raises, and a
+        # coroutine for each __anext__() would be cancelled without the generator knowing.
+        turn = _Turn(stream)
+        try:
+            async for item in self._iterable:
+                if self._stream is None:
+                    # Cancelled, and it has swallowed that.
+                    break
+                event = _checked(item)
+                stream.open()
+                stream.send(event)
+                if not turn.spend(len(event.encode())):
+                    await self._nextTurn()
+                    turn.begin()
+                if not stream._ready:
+                    await stream.whenWritable()
+        finally:
+            close = getattr(self._iterable, "aclose", None)
+            if close is not None:
+                await close()
+
+    def _nextTurn(self) -> Deferred[None]:
+        later: Deferred[None] = Deferred(lambda _: call.cancel())
+        call = self._wheel.callLater(0, later.callback, None)
+        return later
+
+
+def _hint(failure: Failure) -> None:
+    """
+    Say what is the matter when somebody awaits what only asyncio can wait for.
+    """
+    if failure.check(RuntimeError) and failure.getErrorMessage() in (
+        "await wasn't used with future",
+        "no running event loop",
+    ):
+        _log.warn(
+            "Something of asyncio was awaited, which this reactor cannot do: run twistd or"
+            " trial with --reactor=asyncio, and await Deferred.fromFuture(future)"
+        )

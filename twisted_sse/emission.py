@@ -1,0 +1,112 @@
+"""
+A function that is called again and again, and what it returns sent: the heart of
+L{EventStream.every<twisted_sse.stream.EventStream.every>}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import iscoroutine
+from typing import Any, Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from .event import Event
+from .ticker import Ticker, TimerWheel
+
+__all__ = ["Emission", "Emitter"]
+
+
+class Emitter(Protocol):
+    """
+    What an emission needs of the stream that it belongs to.
+    """
+
+    def send(self, what: Event | str, /) -> bool:
+        """
+        Send one event.
+        """
+
+    def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
+        """
+        The loop is over: somebody has stopped it, or the function has failed.
+        """
+
+
+class Emission:
+    """
+    The loop, and the function that it calls.
+
+    @ivar loop: the L{LoopingCall<twisted.internet.task.LoopingCall>}.
+    """
+
+    __slots__ = ("_emit", "_emitter", "_waiting", "loop")
+
+    def __init__(self, emitter: Emitter, emit: Callable[[], object]) -> None:
+        self._emitter: Emitter | None = emitter
+        self._emit = emit
+        self._waiting: Deferred[Any] | None = None
+        self.loop = Ticker(self)
+
+    def start(self, wheel: TimerWheel, interval: float, now: bool) -> None:
+        """
+        Start the loop.
+        """
+        self.loop.clock = cast(Any, wheel)
+        self.loop.start(interval, now).addCallbacks(self._stopped, self._failed)
+
+    def stop(self) -> None:
+        """
+        The stream has ended: leave nothing behind.
+        """
+        self._emitter = None
+        if self.loop.running:
+            self.loop.stop()
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    def __call__(self) -> Deferred[Any] | None:
+        """
+        One tick.
+        """
+        result = self._emit()
+        if result is None:
+            return None
+        if iscoroutine(result):
+            result = Deferred.fromCoroutine(result)
+        if isinstance(result, Deferred):
+            # The next tick waits for this one.
+            self._waiting = result
+            return result.addBoth(self._arrived)
+        self._send(result)
+        return None
+
+    def _arrived(self, result: object) -> object:
+        self._waiting = None
+        if isinstance(result, Failure):
+            return result
+        if result is not None:
+            self._send(result)
+        return None
+
+    def _send(self, result: object) -> None:
+        if not isinstance(result, (Event, str)):
+            raise TypeError(
+                f"{self._emit!r} returned {result!r}: it may return an Event, a str (its data), "
+                "None (nothing this time), or a Deferred or coroutine of one of these"
+            )
+        if self._emitter is not None:
+            self._emitter.send(result)
+
+    def _stopped(self, _: object) -> None:
+        self._end(None)
+
+    def _failed(self, failure: Failure) -> None:
+        self._end(failure)
+
+    def _end(self, failure: Failure | None) -> None:
+        emitter, self._emitter = self._emitter, None
+        # After stop() nobody is interested; what a Deferred was cancelled with is no news.
+        if emitter is not None:
+            emitter._emissionEnded(self, failure)

@@ -1,0 +1,272 @@
+"""
+The streams of one resource, and what they share: options, limits, timers, the drain.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from .event import Event
+from .pending import SlowReader
+from .stream import CloseReason, EventStream
+from .ticker import TimerWheel
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+    from .observe import Observer
+
+__all__ = ["StreamGroup"]
+
+#: How long the reactor may be held by one round over many streams, in seconds.
+SLICE = 0.02
+
+#: A heartbeat is late by at most this part of its interval, so that one look over all
+#: streams can send many of them.
+ROUNDS = 32
+
+
+class Timers:
+    """
+    The timers of all streams of a group that go by the same clock.
+
+    @ivar wheel: for what each stream has to do at a time of its own.
+    """
+
+    def __init__(self, group: StreamGroup, clock: IReactorTime) -> None:
+        self._group = group
+        self._clock = clock
+        self._beat: IDelayedCall | None = None
+        self.wheel = TimerWheel(clock)
+
+    def opened(self) -> None:
+        """
+        There is one more stream: see that it gets its heartbeats.
+        """
+        heartbeat = self._group.heartbeat
+        if heartbeat is not None and self._beat is None:
+            self._beat = self._clock.callLater(heartbeat, self._beatAll, heartbeat)
+
+    def stop(self) -> None:
+        """
+        There are no streams any more.
+        """
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+    def _beatAll(self, heartbeat: float) -> None:
+        """
+        Send a heartbeat to each stream that was silent for so long, and find out when the
+        next one is due.
+        """
+        now = self._clock.seconds()
+        next = now + heartbeat
+        for stream in [each for each in self._group.streams if each._wheel is self.wheel]:
+            due = stream.lastSent + heartbeat
+            # A millisecond is nothing here, and a rounding error must not cost a round.
+            if due - now < 0.001:
+                if self._clock.seconds() - now > SLICE:
+                    # The rest in the next turn of the reactor.
+                    next = now
+                    break
+                stream._beat()
+            elif due < next:
+                next = due
+        delay = max(next - now, heartbeat / ROUNDS) if next > now else 0
+        self._beat = self._clock.callLater(delay, self._beatAll, heartbeat)
+
+
+@dataclass(eq=False)
+class StreamGroup:
+    """
+    See L{EventStreamResource<twisted_sse.resource.EventStreamResource>} for the options.
+
+    @ivar streams: those that are open.
+    @ivar connecting: those whose headers have not been sent: nobody has said yet that they
+        may have anything; and those that are one too many.
+    @ivar draining: whether the last drain has begun.
+    """
+
+    heartbeat: float | None
+    retry: int | None
+    once: bool
+    maxStreams: int | None
+    maxStreamsPerAddress: int | None
+    maxPending: int
+    slow: SlowReader
+    stallTimeout: float | None
+    openTimeout: float | None
+    closeTimeout: float
+    slim: bool
+    observer: Observer | None
+    reactor: IReactorTime | None
+    fastWrite: bool = True
+
+    streams: set[EventStream] = field(default_factory=set)
+    connecting: set[EventStream] = field(default_factory=set)
+    draining: bool = False
+
+    _log = Logger()
+
+    def __post_init__(self) -> None:
+        self.preamble = Event(comment="", retry=self.retry).encode()
+        self._addresses: Counter[str] = Counter()
+        self._timers: dict[IReactorTime, Timers] = {}
+        self._drained: list[Deferred[None]] = []
+        self._warned = False
+
+    def clockFor(self, request: Request | None) -> IReactorTime:
+        """
+        Find where time comes from: our reactor, or that of the request's site, or the
+        installed one.
+        """
+        clock = self.reactor or getattr(getattr(request, "site", None), "reactor", None)
+        if clock is None:
+            from twisted.internet import reactor
+
+            clock = cast(IReactorTime, reactor)
+        return clock
+
+    def full(self, address: str) -> bool:
+        """
+        Whether one more stream, to this address, would be one too many.
+        """
+        if self.maxStreams is not None:
+            if len(self.streams) + len(self.connecting) >= self.maxStreams:
+                return True
+        return (
+            self.maxStreamsPerAddress is not None
+            and self._addresses[address] >= self.maxStreamsPerAddress
+        )
+
+    def newStream(self, request: Request, address: str, lastEventID: str) -> EventStream:
+        """
+        Make a stream that answers a request.
+        """
+        clock = self.clockFor(request)
+        timers = self._timers.get(clock)
+        if timers is None:
+            timers = self._timers[clock] = Timers(self, clock)
+        stream = EventStream(request, self, timers.wheel, address, lastEventID)
+        self.connecting.add(stream)
+        if self.maxStreamsPerAddress is not None:
+            self._addresses[address] += 1
+        return stream
+
+    def opened(self, stream: EventStream) -> None:
+        """
+        The headers of a stream have been sent.
+        """
+        if stream._reason is not CloseReason.LIMIT:
+            self.connecting.discard(stream)
+            self.streams.add(stream)
+        if stream._http2:
+            self._checkIdleTimeout(stream)
+        self._timers[stream._wheel.clock].opened()
+        if self.observer is not None:
+            self.tell(self.observer.opened, stream)
+
+    def _checkIdleTimeout(self, stream: EventStream) -> None:
+        # Twisted's HTTP/1.1 stops its idle timer while a request is answered; its HTTP/2
+        # does not, and drops the connection with all its streams.
+        site = getattr(stream.request, "site", None)
+        timeout = getattr(site, "timeOut", None)
+        silent = self.heartbeat is None or (timeout is not None and self.heartbeat >= timeout)
+        if timeout is not None and silent and not self._warned:
+            self._warned = True
+            self._log.warn(
+                "HTTP/2 connections are closed after {timeout} s without an event: give the"
+                " resource a heartbeat shorter than that, or the Site a longer timeout",
+                timeout=timeout,
+            )
+
+    def closed(self, stream: EventStream, reason: CloseReason) -> None:
+        """
+        A stream is over.
+        """
+        wasOpen = stream in self.streams or reason is CloseReason.LIMIT
+        self.streams.discard(stream)
+        self.connecting.discard(stream)
+        if self.maxStreamsPerAddress is not None:
+            address = stream.clientAddress
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+        if wasOpen and self.observer is not None:
+            self.tell(self.observer.closed, stream, reason)
+        if not self.streams and not self.connecting:
+            for timers in self._timers.values():
+                timers.stop()
+            self._timers.clear()
+            drained, self._drained = self._drained, []
+            for done in drained:
+                done.callback(None)
+
+    def drain(self, seconds: float, retry: tuple[int, int]) -> Deferred[None]:
+        """
+        See L{EventStreamResource.drain<twisted_sse.resource.EventStreamResource.drain>}.
+        """
+        self.draining = True
+        self._drainRetry = retry
+        left = self.streams | self.connecting
+        if not left:
+            return succeed(None)
+        clock = next(iter(left))._wheel.clock
+
+        def end(stream: EventStream) -> None:
+            stream._end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True)
+
+        def abortRest() -> None:
+            rest = self.streams | self.connecting
+            self._log.info("Aborting {count} streams that would not end", count=len(rest))
+            inSlices(clock, rest, lambda stream: stream._abort(CloseReason.DRAIN))
+
+        deadline = clock.callLater(seconds, abortRest)
+        done: Deferred[None] = Deferred()
+        done.addCallback(lambda _: deadline.cancel() if deadline.active() else None)
+        self._drained.append(done)
+        inSlices(clock, left, end)
+        return done
+
+    def drainRetry(self) -> int:
+        """
+        A reconnection time for one client, in milliseconds.
+        """
+        return random.randint(*self._drainRetry)
+
+    def tell(self, what: Callable[..., None], *news: object) -> None:
+        """
+        Tell the observer; what goes wrong there is not to go wrong here.
+        """
+        try:
+            what(*news)
+        except Exception:
+            self._log.failure("The observer {observer!r} failed", observer=self.observer)
+
+
+def inSlices(
+    clock: IReactorTime, streams: Iterable[EventStream], act: Callable[[EventStream], None]
+) -> None:
+    """
+    Do something to each of many streams, without holding the reactor for long.
+    """
+    left = list(streams)
+
+    def go() -> None:
+        started = clock.seconds()
+        while left:
+            act(left.pop())
+            if left and clock.seconds() - started > SLICE:
+                clock.callLater(0, go)
+                return
+
+    go()

@@ -1,0 +1,807 @@
+"""
+One open response: its headers, its queue, its writer and its one way to die.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
+from zope.interface import implementer
+
+from .emission import Emission
+from .event import Event
+from .fastwrite import directTransport, progress, removeEncoder, unsent, writeNow
+from .limits import checkSeconds
+from .pending import Pending, SlowReader
+from .ticker import TimerWheel
+
+if TYPE_CHECKING:
+    from twisted.internet import tcp
+    from twisted.internet.task import LoopingCall
+    from twisted.web.server import Request
+
+    from .group import StreamGroup
+
+__all__ = ["CloseReason", "EventStream", "Source", "makeEvent", "setHeaders"]
+
+#: How much is handed to a transport at a time.  A transport calls itself full at 64 KiB
+#: (C{FileDescriptor.bufferSize}); more would only be copied about.
+PIECE = 2**16
+
+#: The longest delay between two looks at a transport that cannot tell us when it has sent
+#: what it holds, in seconds.
+LONGEST_LOOK = 0.1
+
+#: Besides the type.  HTML standard, 9.2.7, on proxies; nginx buffers an answer unless told
+#: not to.  "Connection" is none of our business: the server's policy is the server's.
+HEADERS = (
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+    (b"x-content-type-options", b"nosniff"),
+)
+
+#: A comment that means nothing: HTML standard, 9.2.6: "a line starting with U+003A COLON is
+#: ignored", and 9.2.7 recommends one every 15 seconds or so for proxies' sake.
+NOTHING = b":\n\n"
+
+
+class CloseReason(Enum):
+    """
+    Why a stream is closed.
+
+    @cvar CLIENT: the client has gone.
+    @cvar ENDED: the application ended it: C{end()}, C{abort()}, or its events ran out.
+    @cvar ERROR: something that the application gave us failed; the log says what.
+    @cvar SLOW: more than C{maxPending} bytes were waiting for it.
+    @cvar STALLED: it took no byte for C{stallTimeout} seconds.
+    @cvar LIMIT: one stream too many: it was told to come back later.
+    @cvar DRAIN: the server is being drained.
+    @cvar SHUTDOWN: the reactor was stopped.
+
+    @since: 0.1
+    """
+
+    CLIENT = "client"
+    ENDED = "ended"
+    ERROR = "error"
+    SLOW = "slow"
+    STALLED = "stalled"
+    LIMIT = "limit"
+    DRAIN = "drain"
+    SHUTDOWN = "shutdown"
+
+
+class Source(Protocol):
+    """
+    Where the events of a stream are pulled from.
+    """
+
+    def resume(self) -> None:
+        """
+        The client has read what was sent: it can take more now.
+        """
+
+    def stop(self, now: bool) -> None:
+        """
+        The stream has ended: nothing more is wanted.
+
+        @param now: whether this is certain not to be called by the source's own code, in
+            the middle of its running.
+        """
+
+
+class _Phase(Enum):
+    CONNECTING = 0
+    OPEN = 1
+    ENDING = 2
+    CLOSED = 3
+
+
+def setHeaders(request: Request) -> None:
+    """
+    Set the headers of an event stream.  What the application has set wins, but for the type.
+    """
+    headers = request.responseHeaders
+    headers.setRawHeaders(b"content-type", [b"text/event-stream"])
+    for name, value in HEADERS:
+        if not headers.hasHeader(name):
+            headers.setRawHeaders(name, [value])
+
+
+def makeEvent(what: object, fields: dict[str, Any]) -> Event:
+    """
+    Make the event that was meant by the arguments of C{send}.
+
+    @param what: an L{Event}, a C{str} (its data), or L{None}.
+    @param fields: C{json} or the fields of the event.
+
+    @raise TypeError: if they do not fit together.
+    @raise InvalidEvent: if a field is no good.
+    """
+    if isinstance(what, Event):
+        if fields:
+            raise TypeError(
+                f"an Event has its fields already: {', '.join(fields)} cannot be added to it"
+            )
+        return what
+    if what is not None and not isinstance(what, str):
+        raise TypeError(f"{what!r} is no event: send an Event, a str (its data), or json=value")
+    if "json" in fields:
+        if what is not None:
+            raise TypeError("give either the data or json=value, not both")
+        return Event.json(fields.pop("json"), **fields)
+    if what is None:
+        return Event(**fields)
+    return Event(what, **fields)
+
+
+@implementer(IPushProducer)
+class EventStream:
+    """
+    One open response of type C{text/event-stream}.
+
+    A resource makes it and hands it to your code, which sends events until one of the two
+    sides has had enough.
+
+    @ivar request: the request that is being answered; L{None} once the stream is closed.
+    @ivar lastEventID: the ID of the last event that the client has already, C{""} if there
+        is none.
+    @ivar clientAddress: where the client is, as text; where proxies are trusted, the address
+        that they say.
+    @ivar eventsSent: the number of events that were handed to the connection.
+    @ivar lastSent: when anything was sent last, in the seconds of the clock.
+
+    @since: 0.1
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_closeConnection",
+        "_closers",
+        "_congested",
+        "_direct",
+        "_dropped",
+        "_emissions",
+        "_group",
+        "_held",
+        "_http2",
+        "_look",
+        "_looks",
+        "_notification",
+        "_opening",
+        "_paused",
+        "_pending",
+        "_phase",
+        "_ready",
+        "_reason",
+        "_source",
+        "_stall",
+        "_state",
+        "_taken",
+        "_takenAt",
+        "_wheel",
+        "_writers",
+        "clientAddress",
+        "eventsSent",
+        "lastEventID",
+        "lastSent",
+        "request",
+    )
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        request: Request,
+        group: StreamGroup,
+        wheel: TimerWheel,
+        clientAddress: str,
+        lastEventID: str,
+    ) -> None:
+        """
+        Streams are made by resources: see L{EventStreamResource
+        <twisted_sse.resource.EventStreamResource>}.
+        """
+        self.request: Request | None = request
+        self.clientAddress = clientAddress
+        self.lastEventID = lastEventID
+        self.eventsSent = 0
+        self.lastSent = 0.0
+        self._group = group
+        self._wheel = wheel
+        self._phase = _Phase.CONNECTING
+        # Whether an event can go straight to the connection: open, nothing before it.
+        self._ready = False
+        # By the transport, or for HTTP/2's flow control.
+        self._paused = False
+        # By ourselves, on HTTP/2, where nobody tells us that TCP does not move.
+        self._congested = False
+        self._http2 = request.transport is None
+        self._direct: tcp.Server | None = None
+        # What waits, and of which type it is: None for what is no event to the client.
+        # Made when it is needed: nearly all streams have nothing waiting.
+        self._pending: Pending | None = None
+        self._dropped = 0
+        self._reason: CloseReason | None = None
+        self._closeConnection = False
+        # Whether what is sent before the headers is kept back.
+        self._held = True
+        self._source: Source | None = None
+        self._state: dict[Any, Any] | None = None
+        self._emissions: tuple[Emission, ...] = ()
+        self._closers: tuple[Deferred[CloseReason], ...] = ()
+        self._writers: tuple[Deferred[None], ...] = ()
+        self._look: IDelayedCall | None = None
+        self._looks = 0
+        self._stall: IDelayedCall | None = None
+        self._taken: object = None
+        self._takenAt = 0.0
+        self._opening: Deferred[None] | None = Deferred()
+        # Taken now: one that is taken after the end never fires.
+        self._notification: Deferred[None] | None = request.notifyFinish()
+        self._notification.addCallbacks(self._finished, self._lost)
+        cast(Any, request)._eventStream = self
+
+    def __repr__(self) -> str:
+        return (
+            f"<EventStream {self._phase.name.lower()} to {self.clientAddress}:"
+            f" {self.eventsSent} sent, {self.bytesPending} bytes pending>"
+        )
+
+    # What an application uses
+
+    @staticmethod
+    def of(request: Request) -> EventStream:
+        """
+        Find the stream that answers a request.
+
+        @param request: such as the argument of a Klein route.
+        @raise LookupError: if no stream answers it, or no longer.
+        """
+        stream = getattr(request, "_eventStream", None)
+        if not isinstance(stream, EventStream):
+            raise LookupError(f"{request!r} is not answered by an event stream (any more)")
+        return stream
+
+    @property
+    def bytesPending(self) -> int:
+        """
+        The number of bytes that wait because the client does not read.
+        """
+        return self._pending.bytes if self._pending is not None else 0
+
+    @property
+    def _opened(self) -> bool:
+        return self._phase is not _Phase.CONNECTING
+
+    @property
+    def closed(self) -> bool:
+        """
+        Whether the stream is over.
+        """
+        return self._phase is _Phase.CLOSED
+
+    @property
+    def state(self) -> dict[Any, Any]:
+        """
+        A dictionary of your own.
+        """
+        if self._state is None:
+            self._state = {}
+        return self._state
+
+    def send(self, what: Event | str | None = None, /, **fields: Any) -> bool:
+        """
+        Send one event: C{send(Event(..))}, C{send("data")}, C{send("data", event="type")},
+        C{send(json=value, event="type", id="1")}.
+
+        While the client does not read, the event waits.  Beyond C{maxPending} bytes the
+        resource's policy for slow readers acts.
+
+        @param what: an L{Event}, or a C{str} that is its data.
+        @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
+        @return: whether it will be sent; L{False} means that the stream is closed or ending.
+        @raise InvalidEvent: if a field is no good.
+        """
+        event = what if type(what) is Event and not fields else makeEvent(what, fields)
+        if self._ready:
+            self._write(event.encode(), event.data is not None)
+            return True
+        return self._enqueue(event)
+
+    def comment(self, text: str) -> bool:
+        """
+        Send a comment: clients ignore it, but proxies and people see it.
+
+        @return: whether it will be sent.
+        @raise InvalidEvent: if it cannot be written in UTF-8.
+        """
+        return self.send(Event(comment=text))
+
+    def open(self) -> None:
+        """
+        Send the headers now, rather than with the first event.
+
+        From here on an exception cannot become an HTTP status any more.
+        """
+        if self._phase is not _Phase.CONNECTING:
+            return
+        request = self.request
+        assert request is not None, "only a closed stream has no request"
+        group = self._group
+        self._phase = _Phase.OPEN
+        removeEncoder(request)
+        setHeaders(request)
+        request.registerProducer(self, True)
+        # The first bytes of the body go with the headers: Agent, Safari and some proxies
+        # tell of neither before both are there.
+        request.write(group.preamble)
+        if self.closed:
+            return
+        if group.fastWrite:
+            self._direct = directTransport(request)
+        if group.slim:
+            self._forgetRequest(request)
+        self.lastSent = self._wheel.seconds()
+        group.opened(self)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.callback(None)
+        if self._http2:
+            self._congested = (unsent(request) or 0) > PIECE
+        self._flush()
+
+    def every(self, interval: float, emit: Callable[[], object], now: bool = False) -> LoopingCall:
+        """
+        Call a function again and again, and send what it returns, until the stream ends.
+
+        @param interval: seconds between two calls.
+        @param emit: a function of no arguments that returns an L{Event}, a C{str} (its data),
+            L{None} for nothing this time, or a L{Deferred} or coroutine of one of these: then
+            the next call waits for it.  When it fails, that is logged and ends this stream.
+        @param now: whether to call it at once for the first time.
+        @return: the running L{LoopingCall}; it may be stopped earlier.  If the stream has
+            ended already, it is not running.
+        @raise ValueError: if the interval is no positive number of seconds.
+        """
+        checkSeconds("interval", interval, optional=False)
+        if not callable(emit):
+            raise TypeError(f"emit is {emit!r}: it must be a function without arguments")
+        emission = Emission(self, emit)
+        if self._phase in (_Phase.CONNECTING, _Phase.OPEN):
+            self._emissions += (emission,)
+            emission.start(self._wheel, interval, now)
+        return emission.loop
+
+    def whenWritable(self) -> Deferred[None]:
+        """
+        Wait until the client has read what was sent before: for code that produces as much
+        as the client takes.
+
+        @return: a L{Deferred} that fires at once, or when there is room again, or when the
+            stream ends meanwhile, as C{send} will tell.  It fails with L{CancelledError} when
+            the stream has ended already, so that a loop around it cannot spin.
+        """
+        if self._ready:
+            return succeed(None)
+        if self._phase in (_Phase.ENDING, _Phase.CLOSED):
+            return fail(CancelledError())
+        writable: Deferred[None] = Deferred()
+        self._writers += (writable,)
+        return writable
+
+    def whenClosed(self) -> Deferred[CloseReason]:
+        """
+        @return: a new L{Deferred} that fires with a L{CloseReason} when the stream is over,
+            at once if it is over already.  It does not fail.
+        """
+        if self.closed:
+            assert self._reason is not None, "a closed stream knows why"
+            return succeed(self._reason)
+        closed: Deferred[CloseReason] = Deferred()
+        self._closers += (closed,)
+        return closed
+
+    def end(self) -> None:
+        """
+        End the stream: what is waiting goes out, then the response ends as it should.
+
+        A browser will connect again, unless it is answered 204 then: see C{once}.
+        """
+        self._end(CloseReason.ENDED)
+
+    def abort(self) -> None:
+        """
+        End the stream at once; what is waiting is lost.
+        """
+        self._abort(CloseReason.ENDED)
+
+    # IPushProducer: what the transport calls
+
+    def pauseProducing(self) -> None:
+        """
+        The connection cannot take more.  It is said again with each write.
+        """
+        if not self._paused:
+            self._paused = True
+            self._ready = False
+            self._watch()
+
+    def resumeProducing(self) -> None:
+        """
+        The connection has sent all that it had.
+        """
+        self._paused = False
+        if self._look is not None:
+            # It has moved: no need to wait for the next look.
+            self._look.cancel()
+            self._look = None
+        self._looks = 0
+        self._flush()
+
+    def stopProducing(self) -> None:
+        """
+        The connection is lost: the request's notification follows.
+        """
+        if self.request is not None:
+            self.request.unregisterProducer()
+
+    # Writing
+
+    def _write(self, data: bytes, events: int) -> None:
+        request = self.request
+        assert request is not None, "a stream that is ready has a request"
+        self.lastSent = self._wheel.seconds()
+        self.eventsSent += events
+        if self._direct is not None:
+            writeNow(request, self._direct, data)
+        else:
+            request.write(data)
+            if self._http2 and (unsent(request) or 0) > PIECE:
+                self._congested = True
+                self._ready = False
+                self._watch()
+                self._lookAgain()
+        observer = self._group.observer
+        if observer is not None:
+            self._group.tell(observer.sent, self, events, len(data))
+
+    def _beat(self) -> None:
+        """
+        Nothing was sent for a while: say so.
+        """
+        if self._ready:
+            self._write(NOTHING, 0)
+
+    def _whenOpened(self) -> Deferred[None]:
+        """
+        @return: a L{Deferred} that fires when the headers have been sent or nobody waits for
+            them any more, and fails with what was raised before.
+        """
+        assert self._opening is not None, "asked before anything can have happened"
+        return self._opening
+
+    def _sendAll(self, events: list[Event]) -> None:
+        """
+        Send events in one write, if they need not wait.
+        """
+        if self._ready and events:
+            self._write(
+                b"".join([event.encode() for event in events]),
+                sum(event.data is not None for event in events),
+            )
+        else:
+            for event in events:
+                self.send(event)
+
+    def _release(self) -> None:
+        """
+        The application has got the stream, and decides about it later: what it has sent and
+        will send goes out.
+        """
+        self._held = False
+        if self._pending:
+            self.open()
+
+    def _enqueue(self, event: Event) -> bool:
+        if self._phase in (_Phase.ENDING, _Phase.CLOSED):
+            return False
+        if self._phase is _Phase.CONNECTING and not self._held:
+            self.open()
+            return self.send(event)
+        eventType = None if event.data is None else event.event or "message"
+        data = event.encode()
+        group = self._group
+        pending = self._pending
+        if pending is None:
+            pending = self._pending = Pending()
+        # One event is always accepted: a client could never get past one that is larger
+        # than maxPending, however often it comes back.
+        if pending and pending.bytes + len(data) > group.maxPending:
+            if self._phase is _Phase.CONNECTING:
+                # So much for a refusal: this cannot be kept back any longer.
+                self._release()
+                return self.send(event)
+            if group.slow is SlowReader.DISCONNECT:
+                self._log.info(
+                    "{address} does not read: {pending} bytes are waiting for it."
+                    " Disconnecting it.",
+                    address=self.clientAddress,
+                    pending=pending.bytes,
+                )
+                self._abort(CloseReason.SLOW)
+                return False
+            dropped = pending.makeRoom(group.slow, eventType, len(data), group.maxPending)
+            self._dropped += dropped
+            if dropped and group.observer is not None:
+                group.tell(group.observer.dropped, self, dropped)
+        pending.append(eventType, data)
+        return True
+
+    def _flush(self) -> None:
+        """
+        Hand over what waits, as far as it is taken; then see who has been waiting for that.
+        """
+        pending = self._pending
+        if pending is not None:
+            if self._dropped and not self._paused and not self._congested:
+                gap = Event(str(self._dropped), event="stream-gap")
+                self._dropped = 0
+                pending.prepend("stream-gap", gap.encode())
+            while pending and not self._paused and not self._congested:
+                self._write(*pending.take(PIECE))
+            if not pending:
+                self._pending = None
+        if self._paused or self._congested:
+            return
+        self._unwatch()
+        if self._phase is _Phase.ENDING:
+            self._finish()
+        elif self._phase is _Phase.OPEN:
+            self._ready = True
+            while self._writers and self._ready:
+                writable, *others = self._writers
+                self._writers = tuple(others)
+                writable.callback(None)
+            if self._source is not None and self._ready:
+                self._source.resume()
+
+    # Looking after a connection that does not move
+
+    def _lookAgain(self) -> None:
+        """
+        Look at the connection a little later: it will not tell us.
+        """
+        if self._look is None:
+            # At once for the first two: the reactor makes its calls before it writes.
+            self._looks += 1
+            delay = 0.0 if self._looks < 3 else min(2**self._looks / 8000, LONGEST_LOOK)
+            self._look = self._wheel.callLater(delay, self._looked)
+
+    def _looked(self) -> None:
+        self._look = None
+        assert self.request is not None, "the look is cancelled when the stream closes"
+        if self._congested:
+            self._congested = (unsent(self.request) or 0) > PIECE
+            if self._congested:
+                self._lookAgain()
+                return
+            self._looks = 0
+        self._flush()
+
+    def _watch(self) -> None:
+        """
+        Begin to watch whether the client takes anything.
+        """
+        timeout = self._group.stallTimeout
+        if self._stall is None and timeout is not None:
+            assert self.request is not None, "a closed stream is not paused"
+            self._taken = progress(self.request)
+            self._takenAt = self._wheel.seconds()
+            self._stall = self._wheel.callLater(timeout / 4, self._watched, timeout)
+
+    def _watched(self, timeout: float) -> None:
+        assert self.request is not None, "the watch is cancelled when the stream closes"
+        now = self._wheel.seconds()
+        taken = progress(self.request)
+        if taken != self._taken:
+            self._taken = taken
+            self._takenAt = now
+        if now - self._takenAt >= timeout:
+            self._stall = None
+            self._log.info(
+                "{address} took no byte for {timeout} s. Disconnecting it.",
+                address=self.clientAddress,
+                timeout=timeout,
+            )
+            self._abort(self._reason or CloseReason.STALLED)
+        else:
+            later = min(timeout / 4, self._takenAt + timeout - now)
+            self._stall = self._wheel.callLater(later, self._watched, timeout)
+
+    def _unwatch(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    # Ending
+
+    def _fail(self, failure: Failure) -> None:
+        """
+        What the application gave us has failed: an HTTP status while there is one to be
+        given, an end that does not look like one afterwards.
+        """
+        if self._phase is _Phase.CONNECTING:
+            opening, self._opening = self._opening, None
+            self._die(CloseReason.ERROR)
+            assert opening is not None, "a stream that is connecting has not been opened"
+            opening.errback(failure)
+            return
+        self._tellFailure(failure)
+        self._end(CloseReason.ERROR)
+
+    def _tellFailure(self, failure: Failure) -> None:
+        self._log.failure("The events for {address} failed", failure, address=self.clientAddress)
+        # Whoever keeps the log must not keep the stream with it.
+        failure.cleanFailure()
+
+    def _end(
+        self, reason: CloseReason, retry: int | None = None, closeConnection: bool = False
+    ) -> None:
+        """
+        End the stream as soon as what waits has been sent.
+
+        @param retry: a reconnection time to tell the client before, in milliseconds.
+        @param closeConnection: whether the connection is closed with the response.
+        """
+        if closeConnection:
+            self._closeConnection = True
+        if self._phase in (_Phase.ENDING, _Phase.CLOSED):
+            return
+        if retry is not None:
+            self.send(Event(retry=retry))
+        elif self._group.once and reason is CloseReason.ENDED:
+            self.send(Event("", event="end", id="end"))
+        self._reason = reason
+        self.open()
+        if self.closed:
+            return
+        self._phase = _Phase.ENDING
+        self._ready = False
+        self._stopProducers(now=False)
+        self._flush()
+
+    def _finish(self) -> None:
+        """
+        All was handed over: end the response when it has left.
+
+        Not before, though the request could be finished at once: after that nobody would
+        tell us when the client goes, and nobody would notice one that does not read.
+        """
+        request = self.request
+        assert request is not None, "a stream that is ending has a request"
+        if unsent(request):
+            self._watch()
+            self._lookAgain()
+            return
+        if self._reason is CloseReason.ERROR:
+            self._cut(request)
+            return
+        if self._closeConnection and not self._http2:
+            # The channel closes the connection after a response that is its last.
+            cast(Any, request.channel).persistent = False
+        request.unregisterProducer()
+        request.finish()
+
+    def _cut(self, request: Request) -> None:
+        """
+        End a response so that it does not look complete.
+        """
+        if self._http2 or not request.chunked:
+            # RST_STREAM; and HTTP/1.0 has nothing but the end of the connection to tell the
+            # end of the response by, so that only a reset looks wrong.
+            self._abort(CloseReason.ERROR)
+        else:
+            # RFC 9112, 8: a chunked body without the last chunk is incomplete.
+            self._die(CloseReason.ERROR)
+            request.loseConnection()
+
+    def _abort(self, reason: CloseReason) -> None:
+        request = self.request
+        if request is None:
+            return
+        # HTTP/2: RST_STREAM, for which nobody fires the notification.
+        connection = cast(Any, request.channel if self._http2 else request.transport)
+        self._die(reason)
+        connection.abortConnection()
+
+    def _finished(self, _: None) -> None:
+        self._notification = None
+        self._die(self._reason or CloseReason.ENDED)
+
+    def _lost(self, _: Failure) -> None:
+        self._notification = None
+        # A reactor that stops cuts what is still connected.
+        running = getattr(self._wheel.clock, "running", True)
+        reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
+        self._die(self._reason or reason, now=True)
+
+    def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
+        self._emissions = tuple(each for each in self._emissions if each is not emission)
+        if failure is not None:
+            self._fail(failure)
+
+    def _stopProducers(self, now: bool) -> None:
+        emissions, self._emissions = self._emissions, ()
+        for emission in emissions:
+            emission.stop()
+        source, self._source = self._source, None
+        if source is not None:
+            source.stop(now)
+        # The wait is over for those who waited; send() tells them that it was in vain.
+        writers, self._writers = self._writers, ()
+        for writable in writers:
+            writable.callback(None)
+
+    def _die(self, reason: CloseReason, now: bool = False) -> None:
+        """
+        The one way to die.  Whoever ends the stream, it comes here, once, and afterwards
+        nothing of it is left with anybody.
+
+        @param now: see L{Source.stop}.
+        """
+        if self._phase is _Phase.CLOSED:
+            return
+        self._phase = _Phase.CLOSED
+        self._reason = reason
+        self._ready = False
+        self._direct = None
+        request, self.request = self.request, None
+        assert request is not None, "a stream that is not closed has a request"
+        del cast(Any, request)._eventStream
+        self._letGo(request)
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        self._unwatch()
+        self._pending = None
+        self._stopProducers(now)
+        self._group.closed(self, reason)
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.callback(None)
+        closers, self._closers = self._closers, ()
+        for closed in closers:
+            closed.callback(reason)
+
+    def _letGo(self, request: Request) -> None:
+        """
+        Make a request, which others may keep for longer, forget the stream.
+        """
+        if request.producer is self:
+            if getattr(request, "channel", None) is not None:
+                request.unregisterProducer()
+            else:
+                request.producer = None
+        if self._notification is not None:
+            # HTTP/2 does not fire it when we reset the stream ourselves.
+            request.notifications.remove(self._notification)
+            self._notification = None
+
+    @staticmethod
+    def _forgetRequest(request: Request) -> None:
+        """
+        Drop what has arrived in a request: 3 kB for a browser's.
+        """
+        request.requestHeaders = Headers()
+        request.received_cookies = {}
+        request.args = {}
+        if request.content is not None:
+            request.content.close()
