@@ -156,9 +156,10 @@ def progress(request: HTTPRequest) -> tuple[int | None, int]:
     The kernel has to be asked as well: it wakes us only when a third of its buffer is free,
     and a slow peer may take minutes for that.
     """
-    # That of an HTTP/2 stream is its connection's.
-    isHTTP2 = request.transport is None
-    transport = cast(Any, request.channel)._conn.transport if isHTTP2 else request.transport
+    transport = cast(Any, request.transport)
+    if transport is None:
+        # That of an HTTP/2 stream is its connection's.
+        transport = cast(Any, request.channel)._conn.transport
     while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
         transport = transport.transport
     inKernel = 0

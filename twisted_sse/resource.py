@@ -11,7 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -224,7 +224,8 @@ class EventStreamResource(Resource):
         """
         Answer a request.
         """
-        self.answer(cast("Request", request), self._connected, self._methods)
+        asked = cast("Request", request)
+        self.answer(asked, self._connected, self._methods).addErrback(_refuse, asked)
         return NOT_DONE_YET
 
     def answer(
@@ -232,35 +233,31 @@ class EventStreamResource(Resource):
         request: Request,
         connected: Callable[[EventStream], object],
         methods: tuple[bytes, ...],
-        refuse: Callable[[Failure, Request], None] | None = None,
-    ) -> None:
+    ) -> Deferred[None]:
         """
         Answer a request, with an event stream if it may have one.
 
         @param connected: what to do with the stream.
         @param methods: the methods that are answered with a stream.
-        @param refuse: what to do with what was raised before the headers, if not to answer
-            with an HTTP status.
+        @return: a L{Deferred} that fires when the headers have been sent, and fails with what
+            was raised before: then the request is still to be answered.
         """
         method = request.method
         accept = _Accept(request)
         _vary(request, b"Accept")
         if self._fallback is not None and method != b"OPTIONS" and not accept.named:
             request.render(self._fallback)
-            return
+            return succeed(None)
         self._setCrossOrigin(request)
-        if method == b"OPTIONS" and method not in methods:
+        lastEventID = _lastEventID(request)
+        if method == b"OPTIONS":
             self._answerOptions(request, methods)
-            return
-        if method not in methods and not (method == b"HEAD" and b"GET" in methods):
+        elif method not in methods and not (method == b"HEAD" and b"GET" in methods):
             request.setHeader(b"allow", _allow(methods))
             _answer(request, 405)
-            return
-        if not accept.acceptable:
+        elif not accept.acceptable:
             _answer(request, 406, "This is an event stream: text/event-stream")
-            return
-        lastEventID = _lastEventID(request)
-        if len(lastEventID) > MAX_LAST_EVENT_ID:
+        elif len(lastEventID) > MAX_LAST_EVENT_ID:
             _answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
             setHeaders(request)
@@ -268,19 +265,17 @@ class EventStreamResource(Resource):
         elif self._group.once and lastEventID == b"end":
             _answer(request, 204)
         else:
-            self._begin(request, lastEventID, connected, refuse or _refuse)
+            return self._begin(request, lastEventID.decode("utf-8", "replace"), connected)
+        return succeed(None)
 
     def _begin(
-        self,
-        request: Request,
-        lastEventID: bytes,
-        connected: Callable[[EventStream], object],
-        refuse: Callable[[Failure, Request], None],
-    ) -> None:
+        self, request: Request, lastEventID: str, connected: Callable[[EventStream], object]
+    ) -> Deferred[None]:
         group = self._group
         address = _clientAddress(request, self._proxies)
         full = group.full(address)
-        stream = group.newStream(request, address, lastEventID.decode("utf-8", "replace"))
+        stream = group.newStream(request, address, lastEventID)
+        opened = stream._whenOpened()
         # Any status but 200 would make a browser give up for good (HTML standard, 9.2.2:
         # "fail the connection"), so who is to come back later is answered with a stream.
         if group.draining:
@@ -288,8 +283,8 @@ class EventStreamResource(Resource):
         elif full:
             stream._end(CloseReason.LIMIT, random.randint(*LIMIT_RETRY))
         else:
-            stream._whenOpened().addErrback(refuse, request)
             start(stream, connected)
+        return opened
 
     def _setCrossOrigin(self, request: Request) -> None:
         """

@@ -1,0 +1,123 @@
+"""
+Klein routes that are event streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.error import Error
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+from werkzeug.exceptions import HTTPException
+
+from .resource import EventStreamResource
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["eventStream"]
+
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+
+@overload
+def eventStream(function: _Function, /) -> _Function: ...
+
+
+@overload
+def eventStream(**options: Any) -> Callable[[_Function], _Function]: ...
+
+
+def eventStream(function: Any = None, /, **options: Any) -> Any:
+    """
+    Make a Klein route of a function that yields events::
+
+        @app.route("/ticks")
+        @eventStream(heartbeat=15)
+        async def ticks(request):
+            while True:
+                yield Event("tick")
+                await deferLater(reactor, 1)
+
+    The function, or method, may be an asynchronous generator, a generator, or a coroutine
+    whose result is what C{connected} of an L{EventStreamResource} may return; then
+    C{EventStream.of(request)} is its stream.  What it raises before the headers go out
+    reaches the error handlers of the app.
+
+    Any method that Klein has routed is answered.  Limits, C{.streams} and C{.drain} are on
+    the function's C{resource}.
+
+    @param options: those of L{EventStreamResource}, but for C{methods}.
+    @raise TypeError: if the function is no such function.
+
+    @since: 0.1
+    """
+    if function is None:
+        return lambda function: eventStream(function, **options)
+    if not (
+        isasyncgenfunction(function)
+        or isgeneratorfunction(function)
+        or iscoroutinefunction(function)
+    ):
+        raise TypeError(
+            f"{function!r} is no event stream: it must be an asynchronous generator function, a "
+            "generator function, or a coroutine function (and @app.route comes above)"
+        )
+    if "methods" in options:
+        raise TypeError("methods are what the route says: @app.route(.., methods=[..])")
+    resource = EventStreamResource(lambda stream: function(stream.request), **options)
+
+    @wraps(function)
+    def route(*args: Any, **kwargs: Any) -> Deferred[IResource]:
+        # Klein calls a function with the request, and a method with its object before it.
+        request = cast("Request", next(filter(IRequest.providedBy, args)))
+        method = request.method
+        # These two are answered for the method that they are about.
+        methods = (b"GET",) if method in (b"HEAD", b"OPTIONS") else (method,)
+        answered = resource.answer(request, lambda _: function(*args, **kwargs), methods)
+        return answered.addCallbacks(lambda _: _ANSWERED, _forKlein)
+
+    route.resource = resource  # type: ignore[attr-defined]
+    return route
+
+
+class _Answered(Resource):
+    """
+    What tells Klein that a request is looked after.
+    """
+
+    isLeaf = True
+
+    def render(self, request: IRequest) -> int:
+        return NOT_DONE_YET
+
+
+_ANSWERED = _Answered()  # type: ignore[no-untyped-call]
+
+
+class _StatusError(Error, HTTPException):  # type: ignore[misc]
+    """
+    A L{twisted.web.error.Error} that Klein, when the app has no handler for it, answers with
+    its status rather than with 500.
+    """
+
+    def __init__(self, error: Error) -> None:
+        Error.__init__(self, error.status, error.message, error.response)
+        self.code = int(error.status)
+        text = error.response or error.message or b""
+        HTTPException.__init__(self, text.decode("utf-8", "replace"))
+
+
+def _forKlein(failure: Failure) -> Failure:
+    """
+    Prepare what was raised for Klein's error handlers.
+    """
+    # A subclass is somebody's own, and so is the handler for it.
+    return Failure(_StatusError(failure.value)) if type(failure.value) is Error else failure
