@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.error import Error
 
+from .emission import cancel
 from .event import Event
 from .stream import EventStream
 
@@ -45,10 +46,8 @@ def follow(stream: EventStream, result: object) -> None:
     @param result: L{None}, an iterable or asynchronous iterable of events, or a L{Deferred}
         or coroutine of one of these.
     """
-    if stream.closed:
-        # It comes too late.
-        if iscoroutine(result):
-            result.close()
+    if not stream._living:
+        _discard(result)
     elif iscoroutine(result) or isinstance(result, Deferred):
         _Result(stream).wait(result)
     elif result is None:
@@ -66,6 +65,16 @@ def follow(stream: EventStream, result: object) -> None:
                 )
             )
         )
+
+
+def _discard(result: object) -> None:
+    """
+    Let go of what has come too late.
+    """
+    if iscoroutine(result):
+        result.close()
+    elif isinstance(result, Deferred):
+        cancel(result.addErrback(lambda failure: failure.trap(CancelledError)))
 
 
 def _checked(item: object) -> Event:
@@ -125,7 +134,7 @@ class _Iteration:
 
     def resume(self) -> None:
         if self._next is None and not self._busy:
-            self._pull()
+            self._pull(None)
 
     def stop(self, now: bool) -> None:
         self._stream = None
@@ -135,46 +144,56 @@ class _Iteration:
         if not self._busy:
             self._close()
 
-    def _pull(self, most: int | None = None) -> None:
+    def _pullAgain(self) -> None:
         self._next = None
+        assert self._stream is not None, "no call is left when it is stopped"
+        # Others may have filled the connection meanwhile; resume() is called then.
+        if self._stream._ready:
+            self._pull(None)
+
+    def _pull(self, most: int | None) -> None:
         stream = self._stream
-        assert stream is not None, "no call is left when it is stopped"
-        events: list[Event] = []
+        assert stream is not None, "a stream that has ended pulls nothing"
         failure: Failure | None = None
         exhausted = False
         self._busy = True
+        # One write for all of them; and what the iterable sends by itself keeps its place.
+        stream._cork()
         try:
-            exhausted = self._take(_Turn(stream), events, most)
+            exhausted = self._take(stream, most)
         except Exception:
             failure = Failure()
-        if self._stream is not None and (events or exhausted):
+        if failure is None:
             stream.open()
-            stream._sendAll(events)
+        stream._uncork()
         self._busy = False
         if self._stream is None:
             # Ended meanwhile, perhaps by the iterable itself: only now can it be closed.
             self._close()
+            if failure is not None:
+                _log.failure("A generator of events failed after its stream had ended", failure)
+                failure.cleanFailure()
         elif failure is not None:
             stream._fail(failure)
         elif exhausted:
             stream.end()
         elif stream._ready:
-            self._next = stream._wheel.callLater(0, self._pull)
+            self._next = stream._wheel.callLater(0, self._pullAgain)
 
-    def _take(self, turn: _Turn, events: list[Event], most: int | None) -> bool:
+    def _take(self, stream: EventStream, most: int | None) -> bool:
         """
         Take events from the iterable, until it is the others' turn.
 
         @return: whether there are no more.
         """
+        turn = _Turn(stream)
         if self._iterator is None:
             self._iterator = iter(self._iterable)
-        for item in self._iterator:
-            if self._stream is None:
-                return False
+        for count, item in enumerate(self._iterator, 1):
             event = _checked(item)
-            events.append(event)
-            if len(events) == most or not turn.spend(len(event.encode())):
+            if not stream.send(event):
+                return False
+            if count == most or not turn.spend(len(event.encode())):
                 return False
         return True
 
@@ -245,9 +264,7 @@ class _Awaited:
     def _arrived(self, result: object) -> None:
         stream = self._finish()
         if stream is None:
-            # It comes too late.
-            if iscoroutine(result):
-                result.close()
+            _discard(result)
         else:
             self.arrived(stream, result)
 
@@ -258,6 +275,7 @@ class _Awaited:
             stream._fail(failure)
         elif not failure.check(CancelledError):
             _log.failure("What has made events failed after its stream had ended", failure)
+            failure.cleanFailure()
 
     def _finish(self) -> EventStream | None:
         self._done = True
@@ -275,14 +293,14 @@ class _Awaited:
     def _cancel(self) -> None:
         self._call = None
         if not self._done and self._deferred is not None:
-            self._deferred.cancel()
+            cancel(self._deferred)
             if not self._done:
                 self._call = self._wheel.callLater(self._closeTimeout, self._abandon)
 
     def _abandon(self) -> None:
         self._call = None
         assert self._deferred is not None, "it was cancelled once already"
-        self._deferred.cancel()
+        cancel(self._deferred)
         if not self._done:
             _log.warn(
                 "{deferred} was cancelled as its stream ended, and still runs {timeout} s"
@@ -353,8 +371,9 @@ class _AsyncIteration(_Awaited):
         # One coroutine for all of it: aclose() of a generator that is waiting raises, and a
         # coroutine for each __anext__() would be cancelled without the generator knowing.
         turn = _Turn(stream)
+        iterator = aiter(self._iterable)
         try:
-            async for item in self._iterable:
+            async for item in iterator:
                 if self._stream is None:
                     # Cancelled, and it has swallowed that.
                     break
@@ -367,7 +386,7 @@ class _AsyncIteration(_Awaited):
                 if not stream._ready:
                     await stream.whenWritable()
         finally:
-            close = getattr(self._iterable, "aclose", None)
+            close = getattr(iterator, "aclose", None)
             if close is not None:
                 await close()
 

@@ -9,13 +9,27 @@ from collections.abc import Callable
 from inspect import iscoroutine
 from typing import Any, Protocol, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .event import Event
 from .ticker import Ticker, TimerWheel
 
-__all__ = ["Emission", "Emitter"]
+__all__ = ["Emission", "Emitter", "cancel"]
+
+
+_log = Logger()
+
+
+def cancel(deferred: Deferred[Any]) -> None:
+    """
+    Cancel a L{Deferred} of the application's, whatever its canceller does.
+    """
+    try:
+        deferred.cancel()
+    except Exception:
+        _log.failure("{deferred} could not be cancelled", deferred=deferred)
 
 
 class Emitter(Protocol):
@@ -56,21 +70,32 @@ class Emission:
         self.loop.clock = cast(Any, wheel)
         self.loop.start(interval, now).addCallbacks(self._stopped, self._failed)
 
-    def stop(self) -> None:
+    def stop(self, now: bool) -> None:
         """
         The stream has ended: leave nothing behind.
+
+        @param now: whether this is certain not to be called by the function itself.
         """
         self._emitter = None
         if self.loop.running:
             self.loop.stop()
         if self._waiting is not None:
-            self._waiting.cancel()
+            if now:
+                cancel(self._waiting)
+            else:
+                # Perhaps it is running just now, and what does not wait cannot be cancelled.
+                self.loop.clock.callLater(0, cancel, self._waiting)
 
     def __call__(self) -> Deferred[Any] | None:
         """
         One tick.
         """
         result = self._emit()
+        if type(result) is Event:
+            # First, since it is what nearly all of thousands of ticks are.
+            assert self._emitter is not None, "a loop that is stopped does not tick"
+            self._emitter.send(result)
+            return None
         if result is None:
             return None
         if iscoroutine(result):
@@ -78,7 +103,11 @@ class Emission:
         if isinstance(result, Deferred):
             # The next tick waits for this one.
             self._waiting = result
-            return result.addBoth(self._arrived)
+            result.addBoth(self._arrived)
+            if self._emitter is None:
+                # It has ended the stream, and waits for something else now.
+                cancel(result)
+            return result
         self._send(result)
         return None
 
@@ -103,6 +132,9 @@ class Emission:
         self._end(None)
 
     def _failed(self, failure: Failure) -> None:
+        if self._emitter is None and not failure.check(CancelledError):
+            _log.failure("An event was not made, and its stream has ended", failure)
+            failure.cleanFailure()
         self._end(failure)
 
     def _end(self, failure: Failure | None) -> None:

@@ -202,11 +202,13 @@ class Event:
 
         @raise TypeError: A field is of another type; for C{data} see L{Event.json}.
         """
-        if data is not None:
+        # The short way for what nearly all events are made of: an identifier is one line of
+        # text without lone surrogates, and so are letters and digits.
+        if data is not None and not (data.__class__ is str and data.isascii()):
             data = _text("data", data)
-        if event is not None:
+        if event is not None and not (event.__class__ is str and event.isidentifier()):
             event = _line("event", event)
-        if id is not None:
+        if id is not None and not (id.__class__ is str and id.isalnum()):
             id = _identifier(id)
         if retry is not None:
             retry = _milliseconds(retry)

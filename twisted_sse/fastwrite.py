@@ -75,8 +75,7 @@ def directTransport(request: HTTPRequest) -> tcp.Server | None:
         type(transport) in _SOCKETS
         and not cast(tcp.Server, transport).TLS  # startTLS() leaves the type as it is.
         and type(request.channel) is HTTPChannel
-        and type(request).write is Request.write
-        and "write" not in request.__dict__
+        and getattr(request.write, "__func__", None) is Request.write
         and getattr(request, "_encoder", None) is None
         and hasattr(transport, "_tempDataBuffer")
         and hasattr(transport, "dataBuffer")
@@ -85,7 +84,7 @@ def directTransport(request: HTTPRequest) -> tcp.Server | None:
     return None
 
 
-def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> None:
+def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
     """
     The same as C{request.write(data)}, at once.
 
@@ -95,21 +94,23 @@ def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> None:
 
     @param transport: what L{directTransport} returned.
     @param data: not empty.
+    @return: whether the socket took all of it.
     """
     request.sentLength += len(data)
     if request.chunked:
         # RFC 9112, 7.1: the size in hexadecimal, the data, each followed by CRLF.
         data = b"%x\r\n%b\r\n" % (len(data), data)
-    buffered = cast(Any, transport)
-    if buffered.dataBuffer or buffered._tempDataBuffer or transport.disconnecting:
-        transport.write(data)
-        return
-    try:
-        sent = transport.socket.send(data)
-    except OSError:
-        sent = 0
-    if sent < len(data):
-        transport.write(data[sent:])
+    sent = 0
+    if not transport.dataBuffer and not transport._tempDataBuffer:
+        try:
+            sent = transport.socket.send(data)
+        except OSError:
+            # Whatever it is: the transport is going to meet it too.
+            sent = 0
+    if sent == len(data):
+        return True
+    transport.write(data[sent:])
+    return False
 
 
 def unsent(request: HTTPRequest) -> int | None:
@@ -122,7 +123,7 @@ def unsent(request: HTTPRequest) -> int | None:
         if request.transport is None:
             return _unsentHTTP2(request)
         return _unsentBelow(request.transport)
-    except AttributeError:
+    except (AttributeError, KeyError):
         return None
 
 

@@ -34,6 +34,9 @@ SLICE = 0.02
 ROUNDS = 32
 
 
+_log = Logger()
+
+
 class Timers:
     """
     The timers of all streams of a group that go by the same clock.
@@ -68,6 +71,7 @@ class Timers:
         Send a heartbeat to each stream that was silent for so long, and find out when the
         next one is due.
         """
+        self._beat = None
         now = self._clock.seconds()
         next = now + heartbeat
         for stream in [each for each in self._group.streams if each._wheel is self.wheel]:
@@ -81,6 +85,9 @@ class Timers:
                 stream._beat()
             elif due < next:
                 next = due
+        if not self._group.streams or self._beat is not None:
+            # Somebody has ended them, or begun anew, while he was told of a heartbeat.
+            return
         delay = max(next - now, heartbeat / ROUNDS) if next > now else 0
         self._beat = self._clock.callLater(delay, self._beatAll, heartbeat)
 
@@ -92,7 +99,8 @@ class StreamGroup:
 
     @ivar streams: those that are open.
     @ivar connecting: those whose headers have not been sent: nobody has said yet that they
-        may have anything; and those that are one too many.
+        may have anything.
+    @ivar refused: those that are one too many, while they are told so.
     @ivar draining: whether the last drain has begun.
     """
 
@@ -113,9 +121,8 @@ class StreamGroup:
 
     streams: set[EventStream] = field(default_factory=set)
     connecting: set[EventStream] = field(default_factory=set)
+    refused: set[EventStream] = field(default_factory=set)
     draining: bool = False
-
-    _log = Logger()
 
     def __post_init__(self) -> None:
         self.preamble = Event(comment="", retry=self.retry).encode()
@@ -136,6 +143,9 @@ class StreamGroup:
             clock = cast(IReactorTime, reactor)
         return clock
 
+    def _all(self) -> set[EventStream]:
+        return self.streams | self.connecting | self.refused
+
     def full(self, address: str) -> bool:
         """
         Whether one more stream, to this address, would be one too many.
@@ -148,15 +158,22 @@ class StreamGroup:
             and self._addresses[address] >= self.maxStreamsPerAddress
         )
 
-    def newStream(self, request: Request, address: str, lastEventID: str) -> EventStream:
+    def newStream(
+        self, request: Request, address: str, lastEventID: str, refused: bool = False
+    ) -> EventStream:
         """
         Make a stream that answers a request.
+
+        @param refused: whether it is one too many, which is told no more than that.
         """
         clock = self.clockFor(request)
         timers = self._timers.get(clock)
         if timers is None:
             timers = self._timers[clock] = Timers(self, clock)
         stream = EventStream(request, self, timers.wheel, address, lastEventID)
+        if refused:
+            self.refused.add(stream)
+            return stream
         self.connecting.add(stream)
         if self.maxStreamsPerAddress is not None:
             self._addresses[address] += 1
@@ -166,8 +183,8 @@ class StreamGroup:
         """
         The headers of a stream have been sent.
         """
-        if stream._reason is not CloseReason.LIMIT:
-            self.connecting.discard(stream)
+        if stream in self.connecting:
+            self.connecting.remove(stream)
             self.streams.add(stream)
         if stream._http2:
             self._checkIdleTimeout(stream)
@@ -183,7 +200,7 @@ class StreamGroup:
         silent = self.heartbeat is None or (timeout is not None and self.heartbeat >= timeout)
         if timeout is not None and silent and not self._warned:
             self._warned = True
-            self._log.warn(
+            _log.warn(
                 "HTTP/2 connections are closed after {timeout} s without an event: give the"
                 " resource a heartbeat shorter than that, or the Site a longer timeout",
                 timeout=timeout,
@@ -193,17 +210,18 @@ class StreamGroup:
         """
         A stream is over.
         """
-        wasOpen = stream in self.streams or reason is CloseReason.LIMIT
-        self.streams.discard(stream)
-        self.connecting.discard(stream)
-        if self.maxStreamsPerAddress is not None:
+        wasRefused = stream in self.refused
+        wasOpen = stream in self.streams or wasRefused
+        for streams in (self.streams, self.connecting, self.refused):
+            streams.discard(stream)
+        if self.maxStreamsPerAddress is not None and not wasRefused:
             address = stream.clientAddress
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
         if wasOpen and self.observer is not None:
             self.tell(self.observer.closed, stream, reason)
-        if not self.streams and not self.connecting:
+        if not self._all():
             for timers in self._timers.values():
                 timers.stop()
             self._timers.clear()
@@ -217,7 +235,7 @@ class StreamGroup:
         """
         self.draining = True
         self._drainRetry = retry
-        left = self.streams | self.connecting
+        left = self._all()
         if not left:
             return succeed(None)
         clock = next(iter(left))._wheel.clock
@@ -226,8 +244,8 @@ class StreamGroup:
             stream._end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True)
 
         def abortRest() -> None:
-            rest = self.streams | self.connecting
-            self._log.info("Aborting {count} streams that would not end", count=len(rest))
+            rest = self._all()
+            _log.info("Aborting {count} streams that would not end", count=len(rest))
             inSlices(clock, rest, lambda stream: stream._abort(CloseReason.DRAIN))
 
         deadline = clock.callLater(seconds, abortRest)
@@ -250,7 +268,7 @@ class StreamGroup:
         try:
             what(*news)
         except Exception:
-            self._log.failure("The observer {observer!r} failed", observer=self.observer)
+            _log.failure("The observer {observer!r} failed", observer=self.observer)
 
 
 def inSlices(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
-from twisted.web.error import Error
+from twisted.web.error import Error, PageRedirect
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
@@ -80,9 +80,12 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
         request = cast("Request", next(filter(IRequest.providedBy, args)))
         method = request.method
         # These two are answered for the method that they are about.
-        methods = (b"GET",) if method in (b"HEAD", b"OPTIONS") else (method,)
-        answered = resource.answer(request, lambda _: function(*args, **kwargs), methods)
-        return answered.addCallbacks(lambda _: _ANSWERED, _forKlein)
+        if method == b"OPTIONS":
+            method = request.getHeader(b"access-control-request-method") or b"GET"
+        elif method == b"HEAD":
+            method = b"GET"
+        answered = resource.answer(request, lambda _: function(*args, **kwargs), (method,))
+        return answered.addCallbacks(lambda _: _ANSWERED, _forKlein, errbackArgs=(request,))
 
     route.resource = resource  # type: ignore[attr-defined]
     return route
@@ -115,9 +118,14 @@ class _StatusError(Error, HTTPException):  # type: ignore[misc]
         HTTPException.__init__(self, text.decode("utf-8", "replace"))
 
 
-def _forKlein(failure: Failure) -> Failure:
+def _forKlein(failure: Failure, request: Request) -> Failure:
     """
     Prepare what was raised for Klein's error handlers.
     """
-    # A subclass is somebody's own, and so is the handler for it.
-    return Failure(_StatusError(failure.value)) if type(failure.value) is Error else failure
+    error = failure.value
+    if type(error) not in (Error, PageRedirect):
+        # A subclass of somebody's own: so is the handler for it.
+        return failure
+    if isinstance(error, PageRedirect) and error.location is not None:
+        request.setHeader(b"location", error.location)
+    return Failure(_StatusError(cast(Error, error)))

@@ -1,23 +1,51 @@
 """
-Checks of arguments that are numbers: one clear error, where they are given.
+Checks of arguments: one clear error, where they are given.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
-__all__ = ["checkInteger", "checkSeconds"]
+__all__ = ["checkFlag", "checkInteger", "checkList", "checkSeconds"]
 
 
-def checkSeconds(name: str, value: object, optional: bool = True) -> None:
+def checkFlag(name: str, value: object) -> None:
+    """
+    Check a yes or no.
+
+    @param name: the name of the argument.
+    @raise TypeError: if it is no C{bool}.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}: it must be True or False")
+
+
+def checkList(name: str, value: object, of: str) -> list[Any]:
+    """
+    Check an iterable of things.
+
+    @param name: the name of the argument.
+    @param of: what it has to have, in the plural.
+    @return: the things.
+    @raise TypeError: if it is none; a C{str} would be one of characters.
+    """
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} is {value!r}: it must be a list of {of}")
+    return list(value)
+
+
+def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = False) -> None:
     """
     Check a time.
 
     @param name: the name of the argument.
     @param optional: whether it may be L{None}.
+    @param zero: whether it may be 0.
     @raise ValueError: if it is no finite number above 0.
     """
-    if value is None and optional:
+    if (value is None and optional) or (zero and value == 0 and value is not False):
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
         orNone = ", or None" if optional else ""

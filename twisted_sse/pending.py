@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
+from .event import Event
+
 __all__ = ["Pending", "SlowReader"]
 
 
@@ -32,12 +34,16 @@ class SlowReader(Enum):
     LATEST = "latest"
 
 
+def _typeOf(event: Event) -> str | None:
+    return None if event.data is None else event.event or "message"
+
+
 class Pending:
     """
     The events that wait for one client, encoded, in order.
 
     Each is kept with its type; what is no event to the client (a comment, a reconnection
-    time) has the type L{None}, and is not counted.
+    time) has none, and is not counted.
 
     @ivar bytes: how many bytes are waiting.
     """
@@ -51,18 +57,20 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._entries)
 
-    def append(self, eventType: str | None, data: bytes) -> None:
+    def append(self, event: Event) -> None:
         """
         Let an event wait behind all others.
         """
-        self._entries.append((eventType, data))
+        data = event.encode()
+        self._entries.append((_typeOf(event), data))
         self.bytes += len(data)
 
-    def prepend(self, eventType: str | None, data: bytes) -> None:
+    def prepend(self, event: Event) -> None:
         """
         Let an event wait before all others.
         """
-        self._entries.appendleft((eventType, data))
+        data = event.encode()
+        self._entries.appendleft((_typeOf(event), data))
         self.bytes += len(data)
 
     def take(self, size: int) -> tuple[bytes, int]:
@@ -82,16 +90,15 @@ class Pending:
         self.bytes -= taken
         return b"".join(pieces), events
 
-    def makeRoom(self, policy: SlowReader, eventType: str | None, size: int, limit: int) -> int:
+    def makeRoom(self, policy: SlowReader, event: Event, limit: int) -> int:
         """
         Drop what the policy says, so that an event fits that is to be appended.
 
-        @param eventType: its type.
-        @param size: its size, in bytes.
         @param limit: how many bytes may wait, it included.
         @return: how many events were dropped.
         """
-        dropped = self._keepLatest(eventType) if policy is SlowReader.LATEST else 0
+        size = len(event.encode())
+        dropped = self._keepLatest(_typeOf(event)) if policy is SlowReader.LATEST else 0
         while self._entries and self.bytes + size > limit:
             oldType, data = self._entries.popleft()
             self.bytes -= len(data)

@@ -8,7 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -23,7 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from .driver import start
 from .group import StreamGroup
-from .limits import checkInteger, checkSeconds
+from .limits import checkFlag, checkInteger, checkList, checkSeconds
 from .pending import SlowReader
 from .stream import CloseReason, EventStream, setHeaders
 
@@ -141,6 +141,15 @@ class EventStreamResource(Resource):
             raise TypeError(f"fallback is {fallback!r}: it must be an IResource, or None")
         if not isinstance(slow, SlowReader):
             raise TypeError(f"slow is {slow!r}: it must be a SlowReader")
+        if observer is not None:
+            for method in ("opened", "closed", "sent", "dropped"):
+                if not callable(getattr(observer, method, None)):
+                    raise TypeError(f"observer is {observer!r}: it must have a method {method}")
+        if reactor is not None and not IReactorTime.providedBy(reactor):
+            raise TypeError(f"reactor is {reactor!r}: it must be a reactor or a Clock")
+        checkFlag("once", once)
+        checkFlag("credentials", credentials)
+        checkFlag("slim", slim)
         checkSeconds("heartbeat", heartbeat)
         checkSeconds("stallTimeout", stallTimeout)
         checkSeconds("openTimeout", openTimeout)
@@ -191,11 +200,14 @@ class EventStreamResource(Resource):
         @param retry: the least and the greatest reconnection time, in milliseconds.
         @return: a L{Deferred} that fires when no stream is left.
         """
-        checkSeconds("seconds", seconds, optional=False)
-        low, high = retry
+        checkSeconds("seconds", seconds, optional=False, zero=True)
+        bounds = checkList("retry", retry, "two numbers of milliseconds")
+        if len(bounds) != 2:
+            raise ValueError(f"retry is {retry!r}: it must be two numbers of milliseconds")
+        low, high = bounds
         checkInteger("retry", low, 0, optional=False)
         checkInteger("retry", high, low, optional=False)
-        return self._group.drain(seconds, retry)
+        return self._group.drain(seconds, (low, high))
 
     def service(self, seconds: float = 5) -> Service:
         """
@@ -206,7 +218,7 @@ class EventStreamResource(Resource):
 
         @param seconds: how long the drain may take.
         """
-        checkSeconds("seconds", seconds, optional=False)
+        checkSeconds("seconds", seconds, optional=False, zero=True)
         return _Drain(self, seconds)
 
     def __del__(self) -> None:
@@ -274,7 +286,7 @@ class EventStreamResource(Resource):
         group = self._group
         address = _clientAddress(request, self._proxies)
         full = group.full(address)
-        stream = group.newStream(request, address, lastEventID)
+        stream = group.newStream(request, address, lastEventID, refused=full)
         opened = stream._whenOpened()
         # Any status but 200 would make a browser give up for good (HTML standard, 9.2.2:
         # "fail the connection"), so who is to come back later is answered with a stream.
@@ -345,7 +357,7 @@ class _Accept:
         for mediaRange in b",".join(values).split(b","):
             name, *parameters = mediaRange.split(b";")
             name = name.strip().lower()
-            if name:
+            if b"/" in name:
                 qualities[name] = not any(map(_ZERO.fullmatch, parameters))
         self.named = qualities.get(b"text/event-stream", False)
         self.acceptable = True
@@ -427,18 +439,24 @@ def _clientAddress(request: Request, proxies: tuple[IPv4Network | IPv6Network, .
         for hop in reversed(chain.decode("ascii", "replace").split(",")):
             if not _isIn(address, proxies):
                 break
-            match = _HOP.fullmatch(hop.strip())
-            if match is None:
-                break
             try:
-                address = str(ip_address(match["six"] or match["address"]))
+                address = _parseHop(hop.strip())
             except ValueError:
                 break
     return address
 
 
-#: An address, perhaps with a port: 192.0.2.1, 192.0.2.1:80, 2001:db8::1, [2001:db8::1]:80.
-_HOP = re.compile(r"\[(?P<six>[^]]*)](:\d+)?|(?P<address>[^:]+(?=:\d+$)|.+?)(:\d+)?")
+def _parseHop(hop: str) -> str:
+    """
+    Find the address in C{192.0.2.1}, C{192.0.2.1:80}, C{2001:db8::1} or C{[2001:db8::1]:80}.
+
+    @raise ValueError: if there is none.
+    """
+    if hop.startswith("["):
+        hop = hop[1:].partition("]")[0]
+    elif hop.count(":") == 1:
+        hop = hop.partition(":")[0]
+    return str(ip_address(hop))
 
 
 def _isIn(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
@@ -461,9 +479,7 @@ def _checkedOrigins(origins: Iterable[str] | str, credentials: bool) -> frozense
                 'origins is "*", and credentials is True: browsers refuse that. Name the origins.'
             )
         return None
-    if isinstance(origins, str):
-        raise TypeError(f'origins is {origins!r}: it must be "*" or a list of origins')
-    checked: list[Any] = list(origins)
+    checked = checkList("origins", origins, 'origins, or "*"')
     for origin in checked:
         if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
             raise ValueError(
@@ -477,9 +493,7 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", re.ASCII)
 
 
 def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
-    if isinstance(methods, str):
-        raise TypeError(f"methods is {methods!r}: it must be a list of methods")
-    checked: list[Any] = list(methods)
+    checked = checkList("methods", methods, "methods")
     for method in checked:
         if not (isinstance(method, str) and method.isascii() and method.isupper()):
             raise ValueError(f"methods has {method!r}: a method is a word in capitals")
@@ -491,9 +505,11 @@ def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
 
 
 def _checkedNetworks(networks: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    if isinstance(networks, str):
-        raise TypeError(f"trustedProxies is {networks!r}: it must be a list of networks")
+    checked = checkList("trustedProxies", networks, "networks")
     try:
-        return tuple(map(ip_network, networks))
+        # An int would be a network too.
+        return tuple(ip_network(str(network)) for network in checked)
     except ValueError as e:
-        raise ValueError(f"trustedProxies has no good network: {e}") from None
+        raise ValueError(
+            f"trustedProxies is {networks!r}: {e}; a network is such as 10.0.0.0/8"
+        ) from None

@@ -52,6 +52,11 @@ HEADERS = (
 NOTHING = b":\n\n"
 
 
+# Not an attribute of the streams: what is logged by one refers to the object that it is an
+# attribute of, so whoever keeps the log would keep the stream.
+_log = Logger()
+
+
 class CloseReason(Enum):
     """
     Why a stream is closed.
@@ -166,6 +171,7 @@ class EventStream:
         "_closeConnection",
         "_closers",
         "_congested",
+        "_corked",
         "_direct",
         "_dropped",
         "_emissions",
@@ -195,8 +201,6 @@ class EventStream:
         "request",
     )
 
-    _log = Logger()
-
     def __init__(
         self,
         request: Request,
@@ -223,6 +227,8 @@ class EventStream:
         self._paused = False
         # By ourselves, on HTTP/2, where nobody tells us that TCP does not move.
         self._congested = False
+        # By ourselves, while many events are made.
+        self._corked = False
         self._http2 = request.transport is None
         self._direct: tcp.Server | None = None
         # What waits, and of which type it is: None for what is no event to the client.
@@ -280,6 +286,13 @@ class EventStream:
     @property
     def _opened(self) -> bool:
         return self._phase is not _Phase.CONNECTING
+
+    @property
+    def _living(self) -> bool:
+        """
+        Whether the stream has not begun to end.
+        """
+        return self._phase in (_Phase.CONNECTING, _Phase.OPEN)
 
     @property
     def closed(self) -> bool:
@@ -375,7 +388,7 @@ class EventStream:
         if not callable(emit):
             raise TypeError(f"emit is {emit!r}: it must be a function without arguments")
         emission = Emission(self, emit)
-        if self._phase in (_Phase.CONNECTING, _Phase.OPEN):
+        if self._living:
             self._emissions += (emission,)
             emission.start(self._wheel, interval, now)
         return emission.loop
@@ -389,9 +402,9 @@ class EventStream:
             stream ends meanwhile, as C{send} will tell.  It fails with L{CancelledError} when
             the stream has ended already, so that a loop around it cannot spin.
         """
-        if self._ready:
+        if self._ready or self._phase is _Phase.CONNECTING:
             return succeed(None)
-        if self._phase in (_Phase.ENDING, _Phase.CLOSED):
+        if not self._living:
             return fail(CancelledError())
         writable: Deferred[None] = Deferred()
         self._writers += (writable,)
@@ -461,7 +474,8 @@ class EventStream:
         self.lastSent = self._wheel.seconds()
         self.eventsSent += events
         if self._direct is not None:
-            writeNow(request, self._direct, data)
+            if not writeNow(request, self._direct, data):
+                self._watch()
         else:
             request.write(data)
             if self._http2 and (unsent(request) or 0) > PIECE:
@@ -478,7 +492,12 @@ class EventStream:
         Nothing was sent for a while: say so.
         """
         if self._ready:
-            self._write(NOTHING, 0)
+            assert self.request is not None, "a stream that is ready has a request"
+            if unsent(self.request):
+                # Something has waited for so long, though it is too little for a pause.
+                self._watch()
+            else:
+                self._write(NOTHING, 0)
 
     def _whenOpened(self) -> Deferred[None]:
         """
@@ -488,18 +507,19 @@ class EventStream:
         assert self._opening is not None, "asked before anything can have happened"
         return self._opening
 
-    def _sendAll(self, events: list[Event]) -> None:
+    def _cork(self) -> None:
         """
-        Send events in one write, if they need not wait.
+        Let everything wait until C{_uncork}, to send it in one write.
         """
-        if self._ready and events:
-            self._write(
-                b"".join([event.encode() for event in events]),
-                sum(event.data is not None for event in events),
-            )
-        else:
-            for event in events:
-                self.send(event)
+        self._corked = True
+        self._ready = False
+
+    def _uncork(self) -> None:
+        """
+        Send what has waited.
+        """
+        self._corked = False
+        self._flush()
 
     def _release(self) -> None:
         """
@@ -511,26 +531,25 @@ class EventStream:
             self.open()
 
     def _enqueue(self, event: Event) -> bool:
-        if self._phase in (_Phase.ENDING, _Phase.CLOSED):
+        if not self._living:
             return False
         if self._phase is _Phase.CONNECTING and not self._held:
             self.open()
             return self.send(event)
-        eventType = None if event.data is None else event.event or "message"
-        data = event.encode()
         group = self._group
         pending = self._pending
-        if pending is None:
-            pending = self._pending = Pending()
         # One event is always accepted: a client could never get past one that is larger
         # than maxPending, however often it comes back.
-        if pending and pending.bytes + len(data) > group.maxPending:
+        if pending and pending.bytes + len(event.encode()) > group.maxPending:
             if self._phase is _Phase.CONNECTING:
                 # So much for a refusal: this cannot be kept back any longer.
                 self._release()
                 return self.send(event)
+            if self._corked:
+                self._uncork()
+                return self.send(event)
             if group.slow is SlowReader.DISCONNECT:
-                self._log.info(
+                _log.info(
                     "{address} does not read: {pending} bytes are waiting for it."
                     " Disconnecting it.",
                     address=self.clientAddress,
@@ -538,33 +557,43 @@ class EventStream:
                 )
                 self._abort(CloseReason.SLOW)
                 return False
-            dropped = pending.makeRoom(group.slow, eventType, len(data), group.maxPending)
+            dropped = pending.makeRoom(group.slow, event, group.maxPending)
             self._dropped += dropped
             if dropped and group.observer is not None:
                 group.tell(group.observer.dropped, self, dropped)
-        pending.append(eventType, data)
+        self._append(event)
         return True
+
+    def _append(self, event: Event) -> None:
+        """
+        Let an event wait behind those that are waiting.
+        """
+        if self._pending is None:
+            self._pending = Pending()
+        self._pending.append(event)
 
     def _flush(self) -> None:
         """
         Hand over what waits, as far as it is taken; then see who has been waiting for that.
         """
+        if self._corked or self._phase is _Phase.CONNECTING:
+            return
         pending = self._pending
         if pending is not None:
             if self._dropped and not self._paused and not self._congested:
                 gap = Event(str(self._dropped), event="stream-gap")
                 self._dropped = 0
-                pending.prepend("stream-gap", gap.encode())
-            while pending and not self._paused and not self._congested:
+                pending.prepend(gap)
+            while pending and not (self._paused or self._congested or self.closed):
                 self._write(*pending.take(PIECE))
             if not pending:
                 self._pending = None
         if self._paused or self._congested:
             return
-        self._unwatch()
         if self._phase is _Phase.ENDING:
             self._finish()
         elif self._phase is _Phase.OPEN:
+            self._unwatch()
             self._ready = True
             while self._writers and self._ready:
                 writable, *others = self._writers
@@ -582,7 +611,7 @@ class EventStream:
         if self._look is None:
             # At once for the first two: the reactor makes its calls before it writes.
             self._looks += 1
-            delay = 0.0 if self._looks < 3 else min(2**self._looks / 8000, LONGEST_LOOK)
+            delay = 0.0 if self._looks < 3 else min(2 ** min(self._looks, 10) / 8000, LONGEST_LOOK)
             self._look = self._wheel.callLater(delay, self._looked)
 
     def _looked(self) -> None:
@@ -609,14 +638,16 @@ class EventStream:
 
     def _watched(self, timeout: float) -> None:
         assert self.request is not None, "the watch is cancelled when the stream closes"
+        self._stall = None
+        if self._ready and not unsent(self.request):
+            return
         now = self._wheel.seconds()
         taken = progress(self.request)
         if taken != self._taken:
             self._taken = taken
             self._takenAt = now
         if now - self._takenAt >= timeout:
-            self._stall = None
-            self._log.info(
+            _log.info(
                 "{address} took no byte for {timeout} s. Disconnecting it.",
                 address=self.clientAddress,
                 timeout=timeout,
@@ -648,7 +679,7 @@ class EventStream:
         self._end(CloseReason.ERROR)
 
     def _tellFailure(self, failure: Failure) -> None:
-        self._log.failure("The events for {address} failed", failure, address=self.clientAddress)
+        _log.failure("The events for {address} failed", failure, address=self.clientAddress)
         # Whoever keeps the log must not keep the stream with it.
         failure.cleanFailure()
 
@@ -663,12 +694,13 @@ class EventStream:
         """
         if closeConnection:
             self._closeConnection = True
-        if self._phase in (_Phase.ENDING, _Phase.CLOSED):
+        if not self._living:
             return
+        # These wait with what is waiting, however much that is.
         if retry is not None:
-            self.send(Event(retry=retry))
+            self._append(Event(retry=retry))
         elif self._group.once and reason is CloseReason.ENDED:
-            self.send(Event("", event="end", id="end"))
+            self._append(Event("", event="end", id="end"))
         self._reason = reason
         self.open()
         if self.closed:
@@ -741,7 +773,7 @@ class EventStream:
     def _stopProducers(self, now: bool) -> None:
         emissions, self._emissions = self._emissions, ()
         for emission in emissions:
-            emission.stop()
+            emission.stop(now)
         source, self._source = self._source, None
         if source is not None:
             source.stop(now)
@@ -798,9 +830,9 @@ class EventStream:
     @staticmethod
     def _forgetRequest(request: Request) -> None:
         """
-        Drop what has arrived in a request: 3 kB for a browser's.
+        Drop what has arrived in a request, 3 kB for a browser's, and what has been sent.
         """
-        request.requestHeaders = Headers()
+        request.requestHeaders = request.responseHeaders = Headers()
         request.received_cookies = {}
         request.args = {}
         if request.content is not None:

@@ -27,6 +27,9 @@ __all__ = ["Ticker", "TimerWheel", "WheelCall"]
 _ASYNCHRONOUS = (Deferred, CoroutineType, Failure)
 
 
+_log = Logger()
+
+
 class Ticker(LoopingCall):
     """
     A L{LoopingCall} with a cheaper tick; in everything else the same.
@@ -60,15 +63,17 @@ class Ticker(LoopingCall):
             assert done is not None, "a LoopingCall that was started has a Deferred"
             done.callback(self)
             return
-        now = self.clock.seconds()
-        interval, starttime = self.interval, self.starttime
-        assert interval is not None and starttime is not None, "a running LoopingCall has both"
-        delay = interval - (now - starttime) % interval if interval else 0.0
-        if interval and now + delay == now:
+        clock, interval = self.clock, self.interval
+        if not interval:
+            self.call = clock.callLater(0, self)
+            return
+        now = clock.seconds()
+        delay = interval - (now - self.starttime) % interval  # type: ignore[operator]
+        if now + delay == now:
             # So close to the tick that the difference is lost in rounding: it is this one
             # that has just happened, the next is a whole interval away.
             delay = interval
-        self.call = self.clock.callLater(delay, self)
+        self.call = clock.callLater(delay, self)
 
     def _failed(self, failure: Failure) -> None:
         self.running = False
@@ -115,13 +120,6 @@ class WheelCall:
             self._args = ()
             slot.cancelled()
 
-    def _run(self) -> None:
-        function, args = self._function, self._args
-        if function is not None:
-            self._slot = self._function = None
-            self._args = ()
-            function(*args)
-
 
 class _Slot:
     """
@@ -161,8 +159,6 @@ class TimerWheel:
 
     @since: 0.1
     """
-
-    _log = Logger()
 
     def __init__(self, clock: IReactorTime, resolution: float = 0.005) -> None:
         """
@@ -214,11 +210,15 @@ class TimerWheel:
             return
         del self._slots[number]
         for call in slot.calls:
+            function, args = call._function, call._args
+            if function is None:
+                continue
+            call._slot = call._function = None
             try:
-                call._run()
+                function(*args)
             except Exception:
                 # As the reactor does: one call that fails must not take the others with it.
-                self._log.failure("A timed call failed")
+                _log.failure("A timed call failed")
 
     def _drop(self, slot: _Slot) -> None:
         # A slot that is being run is not in the table any more.
