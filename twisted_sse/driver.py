@@ -191,7 +191,7 @@ class _Iteration:
             self._iterator = iter(self._iterable)
         for count, item in enumerate(self._iterator, 1):
             event = _checked(item)
-            if not stream.send(event):
+            if not stream.send(event) or not (stream._corked or stream._ready):
                 return False
             if count == most or not turn.spend(len(event.encode())):
                 return False

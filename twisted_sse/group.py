@@ -42,6 +42,7 @@ class Timers:
     The timers of all streams of a group that go by the same clock.
 
     @ivar wheel: for what each stream has to do at a time of its own.
+    @ivar streams: how many streams there are.
     """
 
     def __init__(self, group: StreamGroup, clock: IReactorTime) -> None:
@@ -49,6 +50,7 @@ class Timers:
         self._clock = clock
         self._beat: IDelayedCall | None = None
         self.wheel = TimerWheel(clock)
+        self.streams = 0
 
     def opened(self) -> None:
         """
@@ -85,7 +87,7 @@ class Timers:
                 stream._beat()
             elif due < next:
                 next = due
-        if not self._group.streams or self._beat is not None:
+        if not self.streams or self._beat is not None:
             # Somebody has ended them, or begun anew, while he was told of a heartbeat.
             return
         delay = max(next - now, heartbeat / ROUNDS) if next > now else 0
@@ -170,6 +172,7 @@ class StreamGroup:
         timers = self._timers.get(clock)
         if timers is None:
             timers = self._timers[clock] = Timers(self, clock)
+        timers.streams += 1
         stream = EventStream(request, self, timers.wheel, address, lastEventID)
         if refused:
             self.refused.add(stream)
@@ -221,10 +224,13 @@ class StreamGroup:
                 del self._addresses[address]
         if wasOpen and self.observer is not None:
             self.tell(self.observer.closed, stream, reason)
+        clock = stream._wheel.clock
+        timers = self._timers[clock]
+        timers.streams -= 1
+        if not timers.streams:
+            timers.stop()
+            del self._timers[clock]
         if not self._all():
-            for timers in self._timers.values():
-                timers.stop()
-            self._timers.clear()
             drained, self._drained = self._drained, []
             for done in drained:
                 done.callback(None)

@@ -129,7 +129,7 @@ class EventStreamResource(Resource):
         @param slim: forget the headers and the body of a request once it is answered: it saves
             3 kB for each browser.
         @param observer: who is told what happens.
-        @param reactor: where time comes from: that of the L{Site} if not given.
+        @param reactor: where time comes from: that of the L{Site<twisted.web.server.Site>} if not given.
 
         @raise ValueError: if an argument is out of its range.
         @raise TypeError: if it is no such thing.

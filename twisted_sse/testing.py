@@ -15,6 +15,7 @@ such as C{app.resource()} of Klein.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from weakref import WeakSet
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -508,6 +509,20 @@ class MemoryClient:
         """
         self.clock = clock if clock is not None else MemoryClock()
         self.site = Site(resource, reactor=self.clock)
+        self._streams: WeakSet[MemoryStream] = WeakSet()
+
+    def close(self) -> None:
+        """
+        Close all connections.  C{with MemoryClient(resource) as client} does it at the end.
+        """
+        for stream in list(self._streams):
+            stream.disconnect()
+
+    def __enter__(self) -> MemoryClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def get(
         self,
@@ -561,6 +576,7 @@ class MemoryClient:
         family = IPv6Address if ":" in address else IPv4Address
         peer = family("TCP", address, 50000)
         stream = MemoryStream(self.clock, method, peer)
+        self._streams.add(stream)
         protocol = self.site.buildProtocol(peer)
         assert protocol is not None, "a Site takes every connection"
         stream._transport.connect(protocol)

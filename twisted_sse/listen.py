@@ -1,0 +1,187 @@
+"""
+The daemon's listening sockets.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+__all__ = ["CannotListen", "ListeningService"]
+
+#: How many connections may wait to be accepted.  Of Twisted's 50 little is left when all
+#: clients of a server that was restarted come back: the kernel drops what is too much, and
+#: they try again a second later, or three, or seven.  Linux takes at most
+#: C{net.core.somaxconn}, by default 4096.
+BACKLOG = 4096
+
+#: What Twisted takes if the endpoint's description does not say.
+TWISTEDS_BACKLOG = 50
+
+#: When the kernel asks an idle connection whether its peer is still there, in seconds, how
+#: often after that, and how many unanswered questions mean no.  It is for connections that wait
+#: for a request, and for streams without a heartbeat: where something was sent and not
+#: acknowledged, the kernel does not ask.  For that there is TCP_USER_TIMEOUT.
+KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+
+_log = Logger()
+
+
+class CannotListen(Exception):
+    """
+    An endpoint cannot be listened on.  The message says why, in one line.
+
+    @since: 0.1
+    """
+
+
+class ListeningService(Service):
+    """
+    Listens on endpoints, from L{listen} until the service is stopped.
+
+    That is earlier than other services do it.  C{twistd} starts its services after it has become
+    a daemon, and after its standard error has gone: who started it would be told that all is
+    well, and find nothing there.  Ports below 1024 are open before root's rights are given up,
+    and clients wait in the backlog until the reactor runs.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self, reactor: Any, factory: IProtocolFactory, userTimeout: float | None = None
+    ) -> None:
+        """
+        @param reactor: what listens.
+        @param factory: what is served.
+        @param userTimeout: after how many seconds the kernel closes a connection whose peer
+            acknowledges nothing.  L{None} for the system's choice, which is about 15 minutes.
+        """
+        self._reactor = reactor
+        self._factory = factory
+        self._userTimeout = userTimeout
+        self._ports: list[IListeningPort] = []
+        self._process = os.getpid()
+
+    @property
+    def ports(self) -> tuple[IListeningPort, ...]:
+        """
+        The ports that are open.
+        """
+        return tuple(self._ports)
+
+    def listen(self, description: str) -> None:
+        """
+        Listen on one more endpoint.
+
+        @param description: as for L{serverFromString}.
+        @raise CannotListen: if that is not possible.
+        """
+        try:
+            endpoint = serverFromString(self._reactor, description)
+        except Exception as e:
+            raise CannotListen(_explain(e)) from e
+        refusals: list[Failure] = []
+        opening = maybeDeferred(endpoint.listen, self._factory).addCallback(self._opened)
+        opening.addErrback(refusals.append)
+        if refusals:
+            raise CannotListen(_explain(refusals[0].value))
+        # All of Twisted's own have answered by now, but there are others (Tor's take minutes).
+        opening.addCallback(lambda _: self._refusedLate(description, refusals))
+
+    def _opened(self, port: IListeningPort) -> None:
+        self._ports.append(port)
+        listening = getattr(port, "socket", None)
+        if isinstance(listening, socket.socket):
+            if getattr(port, "backlog", None) == TWISTEDS_BACKLOG:
+                listening.listen(BACKLOG)
+            if listening.family in (socket.AF_INET, socket.AF_INET6):
+                self._setOptions(listening)
+
+    def _setOptions(self, listening: socket.socket) -> None:
+        """
+        See that peers are noticed that have vanished without a word.  The sockets of accepted
+        connections inherit these options, whatever is spoken on them.
+        """
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        options = list(KEEPALIVE)
+        if self._userTimeout is not None:
+            options.append(("TCP_USER_TIMEOUT", min(round(self._userTimeout * 1000), 2**31 - 1)))
+        for name, value in options:
+            # Which of them there are depends on the platform.
+            option = getattr(socket, name, None)
+            if option is not None:
+                listening.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _refusedLate(self, description: str, refusals: list[Failure]) -> None:
+        for failure in refusals:
+            _log.failure("Cannot listen on {description}", failure, description=description)
+
+    def privilegedStartService(self) -> None:
+        """
+        The process may be another one now: C{twistd} has become a daemon.
+        """
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        if os.getpid() != self._process:
+            self._process = os.getpid()
+            for port in self._ports:
+                # The lock of a UNIX socket names the process that holds it, and any other may
+                # take it away from one that has ended.
+                lock = getattr(port, "lockFile", None)
+                if lock is not None:
+                    os.remove(lock.name)
+                    lock.lock()
+
+    def stopService(self) -> Deferred[Any]:
+        """
+        Close the ports.
+
+        @return: a L{Deferred} that fires when they are closed.
+        """
+        super().stopService()  # type: ignore[no-untyped-call]
+        ports, self._ports = self._ports, []
+        return gatherResults([maybeDeferred(port.stopListening) for port in ports])
+
+
+_IN_USE = "it is in use already: stop what listens there, or choose another"
+
+_REASONS = {
+    errno.EADDRINUSE: _IN_USE,
+    errno.EADDRNOTAVAIL: "this machine has no such address",
+    errno.EACCES: "permission denied: on most systems only root may use ports below 1024",
+}
+
+
+def _explain(error: BaseException) -> str:
+    """
+    @return: why it is not possible, in one line, for somebody who has written the description.
+    """
+    if isinstance(error, CannotListenError):
+        cause = error.socketError
+        if not isinstance(cause, OSError):
+            # Of a UNIX socket: "Cannot acquire lock".
+            return _IN_USE
+        return _REASONS.get(cause.errno or 0) or _oneLine(cause.strerror or str(cause))
+    if isinstance(error, OSError):
+        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
+        return f"cannot read {name}{_oneLine(error.strerror or str(error))}"
+    if isinstance(error, ImportError):
+        return f"TLS is not installed ({error}): pip install 'twisted-sse[tls]'"
+    return (
+        f"it cannot be listened on ({_oneLine(f'{type(error).__name__}: {error}')}). It should be"
+        " like tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem or"
+        " unix:/run/sse.sock"
+    )
+
+
+def _oneLine(text: str) -> str:
+    return " ".join(text.split())[:200]

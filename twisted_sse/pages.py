@@ -1,0 +1,124 @@
+"""
+What the daemon answers besides its stream: a page that shows the events to browsers, and C{ok}.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.static import Data
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Greeting", "makeRoot"]
+
+#: The files of the page, and where they are served.
+FILES = Path(__file__).with_name("page")
+PATH = b"page"
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+#: The page loads only what is served with it, and runs nothing that is written in itself: should
+#: the text of an event ever get into it as HTML, that could do nothing.
+PAGE_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+        b" img-src 'self' data:",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # To be asked for again each time, so that it is always that of the server that runs.
+    (b"cache-control", b"no-cache"),
+)
+
+#: A client that names HTML, as browsers do: RFC 9110, 12.5.1.
+_WANTS_HTML = re.compile(
+    rb"(?:^|,)\s*text/html\s*(?:;(?!\s*q\s*=\s*0(?:\.0*)?\s*(?:,|$))|,|$)", re.IGNORECASE
+)
+
+
+class _PageFile(Data):
+    """
+    A file of the page, kept in memory: it is there even after C{twistd --chroot}.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path.read_bytes(), TYPES[path.suffix])  # type: ignore[no-untyped-call]
+
+    def render_GET(self, request: Request) -> bytes:
+        for name, value in PAGE_HEADERS:
+            request.setHeader(name, value)
+        return cast(bytes, super().render_GET(request))  # type: ignore[no-untyped-call]
+
+    render_HEAD = render_GET
+
+
+class Greeting(Resource):
+    """
+    Answers those who do not ask for the stream: with the page if they want HTML, else C{ok},
+    whatever their method.
+
+    @since: 0.1
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._page = _PageFile(FILES / "index.html")
+
+    def render(self, request: IRequest) -> bytes:
+        """
+        Answer a request.
+        """
+        asked = cast("Request", request)
+        accept = b",".join(asked.requestHeaders.getRawHeaders(b"accept", []))
+        if asked.method in (b"GET", b"HEAD") and _WANTS_HTML.search(accept):
+            return self._page.render_GET(asked)
+        return _ok(asked)
+
+
+class _Health(Resource):
+    """
+    Tells whoever looks after the process that it lives.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader(b"cache-control", b"no-store")
+        return _ok(request)
+
+
+def _ok(request: Request) -> bytes:
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    return b"ok"
+
+
+def makeRoot(stream: IResource) -> Resource:
+    """
+    Make the root of the daemon's site.
+
+    @param stream: what answers at C{/}.
+
+    @since: 0.1
+    """
+    root = Resource()  # type: ignore[no-untyped-call]
+    root.putChild(b"", stream)  # type: ignore[no-untyped-call]
+    root.putChild(b"healthz", _Health())  # type: ignore[no-untyped-call]
+    files = Resource()  # type: ignore[no-untyped-call]
+    root.putChild(PATH, files)  # type: ignore[no-untyped-call]
+    for path in FILES.iterdir():
+        if path.suffix in TYPES and path.suffix != ".html":
+            files.putChild(path.name.encode(), _PageFile(path))  # type: ignore[no-untyped-call]
+    return root
