@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol, final
 
-__all__ = ["Event", "InvalidEvent"]
+__all__ = ["Event", "InvalidEvent", "makeEvent"]
 
 
 class InvalidEvent(ValueError):
@@ -375,3 +375,30 @@ class Event:
 
     def __reduce__(self) -> tuple[object, ...]:
         return Event, self._fields()
+
+
+def makeEvent(what: object, fields: dict[str, Any]) -> Event:
+    """
+    Make the event that was meant by the arguments of C{send}.
+
+    @param what: an L{Event}, a C{str} (its data), or L{None}.
+    @param fields: C{json} or the fields of the event.
+
+    @raise TypeError: if they do not fit together.
+    @raise InvalidEvent: if a field is no good.
+    """
+    if isinstance(what, Event):
+        if fields:
+            raise TypeError(
+                f"an Event has its fields already: {', '.join(fields)} cannot be added to it"
+            )
+        return what
+    if what is not None and not isinstance(what, str):
+        raise TypeError(f"{what!r} is no event: send an Event, a str (its data), or json=value")
+    if "json" in fields:
+        if what is not None:
+            raise TypeError("give either the data or json=value, not both")
+        return Event.json(fields.pop("json"), **fields)
+    if what is None:
+        return Event(**fields)
+    return Event(what, **fields)

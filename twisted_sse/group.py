@@ -77,7 +77,7 @@ class Timers:
         now = self._clock.seconds()
         next = now + heartbeat
         for stream in [each for each in self._group.streams if each._wheel is self.wheel]:
-            due = stream.lastSent + heartbeat
+            due = stream._lastSent + heartbeat
             # A millisecond is nothing here, and a rounding error must not cost a round.
             if due - now < 0.001:
                 if self._clock.seconds() - now > SLICE:

@@ -16,11 +16,12 @@ from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
 from .emission import Emission
-from .event import Event
-from .fastwrite import directTransport, progress, removeEncoder, unsent, writeNow
+from .event import Event, makeEvent
+from .fastwrite import directTransport, removeEncoder, unsent, writeNow
 from .limits import checkSeconds
 from .pending import Pending, SlowReader
 from .ticker import TimerWheel
+from .watch import Watch
 
 if TYPE_CHECKING:
     from twisted.internet import tcp
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from .group import StreamGroup
 
-__all__ = ["CloseReason", "EventStream", "Source", "makeEvent", "setHeaders"]
+__all__ = ["CloseReason", "EventStream", "Source", "setHeaders"]
 
 #: How much is handed to a transport at a time.  A transport calls itself full at 64 KiB
 #: (C{FileDescriptor.bufferSize}); more would only be copied about.
@@ -120,33 +121,6 @@ def setHeaders(request: Request) -> None:
             headers.setRawHeaders(name, [value])
 
 
-def makeEvent(what: object, fields: dict[str, Any]) -> Event:
-    """
-    Make the event that was meant by the arguments of C{send}.
-
-    @param what: an L{Event}, a C{str} (its data), or L{None}.
-    @param fields: C{json} or the fields of the event.
-
-    @raise TypeError: if they do not fit together.
-    @raise InvalidEvent: if a field is no good.
-    """
-    if isinstance(what, Event):
-        if fields:
-            raise TypeError(
-                f"an Event has its fields already: {', '.join(fields)} cannot be added to it"
-            )
-        return what
-    if what is not None and not isinstance(what, str):
-        raise TypeError(f"{what!r} is no event: send an Event, a str (its data), or json=value")
-    if "json" in fields:
-        if what is not None:
-            raise TypeError("give either the data or json=value, not both")
-        return Event.json(fields.pop("json"), **fields)
-    if what is None:
-        return Event(**fields)
-    return Event(what, **fields)
-
-
 @implementer(IPushProducer)
 class EventStream:
     """
@@ -161,7 +135,6 @@ class EventStream:
     @ivar clientAddress: where the client is, as text; where proxies are trusted, the address
         that they say.
     @ivar eventsSent: the number of events that were handed to the connection.
-    @ivar lastSent: when anything was sent last, in the seconds of the clock.
 
     @since: 0.1
     """
@@ -179,6 +152,7 @@ class EventStream:
         "_held",
         "_http2",
         "_look",
+        "_lastSent",
         "_looks",
         "_notification",
         "_opening",
@@ -188,16 +162,13 @@ class EventStream:
         "_ready",
         "_reason",
         "_source",
-        "_stall",
         "_state",
-        "_taken",
-        "_takenAt",
+        "_watch",
         "_wheel",
         "_writers",
         "clientAddress",
         "eventsSent",
         "lastEventID",
-        "lastSent",
         "request",
     )
 
@@ -217,9 +188,10 @@ class EventStream:
         self.clientAddress = clientAddress
         self.lastEventID = lastEventID
         self.eventsSent = 0
-        self.lastSent = 0.0
         self._group = group
         self._wheel = wheel
+        # In the seconds of the wheel's clock.
+        self._lastSent = 0.0
         self._phase = _Phase.CONNECTING
         # Whether an event can go straight to the connection: open, nothing before it.
         self._ready = False
@@ -246,9 +218,7 @@ class EventStream:
         self._writers: tuple[Deferred[None], ...] = ()
         self._look: IDelayedCall | None = None
         self._looks = 0
-        self._stall: IDelayedCall | None = None
-        self._taken: object = None
-        self._takenAt = 0.0
+        self._watch: Watch | None = None
         self._opening: Deferred[None] | None = Deferred()
         # Taken now: one that is taken after the end never fires.
         self._notification: Deferred[None] | None = request.notifyFinish()
@@ -362,7 +332,7 @@ class EventStream:
             self._direct = directTransport(request)
         if group.slim:
             self._forgetRequest(request)
-        self.lastSent = self._wheel.seconds()
+        self._lastSent = self._wheel.seconds()
         group.opened(self)
         opening, self._opening = self._opening, None
         if opening is not None:
@@ -445,7 +415,7 @@ class EventStream:
         if not self._paused:
             self._paused = True
             self._ready = False
-            self._watch()
+            self._beginWatch()
 
     def resumeProducing(self) -> None:
         """
@@ -471,17 +441,17 @@ class EventStream:
     def _write(self, data: bytes, events: int) -> None:
         request = self.request
         assert request is not None, "a stream that is ready has a request"
-        self.lastSent = self._wheel.seconds()
+        self._lastSent = self._wheel.seconds()
         self.eventsSent += events
         if self._direct is not None:
             if not writeNow(request, self._direct, data):
-                self._watch()
+                self._beginWatch()
         else:
             request.write(data)
             if self._http2 and (unsent(request) or 0) > PIECE:
                 self._congested = True
                 self._ready = False
-                self._watch()
+                self._beginWatch()
                 self._lookAgain()
         observer = self._group.observer
         if observer is not None:
@@ -495,7 +465,7 @@ class EventStream:
             assert self.request is not None, "a stream that is ready has a request"
             if unsent(self.request):
                 # Something has waited for so long, though it is too little for a pause.
-                self._watch()
+                self._beginWatch()
             else:
                 self._write(NOTHING, 0)
 
@@ -593,7 +563,7 @@ class EventStream:
         if self._phase is _Phase.ENDING:
             self._finish()
         elif self._phase is _Phase.OPEN:
-            self._unwatch()
+            self._endWatch()
             self._ready = True
             while self._writers and self._ready:
                 writable, *others = self._writers
@@ -625,42 +595,29 @@ class EventStream:
             self._looks = 0
         self._flush()
 
-    def _watch(self) -> None:
+    def _beginWatch(self) -> None:
         """
-        Begin to watch whether the client takes anything.
+        Something waits: watch whether the client takes it.
         """
         timeout = self._group.stallTimeout
-        if self._stall is None and timeout is not None:
-            assert self.request is not None, "a closed stream is not paused"
-            self._taken = progress(self.request)
-            self._takenAt = self._wheel.seconds()
-            self._stall = self._wheel.callLater(timeout / 4, self._watched, timeout)
+        if self._watch is None and timeout is not None:
+            assert self.request is not None, "nothing waits for a closed stream"
+            self._watch = Watch(self.request, self._wheel, timeout, self._watched)
 
-    def _watched(self, timeout: float) -> None:
-        assert self.request is not None, "the watch is cancelled when the stream closes"
-        self._stall = None
-        if self._ready and not unsent(self.request):
-            return
-        now = self._wheel.seconds()
-        taken = progress(self.request)
-        if taken != self._taken:
-            self._taken = taken
-            self._takenAt = now
-        if now - self._takenAt >= timeout:
+    def _endWatch(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+
+    def _watched(self, stalled: bool) -> None:
+        self._watch = None
+        if stalled:
             _log.info(
                 "{address} took no byte for {timeout} s. Disconnecting it.",
                 address=self.clientAddress,
-                timeout=timeout,
+                timeout=self._group.stallTimeout,
             )
-            self._abort(self._reason or CloseReason.STALLED)
-        else:
-            later = min(timeout / 4, self._takenAt + timeout - now)
-            self._stall = self._wheel.callLater(later, self._watched, timeout)
-
-    def _unwatch(self) -> None:
-        if self._stall is not None:
-            self._stall.cancel()
-            self._stall = None
+            self._abort(CloseReason.STALLED)
 
     # Ending
 
@@ -720,7 +677,7 @@ class EventStream:
         request = self.request
         assert request is not None, "a stream that is ending has a request"
         if unsent(request):
-            self._watch()
+            self._beginWatch()
             self._lookAgain()
             return
         if self._reason is CloseReason.ERROR:
@@ -763,7 +720,7 @@ class EventStream:
         # A reactor that stops cuts what is still connected.
         running = getattr(self._wheel.clock, "running", True)
         reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
-        self._die(self._reason or reason, now=True)
+        self._die(reason, now=True)
 
     def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
         self._emissions = tuple(each for each in self._emissions if each is not emission)
@@ -792,7 +749,10 @@ class EventStream:
         if self._phase is _Phase.CLOSED:
             return
         self._phase = _Phase.CLOSED
-        self._reason = reason
+        if self._reason is not CloseReason.ERROR:
+            # What it was ended for may not be what became of it in the end: there may have been
+            # bytes left that nobody took.  An error remains one.
+            self._reason = reason
         self._ready = False
         self._direct = None
         request, self.request = self.request, None
@@ -802,16 +762,16 @@ class EventStream:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        self._unwatch()
+        self._endWatch()
         self._pending = None
         self._stopProducers(now)
-        self._group.closed(self, reason)
+        self._group.closed(self, self._reason)
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.callback(None)
         closers, self._closers = self._closers, ()
         for closed in closers:
-            closed.callback(reason)
+            closed.callback(self._reason)
 
     def _letGo(self, request: Request) -> None:
         """
