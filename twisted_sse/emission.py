@@ -93,8 +93,8 @@ class Emission:
         result = self._emit()
         if type(result) is Event:
             # First, since it is what nearly all of thousands of ticks are.
-            assert self._emitter is not None, "a loop that is stopped does not tick"
-            self._emitter.send(result)
+            if self._emitter is not None:
+                self._emitter.send(result)
             return None
         if result is None:
             return None
