@@ -48,8 +48,9 @@ def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = F
     if (value is None and optional) or (zero and value == 0 and value is not False):
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+        least = "of at least 0" if zero else "above 0"
         orNone = ", or None" if optional else ""
-        raise ValueError(f"{name} is {value!r}: it must be a number of seconds above 0{orNone}")
+        raise ValueError(f"{name} is {value!r}: it must be a number of seconds {least}{orNone}")
 
 
 def checkInteger(name: str, value: object, least: int, optional: bool = True) -> None:

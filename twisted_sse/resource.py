@@ -492,10 +492,13 @@ def _checkedOrigins(origins: Iterable[str] | str, credentials: bool) -> frozense
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", re.ASCII)
 
 
+_METHOD = re.compile(r"[A-Z]+(-[A-Z]+)*", re.ASCII)
+
+
 def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
     checked = checkList("methods", methods, "methods")
     for method in checked:
-        if not (isinstance(method, str) and method.isascii() and method.isupper()):
+        if not (isinstance(method, str) and _METHOD.fullmatch(method)):
             raise ValueError(f"methods has {method!r}: a method is a word in capitals")
         if method in ("HEAD", "OPTIONS"):
             raise ValueError(f"methods has {method!r}, which is answered without a stream")

@@ -36,6 +36,9 @@ __all__ = ["CloseReason", "EventStream", "Source", "setHeaders"]
 #: (C{FileDescriptor.bufferSize}); more would only be copied about.
 PIECE = 2**16
 
+#: How much a coroutine may send in one turn of the reactor if it waits for room in between.
+TURN = 2**14
+
 #: The longest delay between two looks at a transport that cannot tell us when it has sent
 #: what it holds, in seconds.
 LONGEST_LOOK = 0.1
@@ -160,6 +163,7 @@ class EventStream:
         "_pending",
         "_phase",
         "_ready",
+        "_sentBefore",
         "_reason",
         "_source",
         "_state",
@@ -207,6 +211,8 @@ class EventStream:
         # Made when it is needed: nearly all streams have nothing waiting.
         self._pending: Pending | None = None
         self._dropped = 0
+        # How much had been sent at the last wait for room.
+        self._sentBefore = 0
         self._reason: CloseReason | None = None
         self._closeConnection = False
         # Whether what is sent before the headers is kept back.
@@ -368,16 +374,24 @@ class EventStream:
         Wait until the client has read what was sent before: for code that produces as much
         as the client takes.
 
-        @return: a L{Deferred} that fires at once, or when there is room again, or when the
-            stream ends meanwhile, as C{send} will tell.  It fails with L{CancelledError} when
+        @return: a L{Deferred} that fires at once, or when there is room again (in the next
+            turn of the reactor after each 16 KiB), or when the stream ends meanwhile, as
+            C{send} will tell.  It fails with L{CancelledError} when
             the stream has ended already, so that a loop around it cannot spin.
         """
-        if self._ready or self._phase is _Phase.CONNECTING:
-            return succeed(None)
         if not self._living:
             return fail(CancelledError())
+        assert self.request is not None, "a living stream has a request"
+        sent = self.request.sentLength
+        turnIsOver = sent - self._sentBefore > TURN
+        if not turnIsOver and (self._ready or self._phase is _Phase.CONNECTING):
+            return succeed(None)
+        self._sentBefore = sent
         writable: Deferred[None] = Deferred()
         self._writers += (writable,)
+        if self._ready and self._look is None:
+            # The client reads as fast as we write: now it is the others' turn.
+            self._look = self._wheel.callLater(0, self._looked)
         return writable
 
     def whenClosed(self) -> Deferred[CloseReason]:
