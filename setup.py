@@ -81,6 +81,8 @@ setup(
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
         ],
         "docs": [
+            "furo>=2024.8",  # how the pages look
+            "myst-parser>=4",  # the pages are Markdown, as README is
             "pydoctor>=24.11",  # the API pages, from epytext docstrings
             "sphinx>=7.4",  # the other pages
             "towncrier>=24.8",  # CHANGELOG.md out of newsfragments/

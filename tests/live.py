@@ -180,7 +180,8 @@ class Connection:
             # The kernel accepts it, so this does not wait for the reactor.
             self.socket.connect(address)
         self.socket.setblocking(False)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self.socket.family == socket.AF_INET:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._fileno = self.socket.fileno()
         self._tls: ssl.SSLObject | None = None
         self._unsent = b""

@@ -154,33 +154,37 @@ class ListeningService(Service):
 
 _IN_USE = "it is in use already: stop what listens there, or choose another"
 
-_REASONS = {
-    errno.EADDRINUSE: _IN_USE,
-    errno.EADDRNOTAVAIL: "this machine has no such address",
-    errno.EACCES: "permission denied: on most systems only root may use ports below 1024",
-}
 
-
-def _explain(error: BaseException) -> str:
+def _explain(error: BaseException | None) -> str:
     """
     @return: why it is not possible, in one line, for somebody who has written the description.
     """
     if isinstance(error, CannotListenError):
         cause = error.socketError
-        if not isinstance(cause, OSError):
-            # Of a UNIX socket: "Cannot acquire lock".
+        # Of a UNIX socket whose lock is held it is a text.
+        number = getattr(cause, "errno", errno.EADDRINUSE)
+        if number == errno.EADDRINUSE:
             return _IN_USE
-        return _REASONS.get(cause.errno or 0) or _oneLine(cause.strerror or str(cause))
+        if number == errno.EADDRNOTAVAIL:
+            return "this machine has no such address"
+        if number == errno.EACCES and isinstance(error.port, int):
+            return "permission denied: ports below 1024 are for root, or choose another"
+        return _oneLine(getattr(cause, "strerror", None) or str(cause))
     if isinstance(error, OSError):
-        name = f"{os.fsdecode(error.filename)}: " if error.filename else ""
-        return f"cannot read {name}{_oneLine(error.strerror or str(error))}"
+        # The second of two names is that of a link, such as the lock of a UNIX socket.
+        name = error.filename2 or error.filename
+        where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
+        return f"{where}{_oneLine(error.strerror or str(error))}"
     if isinstance(error, ImportError):
         return f"TLS is not installed ({error}): pip install 'twisted-sse[tls]'"
-    return (
-        f"it cannot be listened on ({_oneLine(f'{type(error).__name__}: {error}')}). It should be"
-        " like tcp:8080:interface=127.0.0.1, ssl:8443:privateKey=key.pem:certKey=cert.pem or"
-        " unix:/run/sse.sock"
-    )
+    why = _oneLine(f"{type(error).__name__}: {error}")
+    if isinstance(error, (LookupError, TypeError, ValueError)):
+        return (
+            f"it is no endpoint that we have ({why}). It should be like"
+            " tcp:8080:interface=127.0.0.1, unix:/run/sse.sock or"
+            " ssl:8443:privateKey=key.pem:certKey=cert.pem"
+        )
+    return f"its key and certificate cannot be used ({why})"
 
 
 def _oneLine(text: str) -> str:

@@ -32,8 +32,10 @@ TYPES = {
 PAGE_HEADERS = (
     (
         b"content-security-policy",
-        b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-        b" img-src 'self' data:",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+            b" img-src 'self' data:"
+        ),
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -113,12 +115,12 @@ def makeRoot(stream: IResource) -> Resource:
 
     @since: 0.1
     """
-    root = Resource()  # type: ignore[no-untyped-call]
-    root.putChild(b"", stream)  # type: ignore[no-untyped-call]
+    root = Resource()
+    root.putChild(b"", stream)
     root.putChild(b"healthz", _Health())  # type: ignore[no-untyped-call]
-    files = Resource()  # type: ignore[no-untyped-call]
-    root.putChild(PATH, files)  # type: ignore[no-untyped-call]
+    files = Resource()
+    root.putChild(PATH, files)
     for path in FILES.iterdir():
         if path.suffix in TYPES and path.suffix != ".html":
-            files.putChild(path.name.encode(), _PageFile(path))  # type: ignore[no-untyped-call]
+            files.putChild(path.name.encode(), _PageFile(path))
     return root

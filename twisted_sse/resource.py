@@ -414,7 +414,8 @@ def _refuse(failure: Failure, request: Request) -> None:
         text = error.response or error.message or b""
         _answer(request, int(error.status), text.decode("utf-8", "replace"))
     else:
-        _log.failure("An event stream could not be opened", failure)
+        address = _clientAddress(request, ())
+        _log.failure("The event stream for {address} could not be opened", failure, address=address)
         _answer(request, 500)
     # Whoever keeps the failure must not keep the request with it.
     failure.cleanFailure()
