@@ -32,6 +32,7 @@ docs: .venv/.docs
 
 bench: .venv/.bench
 	$(bin)/python benchmarks/parser.py
+	$(bin)/python benchmarks/streams.py
 
 clean:
 	rm -rf .venv node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \

@@ -652,17 +652,18 @@ def serverContext() -> Any:
 
 class Child(ProcessProtocol):
     """
-    A Python process that tells what happens in it, one JSON value a line.
+    A process that tells what happens in it, one JSON value a line.
 
     @ivar news: what it has told.
     @ivar errors: what it has written on its standard error.
     @ivar ended: whether it has ended.
     """
 
-    def __init__(self, test: TestCase, *arguments: str) -> None:
+    def __init__(self, test: TestCase, *arguments: str, executable: str = sys.executable) -> None:
         """
         @param test: when it ends, so does the process.
         @param arguments: those of the interpreter.
+        @param executable: the interpreter: Python if not given.
         """
         self.news: list[Any] = []
         self.errors = bytearray()
@@ -670,8 +671,8 @@ class Child(ProcessProtocol):
         self._line = b""
         reactor.spawnProcess(
             self,
-            sys.executable,
-            [sys.executable, *arguments],
+            executable,
+            [executable, *arguments],
             env=None,
             path=str(ROOT),
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from twisted.web.iweb import IRequest
+from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.static import Data
 
@@ -107,7 +108,7 @@ def _ok(request: Request) -> bytes:
     return b"ok"
 
 
-def makeRoot(stream: IResource) -> Resource:
+def makeRoot(stream: IResource) -> IResource:
     """
     Make the root of the daemon's site.
 
@@ -115,10 +116,10 @@ def makeRoot(stream: IResource) -> Resource:
 
     @since: 0.1
     """
-    root = Resource()
+    # Both are nothing but what is put there.
+    root, files = notFound(), notFound()
     root.putChild(b"", stream)
     root.putChild(b"healthz", _Health())  # type: ignore[no-untyped-call]
-    files = Resource()
     root.putChild(PATH, files)
     for path in FILES.iterdir():
         if path.suffix in TYPES and path.suffix != ".html":
