@@ -1,0 +1,39 @@
+"""
+A stream that has an end, and browsers that know it.
+
+With C{once=True} the last event is C{event: end}, C{id: end}.  A browser connects again after
+every end, but now with that ID; it is answered 204, and stops.
+
+    $ python examples/countdown.py 8080
+    $ curl -N http://127.0.0.1:8080/
+    $ curl -i -H 'Last-Event-ID: end' http://127.0.0.1:8080/
+"""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.internet.task import deferLater
+from twisted.web.server import Site
+
+from twisted_sse import Event, EventStreamResource
+
+
+async def countdown(stream):
+    clock = stream.request.site.reactor
+    start = int(stream.lastEventID) - 1 if stream.lastEventID.isdecimal() else 5
+    for number in range(start, 0, -1):
+        yield Event(str(number), event="count", id=number)
+        await deferLater(clock, 1)
+    yield Event("lift-off", event="count", id=0)
+
+
+resource = EventStreamResource(countdown, once=True)
+
+if __name__ == "__main__":
+    from twisted.internet import reactor
+
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    port = reactor.listenTCP(wanted, Site(resource), interface="127.0.0.1")
+    print(f"http://127.0.0.1:{port.getHost().port}/", flush=True)
+    reactor.run()

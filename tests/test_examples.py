@@ -1,0 +1,483 @@
+"""
+The examples, started as their first lines say, and in memory; and the recipe's wrong versions,
+each with what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Timer
+from types import ModuleType
+from typing import Any, NamedTuple, cast
+
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from tests.requirements import ROOT, needs
+from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
+from twisted_sse.testing import MemoryClient
+
+EXAMPLES = ROOT / "examples"
+
+ACCEPT = {"Accept": "text/event-stream"}
+
+#: The console script C{twistd}, wherever pip put it.
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+
+#: What a command of an example's docstring is here.
+COMMANDS = {
+    "python": [sys.executable],
+    "twistd": [sys.executable, "-c", TWISTD],
+}
+
+#: What nothing should ever take, in seconds.
+PATIENCE = 60
+
+HELLO = MessageEvent("message", "hello", "1")
+
+
+def load(path: Path) -> ModuleType:
+    """
+    Import a file that is in no package.
+    """
+    spec = spec_from_file_location(f"loaded_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def example(name: str) -> ModuleType:
+    """
+    Import an example.
+    """
+    return load(EXAMPLES / f"{name}.py")
+
+
+def command(name: str) -> list[str]:
+    """
+    Read from an example's docstring how it is started.
+
+    @return: the command, on a port that the kernel chooses.
+    """
+    documentation = example(name).__doc__ or ""
+    [line] = re.findall(r"^ +\$ ((?:python|twistd) .*)$", documentation, re.MULTILINE)
+    first, *rest = shlex.split(line)
+    return [*COMMANDS[first], *("0" if word == "8080" else word for word in rest)]
+
+
+def environment() -> dict[str, str]:
+    """
+    @return: one in which the checkout can be imported.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+@contextmanager
+def running(arguments: list[str], directory: Path) -> Iterator[int]:
+    """
+    Run a server.
+
+    @return: a context manager that gives its port.
+    """
+    process = subprocess.Popen(
+        arguments,
+        cwd=directory,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    watchdog = Timer(PATIENCE, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            match = re.search(r"(?:127\.0\.0\.1:|[Ss]tarting on )(\d+)", line)
+            if match:
+                yield int(match[1])
+                break
+        else:
+            raise AssertionError(f"{arguments} did not serve:\n{said}")
+    finally:
+        watchdog.cancel()
+        process.terminate()
+        process.communicate()
+
+
+class Asked(NamedTuple):
+    """
+    A request to an example, and the first event that comes.
+    """
+
+    name: str
+    first: MessageEvent
+    path: str = "/"
+    body: bytes | None = None
+
+
+REQUESTS = [
+    Asked("recipe", HELLO),
+    Asked("hello_resource", HELLO),
+    Asked("hello_klein", HELLO, "/hello"),
+    Asked("hello_klein", MessageEvent("message", "1", "1"), "/count/3"),
+    Asked("ticker_source", MessageEvent("tick", "tick 1", "1")),
+    Asked("countdown", MessageEvent("count", "5", "5")),
+    Asked(
+        "upload_progress", MessageEvent("progress", '{"done":1,"of":2}', ""), "/check", b"a b\nc\n"
+    ),
+]
+
+
+def firstEvent(asked: Asked) -> MessageEvent | None:
+    """
+    Start an example, make a request of it, and wait for an event.
+    """
+    with TemporaryDirectory() as temporary:
+        # Where twistd writes the number of its process, and where the source's module is.
+        directory = Path(temporary) if asked.name == "ticker_source" else ROOT
+        if directory is not ROOT:
+            shutil.copy(EXAMPLES / "ticker_source.py", directory)
+        with (
+            running(command(asked.name), directory) as port,
+            closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection,
+        ):
+            method = "GET" if asked.body is None else "POST"
+            connection.request(method, asked.path, asked.body, ACCEPT)
+            with connection.getresponse() as response:
+                parser = EventStreamParser()
+                while data := response.read1():
+                    for event in parser.feed(data):
+                        return event
+    return None
+
+
+@needs("network")
+class StartedTests(SynchronousTestCase):
+    """
+    The examples, each as a process of its own.
+    """
+
+    def test_firstEvents(self) -> None:
+        """
+        The command at the head of each example starts a server that sends what it should.
+        """
+        with ThreadPoolExecutor(len(REQUESTS)) as pool:
+            came = list(pool.map(firstEvent, REQUESTS))
+        self.assertEqual(came, [asked.first for asked in REQUESTS])
+
+    def test_allAreStarted(self) -> None:
+        """
+        No example is forgotten here.
+        """
+        names = {path.stem for path in EXAMPLES.glob("*.py")}
+        self.assertEqual(
+            names, {asked.name for asked in REQUESTS} | {"trial_hello", "pytest_hello"}
+        )
+
+
+class RunnerTests(SynchronousTestCase):
+    """
+    The examples that are tests.
+    """
+
+    def run_(self, name: str) -> str:
+        """
+        Run an example as it says.
+
+        @return: what it printed.
+        """
+        with TemporaryDirectory() as temporary:
+            first, *rest = command(name)
+            # Not the settings of this project, and nothing left in its directory.
+            rest = [str(ROOT / word) if word.startswith("examples/") else word for word in rest]
+            done = subprocess.run(
+                [first, *rest],
+                cwd=temporary,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE,
+            )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_trial(self) -> None:
+        """
+        trial runs the tests that the documentation shows for it.
+        """
+        self.assertIn("PASSED (successes=2)", self.run_("trial_hello"))
+
+    def test_pytest(self) -> None:
+        """
+        pytest runs those for it.
+        """
+        self.assertIn("3 passed", self.run_("pytest_hello"))
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    The examples, in memory.
+    """
+
+    def test_helloResource(self) -> None:
+        """
+        Who wants events gets C{hello} every two seconds, who does not gets C{ok}.
+        """
+        client = MemoryClient(example("hello_resource").resource)
+        stream = client.get("/", headers=ACCEPT)
+        client.clock.advance(4)
+        self.assertEqual(stream.events, [HELLO, HELLO])
+        self.assertEqual(client.get("/").text, "ok\n")
+        stream.disconnect()
+        self.assertEqual(client.clock.getDelayedCalls(), [])
+
+    def test_helloKlein(self) -> None:
+        """
+        One route ticks for ever, the other counts and ends.
+        """
+        client = MemoryClient(example("hello_klein").app.resource())
+        hello, count = client.get("/hello"), client.get("/count/3")
+        client.clock.advance(2)
+        self.assertEqual(hello.events, [HELLO])
+        self.assertEqual([event.data for event in count.events], ["1", "2", "3"])
+        self.assertTrue(count.complete)
+        hello.disconnect()
+
+    def test_countdown(self) -> None:
+        """
+        It counts, says that this was all, and sends nobody through it twice.
+        """
+        client = MemoryClient(example("countdown").resource)
+        stream = client.get("/")
+        client.clock.advance(5)
+        data = [event.data for event in stream.events]
+        self.assertEqual(data, ["5", "4", "3", "2", "1", "lift-off", ""])
+        self.assertEqual(stream.events[-1], MessageEvent("end", "", "end"))
+        self.assertTrue(stream.complete)
+        again = client.get("/", headers={"Last-Event-ID": stream.events[-1].lastEventID})
+        self.assertEqual(again.status, 204)
+
+    def test_countdownResumed(self) -> None:
+        """
+        Who was cut off is told what is left.
+        """
+        client = MemoryClient(example("countdown").resource)
+        stream = client.get("/", headers={"Last-Event-ID": "3"})
+        self.assertEqual([event.data for event in stream.events], ["2"])
+        stream.disconnect()
+        self.assertEqual(client.clock.getDelayedCalls(), [])
+
+    def test_tickerSource(self) -> None:
+        """
+        It begins with one, or behind what the client has.
+        """
+        resource = EventStreamResource(example("ticker_source").connected)
+        client = MemoryClient(resource)
+        for lastEventID, first in ("", "tick 1"), ("41", "tick 42"):
+            stream = client.get("/", headers={"Last-Event-ID": lastEventID})
+            self.assertEqual([event.data for event in stream.events], [first])
+            stream.disconnect()
+
+    def test_uploadProgress(self) -> None:
+        """
+        Each line is told when it is done, and the result at the end.
+        """
+        client = MemoryClient(example("upload_progress").app.resource())
+        stream = client.post("/check", body="one two\nthree\n")
+        client.clock.advance(0.3)
+        self.assertEqual([event.type for event in stream.events], ["progress"])
+        client.clock.advance(0.1)
+        self.assertEqual(
+            [event.type for event in stream.events], ["progress", "progress", "result", "end"]
+        )
+        self.assertEqual(stream.events[2].json(), {"words": 3})
+
+    def test_uploadNothing(self) -> None:
+        """
+        An empty upload is an HTTP error, since nothing has been sent yet.
+        """
+        client = MemoryClient(example("upload_progress").app.resource())
+        self.assertEqual(client.post("/check").status, 400)
+
+
+class RecipeTests(SynchronousTestCase):
+    """
+    Twelve lines of plain Twisted.
+    """
+
+    def setUp(self) -> None:
+        """
+        Serve the recipe.
+        """
+        self.client = MemoryClient(example("recipe").Hello())
+
+    def test_events(self) -> None:
+        """
+        The headers come at once, an event comes every two seconds.
+        """
+        stream = self.client.get("/")
+        self.assertEqual((stream.status, stream.events), (200, []))
+        self.client.clock.advance(4)
+        self.assertEqual(stream.events, [HELLO, HELLO])
+
+    def test_disconnect(self) -> None:
+        """
+        The loop goes with its client, and no other does.
+        """
+        one, other = self.client.get("/"), self.client.get("/")
+        one.disconnect()
+        self.assertEqual(len(self.client.clock.getDelayedCalls()), 1)
+        self.client.clock.advance(2)
+        self.assertEqual(other.events, [HELLO])
+        other.disconnect()
+        self.assertEqual(self.client.clock.getDelayedCalls(), [])
+
+    def test_failure(self) -> None:
+        """
+        A loop that fails is logged, and ends the response.
+        """
+        write = Request.write
+
+        def writeNoEvent(request: Request, data: bytes) -> None:
+            if data.startswith(b"event"):
+                raise ZeroDivisionError
+            write(request, data)
+
+        self.patch(Request, "write", writeNoEvent)
+        stream = self.client.get("/")
+        self.client.clock.advance(2)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((stream.ended, stream.complete), (True, False))
+        self.assertEqual(self.client.clock.getDelayedCalls(), [])
+
+    def test_head(self) -> None:
+        """
+        HEAD ends, so that the request behind it is answered.
+        """
+        self.assertEqual(answersToHeadAndGet(example("recipe").Hello()), 2)
+
+
+def answersToHeadAndGet(resource: Resource) -> int:
+    """
+    Make a HEAD and a GET request on one connection.
+
+    @return: how many of them are answered.
+    """
+    protocol: Any = Site(resource, reactor=Clock()).buildProtocol(None)
+    transport: Any = StringTransport()
+    protocol.makeConnection(transport)
+    for method in b"HEAD", b"GET":
+        protocol.dataReceived(method + b" / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return cast(int, transport.value().count(b"HTTP/1.1 200 OK"))
+
+
+class WrongVersionTests(SynchronousTestCase):
+    """
+    What the documentation says of the recipe's wrong versions.
+    """
+
+    def setUp(self) -> None:
+        """
+        Load them.
+        """
+        self.wrong = load(ROOT / "docs" / "wrong.py")
+
+    def test_neverRemoved(self) -> None:
+        """
+        C{notifyFinish().addBoth(self.remove)} removes nothing: the requests of all clients that
+        ever came are kept.
+        """
+        resource = self.wrong.NeverRemoved()
+        client = MemoryClient(resource)
+        for _ in range(3):
+            client.get("/").disconnect()
+        self.assertEqual(len(resource.requests), 3)
+        resource.publish(b"data: to nobody\n\n")
+
+    def test_neverStopped(self) -> None:
+        """
+        A loop that nobody stops runs on after its client has gone, and nothing is logged.
+        """
+        client = MemoryClient(self.wrong.NeverStopped())
+        client.get("/").disconnect()
+        client.clock.advance(1000)
+        self.assertEqual(len(client.clock.getDelayedCalls()), 1)
+
+    def test_diesSilently(self) -> None:
+        """
+        A loop whose Deferred is kept fails without a word; the client waits; and to stop the loop
+        is one more error.
+        """
+        measurements = iter([20, 21])
+        client = MemoryClient(self.wrong.DiesSilently(lambda: next(measurements)))
+        stream = client.get("/")
+        client.clock.advance(1000)
+        self.assertEqual([event.data for event in stream.events], ["20", "21"])
+        self.assertEqual((stream.ended, client.clock.getDelayedCalls()), (False, []))
+        self.assertEqual(self.flushLoggedErrors(), [])
+        stream.disconnect()
+        del stream, client
+        gc.collect()
+        self.assertEqual(len(self.flushLoggedErrors(AssertionError)), 1)
+        self.flushLoggedErrors(StopIteration)
+
+    def test_headNeverEnds(self) -> None:
+        """
+        What follows a HEAD that is held open is not answered.
+        """
+        self.assertEqual(answersToHeadAndGet(self.wrong.HeadNeverEnds()), 1)
+
+    def test_noFirstByte(self) -> None:
+        """
+        Before the first event there is no response.
+        """
+        client = MemoryClient(self.wrong.NoFirstByte())
+        stream = client.get("/")
+        client.clock.advance(59)
+        self.assertIs(stream.status, None)
+        client.clock.advance(1)
+        self.assertEqual(stream.status, 200)
+        stream.disconnect()
+
+    def test_unescaped(self) -> None:
+        """
+        Text with a newline is more than data.
+        """
+        data = self.wrong.unescaped("hi\n\nevent: logout\ndata: now")
+        self.assertEqual(
+            [event.type for event in EventStreamParser().feed(data)], ["message", "logout"]
+        )
+
+    def test_nobodyPauses(self) -> None:
+        """
+        What a client does not read grows in the server's memory.
+        """
+        client = MemoryClient(self.wrong.NobodyPauses())
+        stream = client.get("/")
+        stream.stopReading(kernelBuffer=0)
+        client.clock.advance(100)
+        stream.resumeReading()
+        self.assertGreater(len(stream.body), 9_000_000)
+        stream.disconnect()
