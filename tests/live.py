@@ -262,12 +262,14 @@ class Connection:
         """
         return type(self).__name__
 
-    def doRead(self) -> None:
+    def doRead(self, size: int = 2**16) -> None:
         """
         There is something to be read.
+
+        @param size: how much of it to read.
         """
         try:
-            data = self.socket.recv(2**16)
+            data = self.socket.recv(size)
         except BlockingIOError:
             return
         except ConnectionError:
@@ -496,6 +498,7 @@ class Server:
             self.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sendBuffer)
         host = self.port.getHost()
         self.address = (host.host, host.port)
+        self.url = f"http{'s' if tls else ''}://{host.host}:{host.port}/"
         self.clients: list[Connection] = []
         # Not the coroutine function itself: Twisted 24.3 does not wait for one.
         test.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))

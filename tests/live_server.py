@@ -26,7 +26,7 @@ from twisted.logger import (
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from twisted_sse import Event, EventStream, EventStreamResource
+from twisted_sse import Event, EventStream, EventStreamResource, resource
 
 PAGE = b"""<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
 <script>
@@ -118,6 +118,7 @@ def main() -> None:
     options.add_argument("--leaks", action="store_true")
     options.add_argument("--max-streams", type=int)
     options.add_argument("--retry", type=int)
+    options.add_argument("--limit-retry", type=int)
     chosen = options.parse_args()
 
     errors = FilteringLogObserver(
@@ -125,6 +126,9 @@ def main() -> None:
     )
     globalLogBeginner.beginLoggingTo([errors], redirectStandardIO=False)
 
+    if chosen.limit_retry is not None:
+        # Sooner than anybody should.
+        resource.LIMIT_RETRY = (chosen.limit_retry, chosen.limit_retry)
     loop: Any = reactor
     if chosen.leaks:
         gc.disable()

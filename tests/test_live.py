@@ -521,7 +521,7 @@ class SlowReaderTests(LiveTestCase):
             await deferLater(reactor, 0.06)
             self.assertFalse(stream.closed)
             # In all of it less than what makes the kernel tell the server that there is room.
-            client.received(client.socket.recv(4096))
+            client.doRead(4096)
         client.startReading()
         await until(lambda: not stream.bytesPending)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.error import Error
@@ -19,6 +20,9 @@ from .event import Event
 from .stream import EventStream
 
 __all__ = ["follow", "start"]
+
+#: What send() and every() return, and a lambda that calls nothing else.
+_RETURNED = (bool, LoopingCall)
 
 #: How much an iterable may give in one turn of the reactor: bytes, and seconds.
 TURN_BYTES = 2**14
@@ -43,14 +47,14 @@ def follow(stream: EventStream, result: object) -> None:
     """
     Send what C{connected} has returned.
 
-    @param result: L{None}, an iterable or asynchronous iterable of events, or a L{Deferred}
+    @param result: L{None} (or what C{stream.send} or C{stream.every} returns), an iterable or asynchronous iterable of events, or a L{Deferred}
         or coroutine of one of these.
     """
     if not stream._living:
         _discard(result)
     elif iscoroutine(result) or isinstance(result, Deferred):
         _Result(stream).wait(result)
-    elif result is None:
+    elif result is None or isinstance(result, _RETURNED):
         stream.open()
     elif isinstance(result, AsyncIterable):
         _AsyncIteration(stream, result).start()

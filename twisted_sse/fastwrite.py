@@ -36,7 +36,15 @@ except ImportError:  # pragma: no cover
 if TYPE_CHECKING:
     from twisted.web.http import Request as HTTPRequest
 
-__all__ = ["directTransport", "progress", "removeEncoder", "unsent", "writeNow"]
+__all__ = [
+    "connectionOf",
+    "directTransport",
+    "heldBy",
+    "progress",
+    "removeEncoder",
+    "unsent",
+    "writeNow",
+]
 
 #: The transports that are known to be a socket and nothing else.
 _SOCKETS: tuple[type, ...] = (tcp.Server,)
@@ -149,6 +157,25 @@ def _unsentHTTP2(request: HTTPRequest) -> int:
     return sum(len(chunk) for chunk in queue if isinstance(chunk, bytes))
 
 
+def connectionOf(request: HTTPRequest) -> Any:
+    """
+    Find the transport of a request's connection, be it HTTP/1.1's or HTTP/2's.
+    """
+    if request.transport is not None:
+        return request.transport
+    return getattr(getattr(request.channel, "_conn", None), "transport", None)
+
+
+def heldBy(transport: Any) -> int:
+    """
+    Count the bytes that a connection still holds; of one that is closed, none.
+    """
+    try:
+        return 0 if transport.disconnected else _unsentBelow(transport) or 0
+    except AttributeError:
+        return 0
+
+
 def progress(request: HTTPRequest) -> tuple[int | None, int]:
     """
     A value that changes when the peer takes bytes: what waits in this process, and what
@@ -157,10 +184,11 @@ def progress(request: HTTPRequest) -> tuple[int | None, int]:
     The kernel has to be asked as well: it wakes us only when a third of its buffer is free,
     and a slow peer may take minutes for that.
     """
-    transport = cast(Any, request.transport)
-    if transport is None:
-        # That of an HTTP/2 stream is its connection's.
-        transport = cast(Any, request.channel)._conn.transport
+    waiting = unsent(request)
+    if request.transport is None and _isWindowShut(request):
+        # What moves in the kernel belongs to other streams of the connection.
+        return waiting, 0
+    transport = connectionOf(request)
     while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
         transport = transport.transport
     inKernel = 0
@@ -172,4 +200,16 @@ def progress(request: HTTPRequest) -> tuple[int | None, int]:
             pass
         else:
             inKernel = struct.unpack("i", answer)[0]
-    return unsent(request), inKernel
+    return waiting, inKernel
+
+
+def _isWindowShut(request: HTTPRequest) -> bool:
+    """
+    Whether the client lets an HTTP/2 stream send nothing: RFC 9113, 5.2.
+    """
+    stream = cast(Any, request.channel)
+    try:
+        window = stream._conn.conn.local_flow_control_window(stream.streamID)
+    except (AttributeError, KeyError):
+        return False
+    return bool(window <= 0)

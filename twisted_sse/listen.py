@@ -39,7 +39,7 @@ _log = Logger()
 
 class CannotListen(Exception):
     """
-    An endpoint cannot be listened on.  The message says why, in one line.
+    An endpoint cannot be listened on.  The message says why.
 
     @since: 0.1
     """
@@ -157,7 +157,7 @@ _IN_USE = "it is in use already: stop what listens there, or choose another"
 
 def _explain(error: BaseException | None) -> str:
     """
-    @return: why it is not possible, in one line, for somebody who has written the description.
+    @return: why it is not possible, for somebody who has written the description.
     """
     if isinstance(error, CannotListenError):
         cause = error.socketError
@@ -169,15 +169,15 @@ def _explain(error: BaseException | None) -> str:
             return "this machine has no such address"
         if number == errno.EACCES and isinstance(error.port, int):
             return "permission denied: ports below 1024 are for root, or choose another"
-        return _oneLine(getattr(cause, "strerror", None) or str(cause))
+        return getattr(cause, "strerror", None) or str(cause)
     if isinstance(error, OSError):
         # The second of two names is that of a link, such as the lock of a UNIX socket.
         name = error.filename2 or error.filename
         where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
-        return f"{where}{_oneLine(error.strerror or str(error))}"
+        return f"{where}{error.strerror or error}"
     if isinstance(error, ImportError):
         return f"TLS is not installed ({error}): pip install 'twisted-sse[tls]'"
-    why = _oneLine(f"{type(error).__name__}: {error}")
+    why = f"{type(error).__name__}: {error}"
     if isinstance(error, (LookupError, TypeError, ValueError)):
         return (
             f"it is no endpoint that we have ({why}). It should be like"
@@ -185,7 +185,3 @@ def _explain(error: BaseException | None) -> str:
             " ssl:8443:privateKey=key.pem:certKey=cert.pem"
         )
     return f"its key and certificate cannot be used ({why})"
-
-
-def _oneLine(text: str) -> str:
-    return " ".join(text.split())[:200]

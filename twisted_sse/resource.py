@@ -56,7 +56,8 @@ class EventStreamResource(Resource):
 
     C{connected(stream)} is called with an L{EventStream} for each client.  It may return
 
-      - L{None}: the stream stays open; send to it whenever there is something to say;
+      - L{None}, or what C{stream.send} or C{stream.every} returns: the stream stays open; send
+        to it whenever there is something to say;
       - an iterable or asynchronous iterable of events (such as a generator): each is sent as
         soon as the client has read those before, then the stream ends;
       - a L{Deferred} or coroutine of one of these.

@@ -8,6 +8,7 @@ it: it is called with every new stream.
 from __future__ import annotations
 
 import os
+import reprlib
 import sys
 import traceback
 from collections.abc import Callable
@@ -26,7 +27,7 @@ Connected = Callable[["EventStream"], object]
 
 class SourceError(Exception):
     """
-    A source cannot be used.  The message says why, in one line.
+    A source cannot be used.  The message says why.
 
     @since: 0.1
     """
@@ -76,7 +77,7 @@ def load(description: str) -> Connected:
         where = f"{where}.{name}"
     if not callable(found):
         raise SourceError(
-            f"{where} is {_oneLine(repr(found))}: it must be a function, to be called with each"
+            f"{where} is {reprlib.repr(found)}: it must be a function, to be called with each"
             " new stream"
         )
     return cast(Connected, found)
@@ -105,8 +106,4 @@ def _place(error: BaseException) -> str:
 
 
 def _describe(error: BaseException) -> str:
-    return _oneLine(f"{type(error).__name__}: {error}".removesuffix(": "))
-
-
-def _oneLine(text: str) -> str:
-    return " ".join(text.split())[:200]
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from .emission import Emission
 from .event import Event, makeEvent
-from .fastwrite import directTransport, removeEncoder, unsent, writeNow
+from .fastwrite import connectionOf, directTransport, heldBy, removeEncoder, unsent, writeNow
 from .limits import checkSeconds
 from .pending import Pending, SlowReader
 from .ticker import TimerWheel
@@ -154,6 +154,7 @@ class EventStream:
         "_group",
         "_held",
         "_http2",
+        "_leaving",
         "_look",
         "_lastSent",
         "_looks",
@@ -215,6 +216,8 @@ class EventStream:
         self._sentBefore = 0
         self._reason: CloseReason | None = None
         self._closeConnection = False
+        # The connection, when the response is finished and its last bytes have to leave.
+        self._leaving: object = None
         # Whether what is sent before the headers is kept back.
         self._held = True
         self._source: Source | None = None
@@ -601,6 +604,9 @@ class EventStream:
     def _looked(self) -> None:
         self._look = None
         assert self.request is not None, "the look is cancelled when the stream closes"
+        if self._leaving is not None:
+            self._leave()
+            return
         if self._congested:
             self._congested = (unsent(self.request) or 0) > PIECE
             if self._congested:
@@ -697,9 +703,12 @@ class EventStream:
         if self._reason is CloseReason.ERROR:
             self._cut(request)
             return
-        if self._closeConnection and not self._http2:
-            # The channel closes the connection after a response that is its last.
-            cast(Any, request.channel).persistent = False
+        if self._closeConnection:
+            # What comes next may be the end of the process, so the last chunk has to leave too.
+            self._leaving = connectionOf(request)
+            if not self._http2:
+                # The channel closes the connection after a response that is its last.
+                cast(Any, request.channel).persistent = False
         request.unregisterProducer()
         request.finish()
 
@@ -721,13 +730,22 @@ class EventStream:
         if request is None:
             return
         # HTTP/2: RST_STREAM, for which nobody fires the notification.
-        connection = cast(Any, request.channel if self._http2 else request.transport)
+        connection: Any = request.transport
+        if self._http2:
+            connection = getattr(request, "channel", None)
         self._die(reason)
-        connection.abortConnection()
+        if connection is not None:
+            connection.abortConnection()
 
     def _finished(self, _: None) -> None:
         self._notification = None
-        self._die(self._reason or CloseReason.ENDED)
+        self._leave()
+
+    def _leave(self) -> None:
+        if heldBy(self._leaving):
+            self._lookAgain()
+        else:
+            self._die(self._reason or CloseReason.ENDED)
 
     def _lost(self, _: Failure) -> None:
         self._notification = None
@@ -768,7 +786,7 @@ class EventStream:
             # bytes left that nobody took.  An error remains one.
             self._reason = reason
         self._ready = False
-        self._direct = None
+        self._direct = self._leaving = None
         request, self.request = self.request, None
         assert request is not None, "a stream that is not closed has a request"
         del cast(Any, request)._eventStream

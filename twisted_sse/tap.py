@@ -142,7 +142,7 @@ class Options(usage.Options):
     synopsis = "[options]"
 
     optFlags = [
-        ["credentials", None, "let pages of the --origin's send cookies"],
+        ["credentials", None, "let the pages of each --origin send cookies"],
         ["once", None, "the events have an end, after which a browser is not to come back"],
     ]
 
@@ -460,7 +460,7 @@ def _raiseFileLimit() -> int | None:
 
 def _fail(message: str) -> NoReturn:
     """
-    Say what is wrong, and exit.
+    Say what is wrong, in one line, and exit.
     """
     sys.stderr.write(f"sse: {' '.join(message.split())}\n")
     raise SystemExit(EX_USAGE)

@@ -1,0 +1,435 @@
+"""
+The daemon as a process: what it does on signals, what who has started it is told, and what its
+clients see of both.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.requirements import ROOT, needs
+
+#: The commands, wherever pip put them.
+TWISTD = [
+    sys.executable,
+    "-c",
+    "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()",
+]
+TWIST = [sys.executable, "-m", "twisted"]
+
+#: How they are started when they are to stay where they are and write to standard output.
+FOREGROUND = [*TWISTD, "-n", "--pidfile="]
+FOREGROUND_TWIST = [*TWIST, "--log-format=text"]
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+
+#: A client in a process of its own, which says when it has got an event.
+CLIENT = f"""
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall({REQUEST!r})
+received = b""
+while b"hello" not in received:
+    received += connection.recv(1000)
+print("hello", flush=True)
+sys.stdin.read()
+"""
+
+#: What nothing here should ever take, in seconds: on a busy machine everything is slow.
+PATIENCE = 20.0
+
+
+def freePort() -> int:
+    """
+    @return: the number of a port that nobody uses just now.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def until(predicate: Callable[[], object]) -> None:
+    """
+    Wait for what nobody tells us of.
+
+    @param predicate: whether it is so.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {PATIENCE} s: {predicate}")
+        time.sleep(0.01)
+
+
+class Client:
+    """
+    A client that has asked for the stream.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.received = bytearray()
+        connection.settimeout(PATIENCE)
+        connection.sendall(REQUEST)
+
+    def readUntil(self, wanted: bytes) -> None:
+        """
+        Read until something has come.
+        """
+        while wanted not in self.received:
+            data = self.socket.recv(2**16)
+            if not data:
+                raise AssertionError(f"no {wanted!r} in {self.received!r}")
+            self.received += data
+
+    def readAll(self) -> bytearray:
+        """
+        Read to the end.
+
+        @return: all that has come.
+        """
+        while data := self.socket.recv(2**16):
+            self.received += data
+        return self.received
+
+
+class DaemonMixin(SynchronousTestCase):
+    """
+    Runs daemons, in a directory of their own.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the directory.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.port = freePort()
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """
+        Start a daemon in the foreground, and wait until it says that it runs.
+        """
+        process = subprocess.Popen(
+            [*command, "--port", str(self.port)],
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.waitFor(process.stdout, f"http://localhost:{self.port}/ ")
+        # It listens, but signals are handled only once the reactor runs.
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            connection.recv(1)
+        return process
+
+    def waitFor(self, output: IO[str], text: str) -> None:
+        """
+        Read the log until it says something.
+        """
+        seen = []
+        for line in output:
+            seen.append(line)
+            if text in line:
+                return
+        raise AssertionError(f"no {text!r} in {seen!r}")
+
+    def finish(self, process: subprocess.Popen[str]) -> str:
+        """
+        Wait for the end of a process, which has to be a good one.
+
+        @return: what it has written since.
+        """
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, output)
+        self.assertNotIn("Traceback", output)
+        return output
+
+    def client(self) -> Client:
+        """
+        @return: a client of the daemon.
+        """
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        self.addCleanup(connection.close)
+        return Client(connection)
+
+    def run_(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """
+        Run a command to its end.
+        """
+        return subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+
+@needs("network")
+class StopTests(DaemonMixin):
+    """
+    How it ends.
+    """
+
+    def assertEndsWell(self, number: signal.Signals, *command: str) -> None:
+        """
+        On a signal each client is told when to come back and its response is complete, nobody
+        listens any more, and the status is 0.
+        """
+        process = self.start(*command, "sse", "--interval", "0.01")
+        clients = [self.client() for _ in range(3)]
+        for client in clients:
+            client.readUntil(b"event: message\nid: 1\ndata: hello\n\n")
+        process.send_signal(number)
+        for client in clients:
+            self.assertRegex(bytes(client.readAll()), rb"\nretry: \d{4}\n\n\r\n0\r\n\r\n$")
+        self.finish(process)
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+
+    def test_twistd(self) -> None:
+        """
+        C{twistd} on SIGTERM.
+        """
+        self.assertEndsWell(signal.SIGTERM, *FOREGROUND)
+
+    def test_twist(self) -> None:
+        """
+        C{twist} on SIGTERM.
+        """
+        self.assertEndsWell(signal.SIGTERM, *FOREGROUND_TWIST)
+
+    def test_interrupt(self) -> None:
+        """
+        C{twistd} on SIGINT.
+        """
+        self.assertEndsWell(signal.SIGINT, *FOREGROUND)
+
+    def test_asyncio(self) -> None:
+        """
+        C{twistd} on the asyncio reactor.
+        """
+        self.assertEndsWell(signal.SIGTERM, *FOREGROUND, "--reactor=asyncio")
+
+    def test_again(self) -> None:
+        """
+        Another signal while clients have their time changes nothing: a client that reads later
+        still gets all of it.
+        """
+        (self.directory / "big.py").write_text(
+            "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
+        )
+        process = self.start(*FOREGROUND, "sse", "--source", "python:big:connected")
+        assert process.stdout is not None
+        client = self.client()
+        client.readUntil(b"xxx")
+        process.terminate()
+        self.waitFor(process.stdout, "Received SIGTERM, shutting down")
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGTERM:
+            process.send_signal(number)
+            self.waitFor(process.stdout, f"Received {number.name}, and am shutting down already")
+        _, _, body = client.readAll().partition(b"\r\n\r\n")
+        self.assertEqual((body.count(b"x"), body[-7:]), (20_000_000, b"\r\n0\r\n\r\n"))
+        self.finish(process)
+
+    def test_deadline(self) -> None:
+        """
+        A client that does not read does not keep it alive.
+        """
+        (self.directory / "big.py").write_text(
+            "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
+        )
+        process = self.start(
+            *FOREGROUND, "sse", "--source", "python:big:connected", "--drain", "0.2"
+        )
+        self.client().readUntil(b"xxx")
+        process.terminate()
+        self.assertIn("Aborting 1 stream", self.finish(process))
+
+
+@needs("network")
+class ServeTests(DaemonMixin):
+    """
+    What it does while it runs.
+    """
+
+    def test_clientKilled(self) -> None:
+        """
+        A client that is killed makes room for the next one.
+        """
+        self.start(*FOREGROUND, "sse", "--interval", "0.01", "--max-streams", "1")
+        with subprocess.Popen(
+            [sys.executable, "-c", CLIENT, str(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as killed:
+            assert killed.stdout is not None
+            self.waitFor(killed.stdout, "hello")
+            refused = self.client()
+            refused.readUntil(b"\r\n0\r\n\r\n")
+            self.assertIn(b"retry: ", refused.received)
+            killed.kill()
+
+        def hasRoom() -> bool:
+            client = self.client()
+            client.readUntil(b"\n\n")
+            try:
+                client.socket.settimeout(1)
+                client.readUntil(b"hello")
+            except (AssertionError, TimeoutError):
+                return False
+            return True
+
+        until(hasRoom)
+
+    def test_tls(self) -> None:
+        """
+        TLS is an endpoint.
+        """
+        self.writeKey()
+        secure = freePort()
+        process = self.start(
+            *FOREGROUND,
+            "sse",
+            "--listen",
+            f"ssl:{secure}:interface=127.0.0.1:privateKey=key.pem:certKey=cert.pem",
+            "--interval",
+            "0.01",
+        )
+        context = ssl.create_default_context(cafile=str(self.directory / "cert.pem"))
+        plain = socket.create_connection(("127.0.0.1", secure), PATIENCE)
+        with context.wrap_socket(plain, server_hostname="localhost") as connection:
+            client = Client(connection)
+            client.readUntil(b"data: hello\n\n")
+            process.terminate()
+            self.assertEqual(client.readAll()[-7:], b"\r\n0\r\n\r\n")
+        self.finish(process)
+
+    def writeKey(self) -> None:
+        """
+        Write C{key.pem} and C{cert.pem}.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import NameOID
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        encoding = serialization.Encoding.PEM
+        (self.directory / "cert.pem").write_bytes(certificate.public_bytes(encoding))
+        (self.directory / "key.pem").write_bytes(
+            key.private_bytes(
+                encoding,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+
+
+@needs("network")
+class RefusalTests(DaemonMixin):
+    """
+    What who has started it is told when it cannot run: one line, and status 64.
+    """
+
+    def assertRefused(self, says: str, *options: str) -> None:
+        """
+        However it is started, it says why it cannot run, and leaves nothing behind.
+        """
+        for command in FOREGROUND, TWIST, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"]:
+            result = self.run_(*command, "sse", *options)
+            self.assertEqual(result.returncode, 64, (command, result))
+            self.assertEqual(result.stdout, "", command)
+            self.assertRegex(result.stderr, rf"^sse: {re.escape(says)}[^\n]*\n$")
+            self.assertEqual(list(self.directory.iterdir()), [], command)
+
+    def test_option(self) -> None:
+        """
+        An option that is wrong.
+        """
+        self.assertRefused("--interval is 'x'", "--port", str(self.port), "--interval", "x")
+
+    def test_portInUse(self) -> None:
+        """
+        A port that is in use, though another one is free.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            number = taken.getsockname()[1]
+            self.assertRefused(
+                f"--listen tcp:{number}:interface=127.0.0.1: it is in use",
+                *("--port", str(self.port), "--listen", f"tcp:{number}:interface=127.0.0.1"),
+            )
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+
+
+@needs("network")
+class BackgroundTests(DaemonMixin):
+    """
+    How it becomes a daemon.
+    """
+
+    def test_background(self) -> None:
+        """
+        It listens when C{twistd} returns, a UNIX socket is its own and nobody else's, and on
+        SIGTERM it leaves nothing behind but its log.
+        """
+        listen = ["sse", "--listen", f"unix:{self.directory}/s", "--interval", "0.01"]
+        result = self.run_(*TWISTD, "--pidfile=a.pid", "--logfile=a.log", *listen)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        pid = int((self.directory / "a.pid").read_text(encoding="ascii"))
+        stopped = False
+        try:
+            self.assertEqual(os.readlink(self.directory / "s.lock"), str(pid))
+            result = self.run_(*FOREGROUND, *listen)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn("in use", result.stderr)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(self.directory / "s"))
+                client = Client(connection)
+                client.readUntil(b"data: hello\n\n")
+                os.kill(pid, signal.SIGTERM)
+                stopped = True
+                self.assertEqual(client.readAll()[-7:], b"\r\n0\r\n\r\n")
+        finally:
+            if not stopped:
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not (self.directory / "a.pid").exists())
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["a.log"])
+        log = (self.directory / "a.log").read_text(encoding="utf-8")
+        self.assertNotIn("Traceback", log)

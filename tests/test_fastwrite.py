@@ -1,0 +1,401 @@
+"""
+Tests for L{twisted_sse.fastwrite}, in memory: who may have it, and what it does with each
+answer of a socket.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from types import MethodType, SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet import tcp
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http import HTTPChannel
+from twisted.web.resource import Resource
+from twisted.web.server import Request, Site
+
+from twisted_sse import EventStream, EventStreamResource, fastwrite
+from twisted_sse.fastwrite import directTransport, progress, removeEncoder, unsent, writeNow
+from twisted_sse.testing import MemoryClient
+
+try:
+    from twisted.internet import unix
+except ImportError:  # pragma: no cover
+    unix = None  # type: ignore[assignment]
+
+
+class Socket:
+    """
+    A socket that takes what it is told to take.
+    """
+
+    def __init__(self, *takes: int | OSError) -> None:
+        self.takes = list(takes)
+        self.sent = b""
+        self.sends = 0
+
+    def send(self, data: bytes) -> int:
+        """
+        Take some bytes, or fail.
+        """
+        self.sends += 1
+        take = self.takes.pop(0) if self.takes else len(data)
+        if isinstance(take, OSError):
+            raise take
+        self.sent += data[:take]
+        return min(take, len(data))
+
+
+def makeTransport(cls: Any, *takes: int | OSError) -> Any:
+    """
+    Make a server's transport with a socket of ours.
+    """
+    transport = cls.__new__(cls)
+    transport.reactor = SimpleNamespace(addWriter=lambda _: None, removeWriter=lambda _: None)
+    tcp.abstract.FileDescriptor.__init__(transport, transport.reactor)
+    transport.connected = 1
+    transport.socket = Socket(*takes)
+    return transport
+
+
+def makeRequest(transport: Any) -> Any:
+    """
+    Make a request on a transport, which answers in chunks.
+    """
+    channel = HTTPChannel()
+    channel.transport = StringTransport()
+    channel.site = channel.factory = Site(Resource(), reactor=Clock())
+    request = Request(channel)
+    channel.transport = request.transport = transport
+    request.chunked = 1
+    request.startedWriting = 1
+    return request
+
+
+def buffered(transport: Any) -> bytes:
+    """
+    What a transport holds.
+    """
+    data: bytes = transport.dataBuffer[transport.offset :] + b"".join(transport._tempDataBuffer)
+    return data
+
+
+class DirectTransportTests(SynchronousTestCase):
+    """
+    Tests for L{directTransport}: it is decided by exact types.
+    """
+
+    def test_sockets(self) -> None:
+        """
+        A TCP connection may have it, and one of a UNIX socket.
+        """
+        for cls in (tcp.Server, unix.Server) if unix is not None else (tcp.Server,):
+            transport = makeTransport(cls)
+            self.assertIs(directTransport(makeRequest(transport)), transport)
+
+    def test_memory(self) -> None:
+        """
+        A connection in memory may not.
+        """
+        streams: list[EventStream] = []
+        MemoryClient(EventStreamResource(streams.append)).get("/")
+        self.assertIsNone(streams[0]._direct)
+        request = streams[0].request
+        assert request is not None
+        self.assertIsNone(directTransport(request))
+
+    def test_lookAlikes(self) -> None:
+        """
+        What has the same attributes may not: a TLS transport forwards them all.
+        """
+        transport = makeTransport(tcp.Server)
+
+        class Wrapper:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(transport, name)
+
+        class Mine(tcp.Server):
+            pass
+
+        self.assertIsNone(directTransport(makeRequest(Wrapper())))
+        self.assertIsNone(directTransport(makeRequest(makeTransport(Mine))))
+        self.assertIsNone(directTransport(makeRequest(None)))
+
+    def test_startedTLS(self) -> None:
+        """
+        A connection that has become TLS has the type of one that has not.
+        """
+        transport = makeTransport(tcp.Server)
+        transport.TLS = True
+        self.assertIsNone(directTransport(makeRequest(transport)))
+
+    def test_channel(self) -> None:
+        """
+        Another channel, such as that of HTTP/2, may not.
+        """
+
+        class Mine(HTTPChannel):
+            pass
+
+        request = makeRequest(makeTransport(tcp.Server))
+        request.channel = Mine()
+        self.assertIsNone(directTransport(request))
+
+    def test_write(self) -> None:
+        """
+        A request whose C{write} is somebody else's may not, by its class or by itself.
+        """
+
+        class Mine(Request):
+            def write(self, data: bytes) -> None:
+                pass
+
+        transport = makeTransport(tcp.Server)
+        request = makeRequest(transport)
+        request.__class__ = Mine
+        self.assertIsNone(directTransport(request))
+        for write in (lambda data: None, MethodType(lambda self, data: None, request)):
+            request = makeRequest(transport)
+            request.write = write
+            self.assertIsNone(directTransport(request))
+
+    def test_encoder(self) -> None:
+        """
+        A request with an encoder may not; without it, it may.
+        """
+        request = makeRequest(makeTransport(tcp.Server))
+        request._encoder = object()
+        request.responseHeaders.setRawHeaders(b"content-encoding", [b"gzip"])
+        self.assertIsNone(directTransport(request))
+        removeEncoder(request)
+        self.assertIsNotNone(directTransport(request))
+        self.assertFalse(request.responseHeaders.hasHeader(b"content-encoding"))
+
+    def test_headerWithoutEncoder(self) -> None:
+        """
+        Where there is no encoder to be taken off, a Content-Encoding is the application's.
+        """
+        request = makeRequest(makeTransport(tcp.Server))
+        request.responseHeaders.setRawHeaders(b"content-encoding", [b"identity"])
+        removeEncoder(request)
+        self.assertTrue(request.responseHeaders.hasHeader(b"content-encoding"))
+
+    def test_attributesAreGone(self) -> None:
+        """
+        Should Twisted lose the attributes, the ordinary way is left.
+        """
+        for name in ("_tempDataBuffer", "dataBuffer"):
+            transport = makeTransport(tcp.Server)
+            transport.__dict__.pop(name, None)
+            if hasattr(tcp.Server, name):
+                continue
+            self.assertIsNone(directTransport(makeRequest(transport)))
+
+
+class WriteNowTests(SynchronousTestCase):
+    """
+    Tests for L{writeNow}.
+    """
+
+    def write(self, *takes: int | OSError, chunked: int = 1) -> bool:
+        """
+        Write C{hello} to a socket that takes so much.
+        """
+        self.transport = makeTransport(tcp.Server, *takes)
+        self.request = makeRequest(self.transport)
+        self.request.chunked = chunked
+        return writeNow(self.request, self.transport, b"hello")
+
+    def test_all(self) -> None:
+        """
+        A frame that the socket takes needs one send, and nothing of the transport.
+        """
+        self.assertIs(self.write(), True)
+        self.assertEqual(self.transport.socket.sent, b"5\r\nhello\r\n")
+        self.assertEqual(self.transport.socket.sends, 1)
+        self.assertEqual(buffered(self.transport), b"")
+        self.assertEqual(self.request.sentLength, 5)
+
+    def test_notChunked(self) -> None:
+        """
+        Without chunks there is no frame.
+        """
+        self.assertIs(self.write(chunked=0), True)
+        self.assertEqual(self.transport.socket.sent, b"hello")
+        self.assertEqual(self.request.sentLength, 5)
+
+    def test_some(self) -> None:
+        """
+        What the socket does not take goes to the transport.
+        """
+        self.assertIs(self.write(4), False)
+        self.assertEqual(self.transport.socket.sent, b"5\r\nh")
+        self.assertEqual(buffered(self.transport), b"ello\r\n")
+
+    def test_errors(self) -> None:
+        """
+        On any error of the socket the whole frame goes to the transport.
+        """
+        for number in (errno.EAGAIN, errno.EPIPE, errno.ECONNRESET, errno.ENOBUFS, errno.EINTR):
+            self.assertIs(self.write(OSError(number, "no")), False)
+            self.assertEqual(self.transport.socket.sent, b"")
+            self.assertEqual(buffered(self.transport), b"5\r\nhello\r\n")
+            self.assertEqual(self.request.sentLength, 5)
+
+    def test_behind(self) -> None:
+        """
+        While the transport holds anything, the socket is not asked.
+        """
+        for hold in ("temporary", "buffer"):
+            self.write()
+            if hold == "temporary":
+                self.transport.write(b"before")
+            else:
+                self.transport.dataBuffer = b"before"
+            self.assertIs(writeNow(self.request, self.transport, b"after"), False)
+            self.assertEqual(self.transport.socket.sends, 1)
+            self.assertEqual(buffered(self.transport), b"before5\r\nafter\r\n")
+
+    @given(
+        st.lists(st.binary(min_size=1, max_size=50), min_size=1, max_size=30),
+        st.lists(st.one_of(st.integers(0, 60), st.just(-1)), max_size=30),
+        st.lists(st.booleans(), min_size=30, max_size=30),
+    )
+    def test_order(self, frames: list[bytes], takes: list[int], drains: list[bool]) -> None:
+        """
+        Whatever the socket takes, and whenever the transport gets to send: the bytes are those
+        of the ordinary way, in order.
+        """
+        answers = [OSError(errno.EAGAIN, "no") if take < 0 else take for take in takes]
+        transport = makeTransport(tcp.Server, *answers)
+        request = makeRequest(transport)
+        for frame, drain in zip(frames, drains, strict=False):
+            writeNow(request, transport, frame)
+            if drain:
+                transport.socket.sent += buffered(transport)
+                transport.dataBuffer, transport.offset = b"", 0
+                transport._tempDataBuffer, transport._tempDataLen = [], 0
+        ordinary = b"".join(b"%x\r\n%b\r\n" % (len(frame), frame) for frame in frames)
+        self.assertEqual(transport.socket.sent + buffered(transport), ordinary)
+        self.assertEqual(request.sentLength, sum(map(len, frames)))
+
+
+class UnsentTests(SynchronousTestCase):
+    """
+    Tests for L{unsent} and L{progress}.
+    """
+
+    def test_socket(self) -> None:
+        """
+        What a transport holds is counted.
+        """
+        transport = makeTransport(tcp.Server)
+        request = makeRequest(transport)
+        self.assertEqual(unsent(request), 0)
+        transport.write(b"12345")
+        self.assertEqual(unsent(request), 5)
+        transport.dataBuffer = b"abcdef"
+        transport.offset = 2
+        self.assertEqual(unsent(request), 9)
+
+    def test_layers(self) -> None:
+        """
+        Of TLS, what each of its layers holds is counted as well.
+        """
+        below = makeTransport(tcp.Server)
+        below.write(b"123")
+        tls = SimpleNamespace(
+            transport=below,
+            _appSendBuffer=[b"ab", b"c"],
+            _aggregator=SimpleNamespace(_buffer=[b"x"]),
+        )
+        self.assertEqual(unsent(makeRequest(tls)), 7)
+
+    def test_http2(self) -> None:
+        """
+        Of HTTP/2, what is in the stream's queue is counted, without its end mark.
+        """
+        queues = {1: [b"abc", b"de", object()]}
+        channel = SimpleNamespace(streamID=1, _conn=SimpleNamespace(_outboundStreamQueues=queues))
+        request: Any = SimpleNamespace(transport=None, channel=channel)
+        self.assertEqual(unsent(request), 5)
+        del queues[1]
+        self.assertIsNone(unsent(request))
+
+    def test_unknown(self) -> None:
+        """
+        Where there is no way to know, it is None.
+        """
+        self.assertIsNone(unsent(makeRequest(object())))
+        below = SimpleNamespace(transport=object())
+        self.assertIsNone(unsent(makeRequest(below)))
+        request: Any = SimpleNamespace(transport=None, channel=object())
+        self.assertIsNone(unsent(request))
+
+    def test_progress(self) -> None:
+        """
+        In memory, progress is what is unsent.
+        """
+        streams: list[EventStream] = []
+        browser = MemoryClient(EventStreamResource(streams.append)).get("/")
+        browser.stopReading(kernelBuffer=0)
+        streams[0].send("x")
+        request = streams[0].request
+        assert request is not None
+        before = progress(request)
+        self.assertEqual(before, (unsent(request), 0))
+        self.assertGreater(unsent(request) or 0, 0)
+        browser._transport.kernelBuffer = 3
+        browser._clock.settle()
+        self.assertNotEqual(progress(request), before)
+
+    def test_progressOfASocketThatDoesNotTell(self) -> None:
+        """
+        Of a socket whose kernel does not tell, progress is what is unsent.
+        """
+
+        def noAnswer(*_: object) -> bytes:
+            raise OSError(errno.ENOTTY, "no")
+
+        self.patch(fastwrite, "ioctl", noAnswer)
+        transport = makeTransport(tcp.Server)
+        transport.fileno = lambda: 0
+        transport.write(b"123")
+        self.assertEqual(progress(makeRequest(transport)), (3, 0))
+
+    def test_progressOfASocket(self) -> None:
+        """
+        Of a socket, progress is what is unsent, and what the kernel holds; TLS is above one.
+        """
+        self.patch(fastwrite, "ioctl", lambda *_: struct.pack("i", 4711))
+        transport = makeTransport(tcp.Server)
+        transport.fileno = lambda: 0
+        transport.write(b"123")
+        self.assertEqual(progress(makeRequest(transport)), (3, 4711))
+        tls = SimpleNamespace(
+            transport=transport, _appSendBuffer=[], _aggregator=SimpleNamespace(_buffer=[])
+        )
+        self.assertEqual(progress(makeRequest(tls)), (3, 4711))
+
+
+class SwitchTests(SynchronousTestCase):
+    """
+    Tests for C{fastWrite}.
+    """
+
+    def test_off(self) -> None:
+        """
+        It can be switched off for a class of resources.
+        """
+
+        class Slow(EventStreamResource):
+            fastWrite = False
+
+        self.assertFalse(Slow(print)._group.fastWrite)
+        self.assertTrue(EventStreamResource(print)._group.fastWrite)

@@ -1,0 +1,77 @@
+"""
+Tests for L{twisted_sse.limits}: checks of arguments.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse.limits import checkFlag, checkInteger, checkList, checkSeconds
+
+
+class CheckTests(SynchronousTestCase):
+    """
+    Tests for the checks: each error has the name, the value, and what is allowed.
+    """
+
+    def test_seconds(self) -> None:
+        """
+        Seconds are positive finite numbers, or None where that is allowed.
+        """
+        for good in (1, 0.001, 10**9, None):
+            checkSeconds("wait", good)
+        for bad in (0, -0.5, float("inf"), float("nan"), True, "1", [], b""):
+            error = self.assertRaises(ValueError, checkSeconds, "wait", bad)
+            self.assertEqual(
+                str(error), f"wait is {bad!r}: it must be a number of seconds above 0, or None"
+            )
+
+    def test_secondsNotOptional(self) -> None:
+        """
+        Where None is not allowed, the error does not offer it.
+        """
+        error = self.assertRaises(ValueError, checkSeconds, "wait", None, optional=False)
+        self.assertEqual(str(error), "wait is None: it must be a number of seconds above 0")
+
+    def test_secondsZero(self) -> None:
+        """
+        Where 0 is allowed it is; False is not 0.
+        """
+        checkSeconds("wait", 0, zero=True)
+        checkSeconds("wait", 0.0, zero=True)
+        for bad in (-1, False):
+            self.assertRaises(ValueError, checkSeconds, "wait", bad, zero=True)
+
+    def test_integer(self) -> None:
+        """
+        A count is an int of at least so many.
+        """
+        for good in (5, 6, None):
+            checkInteger("count", good, 5)
+        for bad in (4, 5.0, True, "5"):
+            error = self.assertRaises(ValueError, checkInteger, "count", bad, 5)
+            self.assertEqual(
+                str(error), f"count is {bad!r}: it must be an int of at least 5, or None"
+            )
+        error = self.assertRaises(ValueError, checkInteger, "count", None, 5, optional=False)
+        self.assertEqual(str(error), "count is None: it must be an int of at least 5")
+
+    def test_flag(self) -> None:
+        """
+        A flag is a bool, and nothing that is merely true.
+        """
+        checkFlag("really", True)
+        checkFlag("really", False)
+        for bad in (1, 0, "yes", None):
+            error = self.assertRaises(TypeError, checkFlag, "really", bad)
+            self.assertEqual(str(error), f"really is {bad!r}: it must be True or False")
+
+    def test_list(self) -> None:
+        """
+        A list is any iterable that is no text.
+        """
+        self.assertEqual(checkList("things", (1, 2), "numbers"), [1, 2])
+        self.assertEqual(checkList("things", iter("ab"), "letters"), ["a", "b"])
+        for bad in ("text", b"bytes", 5, None):
+            error = self.assertRaises(TypeError, checkList, "things", bad, "numbers")
+            self.assertEqual(str(error), f"things is {bad!r}: it must be a list of numbers")

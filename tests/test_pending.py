@@ -1,0 +1,140 @@
+"""
+Tests for L{twisted_sse.pending}: what waits for a client that does not read.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse import Event, SlowReader
+from twisted_sse.pending import Pending
+
+
+def waiting(*events: Event) -> Pending:
+    """
+    Let these events wait.
+    """
+    pending = Pending()
+    for event in events:
+        pending.append(event)
+    return pending
+
+
+class PendingTests(SynchronousTestCase):
+    """
+    Tests for L{Pending}.
+    """
+
+    def test_empty(self) -> None:
+        """
+        At first nothing waits.
+        """
+        pending = Pending()
+        self.assertFalse(pending)
+        self.assertEqual(pending.bytes, 0)
+        self.assertEqual(pending.take(100), (b"", 0))
+
+    def test_order(self) -> None:
+        """
+        What waits comes out in order, and its bytes are counted.
+        """
+        events = [Event("a"), Event("b"), Event(comment="c")]
+        pending = waiting(*events)
+        everything = b"".join(event.encode() for event in events)
+        self.assertTrue(pending)
+        self.assertEqual(pending.bytes, len(everything))
+        self.assertEqual(pending.take(1000), (everything, 2))
+        self.assertFalse(pending)
+        self.assertEqual(pending.bytes, 0)
+
+    def test_take(self) -> None:
+        """
+        Whole events are taken, as many as fit, but at least one.
+        """
+        event = Event("x" * 92)
+        self.assertEqual(len(event.encode()), 100)
+        pending = waiting(*[event] * 10)
+        self.assertEqual(pending.take(200)[1], 2)
+        self.assertEqual(pending.take(299)[1], 2)
+        self.assertEqual(pending.take(1)[1], 1)
+        self.assertEqual(pending.take(100)[1], 1)
+        self.assertEqual(pending.bytes, 400)
+
+    def test_prepend(self) -> None:
+        """
+        One may wait before all others.
+        """
+        pending = waiting(Event("b"))
+        pending.prepend(Event("a"))
+        self.assertEqual(pending.take(1000), (Event("a").encode() + Event("b").encode(), 2))
+        self.assertEqual(pending.bytes, 0)
+
+    def test_dropOldest(self) -> None:
+        """
+        DROP_OLDEST drops no more from the front than is necessary.
+        """
+        event = Event("x" * 92)
+        pending = waiting(*[event] * 5)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, event, 600), 0)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, event, 599), 1)
+        self.assertEqual(pending.bytes, 400)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, event, 50), 4)
+        self.assertFalse(pending)
+
+    def test_commentsDoNotCount(self) -> None:
+        """
+        What is no event to the client is dropped, and not counted.
+        """
+        pending = waiting(Event(comment="c"), Event(retry=600), Event(id="1"), Event("x"))
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Event("y"), 1), 1)
+
+    def test_latest(self) -> None:
+        """
+        LATEST keeps the newest of each type, and none of the type that is coming.
+        """
+        pending = waiting(
+            Event("1", event="a"),
+            Event("2", event="b"),
+            Event("3"),
+            Event("4", event="a"),
+            Event(comment="c"),
+            Event("5", event="message"),
+        )
+        coming = Event("6", event="b")
+        self.assertEqual(pending.makeRoom(SlowReader.LATEST, coming, 10_000), 3)
+        kept = Event("4", event="a").encode() + Event("5", event="message").encode()
+        self.assertEqual(pending.bytes, len(kept))
+        self.assertEqual(pending.take(10_000), (kept, 2))
+
+    def test_latestIsTooMuch(self) -> None:
+        """
+        When even these are too much, the oldest of them go.
+        """
+        pending = waiting(*(Event("x" * 50, event=kind) for kind in "abcd"))
+        size = pending.bytes // 4
+        dropped = pending.makeRoom(SlowReader.LATEST, Event("y", event="e"), 2 * size + 30)
+        self.assertEqual(dropped, 2)
+        self.assertEqual(pending.take(1000)[1], 2)
+
+    @given(
+        st.sampled_from([SlowReader.DROP_OLDEST, SlowReader.LATEST]),
+        st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.integers(1, 300)), max_size=30),
+        st.integers(1, 2000),
+    )
+    def test_account(
+        self, policy: SlowReader, parts: list[tuple[str | None, int]], limit: int
+    ) -> None:
+        """
+        What was dropped and what is left is all there was, and what is left fits.
+        """
+        pending = waiting(*(Event("x" * size, event=kind) for kind, size in parts))
+        coming = Event("y")
+        dropped = pending.makeRoom(policy, coming, limit)
+        if pending:
+            self.assertLessEqual(pending.bytes + len(coming.encode()), limit)
+        size = pending.bytes
+        data, events = pending.take(10**9)
+        self.assertEqual(len(data), size)
+        self.assertEqual(dropped + events, len(parts))
