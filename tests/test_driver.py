@@ -314,6 +314,18 @@ class ResultTests(DriverTestCase):
         self.connect(connected)
         self.assertEqual(self.data(), ["first"])
 
+    def test_returnedByStream(self) -> None:
+        """
+        What C{send} and C{every} return is as good as L{None}: a lambda that calls one of them
+        is all that is needed.
+        """
+        self.connect(lambda stream: stream.send("hello"))
+        self.assertEqual([event.data for event in self.browser.events], ["hello"])
+        self.assertFalse(self.browser.ended)
+        self.connect(lambda stream: stream.every(2, lambda: "tick"))
+        self.client.clock.advance(2)
+        self.assertEqual([event.data for event in self.browser.events], ["tick"])
+
     def test_wrong(self) -> None:
         """
         Any other result is a 500, and a TypeError in the log that shows it.
@@ -327,7 +339,6 @@ class ResultTests(DriverTestCase):
             lambda: b"bytes",
             lambda: {"data": "x"},
             lambda: 5,
-            lambda: True,
             lambda: Event("x"),
             lambda: succeed("text"),
             coroutine,
