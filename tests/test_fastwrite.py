@@ -20,9 +20,9 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from twisted_sse import EventStream, EventStreamResource, fastwrite
+from twisted_sse import CloseReason, EventStream, EventStreamResource, fastwrite, stream
 from twisted_sse.fastwrite import directTransport, progress, removeEncoder, unsent, writeNow
-from twisted_sse.testing import MemoryClient
+from twisted_sse.testing import MemoryClient, MemoryStream
 
 try:
     from twisted.internet import unix
@@ -382,6 +382,82 @@ class UnsentTests(SynchronousTestCase):
             transport=transport, _appSendBuffer=[], _aggregator=SimpleNamespace(_buffer=[])
         )
         self.assertEqual(progress(makeRequest(tls)), (3, 4711))
+
+
+class StreamTests(SynchronousTestCase):
+    """
+    Tests for streams that have it.
+    """
+
+    def connect(self, refuses: bool, **options: Any) -> MemoryStream:
+        """
+        Open a stream whose socket takes everything, or nothing.
+        """
+
+        def direct(request: Any) -> Any:
+            transport = request.transport
+
+            def send(data: bytes) -> int:
+                self.sends += 1
+                if refuses:
+                    raise OSError(errno.EAGAIN, "no")
+                return transport.writeSomeData(data)  # type: ignore[no-any-return]
+
+            transport.socket = SimpleNamespace(send=send)
+            return transport
+
+        self.sends = 0
+        self.patch(stream, "directTransport", direct)
+        streams: list[EventStream] = []
+        self.client = MemoryClient(EventStreamResource(streams.append, **options))
+        browser = self.client.get("/")
+        [self.stream] = streams
+        return browser
+
+    def test_same(self) -> None:
+        """
+        What arrives is the same, whatever the socket takes, and however the client reads.
+        """
+        for refuses in (True, False):
+            browser = self.connect(refuses, maxPending=2**22)
+            expected = []
+            for number in range(300):
+                if number % 50 == 20:
+                    browser.stopReading(kernelBuffer=10_000)
+                if number % 50 == 45:
+                    browser.resumeReading()
+                text = f"{number}:".ljust(number * 20, "f")
+                self.stream.send(text)
+                expected.append(text)
+            browser.resumeReading()
+            self.stream.end()
+            self.client.clock.advance(1)
+            self.assertEqual([event.data for event in browser.events], expected)
+            self.assertTrue(browser.complete)
+            self.assertGreater(self.sends, 10)
+
+    def test_oneSend(self) -> None:
+        """
+        An event for a client that reads is one send, made at once.
+        """
+        browser = self.connect(False)
+        for number in range(10):
+            self.stream.send(str(number))
+            self.assertEqual(self.sends, number + 1)
+        self.assertEqual(len(browser.events), 10)
+
+    def test_stalls(self) -> None:
+        """
+        A client whose socket does not take the least is watched at once, heartbeat or not.
+        """
+        browser = self.connect(True, heartbeat=None, stallTimeout=60)
+        browser.stopReading(kernelBuffer=0)
+        reasons: list[CloseReason] = []
+        self.stream.whenClosed().addCallback(reasons.append)
+        self.stream.send("a little")
+        self.client.clock.advance(76)
+        self.assertEqual(reasons, [CloseReason.STALLED])
+        self.assertEqual(self.client.clock.getDelayedCalls(), [])
 
 
 class SwitchTests(SynchronousTestCase):

@@ -313,9 +313,9 @@ class DepartureTests(LiveTestCase):
         """
         server = self.serve(greet, heartbeat=0.05)
         client = server.connect()
-        client.request(behind=b"x" * 17 * 1024)
-        stream = await self.stream()
-        closed = stream.whenClosed()
+        response = client.request(behind=b"x" * 17 * 1024)
+        await until(lambda: response.events)
+        closed = (await self.stream()).whenClosed()
         # So much is not read any more: nobody is told that the client goes.
         [connection] = server.connections
         self.assertNotIn(connection, reactor.getReaders())
@@ -373,7 +373,14 @@ class DepartureTests(LiveTestCase):
                 await deferLater(reactor, 0)
                 cleaned.append("asynchronous")
 
-        for connected in plain, asynchronous:
+        kept: list[Any] = []
+
+        def keeping(stream: Any) -> Any:
+            # Else it would be closed for want of anybody who refers to it.
+            kept.append(plain(stream))
+            return kept[0]
+
+        for connected in keeping, asynchronous:
             server = self.serve(connected, site=NARROW)
             client, response = server.get(receiveBuffer=SMALL)
             await until(lambda response=response: response.events)

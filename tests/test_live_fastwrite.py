@@ -370,6 +370,7 @@ class EqualityTests(LiveTestCase):
         for number, (what, size) in enumerate(steps):
             if what == "send":
                 self.assertTrue(stream.send("x" * size, id=str(number)))
+                self.waited += bool(stream.bytesPending)
             elif what == "write" and not stream.bytesPending:
                 # Somebody uses the request itself: not ours to like, but it has its place.
                 request.write(b"id: %d\ndata:\n\n" % number)
@@ -390,6 +391,7 @@ class EqualityTests(LiveTestCase):
         """
         Whatever the sizes and whenever the reader stalls: the same bytes in the same order.
         """
+        self.waited = 0
         for seed in range(6):
             steps = self.script(seed)
             fast = await self.play(steps, EventStreamResource)
@@ -404,6 +406,7 @@ class EqualityTests(LiveTestCase):
             fast = await self.play(alike, EventStreamResource)
             slow = await self.play(alike, SlowResource)
             self.assertTrue(fast.body == slow.body, f"seed {seed}")
+        self.assertGreater(self.waited, 100)
 
 
 @needs("network")

@@ -549,8 +549,8 @@ class SlowReaderTests(HTTP2TestCase):
         client.stopReading()
         rounds, choose = 0, random.Random(1)
         while not closed.called and rounds < 100:
-            while not other.bytesPending:
-                other.send("y" * 4096)
+            while not other.bytesPending and other.send("y" * 4096):
+                pass
             await deferLater(reactor, 0.02)
             client.doRead(choose.randrange(1000, 9000))
             rounds += 1

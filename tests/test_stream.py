@@ -1552,6 +1552,22 @@ class BackpressureTests(StreamTestCase):
         self.assertEqual(reasons, [CloseReason.STALLED])
         self.assertGone()
 
+    def test_stallOfALittleIsOver(self) -> None:
+        """
+        Who takes that little after all is no longer watched.
+        """
+        stream = self.connect(stallTimeout=60, heartbeat=15)
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send("a little")
+        self.client.clock.advance(20)
+        self.assertIsNotNone(stream._watch)
+        self.browser.resumeReading()
+        self.client.clock.advance(15.5)
+        self.assertIsNone(stream._watch)
+        self.client.clock.advance(200)
+        self.assertFalse(stream.closed)
+        self.assertGreater(len(self.browser.comments), 10)
+
     def test_stallNever(self) -> None:
         """
         Without C{stallTimeout} a stalled stream stays.
@@ -1628,6 +1644,98 @@ class BackpressureTests(StreamTestCase):
             last = stream.bytesPending
         self.browser.resumeReading()
         self.assertEqual([int(data.partition(":")[0]) for data in self.data()[1:]], [*range(300)])
+
+
+class CongestionTests(StreamTestCase):
+    """
+    Tests for a transport that never says pause, as that of HTTP/2 does not when TCP stalls: we
+    look at what it holds ourselves.
+    """
+
+    def congest(self, **options: Any) -> EventStream:
+        """
+        Open such a stream.
+        """
+        self.patch(EventStream, "pauseProducing", lambda stream: None)
+        waiting: Deferred[None] = Deferred()
+        stream = self.connect(lambda stream: waiting, **options)
+        request: Any = stream.request
+        stream._http2 = True
+        request.channel.abortConnection = request.transport.abortConnection
+        waiting.callback(None)
+        return stream
+
+    def test_nothingMoreIsHandedOver(self) -> None:
+        """
+        While it holds more than 64 KiB, what is sent waits with us, in order.
+        """
+        stream = self.congest()
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send(BIG)
+        held = self.browser._transport._held()
+        for number in range(5):
+            stream.send(str(number))
+        self.client.clock.advance(5)
+        self.assertGreater(stream.bytesPending, 0)
+        self.assertEqual(self.browser._transport._held(), held)
+        self.assertNoResult(stream.whenWritable())
+        self.browser.resumeReading()
+        self.client.clock.advance(0.2)
+        self.assertEqual(stream.bytesPending, 0)
+        self.assertEqual(self.data(), [BIG, "0", "1", "2", "3", "4"])
+
+    def test_pieces(self) -> None:
+        """
+        Of much that waits at most two pieces are handed over at a time.
+        """
+        stream = self.congest(maxPending=2**24)
+        self.browser.stopReading(kernelBuffer=0)
+        for number in range(100):
+            stream.send(f"{number}:".ljust(50_000, "p"))
+        self.assertLess(self.browser._transport._held(), 3 * 2**16)
+        for step in range(1, 60):
+            self.browser._transport.kernelBuffer = 100_000 * step
+            self.client.clock.advance(0.2)
+            self.assertLess(self.browser._transport._held(), 3 * 2**16)
+        self.browser.resumeReading()
+        self.client.clock.advance(1)
+        self.assertEqual([int(data.partition(":")[0]) for data in self.data()], [*range(100)])
+
+    def test_stalls(self) -> None:
+        """
+        A stall is noticed.
+        """
+        stream = self.congest(stallTimeout=60)
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send(BIG)
+        reasons = self.reasons()
+        self.client.clock.advance(76)
+        self.assertEqual(reasons, [CloseReason.STALLED])
+        self.assertTrue(self.browser.ended)
+        self.assertGone()
+
+    def test_error(self) -> None:
+        """
+        An error resets the stream.
+        """
+        stream = self.congest()
+        stream.every(1, lambda: 1 // 0)
+        reasons = self.reasons()
+        self.client.clock.advance(2)
+        self.assertEqual(reasons, [CloseReason.ERROR])
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertGone()
+
+    def test_idleTimeout(self) -> None:
+        """
+        Of a heartbeat that is slower than the site's idle timeout the log warns, once.
+        """
+        for options, warned in [({}, 0), ({"heartbeat": None}, 1), ({"heartbeat": 60}, 1)]:
+            with capturedLogs() as logged:
+                self.congest(**options)
+            warnings = [event for event in logged if event["log_level"].name == "warn"]
+            self.assertEqual(len(warnings), warned)
 
 
 class BeforeHeadersTests(StreamTestCase):

@@ -439,12 +439,11 @@ class EventStream:
         The connection has sent all that it had.
         """
         self._paused = False
+        self._looks = 0
         if self._look is not None:
             # It has moved: no need to wait for the next look.
             self._look.cancel()
-            self._look = None
-        self._looks = 0
-        self._flush()
+        self._looked()
 
     def stopProducing(self) -> None:
         """
