@@ -175,8 +175,7 @@ class _Iteration:
             # Ended meanwhile, perhaps by the iterable itself: only now can it be closed.
             self._close()
             if failure is not None:
-                _log.failure("A generator of events failed after its stream had ended", failure)
-                failure.cleanFailure()
+                _tellFailure("A generator of events failed after its stream had ended", failure)
         elif failure is not None:
             stream._fail(failure)
         elif exhausted:
@@ -211,7 +210,7 @@ class _Iteration:
             try:
                 close()
             except Exception:
-                _log.failure("A generator of events failed as it was closed")
+                _tellFailure("A generator of events failed as it was closed", Failure())
 
 
 class _Awaited:
@@ -278,8 +277,7 @@ class _Awaited:
             _hint(failure)
             stream._fail(failure)
         elif not failure.check(CancelledError):
-            _log.failure("What has made events failed after its stream had ended", failure)
-            failure.cleanFailure()
+            _tellFailure("What has made events failed after its stream had ended", failure)
 
     def _finish(self) -> EventStream | None:
         self._done = True
@@ -398,6 +396,12 @@ class _AsyncIteration(_Awaited):
         later: Deferred[None] = Deferred(lambda _: call.cancel())
         call = self._wheel.callLater(0, later.callback, None)
         return later
+
+
+def _tellFailure(message: str, failure: Failure) -> None:
+    _log.failure(message, failure)
+    # Whoever keeps the log must not keep what has failed, and its frames, with it.
+    failure.cleanFailure()
 
 
 def _hint(failure: Failure) -> None:
