@@ -72,6 +72,7 @@ setup(
         "test": [
             *everything,
             "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "h11>=0.14",  # takes our responses apart as HTTP/1.1 requires
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
             "hypothesis>=6.100",  # properties of the format and the parser
