@@ -901,16 +901,14 @@ class WhenWritableTests(StreamTestCase):
         """
         stream = self.connect()
         self.stall()
-        first, second = stream.whenWritable(), stream.whenWritable()
-        first.addCallback(lambda _: self.stall())
+        fired: list[tuple[str, bool]] = []
+        for name in ("first", "second"):
+            stream.whenWritable().addCallback(
+                lambda _, name=name: fired.append((name, stream._paused))
+            ).addCallback(lambda _: stream.send(BIG))
         self.browser.resumeReading()
-        self.browser.stopReading(kernelBuffer=0)
-        self.client.clock.settle()
-        self.successResultOf(first)
-        if stream.bytesPending:
-            self.assertNoResult(second)
-        self.browser.resumeReading()
-        self.successResultOf(second)
+        self.assertEqual(fired, [("first", False), ("second", False)])
+        self.assertEqual(self.data(), [BIG] * 3)
 
     def test_ended(self) -> None:
         """
@@ -1893,6 +1891,18 @@ class HeartbeatTests(StreamTestCase):
         self.client.clock.advance(2)
         self.assertGreaterEqual(self.beats(), 1)
 
+    def test_notWhilePaused(self) -> None:
+        """
+        Neither does one that is paused though nothing waits, as for the flow control of HTTP/2.
+        """
+        stream = self.connect(heartbeat=1, stallTimeout=None)
+        stream.pauseProducing()
+        self.client.clock.advance(100)
+        self.assertEqual(self.beats(), 0)
+        stream.resumeProducing()
+        self.client.clock.advance(2)
+        self.assertGreaterEqual(self.beats(), 1)
+
     def test_afterwards(self) -> None:
         """
         With the last stream the timer goes; with the next it is there again.
@@ -2019,6 +2029,18 @@ class ReleaseTests(StreamTestCase):
             self.browser.disconnect()
 
         self.assertReleased(end)
+
+    def test_notification(self) -> None:
+        """
+        After an abort nobody waits to be notified: of HTTP/2 nobody ever would be.
+        """
+        stream = self.connect()
+        request = stream.request
+        assert request is not None
+        self.assertEqual(len(request.notifications), 1)
+        stream.abort()
+        self.assertEqual(request.notifications, [])
+        self.assertIsNot(request.producer, stream)
 
     def test_requestThatIsKept(self) -> None:
         """

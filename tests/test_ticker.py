@@ -391,6 +391,22 @@ class WheelTests(SynchronousTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_roundingIsNotEarly(self) -> None:
+        """
+        A slot that waits for its last call does not make it early by a rounding error.
+        """
+        chance = random.Random(2)
+        for _ in range(2000):
+            self.clock.rightNow = chance.random() * 10 ** chance.randrange(10)
+            due = [
+                self.wheel.callLater(chance.random() / 100, self.note, 0).getTime() for _ in "ab"
+            ]
+            self.made.clear()
+            self.go()
+            self.assertEqual(len(self.made), 2)
+            self.assertGreaterEqual(min(time for _, time in self.made), min(due))
+            self.assertGreaterEqual(max(time for _, time in self.made), max(due))
+
     def test_manyLoops(self) -> None:
         """
         A thousand loops on a wheel tick as often as they should, with few delayed calls.
