@@ -53,7 +53,7 @@ class EmissionTests(SynchronousTestCase):
         Start an emission.
         """
         emission = Emission(self.recorder, function)
-        emission.start(TimerWheel(self.clock), 1, now)
+        emission.begin(TimerWheel(self.clock), 1, now)
         return emission
 
     def test_sends(self) -> None:
@@ -73,7 +73,7 @@ class EmissionTests(SynchronousTestCase):
         Whoever stops the loop ends the emission, without a failure.
         """
         emission = self.emit(lambda: "x")
-        emission.loop.stop()
+        emission.stop()
         self.assertEqual(self.recorder.ended, [None])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -86,7 +86,7 @@ class EmissionTests(SynchronousTestCase):
         [failure] = self.recorder.ended
         assert failure is not None
         failure.trap(ZeroDivisionError)
-        self.assertFalse(emission.loop.running)
+        self.assertFalse(emission.running)
 
     def test_stop(self) -> None:
         """
@@ -94,8 +94,8 @@ class EmissionTests(SynchronousTestCase):
         """
         for now in (True, False):
             emission = self.emit(lambda: "x")
-            emission.stop(now)
-            emission.stop(now)
+            emission.finish(now)
+            emission.finish(now)
             self.assertEqual(self.recorder.ended, [])
             self.clock.advance(5)
             self.assertEqual(self.recorder.sent, [])
@@ -110,7 +110,7 @@ class EmissionTests(SynchronousTestCase):
             cancelled: list[object] = []
             emission = self.emit(lambda cancelled=cancelled: Deferred(cancelled.append))
             self.clock.advance(1)
-            emission.stop(now)
+            emission.finish(now)
             self.assertEqual(len(cancelled), int(now))
             self.clock.advance(0)
             self.assertEqual(len(cancelled), 1)
@@ -124,7 +124,7 @@ class EmissionTests(SynchronousTestCase):
         waiting: Deferred[str] = Deferred(lambda deferred: deferred.callback("late"))
         emission = self.emit(lambda: waiting)
         self.clock.advance(1)
-        emission.stop(True)
+        emission.finish(True)
         self.assertEqual(self.recorder.sent, [])
 
     def test_failsAsItIsStopped(self) -> None:
@@ -141,7 +141,7 @@ class EmissionTests(SynchronousTestCase):
         for function, errors in ((fails, 1), (lambda: Deferred(), 0)):
             emission = self.emit(function)
             self.clock.advance(1)
-            emission.stop(True)
+            emission.finish(True)
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), errors)
             self.assertEqual(self.recorder.ended, [])
 

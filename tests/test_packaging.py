@@ -26,7 +26,7 @@ PACKAGE = ROOT / "twisted_sse"
 LAYERS = [
     "event",
     "parser",
-    "limits",
+    "checks",
     "ticker",
     "fastwrite",
     "watch",

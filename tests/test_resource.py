@@ -1291,7 +1291,7 @@ class ClockTests(SynchronousTestCase):
         one, two = first.get("/"), second.get("/")
         first.clock.advance(3)
         self.assertEqual((len(one.events), len(two.events)), (3, 0))
-        second.clock.advance(20)
+        second.clock.advance(20.5)
         self.assertEqual((len(one.events), len(two.events)), (3, 20))
         self.assertEqual(one.comments, [""])
         one.disconnect()

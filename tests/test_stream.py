@@ -1560,7 +1560,7 @@ class BackpressureTests(StreamTestCase):
         self.client.clock.advance(20)
         self.assertIsNotNone(stream._watch)
         self.browser.resumeReading()
-        self.client.clock.advance(15.5)
+        self.client.clock.advance(40)
         self.assertIsNone(stream._watch)
         self.client.clock.advance(200)
         self.assertFalse(stream.closed)

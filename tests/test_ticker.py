@@ -298,8 +298,13 @@ class WheelTests(SynchronousTestCase):
         due = {}
         for number, delay in enumerate(delays):
             due[number] = self.wheel.callLater(delay, self.note, number).getTime()
-        slots = {int(time / self.wheel.resolution) for time in due.values()}
-        self.assertEqual(len(self.clock.getDelayedCalls()), len(slots))
+        slots = {
+            int(time / self.wheel.resolution)
+            for number, time in due.items()
+            if delays[number] > 0
+        }
+        # What is for the next turn is no business of the wheel.
+        self.assertEqual(len(self.clock.getDelayedCalls()), len(slots) + delays.count(0))
         self.go()
         self.assertEqual(len(self.made), len(delays))
         for number, time in self.made:

@@ -37,7 +37,8 @@ def start(stream: EventStream, connected: Callable[[EventStream], object]) -> No
     """
     try:
         result = connected(stream)
-    except Exception:
+    except BaseException:
+        # All of them, as Twisted does for whatever it calls.
         stream._fail(Failure())
     else:
         follow(stream, result)
@@ -165,7 +166,7 @@ class _Iteration:
         stream._cork()
         try:
             exhausted = self._take(stream, most)
-        except Exception:
+        except BaseException:
             failure = Failure()
         if failure is None:
             stream.open()
@@ -222,12 +223,12 @@ class _Awaited:
     after C{closeTimeout}, and then abandoned.
     """
 
-    __slots__ = ("_call", "_closeTimeout", "_deferred", "_done", "_stream", "_wheel")
+    __slots__ = ("_call", "_deferred", "_done", "_group", "_stream", "_wheel")
 
     def __init__(self, stream: EventStream) -> None:
         self._stream: EventStream | None = stream
         self._wheel = stream._wheel
-        self._closeTimeout = stream._group.closeTimeout
+        self._group = stream._group
         self._deferred: Deferred[Any] | None = None
         self._done = False
         self._call: IDelayedCall | None = None
@@ -252,6 +253,7 @@ class _Awaited:
         self._cancelCall()
         if self._done:
             return
+        self._group.cleaningUp.add(self)
         if now:
             self._cancel()
         else:
@@ -274,7 +276,6 @@ class _Awaited:
     def _failed(self, failure: Failure) -> None:
         stream = self._finish()
         if stream is not None:
-            _hint(failure)
             stream._fail(failure)
         elif not failure.check(CancelledError):
             _tellFailure("What has made events failed after its stream had ended", failure)
@@ -282,6 +283,7 @@ class _Awaited:
     def _finish(self) -> EventStream | None:
         self._done = True
         self._cancelCall()
+        self._cleanedUp()
         stream, self._stream = self._stream, None
         if stream is not None:
             stream._source = None
@@ -297,7 +299,7 @@ class _Awaited:
         if not self._done and self._deferred is not None:
             cancel(self._deferred)
             if not self._done:
-                self._call = self._wheel.callLater(self._closeTimeout, self._abandon)
+                self._call = self._wheel.callLater(self._group.closeTimeout, self._abandon)
 
     def _abandon(self) -> None:
         self._call = None
@@ -308,8 +310,13 @@ class _Awaited:
                 "{deferred} was cancelled as its stream ended, and still runs {timeout} s"
                 " later: it is abandoned",
                 deferred=self._deferred,
-                timeout=self._closeTimeout,
+                timeout=self._group.closeTimeout,
             )
+            self._cleanedUp()
+
+    def _cleanedUp(self) -> None:
+        self._group.cleaningUp.discard(self)
+        self._group.checkDrained()
 
 
 class _Result(_Awaited):
@@ -402,17 +409,3 @@ def _tellFailure(message: str, failure: Failure) -> None:
     _log.failure(message, failure)
     # Whoever keeps the log must not keep what has failed, and its frames, with it.
     failure.cleanFailure()
-
-
-def _hint(failure: Failure) -> None:
-    """
-    Say what is the matter when somebody awaits what only asyncio can wait for.
-    """
-    if failure.check(RuntimeError) and failure.getErrorMessage() in (
-        "await wasn't used with future",
-        "no running event loop",
-    ):
-        _log.warn(
-            "Something of asyncio was awaited, which this reactor cannot do: run twistd or"
-            " trial with --reactor=asyncio, and await Deferred.fromFuture(future)"
-        )

@@ -48,53 +48,46 @@ class Emitter(Protocol):
         """
 
 
-class Emission:
+class Emission(Ticker):
     """
-    The loop, and the function that it calls.
-
-    @ivar loop: the L{LoopingCall<twisted.internet.task.LoopingCall>}.
+    A loop that sends what its function returns.
     """
-
-    __slots__ = ("_emit", "_emitter", "_waiting", "loop")
 
     def __init__(self, emitter: Emitter, emit: Callable[[], object]) -> None:
+        super().__init__(emit)
         self._emitter: Emitter | None = emitter
-        self._emit = emit
         self._waiting: Deferred[Any] | None = None
-        self.loop = Ticker(self)
 
-    def start(self, wheel: TimerWheel, interval: float, now: bool) -> None:
+    def begin(self, wheel: TimerWheel, interval: float, now: bool) -> None:
         """
         Start the loop.
         """
-        self.loop.clock = cast(Any, wheel)
-        self.loop.start(interval, now).addCallbacks(self._stopped, self._failed)
+        self.clock = cast(Any, wheel)
+        self.start(interval, now).addCallbacks(self._stopped, self._end)
 
-    def stop(self, now: bool) -> None:
+    def finish(self, now: bool) -> None:
         """
         The stream has ended: leave nothing behind.
 
         @param now: whether this is certain not to be called by the function itself.
         """
         self._emitter = None
-        if self.loop.running:
-            self.loop.stop()
+        if self.running:
+            self.stop()
         if self._waiting is not None:
             if now:
                 cancel(self._waiting)
             else:
                 # Perhaps it is running just now, and what does not wait cannot be cancelled.
-                self.loop.clock.callLater(0, cancel, self._waiting)
+                self.clock.callLater(0, cancel, self._waiting)
 
-    def __call__(self) -> Deferred[Any] | None:
-        """
-        One tick.
-        """
-        result = self._emit()
+    def _tick(self) -> Deferred[Any] | None:
+        result = self.f()
         if type(result) is Event:
             # First, since it is what nearly all of thousands of ticks are.
-            if self._emitter is not None:
-                self._emitter.send(result)
+            emitter = self._emitter
+            if emitter is not None:
+                emitter.send(result)
             return None
         if result is None:
             return None
@@ -122,7 +115,7 @@ class Emission:
     def _send(self, result: object) -> None:
         if not isinstance(result, (Event, str)):
             raise TypeError(
-                f"{self._emit!r} returned {result!r}: it may return an Event, a str (its data), "
+                f"{self.f!r} returned {result!r}: it may return an Event, a str (its data), "
                 "None (nothing this time), or a Deferred or coroutine of one of these"
             )
         if self._emitter is not None:
@@ -131,14 +124,11 @@ class Emission:
     def _stopped(self, _: object) -> None:
         self._end(None)
 
-    def _failed(self, failure: Failure) -> None:
-        if self._emitter is None and not failure.check(CancelledError):
-            _log.failure("An event was not made, and its stream has ended", failure)
-            failure.cleanFailure()
-        self._end(failure)
-
     def _end(self, failure: Failure | None) -> None:
         emitter, self._emitter = self._emitter, None
-        # After stop() nobody is interested; what a Deferred was cancelled with is no news.
+        # After finish() nobody is interested; what a Deferred was cancelled with is no news.
         if emitter is not None:
             emitter._emissionEnded(self, failure)
+        elif failure is not None and not failure.check(CancelledError):
+            _log.failure("An event was not made, and its stream has ended", failure)
+            failure.cleanFailure()

@@ -104,6 +104,7 @@ class StreamGroup:
         may have anything.
     @ivar refused: those that are one too many, while they are told so.
     @ivar draining: whether the last drain has begun.
+    @ivar cleaningUp: what streams have left behind that is not done yet.
     """
 
     heartbeat: float | None
@@ -125,6 +126,7 @@ class StreamGroup:
     connecting: set[EventStream] = field(default_factory=set)
     refused: set[EventStream] = field(default_factory=set)
     draining: bool = False
+    cleaningUp: set[object] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.preamble = Event(comment="", retry=self.retry).encode()
@@ -132,6 +134,7 @@ class StreamGroup:
         self._timers: dict[IReactorTime, Timers] = {}
         self._drained: list[Deferred[None]] = []
         self._warned = False
+        self._drainRetry = (0, 0)
 
     def clockFor(self, request: Request | None) -> IReactorTime:
         """
@@ -230,7 +233,12 @@ class StreamGroup:
         if not timers.streams:
             timers.stop()
             del self._timers[clock]
-        if not self._all():
+
+    def checkDrained(self) -> None:
+        """
+        Tell who waits for the end of all streams, if it has come.
+        """
+        if self._drained and not self._all() and not self.cleaningUp:
             drained, self._drained = self._drained, []
             for done in drained:
                 done.callback(None)
@@ -253,6 +261,9 @@ class StreamGroup:
             rest = self._all()
             _log.info("Aborting {count} streams that would not end", count=len(rest))
             inSlices(clock, rest, lambda stream: stream._abort(CloseReason.DRAIN))
+            # There is no more time for those that are still cleaning up.
+            self.cleaningUp.clear()
+            self.checkDrained()
 
         deadline = clock.callLater(seconds, abortRest)
         done: Deferred[None] = Deferred()
@@ -288,7 +299,11 @@ def inSlices(
     def go() -> None:
         started = clock.seconds()
         while left:
-            act(left.pop())
+            try:
+                act(left.pop())
+            except Exception:
+                # The others must not suffer for it.
+                _log.failure("A stream could not be ended")
             if left and clock.seconds() - started > SLICE:
                 clock.callLater(0, go)
                 return

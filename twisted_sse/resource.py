@@ -21,9 +21,10 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
+from .checks import checkFlag, checkInteger, checkList, checkSeconds
 from .driver import start
+from .fastwrite import removeEncoder
 from .group import StreamGroup
-from .limits import checkFlag, checkInteger, checkList, checkSeconds
 from .pending import SlowReader
 from .stream import CloseReason, EventStream, setHeaders
 
@@ -255,6 +256,9 @@ class EventStreamResource(Resource):
         @return: a L{Deferred} that fires when the headers have been sent, and fails with what
             was raised before: then the request is still to be answered.
         """
+        if getattr(request, "channel", None) is None:
+            # The client has gone while the resource was looked for: nobody is going to tell us.
+            return succeed(None)
         method = request.method
         accept = _Accept(request)
         _vary(request, b"Accept")
@@ -273,6 +277,7 @@ class EventStreamResource(Resource):
         elif len(lastEventID) > MAX_LAST_EVENT_ID:
             _answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
+            removeEncoder(request)
             setHeaders(request)
             request.finish()
         elif self._group.once and lastEventID == b"end":
@@ -393,6 +398,7 @@ def _answer(request: Request, status: int, text: str | None = None) -> None:
     """
     request.setResponseCode(status)
     if status in NO_BODY_CODES:
+        removeEncoder(request)
         request.finish()
         return
     message = text or RESPONSES.get(status, b"Error").decode("ascii")
@@ -424,7 +430,7 @@ def _refuse(failure: Failure, request: Request) -> None:
 
 def _lastEventID(request: Request) -> bytes:
     header: bytes | None = request.getHeader(b"last-event-id")
-    if header is not None:
+    if header:
         return header
     arguments: dict[bytes, list[bytes]] = request.args
     return next((arguments[name][0] for name in QUERY_NAMES if name in arguments), b"")
@@ -458,7 +464,11 @@ def _parseHop(hop: str) -> str:
         hop = hop[1:].partition("]")[0]
     elif hop.count(":") == 1:
         hop = hop.partition(":")[0]
-    return str(ip_address(hop))
+    if "%" in hop:
+        # The zone of an address is any text, and means nothing to us.
+        raise ValueError(hop)
+    address = ip_address(hop)
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def _isIn(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:

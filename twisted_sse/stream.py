@@ -15,10 +15,10 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from zope.interface import implementer
 
+from .checks import checkSeconds
 from .emission import Emission
 from .event import Event, makeEvent
 from .fastwrite import connectionOf, directTransport, heldBy, removeEncoder, unsent, writeNow
-from .limits import checkSeconds
 from .pending import Pending, SlowReader
 from .ticker import TimerWheel
 from .watch import Watch
@@ -50,6 +50,9 @@ HEADERS = (
     (b"x-accel-buffering", b"no"),
     (b"x-content-type-options", b"nosniff"),
 )
+
+#: What is said when a future of asyncio, or asyncio.sleep(), is awaited without its reactor.
+OF_ASYNCIO = ("await wasn't used with future", "no running event loop")
 
 #: A comment that means nothing: HTML standard, 9.2.6: "a line starting with U+003A COLON is
 #: ignored", and 9.2.7 recommends one every 15 seconds or so for proxies' sake.
@@ -119,6 +122,8 @@ def setHeaders(request: Request) -> None:
     """
     headers = request.responseHeaders
     headers.setRawHeaders(b"content-type", [b"text/event-stream"])
+    # Of a length the rest would be cut off.
+    headers.removeHeader(b"content-length")
     for name, value in HEADERS:
         if not headers.hasHeader(name):
             headers.setRawHeaders(name, [value])
@@ -208,7 +213,6 @@ class EventStream:
         self._corked = False
         self._http2 = request.transport is None
         self._direct: tcp.Server | None = None
-        # What waits, and of which type it is: None for what is no event to the client.
         # Made when it is needed: nearly all streams have nothing waiting.
         self._pending: Pending | None = None
         self._dropped = 0
@@ -369,8 +373,8 @@ class EventStream:
         emission = Emission(self, emit)
         if self._living:
             self._emissions += (emission,)
-            emission.start(self._wheel, interval, now)
-        return emission.loop
+            emission.begin(self._wheel, interval, now)
+        return emission
 
     def whenWritable(self) -> Deferred[None]:
         """
@@ -392,9 +396,10 @@ class EventStream:
         self._sentBefore = sent
         writable: Deferred[None] = Deferred()
         self._writers += (writable,)
-        if self._ready and self._look is None:
+        if self._ready:
             # The client reads as fast as we write: now it is the others' turn.
-            self._look = self._wheel.callLater(0, self._looked)
+            self._looks = 0
+            self._lookAgain()
         return writable
 
     def whenClosed(self) -> Deferred[CloseReason]:
@@ -429,7 +434,7 @@ class EventStream:
         """
         The connection cannot take more.  It is said again with each write.
         """
-        if not self._paused:
+        if not self._paused and not self.closed:
             self._paused = True
             self._ready = False
             self._beginWatch()
@@ -438,6 +443,8 @@ class EventStream:
         """
         The connection has sent all that it had.
         """
+        if self.closed:
+            return
         self._paused = False
         self._looks = 0
         if self._look is not None:
@@ -449,6 +456,11 @@ class EventStream:
         """
         The connection is lost: the request's notification follows.
         """
+        # Others may be notified before us, and send to all streams that there are: the
+        # transport has no socket any more.
+        self._paused = True
+        self._ready = False
+        self._direct = None
         if self.request is not None:
             self.request.unregisterProducer()
 
@@ -468,7 +480,11 @@ class EventStream:
                 self._congested = True
                 self._ready = False
                 self._beginWatch()
+                self._looks = 0
                 self._lookAgain()
+            elif events and self._watch is None and self._look is None:
+                # It leaves in the next turn, or later, and nobody is going to tell us.
+                self._look = self._wheel.callLater(LONGEST_LOOK, self._looked)
         observer = self._group.observer
         if observer is not None:
             self._group.tell(observer.sent, self, events, len(data))
@@ -594,11 +610,12 @@ class EventStream:
         """
         Look at the connection a little later: it will not tell us.
         """
-        if self._look is None:
-            # At once for the first two: the reactor makes its calls before it writes.
-            self._looks += 1
-            delay = 0.0 if self._looks < 3 else min(2 ** min(self._looks, 10) / 8000, LONGEST_LOOK)
-            self._look = self._wheel.callLater(delay, self._looked)
+        if self._look is not None:
+            self._look.cancel()
+        # At once for the first two: the reactor makes its calls before it writes.
+        self._looks += 1
+        delay = 0.0 if self._looks < 3 else min(2 ** min(self._looks, 10) / 8000, LONGEST_LOOK)
+        self._look = self._wheel.callLater(delay, self._looked)
 
     def _looked(self) -> None:
         self._look = None
@@ -613,15 +630,21 @@ class EventStream:
                 return
             self._looks = 0
         self._flush()
+        if self._ready and unsent(self.request):
+            self._beginWatch()
 
-    def _beginWatch(self) -> None:
+    def _beginWatch(self, since: float | None = None) -> None:
         """
         Something waits: watch whether the client takes it.
+
+        @param since: when it has taken something last; when it was sent something if not given.
         """
         timeout = self._group.stallTimeout
         if self._watch is None and timeout is not None:
             assert self.request is not None, "nothing waits for a closed stream"
-            self._watch = Watch(self.request, self._wheel, timeout, self._watched)
+            if since is None:
+                since = self._lastSent
+            self._watch = Watch(self.request, self._wheel, timeout, since, self._watched)
 
     def _endWatch(self) -> None:
         if self._watch is not None:
@@ -637,6 +660,9 @@ class EventStream:
                 timeout=self._group.stallTimeout,
             )
             self._abort(CloseReason.STALLED)
+        elif not self._ready:
+            # There is more that waits.
+            self._beginWatch(self._wheel.seconds())
 
     # Ending
 
@@ -645,19 +671,21 @@ class EventStream:
         What the application gave us has failed: an HTTP status while there is one to be
         given, an end that does not look like one afterwards.
         """
+        if failure.check(RuntimeError) and failure.getErrorMessage() in OF_ASYNCIO:
+            _log.warn(
+                "Something of asyncio was awaited, which this reactor cannot do: run twistd or"
+                " trial with --reactor=asyncio, and await Deferred.fromFuture(future)"
+            )
         if self._phase is _Phase.CONNECTING:
             opening, self._opening = self._opening, None
             self._die(CloseReason.ERROR)
             assert opening is not None, "a stream that is connecting has not been opened"
             opening.errback(failure)
             return
-        self._tellFailure(failure)
-        self._end(CloseReason.ERROR)
-
-    def _tellFailure(self, failure: Failure) -> None:
         _log.failure("The events for {address} failed", failure, address=self.clientAddress)
         # Whoever keeps the log must not keep the stream with it.
         failure.cleanFailure()
+        self._end(CloseReason.ERROR)
 
     def _end(
         self, reason: CloseReason, retry: int | None = None, closeConnection: bool = False
@@ -705,6 +733,7 @@ class EventStream:
         if self._closeConnection:
             # What comes next may be the end of the process, so the last chunk has to leave too.
             self._leaving = connectionOf(request)
+            self._looks = 0
             if not self._http2:
                 # The channel closes the connection after a response that is its last.
                 cast(Any, request.channel).persistent = False
@@ -761,7 +790,7 @@ class EventStream:
     def _stopProducers(self, now: bool) -> None:
         emissions, self._emissions = self._emissions, ()
         for emission in emissions:
-            emission.stop(now)
+            emission.finish(now)
         source, self._source = self._source, None
         if source is not None:
             source.stop(now)
@@ -803,6 +832,7 @@ class EventStream:
         closers, self._closers = self._closers, ()
         for closed in closers:
             closed.callback(self._reason)
+        self._group.checkDrained()
 
     def _letGo(self, request: Request) -> None:
         """

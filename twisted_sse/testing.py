@@ -245,19 +245,28 @@ class ResponseHeaders(Headers):
     """
     The headers of a response.  Besides the methods of L{Headers}, C{headers["Vary"]} is a
     header's value as text (several values joined by C{", "}), C{headers.get(name)} the same or
-    L{None}, and C{name in headers} whether it is there; case does not matter.
+    L{None}, C{name in headers} whether it is there, and C{dict(headers)} all of them; case does
+    not matter, and names may be C{bytes} too.
     """
 
-    def __getitem__(self, name: str) -> str:
-        values = self.getRawHeaders(name)
+    def __getitem__(self, name: str | bytes) -> str:
+        values = self.getRawHeaders(name.encode() if isinstance(name, str) else name)
         if values is None:
             raise KeyError(name)
-        return ", ".join(values)
+        return b", ".join(values).decode("utf-8", "replace")
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.hasHeader(name)
+        if isinstance(name, str):
+            return self.hasHeader(name)
+        return isinstance(name, bytes) and self.hasHeader(name)
 
-    def get(self, name: str, default: str | None = None) -> str | None:
+    def keys(self) -> list[str]:
+        """
+        The names of the headers.
+        """
+        return [name.decode("ascii") for name, _ in self.getAllRawHeaders()]
+
+    def get(self, name: str | bytes, default: str | None = None) -> str | None:
         """
         A header's value as text.
         """

@@ -45,7 +45,7 @@ class Ticker(LoopingCall):
         """
         self.call = None
         try:
-            result = self.f(*self.a, **self.kw)
+            result = self._tick()
         except BaseException:
             # All of them, as maybeDeferred does.
             self._failed(Failure())
@@ -57,6 +57,9 @@ class Ticker(LoopingCall):
             ticked.addCallback(self._ticked)
             ticked.addErrback(self._failed)
 
+    def _tick(self) -> object:
+        return self.f(*self.a, **self.kw)
+
     def _ticked(self, result: object) -> None:
         if not self.running:
             done, self._deferred = self._deferred, None
@@ -65,7 +68,7 @@ class Ticker(LoopingCall):
             return
         clock, interval = self.clock, self.interval
         if not interval:
-            self.call = clock.callLater(0, self)
+            self.call = clock.callLater(0, self.__call__)
             return
         now = clock.seconds()
         delay = interval - (now - self.starttime) % interval  # type: ignore[operator]
@@ -73,7 +76,7 @@ class Ticker(LoopingCall):
             # So close to the tick that the difference is lost in rounding: it is this one
             # that has just happened, the next is a whole interval away.
             delay = interval
-        self.call = clock.callLater(delay, self)
+        self.call = clock.callLater(delay, self.__call__)
 
     def _failed(self, failure: Failure) -> None:
         self.running = False
@@ -180,6 +183,9 @@ class TimerWheel:
 
         @return: the call, to be cancelled if need be.
         """
+        if delay <= 0:
+            # The next turn means the next turn, not when a slot is due.
+            return self.clock.callLater(0, function, *args)
         due = self.seconds() + delay
         number = int(due / self.resolution)
         slot = self._slots.get(number)
@@ -215,8 +221,11 @@ class TimerWheel:
                 continue
             call._slot = call._function = None
             try:
-                function(*args)
-            except Exception:
+                if args:
+                    function(*args)
+                else:
+                    function()
+            except BaseException:
                 # As the reactor does: one call that fails must not take the others with it.
                 _log.failure("A timed call failed")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .fastwrite import progress, unsent
+from .fastwrite import progress
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -23,30 +23,34 @@ LOOKS = 4
 
 class Watch:
     """
-    Watches a connection that something waits for, until all has gone, or until nothing has
-    gone for too long.
+    Watches a connection that something waits for, until the client has taken something, or
+    until it has taken nothing for too long.
     """
 
-    __slots__ = ("_call", "_request", "_stalled", "_taken", "_takenAt", "_timeout", "_wheel")
+    __slots__ = ("_call", "_done", "_request", "_since", "_taken", "_timeout", "_wheel")
 
     def __init__(
         self,
         request: Request,
         wheel: TimerWheel,
         timeout: float,
-        stalled: Callable[[bool], None],
+        since: float,
+        done: Callable[[bool], None],
     ) -> None:
         """
         @param timeout: in seconds.
-        @param stalled: called once, when the watch is over, with whether the client is stalled.
+        @param since: when something was taken last, as far as is known, in the seconds of the
+            clock.
+        @param done: called when the watch is over, with whether the client is stalled.
         """
         self._request = request
         self._wheel = wheel
         self._timeout = timeout
-        self._stalled = stalled
+        self._done = done
         self._taken = progress(request)
-        self._takenAt = wheel.seconds()
-        self._call: IDelayedCall = wheel.callLater(timeout / LOOKS, self._look)
+        self._since = since
+        later = since + timeout / LOOKS - wheel.seconds()
+        self._call: IDelayedCall = wheel.callLater(later, self._look)
 
     def stop(self) -> None:
         """
@@ -56,14 +60,10 @@ class Watch:
 
     def _look(self) -> None:
         now = self._wheel.seconds()
-        taken = progress(self._request)
-        if taken != self._taken:
-            self._taken = taken
-            self._takenAt = now
-        if unsent(self._request) == 0:
-            self._stalled(False)
-        elif now - self._takenAt >= self._timeout:
-            self._stalled(True)
+        if progress(self._request) != self._taken:
+            self._done(False)
+        elif now - self._since >= self._timeout:
+            self._done(True)
         else:
-            later = min(self._timeout / LOOKS, self._takenAt + self._timeout - now)
+            later = min(self._timeout / LOOKS, self._since + self._timeout - now)
             self._call = self._wheel.callLater(later, self._look)

@@ -1,12 +1,12 @@
 """
-Tests for L{twisted_sse.limits}: checks of arguments.
+Tests for L{twisted_sse.checks}: checks of arguments.
 """
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.limits import checkFlag, checkInteger, checkList, checkSeconds
+from twisted_sse.checks import checkFlag, checkInteger, checkList, checkSeconds
 
 
 class CheckTests(SynchronousTestCase):
