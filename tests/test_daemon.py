@@ -75,6 +75,13 @@ def until(predicate: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def listenToInterrupts() -> None:
+    """
+    Give SIGINT its meaning back: what a shell runs in the background inherits that it is ignored.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Client:
     """
     A client that has asked for the stream.
@@ -102,8 +109,11 @@ class Client:
 
         @return: all that has come.
         """
+        patience = time.monotonic() + PATIENCE
         while data := self.socket.recv(2**16):
             self.received += data
+            if time.monotonic() > patience:
+                raise AssertionError(f"no end after {len(self.received)} bytes")
         return self.received
 
 
@@ -133,6 +143,7 @@ class DaemonMixin(SynchronousTestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=listenToInterrupts,
         )
         assert process.stdout is not None
         self.addCleanup(process.stdout.close)

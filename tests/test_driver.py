@@ -670,6 +670,21 @@ class FailureTests(DriverTestCase):
         stream.send("still here")
         self.assertEqual([event.data for event in first.events], ["still here"])
 
+    def test_baseException(self) -> None:
+        """
+        Whatever a generator raises ends its stream: it does not stay open for ever.
+        """
+
+        def connected(stream: EventStream) -> Iterator[str]:
+            yield "x"
+            raise SystemExit
+
+        self.connect(connected)
+        self.clock.advance(1)
+        self.assertTrue(self.browser.ended)
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+
 
 class PullTests(DriverTestCase):
     """
@@ -1490,6 +1505,22 @@ class AsyncioTests(DriverTestCase):
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
         self.assertEqual(warnings(logged), [])
         self.assertRefused(500)
+
+    def test_every(self) -> None:
+        """
+        It is said for what C{every} awaits, too.
+        """
+
+        async def emit() -> str:
+            await asyncio.sleep(1)
+            return "never"
+
+        with capturedLogs() as logs:
+            self.connect(lambda stream: stream.every(1, emit))
+            self.clock.advance(1)
+        hints = [log for log in logs if "--reactor=asyncio" in str(log.get("log_format"))]
+        self.assertEqual(len(hints), 1)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
 
 class OnceTests(DriverTestCase):

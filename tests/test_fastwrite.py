@@ -21,7 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource, fastwrite, stream
-from twisted_sse.fastwrite import directTransport, progress, removeEncoder, unsent, writeNow
+from twisted_sse.fastwrite import directTransport, outstanding, removeEncoder, unsent, writeNow
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 try:
@@ -288,7 +288,7 @@ class WriteNowTests(SynchronousTestCase):
 
 class UnsentTests(SynchronousTestCase):
     """
-    Tests for L{unsent} and L{progress}.
+    Tests for L{unsent} and L{outstanding}.
     """
 
     def test_socket(self) -> None:
@@ -338,9 +338,9 @@ class UnsentTests(SynchronousTestCase):
         request: Any = SimpleNamespace(transport=None, channel=object())
         self.assertIsNone(unsent(request))
 
-    def test_progress(self) -> None:
+    def test_outstanding(self) -> None:
         """
-        In memory, progress is what is unsent.
+        In memory, what the client has not taken is what is unsent.
         """
         streams: list[EventStream] = []
         browser = MemoryClient(EventStreamResource(streams.append)).get("/")
@@ -348,16 +348,16 @@ class UnsentTests(SynchronousTestCase):
         streams[0].send("x")
         request = streams[0].request
         assert request is not None
-        before = progress(request)
-        self.assertEqual(before, (unsent(request), 0))
+        before = outstanding(request)
+        self.assertEqual(before, unsent(request))
         self.assertGreater(unsent(request) or 0, 0)
         browser._transport.kernelBuffer = 3
         browser._clock.settle()
-        self.assertNotEqual(progress(request), before)
+        self.assertEqual(outstanding(request), before - 3)
 
-    def test_progressOfASocketThatDoesNotTell(self) -> None:
+    def test_outstandingOfASocketThatDoesNotTell(self) -> None:
         """
-        Of a socket whose kernel does not tell, progress is what is unsent.
+        Of a socket whose kernel does not tell, it is what is unsent.
         """
 
         def noAnswer(*_: object) -> bytes:
@@ -367,21 +367,21 @@ class UnsentTests(SynchronousTestCase):
         transport = makeTransport(tcp.Server)
         transport.fileno = lambda: 0
         transport.write(b"123")
-        self.assertEqual(progress(makeRequest(transport)), (3, 0))
+        self.assertEqual(outstanding(makeRequest(transport)), 3)
 
-    def test_progressOfASocket(self) -> None:
+    def test_outstandingOfASocket(self) -> None:
         """
-        Of a socket, progress is what is unsent, and what the kernel holds; TLS is above one.
+        Of a socket, it is what is unsent, and what the kernel holds; TLS is above one.
         """
         self.patch(fastwrite, "ioctl", lambda *_: struct.pack("i", 4711))
         transport = makeTransport(tcp.Server)
         transport.fileno = lambda: 0
         transport.write(b"123")
-        self.assertEqual(progress(makeRequest(transport)), (3, 4711))
+        self.assertEqual(outstanding(makeRequest(transport)), 4714)
         tls = SimpleNamespace(
             transport=transport, _appSendBuffer=[], _aggregator=SimpleNamespace(_buffer=[])
         )
-        self.assertEqual(progress(makeRequest(tls)), (3, 4711))
+        self.assertEqual(outstanding(makeRequest(tls)), 4714)
 
 
 class StreamTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ else.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -17,8 +17,9 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.error import Error
-from twisted.web.resource import IResource, Resource
-from twisted.web.server import Site
+from twisted.web.resource import EncodingResourceWrapper, IResource, Resource
+from twisted.web.server import GzipEncoderFactory, Site
+from twisted.web.util import DeferredResource
 from zope.interface.verify import verifyObject
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource, SlowReader
@@ -336,6 +337,20 @@ class MethodTests(ResourceTestCase):
         self.assertStream(client.post("/"))
         self.assertEqual(client.request("HEAD").status, 200)
 
+    def test_headEncoded(self) -> None:
+        """
+        HEAD has the headers of GET, behind a gzip wrapper too.
+        """
+        self.serve()
+        client = MemoryClient(EncodingResourceWrapper(self.resource, [GzipEncoderFactory()]))
+        for method in ("GET", "HEAD"):
+            browser = client.request(method, headers={"Accept-Encoding": "gzip"})
+            self.assertNotIn("content-encoding", browser.headers)
+        for method in ("OPTIONS",):
+            browser = client.request(method, headers={"Accept-Encoding": "gzip"})
+            self.assertEqual(browser.status, 204)
+            self.assertNotIn("content-encoding", browser.headers)
+
 
 class CrossOriginTests(ResourceTestCase):
     """
@@ -509,6 +524,13 @@ class LastEventIDTests(ResourceTestCase):
             self.assertIn("too long", browser.text)
             self.assertEqual(self.streams, [])
 
+    def test_emptyHeader(self) -> None:
+        """
+        An empty header says nothing: the query does.
+        """
+        self.serve().get("/?lastEventId=7", headers={"Last-Event-ID": ""})
+        self.assertEqual(self.streams[0].lastEventID, "7")
+
 
 class LimitTests(ResourceTestCase):
     """
@@ -624,6 +646,30 @@ class LimitTests(ResourceTestCase):
         client.get("/")
         self.assertComeBack(client.get("/"), 5000, 15000)
 
+    def test_clientHasGoneBefore(self) -> None:
+        """
+        A request whose client went while its resource was looked for gets no stream, and counts
+        for nothing.
+        """
+        self.serve(maxStreams=1)
+        found: list[Deferred[IResource]] = []
+
+        class Late(Resource):
+            def getChild(self, path: bytes, request: object) -> DeferredResource:
+                found.append(Deferred())
+                return DeferredResource(found[-1])
+
+        client = MemoryClient(Late())
+        client.get("/late").disconnect()
+        found[0].callback(self.resource)
+        self.assertEqual(self.streams, [])
+        browser = client.get("/here")
+        found[1].callback(self.resource)
+        self.assertStream(browser)
+        browser.disconnect()
+        self.successResultOf(self.resource.drain(1))
+        self.assertEqual(client.clock.getDelayedCalls(), [])
+
 
 class ProxyTests(ResourceTestCase):
     """
@@ -738,6 +784,18 @@ class ProxyTests(ResourceTestCase):
             )
             self.assertEqual(self.streams[0].clientAddress, expected)
             self.streams[0].abort()
+
+    def test_zone(self) -> None:
+        """
+        The zone of an IPv6 address is any text of the client's: it is not believed.
+        """
+        self.assertEqual(self.ask("fe80::1%evil", "10.0.0.0/8"), "10.0.0.1")
+
+    def test_mapped(self) -> None:
+        """
+        An IPv4 address is the same in IPv6's clothes.
+        """
+        self.assertEqual(self.ask("::ffff:192.0.2.1", "10.0.0.0/8"), "192.0.2.1")
 
 
 class OnceTests(ResourceTestCase):
@@ -1011,6 +1069,72 @@ class DrainTests(ResourceTestCase):
             error = self.assertRaises((ValueError, TypeError), self.resource.drain, *arguments)
             self.assertIn(message, str(error))
         self.assertFalse(self.resource._group.draining)
+
+    def test_waitsForCleaningUp(self) -> None:
+        """
+        A drain waits for the C{finally} of a generator, but not longer than it may take.
+        """
+        for seconds, tidy in ((5, True), (0.2, False)):
+            finished: list[str] = []
+
+            async def connected(
+                stream: EventStream, finished: list[str] = finished
+            ) -> AsyncIterator[str]:
+                try:
+                    yield "x"
+                    await Deferred()
+                finally:
+                    later: Deferred[None] = Deferred()
+                    self.client.clock.callLater(1, later.callback, None)
+                    await later
+                    finished.append("tidy")
+
+            client = self.serve(connected)
+            client.get("/")
+            drained = self.resource.drain(seconds)
+            client.clock.advance(0.1)
+            self.assertNoResult(drained)
+            client.clock.advance(0.5)
+            if not tidy:
+                self.successResultOf(drained)
+            client.clock.advance(1)
+            self.assertEqual(finished, ["tidy"])
+            if tidy:
+                self.successResultOf(drained)
+
+    def test_afterWhenClosed(self) -> None:
+        """
+        Who waits for the end of a stream is told before who waits for the end of all.
+        """
+        client = self.serve()
+        client.get("/")
+        told: list[str] = []
+        self.streams[0].whenClosed().addCallback(lambda _: told.append("stream"))
+        self.resource.drain(5).addCallback(lambda _: told.append("all"))
+        client.clock.advance(1)
+        self.assertEqual(told, ["stream", "all"])
+
+    def test_oneFails(self) -> None:
+        """
+        A stream that cannot be ended does not keep the others from it.
+        """
+        client = self.serve()
+        browsers = [client.get("/") for _ in range(3)]
+
+        def fail(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        real = EventStream._end
+
+        def end(stream: EventStream, *arguments: Any, **options: Any) -> None:
+            (fail if stream is self.streams[1] else real)(stream, *arguments, **options)
+
+        self.patch(EventStream, "_end", end)
+        self.resource.drain(1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([browser.ended for browser in browsers], [True, False, True])
+        client.clock.advance(1)
+        self.assertTrue(browsers[1].ended)
 
 
 class ServiceTests(ResourceTestCase):

@@ -508,6 +508,19 @@ class HeaderTests(StreamTestCase):
         assert request is not None
         self.assertEqual(request.getHeader(b"user-agent"), b"me")
 
+    def test_contentLength(self) -> None:
+        """
+        An event stream has no length, whatever the application says: it would be cut off there.
+        """
+
+        def connected(stream: EventStream) -> None:
+            stream.request.setHeader("content-length", "5")
+
+        self.connect(connected)
+        self.stream.send("all of it")
+        self.assertEqual(self.browser.events[0].data, "all of it")
+        self.assertNotIn("content-length", self.browser.headers)
+
 
 class EveryTests(StreamTestCase):
     """
@@ -1642,6 +1655,30 @@ class BackpressureTests(StreamTestCase):
             last = stream.bytesPending
         self.browser.resumeReading()
         self.assertEqual([int(data.partition(":")[0]) for data in self.data()[1:]], [*range(300)])
+
+    def test_stallOfLittleEvents(self) -> None:
+        """
+        A client that takes nothing is stalled, however little it is sent and however often.
+        """
+        for heartbeat in (15, None):
+            stream = self.connect(stallTimeout=60, heartbeat=heartbeat)
+            reasons = self.reasons()
+            self.browser.stopReading(kernelBuffer=10)
+            stream.every(2, lambda: "x")
+            self.client.clock.advance(70)
+            self.assertEqual(reasons, [CloseReason.STALLED])
+
+    def test_stallOfOneEvent(self) -> None:
+        """
+        It is stalled when C{stallTimeout} is over, to the second, without a heartbeat too.
+        """
+        stream = self.connect(stallTimeout=60, heartbeat=None)
+        self.browser.stopReading(kernelBuffer=10)
+        stream.send("a little more than that")
+        self.client.clock.advance(59)
+        self.assertFalse(stream.closed)
+        self.client.clock.advance(1)
+        self.assertTrue(stream.closed)
 
 
 class CongestionTests(StreamTestCase):

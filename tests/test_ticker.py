@@ -299,9 +299,7 @@ class WheelTests(SynchronousTestCase):
         for number, delay in enumerate(delays):
             due[number] = self.wheel.callLater(delay, self.note, number).getTime()
         slots = {
-            int(time / self.wheel.resolution)
-            for number, time in due.items()
-            if delays[number] > 0
+            int(time / self.wheel.resolution) for number, time in due.items() if delays[number] > 0
         }
         # What is for the next turn is no business of the wheel.
         self.assertEqual(len(self.clock.getDelayedCalls()), len(slots) + delays.count(0))
@@ -440,3 +438,27 @@ class WheelTests(SynchronousTestCase):
         for loop in loops:
             loop.stop()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nextTurn(self) -> None:
+        """
+        A call without a delay is made in the next turn, whatever else is due soon.
+        """
+        self.wheel.callLater(0.0049, self.note, "soon")
+        self.wheel.callLater(0, self.note, "now")
+        self.clock.advance(0)
+        self.assertEqual([name for name, _ in self.made], ["now"])
+
+    def test_systemExit(self) -> None:
+        """
+        Not even C{SystemExit} takes the other calls of a slot with it: the reactor would not let
+        it either.
+        """
+
+        def leave() -> None:
+            raise SystemExit
+
+        self.wheel.callLater(1, leave)
+        self.wheel.callLater(1, self.note, "other")
+        self.go()
+        self.assertEqual([name for name, _ in self.made], ["other"])
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)

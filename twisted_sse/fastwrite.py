@@ -40,7 +40,7 @@ __all__ = [
     "connectionOf",
     "directTransport",
     "heldBy",
-    "progress",
+    "outstanding",
     "removeEncoder",
     "unsent",
     "writeNow",
@@ -176,18 +176,18 @@ def heldBy(transport: Any) -> int:
         return 0
 
 
-def progress(request: HTTPRequest) -> tuple[int | None, int]:
+def outstanding(request: HTTPRequest) -> int:
     """
-    A value that changes when the peer takes bytes: what waits in this process, and what
-    waits in the kernel.
+    Count the bytes that were written to a request, and that its client has not taken: those
+    that wait in this process, and those that wait in the kernel.
 
     The kernel has to be asked as well: it wakes us only when a third of its buffer is free,
-    and a slow peer may take minutes for that.
+    and a slow client may take minutes for that.
     """
-    waiting = unsent(request)
+    waiting = unsent(request) or 0
     if request.transport is None and _isWindowShut(request):
         # What moves in the kernel belongs to other streams of the connection.
-        return waiting, 0
+        return waiting
     transport = connectionOf(request)
     while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
         transport = transport.transport
@@ -200,7 +200,7 @@ def progress(request: HTTPRequest) -> tuple[int | None, int]:
             pass
         else:
             inKernel = struct.unpack("i", answer)[0]
-    return waiting, inKernel
+    return waiting + inKernel
 
 
 def _isWindowShut(request: HTTPRequest) -> bool:

@@ -485,6 +485,10 @@ class EventStream:
             elif events and self._watch is None and self._look is None:
                 # It leaves in the next turn, or later, and nobody is going to tell us.
                 self._look = self._wheel.callLater(LONGEST_LOOK, self._looked)
+        if self._watch is not None:
+            # RFC 9112, 7.1: the size of a chunk in hexadecimal, and two line ends.
+            framing = len(f"{len(data):x}") + 4 if request.chunked else 0
+            self._watch.given += len(data) + framing
         observer = self._group.observer
         if observer is not None:
             self._group.tell(observer.sent, self, events, len(data))

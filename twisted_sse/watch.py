@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .fastwrite import progress
+from .fastwrite import outstanding
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
@@ -20,14 +20,28 @@ __all__ = ["Watch"]
 #: How often it is looked, in each timeout.
 LOOKS = 4
 
+#: How long a connection has to take what goes to the kernel at once, in seconds.
+SETTLING = 0.1
+
 
 class Watch:
     """
     Watches a connection that something waits for, until the client has taken something, or
     until it has taken nothing for too long.
+
+    @ivar given: how many bytes the connection was given meanwhile, with their framing.
     """
 
-    __slots__ = ("_call", "_done", "_request", "_since", "_taken", "_timeout", "_wheel")
+    __slots__ = (
+        "_call",
+        "_done",
+        "_outstanding",
+        "_request",
+        "_since",
+        "_timeout",
+        "_wheel",
+        "given",
+    )
 
     def __init__(
         self,
@@ -46,11 +60,12 @@ class Watch:
         self._request = request
         self._wheel = wheel
         self._timeout = timeout
-        self._done = done
-        self._taken = progress(request)
         self._since = since
-        later = since + timeout / LOOKS - wheel.seconds()
-        self._call: IDelayedCall = wheel.callLater(later, self._look)
+        self._done = done
+        self._outstanding = 0
+        self.given = 0
+        settling = min(SETTLING, timeout / 2 / LOOKS)
+        self._call: IDelayedCall = wheel.callLater(settling, self._begin)
 
     def stop(self) -> None:
         """
@@ -58,12 +73,22 @@ class Watch:
         """
         self._call.cancel()
 
+    def _begin(self) -> None:
+        self._outstanding = outstanding(self._request)
+        self.given = 0
+        self._lookLater()
+
+    def _lookLater(self) -> None:
+        past = self._wheel.seconds() - self._since
+        looks = min(int(past / self._timeout * LOOKS) + 1, LOOKS)
+        later = max(0.0, looks * self._timeout / LOOKS - past)
+        self._call = self._wheel.callLater(later, self._look)
+
     def _look(self) -> None:
-        now = self._wheel.seconds()
-        if progress(self._request) != self._taken:
+        taken = self.given - (outstanding(self._request) - self._outstanding)
+        if taken > 0:
             self._done(False)
-        elif now - self._since >= self._timeout:
+        elif self._wheel.seconds() - self._since >= self._timeout:
             self._done(True)
         else:
-            later = min(self._timeout / LOOKS, self._since + self._timeout - now)
-            self._call = self._wheel.callLater(later, self._look)
+            self._lookLater()
