@@ -24,10 +24,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.requirements import ROOT, needs
 
 #: The commands, wherever pip put them.
+# SIGINT gets its meaning back: what a shell runs in the background inherits that it is ignored.
 TWISTD = [
     sys.executable,
     "-c",
-    "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()",
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()",
 ]
 TWIST = [sys.executable, "-m", "twisted"]
 
@@ -73,13 +75,6 @@ def until(predicate: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {PATIENCE} s: {predicate}")
         time.sleep(0.01)
-
-
-def listenToInterrupts() -> None:
-    """
-    Give SIGINT its meaning back: what a shell runs in the background inherits that it is ignored.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Client:
@@ -143,7 +138,6 @@ class DaemonMixin(SynchronousTestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=listenToInterrupts,
         )
         assert process.stdout is not None
         self.addCleanup(process.stdout.close)
