@@ -28,8 +28,10 @@ from tests.requirements import ROOT, needs
 TWISTD = [
     sys.executable,
     "-c",
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()",
+    (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+    ),
 ]
 TWIST = [sys.executable, "-m", "twisted"]
 
