@@ -62,7 +62,7 @@ class GroupTestCase(SynchronousTestCase):
         return [self.client.get("/") for _ in range(number)]
 
 
-class TimersTests(GroupTestCase):
+class HeartTests(GroupTestCase):
     """
     Tests for the timers that streams share.
     """
@@ -234,7 +234,7 @@ class CountTests(GroupTestCase):
         self.assertEqual((group.connecting, group.streams), (set(), {stream}))
         browser.disconnect()
         self.assertEqual((group.connecting, group.streams), (set(), set()))
-        self.assertEqual(group._timers, {})
+        self.assertEqual(group._hearts, {})
 
     def test_ending(self) -> None:
         """

@@ -333,7 +333,7 @@ class _Result(_Awaited):
             # From here on whoever sends something wants it sent.
             stream._release()
             timeout = stream._group.openTimeout
-            if not stream._opened and timeout is not None:
+            if stream._connecting and timeout is not None:
                 self._call = self._wheel.callLater(timeout, self._timedOut, timeout)
 
     def arrived(self, stream: EventStream, result: object) -> None:
@@ -342,7 +342,7 @@ class _Result(_Awaited):
     def _timedOut(self, timeout: float) -> None:
         self._call = None
         stream = self._stream
-        if stream is not None and not stream._opened:
+        if stream is not None and stream._connecting:
             _log.warn(
                 "Nothing was decided about {address} for {timeout} s: answering it 503",
                 address=stream.clientAddress,

@@ -1,5 +1,5 @@
 """
-The streams of one resource, and what they share: options, limits, timers, the drain.
+The streams of one resource, and what they share: options, limits, heart, the drain.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from .event import Event
+from .heart import SLICE, Heart
 from .pending import SlowReader
 from .stream import CloseReason, EventStream
-from .ticker import TimerWheel
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -26,72 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StreamGroup"]
 
-#: How long the reactor may be held by one round over many streams, in seconds.
-SLICE = 0.02
-
-#: A heartbeat is late by at most this part of its interval, so that one look over all
-#: streams can send many of them.
-ROUNDS = 32
-
 
 _log = Logger()
-
-
-class Timers:
-    """
-    The timers of all streams of a group that go by the same clock.
-
-    @ivar wheel: for what each stream has to do at a time of its own.
-    @ivar streams: how many streams there are.
-    """
-
-    def __init__(self, group: StreamGroup, clock: IReactorTime) -> None:
-        self._group = group
-        self._clock = clock
-        self._beat: IDelayedCall | None = None
-        self.wheel = TimerWheel(clock)
-        self.streams = 0
-
-    def opened(self) -> None:
-        """
-        There is one more stream: see that it gets its heartbeats.
-        """
-        heartbeat = self._group.heartbeat
-        if heartbeat is not None and self._beat is None:
-            self._beat = self._clock.callLater(heartbeat, self._beatAll, heartbeat)
-
-    def stop(self) -> None:
-        """
-        There are no streams any more.
-        """
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
-
-    def _beatAll(self, heartbeat: float) -> None:
-        """
-        Send a heartbeat to each stream that was silent for so long, and find out when the
-        next one is due.
-        """
-        self._beat = None
-        now = self._clock.seconds()
-        next = now + heartbeat
-        for stream in [each for each in self._group.streams if each._wheel is self.wheel]:
-            due = stream._lastSent + heartbeat
-            # A millisecond is nothing here, and a rounding error must not cost a round.
-            if due - now < 0.001:
-                if self._clock.seconds() - now > SLICE:
-                    # The rest in the next turn of the reactor.
-                    next = now
-                    break
-                stream._beat()
-            elif due < next:
-                next = due
-        if not self.streams or self._beat is not None:
-            # Somebody has ended them, or begun anew, while he was told of a heartbeat.
-            return
-        delay = max(next - now, heartbeat / ROUNDS) if next > now else 0
-        self._beat = self._clock.callLater(delay, self._beatAll, heartbeat)
 
 
 @dataclass(eq=False)
@@ -131,7 +67,7 @@ class StreamGroup:
     def __post_init__(self) -> None:
         self.preamble = Event(comment="", retry=self.retry).encode()
         self._addresses: Counter[str] = Counter()
-        self._timers: dict[IReactorTime, Timers] = {}
+        self._hearts: dict[IReactorTime, Heart] = {}
         self._drained: list[Deferred[None]] = []
         self._warned = False
         self._drainRetry = (0, 0)
@@ -172,11 +108,11 @@ class StreamGroup:
         @param refused: whether it is one too many, which is told no more than that.
         """
         clock = self.clockFor(request)
-        timers = self._timers.get(clock)
-        if timers is None:
-            timers = self._timers[clock] = Timers(self, clock)
-        timers.streams += 1
-        stream = EventStream(request, self, timers.wheel, address, lastEventID)
+        heart = self._hearts.get(clock)
+        if heart is None:
+            heart = self._hearts[clock] = Heart(self, clock)
+        heart.streams += 1
+        stream = EventStream(request, self, heart.wheel, address, lastEventID)
         if refused:
             self.refused.add(stream)
             return stream
@@ -194,7 +130,7 @@ class StreamGroup:
             self.streams.add(stream)
         if stream._http2:
             self._checkIdleTimeout(stream)
-        self._timers[stream._wheel.clock].opened()
+        self._hearts[stream._wheel.clock].opened()
         if self.observer is not None:
             self.tell(self.observer.opened, stream)
 
@@ -228,11 +164,11 @@ class StreamGroup:
         if wasOpen and self.observer is not None:
             self.tell(self.observer.closed, stream, reason)
         clock = stream._wheel.clock
-        timers = self._timers[clock]
-        timers.streams -= 1
-        if not timers.streams:
-            timers.stop()
-            del self._timers[clock]
+        heart = self._hearts[clock]
+        heart.streams -= 1
+        if not heart.streams:
+            heart.stop()
+            del self._hearts[clock]
 
     def checkDrained(self) -> None:
         """

@@ -4,7 +4,6 @@ What the daemon answers besides its stream: a page that shows the events to brow
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +11,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.static import Data
+
+from .accept import Accept
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -42,11 +43,6 @@ PAGE_HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     # To be asked for again each time, so that it is always that of the server that runs.
     (b"cache-control", b"no-cache"),
-)
-
-#: A client that names HTML, as browsers do: RFC 9110, 12.5.1.
-_WANTS_HTML = re.compile(
-    rb"(?:^|,)\s*text/html\s*(?:;(?!\s*q\s*=\s*0(?:\.0*)?\s*(?:,|$))|,|$)", re.IGNORECASE
 )
 
 
@@ -85,8 +81,7 @@ class Greeting(Resource):
         Answer a request.
         """
         asked = cast("Request", request)
-        accept = b",".join(asked.requestHeaders.getRawHeaders(b"accept", []))
-        if asked.method in (b"GET", b"HEAD") and _WANTS_HTML.search(accept):
+        if asked.method in (b"GET", b"HEAD") and Accept(asked, b"text/html").named:
             return self._page.render_GET(asked)
         return _ok(asked)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterable
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
@@ -21,6 +20,8 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
+from .accept import Accept
+from .address import checkedNetworks, clientAddress
 from .checks import checkFlag, checkInteger, checkList, checkSeconds
 from .driver import start
 from .fastwrite import removeEncoder
@@ -165,7 +166,7 @@ class EventStreamResource(Resource):
         self._origins = _checkedOrigins(origins, credentials)
         self._credentials = credentials
         self._methods = _checkedMethods(methods)
-        self._proxies = _checkedNetworks(trustedProxies)
+        self._proxies = checkedNetworks(trustedProxies)
         self._group = StreamGroup(
             heartbeat=heartbeat,
             retry=retry,
@@ -260,7 +261,7 @@ class EventStreamResource(Resource):
             # The client has gone while the resource was looked for: nobody is going to tell us.
             return succeed(None)
         method = request.method
-        accept = _Accept(request)
+        accept = Accept(request, b"text/event-stream")
         _vary(request, b"Accept")
         if self._fallback is not None and method != b"OPTIONS" and not accept.named:
             request.render(self._fallback)
@@ -290,7 +291,7 @@ class EventStreamResource(Resource):
         self, request: Request, lastEventID: str, connected: Callable[[EventStream], object]
     ) -> Deferred[None]:
         group = self._group
-        address = _clientAddress(request, self._proxies)
+        address = clientAddress(request, self._proxies)
         full = group.full(address)
         stream = group.newStream(request, address, lastEventID, refused=full)
         opened = stream._whenOpened()
@@ -347,38 +348,6 @@ class _Drain(Service):
         return self._resource.drain(self._seconds)
 
 
-class _Accept:
-    """
-    What a request says about C{text/event-stream}: RFC 9110, 12.5.1.
-
-    @ivar acceptable: whether it may be sent.
-    @ivar named: whether it was asked for by name.
-    """
-
-    __slots__ = ("acceptable", "named")
-
-    def __init__(self, request: Request) -> None:
-        qualities: dict[bytes, bool] = {}
-        values = request.requestHeaders.getRawHeaders(b"accept", [])
-        for mediaRange in b",".join(values).split(b","):
-            name, *parameters = mediaRange.split(b";")
-            name = name.strip().lower()
-            if b"/" in name:
-                qualities[name] = not any(map(_ZERO.fullmatch, parameters))
-        self.named = qualities.get(b"text/event-stream", False)
-        self.acceptable = True
-        if qualities:
-            self.acceptable = next(
-                (qualities[name] for name in _RANGES if name in qualities), False
-            )
-
-
-#: From the one that says most about us to the one that says least.
-_RANGES = (b"text/event-stream", b"text/*", b"*/*")
-
-_ZERO = re.compile(rb"\s*q\s*=\s*0(\.0*)?\s*", re.IGNORECASE)
-
-
 def _vary(request: Request, name: bytes) -> None:
     """
     Tell caches that an answer depends on one more header of the request.
@@ -421,7 +390,7 @@ def _refuse(failure: Failure, request: Request) -> None:
         text = error.response or error.message or b""
         _answer(request, int(error.status), text.decode("utf-8", "replace"))
     else:
-        address = _clientAddress(request, ())
+        address = clientAddress(request, ())
         _log.failure("The event stream for {address} could not be opened", failure, address=address)
         _answer(request, 500)
     # Whoever keeps the failure must not keep the request with it.
@@ -434,51 +403,6 @@ def _lastEventID(request: Request) -> bytes:
         return header
     arguments: dict[bytes, list[bytes]] = request.args
     return next((arguments[name][0] for name in QUERY_NAMES if name in arguments), b"")
-
-
-def _clientAddress(request: Request, proxies: tuple[IPv4Network | IPv6Network, ...]) -> str:
-    """
-    Find out where a client is: the last address of the chain that was not written by a
-    proxy that is trusted.
-    """
-    address = getattr(request.getClientAddress(), "host", "unix")
-    if proxies:
-        chain = b",".join(request.requestHeaders.getRawHeaders(b"x-forwarded-for", []))
-        for hop in reversed(chain.decode("ascii", "replace").split(",")):
-            if not _isIn(address, proxies):
-                break
-            try:
-                address = _parseHop(hop.strip())
-            except ValueError:
-                break
-    return address
-
-
-def _parseHop(hop: str) -> str:
-    """
-    Find the address in C{192.0.2.1}, C{192.0.2.1:80}, C{2001:db8::1} or C{[2001:db8::1]:80}.
-
-    @raise ValueError: if there is none.
-    """
-    if hop.startswith("["):
-        hop = hop[1:].partition("]")[0]
-    elif hop.count(":") == 1:
-        hop = hop.partition(":")[0]
-    if "%" in hop:
-        # The zone of an address is any text, and means nothing to us.
-        raise ValueError(hop)
-    address = ip_address(hop)
-    return str(getattr(address, "ipv4_mapped", None) or address)
-
-
-def _isIn(address: str, networks: tuple[IPv4Network | IPv6Network, ...]) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        # A UNIX socket: only a proxy can be behind it.
-        return True
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return any((mapped or parsed) in network for network in networks)
 
 
 def _checkedOrigins(origins: Iterable[str] | str, credentials: bool) -> frozenset[bytes] | None:
@@ -517,14 +441,3 @@ def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
     if not checked:
         raise ValueError("methods is empty: nothing could be answered")
     return tuple(method.encode("ascii") for method in checked)
-
-
-def _checkedNetworks(networks: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    checked = checkList("trustedProxies", networks, "networks")
-    try:
-        # An int would be a network too.
-        return tuple(ip_network(str(network)) for network in checked)
-    except ValueError as e:
-        raise ValueError(
-            f"trustedProxies is {networks!r}: {e}; a network is such as 10.0.0.0/8"
-        ) from None

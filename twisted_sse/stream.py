@@ -267,8 +267,8 @@ class EventStream:
         return self._pending.bytes if self._pending is not None else 0
 
     @property
-    def _opened(self) -> bool:
-        return self._phase is not _Phase.CONNECTING
+    def _connecting(self) -> bool:
+        return self._phase is _Phase.CONNECTING
 
     @property
     def _living(self) -> bool:
