@@ -272,7 +272,6 @@ class ResultTests(DriverTestCase):
             lambda: coroutine(["a"]),
             lambda: coroutine(generator()),
             lambda: coroutine(coroutine(iter(["a"]))),
-            lambda: coroutine(succeed(["a"])),
             lambda: succeed(["a"]),
             lambda: succeed(generator()),
             lambda: deferLater(self.clock, 1, lambda: ["a"]),  # type: ignore[arg-type]

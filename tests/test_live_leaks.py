@@ -43,13 +43,19 @@ def streams() -> int:
 
 def ownCleanFailure() -> Any:
     """
-    Find what C{Failure.cleanFailure} is in Twisted.
+    Make what C{Failure.cleanFailure} is in Twisted: for pytest, which with Twisted before 24.10
+    remembers the traceback once more.
     """
     spec = importlib.util.find_spec(Failure.__module__)
     assert spec is not None and spec.loader is not None
     module: Any = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Failure.cleanFailure
+
+    def cleanFailure(self: Failure) -> None:
+        module.Failure.cleanFailure(self)
+        self.__dict__.pop("_twisted_raw_excinfo", None)
+
+    return cleanFailure
 
 
 class LeakTestCase(LiveTestCase):
@@ -61,10 +67,9 @@ class LeakTestCase(LiveTestCase):
         """
         What others have left is none of our business.
         """
-        if Failure.cleanFailure.__module__ != Failure.__module__:
-            # pytest-twisted has made it do nothing, so that each exception that was caught is
-            # a cycle with the frames which it went through.
-            self.patch(Failure, "cleanFailure", ownCleanFailure())
+        # pytest-twisted has made it do nothing, so that each exception that was caught is a
+        # cycle with the frames which it went through.
+        self.patch(Failure, "cleanFailure", ownCleanFailure())
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
