@@ -405,6 +405,35 @@ class DepartureTests(LiveTestCase):
         await until(lambda: all(len(response.events) == 2 for response in stay))
         await until(lambda: len(self.resource.streams) == 2)
 
+    async def test_toldBefore(self) -> None:
+        """
+        Who is told of a departure before the stream is may send to all, to the departed too.
+        """
+        told: list[bool] = []
+
+        class Announcing(EventStreamResource):
+            """
+            Takes its own notification of each request, before the stream does.
+            """
+
+            def render(self, request: Any) -> int:
+                request.notifyFinish().addErrback(self.announce)
+                return super().render(request)
+
+            def announce(self, _: object) -> None:
+                for stream in self.streams:
+                    stream.send("somebody has left")
+                told.append(True)
+
+        resource = self.resource = Announcing(greet)
+        server = self.serve(resource)
+        (goes, first), (_, stays) = server.get(), server.get()
+        await until(lambda: first.events and stays.events)
+        goes.close()
+        await until(lambda: told)
+        await until(lambda: len(stays.events) == 2)
+        await until(lambda: len(resource.streams) == 1)
+
 
 @needs("network")
 class SlowReaderTests(LiveTestCase):
