@@ -443,6 +443,8 @@ class WheelTests(SynchronousTestCase):
         """
         A call without a delay is made in the next turn, whatever else is due soon.
         """
+        # The beginning of a slot, so that both are in it.
+        self.clock.rightNow = 1.0
         self.wheel.callLater(0.0049, self.note, "soon")
         self.wheel.callLater(0, self.note, "now")
         self.clock.advance(0)
