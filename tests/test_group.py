@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
 from twisted.logger import LogEvent, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource
-from twisted_sse.group import SLICE, inSlices
 from twisted_sse.observe import Observer
+from twisted_sse.slices import SLICE
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 #: More than a transport takes before it says pause.
@@ -174,46 +173,6 @@ class HeartTests(GroupTestCase):
         [event] = [event for event in logged if "log_failure" in event]
         self.assertIn("Broken", repr(event["observer"]))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
-
-class SliceTests(SynchronousTestCase):
-    """
-    Tests for L{inSlices}.
-    """
-
-    def test_atOnce(self) -> None:
-        """
-        A few are done at once.
-        """
-        done: list[object] = []
-        clock = Clock()
-        inSlices(clock, [1, 2, 3], done.append)  # type: ignore[arg-type, list-item]
-        self.assertEqual(sorted(done), [1, 2, 3])  # type: ignore[type-var]
-        self.assertEqual(clock.getDelayedCalls(), [])
-
-    def test_many(self) -> None:
-        """
-        What takes longer is done in several turns, each once.
-        """
-        done: list[object] = []
-        clock = Clock()
-
-        def act(what: object) -> None:
-            clock.rightNow += 0.009
-            done.append(what)
-
-        inSlices(clock, range(10), act)  # type: ignore[arg-type]
-        self.assertEqual(len(done), 3)
-        turns = 0
-        while clock.getDelayedCalls():
-            before = len(done)
-            call = clock.calls.pop()
-            assert call.func is not None
-            call.func()
-            self.assertLessEqual(len(done) - before, 3)
-            turns += 1
-        self.assertEqual(sorted(done), list(range(10)))  # type: ignore[type-var]
-        self.assertEqual(turns, 3)
 
 
 class CountTests(GroupTestCase):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event, SlowReader
+from twisted_sse.encoded import Batch, Encoded
 from twisted_sse.pending import Pending
 
 
@@ -18,7 +19,7 @@ def waiting(*events: Event) -> Pending:
     """
     pending = Pending()
     for event in events:
-        pending.append(event)
+        pending.append(Encoded(event))
     return pending
 
 
@@ -51,23 +52,48 @@ class PendingTests(SynchronousTestCase):
 
     def test_take(self) -> None:
         """
-        Whole events are taken, as many as fit, but at least one.
+        Whole events are taken, as many as fit.
         """
         event = Event("x" * 92)
         self.assertEqual(len(event.encode()), 100)
         pending = waiting(*[event] * 10)
         self.assertEqual(pending.take(200)[1], 2)
         self.assertEqual(pending.take(299)[1], 2)
-        self.assertEqual(pending.take(1)[1], 1)
         self.assertEqual(pending.take(100)[1], 1)
-        self.assertEqual(pending.bytes, 400)
+        self.assertEqual(pending.bytes, 500)
+
+    def test_takeParts(self) -> None:
+        """
+        Of an event that is larger than what is taken, parts are: nothing comes between them.
+        """
+        large, small = Event("x" * 92), Event("y")
+        pending = waiting(large, small)
+        pieces = [pending.take(40)]
+        pending.prepend(Encoded(Event("gap")))
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(Event("z")), 1), 2)
+        pending.append(Encoded(small))
+        pieces += [pending.take(40), pending.take(40)]
+        data = b"".join(piece for piece, _ in pieces)
+        self.assertEqual(data, large.encode() + small.encode())
+        self.assertEqual([events for _, events in pieces], [1, 0, 1])
+        self.assertEqual((pending.bytes, bool(pending)), (0, False))
+
+    def test_extend(self) -> None:
+        """
+        Many wait as each of them would.
+        """
+        events = [Encoded(Event("a")), Encoded(Event(comment="b")), Encoded(Event("c"))]
+        pending = waiting(Event("0"))
+        pending.extend(Batch(events))
+        self.assertEqual(pending.bytes, 9 + sum(len(each.data) for each in events))
+        self.assertEqual(pending.take(1000)[1], 3)
 
     def test_prepend(self) -> None:
         """
         One may wait before all others.
         """
         pending = waiting(Event("b"))
-        pending.prepend(Event("a"))
+        pending.prepend(Encoded(Event("a")))
         self.assertEqual(pending.take(1000), (Event("a").encode() + Event("b").encode(), 2))
         self.assertEqual(pending.bytes, 0)
 
@@ -77,10 +103,10 @@ class PendingTests(SynchronousTestCase):
         """
         event = Event("x" * 92)
         pending = waiting(*[event] * 5)
-        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, event, 600), 0)
-        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, event, 599), 1)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(event), 600), 0)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(event), 599), 1)
         self.assertEqual(pending.bytes, 400)
-        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, event, 50), 4)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(event), 50), 4)
         self.assertFalse(pending)
 
     def test_commentsDoNotCount(self) -> None:
@@ -88,7 +114,7 @@ class PendingTests(SynchronousTestCase):
         What is no event to the client is dropped, and not counted.
         """
         pending = waiting(Event(comment="c"), Event(retry=600), Event(id="1"), Event("x"))
-        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Event("y"), 1), 1)
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(Event("y")), 1), 1)
 
     def test_latest(self) -> None:
         """
@@ -103,7 +129,7 @@ class PendingTests(SynchronousTestCase):
             Event("5", event="message"),
         )
         coming = Event("6", event="b")
-        self.assertEqual(pending.makeRoom(SlowReader.LATEST, coming, 10_000), 3)
+        self.assertEqual(pending.makeRoom(SlowReader.LATEST, Encoded(coming), 10_000), 3)
         kept = Event("4", event="a").encode() + Event("5", event="message").encode()
         self.assertEqual(pending.bytes, len(kept))
         self.assertEqual(pending.take(10_000), (kept, 2))
@@ -114,7 +140,7 @@ class PendingTests(SynchronousTestCase):
         """
         pending = waiting(*(Event("x" * 50, event=kind) for kind in "abcd"))
         size = pending.bytes // 4
-        dropped = pending.makeRoom(SlowReader.LATEST, Event("y", event="e"), 2 * size + 30)
+        dropped = pending.makeRoom(SlowReader.LATEST, Encoded(Event("y", event="e")), 2 * size + 30)
         self.assertEqual(dropped, 2)
         self.assertEqual(pending.take(1000)[1], 2)
 
@@ -131,7 +157,7 @@ class PendingTests(SynchronousTestCase):
         """
         pending = waiting(*(Event("x" * size, event=kind) for kind, size in parts))
         coming = Event("y")
-        dropped = pending.makeRoom(policy, coming, limit)
+        dropped = pending.makeRoom(policy, Encoded(coming), limit)
         if pending:
             self.assertLessEqual(pending.bytes + len(coming.encode()), limit)
         size = pending.bytes

@@ -1281,14 +1281,15 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_observer(self) -> None:
         """
-        C{observer} must have the methods.
+        C{observer} must have something that it can be told.
         """
+        self.refused("observer", [5, object()], "method")
 
-        class Half:
-            def opened(self, stream: EventStream) -> None:
-                pass
-
-        self.refused("observer", [5, Half()], "method")
+    def test_name(self) -> None:
+        """
+        C{name} must be text.
+        """
+        self.refused("name", [5, b"ticks"], "str")
 
     def test_reactor(self) -> None:
         """

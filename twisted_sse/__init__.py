@@ -12,19 +12,23 @@ The standard is the HTML standard's section 9.2, U{"Server-sent events"
 
 from __future__ import annotations
 
+from .channel import Channel
 from .event import Event, InvalidEvent
+from .history import History
 from .parser import EventStreamParser, EventTooLarge, MessageEvent
 from .pending import SlowReader
 from .resource import EventStreamResource
 from .stream import CloseReason, EventStream
 
 __all__ = [
+    "Channel",
     "CloseReason",
     "Event",
     "EventStream",
     "EventStreamParser",
     "EventStreamResource",
     "EventTooLarge",
+    "History",
     "InvalidEvent",
     "MessageEvent",
     "SlowReader",

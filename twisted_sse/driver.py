@@ -128,7 +128,7 @@ class _Iteration:
         self._iterator: Iterator[object] | None = None
         self._next: IDelayedCall | None = None
         self._busy = False
-        stream._source = self
+        stream._attach(self)
 
     def start(self) -> None:
         """
@@ -141,7 +141,7 @@ class _Iteration:
         if self._next is None and not self._busy:
             self._pull(None)
 
-    def stop(self, now: bool) -> None:
+    def finish(self, now: bool) -> None:
         self._stream = None
         if self._next is not None:
             self._next.cancel()
@@ -232,7 +232,7 @@ class _Awaited:
         self._deferred: Deferred[Any] | None = None
         self._done = False
         self._call: IDelayedCall | None = None
-        stream._source = self
+        stream._attach(self)
 
     def wait(self, result: Deferred[Any] | Coroutine[Deferred[Any], Any, Any]) -> None:
         """
@@ -248,7 +248,7 @@ class _Awaited:
         Nothing to do: code that cares waits for L{EventStream.whenWritable}.
         """
 
-    def stop(self, now: bool) -> None:
+    def finish(self, now: bool) -> None:
         self._stream = None
         self._cancelCall()
         if self._done:
@@ -286,7 +286,7 @@ class _Awaited:
         self._cleanedUp()
         stream, self._stream = self._stream, None
         if stream is not None:
-            stream._source = None
+            stream._detach(self)
         return stream
 
     def _cancelCall(self) -> None:

@@ -65,6 +65,11 @@ class Emission(Ticker):
         self.clock = cast(Any, wheel)
         self.start(interval, now).addCallbacks(self._stopped, self._end)
 
+    def resume(self) -> None:
+        """
+        Nothing to do: it sends when it is time.
+        """
+
     def finish(self, now: bool) -> None:
         """
         The stream has ended: leave nothing behind.

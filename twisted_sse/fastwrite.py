@@ -13,6 +13,7 @@ the case that they are gone: the ordinary way.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet import tcp
@@ -33,8 +34,13 @@ except ImportError:  # pragma: no cover
     # Not a UNIX: what waits in the kernel cannot be asked for.
     ioctl = None  # type: ignore[assignment]
 
+from .encoded import PIECE, Batch
+from .observe import tell
+
 if TYPE_CHECKING:
     from twisted.web.http import Request as HTTPRequest
+
+    from .stream import EventStream
 
 __all__ = [
     "connectionOf",
@@ -42,6 +48,7 @@ __all__ = [
     "heldBy",
     "outstanding",
     "removeEncoder",
+    "sendToAll",
     "unsent",
     "writeNow",
 ]
@@ -92,6 +99,14 @@ def directTransport(request: HTTPRequest) -> tcp.Server | None:
     return None
 
 
+def _chunk(data: bytes) -> bytes:
+    """
+    Frame what is sent: RFC 9112, 7.1: the size in hexadecimal, the data, each followed by
+    CRLF.
+    """
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
 def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
     """
     The same as C{request.write(data)}, at once.
@@ -106,8 +121,7 @@ def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
     """
     request.sentLength += len(data)
     if request.chunked:
-        # RFC 9112, 7.1: the size in hexadecimal, the data, each followed by CRLF.
-        data = b"%x\r\n%b\r\n" % (len(data), data)
+        data = _chunk(data)
     sent = 0
     if not transport.dataBuffer and not transport._tempDataBuffer:
         try:
@@ -119,6 +133,47 @@ def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
         return True
     transport.write(data[sent:])
     return False
+
+
+def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
+    """
+    Send the same to many streams: C{stream._push(batch)} for each, without the calls and the
+    framing for each, which together cost as much as half a C{send}.
+
+    @param now: in the seconds of the streams' clock.
+    """
+    data, events = batch.data, batch.events
+    framed = _chunk(data)
+    large = len(data) > PIECE
+    for stream in streams:
+        transport = stream._direct
+        if (
+            transport is None
+            or not stream._ready
+            or stream._watch is not None
+            or transport.dataBuffer
+            or transport._tempDataBuffer
+            or large
+        ):
+            stream._push(batch)
+            continue
+        request = stream.request
+        assert request is not None, "a stream that is ready has a request"
+        frame = framed if request.chunked else data
+        stream._lastSent = now
+        stream.eventsSent += events
+        request.sentLength += len(data)
+        try:
+            sent = transport.socket.send(frame)
+        except OSError:
+            # See writeNow.
+            sent = 0
+        if sent != len(frame):
+            transport.write(frame[sent:])
+            stream._beginWatch()
+        observer = stream._group.observer
+        if observer is not None:
+            tell(observer, "sent", stream, events, len(data))
 
 
 def unsent(request: HTTPRequest) -> int | None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -15,8 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from .event import Event
-from .heart import SLICE, Heart
+from .heart import Heart
+from .observe import tell
 from .pending import SlowReader
+from .slices import inSlices
 from .stream import CloseReason, EventStream
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class StreamGroup:
     openTimeout: float | None
     closeTimeout: float
     slim: bool
+    name: str | None
     observer: Observer | None
     reactor: IReactorTime | None
     fastWrite: bool = True
@@ -131,8 +133,7 @@ class StreamGroup:
         if stream._http2:
             self._checkIdleTimeout(stream)
         self._hearts[stream._wheel.clock].opened()
-        if self.observer is not None:
-            self.tell(self.observer.opened, stream)
+        tell(self.observer, "opened", stream)
 
     def _checkIdleTimeout(self, stream: EventStream) -> None:
         # Twisted's HTTP/1.1 stops its idle timer while a request is answered; its HTTP/2
@@ -161,8 +162,8 @@ class StreamGroup:
             self._addresses[address] -= 1
             if not self._addresses[address]:
                 del self._addresses[address]
-        if wasOpen and self.observer is not None:
-            self.tell(self.observer.closed, stream, reason)
+        if wasOpen:
+            tell(self.observer, "closed", stream, reason)
         clock = stream._wheel.clock
         heart = self._hearts[clock]
         heart.streams -= 1
@@ -213,35 +214,3 @@ class StreamGroup:
         A reconnection time for one client, in milliseconds.
         """
         return random.randint(*self._drainRetry)
-
-    def tell(self, what: Callable[..., None], *news: object) -> None:
-        """
-        Tell the observer; what goes wrong there is not to go wrong here.
-        """
-        try:
-            what(*news)
-        except Exception:
-            _log.failure("The observer {observer!r} failed", observer=self.observer)
-
-
-def inSlices(
-    clock: IReactorTime, streams: Iterable[EventStream], act: Callable[[EventStream], None]
-) -> None:
-    """
-    Do something to each of many streams, without holding the reactor for long.
-    """
-    left = list(streams)
-
-    def go() -> None:
-        started = clock.seconds()
-        while left:
-            try:
-                act(left.pop())
-            except Exception:
-                # The others must not suffer for it.
-                _log.failure("A stream could not be ended")
-            if left and clock.seconds() - started > SLICE:
-                clock.callLater(0, go)
-                return
-
-    go()

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from .slices import SLICE
 from .ticker import TimerWheel
 
 if TYPE_CHECKING:
     from .group import StreamGroup
 
-__all__ = ["SLICE", "Heart"]
-
-#: How long the reactor may be held by one round over many streams, in seconds.
-SLICE = 0.02
+__all__ = ["Heart"]
 
 #: A heartbeat is late by at most this part of its interval, so that one look over all
 #: streams can send many of them.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum
 
-from .event import Event
+from .encoded import Batch, Encoded
 
 __all__ = ["Pending", "SlowReader"]
 
@@ -34,75 +34,87 @@ class SlowReader(Enum):
     LATEST = "latest"
 
 
-def _typeOf(event: Event) -> str | None:
-    return None if event.data is None else event.event or "message"
-
-
 class Pending:
     """
-    The events that wait for one client, encoded, in order.
+    The events that wait for one client, in order.
 
-    Each is kept with its type; what is no event to the client (a comment, a reconnection
-    time) has none, and is not counted.
-
-    @ivar bytes: how many bytes are waiting.
+    @ivar bytes: how many bytes are waiting, without those of an event that has begun to leave.
     """
 
-    __slots__ = ("_entries", "bytes")
+    __slots__ = ("_entries", "_rest", "bytes")
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[str | None, bytes]] = deque()
+        self._entries: deque[Encoded] = deque()
+        # Of an event that is larger than what is handed over at a time, and has begun to
+        # leave: no other may come between.
+        self._rest: memoryview | None = None
         self.bytes = 0
 
     def __bool__(self) -> bool:
-        return bool(self._entries)
+        return bool(self._entries) or self._rest is not None
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Encoded) -> None:
         """
         Let an event wait behind all others.
         """
-        data = event.encode()
-        self._entries.append((_typeOf(event), data))
-        self.bytes += len(data)
+        self._entries.append(event)
+        self.bytes += len(event.data)
 
-    def prepend(self, event: Event) -> None:
+    def extend(self, batch: Batch) -> None:
+        """
+        Let many events wait behind all others.
+        """
+        self._entries.extend(batch.encoded)
+        self.bytes += len(batch.data)
+
+    def prepend(self, event: Encoded) -> None:
         """
         Let an event wait before all others.
         """
-        data = event.encode()
-        self._entries.appendleft((_typeOf(event), data))
-        self.bytes += len(data)
+        self._entries.appendleft(event)
+        self.bytes += len(event.data)
 
     def take(self, size: int) -> tuple[bytes, int]:
         """
-        Take whole events from the front: at least one, at most C{size} bytes if it can be.
+        Take events from the front: whole ones, or a part of one that is larger than that.
 
-        @return: their bytes, and how many events they are.
+        @param size: how many bytes at most.
+        @return: their bytes, and how many events begin in them.
         """
         entries = self._entries
         pieces: list[bytes] = []
-        taken = events = 0
-        while entries and (not pieces or taken + len(entries[0][1]) <= size):
-            eventType, data = entries.popleft()
-            pieces.append(data)
-            taken += len(data)
-            events += eventType is not None
-        self.bytes -= taken
+        room = size
+        events = 0
+        if self._rest is None and entries and len(entries[0].data) > size:
+            event = entries.popleft()
+            self.bytes -= len(event.data)
+            events = event.type is not None
+            self._rest = memoryview(event.data)
+        if self._rest is not None:
+            pieces.append(bytes(self._rest[:size]))
+            room -= len(pieces[0])
+            self._rest = self._rest[size:] or None
+        while entries and len(entries[0].data) <= room:
+            event = entries.popleft()
+            self.bytes -= len(event.data)
+            events += event.type is not None
+            pieces.append(event.data)
+            room -= len(event.data)
         return b"".join(pieces), events
 
-    def makeRoom(self, policy: SlowReader, event: Event, limit: int) -> int:
+    def makeRoom(self, policy: SlowReader, coming: Encoded, limit: int) -> int:
         """
         Drop what the policy says, so that an event fits that is to be appended.
 
         @param limit: how many bytes may wait, it included.
         @return: how many events were dropped.
         """
-        size = len(event.encode())
-        dropped = self._keepLatest(_typeOf(event)) if policy is SlowReader.LATEST else 0
+        size = len(coming.data)
+        dropped = self._keepLatest(coming.type) if policy is SlowReader.LATEST else 0
         while self._entries and self.bytes + size > limit:
-            oldType, data = self._entries.popleft()
-            self.bytes -= len(data)
-            dropped += oldType is not None
+            old = self._entries.popleft()
+            self.bytes -= len(old.data)
+            dropped += old.type is not None
         return dropped
 
     def _keepLatest(self, coming: str | None) -> int:
@@ -110,14 +122,14 @@ class Pending:
         Keep the newest event of each type, and none of the type that is coming.
         """
         dropped = 0
-        newest: deque[tuple[str | None, bytes]] = deque()
+        newest: deque[Encoded] = deque()
         seen = {None, coming}
-        for entry in reversed(self._entries):
-            if entry[0] in seen:
-                dropped += entry[0] is not None
+        for event in reversed(self._entries):
+            if event.type in seen:
+                dropped += event.type is not None
+                self.bytes -= len(event.data)
             else:
-                seen.add(entry[0])
-                newest.appendleft(entry)
+                seen.add(event.type)
+                newest.appendleft(event)
         self._entries = newest
-        self.bytes = sum(len(data) for _, data in newest)
         return dropped

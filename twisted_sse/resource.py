@@ -26,6 +26,7 @@ from .checks import checkFlag, checkInteger, checkList, checkSeconds
 from .driver import start
 from .fastwrite import removeEncoder
 from .group import StreamGroup
+from .observe import checkObserver
 from .pending import SlowReader
 from .stream import CloseReason, EventStream, setHeaders
 
@@ -98,6 +99,7 @@ class EventStreamResource(Resource):
         openTimeout: float | None = 30,
         closeTimeout: float = 5,
         slim: bool = False,
+        name: str | None = None,
         observer: Observer | None = None,
         reactor: IReactorTime | None = None,
     ) -> None:
@@ -131,6 +133,7 @@ class EventStreamResource(Resource):
             take for its C{finally}.
         @param slim: forget the headers and the body of a request once it is answered: it saves
             3 kB for each browser.
+        @param name: what metrics and logs call the resource.
         @param observer: who is told what happens.
         @param reactor: where time comes from: that of the L{Site<twisted.web.server.Site>} if not given.
 
@@ -144,10 +147,9 @@ class EventStreamResource(Resource):
             raise TypeError(f"fallback is {fallback!r}: it must be an IResource, or None")
         if not isinstance(slow, SlowReader):
             raise TypeError(f"slow is {slow!r}: it must be a SlowReader")
-        if observer is not None:
-            for method in ("opened", "closed", "sent", "dropped"):
-                if not callable(getattr(observer, method, None)):
-                    raise TypeError(f"observer is {observer!r}: it must have a method {method}")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name is {name!r}: it must be a str, or None")
+        checkObserver(observer)
         if reactor is not None and not IReactorTime.providedBy(reactor):
             raise TypeError(f"reactor is {reactor!r}: it must be a reactor or a Clock")
         checkFlag("once", once)
@@ -179,6 +181,7 @@ class EventStreamResource(Resource):
             openTimeout=openTimeout,
             closeTimeout=closeTimeout,
             slim=slim,
+            name=name,
             observer=observer,
             reactor=reactor,
             fastWrite=self.fastWrite,

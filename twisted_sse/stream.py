@@ -17,8 +17,10 @@ from zope.interface import implementer
 
 from .checks import checkSeconds
 from .emission import Emission
+from .encoded import PIECE, Batch, Encoded
 from .event import Event, makeEvent
 from .fastwrite import connectionOf, directTransport, heldBy, removeEncoder, unsent, writeNow
+from .observe import tell
 from .pending import Pending, SlowReader
 from .ticker import TimerWheel
 from .watch import Watch
@@ -31,10 +33,6 @@ if TYPE_CHECKING:
     from .group import StreamGroup
 
 __all__ = ["CloseReason", "EventStream", "Source", "setHeaders"]
-
-#: How much is handed to a transport at a time.  A transport calls itself full at 64 KiB
-#: (C{FileDescriptor.bufferSize}); more would only be copied about.
-PIECE = 2**16
 
 #: How much a coroutine may send in one turn of the reactor if it waits for room in between.
 TURN = 2**14
@@ -100,7 +98,7 @@ class Source(Protocol):
         The client has read what was sent: it can take more now.
         """
 
-    def stop(self, now: bool) -> None:
+    def finish(self, now: bool) -> None:
         """
         The stream has ended: nothing more is wanted.
 
@@ -155,7 +153,6 @@ class EventStream:
         "_corked",
         "_direct",
         "_dropped",
-        "_emissions",
         "_group",
         "_held",
         "_http2",
@@ -171,7 +168,7 @@ class EventStream:
         "_ready",
         "_sentBefore",
         "_reason",
-        "_source",
+        "_sources",
         "_state",
         "_watch",
         "_wheel",
@@ -224,9 +221,8 @@ class EventStream:
         self._leaving: object = None
         # Whether what is sent before the headers is kept back.
         self._held = True
-        self._source: Source | None = None
+        self._sources: tuple[Source, ...] = ()
         self._state: dict[Any, Any] | None = None
-        self._emissions: tuple[Emission, ...] = ()
         self._closers: tuple[Deferred[CloseReason], ...] = ()
         self._writers: tuple[Deferred[None], ...] = ()
         self._look: IDelayedCall | None = None
@@ -260,6 +256,13 @@ class EventStream:
         return stream
 
     @property
+    def name(self) -> str | None:
+        """
+        The name of the resource that answers with it, if it was given one.
+        """
+        return self._group.name
+
+    @property
     def bytesPending(self) -> int:
         """
         The number of bytes that wait because the client does not read.
@@ -276,6 +279,12 @@ class EventStream:
         Whether the stream has not begun to end.
         """
         return self._phase in (_Phase.CONNECTING, _Phase.OPEN)
+
+    def _isMovable(self) -> bool:
+        """
+        Whether the connection takes more.
+        """
+        return not (self._paused or self._congested)
 
     @property
     def closed(self) -> bool:
@@ -310,7 +319,7 @@ class EventStream:
         if self._ready:
             self._write(event.encode(), event.data is not None)
             return True
-        return self._enqueue(event)
+        return self._enqueue(Encoded(event))
 
     def comment(self, text: str) -> bool:
         """
@@ -372,7 +381,7 @@ class EventStream:
             raise TypeError(f"emit is {emit!r}: it must be a function without arguments")
         emission = Emission(self, emit)
         if self._living:
-            self._emissions += (emission,)
+            self._attach(emission)
             emission.begin(self._wheel, interval, now)
         return emission
 
@@ -491,7 +500,7 @@ class EventStream:
             self._watch.given += len(data) + framing
         observer = self._group.observer
         if observer is not None:
-            self._group.tell(observer.sent, self, events, len(data))
+            tell(observer, "sent", self, events, len(data))
 
     def _beat(self) -> None:
         """
@@ -536,24 +545,52 @@ class EventStream:
         if self._pending:
             self.open()
 
-    def _enqueue(self, event: Event) -> bool:
+    def _push(self, batch: Batch) -> None:
+        """
+        Send what many streams are sent.
+        """
+        pending = self._pending
+        if self._ready and len(batch.data) <= PIECE:
+            self._write(batch.data, batch.events)
+        elif self._ready:
+            # What does not leave at once is not to be copied for each stream: only the piece
+            # that is on its way is.
+            self._ready = False
+            self._pending = Pending()
+            self._pending.extend(batch)
+            self._ready = self._handOver() and self._phase is _Phase.OPEN
+        elif (
+            pending and pending.bytes and pending.bytes + len(batch.data) <= self._group.maxPending
+        ):
+            pending.extend(batch)
+        else:
+            for event in batch.encoded:
+                self._enqueue(event)
+
+    def _enqueue(self, event: Encoded) -> bool:
+        """
+        Let an event wait, unless it can be sent.
+        """
+        if self._ready:
+            self._write(event.data, event.type is not None)
+            return True
         if not self._living:
             return False
         if self._phase is _Phase.CONNECTING and not self._held:
             self.open()
-            return self.send(event)
+            return self._enqueue(event)
         group = self._group
         pending = self._pending
         # One event is always accepted: a client could never get past one that is larger
         # than maxPending, however often it comes back.
-        if pending and pending.bytes + len(event.encode()) > group.maxPending:
+        if pending and pending.bytes and pending.bytes + len(event.data) > group.maxPending:
             if self._phase is _Phase.CONNECTING:
                 # So much for a refusal: this cannot be kept back any longer.
                 self._release()
-                return self.send(event)
+                return self._enqueue(event)
             if self._corked:
                 self._uncork()
-                return self.send(event)
+                return self._enqueue(event)
             if group.slow is SlowReader.DISCONNECT:
                 _log.info(
                     "{address} does not read: {pending} bytes are waiting for it."
@@ -565,12 +602,12 @@ class EventStream:
                 return False
             dropped = pending.makeRoom(group.slow, event, group.maxPending)
             self._dropped += dropped
-            if dropped and group.observer is not None:
-                group.tell(group.observer.dropped, self, dropped)
+            if dropped:
+                tell(group.observer, "dropped", self, dropped)
         self._append(event)
         return True
 
-    def _append(self, event: Event) -> None:
+    def _append(self, event: Encoded) -> None:
         """
         Let an event wait behind those that are waiting.
         """
@@ -578,23 +615,30 @@ class EventStream:
             self._pending = Pending()
         self._pending.append(event)
 
+    def _handOver(self) -> bool:
+        """
+        Hand over what waits, as far as it is taken.
+
+        @return: whether the connection can take more.
+        """
+        if self._pending is not None and self._dropped and self._isMovable():
+            gap = Encoded(Event(str(self._dropped), event="stream-gap"))
+            self._dropped = 0
+            self._pending.prepend(gap)
+        while self._pending is not None and self._isMovable():
+            data, events = self._pending.take(PIECE)
+            if not self._pending:
+                self._pending = None
+            self._write(data, events)
+        return self._isMovable()
+
     def _flush(self) -> None:
         """
         Hand over what waits, as far as it is taken; then see who has been waiting for that.
         """
         if self._corked or self._phase is _Phase.CONNECTING:
             return
-        pending = self._pending
-        if pending is not None:
-            if self._dropped and not self._paused and not self._congested:
-                gap = Event(str(self._dropped), event="stream-gap")
-                self._dropped = 0
-                pending.prepend(gap)
-            while pending and not (self._paused or self._congested or self.closed):
-                self._write(*pending.take(PIECE))
-            if not pending:
-                self._pending = None
-        if self._paused or self._congested:
+        if not self._handOver():
             return
         if self._phase is _Phase.ENDING:
             self._finish()
@@ -605,8 +649,9 @@ class EventStream:
                 writable, *others = self._writers
                 self._writers = tuple(others)
                 writable.callback(None)
-            if self._source is not None and self._ready:
-                self._source.resume()
+            for source in self._sources:
+                if self._ready:
+                    source.resume()
 
     # Looking after a connection that does not move
 
@@ -706,9 +751,9 @@ class EventStream:
             return
         # These wait with what is waiting, however much that is.
         if retry is not None:
-            self._append(Event(retry=retry))
+            self._append(Encoded(Event(retry=retry)))
         elif self._group.once and reason is CloseReason.ENDED:
-            self._append(Event("", event="end", id="end"))
+            self._append(Encoded(Event("", event="end", id="end")))
         self._reason = reason
         self.open()
         if self.closed:
@@ -786,18 +831,24 @@ class EventStream:
         reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
         self._die(reason, now=True)
 
+    def _attach(self, source: Source) -> None:
+        """
+        Tell a source when the client can take more, and when the stream has ended.
+        """
+        self._sources += (source,)
+
+    def _detach(self, source: Source) -> None:
+        self._sources = tuple(each for each in self._sources if each is not source)
+
     def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
-        self._emissions = tuple(each for each in self._emissions if each is not emission)
+        self._detach(emission)
         if failure is not None:
             self._fail(failure)
 
     def _stopProducers(self, now: bool) -> None:
-        emissions, self._emissions = self._emissions, ()
-        for emission in emissions:
-            emission.finish(now)
-        source, self._source = self._source, None
-        if source is not None:
-            source.stop(now)
+        sources, self._sources = self._sources, ()
+        for source in sources:
+            source.finish(now)
         # The wait is over for those who waited; send() tells them that it was in vain.
         writers, self._writers = self._writers, ()
         for writable in writers:
@@ -808,7 +859,7 @@ class EventStream:
         The one way to die.  Whoever ends the stream, it comes here, once, and afterwards
         nothing of it is left with anybody.
 
-        @param now: see L{Source.stop}.
+        @param now: see L{Source.finish}.
         """
         if self._phase is _Phase.CLOSED:
             return

@@ -1,0 +1,50 @@
+"""
+Tests for L{twisted_sse.slices}: work on many streams, in slices.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse.slices import inSlices
+
+
+class SliceTests(SynchronousTestCase):
+    """
+    Tests for L{inSlices}.
+    """
+
+    def test_atOnce(self) -> None:
+        """
+        A few are done at once.
+        """
+        done: list[object] = []
+        clock = Clock()
+        inSlices(clock, [1, 2, 3], done.append)
+        self.assertEqual(sorted(done), [1, 2, 3])
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_many(self) -> None:
+        """
+        What takes longer is done in several turns, each once.
+        """
+        done: list[object] = []
+        clock = Clock()
+
+        def act(what: object) -> None:
+            clock.rightNow += 0.009
+            done.append(what)
+
+        inSlices(clock, range(10), act)
+        self.assertEqual(len(done), 3)
+        turns = 0
+        while clock.getDelayedCalls():
+            before = len(done)
+            call = clock.calls.pop()
+            assert call.func is not None
+            call.func()
+            self.assertLessEqual(len(done) - before, 3)
+            turns += 1
+        self.assertEqual(sorted(done), list(range(10)))
+        self.assertEqual(turns, 3)

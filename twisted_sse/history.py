@@ -1,0 +1,185 @@
+"""
+What can be replayed to a client that comes back.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+from .checks import checkInteger, checkSeconds
+from .encoded import Encoded
+from .event import Event
+
+__all__ = ["Entry", "History"]
+
+
+class Entry(Encoded):
+    """
+    One event of a channel's sequence.
+
+    @ivar event: as it was published, with its ID.
+    @ivar topics: what it is about.
+    @ivar position: its place in the sequence; the first event has 0.
+    @ivar time: when it was published, in the seconds of the channel's clock.
+    """
+
+    __slots__ = ("event", "position", "time", "topics")
+
+    def __init__(self, event: Event, topics: frozenset[str], position: int, time: float) -> None:
+        super().__init__(event)
+        self.event = event
+        self.topics = topics
+        self.position = position
+        self.time = time
+
+
+class History:
+    """
+    The newest events of a channel, by their IDs.
+
+    Give it to one L{Channel<twisted_sse.channel.Channel>}.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self,
+        maxEvents: int | None = 1000,
+        maxBytes: int | None = 16 * 2**20,
+        maxAge: float | None = None,
+    ) -> None:
+        """
+        @param maxEvents: how many events are kept at most; L{None} for any number.
+        @param maxBytes: how many bytes of events are kept at most, counted as they are sent;
+            L{None} for any number.
+        @param maxAge: for how many seconds an event is kept at most; L{None} for ever.
+        @raise ValueError: if one is out of its range, or there is no bound at all.
+        """
+        checkInteger("maxEvents", maxEvents, 1)
+        checkInteger("maxBytes", maxBytes, 1)
+        checkSeconds("maxAge", maxAge)
+        if maxEvents is None and maxBytes is None and maxAge is None:
+            raise ValueError("give maxEvents, maxBytes or maxAge: memory has an end")
+        self.maxEvents = maxEvents
+        self.maxBytes = maxBytes
+        self.maxAge = maxAge
+        # By position: the oldest is found and dropped, and any other found, at once.
+        self._entries: dict[int, Entry] = {}
+        # Of the latest occurrence of each ID.
+        self._positions: dict[str, int] = {}
+        self._end = 0
+        self._bytes = 0
+        # IDs of the process before this one must not be taken for ours, nor those of another
+        # process beside it.
+        self._claimed = False
+        self._token = f"{int(time.time() * 1000):x}{secrets.token_hex(1)}"
+
+    def __repr__(self) -> str:
+        return f"<History of {len(self)} events, {self._bytes} bytes>"
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """
+        The size of the events that are kept, as they are sent.
+        """
+        return self._bytes
+
+    # What a channel uses
+
+    def _claim(self) -> None:
+        if self._claimed:
+            raise ValueError(f"{self!r} belongs to another channel: make one for each")
+        self._claimed = True
+
+    @property
+    def _first(self) -> int:
+        """
+        The position of the oldest event that is kept, or of the one that comes next.
+        """
+        return self._end - len(self._entries)
+
+    def _identify(self, position: int) -> str:
+        """
+        Make an ID for the event at a position.  IDs sort as text in the order of their making:
+        the number of digits comes before the digits.
+        """
+        digits = f"{position:x}"
+        return f"{self._token}{len(digits):x}{digits}"
+
+    def _mark(self, position: int) -> str:
+        """
+        Make an ID for the place before a position: for a client that has got no event yet,
+        and nevertheless is to miss none when it comes back.
+        """
+        return f"{self._token}.{position:x}"
+
+    def _after(self, lastEventID: str) -> int | None:
+        """
+        Find what comes after an ID.
+
+        @return: a position; L{None} if the ID is unknown, or no longer kept.
+        """
+        position = self._positions.get(lastEventID)
+        if position is not None:
+            return position + 1
+        token, _, digits = lastEventID.partition(".")
+        if token != self._token or len(digits) > 16:
+            return None
+        try:
+            position = int(digits, 16)
+        except ValueError:
+            return None
+        return position if self._first <= position <= self._end else None
+
+    def _get(self, position: int) -> Entry | None:
+        """
+        Find an event, if it is kept.
+        """
+        return self._entries.get(position)
+
+    def _append(self, entry: Entry) -> None:
+        """
+        Keep one more event, the newest.
+        """
+        self._entries[entry.position] = entry
+        self._end = entry.position + 1
+        self._bytes += len(entry.data)
+        if entry.event.id:
+            self._positions[entry.event.id] = entry.position
+        while (self.maxEvents is not None and len(self._entries) > self.maxEvents) or (
+            self.maxBytes is not None and self._bytes > self.maxBytes
+        ):
+            self._drop()
+
+    def _drop(self) -> None:
+        entry = self._entries.pop(self._first)
+        self._bytes -= len(entry.data)
+        identifier = entry.event.id
+        if identifier and self._positions[identifier] == entry.position:
+            del self._positions[identifier]
+
+    def _shift(self, seconds: float) -> None:
+        """
+        Go by another clock, which is ahead by so many seconds.
+        """
+        for entry in self._entries.values():
+            entry.time += seconds
+
+    def _expire(self, now: float) -> float | None:
+        """
+        Drop what is too old.
+
+        @param now: in the seconds of the channel's clock.
+        @return: in how many seconds there will be more; L{None} if nothing is kept.
+        """
+        assert self.maxAge is not None, "without a greatest age nothing is too old"
+        while self._entries:
+            age = now - self._entries[self._first].time
+            if age < self.maxAge:
+                return self.maxAge - age
+            self._drop()
+        return None
