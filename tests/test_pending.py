@@ -68,14 +68,15 @@ class PendingTests(SynchronousTestCase):
         """
         large, small = Event("x" * 92), Event("y")
         pending = waiting(large, small)
-        pieces = [pending.take(40)]
-        pending.prepend(Encoded(Event("gap")))
-        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(Event("z")), 1), 2)
+        self.assertEqual(pending.take(40), (large.encode()[:40], 1))
+        self.assertTrue(pending.divided)
+        self.assertEqual(pending.bytes, len(small.encode()))
+        self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(Event("z")), 1), 1)
         pending.append(Encoded(small))
-        pieces += [pending.take(40), pending.take(40)]
-        data = b"".join(piece for piece, _ in pieces)
-        self.assertEqual(data, large.encode() + small.encode())
-        self.assertEqual([events for _, events in pieces], [1, 0, 1])
+        self.assertEqual(pending.take(40), (large.encode()[40:80], 0))
+        self.assertEqual(pending.take(40), (large.encode()[80:], 0))
+        self.assertFalse(pending.divided)
+        self.assertEqual(pending.take(40), (small.encode(), 1))
         self.assertEqual((pending.bytes, bool(pending)), (0, False))
 
     def test_extend(self) -> None:

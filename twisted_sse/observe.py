@@ -34,11 +34,13 @@ class Observer(Protocol):
         """
         The headers of a stream have been sent.
         """
+        return
 
     def closed(self, stream: EventStream, reason: CloseReason) -> None:
         """
         A stream that was opened is over.
         """
+        return
 
     def sent(self, stream: EventStream, events: int, size: int) -> None:
         """
@@ -47,6 +49,7 @@ class Observer(Protocol):
         @param events: the number of events in it; 0 for a heartbeat.
         @param size: its size in bytes, before the framing of HTTP.
         """
+        return
 
     def dropped(self, stream: EventStream, events: int) -> None:
         """
@@ -54,6 +57,7 @@ class Observer(Protocol):
 
         @param events: how many.
         """
+        return
 
     def published(self, channel: Channel, event: Event, size: int) -> None:
         """
@@ -62,6 +66,7 @@ class Observer(Protocol):
         @param event: with its ID.
         @param size: its size in bytes.
         """
+        return
 
     def delivered(self, channel: Channel, events: int, streams: int, seconds: float) -> None:
         """
@@ -71,6 +76,7 @@ class Observer(Protocol):
         @param streams: how many streams were handed something.
         @param seconds: how long it took since the first of them was published.
         """
+        return
 
     def replayed(self, stream: EventStream, events: int) -> None:
         """
@@ -78,12 +84,14 @@ class Observer(Protocol):
 
         @param events: how many.
         """
+        return
 
     def reset(self, stream: EventStream) -> None:
         """
         A client was told that it has missed something for good: its last event ID is unknown
         or no longer kept, or it has read too slowly for the history.
         """
+        return
 
 
 _METHODS = [name for name in vars(Observer) if not name.startswith("_")]

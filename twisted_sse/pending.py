@@ -53,6 +53,13 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self._entries) or self._rest is not None
 
+    @property
+    def divided(self) -> bool:
+        """
+        Whether only a part of an event has left: the rest of it comes next.
+        """
+        return self._rest is not None
+
     def append(self, event: Encoded) -> None:
         """
         Let an event wait behind all others.
@@ -91,9 +98,9 @@ class Pending:
             events = event.type is not None
             self._rest = memoryview(event.data)
         if self._rest is not None:
-            pieces.append(bytes(self._rest[:size]))
-            room -= len(pieces[0])
+            piece = bytes(self._rest[:size])
             self._rest = self._rest[size:] or None
+            return piece, events
         while entries and len(entries[0].data) <= room:
             event = entries.popleft()
             self.bytes -= len(event.data)

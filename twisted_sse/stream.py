@@ -267,7 +267,9 @@ class EventStream:
         """
         The number of bytes that wait because the client does not read.
         """
-        return self._pending.bytes if self._pending is not None else 0
+        # Looked up once: metrics may be asked for in another thread.
+        pending = self._pending
+        return pending.bytes if pending is not None else 0
 
     @property
     def _connecting(self) -> bool:
@@ -352,10 +354,10 @@ class EventStream:
             return
         if group.fastWrite:
             self._direct = directTransport(request)
-        if group.slim:
-            self._forgetRequest(request)
         self._lastSent = self._wheel.seconds()
         group.opened(self)
+        if group.slim:
+            self._forgetRequest(request)
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.callback(None)
@@ -621,11 +623,11 @@ class EventStream:
 
         @return: whether the connection can take more.
         """
-        if self._pending is not None and self._dropped and self._isMovable():
-            gap = Encoded(Event(str(self._dropped), event="stream-gap"))
-            self._dropped = 0
-            self._pending.prepend(gap)
         while self._pending is not None and self._isMovable():
+            if self._dropped and not self._pending.divided:
+                gap = Encoded(Event(str(self._dropped), event="stream-gap"))
+                self._dropped = 0
+                self._pending.prepend(gap)
             data, events = self._pending.take(PIECE)
             if not self._pending:
                 self._pending = None

@@ -76,7 +76,11 @@ class Watch:
     def _begin(self) -> None:
         self._outstanding = outstanding(self._request)
         self.given = 0
-        self._lookLater()
+        if self._outstanding:
+            self._lookLater()
+        else:
+            # It has taken all there was.
+            self._done(False)
 
     def _lookLater(self) -> None:
         past = self._wheel.seconds() - self._since
