@@ -24,7 +24,7 @@ from zope.interface.verify import verifyObject
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource, SlowReader
 from twisted_sse.observe import Observer
-from twisted_sse.resource import MAX_LAST_EVENT_ID
+from twisted_sse.history import LONGEST_ID
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 #: More than a transport takes before it says pause.
@@ -513,7 +513,7 @@ class LastEventIDTests(ResourceTestCase):
         """
         One of more than 8192 bytes is a 400; one of 8192 is fine.
         """
-        self.assertEqual(MAX_LAST_EVENT_ID, 8192)
+        self.assertEqual(LONGEST_ID, 8192)
         self.assertEqual(self.ask(header="i" * 8192), "i" * 8192)
         for path, headers in (
             ("/", {"Last-Event-ID": "i" * 8193}),

@@ -707,7 +707,7 @@ class EveryTests(StreamTestCase):
         self.client.clock.advance(5)
         self.assertEqual(self.data(), ["tick"] * 2)
         self.assertFalse(stream.closed)
-        self.assertEqual(stream._sources, ())
+        self.assertEqual(stream._feeds, ())
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
 
     def test_several(self) -> None:

@@ -15,9 +15,9 @@ from twisted.python import threadable
 
 from .checks import checkInteger, checkList
 from .encoded import Encoded, cut
-from .event import Event, makeEvent
+from .event import Event, InvalidEvent, makeEvent
 from .fastwrite import sendToAll
-from .history import Entry, History
+from .history import LONGEST_ID, Entry, History
 from .observe import Observer, checkObserver, tell
 from .parser import EventTooLarge
 from .slices import SLICE, inSlices
@@ -82,7 +82,6 @@ class Channel:
         if history is not None:
             if not isinstance(history, History):
                 raise TypeError(f"history is {history!r}: it must be a History, or None")
-            history._claim()
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}: it must be a str, or None")
         checkInteger("maxEventSize", maxEventSize, 1, optional=False)
@@ -92,6 +91,8 @@ class Channel:
             # If it is none, this is where to say so.
             Event("", event=resetEvent)
         checkObserver(observer)
+        if history is not None:
+            history._claim()
         self.name = name
         self.history = history
         self._maxEventSize = maxEventSize
@@ -108,6 +109,8 @@ class Channel:
         self._position = 0
         self._fresh: list[Entry] = []
         self._round: Iterator[None] | None = None
+        # Who has unsubscribed since the round began.
+        self._gone: set[EventStream] = set()
         self._until = 0.0
         self._turn: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
@@ -162,11 +165,18 @@ class Channel:
         if self._closed:
             raise RuntimeError(f"{self!r} is closed: nothing can be published any more")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
+        about = _checkedTopics(topics)
         position = self._position + len(self._fresh)
-        if self.history is not None and not event.id:
+        if self.history is None:
+            pass
+        elif event.id and len(event.id.encode()) > LONGEST_ID:
+            raise InvalidEvent(
+                f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
+            )
+        elif not event.id:
             identifier = self.history._identify(position)
             event = Event(event.data, event.event, identifier, event.retry, event.comment)
-        entry = Entry(event, _checkedTopics(topics), position, self._seconds())
+        entry = Entry(event, about, position, self._seconds())
         if len(entry.data) > self._maxEventSize:
             raise EventTooLarge(self._maxEventSize, [])
         if self.history is not None:
@@ -211,16 +221,13 @@ class Channel:
             stream.end()
         if not stream._living:
             return
-        self._adopt(stream._wheel.clock)
         old = self._subscriptions.get(stream)
-        cursor = None if old is None else self._leave(old)
+        if old is not None:
+            self._changeChoice(old, chosen, where)
+            return
+        self._adopt(stream._wheel.clock)
         subscription = self._subscriptions[stream] = Subscription(self, stream, chosen, where)
-        if cursor is not None and cursor < self._position:
-            subscription.begin(cursor, new=False)
-        elif cursor is not None:
-            subscription.cursor = cursor
-            self._caughtUp(subscription)
-        elif history is None:
+        if history is None:
             if stream.lastEventID:
                 lost = self._lost()
                 if lost is not None:
@@ -232,19 +239,28 @@ class Channel:
             after = self._kept()._after(stream.lastEventID)
             subscription.begin(-1 if after is None else after, new=False)
         else:
-            subscription.begin(self._newest(subscription, last), new=True)
+            newest = self._newest(subscription, last)
+            # Whoever chooses may have failed.
+            if stream._living:
+                subscription.begin(newest, new=True)
 
     def unsubscribe(self, stream: EventStream) -> None:
         """
         Send a stream nothing more, but leave it open.  Does nothing if it is not subscribed.
+
+        If it subscribes again, it is sent what its client has missed since C{lastEventID}, as
+        any other; set that to C{""} for nothing.
         """
         subscription = self._subscriptions.get(stream)
         if subscription is not None:
+            if self._round is not None:
+                self._gone.add(stream)
             self._leave(subscription)
 
     def close(self) -> None:
         """
-        End: what was published goes out, then the streams end.
+        End: what was published goes out, to those who come back for it as well, then the
+        streams end.
         """
         if self._closed:
             return
@@ -252,7 +268,7 @@ class Channel:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-        if self._turn is None:
+        if self._turn is None and self._round is None:
             self._endAll()
 
     # What a subscription needs
@@ -274,9 +290,18 @@ class Channel:
             self._joining[subscription] = None
         else:
             self._enter(subscription)
+            if self._closed and self._turn is None and self._round is None:
+                subscription.stream.end()
+
+    def _sendNow(self, subscription: Subscription) -> None:
+        start = subscription.cursor if subscription in self._joining else self._position
+        for batch in cut(subscription.choose(self._fresh[start - self._position :])):
+            subscription.stream._push(batch)
 
     def _left(self, subscription: Subscription) -> None:
-        self._leave(subscription)
+        # It may have been unsubscribed by something else that has ended with its stream.
+        if self._subscriptions.get(subscription.stream) is subscription:
+            self._leave(subscription)
 
     # Who is live
 
@@ -292,28 +317,36 @@ class Channel:
         else:
             self._all[subscription.stream] = None
 
-    def _leave(self, subscription: Subscription) -> int:
-        """
-        @return: the position of what it would have been sent next.
-        """
-        stream = subscription.stream
-        del self._subscriptions[stream]
-        stream._detach(subscription)
-        if subscription.isBehind() or subscription in self._joining:
-            cursor = subscription.cursor
-        else:
-            cursor = self._position
-        subscription.cancel()
-        self._joining.pop(subscription, None)
+    def _changeChoice(
+        self,
+        subscription: Subscription,
+        topics: frozenset[str] | None,
+        where: Callable[[Event], object] | None,
+    ) -> None:
+        live = not subscription.isBehind() and subscription not in self._joining
+        if live:
+            self._exit(subscription)
+        subscription.topics = topics
+        subscription.where = where
+        if live:
+            self._enter(subscription)
+
+    def _exit(self, subscription: Subscription) -> None:
+        self._all.pop(subscription.stream, None)
         self._choosers.pop(subscription, None)
-        self._all.pop(stream, None)
         for topic in subscription.topics or ():
             subscribed = self._topics.get(topic)
             if subscribed is not None:
                 subscribed.pop(subscription, None)
                 if not subscribed:
                     del self._topics[topic]
-        return cursor
+
+    def _leave(self, subscription: Subscription) -> None:
+        del self._subscriptions[subscription.stream]
+        subscription.stream._detach(subscription)
+        subscription.cancel()
+        self._joining.pop(subscription, None)
+        self._exit(subscription)
 
     def _newest(self, subscription: Subscription, count: int) -> int:
         """
@@ -321,11 +354,11 @@ class Channel:
         """
         history = self._kept()
         position = history._end
-        while count and position > history._first:
+        while count and position > history._first and subscription.stream._living:
             position -= 1
             entry = history._get(position)
             assert entry is not None, "all that are between the first and the end are kept"
-            count -= subscription.wants(entry)
+            count -= len(subscription.choose([entry]))
         return position
 
     # Time
@@ -402,12 +435,20 @@ class Channel:
         served = 0
         for streams, entries in together:
             served += len(streams)
-            for batch in cut(entries):
+            for number, batch in enumerate(cut(entries)):
+                if number:
+                    # The connections cannot take that much in one turn.
+                    yield
                 for first in range(0, len(streams), ROUND):
-                    sendToAll(streams[first : first + ROUND], batch, self._clock.seconds())
+                    some = streams[first : first + ROUND]
+                    if self._gone:
+                        some = [stream for stream in some if stream not in self._gone]
+                    sendToAll(some, batch, self._clock.seconds())
                     if self._seconds() >= self._until:
                         yield
         for subscription, candidates in apart:
+            if subscription.stream in self._gone:
+                continue
             entries = subscription.choose(candidates)
             served += bool(entries)
             for batch in cut(entries):
@@ -415,6 +456,7 @@ class Channel:
             if self._seconds() >= self._until:
                 yield
         seconds = self._seconds() - fresh[0].time
+        self._gone.clear()
         tell(self._observer, "delivered", self, len(fresh), served, seconds)
 
     def _plan(
@@ -450,9 +492,10 @@ class Channel:
         return together, apart
 
     def _endAll(self) -> None:
-        if self._subscriptions:
+        live = [each.stream for each in self._subscriptions.values() if not each.isBehind()]
+        if live:
             assert self._clock is not None, "whoever has subscribed has brought one"
-            inSlices(self._clock, self._subscriptions, EventStream.end)
+            inSlices(self._clock, live, EventStream.end)
 
 
 def _checkedTopics(topics: Iterable[str]) -> frozenset[str]:

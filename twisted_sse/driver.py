@@ -17,6 +17,7 @@ from twisted.web.error import Error
 
 from .emission import cancel
 from .event import Event
+from .feed import Feed
 from .stream import EventStream
 
 __all__ = ["follow", "start"]
@@ -115,7 +116,7 @@ class _Turn:
         return self._bytes > 0 and self._stream._wheel.seconds() < self._end
 
 
-class _Iteration:
+class _Iteration(Feed):
     """
     An iterable, pulled while the client reads.
     """
@@ -214,7 +215,7 @@ class _Iteration:
                 _tellFailure("A generator of events failed as it was closed", Failure())
 
 
-class _Awaited:
+class _Awaited(Feed):
     """
     A L{Deferred} of the application's that belongs to a stream: it is cancelled when the
     stream ends.
@@ -242,11 +243,6 @@ class _Awaited:
             result = Deferred.fromCoroutine(result)
         self._deferred = result
         result.addCallback(self._arrived).addErrback(self._failed)
-
-    def resume(self) -> None:
-        """
-        Nothing to do: code that cares waits for L{EventStream.whenWritable}.
-        """
 
     def finish(self, now: bool) -> None:
         self._stream = None

@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .event import Event
+from .feed import Feed
 from .ticker import Ticker, TimerWheel
 
 __all__ = ["Emission", "Emitter", "cancel"]
@@ -48,7 +49,7 @@ class Emitter(Protocol):
         """
 
 
-class Emission(Ticker):
+class Emission(Ticker, Feed):
     """
     A loop that sends what its function returns.
     """
@@ -64,11 +65,6 @@ class Emission(Ticker):
         """
         self.clock = cast(Any, wheel)
         self.start(interval, now).addCallbacks(self._stopped, self._end)
-
-    def resume(self) -> None:
-        """
-        Nothing to do: it sends when it is time.
-        """
 
     def finish(self, now: bool) -> None:
         """

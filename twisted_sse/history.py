@@ -11,7 +11,11 @@ from .checks import checkInteger, checkSeconds
 from .encoded import Encoded
 from .event import Event
 
-__all__ = ["Entry", "History"]
+__all__ = ["LONGEST_ID", "Entry", "History"]
+
+
+#: The longest last event ID that is accepted from a client, in bytes.  IDs are ours, and short.
+LONGEST_ID = 8192
 
 
 class Entry(Encoded):
@@ -178,8 +182,9 @@ class History:
         """
         assert self.maxAge is not None, "without a greatest age nothing is too old"
         while self._entries:
-            age = now - self._entries[self._first].time
-            if age < self.maxAge:
-                return self.maxAge - age
+            end = self._entries[self._first].time + self.maxAge
+            if end > now:
+                # Not in no time at all: the difference may be lost in rounding.
+                return max(end - now, 0.001)
             self._drop()
         return None

@@ -26,6 +26,7 @@ from .checks import checkFlag, checkInteger, checkList, checkSeconds
 from .driver import start
 from .fastwrite import removeEncoder
 from .group import StreamGroup
+from .history import LONGEST_ID
 from .observe import checkObserver
 from .pending import SlowReader
 from .stream import CloseReason, EventStream, setHeaders
@@ -36,10 +37,6 @@ if TYPE_CHECKING:
     from .observe import Observer
 
 __all__ = ["EventStreamResource"]
-
-#: The longest last event ID that is accepted, in bytes.  IDs are ours, and short; what is
-#: longer was not sent by us.
-MAX_LAST_EVENT_ID = 8192
 
 #: Names that polyfills, which cannot set a header, give the last event ID in the query.
 QUERY_NAMES = (b"lastEventID", b"lastEventId", b"last_event_id")
@@ -278,7 +275,7 @@ class EventStreamResource(Resource):
             _answer(request, 405)
         elif not accept.acceptable:
             _answer(request, 406, "This is an event stream: text/event-stream")
-        elif len(lastEventID) > MAX_LAST_EVENT_ID:
+        elif len(lastEventID) > LONGEST_ID:
             _answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
             removeEncoder(request)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
@@ -20,6 +20,7 @@ from .emission import Emission
 from .encoded import PIECE, Batch, Encoded
 from .event import Event, makeEvent
 from .fastwrite import connectionOf, directTransport, heldBy, removeEncoder, unsent, writeNow
+from .feed import Feed
 from .observe import tell
 from .pending import Pending, SlowReader
 from .ticker import TimerWheel
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from .group import StreamGroup
 
-__all__ = ["CloseReason", "EventStream", "Source", "setHeaders"]
+__all__ = ["CloseReason", "EventStream", "setHeaders"]
 
 #: How much a coroutine may send in one turn of the reactor if it waits for room in between.
 TURN = 2**14
@@ -86,25 +87,6 @@ class CloseReason(Enum):
     LIMIT = "limit"
     DRAIN = "drain"
     SHUTDOWN = "shutdown"
-
-
-class Source(Protocol):
-    """
-    Where the events of a stream are pulled from.
-    """
-
-    def resume(self) -> None:
-        """
-        The client has read what was sent: it can take more now.
-        """
-
-    def finish(self, now: bool) -> None:
-        """
-        The stream has ended: nothing more is wanted.
-
-        @param now: whether this is certain not to be called by the source's own code, in
-            the middle of its running.
-        """
 
 
 class _Phase(Enum):
@@ -168,7 +150,7 @@ class EventStream:
         "_ready",
         "_sentBefore",
         "_reason",
-        "_sources",
+        "_feeds",
         "_state",
         "_watch",
         "_wheel",
@@ -221,7 +203,7 @@ class EventStream:
         self._leaving: object = None
         # Whether what is sent before the headers is kept back.
         self._held = True
-        self._sources: tuple[Source, ...] = ()
+        self._feeds: tuple[Feed, ...] = ()
         self._state: dict[Any, Any] | None = None
         self._closers: tuple[Deferred[CloseReason], ...] = ()
         self._writers: tuple[Deferred[None], ...] = ()
@@ -651,9 +633,9 @@ class EventStream:
                 writable, *others = self._writers
                 self._writers = tuple(others)
                 writable.callback(None)
-            for source in self._sources:
+            for feed in self._feeds:
                 if self._ready:
-                    source.resume()
+                    feed.resume()
 
     # Looking after a connection that does not move
 
@@ -751,6 +733,11 @@ class EventStream:
             self._closeConnection = True
         if not self._living:
             return
+        for feed in self._feeds:
+            feed.flush()
+        if self._reason is not None:
+            # Who was told of that has ended it.
+            return
         # These wait with what is waiting, however much that is.
         if retry is not None:
             self._append(Encoded(Event(retry=retry)))
@@ -833,14 +820,14 @@ class EventStream:
         reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
         self._die(reason, now=True)
 
-    def _attach(self, source: Source) -> None:
+    def _attach(self, feed: Feed) -> None:
         """
-        Tell a source when the client can take more, and when the stream has ended.
+        Tell a feed when the client can take more, and when the stream has ended.
         """
-        self._sources += (source,)
+        self._feeds += (feed,)
 
-    def _detach(self, source: Source) -> None:
-        self._sources = tuple(each for each in self._sources if each is not source)
+    def _detach(self, feed: Feed) -> None:
+        self._feeds = tuple(each for each in self._feeds if each is not feed)
 
     def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
         self._detach(emission)
@@ -848,9 +835,9 @@ class EventStream:
             self._fail(failure)
 
     def _stopProducers(self, now: bool) -> None:
-        sources, self._sources = self._sources, ()
-        for source in sources:
-            source.finish(now)
+        feeds, self._feeds = self._feeds, ()
+        for feed in feeds:
+            feed.finish(now)
         # The wait is over for those who waited; send() tells them that it was in vain.
         writers, self._writers = self._writers, ()
         for writable in writers:
@@ -861,7 +848,7 @@ class EventStream:
         The one way to die.  Whoever ends the stream, it comes here, once, and afterwards
         nothing of it is left with anybody.
 
-        @param now: see L{Source.finish}.
+        @param now: see L{Feed.finish<twisted_sse.feed.Feed.finish>}.
         """
         if self._phase is _Phase.CLOSED:
             return

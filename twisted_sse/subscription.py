@@ -5,6 +5,7 @@ One stream's place in the sequence of a channel.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from inspect import isawaitable
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
@@ -12,6 +13,7 @@ from twisted.python.failure import Failure
 
 from .encoded import Encoded, cut
 from .event import Event
+from .feed import Feed
 from .history import Entry, History
 from .observe import tell
 from .stream import EventStream
@@ -51,13 +53,18 @@ class Publisher(Protocol):
         A subscription has got all that is before its cursor: from here on it is live.
         """
 
+    def _sendNow(self, subscription: Subscription) -> None:
+        """
+        Hand over what would have been handed over in the next turn.
+        """
+
     def _left(self, subscription: Subscription) -> None:
         """
         Its stream has ended.
         """
 
 
-class Subscription:
+class Subscription(Feed):
     """
     What a stream gets of a channel, and how far it has got.
 
@@ -95,7 +102,12 @@ class Subscription:
         """
         if self.topics is not None and self.topics.isdisjoint(entry.topics):
             return False
-        return self.where is None or bool(self.where(entry.event))
+        if self.where is None:
+            return True
+        answer = self.where(entry.event)
+        if isawaitable(answer):
+            raise TypeError(f"{self.where!r} returned {answer!r}: where has to know at once")
+        return bool(answer)
 
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """
@@ -125,7 +137,7 @@ class Subscription:
         """
         return self._behind
 
-    # Source: what the stream calls
+    # Feed: what the stream calls
 
     def resume(self) -> None:
         """
@@ -133,6 +145,13 @@ class Subscription:
         """
         if self._behind and self._call is None:
             self._pull()
+
+    def flush(self) -> None:
+        """
+        The stream is about to end: what was published goes out before.
+        """
+        if not self._behind:
+            self._channel._sendNow(self)
 
     def finish(self, now: bool) -> None:
         """
