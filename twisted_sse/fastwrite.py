@@ -143,8 +143,11 @@ def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
     @param now: in the seconds of the streams' clock.
     """
     data, events = batch.data, batch.events
+    if len(data) > PIECE:
+        for stream in streams:
+            stream._push(batch)
+        return
     framed = _chunk(data)
-    large = len(data) > PIECE
     for stream in streams:
         transport = stream._direct
         if (
@@ -153,7 +156,6 @@ def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
             or stream._watch is not None
             or transport.dataBuffer
             or transport._tempDataBuffer
-            or large
         ):
             stream._push(batch)
             continue

@@ -1,0 +1,590 @@
+"""
+Tests for L{twisted_sse.accesslog}: a line for each beginning and each end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from io import BytesIO, StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.interfaces import IReactorCore
+from twisted.logger import LogLevel, capturedLogs
+from twisted.python.logfile import LogFile
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.error import Error
+from zope.interface import alsoProvides
+
+from tests.test_docs import blocks, table
+from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog
+from twisted_sse.accesslog import CACHED, LONGEST, AccessLog
+from twisted_sse.observe import Observer, Observers
+from twisted_sse.testing import MemoryClient
+
+#: 22 November 2025, 20:15:01.25 UTC.
+NOW = 1763842501.25
+
+#: What programs that read such logs look for, and what they do not care about: the pattern is
+#: as strict as theirs about quotes, and takes no backslash for an escape.
+COMBINED = re.compile(
+    r"(?P<host>[^ ]+) - (?P<user>[^/\[]+) \[(?P<time>[^ ]+ [^ ]+)\]"
+    r' "(?P<method>[^ ]+) (?P<path>[^ ]+) [^"]+" (?P<status>\d+) (?P<size>\d+|-)'
+    r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"(?P<more>.*)'
+)
+
+#: What a client may say to do harm to a log: quotes, a backslash, the control sequences of a
+#: terminal, a tab, letters and bytes beyond ASCII.
+NASTY = '"] \\ \x1b[31m\t\x7fé\N{LINE SEPARATOR}'
+
+
+class FullDisk(StringIO):
+    """
+    A file on a disk that is full now and then.
+    """
+
+    full = False
+
+    def write(self, text: str) -> int:
+        """
+        Write, if there is room.
+        """
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+class AccessLogTestCase(SynchronousTestCase):
+    """
+    A log in memory.
+    """
+
+    format = "combined"
+
+    def setUp(self) -> None:
+        """
+        Make it.
+        """
+        self.file = FullDisk()
+        self.log = self.newLog(self.file)
+        self.stream: Any = None
+
+    def newLog(self, file: Any) -> AccessLog:
+        """
+        Make a log for which it is always L{NOW}.
+        """
+        log = AccessLog(file, self.format)
+        log._seconds = lambda: NOW
+        return log
+
+    def client(
+        self, connected: Callable[[EventStream], object] = lambda stream: None, **options: Any
+    ) -> MemoryClient:
+        """
+        Make a client of a resource.
+        """
+
+        def remember(stream: EventStream) -> object:
+            self.stream = stream
+            return connected(stream)
+
+        options = {"name": "ticks", "observer": self.log, **options}
+        client = MemoryClient(EventStreamResource(remember, **options))
+        self.addCleanup(client.close)
+        return client
+
+    def lines(self) -> list[str]:
+        """
+        What was logged.
+        """
+        text = self.file.getvalue()
+        self.assertTrue(text.isascii())
+        self.assertTrue(text.endswith("\n") or not text)
+        return text.split("\n")[:-1]
+
+
+class CombinedTests(AccessLogTestCase):
+    """
+    Tests for the combined format.
+    """
+
+    def parsed(self, line: str) -> dict[str, str]:
+        """
+        Take a line apart.
+        """
+        match = COMBINED.fullmatch(line)
+        assert match is not None, line
+        return match.groupdict()
+
+    def test_lines(self) -> None:
+        """
+        There is a line when the stream opens, and one when it is closed.
+        """
+        client = self.client(lambda stream: stream.send("one") and stream.send("two") and None)
+        headers = {"User-Agent": "curl/8.5.0", "Referer": "http://localhost/page"}
+        browser = client.get("/events", headers, address="192.0.2.1")
+        start = (
+            '192.0.2.1 - - [22/Nov/2025:20:15:01 +0000] "GET /events HTTP/1.1" 200 {size}'
+            ' "http://localhost/page" "curl/8.5.0" "ticks" '
+        )
+        self.assertEqual(self.lines(), [start.format(size="-") + "open"])
+        client.clock.advance(12.3456)
+        browser.disconnect()
+        self.assertEqual(
+            self.lines()[1:],
+            [start.format(size=len(browser.body)) + "close reason=client seconds=12.346 events=2"],
+        )
+
+    def test_nothingSaid(self) -> None:
+        """
+        What is not known is a hyphen.
+        """
+        self.client(name=None).request("GET", "/", version="HTTP/1.0")
+        self.assertEqual(
+            self.lines(),
+            ['127.0.0.1 - - [22/Nov/2025:20:15:01 +0000] "GET / HTTP/1.0" 200 - "-" "-" "-" open'],
+        )
+
+    def test_nasty(self) -> None:
+        """
+        Nothing that a client says can be mistaken for a part of the line, or does harm to the
+        terminal that shows it; and no two things look the same.
+        """
+        escaped = r"\x22] \x5C \x1B[31m\x09\x7F\xC3\xA9\xE2\x80\xA8"
+        headers = {"User-Agent": NASTY, "Referer": NASTY}
+
+        def say(stream: EventStream) -> None:
+            # Not every version of Twisted lets all of that pass; none a space.
+            assert stream.request is not None
+            stream.request.uri = f"/{NASTY.replace(' ', '')}".encode()
+
+        self.client(say, name=NASTY).get(headers=headers).disconnect()
+        for line, what in zip(self.lines(), ("open", "close"), strict=True):
+            parts = self.parsed(line)
+            self.assertEqual(parts["agent"], escaped)
+            self.assertEqual(parts["referer"], escaped)
+            self.assertEqual(parts["path"], "/" + escaped.replace(" ", ""))
+            self.assertTrue(parts["more"].startswith(f' "{escaped}" {what}'), line)
+
+    def test_user(self) -> None:
+        """
+        The name of the user is that of Basic authentication, with nothing in it that could be
+        taken for what follows it.
+        """
+        for user, logged in (
+            ("ada", "ada"),
+            ("", "-"),
+            ("a b/[x]", r"a\x20b\x2F\x5Bx\x5D"),
+            (NASTY, r"\x22\x5D\x20\x5C\x20\x1B\x5B31m\x09\x7F\xC3\xA9\xE2\x80\xA8"),
+        ):
+            password = b64encode(f"{user}:secret".encode()).decode()
+            self.client().get(headers={"Authorization": f"Basic {password}"})
+            parts = self.parsed(self.lines()[-1])
+            self.assertEqual(parts["user"], logged)
+        self.assertNotIn("secret", self.file.getvalue())
+
+    def test_otherAuthorization(self) -> None:
+        """
+        Of any other kind of authorization nothing is logged.
+        """
+        for authorization in ("Bearer dG9rZW46", "Basic", "Basic !", "Digest a b c"):
+            self.client().get(headers={"Authorization": authorization})
+            self.assertEqual(self.parsed(self.lines()[-1])["user"], "-")
+
+    def test_usersOfApplications(self) -> None:
+        """
+        A name that the application has given to the request is logged, anything else is not.
+        """
+        for user, logged in (("ada", "ada"), (b"bob", "bob"), (5, "-"), (None, "-")):
+
+            def login(stream: EventStream, user: Any = user) -> None:
+                request: Any = stream.request
+                request.user = user
+
+            self.client(login).get()
+            self.assertEqual(self.parsed(self.lines()[-1])["user"], logged)
+
+    def test_hosts(self) -> None:
+        """
+        The host is the address of the client, that behind a proxy where the proxy is trusted.
+        """
+        self.client().get(address="2001:db8::1")
+        headers = {"X-Forwarded-For": "192.0.2.7"}
+        self.client(trustedProxies=["127.0.0.1"]).get(headers=headers)
+        hosts = [self.parsed(line)["host"] for line in self.lines()]
+        self.assertEqual(hosts, ["2001:db8::1", "192.0.2.7"])
+
+    def test_documented(self) -> None:
+        """
+        The lines that the documentation shows are such lines.
+        """
+        [block] = blocks("metrics.md", "text")
+        for line, what in zip(block.splitlines(), ("open", "close"), strict=True):
+            self.assertIn(f' "news" {what}', self.parsed(line)["more"])
+        self.client(lambda stream: stream.send("x") and None).get().disconnect()
+        shown, written = (
+            re.sub(r"\d+", "0", self.parsed(lines[1])["more"].replace("news", "ticks"))
+            for lines in (block.splitlines(), self.lines())
+        )
+        self.assertEqual(shown, written)
+
+    def test_bytes(self) -> None:
+        """
+        The size is that of the body, as it was handed to the connection.
+        """
+        browser = self.client(lambda stream: iter(["x" * 10_000] * 3)).get()
+        self.assertTrue(browser.complete)
+        self.assertEqual(self.parsed(self.lines()[1])["size"], str(len(browser.body)))
+
+
+class JSONTests(AccessLogTestCase):
+    """
+    Tests for the JSON format.
+    """
+
+    format = "json"
+
+    def objects(self) -> list[dict[str, Any]]:
+        """
+        What was logged.
+        """
+        return [json.loads(line) for line in self.lines()]
+
+    def test_lines(self) -> None:
+        """
+        There is an object when the stream opens, and one when it is closed.
+        """
+        client = self.client(lambda stream: stream.send("one") and None)
+        authorization = f"Basic {b64encode(b'ada:secret').decode()}"
+        headers = {"User-Agent": "curl/8.5.0", "Authorization": authorization}
+        browser = client.get("/events", headers, address="192.0.2.1")
+        opened = {
+            "time": "2025-11-22T20:15:01.250+00:00",
+            "stream": "open",
+            "resource": "ticks",
+            "address": "192.0.2.1",
+            "user": "ada",
+            "method": "GET",
+            "path": "/events",
+            "protocol": "HTTP/1.1",
+            "status": 200,
+            "referer": None,
+            "agent": "curl/8.5.0",
+        }
+        self.assertEqual(self.objects(), [opened])
+        client.clock.advance(12.3456)
+        browser.disconnect()
+        closed = {"stream": "close", "reason": "client", "seconds": 12.346, "events": 1}
+        self.assertEqual(
+            self.objects()[1], {**opened, **closed, "bytes": len(b": \n\ndata: one\n\n")}
+        )
+
+    def test_nothingSaid(self) -> None:
+        """
+        What is not known is null.
+        """
+        self.client(name=None).get()
+        [line] = self.objects()
+        unknown = {key for key, value in line.items() if value is None}
+        self.assertEqual(unknown, {"resource", "user", "referer", "agent"})
+
+    def test_nasty(self) -> None:
+        """
+        What a client says comes back as it was.
+        """
+        self.client(name=NASTY).get(headers={"User-Agent": NASTY})
+        [line] = self.objects()
+        self.assertEqual((line["agent"], line["resource"]), (NASTY, NASTY))
+
+    def test_noText(self) -> None:
+        """
+        Bytes that are not UTF-8 are logged by their numbers.
+        """
+
+        def say(stream: EventStream) -> None:
+            assert stream.request is not None
+            stream.request.requestHeaders.setRawHeaders(b"user-agent", [b"a\xff\xe9b"])
+
+        self.client(say).get()
+        self.assertEqual(self.objects()[0]["agent"], r"a\xff\xe9b")
+
+    def test_documented(self) -> None:
+        """
+        The table of the documentation has all keys.
+        """
+        self.client().get().disconnect()
+        keys = [row[0].strip("`") for row in table("metrics.md", "### JSON")]
+        self.assertEqual(keys, list(self.objects()[1]))
+
+
+class StreamTests(AccessLogTestCase):
+    """
+    Tests for what is logged, whatever the format.
+    """
+
+    def test_query(self) -> None:
+        """
+        No query is logged, neither that of the request nor that of the page it comes from.
+        """
+        headers = {"Referer": "http://localhost/page?token=secret#there"}
+        self.client().get("/events?access_token=secret&lastEventID=7", headers).disconnect()
+        for line in self.lines():
+            self.assertIn('"GET /events HTTP/1.1"', line)
+            self.assertIn('"http://localhost/page"', line)
+        self.assertNotIn("secret", self.file.getvalue())
+        self.assertNotIn("?", self.file.getvalue())
+
+    def test_long(self) -> None:
+        """
+        What is longer than anything sensible is cut.
+        """
+        long = "x" * (LONGEST + 1)
+        self.client().get("/" + long, {"User-Agent": long, "Referer": long}).disconnect()
+        for line in self.lines():
+            self.assertEqual(line.count("x" * LONGEST), 2)
+            self.assertNotIn(long, line)
+
+    def test_slim(self) -> None:
+        """
+        With C{slim}, too, the headers are logged, at the end as at the beginning.
+        """
+        headers = {"User-Agent": "curl/8.5.0", "Referer": "http://localhost/page"}
+        self.client(slim=True).get("/events", headers).disconnect()
+        self.assertEqual(len(self.lines()), 2)
+        for line in self.lines():
+            self.assertIn('"GET /events HTTP/1.1" 200 ', line)
+            self.assertIn('"http://localhost/page" "curl/8.5.0"', line)
+
+    def test_reasons(self) -> None:
+        """
+        The reason is that of the stream.
+        """
+        for act, reason in (
+            (lambda browser: browser.disconnect(), CloseReason.CLIENT),
+            (lambda browser: self.stream.end(), CloseReason.ENDED),
+            (lambda browser: self.stream.abort(), CloseReason.ENDED),
+        ):
+            client = self.client()
+            act(client.get())
+            client.clock.advance(1)
+            self.assertIn(f" close reason={reason.value} ", self.lines()[-1])
+
+    def test_limit(self) -> None:
+        """
+        One stream too many is logged, too.
+        """
+        client = self.client(maxStreams=1)
+        client.get()
+        client.get(address="192.0.2.2")
+        opened, *refused = self.lines()
+        self.assertEqual([line.split()[0] for line in refused], ["192.0.2.2"] * 2)
+        self.assertIn(" close reason=limit ", refused[1])
+        self.assertTrue(opened.endswith(" open"))
+
+    def test_neverOpened(self) -> None:
+        """
+        Of a request that was answered without a stream nothing is logged: Twisted logs it.
+        """
+
+        def refuse(stream: EventStream) -> None:
+            raise Error(403)
+
+        client = self.client(refuse)
+        self.assertEqual(client.get().status, 403)
+        self.assertEqual(self.lines(), [])
+
+    def test_many(self) -> None:
+        """
+        Each line is about its own stream.
+        """
+        client = self.client(lambda stream: stream.send("x") and None)
+        first = client.get("/first", {"User-Agent": "a"})
+        client.clock.advance(5)
+        second = client.get("/second", {"User-Agent": "b"})
+        second.disconnect()
+        client.clock.advance(5)
+        first.disconnect()
+        told = [
+            re.findall(r"/(\w+) .* \"(\w)\" .*?(open|seconds=\S+)", line) for line in self.lines()
+        ]
+        self.assertEqual(
+            told,
+            [
+                [("first", "a", "open")],
+                [("second", "b", "open")],
+                [("second", "b", "seconds=0.000")],
+                [("first", "a", "seconds=10.000")],
+            ],
+        )
+
+    def test_nothingIsKept(self) -> None:
+        """
+        A stream that is closed is forgotten.
+        """
+        browser = self.client().get(headers={"User-Agent": "curl"})
+        self.assertEqual(list(self.log._entries), [self.stream])
+        browser.disconnect()
+        self.assertEqual(self.log._entries, {})
+
+    def test_littleIsKept(self) -> None:
+        """
+        What many clients say is kept once; what each says differently is not kept for long.
+        """
+        client = self.client()
+        for _ in range(2):
+            client.get(headers={"User-Agent": "the same"})
+        first, second = self.log._entries.values()
+        self.assertIs(first.agent, second.agent)
+        for number in range(2 * CACHED):
+            client.get(headers={"User-Agent": str(number)}).disconnect()
+        self.assertLessEqual(self.log._text.cache_info().currsize, CACHED)
+
+    def test_endedByAnother(self) -> None:
+        """
+        A stream that another observer ends when it is told of it is not kept either.
+        """
+
+        class Ender(Observer):
+            def opened(self, stream: EventStream) -> None:
+                stream.abort()
+
+        self.client(observer=Observers(Ender(), self.log)).get()
+        self.assertTrue(self.stream.closed)
+        self.assertEqual(self.lines(), [])
+        self.assertEqual(self.log._entries, {})
+
+    def test_steadyClock(self) -> None:
+        """
+        With a reactor, whose clock is the system's, how long a stream lasts is not said by a
+        clock that can be set.
+        """
+        client = self.client()
+        alsoProvides(client.clock, IReactorCore)
+        steady = SimpleNamespace(monotonic=lambda: 5.0)
+        self.patch(accesslog, "time", steady)
+        browser = client.get()
+        steady.monotonic = lambda: 7.5
+        client.clock.advance(1000)
+        browser.disconnect()
+        self.assertIn(" seconds=2.500 ", self.lines()[1])
+
+    def test_wallClock(self) -> None:
+        """
+        The time of a line is that of the wall, whatever the clock of the stream.
+        """
+        self.patch(accesslog, "time", SimpleNamespace(time=lambda: NOW))
+        self.client(observer=AccessLog(self.file)).get()
+        self.assertIn("[22/Nov/2025:20:15:01 +0000]", self.lines()[0])
+
+
+class FileTests(AccessLogTestCase):
+    """
+    Tests for what the log is written to.
+    """
+
+    def directory(self) -> Path:
+        """
+        Make a directory.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        return Path(temporary.name)
+
+    def test_fullDisk(self) -> None:
+        """
+        A line that cannot be written harms no stream, is said once, and the next is tried.
+        """
+        client = self.client(lambda stream: stream.every(1, lambda: "tick"))
+        self.file.full = True
+        with capturedLogs() as logged:
+            browsers = [client.get() for _ in range(3)]
+            client.clock.advance(2)
+            self.assertEqual([len(browser.events) for browser in browsers], [2, 2, 2])
+            self.assertEqual(self.log.linesFailed, 3)
+            browsers[0].disconnect()
+            self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+            self.file.full = False
+            browsers[1].disconnect()
+            browsers[2].disconnect()
+        self.assertEqual(len(self.lines()), 2)
+        self.assertEqual(self.log.linesFailed, 4)
+        [again] = [event for event in logged if event["log_level"] is LogLevel.info]
+        self.assertEqual(again["missing"], 4)
+        # The next time it is said again.
+        self.file.full = True
+        client.get()
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+    def test_closedFile(self) -> None:
+        """
+        Nor does a file that was closed.
+        """
+        self.file.close()
+        browser = self.client(lambda stream: stream.send("x") and None).get()
+        self.assertEqual([event.data for event in browser.events], ["x"])
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+
+    def test_flush(self) -> None:
+        """
+        Each line is there at once.
+        """
+        path = self.directory() / "access.log"
+        with open(path, "a", encoding="ascii") as file:
+            browser = self.client(observer=self.newLog(file)).get()
+            self.assertTrue(path.read_text("ascii").endswith(" open\n"))
+            browser.disconnect()
+
+    def test_onlyWrite(self) -> None:
+        """
+        It is enough that the file can be written to.
+        """
+        lines: list[str] = []
+        self.client(observer=self.newLog(SimpleNamespace(write=lines.append))).get()
+        self.assertEqual([line.split()[-1] for line in lines], ["open"])
+        self.assertTrue(lines[0].endswith("\n"))
+
+    def test_rotation(self) -> None:
+        """
+        A log file of Twisted's is rotated between two lines.
+        """
+        directory = self.directory()
+        file = LogFile("access.log", str(directory), rotateLength=300)
+        self.addCleanup(file.close)
+        client = self.client(observer=self.newLog(file))
+        for _ in range(5):
+            client.get().disconnect()
+        paths = sorted(directory.iterdir())
+        self.assertGreater(len(paths), 2)
+        lines = [line for path in paths for line in path.read_text("ascii").splitlines(True)]
+        self.assertEqual(len(lines), 10)
+        for line in lines:
+            self.assertIsNotNone(COMBINED.fullmatch(line.rstrip("\n")))
+
+    def test_reopen(self) -> None:
+        """
+        One that somebody else has renamed can be opened again.
+        """
+        directory = self.directory()
+        file = LogFile("access.log", str(directory), rotateLength=None)
+        self.addCleanup(file.close)
+        browser = self.client(observer=self.newLog(file)).get()
+        (directory / "access.log").rename(directory / "old.log")
+        file.reopen()
+        browser.disconnect()
+        self.assertTrue((directory / "old.log").read_text("ascii").endswith(" open\n"))
+        self.assertIn(" close ", (directory / "access.log").read_text("ascii"))
+
+    def test_arguments(self) -> None:
+        """
+        A file of bytes, what is no file, and an unknown format are refused by name.
+        """
+        for bad in (BytesIO(), "access.log", None):
+            error = self.assertRaises(TypeError, AccessLog, bad)
+            self.assertEqual(str(error), f"file is {bad!r}: it must be a text file")
+        error = self.assertRaises(ValueError, AccessLog, StringIO(), "common")
+        self.assertEqual(str(error), 'format is \'common\': it must be "combined" or "json"')

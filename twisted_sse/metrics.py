@@ -1,0 +1,327 @@
+"""
+An observer that feeds Prometheus: C{pip install twisted-sse[metrics]}.
+
+    >>> observer = PrometheusObserver()
+    >>> EventStreamResource(connected, name="ticks", observer=observer)
+    >>> Channel(name="news", observer=observer)
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+
+from .observe import Observer
+from .stream import CloseReason
+
+if TYPE_CHECKING:
+    from .channel import Channel
+    from .event import Event
+    from .stream import EventStream
+
+__all__ = ["BUCKETS", "PrometheusObserver"]
+
+#: The upper bounds of the histogram's buckets, in seconds: from a handful of streams to a
+#: hundred thousand.
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+#: The same as labels, and one for what takes longer.
+_BOUNDS = (*map(str, BUCKETS), "+Inf")
+
+#: What there is: kind, name without the namespace, labels, meaning.  The names follow
+#: Prometheus' conventions: base units, and C{_total} for what only grows.
+_METRICS: tuple[tuple[Any, str, tuple[str, ...], str], ...] = (
+    (GaugeMetricFamily, "open_streams", ("resource",), "Streams that are open now."),
+    (CounterMetricFamily, "streams_opened_total", ("resource",), "Streams that were opened."),
+    (
+        CounterMetricFamily,
+        "streams_closed_total",
+        ("resource", "reason"),
+        "Streams that were closed, by the reason.",
+    ),
+    (
+        CounterMetricFamily,
+        "events_sent_total",
+        ("resource",),
+        "Events that were handed to connections.",
+    ),
+    (
+        CounterMetricFamily,
+        "sent_bytes_total",
+        ("resource",),
+        "Bytes of events, comments and heartbeats that were handed to connections.",
+    ),
+    (
+        CounterMetricFamily,
+        "events_dropped_total",
+        ("resource",),
+        "Events that were dropped, since the client does not read.",
+    ),
+    (
+        CounterMetricFamily,
+        "events_replayed_total",
+        ("resource",),
+        "Events of a history that were handed to connections.",
+    ),
+    (
+        CounterMetricFamily,
+        "resets_total",
+        ("resource",),
+        "Clients that were told that they have missed something for good.",
+    ),
+    (
+        GaugeMetricFamily,
+        "pending_bytes",
+        ("resource",),
+        "Bytes that wait for clients that do not read.",
+    ),
+    (CounterMetricFamily, "events_published_total", ("channel",), "Events that were published."),
+    (
+        CounterMetricFamily,
+        "published_bytes_total",
+        ("channel",),
+        "Bytes of the events that were published, each counted once.",
+    ),
+    (
+        HistogramMetricFamily,
+        "delivery_seconds",
+        ("channel",),
+        "Time from publishing until all streams were handed what was published.",
+    ),
+)
+
+
+class _ResourceCounts:
+    """
+    What was counted for the resources of one name.
+    """
+
+    __slots__ = ("bytes", "closed", "dropped", "events", "opened", "replayed", "resets")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        # All of them from the beginning: Prometheus does not see the first increase of a
+        # counter that was not there before.
+        self.closed = dict.fromkeys(CloseReason, 0)
+        self.events = 0
+        self.bytes = 0
+        self.dropped = 0
+        self.replayed = 0
+        self.resets = 0
+
+
+class _ChannelCounts:
+    """
+    What was counted for the channels of one name.
+    """
+
+    __slots__ = ("buckets", "bytes", "events", "seconds")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.bytes = 0
+        self.buckets = [0] * len(_BOUNDS)
+        self.seconds = 0.0
+
+
+class PrometheusObserver(Observer):
+    """
+    Counts what happens, and tells Prometheus when it asks.
+
+    One observer may be given to any number of resources and channels.  Their names are the
+    labels C{resource} and C{channel}: those of one name, or without a name, are counted
+    together.
+
+    Counting is done in plain integers.  The metrics are made of them when they are asked for,
+    in any thread.
+
+    @since: 0.1
+    """
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY, namespace: str = "sse") -> None:
+        """
+        @param registry: where the metrics are to be found: Prometheus' own registry, from
+            which C{prometheus_client.start_http_server} serves, if not given.
+        @param namespace: what their names begin with.
+        @raise ValueError: if the registry has metrics of these names, or the namespace cannot
+            begin a name.
+        @raise TypeError: if the registry is none.
+        """
+        if not isinstance(registry, CollectorRegistry):
+            raise TypeError(f"registry is {registry!r}: it must be a CollectorRegistry")
+        if not _beginsName(namespace):
+            raise ValueError(
+                f"namespace is {namespace!r}: it must be letters, digits and underscores"
+            )
+        self._namespace = namespace
+        self._resources: dict[str, _ResourceCounts] = {}
+        self._channels: dict[str, _ChannelCounts] = {}
+        # The streams that are open: for the bytes that wait, and so that what is told most
+        # often is counted without asking for a name.
+        self._streams: dict[EventStream, _ResourceCounts] = {}
+        try:
+            registry.register(self)
+        except ValueError as e:
+            raise ValueError(
+                f"The registry has metrics whose names begin with {namespace}_ already. Give one"
+                " PrometheusObserver to all resources and channels; or close() the one before;"
+                f" or choose another registry or namespace. ({e})"
+            ) from None
+        self._registry: CollectorRegistry | None = registry
+
+    def close(self) -> None:
+        """
+        Take the metrics out of the registry.  What is told from now on is counted in vain.
+        """
+        registry, self._registry = self._registry, None
+        if registry is not None:
+            registry.unregister(self)
+
+    # What is told
+
+    def opened(self, stream: EventStream) -> None:
+        """
+        See L{Observer.opened}.
+        """
+        counts = self._resource(stream)
+        counts.opened += 1
+        # Another observer may have ended it when it was told.
+        if not stream.closed:
+            self._streams[stream] = counts
+
+    def closed(self, stream: EventStream, reason: CloseReason) -> None:
+        """
+        See L{Observer.closed}.
+        """
+        self._resource(stream).closed[reason] += 1
+        self._streams.pop(stream, None)
+
+    def sent(self, stream: EventStream, events: int, size: int) -> None:
+        """
+        See L{Observer.sent}.
+        """
+        try:
+            counts = self._streams[stream]
+        except KeyError:
+            counts = self._resource(stream)
+        counts.events += events
+        counts.bytes += size
+
+    def dropped(self, stream: EventStream, events: int) -> None:
+        """
+        See L{Observer.dropped}.
+        """
+        self._resource(stream).dropped += events
+
+    def replayed(self, stream: EventStream, events: int) -> None:
+        """
+        See L{Observer.replayed}.
+        """
+        self._resource(stream).replayed += events
+
+    def reset(self, stream: EventStream) -> None:
+        """
+        See L{Observer.reset}.
+        """
+        self._resource(stream).resets += 1
+
+    def published(self, channel: Channel, event: Event, size: int) -> None:
+        """
+        See L{Observer.published}.
+        """
+        counts = self._channel(channel)
+        counts.events += 1
+        counts.bytes += size
+
+    def delivered(self, channel: Channel, events: int, streams: int, seconds: float) -> None:
+        """
+        See L{Observer.delivered}.
+        """
+        # A clock may be set back; a sum of times must not be.
+        seconds = max(0.0, seconds)
+        counts = self._channel(channel)
+        counts.buckets[bisect_left(BUCKETS, seconds)] += 1
+        counts.seconds += seconds
+
+    def _resource(self, stream: EventStream) -> _ResourceCounts:
+        name = stream.name or ""
+        counts = self._resources.get(name)
+        if counts is None:
+            counts = self._resources[name] = _ResourceCounts()
+        return counts
+
+    def _channel(self, channel: Channel) -> _ChannelCounts:
+        name = channel.name or ""
+        counts = self._channels.get(name)
+        if counts is None:
+            counts = self._channels[name] = _ChannelCounts()
+        return counts
+
+    # What Prometheus asks for
+
+    def describe(self) -> Iterable[Metric]:
+        """
+        The metrics without their values: for the registry.
+        """
+        return self._families().values()
+
+    def collect(self) -> Iterable[Metric]:
+        """
+        The metrics as they are now: for the registry, which may ask in another thread.
+        """
+        families = self._families()
+        # Copied at one go, since the reactor's thread goes on counting.
+        streams, resources = self._streams.copy(), self._resources.copy()
+        channels = self._channels.copy()
+
+        streamsOf: Counter[_ResourceCounts] = Counter(streams.values())
+        pendingOf: Counter[_ResourceCounts] = Counter()
+        for stream, counts in streams.items():
+            pendingOf[counts] += stream.bytesPending
+        for name, counts in resources.items():
+            for metric, value in (
+                ("open_streams", streamsOf[counts]),
+                ("streams_opened_total", counts.opened),
+                ("events_sent_total", counts.events),
+                ("sent_bytes_total", counts.bytes),
+                ("events_dropped_total", counts.dropped),
+                ("events_replayed_total", counts.replayed),
+                ("resets_total", counts.resets),
+                ("pending_bytes", pendingOf[counts]),
+            ):
+                families[metric].add_metric([name], value)
+            for reason, count in counts.closed.items():
+                families["streams_closed_total"].add_metric([name, reason.value], count)
+
+        for name, told in channels.items():
+            families["events_published_total"].add_metric([name], told.events)
+            families["published_bytes_total"].add_metric([name], told.bytes)
+            # A bucket has all that took no longer than its bound.
+            buckets = list(zip(_BOUNDS, accumulate(told.buckets), strict=True))
+            families["delivery_seconds"].add_metric([name], buckets, told.seconds)
+        return families.values()
+
+    def _families(self) -> dict[str, Any]:
+        return {
+            name: family(f"{self._namespace}_{name}", meaning, labels=labels)
+            for family, name, labels, meaning in _METRICS
+        }
+
+
+def _beginsName(namespace: object) -> bool:
+    """
+    Whether the name of a metric may begin so in all versions of Prometheus.
+    """
+    return isinstance(namespace, str) and bool(re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", namespace))
