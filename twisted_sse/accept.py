@@ -5,41 +5,50 @@ What a request says about the type of the answer that it wants.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Accept"]
+__all__ = ["Accept", "accepts"]
 
 _ZERO = re.compile(rb"\s*q\s*=\s*0(\.0*)?\s*", re.IGNORECASE)
 
 
-class Accept:
+class Accept(NamedTuple):
     """
-    What a request says about one media type: RFC 9110, 12.5.1.
+    What a request says about one media type.
 
     @ivar acceptable: whether it may be sent.
     @ivar named: whether it was asked for by name.
     """
 
-    __slots__ = ("acceptable", "named")
+    acceptable: bool
+    named: bool
 
-    def __init__(self, request: Request, mediaType: bytes) -> None:
-        """
-        @param mediaType: in lower case.
-        """
-        wanted: dict[bytes, bool] = {}
-        values = request.requestHeaders.getRawHeaders(b"accept", [])
-        for mediaRange in b",".join(values).split(b","):
-            name, *parameters = mediaRange.split(b";")
-            name = name.strip().lower()
-            # What is no media range excludes nothing.
-            if b"/" in name:
-                wanted[name] = not any(map(_ZERO.fullmatch, parameters))
-        # From the range that says most about the type to the one that says least.
-        ranges = (mediaType, mediaType.partition(b"/")[0] + b"/*", b"*/*")
-        self.named = wanted.get(mediaType, False)
-        self.acceptable = True
-        if wanted:
-            self.acceptable = next((wanted[name] for name in ranges if name in wanted), False)
+
+def accepts(request: Request, mediaType: bytes) -> Accept:
+    """
+    Find out whether a client wants a media type: RFC 9110, 12.5.1.
+
+    @param mediaType: in lower case.
+    """
+    values = request.requestHeaders.getRawHeaders(b"accept", [])
+    return _parse(b",".join(values), mediaType)
+
+
+# There are few kinds of clients, and thousands of each that come back at the same time.
+@lru_cache(maxsize=100)
+def _parse(value: bytes, mediaType: bytes) -> Accept:
+    wanted: dict[bytes, bool] = {}
+    for mediaRange in value.split(b","):
+        name, *parameters = mediaRange.split(b";")
+        name = name.strip().lower()
+        # What is no media range excludes nothing.
+        if b"/" in name:
+            wanted[name] = not any(map(_ZERO.fullmatch, parameters))
+    # From the range that says most about the type to the one that says least.
+    ranges = (mediaType, mediaType.partition(b"/")[0] + b"/*", b"*/*")
+    acceptable = next((wanted[name] for name in ranges if name in wanted), not wanted)
+    return Accept(acceptable, wanted.get(mediaType, False))

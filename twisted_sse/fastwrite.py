@@ -172,7 +172,7 @@ def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
             sent = 0
         if sent != len(frame):
             transport.write(frame[sent:])
-            stream._beginWatch()
+            stream._lookLater()
         observer = stream._group.observer
         if observer is not None:
             tell(observer, "sent", stream, events, len(data))

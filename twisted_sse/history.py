@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 
 from .checks import checkInteger, checkSeconds
 from .encoded import Encoded
@@ -77,6 +78,9 @@ class History:
         # IDs of the process before this one must not be taken for ours, nor those of another
         # process beside it.
         self._claimed = False
+        # What was asked of _piece last, and what it answered.
+        self._asked = (0, 0, 0)
+        self._answer: tuple[int, Sequence[Entry]] = (0, ())
         self._token = f"{int(time.time() * 1000):x}{secrets.token_hex(1)}"
 
     def __repr__(self) -> str:
@@ -145,6 +149,30 @@ class History:
         """
         return self._entries.get(position)
 
+    def _piece(self, first: int, end: int, size: int) -> tuple[int, Sequence[Entry]]:
+        """
+        Take events from a position on: at least one, and no more than so many bytes.
+
+        @param first: the position of an event that is kept.
+        @param end: the position where to stop.
+        @param size: in bytes.
+        @return: the position that comes next, and the events.
+        """
+        # When thousands come back at the same time, most ask for the same.
+        if self._asked == (first, end, size):
+            return self._answer
+        entries: list[Entry] = []
+        left = size
+        for position in range(first, end):
+            entry = self._entries[position]
+            left -= len(entry.data)
+            if left < 0 and entries:
+                break
+            entries.append(entry)
+        self._asked = first, end, size
+        self._answer = first + len(entries), entries
+        return self._answer
+
     def _append(self, entry: Entry) -> None:
         """
         Keep one more event, the newest.
@@ -160,6 +188,8 @@ class History:
             self._drop()
 
     def _drop(self) -> None:
+        # Lest the memory of it keep what is dropped.
+        self._asked, self._answer = (0, 0, 0), (0, ())
         entry = self._entries.pop(self._first)
         self._bytes -= len(entry.data)
         identifier = entry.event.id

@@ -75,7 +75,7 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
     resource = EventStreamResource(lambda stream: function(stream.request), **options)
 
     @wraps(function)
-    def route(*args: Any, **kwargs: Any) -> Deferred[IResource]:
+    def route(*args: Any, **kwargs: Any) -> Deferred[IResource] | IResource:
         # Klein calls a function with the request, and a method with its object before it.
         request = cast("Request", next(filter(IRequest.providedBy, args)))
         method = request.method
@@ -85,6 +85,8 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
         elif method == b"HEAD":
             method = b"GET"
         answered = resource.answer(request, lambda _: function(*args, **kwargs), (method,))
+        if answered is None:
+            return _ANSWERED
         return answered.addCallbacks(lambda _: _ANSWERED, _forKlein, errbackArgs=(request,))
 
     route.resource = resource  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.static import Data
 
-from .accept import Accept
+from .accept import accepts
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -81,7 +81,7 @@ class Greeting(Resource):
         Answer a request.
         """
         asked = cast("Request", request)
-        if asked.method in (b"GET", b"HEAD") and Accept(asked, b"text/html").named:
+        if asked.method in (b"GET", b"HEAD") and accepts(asked, b"text/html").named:
             return self._page.render_GET(asked)
         return _ok(asked)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,7 +20,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from .accept import Accept
+from .accept import accepts
 from .address import checkedNetworks, clientAddress
 from .checks import checkFlag, checkInteger, checkList, checkSeconds
 from .driver import start
@@ -240,7 +240,9 @@ class EventStreamResource(Resource):
         Answer a request.
         """
         asked = cast("Request", request)
-        self.answer(asked, self._connected, self._methods).addErrback(_refuse, asked)
+        answered = self.answer(asked, self._connected, self._methods)
+        if answered is not None:
+            answered.addErrback(_refuse, asked)
         return NOT_DONE_YET
 
     def answer(
@@ -248,24 +250,25 @@ class EventStreamResource(Resource):
         request: Request,
         connected: Callable[[EventStream], object],
         methods: tuple[bytes, ...],
-    ) -> Deferred[None]:
+    ) -> Deferred[None] | None:
         """
         Answer a request, with an event stream if it may have one.
 
         @param connected: what to do with the stream.
         @param methods: the methods that are answered with a stream.
         @return: a L{Deferred} that fires when the headers have been sent, and fails with what
-            was raised before: then the request is still to be answered.
+            was raised before: then the request is still to be answered.  L{None} if they have
+            been sent already.
         """
         if getattr(request, "channel", None) is None:
             # The client has gone while the resource was looked for: nobody is going to tell us.
-            return succeed(None)
+            return None
         method = request.method
-        accept = Accept(request, b"text/event-stream")
+        accept = accepts(request, b"text/event-stream")
         _vary(request, b"Accept")
         if self._fallback is not None and method != b"OPTIONS" and not accept.named:
             request.render(self._fallback)
-            return succeed(None)
+            return None
         self._setCrossOrigin(request)
         lastEventID = _lastEventID(request)
         if method == b"OPTIONS":
@@ -285,16 +288,15 @@ class EventStreamResource(Resource):
             _answer(request, 204)
         else:
             return self._begin(request, lastEventID.decode("utf-8", "replace"), connected)
-        return succeed(None)
+        return None
 
     def _begin(
         self, request: Request, lastEventID: str, connected: Callable[[EventStream], object]
-    ) -> Deferred[None]:
+    ) -> Deferred[None] | None:
         group = self._group
         address = clientAddress(request, self._proxies)
         full = group.full(address)
         stream = group.newStream(request, address, lastEventID, refused=full)
-        opened = stream._whenOpened()
         # Any status but 200 would make a browser give up for good (HTML standard, 9.2.2:
         # "fail the connection"), so who is to come back later is answered with a stream.
         if group.draining:
@@ -303,7 +305,7 @@ class EventStreamResource(Resource):
             stream._end(CloseReason.LIMIT, random.randint(*LIMIT_RETRY))
         else:
             start(stream, connected)
-        return opened
+        return stream._whenOpened()
 
     def _setCrossOrigin(self, request: Request) -> None:
         """

@@ -150,6 +150,7 @@ class EventStream:
         "_ready",
         "_sentBefore",
         "_reason",
+        "_refusal",
         "_feeds",
         "_state",
         "_watch",
@@ -210,10 +211,12 @@ class EventStream:
         self._look: IDelayedCall | None = None
         self._looks = 0
         self._watch: Watch | None = None
-        self._opening: Deferred[None] | None = Deferred()
+        self._opening: Deferred[None] | None = None
+        # What was raised before the headers, until somebody asks for it.
+        self._refusal: Failure | None = None
         # Taken now: one that is taken after the end never fires.
         self._notification: Deferred[None] | None = request.notifyFinish()
-        self._notification.addCallbacks(self._finished, self._lost)
+        self._notification.addBoth(self._notified)
         cast(Any, request)._eventStream = self
 
     def __repr__(self) -> str:
@@ -465,19 +468,18 @@ class EventStream:
         self._lastSent = self._wheel.seconds()
         self.eventsSent += events
         if self._direct is not None:
-            if not writeNow(request, self._direct, data):
-                self._beginWatch()
+            sent = writeNow(request, self._direct, data)
         else:
             request.write(data)
+            sent = not events
             if self._http2 and (unsent(request) or 0) > PIECE:
                 self._congested = True
                 self._ready = False
                 self._beginWatch()
                 self._looks = 0
                 self._lookAgain()
-            elif events and self._watch is None and self._look is None:
-                # It leaves in the next turn, or later, and nobody is going to tell us.
-                self._look = self._wheel.callLater(LONGEST_LOOK, self._looked)
+        if not sent:
+            self._lookLater()
         if self._watch is not None:
             # RFC 9112, 7.1: the size of a chunk in hexadecimal, and two line ends.
             framing = len(f"{len(data):x}") + 4 if request.chunked else 0
@@ -498,12 +500,17 @@ class EventStream:
             else:
                 self._write(NOTHING, 0)
 
-    def _whenOpened(self) -> Deferred[None]:
+    def _whenOpened(self) -> Deferred[None] | None:
         """
         @return: a L{Deferred} that fires when the headers have been sent or nobody waits for
-            them any more, and fails with what was raised before.
+            them any more, and fails with what was raised before; L{None} if they have been
+            sent already, as those of most are.
         """
-        assert self._opening is not None, "asked before anything can have happened"
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            return fail(refusal)
+        if self._phase is _Phase.CONNECTING:
+            self._opening = Deferred()
         return self._opening
 
     def _cork(self) -> None:
@@ -639,6 +646,13 @@ class EventStream:
 
     # Looking after a connection that does not move
 
+    def _lookLater(self) -> None:
+        """
+        Something leaves in the next turn, or later, and nobody is going to tell us: see then.
+        """
+        if self._watch is None and self._look is None:
+            self._look = self._wheel.callLater(LONGEST_LOOK, self._looked)
+
     def _lookAgain(self) -> None:
         """
         Look at the connection a little later: it will not tell us.
@@ -712,8 +726,10 @@ class EventStream:
         if self._phase is _Phase.CONNECTING:
             opening, self._opening = self._opening, None
             self._die(CloseReason.ERROR)
-            assert opening is not None, "a stream that is connecting has not been opened"
-            opening.errback(failure)
+            if opening is None:
+                self._refusal = failure
+            else:
+                opening.errback(failure)
             return
         _log.failure("The events for {address} failed", failure, address=self.clientAddress)
         # Whoever keeps the log must not keep the stream with it.
@@ -803,22 +819,24 @@ class EventStream:
         if connection is not None:
             connection.abortConnection()
 
-    def _finished(self, _: None) -> None:
+    def _notified(self, lost: Failure | None) -> None:
+        """
+        The response is finished, or its connection is lost.
+        """
         self._notification = None
-        self._leave()
+        if lost is None:
+            self._leave()
+            return
+        # A reactor that stops cuts what is still connected.
+        running = getattr(self._wheel.clock, "running", True)
+        reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
+        self._die(reason, now=True)
 
     def _leave(self) -> None:
         if heldBy(self._leaving):
             self._lookAgain()
         else:
             self._die(self._reason or CloseReason.ENDED)
-
-    def _lost(self, _: Failure) -> None:
-        self._notification = None
-        # A reactor that stops cuts what is still connected.
-        running = getattr(self._wheel.clock, "running", True)
-        reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
-        self._die(reason, now=True)
 
     def _attach(self, feed: Feed) -> None:
         """

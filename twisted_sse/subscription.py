@@ -4,7 +4,7 @@ One stream's place in the sequence of a channel.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from inspect import isawaitable
 from typing import Protocol
 
@@ -203,11 +203,14 @@ class Subscription(Feed):
         elif stream._ready:
             self._call = stream._wheel.callLater(0, self._pull)
 
-    def _take(self, history: History) -> list[Entry]:
+    def _take(self, history: History) -> Sequence[Entry]:
         """
         Take what was chosen out of the history, as much as is sent at a time, and move on.
         """
-        entries: list[Entry] = []
+        if self.topics is None and self.where is None:
+            self.cursor, entries = history._piece(self.cursor, self._channel._position, REPLAY)
+            return entries
+        chosen: list[Entry] = []
         size = 0
         for position in range(self.cursor, min(self._channel._position, self.cursor + LOOKS)):
             entry = history._get(position)
@@ -215,10 +218,10 @@ class Subscription(Feed):
             if entry is None or (size and size + len(entry.data) > REPLAY):
                 break
             if self.choose([entry]):
-                entries.append(entry)
+                chosen.append(entry)
                 size += len(entry.data)
             if not self._behind:
                 # Whoever chooses has failed, or ended the stream.
                 return []
             self.cursor = position + 1
-        return entries
+        return chosen
