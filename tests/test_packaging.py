@@ -45,6 +45,7 @@ LAYERS = [
     "driver",
     "resource",
     "subscription",
+    "fanout",
     "channel",
     "klein",
     "client",

@@ -5,7 +5,7 @@ One event to many streams.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from twisted.python import threadable
 from .checks import checkInteger, checkList
 from .encoded import Encoded, cut
 from .event import Event, InvalidEvent, makeEvent
-from .fastwrite import sendToAll
+from .fanout import FanOut
 from .history import LONGEST_ID, Entry, History
 from .observe import Observer, checkObserver, tell
 from .parser import EventTooLarge
@@ -25,9 +25,6 @@ from .stream import EventStream
 from .subscription import Subscription
 
 __all__ = ["Channel"]
-
-#: After how many streams it is looked at the time.
-ROUND = 32
 
 #: The default is a history of its own for each channel.
 _OWN = History()
@@ -108,10 +105,7 @@ class Channel:
         # live, what follows is to be handed over in the next turn.
         self._position = 0
         self._fresh: list[Entry] = []
-        self._round: Iterator[None] | None = None
-        # Who has unsubscribed since the round began.
-        self._gone: set[EventStream] = set()
-        self._until = 0.0
+        self._fanOut: FanOut | None = None
         self._turn: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
         self._subscriptions: dict[EventStream, Subscription] = {}
@@ -253,8 +247,8 @@ class Channel:
         """
         subscription = self._subscriptions.get(stream)
         if subscription is not None:
-            if self._round is not None:
-                self._gone.add(stream)
+            if self._fanOut is not None:
+                self._fanOut.remove(stream)
             self._leave(subscription)
 
     def close(self) -> None:
@@ -268,7 +262,7 @@ class Channel:
         if self._expiry is not None:
             self._expiry.cancel()
             self._expiry = None
-        if self._turn is None and self._round is None:
+        if self._turn is None and self._fanOut is None:
             self._endAll()
 
     # What a subscription needs
@@ -290,13 +284,16 @@ class Channel:
             self._joining[subscription] = None
         else:
             self._enter(subscription)
-            if self._closed and self._turn is None and self._round is None:
+            if self._closed and self._turn is None and self._fanOut is None:
                 subscription.stream.end()
 
     def _sendNow(self, subscription: Subscription) -> None:
+        stream = subscription.stream
+        rest = [] if self._fanOut is None else self._fanOut.remove(stream)
         start = subscription.cursor if subscription in self._joining else self._position
-        for batch in cut(subscription.choose(self._fresh[start - self._position :])):
-            subscription.stream._push(batch)
+        rest += subscription.choose(self._fresh[start - self._position :])
+        for batch in cut(rest):
+            stream._push(batch)
 
     def _left(self, subscription: Subscription) -> None:
         # It may have been unsubscribed by something else that has ended with its stream.
@@ -410,86 +407,60 @@ class Channel:
         Send, as long as one may hold the reactor.
         """
         self._turn = None
-        self._until = self._seconds() + SLICE
-        if self._round is None:
-            self._round = self._sendFresh()
+        until = self._seconds() + SLICE
+        if self._fanOut is None:
+            self._fanOut = self._begin()
         try:
-            next(self._round)
-        except StopIteration:
-            self._round = None
-        if self._round is not None or self._fresh:
-            self._beginTurn()
-        elif self._closed:
-            self._endAll()
+            if self._fanOut.send(lambda: self._seconds() >= until):
+                fanOut, self._fanOut = self._fanOut, None
+                first, count = fanOut.entries[0], len(fanOut.entries)
+                seconds = self._seconds() - first.time
+                tell(self._observer, "delivered", self, count, fanOut.streams, seconds)
+        finally:
+            if self._fanOut is not None or self._fresh:
+                self._beginTurn()
+            elif self._closed:
+                self._endAll()
 
-    def _sendFresh(self) -> Iterator[None]:
+    def _begin(self) -> FanOut:
         """
-        Hand what is fresh to all who are live.
-
-        It is an iterator, which pauses whenever it has held the reactor for long enough.
+        Find out who gets what of the events that are fresh.
         """
         assert self._clock is not None, "see _beginTurn"
         fresh, self._fresh = self._fresh, []
         start, self._position = self._position, self._position + len(fresh)
-        together, apart = self._plan(fresh, start)
-        served = 0
-        for streams, entries in together:
-            served += len(streams)
-            for number, batch in enumerate(cut(entries)):
-                if number:
-                    # The connections cannot take that much in one turn.
-                    yield
-                for first in range(0, len(streams), ROUND):
-                    some = streams[first : first + ROUND]
-                    if self._gone:
-                        some = [stream for stream in some if stream not in self._gone]
-                    sendToAll(some, batch, self._clock.seconds())
-                    if self._seconds() >= self._until:
-                        yield
-        for subscription, candidates in apart:
-            if subscription.stream in self._gone:
-                continue
-            entries = subscription.choose(candidates)
-            served += bool(entries)
-            for batch in cut(entries):
-                subscription.stream._push(batch)
-            if self._seconds() >= self._until:
-                yield
-        seconds = self._seconds() - fresh[0].time
-        self._gone.clear()
-        tell(self._observer, "delivered", self, len(fresh), served, seconds)
+        fanOut = FanOut(fresh, self._clock.seconds)
+        if self._all:
+            fanOut.give(list(self._all), fresh)
+        for subscription in self._choosers:
+            fanOut.ask(subscription, fresh)
+        same: dict[tuple[int, ...], tuple[list[EventStream], list[Entry]]] = {}
+        for subscription, entries in self._interested(fresh).items():
+            if subscription.where is not None:
+                fanOut.ask(subscription, entries)
+            else:
+                key = tuple([entry.position for entry in entries])
+                same.setdefault(key, ([], entries))[0].append(subscription.stream)
+        for streams, entries in same.values():
+            fanOut.give(streams, entries)
+        joining, self._joining = self._joining, {}
+        for subscription in joining:
+            fanOut.ask(subscription, fresh[subscription.cursor - start :])
+            self._enter(subscription)
+        return fanOut
 
-    def _plan(
-        self, fresh: list[Entry], start: int
-    ) -> tuple[list[tuple[list[EventStream], list[Entry]]], list[tuple[Subscription, list[Entry]]]]:
+    def _interested(self, fresh: list[Entry]) -> dict[Subscription, list[Entry]]:
         """
-        Find out who gets what.
-
-        @return: the streams that get the same, with that; and the subscriptions that have to
-            be asked, with what about.
+        Find out who has subscribed to the topics of events.
         """
-        apart = [(subscription, fresh) for subscription in self._choosers]
-        together = [(list(self._all), fresh)] if self._all else []
-        byTopic: dict[Subscription, list[Entry]] = {}
+        interested: dict[Subscription, list[Entry]] = {}
         for entry in fresh if self._topics else ():
-            # The topics of an event are a set, but two of them may be wanted by the same.
+            # Once, though several of its topics may be wanted by the same.
             for subscription in {
                 each: None for topic in entry.topics for each in self._topics.get(topic, ())
             }:
-                byTopic.setdefault(subscription, []).append(entry)
-        same: dict[tuple[int, ...], tuple[list[EventStream], list[Entry]]] = {}
-        for subscription, entries in byTopic.items():
-            if subscription.where is not None:
-                apart.append((subscription, entries))
-                continue
-            key = tuple([entry.position for entry in entries])
-            same.setdefault(key, ([], entries))[0].append(subscription.stream)
-        together.extend(same.values())
-        joining, self._joining = self._joining, {}
-        for subscription in joining:
-            apart.append((subscription, fresh[subscription.cursor - start :]))
-            self._enter(subscription)
-        return together, apart
+                interested.setdefault(subscription, []).append(entry)
+        return interested
 
     def _endAll(self) -> None:
         live = [each.stream for each in self._subscriptions.values() if not each.isBehind()]

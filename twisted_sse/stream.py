@@ -749,11 +749,12 @@ class EventStream:
             self._closeConnection = True
         if not self._living:
             return
-        for feed in self._feeds:
-            feed.flush()
-        if self._reason is not None:
-            # Who was told of that has ended it.
-            return
+        if reason is not CloseReason.ERROR:
+            for feed in self._feeds:
+                feed.flush()
+            if self._reason is not None:
+                # Something in that has failed, or somebody who was told of it has ended it.
+                return
         # These wait with what is waiting, however much that is.
         if retry is not None:
             self._append(Encoded(Event(retry=retry)))
