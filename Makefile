@@ -14,7 +14,7 @@ help:
 	@echo 'make test    the tests, with pytest and with trial (ARGS="-k channel" for pytest)'
 	@echo 'make check   lint, types, docs, installs, every Python there is, the oldest Twisted'
 	@echo 'make docs    the documentation, in docs/_build/html'
-	@echo 'make bench   the figures'
+	@echo 'make bench   the figures, in half an hour (ARGS="--quick", ARGS="fanout storm")'
 	@echo 'make clean   remove all that these commands made'
 
 serve: .venv/.serve
@@ -31,11 +31,10 @@ docs: .venv/.docs
 	$(bin)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
 bench: .venv/.bench
-	$(bin)/python benchmarks/parser.py
-	$(bin)/python benchmarks/streams.py
+	$(bin)/python benchmarks/run.py $(ARGS)
 
 clean:
-	rm -rf .venv node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
+	rm -rf .venv .bench node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
 	    _trial_temp* .hypothesis .mypy_cache .pytest_cache .ruff_cache twistd.pid twistd.log* \
 	    twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

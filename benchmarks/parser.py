@@ -2,34 +2,33 @@
 How fast are the parsers of event streams for Python?
 
 The stream is 50 MB of events of 187 bytes (an ID, a type and one line of JSON, ended by LF), as
-they are common on the wire, in chunks of 16 KiB. It is in memory before the clock starts, so there
+they are common on the wire, in chunks of 16 KiB.  It is in memory before the clock starts, so there
 is no network in the figures: only what it takes to make the library's own event objects of bytes.
-Each run is a fresh process, the parsers take turns, and of each the median counts. The time is the
-CPU time of the process, which other processes on the machine disturb least; "ratio" is how many
-times as fast as the other ours is.
+Each run is a process of its own, and what counts is its CPU time.
 
-    python benchmarks/parser.py             about a minute; prints a table in Markdown
-    python benchmarks/parser.py --quick     a tenth of the stream, one run: only to see that it works
+usage: python benchmarks/parser.py PARSER BYTES    one run; what it says is JSON
 
-The others are measured if they are installed:
-
-    pip install httpx-sse sseclient-py launchdarkly-eventsource
+C{run.py} does the rest.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-ROOT = Path(__file__).resolve().parent.parent
+from candidates import ROOT
+from load import Sample
+from machine import Failed
+from report import Section, Table, middle, ratio, spread
+
+if TYPE_CHECKING:
+    from bench import Bench
 
 EVENT_SIZE = 187
 CHUNK_SIZE = 16 * 1024
@@ -104,10 +103,12 @@ def installed(name: str) -> str | None:
     """
     The version of a package, or L{None}.
     """
+    if name == "twisted-sse":
+        return "this checkout"
     try:
         return version(name)
     except PackageNotFoundError:
-        return "this checkout" if name == "twisted-sse" else None
+        return None
 
 
 def measure(name: str, size: int) -> None:
@@ -122,55 +123,56 @@ def measure(name: str, size: int) -> None:
     for _ in PARSERS[name](iter(chunks)):
         events += 1
     seconds = time.process_time() - start
-    print(json.dumps({"bytes": sum(map(len, chunks)), "events": events, "seconds": seconds}))
+    print(json.dumps({"events": events, "seconds": seconds}))
 
 
-def main() -> None:
+def parsers(bench: Bench) -> Section:
     """
-    Measure all parsers that are there, and print the table.
+    The case: all parsers that are there.
     """
-    arguments = argparse.ArgumentParser(description="Measure parsers of event streams.")
-    arguments.add_argument("--quick", action="store_true", help="5 MB and one run")
-    arguments.add_argument("--runs", type=int, help="runs of each parser (default: 5)")
-    arguments.add_argument("--measure", choices=PARSERS, help=argparse.SUPPRESS)
-    options = arguments.parse_args()
-    size = 5_000_000 if options.quick else 50_000_000
-    if options.measure:
-        measure(options.measure, size)
-        return
-
-    names = [name for name in PARSERS if installed(name)]
-    command = [sys.executable, __file__, *(["--quick"] if options.quick else []), "--measure"]
-    runs: dict[str, list[float]] = {name: [] for name in names}
-    total = events = 0
-    for _ in range(options.runs or (1 if options.quick else 5)):
-        for name in names:
-            done = json.loads(
-                subprocess.run([*command, name], check=True, capture_output=True).stdout
-            )
-            total, events = done["bytes"], done["bytes"] // EVENT_SIZE
-            if done["events"] != events:
-                print(f"{name} gave {done['events']} events of {events}", file=sys.stderr)
-            runs[name].append(done["seconds"])
-
-    best = statistics.median(runs["twisted-sse"])
-    print(
-        f"{total / 1e6:.1f} MB, {events} events of {EVENT_SIZE} bytes, chunks of {CHUNK_SIZE} bytes;"
+    size = bench.scale.parsed
+    versions = {name: installed(name) for name in PARSERS}
+    for name, release in versions.items():
+        if release is None:
+            bench.failures.append(f"{name} is not installed.")
+    found = bench.inTurn(
+        "parsers", {name: partial(oneRun, name, size) for name in versions if versions[name]}
     )
-    print(f"{platform.python_implementation()} {platform.python_version()}, median of runs\n")
-    print("| parser | version | MB/s | events/s | ratio | runs (MB/s) |")
-    print("|---|---|---:|---:|---:|---|")
-    for name in names:
-        seconds = statistics.median(runs[name])
-        each = ", ".join(f"{total / run / 1e6:.0f}" for run in runs[name])
-        print(
-            f"| {name} | {installed(name)} | {total / seconds / 1e6:.0f} "
-            f"| {events / seconds:,.0f} | {seconds / best:.1f} | {each} |"
+    table = Table(["parser", "MB/s", "events/s", "times the CPU of ours", "version"])
+    for name, samples in found.items():
+        table.rows.append(
+            [
+                name,
+                spread(samples, "MB_s", 0),
+                middle(samples, "rate", 0),
+                ratio(samples, found.get("twisted-sse"), "cpu_s"),
+                str(versions[name]),
+            ]
         )
-    for name in PARSERS:
-        if name not in names:
-            print(f"\n{name} is not installed: pip install {name}")
+    return Section(
+        "Reading: parsers for Python",
+        f"{size / 1e6:.0f} MB of events of {EVENT_SIZE} bytes, in memory, in chunks of"
+        f" {CHUNK_SIZE // 1024} KiB.",
+        [table],
+    )
+
+
+def oneRun(name: str, size: int) -> Sample:
+    """
+    Run a parser in a process of its own.
+
+    @raise Failed: if it fails, or does not find all events.
+    """
+    command = [sys.executable, __file__, name, str(size)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"it ended with status {done.returncode}")
+    said = json.loads(done.stdout)
+    if said["events"] != size // EVENT_SIZE:
+        raise Failed(f"it found {said['events']:,} of {size // EVENT_SIZE:,} events")
+    seconds = said["seconds"]
+    return {"cpu_s": seconds, "rate": said["events"] / seconds, "MB_s": size / seconds / 1e6}
 
 
 if __name__ == "__main__":
-    main()
+    measure(sys.argv[1], int(sys.argv[2]))

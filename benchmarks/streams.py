@@ -1,214 +1,350 @@
 """
-What one stream costs: a timer of its own, being idle, coming and going.
-
-usage: python benchmarks/streams.py [--quick] [timer] [memory] [cycles]
-
-It builds a load generator and a floor with C{cc}: C{cfan} is a loop in C that does nothing but
-send.  All that is compared runs in turn in one run, three times, and the medians are written as
-Markdown tables.  The server runs on the first processor, the load on the last.  What is counted
-is the CPU time of the server; absolute figures hold for this machine only, ratios travel better.
+The cases: what streams cost, and how that grows with their number.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import re
-import resource
-import signal
+import json
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from statistics import median
-from tempfile import TemporaryDirectory
 
-HERE = Path(__file__).parent
-PYTHON = sys.executable
-RUNS = 3
+from bench import Bench
+from candidates import Server
+from chart import draw
+from load import Sample, readSample, runLoad, startLoad
+from machine import Failed, ask, readLine, residentSize
+from report import Section, Table, middle, ratio, spread
 
-#: The processors of the server and of the load.
-PROCESSORS = sorted(os.sched_getaffinity(0))
-SERVER, LOAD = PROCESSORS[0], PROCESSORS[-1]
+__all__ = ["CASES"]
+
+#: An event that arrives later than this has come too late, in milliseconds.
+LATE = 50
+
+#: How many events a client that comes back has missed.
+MISSED = 10
+
+#: The figures of all servers, by the number of streams and by name.
+Sizes = dict[int, dict[str, list[Sample]]]
 
 
-def freePort() -> int:
+def timer(bench: Bench) -> Section:
     """
-    Find a port that nobody listens on.
+    A timer for each stream.
     """
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def waitFor(port: int) -> None:
-    """
-    Wait until a server listens.
-    """
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise SystemExit(f"nothing listens on port {port}")
-
-
-@contextmanager
-def server(command: list[str], port: int) -> Iterator[subprocess.Popen[str]]:
-    """
-    Run a server as long as it is needed.
-    """
-    process = subprocess.Popen(
-        ["taskset", "-c", str(SERVER), *command], stdout=subprocess.PIPE, text=True
+    return Section(
+        "A timer for each stream",
+        "At each tick a new event of 100 bytes: `EventStream.every`; in plain Twisted a"
+        " `LoopingCall`. The floor is a loop in C that only sends, with one timer for all.",
+        costTables(bench, atSizes(bench, "timer"), "timer", "event"),
     )
-    try:
-        waitFor(port)
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
 
 
-def build(folder: Path) -> None:
+def fanout(bench: Bench) -> Section:
     """
-    Compile the programs in C.
+    One event to all streams.
     """
-    for name in "sseload", "cfan":
-        subprocess.run(
-            ["cc", "-O2", "-Wno-unused-result", "-o", folder / name, HERE / f"{name}.c"], check=True
+    sizes = atSizes(bench, "fanout")
+    return Section(
+        "One event to all streams",
+        "An event of 100 bytes at a fixed rate: `Channel.publish`, with a history; in plain Twisted"
+        " `request.write` to each. The floor is a loop in C that only sends.",
+        costTables(bench, sizes, "fanout", "delivery"),
+        chart=drawCosts(bench, sizes),
+    )
+
+
+def atSizes(bench: Bench, mode: str) -> Sizes:
+    """
+    Measure all servers that can do something, with few streams and with many.  The more there
+    are, the fewer events each gets: the sum is the same.
+    """
+    return {
+        size: bench.inTurn(
+            f"{mode}, {size:,} streams",
+            {
+                server.name: partial(bench.measure, server, mode, size, bench.rate(size))
+                for server in bench.servers(mode)
+            },
         )
-
-
-def load(folder: Path, port: int, connections: int, seconds: int, pid: int) -> dict[str, float]:
-    """
-    Run the load generator.
-
-    @return: what it says, by name.
-    """
-    arguments = [str(port), "/", str(connections), str(seconds), str(pid)]
-    done = subprocess.run(
-        ["taskset", "-c", str(LOAD), str(folder / "sseload"), *arguments],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return {name: float(value) for name, value in re.findall(r"(\w+)=([0-9.]+)", done.stdout)}
-
-
-def timer(folder: Path, quick: bool) -> None:
-    """
-    1,000 connections, each with a timer that sends a new event 20 times a second.
-    """
-    candidates = {
-        "C floor (one loop for all)": [str(folder / "cfan"), "{port}", "20"],
-        "twisted-sse, EventStream.every": [
-            PYTHON,
-            f"{HERE}/servers/ours.py",
-            "timer",
-            "{port}",
-            "20",
-        ],
-        "plain Twisted, LoopingCall": [PYTHON, f"{HERE}/servers/plain.py", "timer", "{port}", "20"],
+        for size in bench.scale.streams
     }
-    costs: dict[str, list[float]] = {name: [] for name in candidates}
-    latencies: dict[str, list[float]] = {name: [] for name in candidates}
-    for _ in range(RUNS):
-        for name, command in candidates.items():
-            port = freePort()
-            with server([part.format(port=port) for part in command], port) as process:
-                said = load(folder, port, 1000, 2 if quick else 5, process.pid)
-            costs[name].append(said["us_event"])
-            latencies[name].append(said["p99_ms"])
-    floor = median(costs["C floor (one loop for all)"])
-    print("| 1,000 timers, 20 events/s each | CPU us per event | x floor | p99 ms | runs, us |")
-    print("| --- | --- | --- | --- | --- |")
-    for name, cost in costs.items():
-        runs = ", ".join(f"{each:.1f}" for each in cost)
-        middle = median(cost)
-        print(
-            f"| {name} | {middle:.1f} | {middle / floor:.2f} "
-            f"| {median(latencies[name]):.1f} | {runs} |"
+
+
+def heads(bench: Bench) -> list[str]:
+    """
+    Say how many streams there are, and how many events a second they get.
+    """
+    return [f"{size:,} streams, {bench.rate(size):.3g}/s" for size in bench.scale.streams]
+
+
+def costTables(bench: Bench, sizes: Sizes, mode: str, what: str) -> list[Table]:
+    """
+    Write what an event costs, and how late it is.
+
+    @param mode: what the servers have done.
+    @param what: what is counted.
+    """
+    columns = (column for head in heads(bench) for column in (head, "x floor"))
+    costs = Table([f"CPU µs per {what}", *columns])
+    delays = Table(["99 % within, ms", *heads(bench)])
+    for server in bench.servers(mode):
+        cost, delay = [server.name], [server.name]
+        for samples in sizes.values():
+            mine, least = samples.get(server.name), samples.get(bench.floor.name)
+            cost.append(spread(mine, "us_event", 1))
+            cost.append(ratio(mine, least, "us_event"))
+            delay.append(middle(mine, "p99_ms", 1))
+        costs.rows.append(cost)
+        delays.rows.append(delay)
+    return [costs, delays]
+
+
+def drawCosts(bench: Bench, sizes: Sizes) -> str:
+    """
+    Draw what a delivery costs.
+    """
+    costs = {
+        server.name: [
+            median(sample["us_event"] for sample in samples[server.name])
+            for samples in sizes.values()
+            if server.name in samples
+        ]
+        for server in bench.servers("fanout")
+    }
+    complete = {name: cost for name, cost in costs.items() if len(cost) == len(sizes)}
+    return draw(heads(bench), complete)
+
+
+def saturation(bench: Bench) -> Section:
+    """
+    As many events as one processor can send.
+    """
+    streams = bench.scale.streams[0]
+    table = Table(["deliveries a second", f"with 99 % within {LATE} ms", "at most"])
+    candidates = {server.name: partial(climb, bench, server) for server in bench.servers("fanout")}
+    for name, samples in bench.inTurn("saturation", candidates).items():
+        table.rows.append([name, spread(samples, "within", 0), spread(samples, "most", 0)])
+    rates = ", ".join(f"{rate:,}" for rate in bench.scale.rates)
+    return Section(
+        "As much as one processor can send",
+        f"{streams:,} streams; {rates} events a second are published, up to the first rate that the"
+        " server cannot keep up with. An event that is published late counts from when it was due."
+        " What we publish in one turn of the reactor goes out in one write per stream; the others"
+        " write each event.",
+        [table],
+    )
+
+
+def climb(bench: Bench, server: Server) -> Sample:
+    """
+    Publish more and more, until it is too much.
+    """
+    streams = bench.scale.streams[0]
+    within = most = 0.0
+    for rate in bench.scale.rates:
+        if server is bench.ours and rate < bench.scale.rates[-1] / 10:
+            # It can do more than that, as "fanout" shows.
+            continue
+        said = bench.measure(server, "fanout", streams, rate, seconds=bench.scale.seconds / 2)
+        most = max(most, said["rate"])
+        if said["p99_ms"] < LATE:
+            within = max(within, said["rate"])
+        if said["rate"] < 0.9 * rate * streams:
+            break
+    return {"within": within, "most": most}
+
+
+def memory(bench: Bench) -> Section:
+    """
+    What an idle stream needs.
+    """
+    streams = bench.scale.streams[-1]
+    ours = {
+        "twisted-sse": "idle",
+        "twisted-sse, `slim=True`": "slim",
+        "twisted-sse, a channel with 1,000 events of history": "channel",
+    }
+    candidates = {name: partial(idle, bench, bench.ours, mode) for name, mode in ours.items()}
+    for server in [bench.plain, *bench.peers]:
+        candidates[server.name] = partial(idle, bench, server, "idle")
+    table = Table([f"{streams:,} idle streams", "kB per stream", "opened in s"])
+    for name, samples in bench.inTurn("memory", candidates).items():
+        table.rows.append([name, spread(samples, "kB_conn", 1), middle(samples, "connect_s", 1)])
+    return Section(
+        "Memory",
+        "By how much the resident memory of the server grows. A request has two headers.",
+        [table],
+    )
+
+
+def idle(bench: Bench, server: Server, mode: str) -> Sample:
+    """
+    Hold idle streams for a moment.
+    """
+    return bench.measure(server, mode, bench.scale.streams[-1], seconds=0.5)
+
+
+def storm(bench: Bench) -> Section:
+    """
+    All clients come back at once.
+    """
+    streams = bench.scale.streams[-1]
+    replay = f"twisted-sse, each with a replay of {MISSED} events"
+    candidates = {
+        "plain Twisted": partial(arrive, bench, bench.plain, "idle"),
+        "twisted-sse, nothing missed": partial(arrive, bench, bench.ours, "idle"),
+        replay: partial(arrive, bench, bench.ours, "storm"),
+    }
+    found = bench.inTurn("storm", candidates)
+    table = Table(
+        [f"{streams:,} clients", "accepted a second", "x plain", "CPU µs per client", "x plain"]
+    )
+    bare = found.get("plain Twisted")
+    for name, samples in found.items():
+        rates = [spread(samples, "rate", 0), ratio(samples, bare, "rate")]
+        costs = [spread(samples, "us_client", 0), ratio(samples, bare, "us_client")]
+        table.rows.append([name, *rates, *costs])
+    return Section(
+        "All clients come back at once",
+        "The time is up when each has the first bytes of the answer, or, with a replay, the last"
+        f" of the {MISSED} events of 100 bytes that it asks for by its `Last-Event-ID`.",
+        [table],
+    )
+
+
+def arrive(bench: Bench, server: Server, mode: str) -> Sample:
+    """
+    Have all clients come, and come back.
+
+    @param mode: if it is C{storm}, the clients ask for what they have missed.
+    """
+    streams = bench.scale.streams[-1]
+    with server.running(mode) as running:
+        options = ["-e", "0"]
+        if mode == "storm":
+            lastEventID = json.loads(readLine(running.process, 30))["id"]
+            options = ["-i", lastEventID, "-e", str(MISSED)]
+        said = runLoad(bench.programs, running, streams, 60, options)
+    seconds = said.get("all_s", said["connect_s"])
+    return {"rate": streams / seconds, "us_client": said["cpu_s"] * 1e6 / streams}
+
+
+def hold(bench: Bench) -> Section:
+    """
+    How long the reactor is held.
+    """
+    streams = bench.scale.streams[-1]
+    candidates = {
+        server.name: partial(longestTurn, bench, server) for server in (bench.ours, bench.plain)
+    }
+    table = Table([f"one event to {streams:,} streams", "the reactor is held for ms, at most"])
+    for name, samples in bench.inTurn("hold", candidates).items():
+        table.rows.append([name, spread(samples, "held_ms", 0)])
+    return Section(
+        "How long one event holds the reactor",
+        "The longest time between two turns, as a timer in the server sees it, while five events"
+        " are published a second apart.",
+        [table],
+    )
+
+
+def longestTurn(bench: Bench, server: Server) -> Sample:
+    """
+    Publish to many.
+    """
+    streams = bench.scale.streams[-1]
+    with (
+        server.running("hold", streams) as running,
+        startLoad(bench.programs, running, streams, 60),
+    ):
+        return {"held_ms": 1000 * json.loads(readLine(running.process, 60))["held"]}
+
+
+def stalled(bench: Bench) -> Section:
+    """
+    Some clients do not read.
+    """
+    streams = bench.scale.streams[0]
+    few = streams // 100
+    candidates: dict[str, Callable[[], Sample]] = {}
+    for server in bench.ours, bench.plain:
+        candidates[server.name] = partial(withStalled, bench, server, 0)
+        candidates[f"{server.name}, {few} do not read"] = partial(withStalled, bench, server, few)
+    found = bench.inTurn("stalled", candidates)
+    table = Table(
+        [f"{streams:,} streams", "CPU µs per delivery", "99 % within, ms", "x without", "waiting"]
+    )
+    for name, samples in found.items():
+        without = found.get(name.partition(",")[0])
+        table.rows.append(
+            [
+                name,
+                spread(samples, "us_event", 1),
+                spread(samples, "p99_ms", 1),
+                ratio(samples, without, "p99_ms"),
+                middle(samples, "waiting", 0),
+            ]
         )
+    return Section(
+        "Clients that do not read",
+        f"{bench.rate(streams):.3g} events a second to {streams:,} clients, and to {few} more that never"
+        " read. Their buffers are small, and before the measurement one event of 128 KiB fills them:"
+        ' what comes after that waits in the server ("waiting": for so many clients).',
+        [table],
+    )
 
 
-def memory(folder: Path, quick: bool) -> None:
+def withStalled(bench: Bench, server: Server, few: int) -> Sample:
     """
-    15,000 idle streams, asked for with two headers.
+    Publish to many, of whom a few do not read.
     """
-    count = 3000 if quick else 15000
-    print(f"| {count:,} idle streams | kB per stream | connected in s | runs, kB |")
-    print("| --- | --- | --- | --- |")
-    sizes: dict[str, list[float]] = {"ours": [], "plain": []}
-    times: dict[str, list[float]] = {"ours": [], "plain": []}
-    for _ in range(RUNS):
-        for name in sizes:
-            port = freePort()
-            with server([PYTHON, f"{HERE}/servers/{name}.py", "idle", str(port)], port) as process:
-                said = load(folder, port, count, 2, process.pid)
-            sizes[name].append(said["kB_conn"])
-            times[name].append(said["connect_s"])
-    for name, label in {"ours": "twisted-sse", "plain": "plain Twisted"}.items():
-        runs = ", ".join(f"{size:.1f}" for size in sizes[name])
-        print(f"| {label} | {median(sizes[name]):.1f} | {median(times[name]):.1f} | {runs} |")
+    streams = bench.scale.streams[0]
+    # Until all are there, and the buffers of those who do not read are full.
+    patience = 5.0
+    options = ["-s", str(few), "-w", str(patience)]
+    with (
+        server.running("stalled", bench.rate(streams)) as running,
+        startLoad(bench.programs, running, streams, bench.scale.seconds, options) as load,
+    ):
+        time.sleep(patience)
+        waiting = json.loads(ask(running.process))["waiting"]
+        return {**readSample(load), "waiting": waiting}
 
 
-def cycles(folder: Path, quick: bool) -> None:
+def cycles(bench: Bench) -> Section:
     """
-    100,000 clients, one after another: each connects, reads the headers, and leaves.
+    Clients come and go, one after another.
     """
-    count = 20000 if quick else 100000
-    port = freePort()
+    count = bench.scale.cycles
     request = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
-    with server([PYTHON, f"{HERE}/servers/ours.py", "idle", str(port)], port) as process:
-        sizes = {}
+    sizes: dict[int, int] = {}
+    with bench.ours.running("idle") as running:
         for number in range(1, count + 1):
-            with socket.create_connection(("127.0.0.1", port)) as client:
+            with socket.create_connection(("127.0.0.1", running.port)) as client:
                 client.sendall(request)
-                client.recv(4096)
+                if not client.recv(4096):
+                    raise Failed("a client got no answer")
             if number in (count // 10, count):
-                sizes[number] = residentSize(process.pid)
+                sizes[number] = residentSize(running.process.pid)
         time.sleep(1)
-        process.send_signal(signal.SIGUSR1)
-        assert process.stdout is not None
-        streams, calls = process.stdout.readline().split()
+        left = json.loads(ask(running.process))
     first, last = sizes.values()
-    print("| cycles | resident, kB | growth | streams left | delayed calls left |")
-    print("| --- | --- | --- | --- | --- |")
-    print(f"| {count // 10:,} | {first} | | | |")
-    print(f"| {count:,} | {last} | {100 * (last - first) / first:+.1f} % | {streams} | {calls} |")
+    table = Table(["clients", "resident kB", "growth", "streams left", "delayed calls left"])
+    table.rows.append([f"{count // 10:,}", f"{first:,}", "", "", ""])
+    growth = f"{100 * (last - first) / first:+.1f} %"
+    table.rows.append([f"{count:,}", f"{last:,}", growth, str(left["streams"]), str(left["calls"])])
+    return Section(
+        "Clients that come and go",
+        "One after another, each of which leaves when it has read the headers.",
+        [table],
+    )
 
 
-def residentSize(pid: int) -> int:
-    """
-    Look up the resident memory of a process, in kB.
-    """
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1])  # type: ignore[index]
-
-
-def main() -> None:
-    """
-    Run what was asked for.
-    """
-    cases = {"timer": timer, "memory": memory, "cycles": cycles}
-    parser = argparse.ArgumentParser(description="What one event stream costs.")
-    parser.add_argument("--quick", action="store_true", help="short runs, to see that it works")
-    parser.add_argument("case", nargs="*", help=f"of {', '.join(cases)}; all if none is given")
-    options = parser.parse_args()
-    unknown = set(options.case) - set(cases)
-    if unknown:
-        parser.error(f"no such case: {', '.join(unknown)}")
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    with TemporaryDirectory() as folder:
-        build(Path(folder))
-        for name in options.case or cases:
-            cases[name](Path(folder), options.quick)
-            print(flush=True)
-
-
-if __name__ == "__main__":
-    main()
+#: By name, in the order of the report.
+CASES: dict[str, Callable[[Bench], Section]] = {
+    case.__name__: case
+    for case in (fanout, timer, saturation, hold, stalled, storm, memory, cycles)
+}

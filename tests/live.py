@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import os
+import resource as limits
 import socket
 import ssl
 import struct
@@ -15,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, cast
+from unittest import SkipTest
 
 import h11
 from twisted.internet import reactor as _reactor
@@ -39,7 +42,9 @@ __all__ = [
     "Reasons",
     "Response",
     "Server",
+    "allowDescriptors",
     "freePort",
+    "openDescriptors",
     "serverContext",
     "until",
 ]
@@ -94,6 +99,26 @@ def freePort() -> int:
     """
     with socket.create_server(("127.0.0.1", 0)) as found:
         return cast(int, found.getsockname()[1])
+
+
+def openDescriptors() -> int:
+    """
+    Count the file descriptors that this process has open.
+    """
+    return len(os.listdir("/dev/fd"))
+
+
+def allowDescriptors(test: TestCase, count: int) -> None:
+    """
+    See that this process may open so many files until a test ends; skip it where it may not.
+    """
+    soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
+    if soft == limits.RLIM_INFINITY or soft >= count:
+        return
+    if hard != limits.RLIM_INFINITY and hard < count:
+        raise SkipTest(f"network ({count} open files needed: ulimit -Hn {count})")
+    limits.setrlimit(limits.RLIMIT_NOFILE, (count, hard))
+    test.addCleanup(limits.setrlimit, limits.RLIMIT_NOFILE, (soft, hard))
 
 
 class Response:
@@ -549,6 +574,7 @@ class Reasons:
     def __init__(self) -> None:
         self.closedFor: list[Any] = []
         self.lost = 0
+        self.resets = 0
         self.size = 0
 
     def opened(self, stream: object) -> None:
@@ -573,6 +599,12 @@ class Reasons:
         Something was not.
         """
         self.lost += events
+
+    def reset(self, stream: object) -> None:
+        """
+        A client was told that something is lost.
+        """
+        self.resets += 1
 
 
 class LiveTestCase(TestCase):

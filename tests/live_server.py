@@ -4,18 +4,21 @@ that stop it: C{python -m tests.live_server --port 0}.
 
 It says C{hello} with the ID 1, then a number each 0.1 s, its ID one more than the last that
 the client has. It tells what happens, one JSON object a line: the port it listens on, the
-last event ID and the path of each request, the reason for each end.
+last event ID and the path of each request, the reason for each end. C{/channel} is a channel
+in which numbers are published from 0 on, one each 0.05 s.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import json
 import sys
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.task import LoopingCall
 from twisted.logger import (
     FilteringLogObserver,
     LogLevel,
@@ -26,7 +29,7 @@ from twisted.logger import (
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from twisted_sse import Event, EventStream, EventStreamResource, resource
+from twisted_sse import Channel, Event, EventStream, EventStreamResource, resource
 
 PAGE = b"""<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
 <script>
@@ -138,6 +141,10 @@ def main() -> None:
     root.putChild(b"", events)
     root.putChild(b"once", EventStreamResource(finite, once=True, **common))
     root.putChild(b"page", Page())
+    channel = Channel()
+    root.putChild(b"channel", EventStreamResource(channel.subscribe, **common))
+    numbers = itertools.count()
+    publishing = LoopingCall(lambda: channel.publish(str(next(numbers))) and None)
     site = Site(root)
     port = loop.listenTCP(chosen.port, site, interface="127.0.0.1")
     if chosen.drain:
@@ -145,6 +152,7 @@ def main() -> None:
         service.startService()
         loop.addSystemEventTrigger("before", "shutdown", port.stopListening)
         loop.addSystemEventTrigger("before", "shutdown", service.stopService)
+    publishing.start(0.05)
     tell(port=port.getHost().port)
     loop.run()
     if chosen.leaks:

@@ -5,7 +5,7 @@ One stream's place in the sequence of a channel.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutine
 from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall
@@ -106,6 +106,8 @@ class Subscription(Feed):
             return True
         answer = self.where(entry.event)
         if isawaitable(answer):
+            if iscoroutine(answer):
+                answer.close()
             raise TypeError(f"{self.where!r} returned {answer!r}: where has to know at once")
         return bool(answer)
 
