@@ -131,9 +131,7 @@ def saturation(bench: Bench) -> Section:
     return Section(
         "As much as one processor can send",
         f"{streams:,} streams; {rates} events a second are published, up to the first rate that the"
-        " server cannot keep up with. An event that is published late counts from when it was due."
-        " What we publish in one turn of the reactor goes out in one write per stream; the others"
-        " write each event.",
+        " server cannot keep up with. An event that is published late counts from when it was due.",
         [table],
     )
 
@@ -143,12 +141,18 @@ def climb(bench: Bench, server: Server) -> Sample:
     Publish more and more, until it is too much.
     """
     streams = bench.scale.streams[0]
+    # What batches can do ten times as much: it would only take longer to get there.
+    least = bench.scale.rates[-1] / 10 if server is bench.ours else 0
     within = most = 0.0
     for rate in bench.scale.rates:
-        if server is bench.ours and rate < bench.scale.rates[-1] / 10:
-            # It can do more than that, as "fanout" shows.
+        if rate < least:
             continue
-        said = bench.measure(server, "fanout", streams, rate, seconds=bench.scale.seconds / 2)
+        try:
+            said = bench.measure(server, "fanout", streams, rate, seconds=bench.scale.seconds / 2)
+        except Failed:
+            if not most:
+                raise
+            break
         most = max(most, said["rate"])
         if said["p99_ms"] < LATE:
             within = max(within, said["rate"])
@@ -257,7 +261,7 @@ def longestTurn(bench: Bench, server: Server) -> Sample:
     """
     streams = bench.scale.streams[-1]
     with (
-        server.running("hold", streams) as running,
+        server.running("hold", streams=streams) as running,
         startLoad(bench.programs, running, streams, 60),
     ):
         return {"held_ms": 1000 * json.loads(readLine(running.process, 60))["held"]}
@@ -302,11 +306,11 @@ def withStalled(bench: Bench, server: Server, few: int) -> Sample:
     Publish to many, of whom a few do not read.
     """
     streams = bench.scale.streams[0]
-    # Until all are there, and the buffers of those who do not read are full.
-    patience = 5.0
+    # Until all are there and have what fills the buffers of those who do not read.
+    patience = 3.0
     options = ["-s", str(few), "-w", str(patience)]
     with (
-        server.running("stalled", bench.rate(streams)) as running,
+        server.running("stalled", bench.rate(streams), streams + few) as running,
         startLoad(bench.programs, running, streams, bench.scale.seconds, options) as load,
     ):
         time.sleep(patience)

@@ -11,7 +11,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
-from .encoded import Encoded, cut
+from .encoded import Batch, Encoded
 from .event import Event
 from .feed import Feed
 from .history import Entry, History
@@ -192,8 +192,8 @@ class Subscription(Feed):
             told.append(Encoded(Event(id=history._mark(self.cursor))))
         self._new = False
         entries = self._take(history)
-        for batch in cut([*told, *entries]):
-            stream._push(batch)
+        if told or entries:
+            stream._push(Batch([*told, *entries]))
         if entries:
             tell(stream._group.observer, "replayed", stream, len(entries))
         if not self.isBehind():

@@ -1,14 +1,18 @@
 """
 What is measured: an L{EventStreamResource}, a L{Channel}.
 
-usage: ours.py timer PORT RATE       each connection has a timer that sends RATE events a second
-       ours.py fanout PORT RATE      RATE events a second to all
-       ours.py stalled PORT RATE     the same, and one that no client can take that does not read
-       ours.py idle PORT             nothing but heartbeats
-       ours.py slim PORT             the same, and what came with the request is dropped
-       ours.py channel PORT          subscribed to a channel that has a history
-       ours.py storm PORT            the same; says the ID that is ten events from the end
-       ours.py hold PORT STREAMS     publishes to so many, says how long that held the reactor
+usage: ours.py MODE PORT RATE STREAMS
+
+    timer      each connection has a timer that sends RATE events a second
+    fanout     when there are STREAMS clients, RATE events a second to all
+    stalled    the same, but the kernel holds little for each client, and the first event is one
+               that a client cannot take that does not read
+    hold       when there are STREAMS clients, an event to all, and again; says how long that
+               held the reactor
+    idle       nothing but heartbeats
+    slim       the same, and what came with the request is dropped
+    channel    the same, subscribed to a channel that has a history
+    storm      the same; says the ID that is ten events from the end
 
 On SIGUSR1 it says how many streams there are, how many of them have not taken what was sent,
 and how many delayed calls there are.
@@ -19,16 +23,15 @@ from __future__ import annotations
 import sys
 import time
 
-from pace import makeData
-from serving import isFull, publishing, say, serve, stalling
+from pace import STALLING, makeData
+from serving import isFull, publishing, say, serve, whenThere
 from turns import measureTurns
 from twisted.internet import reactor
 from twisted.web.server import Site
 
 from twisted_sse import Channel, Event, EventStream, EventStreamResource
 
-mode, port = sys.argv[1], int(sys.argv[2])
-number = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
+mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 
 
 def idle(stream: EventStream) -> None:
@@ -41,7 +44,7 @@ def timer(stream: EventStream) -> None:
     """
     Send a new event at each tick.
     """
-    stream.every(1 / number, event)
+    stream.every(1 / rate, event)
 
 
 def event() -> Event:
@@ -56,6 +59,18 @@ def publish(moment: int) -> Event:
     Send an event to all.
     """
     return channel.publish(Event(makeData(moment), event="message"))
+
+
+def begin() -> None:
+    """
+    All clients are there.
+    """
+    if mode == "hold":
+        measureTurns(lambda: publish(time.monotonic_ns()), lambda longest: say(held=longest))
+        return
+    if mode == "stalled":
+        channel.publish(STALLING)
+    publishing(rate, publish)
 
 
 def report() -> None:
@@ -76,18 +91,9 @@ connected = {"timer": timer, "idle": idle, "slim": idle}.get(mode, channel.subsc
 resource = EventStreamResource(connected, slim=mode == "slim")
 site = Site(resource)
 
-if mode in ("fanout", "stalled"):
-    publishing(number, publish)
-    if mode == "stalled":
-        stalling(channel.publish)
+if mode in ("fanout", "stalled", "hold"):
+    whenThere(lambda: len(resource.streams), streams, begin)
 elif mode in ("channel", "storm"):
     published = [publish(time.monotonic_ns()) for _ in range(1000)]
     say(id=published[-11].id)
-elif mode == "hold":
-    measureTurns(
-        lambda: len(resource.streams),
-        int(number),
-        lambda: publish(time.monotonic_ns()),
-        lambda longest: say(held=longest),
-    )
 serve(site, port, report, sendBuffer=1 if mode == "stalled" else None)

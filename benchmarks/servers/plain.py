@@ -1,14 +1,10 @@
 """
 What most projects have that send events with Twisted: C{request.write} and a LoopingCall.
 
-usage: plain.py timer PORT RATE      each connection has a loop that sends RATE events a second
-       plain.py fanout PORT RATE     RATE events a second to all
-       plain.py stalled PORT RATE    the same, and one that no client can take that does not read
-       plain.py idle PORT            the headers and nothing else
-       plain.py hold PORT STREAMS    publishes to so many, says how long that held the reactor
+usage: plain.py MODE PORT RATE STREAMS
 
-On SIGUSR1 it says how many streams there are, and how many of them have not taken
-what was sent.
+The modes are those of C{ours.py} but for what only that has.  On SIGUSR1 it says how many streams
+there are, and how many of them have not taken what was sent.
 """
 
 from __future__ import annotations
@@ -16,15 +12,14 @@ from __future__ import annotations
 import sys
 import time
 
-from pace import makeData
-from serving import isFull, publishing, say, serve, stalling
+from pace import STALLING, makeData
+from serving import isFull, publishing, say, serve, whenThere
 from turns import measureTurns
 from twisted.internet.task import LoopingCall
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
-mode, port = sys.argv[1], int(sys.argv[2])
-number = float(sys.argv[3]) if len(sys.argv) > 3 else 0.0
+mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 
 requests: set[Request] = set()
 
@@ -44,7 +39,7 @@ class Events(Resource):
         request.write(b":\n\n")
         if mode == "timer":
             loop = LoopingCall(lambda: request.write(event(makeData(time.monotonic_ns()))))
-            loop.start(1 / number, now=False)
+            loop.start(1 / rate, now=False)
             request.notifyFinish().addErrback(lambda _: loop.stop())
         else:
             requests.add(request)
@@ -68,6 +63,20 @@ def publish(data: str) -> None:
         request.write(written)
 
 
+def begin() -> None:
+    """
+    All clients are there.
+    """
+    if mode == "hold":
+        measureTurns(
+            lambda: publish(makeData(time.monotonic_ns())), lambda longest: say(held=longest)
+        )
+        return
+    if mode == "stalled":
+        publish(STALLING)
+    publishing(rate, lambda moment: publish(makeData(moment)))
+
+
 def report() -> None:
     """
     Say how we are.
@@ -75,15 +84,6 @@ def report() -> None:
     say(streams=len(requests), waiting=sum(map(isFull, requests)))
 
 
-if mode in ("fanout", "stalled"):
-    publishing(number, lambda moment: publish(makeData(moment)))
-    if mode == "stalled":
-        stalling(publish)
-elif mode == "hold":
-    measureTurns(
-        lambda: len(requests),
-        int(number),
-        lambda: publish(makeData(time.monotonic_ns())),
-        lambda longest: say(held=longest),
-    )
+if mode in ("fanout", "stalled", "hold"):
+    whenThere(lambda: len(requests), streams, begin)
 serve(Site(Events()), port, report, sendBuffer=1 if mode == "stalled" else None)
