@@ -22,7 +22,7 @@ from twisted.web.error import Error
 from zope.interface import alsoProvides
 
 from tests.test_docs import blocks, table
-from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog
+from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog, ticker
 from twisted_sse.accesslog import CACHED, LONGEST, AccessLog
 from twisted_sse.observe import Observer, Observers
 from twisted_sse.testing import MemoryClient
@@ -466,7 +466,7 @@ class StreamTests(AccessLogTestCase):
         client = self.client()
         alsoProvides(client.clock, IReactorCore)
         steady = SimpleNamespace(monotonic=lambda: 5.0)
-        self.patch(accesslog, "time", steady)
+        self.patch(ticker, "time", steady)
         browser = client.get()
         steady.monotonic = lambda: 7.5
         client.clock.advance(1000)

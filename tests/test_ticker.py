@@ -8,16 +8,19 @@ import random
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import defer, task
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import Clock, LoopingCall
 from twisted.python.failure import Failure
 from twisted.test import test_task
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from twisted_sse import ticker
 from twisted_sse.testing import MemoryClock
@@ -464,3 +467,102 @@ class WheelTests(SynchronousTestCase):
         self.go()
         self.assertEqual([name for name, _ in self.made], ["other"])
         self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+
+
+@implementer(IReactorCore)
+class SystemClock(Clock):
+    """
+    A reactor, which goes by a clock that people set.
+    """
+
+    set = 0.0
+
+    def seconds(self) -> float:
+        """
+        What the system's clock says.
+        """
+        return super().seconds() + self.set
+
+    def setBack(self, amount: float) -> None:
+        """
+        Set the clock back: what is due at a time is due later.
+        """
+        self.set -= amount
+
+
+class SetBackTests(SynchronousTestCase):
+    """
+    Tests for a system's clock that is set while calls are waiting.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a reactor, and time that nobody sets.
+        """
+        self.reactor = SystemClock()
+        steady = SimpleNamespace(monotonic=lambda: Clock.seconds(self.reactor))
+        self.patch(ticker, "time", steady)
+        self.wheel = TimerWheel(cast(Any, self.reactor))
+        self.made: list[str] = []
+
+    def test_seconds(self) -> None:
+        """
+        The wheel's time goes on when the clock is set back or forward.
+        """
+        before = self.wheel.seconds()
+        for amount in (3600, -7200):
+            self.reactor.setBack(amount)
+            self.reactor.advance(1)
+        self.assertEqual(self.wheel.seconds(), before + 2)
+
+    def test_setBack(self) -> None:
+        """
+        Once anybody asks for a call, those that were waiting are made when they are due.
+        """
+        self.wheel.callLater(5, self.made.append, "old")
+        self.reactor.advance(1)
+        self.reactor.setBack(3600)
+        self.wheel.callLater(1, self.made.append, "new")
+        self.reactor.advance(1)
+        self.assertEqual(self.made, ["new"])
+        self.reactor.advance(3)
+        self.assertEqual(self.made, ["new", "old"])
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_overdue(self) -> None:
+        """
+        What should have been made meanwhile is made at once.
+        """
+        self.wheel.callLater(5, self.made.append, "old")
+        self.reactor.setBack(3600)
+        self.reactor.advance(10)
+        self.assertEqual(self.made, [])
+        self.wheel.callLater(1, self.made.append, "new")
+        self.reactor.advance(0)
+        self.assertEqual(self.made, ["old"])
+
+    def test_setForward(self) -> None:
+        """
+        When the clock is set forward nothing is made early.
+        """
+        self.wheel.callLater(5, self.made.append, "x")
+        self.reactor.setBack(-3600)
+        self.reactor.advance(4)
+        self.assertEqual(self.made, [])
+        self.reactor.advance(1)
+        self.assertEqual(self.made, ["x"])
+
+    def test_loop(self) -> None:
+        """
+        A loop goes on after the clock was set back, at its own times.
+        """
+        for interval in (1, 1.5):
+            loop = Ticker(self.made.append, "tick")
+            loop.clock = self.wheel
+            loop.start(interval, now=False)
+        self.reactor.advance(1)
+        self.reactor.setBack(3600)
+        self.wheel.callLater(0.1, lambda: None)
+        for _ in range(20):
+            self.reactor.advance(0.1)
+        self.assertEqual(len(self.made), 3 + 2)

@@ -15,7 +15,6 @@ from functools import lru_cache
 from io import BufferedIOBase, RawIOBase
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.interfaces import IReactorCore
 from twisted.logger import Logger
 from twisted.web.http import datetimeToLogString
 
@@ -132,7 +131,7 @@ class AccessLog(Observer):
         referer = (request.getHeader(b"referer") or b"").partition(b"?")[0]
         entry = _Entry(
             request,
-            _now(stream),
+            stream._wheel.seconds(),
             _user(request)[:LONGEST],
             self._text(referer[:LONGEST]),
             self._text((request.getHeader(b"user-agent") or b"")[:LONGEST]),
@@ -183,7 +182,7 @@ def _combined(now: float, stream: EventStream, entry: _Entry, reason: CloseReaso
     if reason is not None:
         size = request.sentLength
         what = (
-            f"close reason={reason.value} seconds={_now(stream) - entry.began:.3f}"
+            f"close reason={reason.value} seconds={stream._wheel.seconds() - entry.began:.3f}"
             f" events={stream.eventsSent}"
         )
     return (
@@ -212,18 +211,10 @@ def _json(now: float, stream: EventStream, entry: _Entry, reason: CloseReason | 
     }
     if reason is not None:
         line["reason"] = reason.value
-        line["seconds"] = round(_now(stream) - entry.began, 3)
+        line["seconds"] = round(stream._wheel.seconds() - entry.began, 3)
         line["events"] = stream.eventsSent
         line["bytes"] = request.sentLength
     return json.dumps(line)
-
-
-def _now(stream: EventStream) -> float:
-    """
-    What a clock says that nobody sets back: that of a reactor is the system's.
-    """
-    clock = stream._wheel.clock
-    return time.monotonic() if IReactorCore.providedBy(clock) else clock.seconds()
 
 
 def _path(request: Request) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any, cast
 
-from twisted.internet.interfaces import IDelayedCall, IReactorCore, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python import threadable
 
@@ -23,6 +23,7 @@ from .parser import EventTooLarge
 from .slices import SLICE, inSlices
 from .stream import EventStream
 from .subscription import Subscription
+from .ticker import steady
 
 __all__ = ["Channel"]
 
@@ -100,7 +101,7 @@ class Channel:
         self._closed = False
         # Where time comes from; known at the latest when there is somebody to be sent something.
         self._clock = reactor
-        self._seconds = _steady(reactor)
+        self._seconds = time.monotonic if reactor is None else steady(reactor)
         # The sequence: everything before this position has been handed to those who are
         # live, what follows is to be handed over in the next turn.
         self._position = 0
@@ -374,7 +375,7 @@ class Channel:
             self._expiry = None
         before = self._seconds()
         self._clock = clock
-        self._seconds = _steady(clock)
+        self._seconds = steady(clock)
         if self.history is not None:
             self.history._shift(self._seconds() - before)
             self._expire()
@@ -426,10 +427,9 @@ class Channel:
         """
         Find out who gets what of the events that are fresh.
         """
-        assert self._clock is not None, "see _beginTurn"
         fresh, self._fresh = self._fresh, []
         start, self._position = self._position, self._position + len(fresh)
-        fanOut = FanOut(fresh, self._clock.seconds)
+        fanOut = FanOut(fresh, self._seconds)
         if self._all:
             fanOut.give(list(self._all), fresh)
         for subscription in self._choosers:
@@ -475,12 +475,3 @@ def _checkedTopics(topics: Iterable[str]) -> frozenset[str]:
         if not isinstance(topic, str):
             raise TypeError(f"topics has {topic!r}: a topic must be a str")
     return frozenset(checked)
-
-
-def _steady(clock: IReactorTime | None) -> Callable[[], float]:
-    """
-    Find a clock that nobody sets back: that of a reactor is the system's.
-    """
-    if clock is None or IReactorCore.providedBy(clock):
-        return time.monotonic
-    return clock.seconds

@@ -31,7 +31,6 @@ class Heart:
 
     def __init__(self, group: StreamGroup, clock: IReactorTime) -> None:
         self._group = group
-        self._clock = clock
         self._beat: IDelayedCall | None = None
         self.wheel = TimerWheel(clock)
         self.streams = 0
@@ -42,7 +41,7 @@ class Heart:
         """
         heartbeat = self._group.heartbeat
         if heartbeat is not None and self._beat is None:
-            self._beat = self._clock.callLater(heartbeat, self._beatAll, heartbeat)
+            self._beat = self.wheel.callLater(heartbeat, self._beatAll, heartbeat)
 
     def stop(self) -> None:
         """
@@ -58,13 +57,13 @@ class Heart:
         next one is due.
         """
         self._beat = None
-        now = self._clock.seconds()
+        now = self.wheel.seconds()
         next = now + heartbeat
         for stream in [each for each in self._group.streams if each._wheel is self.wheel]:
             due = stream._lastSent + heartbeat
             # A millisecond is nothing here, and a rounding error must not cost a round.
             if due - now < 0.001:
-                if self._clock.seconds() - now > SLICE:
+                if self.wheel.seconds() - now > SLICE:
                     # The rest in the next turn of the reactor.
                     next = now
                     break
@@ -75,4 +74,4 @@ class Heart:
             # Somebody has ended them, or begun anew, while he was told of a heartbeat.
             return
         delay = max(next - now, heartbeat / ROUNDS) if next > now else 0
-        self._beat = self._clock.callLater(delay, self._beatAll, heartbeat)
+        self._beat = self.wheel.callLater(delay, self._beatAll, heartbeat)

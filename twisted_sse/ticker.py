@@ -11,23 +11,38 @@ puts all calls which are due within the same few milliseconds into one delayed c
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from types import CoroutineType
 from typing import cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorCore, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["Ticker", "TimerWheel", "WheelCall"]
+__all__ = ["Ticker", "TimerWheel", "WheelCall", "steady"]
 
 #: What a function may return that L{LoopingCall} waits for (see L{maybeDeferred}).
 _ASYNCHRONOUS = (Deferred, CoroutineType, Failure)
 
 
+#: By how much the system's clock must have been set back to be worth the trouble, in seconds.
+SET_BACK = 1.0
+
+
 _log = Logger()
+
+
+def steady(clock: IReactorTime) -> Callable[[], float]:
+    """
+    Find out how to measure time with a clock.
+
+    @return: the clock's C{seconds}; or, if it is a reactor, whose seconds are those of the
+        system's clock, which people set, those of a clock that nobody sets.
+    """
+    return time.monotonic if IReactorCore.providedBy(clock) else clock.seconds
 
 
 class Ticker(LoopingCall):
@@ -157,7 +172,12 @@ class TimerWheel:
     C{resolution} late; one that is alone in it is made exactly when the reactor would make
     it.  What is cancelled leaves nothing behind.
 
+    A reactor goes by the system's clock: when that is set back by an hour, all that is due is
+    an hour late.  The wheel notices as soon as anybody asks it for another call, and puts all
+    of its calls right.
+
     @ivar clock: where time comes from.
+    @ivar seconds: the time; see L{steady}.
     @ivar resolution: how far apart calls may be that are made together, in seconds.
 
     @since: 0.1
@@ -172,7 +192,8 @@ class TimerWheel:
         self.clock = clock
         self.resolution = resolution
         # Looked up for each call: bound once.
-        self.seconds: Callable[[], float] = clock.seconds
+        self.seconds: Callable[[], float] = steady(clock)
+        self._ahead = clock.seconds() - self.seconds()
         self._slots: dict[int, _Slot] = {}
 
     def callLater(
@@ -193,6 +214,7 @@ class TimerWheel:
             # Armed with the delay as it was given, not with a time made from the slot's
             # number: that would be early or late by a rounding error, and one tick early
             # is one tick too many.
+            self._putRight()
             delayedCall = self.clock.callLater(delay, self._due, number)
             slot = self._slots[number] = _Slot(self, number, delayedCall)
         if due > slot.latest:
@@ -201,6 +223,17 @@ class TimerWheel:
         slot.calls.append(call)
         slot.waiting += 1
         return cast(IDelayedCall, call)
+
+    def _putRight(self) -> None:
+        """
+        If the clock was set back, have all calls made when they are due nevertheless.
+        """
+        now = self.seconds()
+        ahead = self.clock.seconds() - now
+        if ahead < self._ahead - SET_BACK:
+            for slot in self._slots.values():
+                slot.delayedCall.reset(max(0.0, slot.latest - now))
+        self._ahead = ahead
 
     def _due(self, number: int) -> None:
         """
