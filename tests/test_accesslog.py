@@ -465,10 +465,10 @@ class StreamTests(AccessLogTestCase):
         """
         client = self.client()
         alsoProvides(client.clock, IReactorCore)
-        steady = SimpleNamespace(monotonic=lambda: 5.0)
-        self.patch(ticker, "time", steady)
+        now = [5.0]
+        self.patch(ticker, "time", SimpleNamespace(monotonic=lambda: now[-1]))
         browser = client.get()
-        steady.monotonic = lambda: 7.5
+        now.append(7.5)
         client.clock.advance(1000)
         browser.disconnect()
         self.assertIn(" seconds=2.500 ", self.lines()[1])
