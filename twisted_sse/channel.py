@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from threading import get_ident
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -110,6 +111,8 @@ class Channel:
         self._turn: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
         self._subscriptions: dict[EventStream, Subscription] = {}
+        # Where those were that have unsubscribed.
+        self._places: WeakKeyDictionary[EventStream, tuple[int, bool]] = WeakKeyDictionary()
         # Those who are live: who gets everything, who wants to hear about a topic, who has to
         # be asked about each event.
         self._all: dict[EventStream, None] = {}
@@ -221,6 +224,12 @@ class Channel:
             self._changeChoice(old, chosen, where)
             return
         self._adopt(stream._wheel.clock)
+        if history is not None and any(isinstance(feed, Subscription) for feed in stream._feeds):
+            _log.warn(
+                "{stream} is subscribed to several channels: when its client comes back, only"
+                " one of them will know the last event ID. Use one channel, and topics.",
+                stream=repr(stream),
+            )
         subscription = self._subscriptions[stream] = Subscription(self, stream, chosen, where)
         if history is None:
             if stream.lastEventID:
@@ -230,6 +239,8 @@ class Channel:
                 tell(stream._group.observer, "reset", stream)
             subscription.cursor = self._position + len(self._fresh)
             self._caughtUp(subscription)
+        elif stream in self._places:
+            subscription.begin(*self._places.pop(stream))
         elif stream.lastEventID:
             after = self._kept()._after(stream.lastEventID)
             subscription.begin(-1 if after is None else after, new=False)
@@ -243,11 +254,12 @@ class Channel:
         """
         Send a stream nothing more, but leave it open.  Does nothing if it is not subscribed.
 
-        If it subscribes again, it is sent what its client has missed since C{lastEventID}, as
-        any other; set that to C{""} for nothing.
+        If it subscribes again, it goes on where it was.
         """
         subscription = self._subscriptions.get(stream)
         if subscription is not None:
+            if self.history is not None:
+                self._places[stream] = self._placeOf(subscription)
             if self._fanOut is not None:
                 self._fanOut.remove(stream)
             self._leave(subscription)
@@ -328,6 +340,13 @@ class Channel:
         subscription.where = where
         if live:
             self._enter(subscription)
+
+    def _placeOf(self, subscription: Subscription) -> tuple[int, bool]:
+        """
+        @return: what C{subscription.begin} wants to be told to go on where it is.
+        """
+        behind = subscription.isBehind() or subscription in self._joining
+        return subscription.cursor if behind else self._position, subscription.new
 
     def _exit(self, subscription: Subscription) -> None:
         self._all.pop(subscription.stream, None)
@@ -429,7 +448,7 @@ class Channel:
         """
         fresh, self._fresh = self._fresh, []
         start, self._position = self._position, self._position + len(fresh)
-        fanOut = FanOut(fresh, self._seconds)
+        fanOut = FanOut(fresh)
         if self._all:
             fanOut.give(list(self._all), fresh)
         for subscription in self._choosers:

@@ -4,7 +4,7 @@ Events as bytes: made once, shared by all who are sent them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from .event import Event
 
@@ -50,15 +50,17 @@ class Batch:
         self.events = sum(each.type is not None for each in encoded)
 
 
-def cut(encoded: Sequence[Encoded]) -> Iterator[Batch]:
+def cut(encoded: Sequence[Encoded]) -> list[Batch]:
     """
     Make batches of many events: each of at most L{PIECE} bytes, or of one event.
     """
+    batches = []
     start = size = 0
     for index, each in enumerate(encoded):
         if size and size + len(each.data) > PIECE:
-            yield Batch(encoded[start:index])
+            batches.append(Batch(encoded[start:index]))
             start, size = index, 0
         size += len(each.data)
     if size:
-        yield Batch(encoded[start:])
+        batches.append(Batch(encoded[start:]))
+    return batches

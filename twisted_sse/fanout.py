@@ -5,7 +5,9 @@ What was published in one turn of the reactor, on its way to all who are to get 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import filterfalse, islice
+from operator import length_hint
 
 from .encoded import Batch, Encoded, cut
 from .fastwrite import sendToAll
@@ -25,16 +27,24 @@ class _Group:
 
     @ivar batches: what they get, one in each turn: a connection cannot take more.
     @ivar turn: the number of the batch that is being sent.
-    @ivar served: how many of the streams have got that.
+    @ivar waiting: the streams that have not got that yet.
     """
 
-    __slots__ = ("batches", "served", "streams", "turn")
+    __slots__ = ("batches", "streams", "turn", "waiting")
 
     def __init__(self, streams: list[EventStream], batches: list[Batch]) -> None:
         self.streams = streams
         self.batches = batches
         self.turn = 0
-        self.served = 0
+        self.waiting = iter(streams)
+
+    def rest(self, place: int) -> list[Batch]:
+        """
+        @return: what the stream at a place in the list has not got.
+        """
+        # Exact even while one of them is being served, and somebody who is told of it asks.
+        served = len(self.streams) - length_hint(self.waiting)
+        return self.batches[self.turn + (place < served) :]
 
 
 class FanOut:
@@ -45,13 +55,9 @@ class FanOut:
     @ivar streams: how many streams were handed any of them.
     """
 
-    def __init__(self, entries: Sequence[Entry], seconds: Callable[[], float]) -> None:
-        """
-        @param seconds: the streams' clock.
-        """
+    def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self.streams = 0
-        self._seconds = seconds
         self._groups: deque[_Group] = deque()
         self._asked: dict[EventStream, tuple[Subscription, Sequence[Entry]]] = {}
         self._gone: set[EventStream] = set()
@@ -61,7 +67,7 @@ class FanOut:
         """
         Have these streams sent these events.
         """
-        self._groups.append(_Group(streams, list(cut(entries))))
+        self._groups.append(_Group(streams, cut(entries)))
         self.streams += len(streams)
 
     def ask(self, subscription: Subscription, entries: Sequence[Entry]) -> None:
@@ -80,28 +86,30 @@ class FanOut:
         while self._groups:
             group = self._groups[0]
             batch = group.batches[group.turn]
-            while group.served < len(group.streams):
-                some = group.streams[group.served : group.served + ROUND]
-                group.served += len(some)
+            while length_hint(group.waiting):
+                some: Iterable[EventStream] = islice(group.waiting, ROUND)
                 if self._gone:
-                    some = [stream for stream in some if stream not in self._gone]
-                sendToAll(some, batch, self._seconds())
+                    some = filterfalse(self._gone.__contains__, some)
+                sendToAll(some, batch, group.streams[0]._wheel.seconds())
                 if isLate():
                     return False
             group.turn += 1
-            group.served = 0
+            group.waiting = iter(group.streams)
             if group.turn < len(group.batches):
                 return False
             self._groups.popleft()
         while self._asked:
-            subscription, candidates = self._asked.pop(next(iter(self._asked)))
-            entries = subscription.choose(candidates)
-            self.streams += bool(entries)
-            for batch in cut(entries):
-                subscription.stream._push(batch)
+            stream = next(iter(self._asked))
+            subscription, candidates = self._asked.pop(stream)
+            batches = cut(subscription.choose(candidates))
+            if batches:
+                self.streams += 1
+                stream._push(batches[0])
+            if batches[1:]:
+                self._groups.append(_Group([stream], batches[1:]))
             if isLate():
-                return False
-        return True
+                break
+        return not (self._groups or self._asked)
 
     def remove(self, stream: EventStream) -> list[Encoded]:
         """
@@ -123,5 +131,4 @@ class FanOut:
         group, place = self._places.pop(stream, (None, 0))
         if group is None:
             return []
-        turn = group.turn + (place < group.served)
-        return [event for batch in group.batches[turn:] for event in batch.encoded]
+        return [event for batch in group.rest(place) for event in batch.encoded]

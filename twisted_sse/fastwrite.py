@@ -140,7 +140,8 @@ def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
     Send the same to many streams: C{stream._push(batch)} for each, without the calls and the
     framing for each, which together cost as much as half a C{send}.
 
-    @param now: in the seconds of the streams' clock.
+    @param streams: each is taken when it is its turn.
+    @param now: in the seconds of the streams' wheel.
     """
     data, events = batch.data, batch.events
     if len(data) > PIECE:

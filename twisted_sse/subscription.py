@@ -74,10 +74,11 @@ class Subscription(Feed):
 
     @ivar topics: what it wants to hear about; L{None} for everything.
     @ivar where: chooses events; L{None} for all of them.
+    @ivar new: whether the client has nothing yet, and no ID to come back with.
     @ivar cursor: where it goes on, or went live: the position of what is to be sent next.
     """
 
-    __slots__ = ("_behind", "_call", "_channel", "_new", "cursor", "stream", "topics", "where")
+    __slots__ = ("_behind", "_call", "_channel", "cursor", "new", "stream", "topics", "where")
 
     def __init__(
         self,
@@ -92,7 +93,7 @@ class Subscription(Feed):
         self.where = where
         self.cursor = 0
         self._behind = False
-        self._new = False
+        self.new = False
         self._call: IDelayedCall | None = None
         stream._attach(self)
 
@@ -130,7 +131,7 @@ class Subscription(Feed):
         """
         self.cursor = cursor
         self._behind = True
-        self._new = new
+        self.new = new
         self._pull()
 
     def isBehind(self) -> bool:
@@ -186,11 +187,11 @@ class Subscription(Feed):
             if lost is not None:
                 told.append(lost)
             tell(stream._group.observer, "reset", stream)
-        elif self._new:
+        elif self.new:
             # An ID and no event: HTML standard, 9.2.6, "dispatch the event", 1 and 2.  With it
             # the client comes back for what it misses even if it has got no event before.
             told.append(Encoded(Event(id=history._mark(self.cursor))))
-        self._new = False
+        self.new = False
         entries = self._take(history)
         if told or entries:
             stream._push(Batch([*told, *entries]))
