@@ -10,8 +10,11 @@ import builtins
 import dis
 import doctest
 import inspect
+import os
 import re
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType
 from typing import Any, cast
@@ -19,15 +22,26 @@ from unittest import mock
 
 import twisted.internet
 from klein import Klein
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.server import Site
 
-from tests.requirements import ROOT
-from twisted_sse import CloseReason, Event, EventStreamResource, SlowReader
+from tests.requirements import ROOT, needs
+from twisted_sse import (
+    Channel,
+    CloseReason,
+    Event,
+    EventStream,
+    EventStreamResource,
+    EventTooLarge,
+    History,
+    InvalidEvent,
+    SlowReader,
+)
 from twisted_sse.sources import tick
 from twisted_sse.tap import Options
-from twisted_sse.testing import MemoryClient
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -146,6 +160,19 @@ class CodeTests(SynchronousTestCase):
         stream = MemoryClient(names["app"].resource()).get("/count/2")
         self.assertEqual([event.data for event in stream.events], ["1", "2"])
 
+    def test_channel(self) -> None:
+        """
+        Its channel sends to all who have come, and to who comes back.
+        """
+        names, _ = runAll(ROOT / "README.md")
+        client = MemoryClient(names["resource"])
+        stream = client.get("/")
+        first = names["news"].publish("one")
+        names["news"].publish("two")
+        self.assertEqual([event.data for event in stream.events], ["one", "two"])
+        again = client.get("/", headers={"Last-Event-ID": first.id})
+        self.assertEqual([event.data for event in again.events], ["two"])
+
     def test_source(self) -> None:
         """
         Its source for the daemon ticks.
@@ -245,6 +272,63 @@ class TableTests(SynchronousTestCase):
         rows = table("resource.md", "## Clients that read slowly")
         self.assertEqual([row[0].strip("`") for row in rows], [str(each) for each in SlowReader])
 
+    def test_channel(self) -> None:
+        """
+        So are the arguments of a channel, of its history and of a subscription, with their
+        defaults.
+        """
+        constants = {"1 MiB": 2**20, "16 MiB": 2**24, "a `History()` of its own": History}
+        for heading, what, others in (
+            ("## Arguments of a channel", Channel, set()),
+            ("## History", History, set()),
+            ("## Who gets what", Channel.subscribe, {"self", "stream"}),
+        ):
+            documented = {
+                name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
+                for name, default, _ in table("channels.md", heading)
+            }
+            defaults = {
+                name: History if isinstance(each.default, History) else each.default
+                for name, each in inspect.signature(what).parameters.items()
+                if name not in others
+            }
+            self.assertEqual(documented, defaults)
+
+    def test_publishRaises(self) -> None:
+        """
+        So is what publishing raises.
+        """
+        closed, open = Channel(), Channel(maxEventSize=10)
+        closed.close()
+        calls: dict[str, Callable[[], object]] = {
+            "InvalidEvent": lambda: open.publish("", id=8193 * "x"),
+            "EventTooLarge": lambda: open.publish("hello"),
+            "RuntimeError": lambda: closed.publish("hello"),
+        }
+        exceptions = {
+            **vars(builtins),
+            "InvalidEvent": InvalidEvent,
+            "EventTooLarge": EventTooLarge,
+        }
+        documented = [row[0].strip("`") for row in table("channels.md", "## Publishing")]
+        self.assertEqual(documented, list(calls))
+        for name, call in calls.items():
+            self.assertRaises(exceptions[name], call)
+
+    def test_cases(self) -> None:
+        """
+        So are the cases that C{make bench} measures.
+        """
+        if not hasattr(os, "sched_getaffinity"):
+            raise SkipTest("the benchmarks are for Linux")
+        documented = [
+            row[0].strip("`") for row in table("performance.md", "## How to read the figures")
+        ]
+        command = [sys.executable, ROOT / "benchmarks" / "run.py", "no such case"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        cases = said.partition("there is only ")[2].rstrip().split(", ")
+        self.assertEqual(sorted(documented), sorted(cases))
+
     def test_daemon(self) -> None:
         """
         So are the options of the daemon.
@@ -263,6 +347,376 @@ class TableTests(SynchronousTestCase):
                 if default and not default.startswith("by "):
                     option = name.partition("`,")[0].strip("`-")
                     self.assertEqual(str(options.defaults[option]), default.strip("`"), option)
+
+
+class ChannelPageTests(SynchronousTestCase):
+    """
+    What the page about channels shows does what it says.
+    """
+
+    def setUp(self) -> None:
+        """
+        Run the page.
+        """
+        self.names, _ = runAll("channels.md")
+        self.channel: Channel = self.names["channel"]
+        self.clock = MemoryClock()
+
+    def get(self, connected: str, headers: dict[str, str] | None = None) -> MemoryStream:
+        """
+        Connect to something of the page, at a time when only the new is of interest.
+        """
+        client = MemoryClient(EventStreamResource(self.names[connected]), clock=self.clock)
+        return client.get("/", headers=headers)
+
+    def data(self, stream: MemoryStream) -> list[str]:
+        """
+        What has come.
+        """
+        return [event.data for event in stream.events]
+
+    def test_choices(self) -> None:
+        """
+        Topics, a function and a number choose what a stream gets.
+        """
+        streams = [self.get(name) for name in ("forUser", "urgent", "withTheLastTen")]
+        self.assertEqual(len(streams[2].events), 6)
+        self.channel.publish("fire", event="alarm")
+        self.channel.publish("sold", topics=["shop"])
+        self.channel.publish("sent", topics=["shop", "user:7", "news"])
+        self.assertEqual(
+            [self.data(stream)[-2:] for stream in streams], [["sent"], ["fire"], ["sold", "sent"]]
+        )
+
+    def test_snapshot(self) -> None:
+        """
+        Who comes gets the state, and then each change of it, whenever that happens.
+        """
+        self.names["scored"]("ada", 1)
+        stream = self.get("scoreboard")
+        self.names["scored"]("ada", 2)
+        self.assertEqual([event.json() for event in stream.events], [{"ada": 1}, {"ada": 3}])
+
+    def test_snapshotIfNeeded(self) -> None:
+        """
+        Who can get what it has missed gets only that.
+        """
+        self.names["scored"]("ada", 1)
+        stream = self.get("smallerScoreboard")
+        self.names["scored"]("ada", 2)
+        lastEventID = stream.events[-1].lastEventID
+        self.names["scored"]("ada", 4)
+        for header, expected in (
+            (lastEventID, [{"ada": 7}]),
+            ("unknown", [{"ada": 7}]),
+            ("", [{"ada": 7}]),
+        ):
+            again = self.get("smallerScoreboard", {"Last-Event-ID": header})
+            self.assertEqual([event.json() for event in again.events], expected)
+            self.assertEqual(again.events[0].type, "score" if header == lastEventID else "scores")
+
+    def test_anotherChoice(self) -> None:
+        """
+        A stream that enters another room gets what is said there from now on.
+        """
+        stream = self.get("forUser")
+        [one] = self.channel.streams
+        self.channel.publish("before", topics=["room:kitchen"])
+        stream.events  # noqa: B018 -- a turn is made
+        self.names["enter"](one, "kitchen")
+        self.channel.publish("not here", topics=["news"])
+        self.channel.publish("here", topics=["room:kitchen"])
+        self.assertEqual(self.data(stream), ["here"])
+
+    def test_askedFirst(self) -> None:
+        """
+        Who is nobody gets a 401, who is somebody what is about them.
+        """
+        self.assertEqual(self.get("connected").status, 401)
+        stream = self.get("connected", {"Cookie": "session=secret"})
+        self.channel.publish("hello", topics=["user:ada"])
+        self.assertEqual(self.data(stream), ["hello"])
+
+    def test_logOut(self) -> None:
+        """
+        The streams of one user end.
+        """
+        streams = [self.get("forUser"), self.get("forUser")]
+        one, _ = self.channel.streams
+        one.state["user"] = "ada"
+        self.names["logOut"]("ada")
+        self.assertEqual(sorted(stream.complete for stream in streams), [False, True])
+
+    def test_klein(self) -> None:
+        """
+        So does a route of Klein.
+        """
+        self.channel.publish("before", topics=["room:lobby"])
+        stream = MemoryClient(self.names["app"].resource()).get("/rooms/lobby")
+        self.channel.publish("elsewhere", topics=["room:kitchen"])
+        self.channel.publish("now", topics=["room:lobby"])
+        self.assertEqual(self.data(stream), ["before", "now"])
+
+    def test_threads(self) -> None:
+        """
+        In another thread the reactor is asked to publish.
+        """
+        reactor = mock.Mock()
+        self.names["inAnotherThread"](reactor)
+        publish, *arguments = reactor.callFromThread.call_args.args
+        self.assertEqual((publish, arguments), (self.channel.publish, ["done"]))
+
+    def test_over(self) -> None:
+        """
+        The last event comes before the end.
+        """
+        stream = self.get("withTheLastTen")
+        self.names["over"]()
+        self.assertEqual((stream.events[-1].data, stream.complete), ("That was all", True))
+
+
+class LossTests(SynchronousTestCase):
+    """
+    What clients are told when something is lost, as the table says.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a channel that keeps three events.
+        """
+        self.clock = MemoryClock()
+        self.channel = Channel(History(maxEvents=3))
+
+    def serve(
+        self, connected: Callable[[EventStream], object] | None = None, **options: Any
+    ) -> MemoryClient:
+        """
+        Serve a channel.
+        """
+        resource = EventStreamResource(connected or self.channel.subscribe, **options)
+        return MemoryClient(resource, clock=self.clock)
+
+    def publish(self, count: int, **fields: Any) -> None:
+        """
+        Publish some events, one in each turn.
+        """
+        for number in range(count):
+            self.channel.publish(str(number), **fields)
+            self.clock.advance(0)
+
+    def resume(self, client: MemoryClient, lastEventID: str, path: str = "/") -> list[str]:
+        """
+        Come back.
+
+        @return: the types of what comes.
+        """
+        headers = {"Last-Event-ID": lastEventID} if lastEventID else {}
+        return [event.type for event in client.get(path, headers=headers).events]
+
+    def away(self, missed: int, **choice: Any) -> list[str]:
+        """
+        Come, get an event, go, and come back after some more.
+        """
+        client = self.serve(lambda stream: self.channel.subscribe(stream, **choice))
+        stream = client.get("/")
+        self.publish(1, topics=["mine"])
+        last = stream.events[-1].lastEventID
+        stream.disconnect()
+        self.publish(missed, topics=["others"])
+        return self.resume(client, last)
+
+    def slow(self, policy: SlowReader) -> list[str]:
+        """
+        Do not read for a while, and come back if that was the end.
+        """
+        self.channel = Channel()
+        client = self.serve(slow=policy, maxPending=100_000)
+        stream = client.get("/")
+        self.publish(1)
+        last = stream.events[-1].lastEventID
+        stream.stopReading(kernelBuffer=0)
+        for _ in range(30):
+            self.channel.publish(10_000 * "x")
+            self.clock.advance(0)
+        stream.resumeReading()
+        if not stream.ended:
+            return [event.type for event in stream.events]
+        types = self.resume(client, last)
+        self.assertEqual(len(types), 30)
+        return types
+
+    def overtaken(self) -> list[str]:
+        """
+        Read so slowly, while being replayed, that the history overtakes.
+        """
+        self.channel = Channel(History(maxEvents=30))
+        begin: Deferred[None] = Deferred()
+
+        async def connected(stream: EventStream) -> None:
+            stream.open()
+            await begin
+            self.channel.subscribe(stream)
+
+        first = self.channel.publish("one")
+        for _ in range(29):
+            self.channel.publish(10_000 * "x")
+        stream = self.serve(connected).get("/", headers={"Last-Event-ID": str(first.id)})
+        stream.stopReading(kernelBuffer=0)
+        begin.callback(None)
+        self.publish(30)
+        stream.resumeReading()
+        return [event.type for event in stream.events]
+
+    def reloaded(self) -> list[str]:
+        """
+        Come back without an ID.
+        """
+        self.publish(2)
+        return self.resume(self.serve(), "")
+
+    def elsewhere(self) -> list[str]:
+        """
+        Come back to a channel that is not the one of before.
+        """
+        other = Channel().publish("one")
+        return self.resume(self.serve(), str(other.id))
+
+    def stalled(self) -> list[str]:
+        """
+        Take nothing for a minute.
+        """
+        client = self.serve(stallTimeout=60, maxPending=2**24)
+        stream = client.get("/")
+        self.publish(1)
+        last = stream.events[-1].lastEventID
+        stream.stopReading(kernelBuffer=0)
+        self.channel.publish(100_000 * "x")
+        self.clock.advance(100)
+        self.assertTrue(stream.ended)
+        return self.resume(client, last)
+
+    def withoutHistory(self) -> list[str]:
+        """
+        Come back to a channel that keeps nothing.
+        """
+        self.channel = Channel(history=None)
+        self.assertEqual(self.resume(self.serve(), ""), [])
+        return self.resume(self.serve(), "1")
+
+    def byQuery(self) -> list[str]:
+        """
+        Come back with the ID in the query.
+        """
+        first = self.channel.publish("one")
+        self.channel.publish("two")
+        types = self.resume(self.serve(), "", f"/?lastEventID={first.id}")
+        self.assertEqual(types, ["message"])
+        return self.reloaded()
+
+    def severalChannels(self) -> list[str]:
+        """
+        Be subscribed to two channels.
+        """
+        other = Channel()
+
+        def both(stream: EventStream) -> None:
+            self.channel.subscribe(stream)
+            other.subscribe(stream)
+
+        last = self.channel.publish("one")
+        other.publish("two")
+        return self.resume(self.serve(both), str(last.id))
+
+    def test_told(self) -> None:
+        """
+        The client is told what the table says, and no more.
+        """
+        scenarios: dict[str, Callable[[], list[str]]] = {
+            "The connection breaks": lambda: self.away(2),
+            "The history was trimmed": lambda: self.away(4),
+            "It was trimmed past its ID, but": lambda: self.away(4, topics=["mine"]),
+            "It reads so slowly": self.overtaken,
+            "The server was restarted": self.elsewhere,
+            "An ID that never was": lambda: self.resume(self.serve(), "made up"),
+            "It comes back without an ID": self.reloaded,
+            "It does not read, `SlowReader.DISCONNECT`": lambda: self.slow(SlowReader.DISCONNECT),
+            "It does not read, `SlowReader.DROP_OLDEST`": lambda: self.slow(SlowReader.DROP_OLDEST),
+            "It does not read for `stallTimeout`": self.stalled,
+            "`Channel(history=None)`": self.withoutHistory,
+            "A polyfill": self.byQuery,
+            "It comes back to another process": self.elsewhere,
+            "The stream is subscribed to several channels": self.severalChannels,
+        }
+        rows = table("resuming.md", "## What can be lost, when")
+        for beginning, scenario in scenarios.items():
+            [told] = [row[1] for row in rows if row[0].startswith(beginning)]
+            self.setUp()
+            came = {each for each in scenario() if each.startswith("stream-")}
+            self.assertEqual(came, set(re.findall(r"stream-\w+", told)), beginning)
+
+    def test_notKnown(self) -> None:
+        """
+        What a function would have chosen of what was dropped is not known, nor when an ID was
+        dropped that the channel has not made.
+        """
+        self.assertIn("stream-reset", self.away(4, where=lambda event: True))
+        client = self.serve(lambda stream: self.channel.subscribe(stream, topics=["mine"]))
+        self.channel.publish("mine", id="0", topics=["mine"])
+        self.publish(4, topics=["others"])
+        self.assertIn("stream-reset", self.resume(client, "0"))
+
+    def test_latest(self) -> None:
+        """
+        LATEST tells the same as DROP_OLDEST.
+        """
+        self.assertIn("stream-gap", self.slow(SlowReader.LATEST))
+
+
+class ScalingPageTests(TestCase):
+    """
+    The code of the page about scaling.
+    """
+
+    def test_mirror(self) -> None:
+        """
+        A mirror publishes what it reads, with the same IDs.
+        """
+        names, _ = runAll("scaling.md")
+        channel = names["channel"]
+        mirror = names["Mirror"]()
+        mirror.dataReceived(b"id: 1\ndata: one\n\nid: 2\nda")
+        mirror.dataReceived(b"ta: two\n\n")
+        stream = MemoryClient(EventStreamResource(channel.subscribe)).get(
+            "/", headers={"Last-Event-ID": "1"}
+        )
+        self.assertEqual([(each.data, each.lastEventID) for each in stream.events], [("two", "2")])
+
+    def test_files(self) -> None:
+        """
+        What is allowed already is left as it is.
+        """
+        import resource
+
+        names, _ = runAll("scaling.md")
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.assertEqual(names["allowStreams"](10), 10)
+        self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), before)
+
+    @needs("network")
+    def test_onePort(self) -> None:
+        """
+        Two sites listen on the same port.
+        """
+        from twisted.internet import reactor
+
+        names, _ = runAll("scaling.md")
+        names["reactor"] = reactor
+        site = Site(EventStreamResource(lambda stream: None))
+        first = names["listen"](site, 0, "127.0.0.1")
+        self.addCleanup(first.stopListening)
+        second = names["listen"](site, first.getHost().port, "127.0.0.1")
+        self.addCleanup(second.stopListening)
+        self.assertEqual(first.getHost(), second.getHost())
 
 
 class LinkTests(SynchronousTestCase):

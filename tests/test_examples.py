@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -22,7 +23,9 @@ from tempfile import TemporaryDirectory
 from threading import Timer
 from types import ModuleType
 from typing import Any, NamedTuple, cast
+from unittest import mock
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
@@ -36,6 +39,7 @@ from twisted_sse.testing import MemoryClient
 EXAMPLES = ROOT / "examples"
 
 ACCEPT = {"Accept": "text/event-stream"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 #: The console script C{twistd}, wherever pip put it.
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
@@ -128,12 +132,17 @@ def running(arguments: list[str], directory: Path) -> Iterator[int]:
 class Asked(NamedTuple):
     """
     A request to an example, and the first event that comes.
+
+    @ivar first: of its ID no more is known than that there is one, if it is C{"*"}.
+    @ivar path: where the stream is; L{None} where the answer to the form says.
+    @ivar form: what is posted before that, and where.
     """
 
     name: str
     first: MessageEvent
-    path: str = "/"
+    path: str | None = "/"
     body: bytes | None = None
+    form: tuple[str, str] | None = None
 
 
 REQUESTS = [
@@ -146,6 +155,20 @@ REQUESTS = [
     Asked(
         "upload_progress", MessageEvent("progress", '{"done":1,"of":2}', ""), "/check", b"a b\nc\n"
     ),
+    Asked(
+        "chat_klein",
+        MessageEvent("line", '{"name":"Ada","text":"hi"}', "*"),
+        "/rooms/lobby",
+        form=("/rooms/lobby", "name=Ada&text=hi"),
+    ),
+    Asked("dashboard", MessageEvent("waiting", "0", "")),
+    Asked(
+        "notifications",
+        MessageEvent("message", "ada is here", "*"),
+        "/events",
+        form=("/login", "user=ada"),
+    ),
+    Asked("progress", MessageEvent("progress", "0", "*"), None, form=("/jobs", "")),
 ]
 
 
@@ -162,12 +185,23 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
             running(command(asked.name), directory) as port,
             closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection,
         ):
-            method = "GET" if asked.body is None else "POST"
-            connection.request(method, asked.path, asked.body, ACCEPT)
+            headers, path = ACCEPT, asked.path
+            if asked.form is not None:
+                address, form = asked.form
+                connection.request("POST", address, form, FORM)
+                with connection.getresponse() as response:
+                    response.read()
+                    path = path or response.getheader("Location")
+                    cookie, _, _ = (response.getheader("Set-Cookie") or "").partition(";")
+                    headers = {**ACCEPT, "Cookie": cookie}
+            assert path is not None, "there is no stream"
+            connection.request("GET" if asked.body is None else "POST", path, asked.body, headers)
             with connection.getresponse() as response:
                 parser = EventStreamParser()
                 while data := response.read1():
                     for event in parser.feed(data):
+                        if event.lastEventID and asked.first.lastEventID == "*":
+                            return MessageEvent(event.type, event.data, "*")
                         return event
     return None
 
@@ -320,6 +354,127 @@ class MemoryTests(SynchronousTestCase):
         """
         client = MemoryClient(example("upload_progress").app.resource())
         self.assertEqual(client.post("/check").status, 400)
+
+    def test_chat(self) -> None:
+        """
+        What is said in a room is heard there, by those who are there, those who were, and those
+        who come later; and what is no line is refused.
+        """
+        client = MemoryClient(example("chat_klein").app.resource())
+        lobby, kitchen = client.get("/rooms/lobby"), client.get("/rooms/kitchen")
+        said = client.post("/rooms/lobby", FORM, "name=Ada&text=%3Cb%3E hello%00")
+        self.assertEqual(said.status, 204)
+        line = {"name": "Ada", "text": "<b> hello\0"}
+        self.assertEqual([event.json() for event in lobby.events], [line])
+        self.assertEqual(kitchen.events, [])
+        lobby.disconnect()
+        client.post("/rooms/lobby", FORM, "name=Ada&text=2")
+        lastEventID = lobby.events[-1].lastEventID
+        again = client.get("/rooms/lobby", headers={"Last-Event-ID": lastEventID})
+        self.assertEqual([event.json()["text"] for event in again.events], ["2"])
+        self.assertEqual(len(client.get("/rooms/lobby").events), 2)
+        for form in "", "name=Ada", "text=2", "name=%20&text=%20":
+            self.assertEqual(client.post("/rooms/lobby", FORM, form).status, 400)
+        client.close()
+
+    def test_dashboard(self) -> None:
+        """
+        Who comes is sent all values, then each at its rate; who does not read, the newest of
+        each, and how many it was not sent.
+        """
+        dashboard = example("dashboard")
+        client = MemoryClient(dashboard.resource)
+        dashboard.begin(client.clock)
+        stream = client.get("/", headers=ACCEPT)
+        types = [event.type for event in stream.events]
+        self.assertEqual(sorted(types), sorted(dashboard.gauges))
+        client.clock.advance(10)
+        counts = Counter(event.type for event in stream.events)
+        self.assertEqual(counts["cpu"], 3)
+        self.assertGreater(counts["uptime"], 90)
+        stream.stopReading(kernelBuffer=0)
+        # More than the transport holds.
+        dashboard.show("uptime", lambda: 100_000 * "x")
+        client.clock.advance(50)
+        stream.resumeReading()
+        types = [event.type for event in stream.events]
+        gap = types.index("stream-gap")
+        self.assertGreater(int(stream.events[gap].data), 300)
+        self.assertEqual(types[gap - 1], "uptime")
+        self.assertLess(len(types[gap:]), 150)
+        self.assertIn(
+            "text/html",
+            client.get("/", headers={"Accept": "text/html"}).headers.get("Content-Type") or "",
+        )
+        client.close()
+
+    def test_notifications(self) -> None:
+        """
+        Each user gets what is for that user, for as long as the session lasts.
+        """
+        notifications = example("notifications")
+        client = MemoryClient(notifications.app.resource())
+
+        def logIn(user: str) -> dict[str, str]:
+            answer = client.post("/login", FORM, f"user={user}")
+            cookie, _, attributes = (answer.headers.get("Set-Cookie") or "").partition(";")
+            self.assertEqual(bool(cookie), "HttpOnly" in attributes)
+            return {"Cookie": cookie}
+
+        ada, eve, nobody = map(logIn, ["ada", "eve", "nobody"])
+        statuses = [client.get("/events", headers).status for headers in (ada, eve, nobody, {})]
+        self.assertEqual(statuses, [200, 403, 401, 401])
+        stream, others = client.get("/events", ada), client.get("/events", logIn("grace"))
+        notifications.channel.publish("for ada", topics=["user:ada"])
+        self.assertEqual(stream.events[-1].data, "for ada")
+        self.assertEqual(others.events[-1].data, "grace is here")
+        self.assertEqual(client.post("/logout", ada).status, 302)
+        self.assertEqual((stream.complete, others.ended), (True, False))
+        self.assertEqual(client.get("/events", ada).status, 401)
+        client.close()
+
+    def test_progress(self) -> None:
+        """
+        Who comes is told how far the job is, who comes back what it has missed, and both the
+        result, also when the job is done.
+        """
+        client = MemoryClient(example("progress").root)
+        started = client.post("/jobs")
+        self.assertEqual(started.status, 201)
+        path = started.headers["Location"]
+        stream = client.get(path)
+        client.clock.advance(0.5)
+        self.assertEqual([event.data for event in stream.events], ["0", "2", "4"])
+        stream.disconnect()
+        client.clock.advance(0.4)
+        lastEventID = stream.events[-1].lastEventID
+        again = client.get(path, headers={"Last-Event-ID": lastEventID})
+        new = client.get(path)
+        self.assertEqual([event.data for event in again.events], ["6", "8"])
+        self.assertEqual([event.data for event in new.events], ["8"])
+        client.clock.advance(60)
+        later = client.get(path)
+        for each in again, new, later:
+            self.assertEqual(
+                [event.type for event in each.events[-2:]], ["result", "end"], each.events
+            )
+            self.assertTrue(each.complete)
+        self.assertEqual(later.events[0].data, "It is done.")
+        back = client.get(path, headers={"Last-Event-ID": lastEventID})
+        self.assertEqual([event.data for event in back.events[-3:]], ["98", "It is done.", ""])
+        self.assertEqual(client.get(path, headers={"Last-Event-ID": "end"}).status, 204)
+        client.clock.advance(3600)
+        self.assertEqual(client.get(path).status, 404)
+
+    def test_progressFails(self) -> None:
+        """
+        The failure of a job is a result, too, and logged.
+        """
+        progress = example("progress")
+        client = MemoryClient(progress.root)
+        self.patch(progress, "deferLater", mock.Mock(side_effect=[ZeroDivisionError, Deferred()]))
+        client.post("/jobs")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
 class RecipeTests(SynchronousTestCase):

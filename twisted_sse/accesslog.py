@@ -62,7 +62,7 @@ class _Entry:
     """
     What is remembered of a request while its stream is open: with C{slim} its headers are not.
 
-    @ivar began: when the stream was opened, as L{_now} says.
+    @ivar began: when the stream was opened, as C{stream._wheel.seconds} says.
     """
 
     __slots__ = ("agent", "began", "referer", "request", "user")

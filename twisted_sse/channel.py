@@ -5,7 +5,7 @@ One event to many streams.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import get_ident
 from typing import Any, cast
 from weakref import WeakKeyDictionary
@@ -18,6 +18,7 @@ from .checks import checkInteger, checkList
 from .encoded import Encoded, cut
 from .event import Event, InvalidEvent, makeEvent
 from .fanout import FanOut
+from .feed import Feed
 from .history import LONGEST_ID, Entry, History
 from .observe import Observer, checkObserver, tell
 from .parser import EventTooLarge
@@ -99,6 +100,7 @@ class Channel:
         self._resetEvent = resetEvent
         self._observer = observer
         self._thread = get_ident()
+        self._warned = False
         self._closed = False
         # Where time comes from; known at the latest when there is somebody to be sent something.
         self._clock = reactor
@@ -197,7 +199,8 @@ class Channel:
     ) -> None:
         """
         Send a stream what is published from now on, and before that, what its client has
-        missed.  A stream that is subscribed already changes its choice.
+        missed.  A stream that is subscribed already changes its choice.  If the channel is
+        closed, the stream ends after what it has missed.
 
         @param topics: send it only what is about one of these; everything if not given.
         @param where: send it only events of which this function says so.  When it fails, the
@@ -215,8 +218,6 @@ class Channel:
         history = self.history
         if last and history is None:
             raise ValueError("last needs a history: there is nothing to take the events from")
-        if self._closed:
-            stream.end()
         if not stream._living:
             return
         old = self._subscriptions.get(stream)
@@ -224,7 +225,9 @@ class Channel:
             self._changeChoice(old, chosen, where)
             return
         self._adopt(stream._wheel.clock)
-        if history is not None and any(isinstance(feed, Subscription) for feed in stream._feeds):
+        resumes = history is not None and any(_resumes(feed) for feed in stream._feeds)
+        if resumes and not self._warned:
+            self._warned = True
             _log.warn(
                 "{stream} is subscribed to several channels: when its client comes back, only"
                 " one of them will know the last event ID. Use one channel, and topics.",
@@ -242,7 +245,7 @@ class Channel:
         elif stream in self._places:
             subscription.begin(*self._places.pop(stream))
         elif stream.lastEventID:
-            after = self._kept()._after(stream.lastEventID)
+            after = self._kept()._after(stream.lastEventID, chosen)
             subscription.begin(-1 if after is None else after, new=False)
         else:
             newest = self._newest(subscription, last)
@@ -258,11 +261,16 @@ class Channel:
         """
         subscription = self._subscriptions.get(stream)
         if subscription is not None:
-            if self.history is not None:
-                self._places[stream] = self._placeOf(subscription)
-            if self._fanOut is not None:
-                self._fanOut.remove(stream)
+            left = self._leftOf(subscription)
+            if left:
+                place = left[0].position
+            elif subscription.isBehind() or subscription in self._joining:
+                place = subscription.cursor
+            else:
+                place = self._position
             self._leave(subscription)
+            if self.history is not None:
+                self._places[stream] = place, subscription.new
 
     def close(self) -> None:
         """
@@ -302,11 +310,26 @@ class Channel:
 
     def _sendNow(self, subscription: Subscription) -> None:
         stream = subscription.stream
-        rest = [] if self._fanOut is None else self._fanOut.remove(stream)
-        start = subscription.cursor if subscription in self._joining else self._position
-        rest += subscription.choose(self._fresh[start - self._position :])
-        for batch in cut(rest):
+        left = [*self._leftOf(subscription), *self._freshOf(subscription)]
+        # Before it is asked: whatever it does then, it is not asked again.
+        self._leave(subscription)
+        for batch in cut(subscription.choose(left)):
             stream._push(batch)
+
+    def _leftOf(self, subscription: Subscription) -> Sequence[Entry]:
+        """
+        Take a subscription out of what is being sent.
+
+        @return: what it has not got of that.
+        """
+        return () if self._fanOut is None else self._fanOut.drop(subscription.stream)
+
+    def _freshOf(self, subscription: Subscription) -> Sequence[Entry]:
+        """
+        @return: what is to be sent to it, or what it is to be asked about, in the next turn.
+        """
+        start = subscription.cursor if subscription in self._joining else self._position
+        return self._fresh[start - self._position :]
 
     def _left(self, subscription: Subscription) -> None:
         # It may have been unsubscribed by something else that has ended with its stream.
@@ -340,13 +363,6 @@ class Channel:
         subscription.where = where
         if live:
             self._enter(subscription)
-
-    def _placeOf(self, subscription: Subscription) -> tuple[int, bool]:
-        """
-        @return: what C{subscription.begin} wants to be told to go on where it is.
-        """
-        behind = subscription.isBehind() or subscription in self._joining
-        return subscription.cursor if behind else self._position, subscription.new
 
     def _exit(self, subscription: Subscription) -> None:
         self._all.pop(subscription.stream, None)
@@ -486,6 +502,13 @@ class Channel:
         if live:
             assert self._clock is not None, "whoever has subscribed has brought one"
             inSlices(self._clock, live, EventStream.end)
+
+
+def _resumes(feed: Feed) -> bool:
+    """
+    Whether a feed goes on from the last event ID.
+    """
+    return isinstance(feed, Subscription) and feed.channel.history is not None
 
 
 def _checkedTopics(topics: Iterable[str]) -> frozenset[str]:

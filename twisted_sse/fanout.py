@@ -5,11 +5,12 @@ What was published in one turn of the reactor, on its way to all who are to get 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import filterfalse, islice
 from operator import length_hint
+from typing import cast
 
-from .encoded import Batch, Encoded, cut
+from .encoded import Batch, cut
 from .fastwrite import sendToAll
 from .history import Entry
 from .stream import EventStream
@@ -87,9 +88,7 @@ class FanOut:
             group = self._groups[0]
             batch = group.batches[group.turn]
             while length_hint(group.waiting):
-                some: Iterable[EventStream] = islice(group.waiting, ROUND)
-                if self._gone:
-                    some = filterfalse(self._gone.__contains__, some)
+                some = filterfalse(self._gone.__contains__, islice(group.waiting, ROUND))
                 sendToAll(some, batch, group.streams[0]._wheel.seconds())
                 if isLate():
                     return False
@@ -106,23 +105,26 @@ class FanOut:
                 self.streams += 1
                 stream._push(batches[0])
             if batches[1:]:
-                self._groups.append(_Group([stream], batches[1:]))
+                group = _Group([stream], batches[1:])
+                self._groups.append(group)
+                if self._places is not None:
+                    self._places[stream] = group, 0
             if isLate():
                 break
         return not (self._groups or self._asked)
 
-    def remove(self, stream: EventStream) -> list[Encoded]:
+    def drop(self, stream: EventStream) -> Sequence[Entry]:
         """
         Send a stream no more.
 
-        @return: what it has not got.
+        @return: what it has not got, or would have been asked about.
         """
         self._gone.add(stream)
         if stream in self._asked:
-            subscription, candidates = self._asked.pop(stream)
-            return list(subscription.choose(candidates))
+            _, candidates = self._asked.pop(stream)
+            return candidates
         if self._places is None:
-            # All at once: if one is removed, all may be, by a drain.
+            # All at once: if one ends, all may, by a drain.
             self._places = {
                 each: (group, place)
                 for group in self._groups
@@ -130,5 +132,6 @@ class FanOut:
             }
         group, place = self._places.pop(stream, (None, 0))
         if group is None:
-            return []
-        return [event for batch in group.rest(place) for event in batch.encoded]
+            return ()
+        entries = [event for batch in group.rest(place) for event in batch.encoded]
+        return cast("list[Entry]", entries)

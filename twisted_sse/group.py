@@ -21,6 +21,7 @@ from .slices import inSlices
 from .stream import CloseReason, EventStream
 
 if TYPE_CHECKING:
+    from twisted.web.http_headers import Headers
     from twisted.web.server import Request
 
     from .observe import Observer
@@ -72,6 +73,7 @@ class StreamGroup:
         self._hearts: dict[IReactorTime, Heart] = {}
         self._drained: list[Deferred[None]] = []
         self._warned = False
+        self._sent: Headers | None = None
         self._drainRetry = (0, 0)
 
     def clockFor(self, request: Request | None) -> IReactorTime:
@@ -134,6 +136,17 @@ class StreamGroup:
             self._checkIdleTimeout(stream)
         self._hearts[stream._wheel.clock].opened()
         tell(self.observer, "opened", stream)
+
+    def share(self, headers: Headers) -> Headers:
+        """
+        Thousands are sent the same headers in the same second, and have no more use for them.
+
+        @param headers: those of a response, which have been sent.
+        @return: the same, and the same object for all of them.
+        """
+        if self._sent is None or self._sent != headers:
+            self._sent = headers
+        return self._sent
 
     def _checkIdleTimeout(self, stream: EventStream) -> None:
         # Twisted's HTTP/1.1 stops its idle timer while a request is answered; its HTTP/2

@@ -19,6 +19,10 @@ __all__ = ["LONGEST_ID", "Entry", "History"]
 LONGEST_ID = 8192
 
 
+#: Of how many topics it is remembered what was dropped.
+MOST_TOPICS = 10_000
+
+
 class Entry(Encoded):
     """
     One event of a channel's sequence.
@@ -73,6 +77,10 @@ class History:
         self._entries: dict[int, Entry] = {}
         # Of the latest occurrence of each ID.
         self._positions: dict[str, int] = {}
+        # Of the newest event that was dropped, by topic; and up to where that is not known, since
+        # there were too many topics.
+        self._dropped: dict[str, int] = {}
+        self._forgotten = -1
         self._end = 0
         self._bytes = 0
         # IDs of the process before this one must not be taken for ours, nor those of another
@@ -88,6 +96,15 @@ class History:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def __contains__(self, lastEventID: object) -> bool:
+        """
+        Whether a client that has seen the event with this ID misses nothing that is not kept.
+        """
+        if not isinstance(lastEventID, str):
+            return False
+        after = self._after(lastEventID, None)
+        return after is not None and not self._lostSince(after, None)
 
     @property
     def bytes(self) -> int:
@@ -125,23 +142,43 @@ class History:
         """
         return f"{self._token}.{position:x}"
 
-    def _after(self, lastEventID: str) -> int | None:
+    def _after(self, lastEventID: str, topics: frozenset[str] | None = None) -> int | None:
         """
         Find what comes after an ID.
 
+        @param topics: what the client wants to hear about: then what was dropped may be none of
+            its business.
         @return: a position; L{None} if the ID is unknown, or no longer kept.
         """
         position = self._positions.get(lastEventID)
         if position is not None:
             return position + 1
-        token, _, digits = lastEventID.partition(".")
-        if token != self._token or len(digits) > 16:
-            return None
         try:
-            position = int(digits, 16)
+            position = int(lastEventID[len(self._token) + 1 :][:16], 16)
         except ValueError:
             return None
-        return position if self._first <= position <= self._end else None
+        if not 0 <= position <= self._end:
+            return None
+        if lastEventID == self._mark(position):
+            return None if topics is None and position < self._first else position
+        if lastEventID == self._identify(position) and topics is not None:
+            return position + 1
+        return None
+
+    def _lostSince(self, position: int, topics: frozenset[str] | None) -> bool:
+        """
+        Find out whether anything was dropped that comes at a position or later.
+
+        @param position: less than 0 if it is not known.
+        @param topics: anything about these; L{None} for anything at all.
+        """
+        if position < 0:
+            return True
+        if position >= self._first:
+            return False
+        if topics is None or position <= self._forgotten:
+            return True
+        return any(self._dropped.get(topic, -1) >= position for topic in topics)
 
     def _get(self, position: int) -> Entry | None:
         """
@@ -191,6 +228,12 @@ class History:
         # Lest the memory of it keep what is dropped.
         self._asked, self._answer = (0, 0, 0), (0, ())
         entry = self._entries.pop(self._first)
+        for topic in entry.topics:
+            # The newest last.
+            self._dropped.pop(topic, None)
+            self._dropped[topic] = entry.position
+            if len(self._dropped) > MOST_TOPICS:
+                self._forgotten = self._dropped.pop(next(iter(self._dropped)))
         self._bytes -= len(entry.data)
         identifier = entry.event.id
         if identifier and self._positions[identifier] == entry.position:

@@ -341,6 +341,7 @@ class EventStream:
             self._direct = directTransport(request)
         self._lastSent = self._wheel.seconds()
         group.opened(self)
+        request.responseHeaders = group.share(request.responseHeaders)
         if group.slim:
             self._forgetRequest(request)
         opening, self._opening = self._opening, None
@@ -914,9 +915,9 @@ class EventStream:
     @staticmethod
     def _forgetRequest(request: Request) -> None:
         """
-        Drop what has arrived in a request, 3 kB for a browser's, and what has been sent.
+        Drop what has arrived in a request, 3 kB for a browser's.
         """
-        request.requestHeaders = request.responseHeaders = Headers()
+        request.requestHeaders = Headers()
         request.received_cookies = {}
         request.args = {}
         if request.content is not None:

@@ -32,6 +32,8 @@ class Publisher(Protocol):
     What a subscription needs of its channel.
     """
 
+    history: History | None
+
     @property
     def _position(self) -> int:
         """
@@ -78,7 +80,7 @@ class Subscription(Feed):
     @ivar cursor: where it goes on, or went live: the position of what is to be sent next.
     """
 
-    __slots__ = ("_behind", "_call", "_channel", "cursor", "new", "stream", "topics", "where")
+    __slots__ = ("_behind", "_call", "channel", "cursor", "new", "stream", "topics", "where")
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Subscription(Feed):
         topics: frozenset[str] | None,
         where: Callable[[Event], object] | None,
     ) -> None:
-        self._channel = channel
+        self.channel = channel
         self.stream = stream
         self.topics = topics
         self.where = where
@@ -154,13 +156,13 @@ class Subscription(Feed):
         The stream is about to end: what was published goes out before.
         """
         if not self._behind:
-            self._channel._sendNow(self)
+            self.channel._sendNow(self)
 
     def finish(self, now: bool) -> None:
         """
         The stream has ended.
         """
-        self._channel._left(self)
+        self.channel._left(self)
 
     def cancel(self) -> None:
         """
@@ -176,13 +178,15 @@ class Subscription(Feed):
         Send what comes next.
         """
         self._call = None
-        stream, channel = self.stream, self._channel
+        stream, channel = self.stream, self.channel
         if not (self._behind and stream._ready):
             return
         history = channel._kept()
         told: list[Encoded] = []
-        if self.cursor < history._first:
-            self.cursor = history._first
+        isLost = history._lostSince(self.cursor, self.topics)
+        # What was dropped and is no business of this subscription is nothing to speak of.
+        self.cursor = max(self.cursor, history._first)
+        if isLost:
             lost = channel._lost()
             if lost is not None:
                 told.append(lost)
@@ -211,11 +215,11 @@ class Subscription(Feed):
         Take what was chosen out of the history, as much as is sent at a time, and move on.
         """
         if self.topics is None and self.where is None:
-            self.cursor, entries = history._piece(self.cursor, self._channel._position, REPLAY)
+            self.cursor, entries = history._piece(self.cursor, self.channel._position, REPLAY)
             return entries
         chosen: list[Entry] = []
         size = 0
-        for position in range(self.cursor, min(self._channel._position, self.cursor + LOOKS)):
+        for position in range(self.cursor, min(self.channel._position, self.cursor + LOOKS)):
             entry = history._get(position)
             # None if whoever chooses has published so much that it was dropped just now.
             if entry is None or (size and size + len(entry.data) > REPLAY):

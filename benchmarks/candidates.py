@@ -1,0 +1,149 @@
+"""
+The servers that are measured, and how each is started.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from machine import LOAD, SERVER, family, freePort, running, waitFor
+
+__all__ = ["SERVERS", "Nchan", "Running", "Server", "floor", "ours", "plain"]
+
+SERVERS = Path(__file__).resolve().parent / "servers"
+ROOT = SERVERS.parent.parent
+
+
+@dataclass(frozen=True)
+class Running:
+    """
+    A server that runs.
+
+    @ivar process: how it was started.
+    @ivar port: where it listens.
+    @ivar path: where its stream is.
+    @ivar pids: its processes, whose CPU time and memory count.
+    """
+
+    process: subprocess.Popen[str]
+    port: int
+    path: str
+    pids: list[int]
+
+
+@dataclass(frozen=True)
+class Server:
+    """
+    A server that can be started.
+
+    @ivar name: what the tables call it.
+    @ivar version: what it is made of.
+    @ivar command: how it is started, to be followed by the mode, a port, a rate and a number of
+        streams.
+    @ivar modes: what all of them can do, or some: C{timer}, a timer for each connection;
+        C{fanout}, one event to all; C{idle}, nothing.  Ours and plain Twisted can do more.
+    @ivar environment: variables that it needs.
+    """
+
+    name: str
+    version: str
+    command: list[str]
+    modes: Collection[str] = ("timer", "fanout", "idle")
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @contextmanager
+    def running(self, mode: str, rate: float = 0, streams: int = 0) -> Iterator[Running]:
+        """
+        Run it as long as it is needed.
+
+        @param mode: what it shall do.
+        @param rate: events per second.
+        @param streams: it shall begin when there are so many.
+        """
+        port = freePort()
+        command = [*self.command, *self.arguments(mode, port, rate, streams)]
+        with running(command, SERVER, self.environment) as process:
+            waitFor(process, port)
+            yield Running(process, port, "/", family(process.pid))
+
+    def arguments(self, mode: str, port: int, rate: float, streams: int) -> list[str]:
+        """
+        Say what follows the command.
+        """
+        return [mode, str(port), f"{rate:.6g}", str(streams)]
+
+
+class Floor(Server):
+    """
+    C{cfan}, which does the same in all modes: what is least for each of them.
+    """
+
+    def arguments(self, mode: str, port: int, rate: float, streams: int) -> list[str]:
+        """
+        Say what follows the command.
+        """
+        return super().arguments(mode, port, rate, streams)[1:]
+
+
+class Nchan(Server):
+    """
+    nginx, with its files in a folder of its own and somebody who publishes.
+    """
+
+    @contextmanager
+    def running(self, mode: str, rate: float = 0, streams: int = 0) -> Iterator[Running]:
+        """
+        Run it as long as it is needed.  Who publishes runs where the load does.
+        """
+        port = freePort()
+        text = (SERVERS / "nchan.conf").read_text(encoding="utf-8")
+        # As many as there may be open files, but for those that nginx opens for itself.
+        text = text.format(port=port, connections=os.sysconf("SC_OPEN_MAX") - 100)
+        with ExitStack() as stack:
+            folder = stack.enter_context(TemporaryDirectory())
+            Path(folder, "nginx.conf").write_text(text, encoding="utf-8")
+            command = [*self.command, "-p", folder, "-c", "nginx.conf"]
+            process = stack.enter_context(running(command, SERVER))
+            waitFor(process, port)
+            if mode == "fanout":
+                publisher = [sys.executable, str(SERVERS / "publish.py"), str(port), "/pub"]
+                publisher += [f"{rate:.6g}", str(streams)]
+                stack.enter_context(running(publisher, LOAD))
+            yield Running(process, port, "/sub", family(process.pid))
+
+
+def ours() -> Server:
+    """
+    This checkout.
+    """
+    return Server(
+        "twisted-sse",
+        "this checkout",
+        [sys.executable, str(SERVERS / "ours.py")],
+        environment={"PYTHONPATH": str(ROOT)},
+    )
+
+
+def plain() -> Server:
+    """
+    Twisted without us.
+    """
+    command = [sys.executable, str(SERVERS / "plain.py")]
+    return Server("plain Twisted", version("Twisted"), command)
+
+
+def floor(programs: Path) -> Server:
+    """
+    The least that can be.
+
+    @param programs: where the programs in C are.
+    """
+    return Floor("C floor", "cfan.c", [str(programs / "cfan")], modes=("timer", "fanout"))

@@ -1,0 +1,178 @@
+"""
+The servers of others, and how they are had.
+
+What they need is installed below C{.bench}, which shares nothing with the environment of the
+project; only nginx is Debian's.  What cannot be had is left out, and the report says why.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from candidates import ROOT, SERVERS, Nchan, Server
+
+__all__ = ["PEERS", "gather"]
+
+#: Where they are installed.
+FOLDER = ROOT / ".bench"
+
+#: Debian's packages of nchan, and where its module is then.
+PACKAGES = ["nginx", "libnginx-mod-nchan"]
+NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
+
+#: Installing one takes no longer, in seconds.
+PATIENCE = 300
+
+
+class LeftOut(Exception):
+    """
+    A peer cannot be had; the text says why.
+    """
+
+
+def install(*command: str | Path, **environment: str) -> None:
+    """
+    Run a command that installs something.
+
+    @param environment: variables that it gets besides ours.
+    @raise LeftOut: if it does not work.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+            env={**os.environ, **environment},
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise LeftOut(str(error)) from error
+    if done.returncode != 0:
+        lines = done.stdout.strip().splitlines() or [f"status {done.returncode}"]
+        errors = [line for line in lines if "error" in line.lower()]
+        raise LeftOut(f"{Path(command[0]).name}: {errors[0] if errors else lines[-1]}")
+
+
+def output(*command: str | Path) -> str:
+    """
+    @return: what a command writes; nothing if it fails.
+    """
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def nchan() -> Server:
+    """
+    A module of nginx, in C.
+    """
+    if not NCHAN.exists() or shutil.which("nginx") is None:
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            raise LeftOut(
+                f"not installed (on Debian, as root: apt-get install {' '.join(PACKAGES)})"
+            )
+        install("apt-get", "update")
+        options = ["--yes", "--no-install-recommends"]
+        install("apt-get", "install", *options, *PACKAGES, DEBIAN_FRONTEND="noninteractive")
+    # They say "nginx version: nginx/1.22.1" and, of Debian's package, "1:1.3.6+dfsg-2".
+    nginx = output("nginx", "-v").rpartition("/")[2]
+    module = output("dpkg-query", "--show", "--showformat=${Version}", PACKAGES[1])
+    release = module.rpartition(":")[2].partition("+")[0] or "?"
+    return Nchan(
+        "nchan",
+        f"{release}, nginx {nginx}",
+        ["nginx", "-e", "stderr", "-g", f"load_module {NCHAN};"],
+        modes=("fanout", "idle"),
+    )
+
+
+def betterSSE() -> Server:
+    """
+    For Node, in JavaScript.
+    """
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        raise LeftOut("there is no Node with npm")
+    modules = FOLDER / "node_modules"
+    about = modules / "better-sse" / "package.json"
+    if not about.exists():
+        FOLDER.mkdir(exist_ok=True)
+        quiet = ["--no-save", "--no-package-lock", "--no-audit", "--no-fund"]
+        install("npm", "install", "--prefix", FOLDER, *quiet, "better-sse")
+    release = json.loads(about.read_text(encoding="utf-8"))["version"]
+    return Server(
+        "better-sse",
+        f"{release}, Node {output(node, '--version').lstrip('v')}",
+        [node, str(SERVERS / "better_sse_app.cjs")],
+        environment={"NODE_PATH": str(modules)},
+    )
+
+
+def pythonWith(*packages: str) -> tuple[str, str]:
+    """
+    Make an environment that has packages.
+
+    @return: its Python, and which versions the packages have.
+    """
+    environment = FOLDER / "python"
+    python = environment / "bin" / "python"
+    if not python.exists():
+        install(sys.executable, "-m", "venv", environment)
+    script = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
+    if not output(python, "-c", script, *packages):
+        install(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
+    first, *others = output(python, "-c", script, *packages).split()
+    versions = [first, *(" ".join(pair) for pair in zip(packages[1:], others, strict=True))]
+    return str(python), ", ".join(versions)
+
+
+def aiohttpSSE() -> Server:
+    """
+    For asyncio, in Python.
+    """
+    python, versions = pythonWith("aiohttp-sse", "aiohttp", "uvloop")
+    return Server("aiohttp-sse", versions, [python, str(SERVERS / "aiohttp_sse_app.py")])
+
+
+def sseStarlette() -> Server:
+    """
+    For ASGI, in Python.
+    """
+    python, versions = pythonWith("sse-starlette", "uvicorn", "uvloop", "httptools")
+    return Server("sse-starlette", versions, [python, str(SERVERS / "sse_starlette_app.py")])
+
+
+#: How each of them is had.
+PEERS: dict[str, Callable[[], Server]] = {
+    "nchan": nchan,
+    "better-sse": betterSSE,
+    "aiohttp-sse": aiohttpSSE,
+    "sse-starlette": sseStarlette,
+}
+
+
+def gather(names: Iterable[str]) -> tuple[list[Server], dict[str, str]]:
+    """
+    Install what is not there.
+
+    @param names: which of them.
+    @return: those that there are now; and of those that are left out, why.
+    """
+    servers: list[Server] = []
+    leftOut: dict[str, str] = {}
+    for name in names:
+        try:
+            servers.append(PEERS[name]())
+        except LeftOut as error:
+            leftOut[name] = str(error)
+    return servers, leftOut

@@ -1,0 +1,60 @@
+"""
+When an event is due, for servers that publish at a fixed rate.
+
+A timer that is late and goes on from there publishes less than it was asked to, and a server
+that is overloaded would look the better for it.  Here the clock decides, and an event carries the
+time at which it was due: a server that is late shows it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+__all__ = ["STALLING", "Pace", "makeData"]
+
+ZEROS = "0" * 64
+
+#: The data of an event that does not fit into the buffers of who does not read.
+STALLING = "0" * 2**17
+
+
+def makeData(moment: int) -> str:
+    """
+    Make the data of an event.
+
+    @param moment: in nanoseconds of the monotonic clock.
+    """
+    return f"{moment} {ZEROS}"
+
+
+class Pace:
+    """
+    A fixed rate.
+    """
+
+    def __init__(self, rate: float) -> None:
+        """
+        @param rate: events per second.
+        """
+        self._interval = 1e9 / rate
+        self._start = time.monotonic_ns()
+        self._count = 0
+
+    def _next(self) -> int:
+        return self._start + int((self._count + 1) * self._interval)
+
+    def due(self) -> Iterator[int]:
+        """
+        The moments that have come since the last call, in nanoseconds.
+        """
+        now = time.monotonic_ns()
+        while (moment := self._next()) <= now:
+            self._count += 1
+            yield moment
+
+    def wait(self) -> float:
+        """
+        How many seconds there are until the next moment.
+        """
+        return max(0, self._next() - time.monotonic_ns()) / 1e9

@@ -1,0 +1,38 @@
+"""
+For a hub that has no events of its own: when all clients are there, POST one after another to it.
+
+usage: publish.py PORT PATH RATE STREAMS
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from http.client import HTTPConnection
+
+from pace import Pace, makeData
+
+port, path, rate, streams = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+connection = HTTPConnection("127.0.0.1", port)
+
+
+def count() -> int:
+    """
+    Ask how many clients there are: so nchan tells.
+    """
+    connection.request("GET", path, headers={"Accept": "text/json"})
+    response = connection.getresponse()
+    told = response.read()
+    return int(json.loads(told)["subscribers"]) if response.status == 200 else 0
+
+
+while count() < streams:
+    time.sleep(0.1)
+headers = {"Content-Type": "text/plain", "X-EventSource-Event": "message"}
+pace = Pace(rate)
+while True:
+    time.sleep(pace.wait())
+    for moment in pace.due():
+        connection.request("POST", path, makeData(moment), headers)
+        connection.getresponse().read()

@@ -1,0 +1,90 @@
+"""
+A chat.  Its rooms are topics of one channel; whoever enters one sees what was said there last.
+
+    $ python examples/chat_klein.py 8080
+    $ curl -N http://127.0.0.1:8080/rooms/lobby
+    $ curl -d name=Ada -d text=hello http://127.0.0.1:8080/rooms/lobby
+
+Or open http://127.0.0.1:8080/ in two windows, and http://127.0.0.1:8080/#kitchen in another.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from klein import Klein
+
+from twisted_sse import Channel, EventStream, History
+from twisted_sse.klein import eventStream
+
+app = Klein()
+# The newest 1,000 lines of all rooms together.
+channel = Channel(History(maxEvents=1000), name="chat")
+
+
+@app.route("/")
+def page(request):
+    request.setHeader("content-type", "text/html; charset=utf-8")
+    return PAGE
+
+
+@app.route("/rooms/<room>", methods=["GET"])
+@eventStream
+async def listen(request, room):
+    # Who comes back gets the lines that it has missed, who is new the last 20 of the room.
+    channel.subscribe(EventStream.of(request), topics=[room], last=20)
+
+
+@app.route("/rooms/<room>", methods=["POST"])
+def say(request, room):
+    name, text = field(request, b"name")[:40], field(request, b"text")[:1000]
+    if not (name and text):
+        request.setResponseCode(400)
+        return "a line has a name and a text\n"
+    channel.publish(json={"name": name, "text": text}, event="line", topics=[room])
+    request.setResponseCode(204)
+    return ""
+
+
+def field(request, name):
+    return request.args.get(name, [b""])[0].decode("utf-8", "replace").strip()
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Chat</title><link rel="icon" href="data:,">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+ul { padding: 0; list-style: none; overflow-wrap: anywhere }
+form { display: grid; grid-template-columns: 8rem 1fr auto; gap: .5rem }
+input, button { font: inherit; padding: .3rem .6rem; min-width: 0 }
+</style>
+<h1></h1><ul></ul>
+<form><input name="name" placeholder="name" required>
+<input name="text" placeholder="text" autocomplete="off" required><button>Say</button></form>
+<script>
+const [title, lines, form] = ["h1", "ul", "form"].map((name) => document.querySelector(name));
+const room = title.textContent = decodeURIComponent(location.hash.slice(1)) || "lobby";
+const address = "rooms/" + encodeURIComponent(room);
+const source = new EventSource(address);
+source.addEventListener("line", (event) => {
+  const { name, text } = JSON.parse(event.data);
+  const line = lines.appendChild(document.createElement("li"));
+  // What others have typed is text: innerHTML would run their scripts.
+  line.appendChild(document.createElement("b")).textContent = name;
+  line.append(" ", text);
+  form.scrollIntoView();
+});
+// It was away for too long.  All lines of the room that are still kept follow.
+source.addEventListener("stream-reset", () => lines.replaceChildren());
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  await fetch(address, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  form.elements.text.value = "";
+});
+</script>
+"""
+
+if __name__ == "__main__":
+    app.run("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8080)

@@ -1,0 +1,90 @@
+"""
+Notifications for the user who is logged in.  Who is not gets a status instead of a stream.
+
+    $ python examples/notifications.py 8080
+
+Then open http://127.0.0.1:8080/ in two windows, one of them private, as ada, as grace, as eve.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+
+from klein import Klein
+from twisted.web.error import Error
+
+from twisted_sse import Channel, EventStreamResource
+
+app = Klein()
+channel = Channel(name="notifications")
+users = {"ada": True, "grace": True, "eve": False}  # whether they may have notifications
+sessions = {}
+
+
+async def connected(stream):
+    # Nothing has been sent yet, so what is raised is the status of the answer.
+    token = stream.request.getCookie(b"session")
+    user = await findUser(token)
+    if user is None:
+        raise Error(401)
+    if not users[user]:
+        raise Error(403)
+    stream.state["session"] = token
+    channel.subscribe(stream, topics=[f"user:{user}"], last=5)
+
+
+async def findUser(token):
+    return sessions.get(token)  # a database would be asked here
+
+
+resource = EventStreamResource(connected)
+
+
+@app.route("/events")
+def events(request):
+    return resource
+
+
+@app.route("/login", methods=["POST"])
+def login(request):
+    user = request.args.get(b"user", [b""])[0].decode("utf-8", "replace")
+    if user in users:  # a password would be asked for here
+        token = secrets.token_urlsafe().encode()
+        sessions[token] = user
+        request.addCookie(b"session", token, path=b"/", httpOnly=True, sameSite=b"lax")
+        channel.publish(f"{user} is here", topics=[f"user:{each}" for each in users])
+    request.redirect(b"/")
+
+
+@app.route("/logout", methods=["POST"])
+def logout(request):
+    token = request.getCookie(b"session")
+    sessions.pop(token, None)
+    # Who it is was asked when a stream began: it does not end with the session by itself.
+    for stream in channel.streams:
+        if stream.state["session"] == token:
+            stream.end()
+    request.redirect(b"/")
+
+
+@app.route("/")
+def page(request):
+    request.setHeader("content-type", "text/html; charset=utf-8")
+    return """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Notifications</title><link rel="icon" href="data:,">
+<style>:root { color-scheme: light dark; margin: 2rem } * { font: 1rem/1.5 system-ui }</style>
+<form action="login" method="post" hidden><input name="user" placeholder="ada, grace or eve"> <button>Log in</button></form>
+<form action="logout" method="post" hidden><button>Log out</button></form><ul></ul>
+<script>
+const [login, logout] = document.forms, list = document.querySelector("ul");
+const source = new EventSource("events");
+source.onopen = () => logout.hidden = false;
+source.onmessage = ({ data }) => { list.append(document.createElement("li")); list.lastChild.textContent = data; };
+// When the network fails it connects again, but any status except 200 closes it for good.
+source.onerror = () => { login.hidden = !(logout.hidden = source.readyState === EventSource.CLOSED); };
+</script>"""
+
+
+if __name__ == "__main__":
+    app.run("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8080)

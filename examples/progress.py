@@ -1,0 +1,90 @@
+"""
+The progress of a long job, for a page that may be reloaded and a stream that may be cut.
+
+    $ python examples/progress.py 8080
+    $ curl -i -X POST http://127.0.0.1:8080/jobs
+    $ curl -N http://127.0.0.1:8080/jobs/... # as Location says
+
+Or open http://127.0.0.1:8080/ in a browser.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sys
+
+from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+from twisted.web.static import Data
+
+from twisted_sse import Channel, EventStreamResource
+
+log = Logger()
+
+
+class Jobs(Resource):
+    def render_POST(self, request):
+        # Nobody guesses the name of a job; whoever has it may look.
+        name, channel = secrets.token_urlsafe(), Channel()
+        # Who comes is told the newest, who comes back also what it has missed.
+        stream = EventStreamResource(lambda stream: channel.subscribe(stream, last=1), once=True)
+        self.putChild(name.encode(), stream)
+        ensureDeferred(self.run(name.encode(), channel, request.site.reactor))
+        request.setResponseCode(201)
+        request.setHeader("location", f"/jobs/{name}")
+        return b""
+
+    async def run(self, name, channel, clock):
+        try:
+            for percent in range(0, 100, 2):
+                channel.publish(str(percent), event="progress")
+                await deferLater(clock, 0.2)  # the work
+            channel.publish("It is done.", event="result")
+        except Exception:
+            log.failure("A job has failed")
+            channel.publish("It has failed.", event="result")
+        # It ends its streams; with `once` browsers know that this was all.
+        channel.close()
+        await deferLater(clock, 3600)  # for so long the result can be had
+        del self.children[name]
+
+
+PAGE = b"""<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Progress</title><link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+button { font: inherit; padding: .3rem .6rem }
+progress { width: 100%; height: 1.5rem; margin: 1rem 0 }
+</style>
+<h1>Progress</h1><button>Start</button><progress max="100" value="0"></progress><p></p>
+<script>
+const [button, bar, result] = ["button", "progress", "p"].map((name) => document.querySelector(name));
+button.onclick = async () => {
+  const response = await fetch("jobs", { method: "POST" });
+  location.hash = response.headers.get("Location"); // found again after a reload
+  location.reload();
+};
+if (location.hash) {
+  const source = new EventSource(location.hash.slice(1));
+  source.addEventListener("progress", (event) => { bar.value = event.data; });
+  source.addEventListener("result", (event) => { result.textContent = event.data; bar.value = 100; });
+  source.addEventListener("end", () => source.close());
+}
+</script>
+"""
+
+root = Resource()
+root.putChild(b"", Data(PAGE, "text/html; charset=utf-8"))
+root.putChild(b"jobs", Jobs())
+
+if __name__ == "__main__":
+    from twisted.internet import reactor
+
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    port = reactor.listenTCP(wanted, Site(root), interface="127.0.0.1")
+    print(f"http://127.0.0.1:{port.getHost().port}/", flush=True)
+    reactor.run()

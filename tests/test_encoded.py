@@ -1,0 +1,133 @@
+"""
+Tests for L{twisted_sse.encoded}: events as bytes.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse import Event
+from twisted_sse.encoded import PIECE, Batch, Encoded, cut
+
+
+def ofSize(size: int, event: str | None = None) -> Encoded:
+    """
+    Make an event of so many bytes.
+    """
+    empty = len(Event("", event=event).encode())
+    encoded = Encoded(Event("x" * (size - empty), event=event))
+    assert len(encoded.data) == size
+    return encoded
+
+
+class EncodedTests(SynchronousTestCase):
+    """
+    Tests for L{Encoded} and L{Batch}.
+    """
+
+    def test_data(self) -> None:
+        """
+        The bytes are those of the event.
+        """
+        event = Event("hello\nyou", event="greeting", id="1", retry=700, comment="note")
+        self.assertEqual(Encoded(event).data, event.encode())
+
+    def test_type(self) -> None:
+        """
+        The type is what the client sees: C{"message"} if none was given or it is empty, and
+        none for what is no event to it.
+        """
+        for event, type in [
+            (Event("x"), "message"),
+            (Event(""), "message"),
+            (Event("x", event=""), "message"),
+            (Event("x", event="greeting"), "greeting"),
+            (Event(id="1"), None),
+            (Event(event="greeting"), None),
+            (Event(retry=5), None),
+            (Event(comment="c"), None),
+        ]:
+            self.assertEqual(Encoded(event).type, type, event)
+
+    def test_batch(self) -> None:
+        """
+        A batch has the bytes of its events in their order, and counts those that are events to
+        the client.
+        """
+        encoded = [Encoded(Event("1")), Encoded(Event(comment="c")), Encoded(Event("2", id="2"))]
+        batch = Batch(encoded)
+        self.assertEqual(batch.data, b"data: 1\n\n: c\n\nid: 2\ndata: 2\n\n")
+        self.assertEqual(batch.events, 2)
+        self.assertEqual(list(batch.encoded), encoded)
+
+    def test_batchOfOne(self) -> None:
+        """
+        A batch of one event has the very bytes of it: they are not copied.
+        """
+        encoded = ofSize(100_000)
+        batch = Batch([encoded])
+        self.assertIs(batch.data, encoded.data)
+        self.assertEqual(batch.events, 1)
+        self.assertEqual(Batch([Encoded(Event(comment="c"))]).events, 0)
+
+
+class CutTests(SynchronousTestCase):
+    """
+    Tests for L{cut}.
+    """
+
+    def sizes(self, *sizes: int) -> list[list[int]]:
+        """
+        Cut events of these sizes, and tell the sizes in each batch.
+        """
+        batches = list(cut([ofSize(size) for size in sizes]))
+        return [[len(each.data) for each in batch.encoded] for batch in batches]
+
+    def test_nothing(self) -> None:
+        """
+        Of nothing no batch is made.
+        """
+        self.assertEqual(self.sizes(), [])
+
+    def test_fits(self) -> None:
+        """
+        What is 64 KiB together is one batch, and one byte more is two.
+        """
+        self.assertEqual(self.sizes(PIECE - 10, 10), [[PIECE - 10, 10]])
+        self.assertEqual(self.sizes(PIECE - 10, 11), [[PIECE - 10], [11]])
+        self.assertEqual(self.sizes(10, PIECE - 10, 10), [[10, PIECE - 10], [10]])
+
+    def test_large(self) -> None:
+        """
+        An event that is larger is a batch of its own, wherever it is.
+        """
+        large = PIECE + 1
+        self.assertEqual(self.sizes(large), [[large]])
+        self.assertEqual(self.sizes(10, large, 11), [[10], [large], [11]])
+        self.assertEqual(self.sizes(large, large), [[large], [large]])
+
+    def test_last(self) -> None:
+        """
+        What is left at the end is not forgotten, however small.
+        """
+        self.assertEqual(self.sizes(PIECE, 9), [[PIECE], [9]])
+        self.assertEqual(self.sizes(9), [[9]])
+
+    @given(st.lists(st.one_of(st.integers(9, 200), st.integers(9, 150_000)), max_size=30))
+    def test_any(self, sizes: list[int]) -> None:
+        """
+        Nothing is lost or reordered, no batch is too large unless it is one event, and none
+        could have been joined with what follows it.
+        """
+        encoded = [ofSize(size) for size in sizes]
+        batches = list(cut(encoded))
+        self.assertEqual([each for batch in batches for each in batch.encoded], encoded)
+        for batch in batches:
+            self.assertTrue(len(batch.data) <= PIECE or len(batch.encoded) == 1)
+            self.assertEqual(batch.events, len(batch.encoded))
+        for batch, after in pairwise(batches):
+            self.assertGreater(len(batch.data) + len(after.encoded[0].data), PIECE)
