@@ -1838,22 +1838,25 @@ class SliceTests(ChannelTestCase):
 
     def test_endAfterOthers(self) -> None:
         """
-        The same when others have ended before, and it was served a part by then.
+        The same when they end one after the other, each when it was served a part.
         """
         sent = [str(number).ljust(30_000, "-") for number in range(10)]
-        for before in (0, 1, 2):
-            browsers = self.many(5, where=lambda event: True)
-            self.recorder.cost = 0
+        for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
+            browsers = self.many(5, **options)
+            self.recorder.cost = SLICE
             for each in sent:
                 self.channel.publish(each, topics=["t"])
-            for number, stream in enumerate(self.streams):
-                if number == before:
-                    self.turn()
+            for stream in self.streams:
+                self.turn()
+                self.recorder.cost = 0
                 stream.end()
+                self.recorder.cost = SLICE
+            self.recorder.cost = 0
             self.clock.advance(1)
             for browser in browsers:
                 self.assertEqual(heads(data(browser)), heads(sent))
                 self.assertTrue(browser.complete)
+            self.assertIdle()
 
     def test_joining(self) -> None:
         """
@@ -2216,6 +2219,28 @@ class CallbackTests(ChannelTestCase):
                         else:
                             self.assertEqual(data(browser), ["1"] if stream in done else [])
                     self.assertIdle()
+
+    def test_observerEndsItself(self) -> None:
+        """
+        A stream that ends as it is sent the first of what was published gets the rest.
+        """
+        sent = [str(number).ljust(30_000, "-") for number in range(7)]
+        for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
+            channel = self.serve()
+            browser = self.connect(**options)
+
+            def act(what: str, stream: EventStream, *news: Any) -> None:
+                if what == "sent" and news[0]:
+                    self.recorder.act = lambda *news: None
+                    stream.end()
+
+            self.recorder.act = act
+            for each in sent:
+                channel.publish(each, topics=["t"])
+            self.clock.advance(1)
+            self.assertEqual(heads(data(browser)), heads(sent))
+            self.assertTrue(browser.complete)
+            self.assertIdle()
 
     def test_whereEndsItself(self) -> None:
         """

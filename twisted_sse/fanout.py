@@ -84,7 +84,12 @@ class FanOut:
         @param isLate: whether it is time for others.
         @return: whether everything was sent.
         """
-        while self._groups:
+        while self._groups or self._asked:
+            if not self._groups:
+                self._askNext()
+                if isLate():
+                    break
+                continue
             group = self._groups[0]
             batch = group.batches[group.turn]
             while length_hint(group.waiting):
@@ -97,21 +102,21 @@ class FanOut:
             if group.turn < len(group.batches):
                 return False
             self._groups.popleft()
-        while self._asked:
-            stream = next(iter(self._asked))
-            subscription, candidates = self._asked.pop(stream)
-            batches = cut(subscription.choose(candidates))
-            if batches:
-                self.streams += 1
-                stream._push(batches[0])
-            if batches[1:]:
-                group = _Group([stream], batches[1:])
-                self._groups.append(group)
-                if self._places is not None:
-                    self._places[stream] = group, 0
-            if isLate():
-                break
         return not (self._groups or self._asked)
+
+    def _askNext(self) -> None:
+        """
+        Find out what the next of those wants who are asked, and send it that.
+        """
+        stream, (subscription, candidates) = next(iter(self._asked.items()))
+        batches = cut(subscription.choose(candidates))
+        # It may have been dropped as it was asked.
+        if self._asked.pop(stream, None) is not None and batches:
+            group = _Group([stream], batches)
+            self._groups.append(group)
+            self.streams += 1
+            if self._places is not None:
+                self._places[stream] = group, 0
 
     def drop(self, stream: EventStream) -> Sequence[Entry]:
         """

@@ -253,8 +253,8 @@ def outstanding(request: HTTPRequest) -> int:
     if type(transport) in _SOCKETS and ioctl is not None:
         try:
             answer = ioctl(transport.fileno(), TIOCOUTQ, b"\0\0\0\0")
-        except OSError:
-            # This kind of socket does not tell.
+        except (OSError, ValueError):
+            # This kind of socket does not tell; or it is closed already.
             pass
         else:
             inKernel = struct.unpack("i", answer)[0]
