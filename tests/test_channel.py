@@ -2370,6 +2370,35 @@ class CallbackTests(ChannelTestCase):
         self.assertTrue(browsers[1].complete)
 
 
+class FreshTests(ChannelTestCase):
+    """
+    Tests for what is published while nobody listens, and more is to be sent.
+    """
+
+    def test_leavesAndComesBack(self) -> None:
+        """
+        Who leaves and comes back in the middle of sending gets everything once.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        done: list[object] = []
+
+        def act(what: str, *news: Any) -> None:
+            if what == "sent" and news[1] and not done:
+                done.append(what)
+                channel.publish("2")
+                channel.unsubscribe(self.streams[0])
+                channel.publish("3")
+                channel.subscribe(self.streams[0])
+                channel.publish("4")
+
+        self.recorder.act = act
+        channel.publish("1")
+        self.clock.advance(1)
+        channel.publish("5")
+        self.assertEqual(data(browser), ["1", "2", "3", "4", "5"])
+
+
 class CloseTests(ChannelTestCase):
     """
     Tests for C{close}.

@@ -6,6 +6,7 @@ Through its channel, as it is used; L{tests.test_channel} has what clients see o
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from typing import Any
@@ -16,6 +17,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Channel, Event, History, history
+from twisted_sse.history import Entry
 
 #: What is known of IDs, so that nobody can mistake one for another.
 MADE = r"\A[0-9a-f]{4,40}\Z"
@@ -432,6 +434,57 @@ class BoundTests(SynchronousTestCase):
             self.assertEqual(history._positions, latest)
 
 
+class PieceTests(SynchronousTestCase):
+    """
+    Tests for what is taken out of a history at a time.
+    """
+
+    def test_piece(self) -> None:
+        """
+        It is as many events as fit, exactly, but at least one, and none beyond the end.
+        """
+        history = History()
+        channel = Channel(history)
+        sizes = [len(channel.publish("x" * 100, id=str(number)).encode()) for number in range(9)]
+        size = sizes[0]
+        for first, end, most, expected in [
+            (0, 9, 3 * size, [0, 1, 2]),
+            (0, 9, 3 * size - 1, [0, 1]),
+            (0, 9, 1, [0]),
+            (2, 9, 10**6, [2, 3, 4, 5, 6, 7, 8]),
+            (2, 4, 10**6, [2, 3]),
+            (2, 9, 10**6, [2, 3, 4, 5, 6, 7, 8]),
+            (2, 9, 2 * size, [2, 3]),
+            (9, 9, 10**6, []),
+            (12, 9, 10**6, []),
+        ]:
+            for _ in range(2):
+                next, entries = history._piece(first, end, most)
+                self.assertEqual([entry.position for entry in entries], expected)
+                self.assertEqual(next, first + len(expected))
+
+    def test_dropped(self) -> None:
+        """
+        What was taken last is not kept for that when it is dropped.
+        """
+        gc.collect()
+        before = self.entries()
+        history = History(maxEvents=3)
+        channel = Channel(history)
+        for number in range(3):
+            channel.publish(str(number))
+        history._piece(0, 3, 1000)
+        for number in range(3):
+            channel.publish(str(number))
+        self.assertEqual(self.entries() - before, 3)
+
+    def entries(self) -> int:
+        """
+        How many there are.
+        """
+        return sum(type(each) is Entry for each in gc.get_objects())
+
+
 class FindTests(SynchronousTestCase):
     """
     Tests for where an ID is in the sequence.
@@ -615,6 +668,24 @@ class DroppedTests(SynchronousTestCase):
         self.assertTrue(self.lost(mine, "quiet"))
         self.assertFalse(self.lost(late, "mine"))
         self.assertLessEqual(len(self.history._dropped), 3)
+
+    def test_mostTopics(self) -> None:
+        """
+        When there are too many topics, those are forgotten that were dropped longest ago, not
+        those that were dropped first.
+        """
+        self.patch(history, "MOST_TOPICS", 2)
+        for topic in ("a", "b", "a", "c"):
+            last = self.publish(topic)
+        self.publish("kept")
+        self.publish("kept")
+        self.assertEqual(set(self.history._dropped), {"a", "c"})
+        self.assertFalse(self.lost(last, "quiet"))
+        self.assertTrue(self.lost(self.history._mark(1), "quiet"))
+        self.assertFalse(self.lost(self.history._mark(2), "quiet"))
+        self.assertTrue(self.lost(self.history._mark(2), "a"))
+        self.assertTrue(self.lost(self.history._mark(3), "c"))
+        self.assertFalse(self.lost(self.history._mark(4), "c"))
 
     def test_contains(self) -> None:
         """

@@ -584,19 +584,29 @@ class FanOutTests(ChannelTestCase):
         """
         return sum(len(each.sent) for each in self.sockets)
 
-    async def assertArrived(self, expected: bytes) -> None:
+    async def assertArrived(self, *frames: bytes) -> None:
         """
-        Look at what has come to each client.
+        Look at what has come to each client: chunks, framed as they are here.
         """
+        expected = b"".join(map(framed, frames))
+        for come in await self.received(lambda come: len(come) >= len(expected)):
+            self.assertEqual(come, expected)
+
+    async def received(self, enough: Callable[[bytes], bool]) -> list[bytes]:
+        """
+        Read what comes to each client, until it is enough.
+        """
+        received: list[bytes] = []
         for client in self.crowded:
             come = bytearray()
 
-            def enough(client: socket.socket = client, come: bytearray = come) -> bool:
+            def look(client: socket.socket = client, come: bytearray = come) -> bool:
                 come.extend(arrived(client))
-                return len(come) >= len(expected)
+                return enough(come)
 
-            await until(enough, "it has come")
-            self.assertEqual(come, expected)
+            await until(look, "it has come")
+            received.append(bytes(come))
+        return received
 
     async def test_thousand(self) -> None:
         """
@@ -611,10 +621,8 @@ class FanOutTests(ChannelTestCase):
             await turns()
             self.assertEqual(self.sends(), 1000 * (number + 1))
         self.assertEqual(self.asked, {})
-        sent = b"".join(framed(event.encode()) for event in self.published)
-        self.assertEqual({sum(each.sent) for each in self.sockets}, {len(sent)})
         self.assertEqual({len(each.sent) for each in self.sockets}, {3})
-        await self.assertArrived(sent)
+        await self.assertArrived(*[event.encode() for event in self.published])
 
     async def test_together(self) -> None:
         """
@@ -629,7 +637,7 @@ class FanOutTests(ChannelTestCase):
         await turns()
         self.assertEqual({len(each.sent) for each in self.sockets}, {1})
         self.assertEqual(self.asked, {})
-        await self.assertArrived(framed(b"".join(event.encode() for event in self.published)))
+        await self.assertArrived(b"".join(event.encode() for event in self.published))
 
     async def test_slowForComparison(self) -> None:
         """
@@ -702,8 +710,8 @@ class FanOutTests(ChannelTestCase):
         self.publish()
         await until(lambda: len(clock.held) > 8 or self.sends() >= 2 * 470 + 10)
         self.assertLess(max(clock.held), 0.03)
-        both = b"".join(event.encode() for event in self.published[1:])
-        await self.assertArrived(framed(self.published[0].encode()) + framed(both))
+        first, second, third = [event.encode() for event in self.published]
+        await self.assertArrived(first, second + third)
         self.assertEqual([len(each.sent) for each in leaving], [1] * 10 + [0] * 20)
 
     async def ending(self, end: Callable[[list[EventStream]], object]) -> None:
@@ -719,16 +727,8 @@ class FanOutTests(ChannelTestCase):
         end([*self.channel.streams])
         await until(lambda: not self.channel.streams, "all have ended")
         expected = b"".join(event.encode() for event in self.published)
-        for client in self.crowded:
-            come = bytearray()
-
-            def complete(client: socket.socket = client, come: bytearray = come) -> bool:
-                come.extend(arrived(client))
-                return come.endswith(b"\r\n0\r\n\r\n")
-
-            await until(complete, "its response has ended")
-            events = re.sub(rb"(\r\n)?[0-9a-f]+\r\n|retry: .*\n\n", b"", bytes(come))
-            self.assertEqual(events.removesuffix(b"\r\n"), expected)
+        for come in await self.received(lambda come: come.endswith(b"\r\n0\r\n\r\n")):
+            self.assertEqual(re.sub(rb"retry: .*\n\n", b"", unframed(come)), expected)
 
     async def test_endBetweenSlices(self) -> None:
         """
@@ -742,6 +742,28 @@ class FanOutTests(ChannelTestCase):
         So does each when the resource is drained between two slices.
         """
         await self.ending(lambda streams: self.resource.drain(5))
+
+    async def test_unsubscribeBetweenSlices(self) -> None:
+        """
+        A stream that is unsubscribed between two slices is sent nothing more; when it is
+        subscribed again it goes on where it was.
+        """
+        await self.costly(300)
+        self.publish()
+        await until(self.sends, "the first slice is sent")
+        sent, streams = self.sends(), self.channel.streams
+        self.assertLess(sent, 200)
+        for stream in streams:
+            self.channel.unsubscribe(stream)
+        self.publish()
+        await turns(10)
+        self.assertEqual(self.sends(), sent)
+        for stream in streams:
+            self.channel.subscribe(stream)
+        self.publish()
+        expected = b"".join(event.encode() for event in self.published)
+        for come in await self.received(lambda come: len(unframed(come)) >= len(expected)):
+            self.assertEqual(unframed(come), expected)
 
     async def test_burst(self) -> None:
         """
@@ -915,6 +937,19 @@ def framed(data: bytes) -> bytes:
     Make a chunk: RFC 9112, 7.1.
     """
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def unframed(data: bytes) -> bytes:
+    """
+    Take chunks apart.
+    """
+    body = b""
+    while data:
+        size, _, data = data.partition(b"\r\n")
+        length = int(size, 16)
+        body += data[:length]
+        data = data[length + 2 :]
+    return body
 
 
 def arrived(client: socket.socket) -> bytes:

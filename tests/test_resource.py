@@ -23,8 +23,8 @@ from twisted.web.util import DeferredResource
 from zope.interface.verify import verifyObject
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource, SlowReader
-from twisted_sse.observe import Observer
 from twisted_sse.history import LONGEST_ID
+from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 #: More than a transport takes before it says pause.

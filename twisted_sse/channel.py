@@ -182,7 +182,7 @@ class Channel:
         if self.history is not None:
             self.history._append(entry)
             self._expire()
-        if self._turn is not None or self._isHeard():
+        if self._fresh or self._isHeard():
             self._fresh.append(entry)
             self._beginTurn()
         else:
