@@ -1553,7 +1553,8 @@ class ChangeTests(ChannelTestCase):
             try:
                 while True:
                     channel.subscribe(stream)
-                    yield "x"
+                    # One in each turn.
+                    yield "x" * 20_000
             finally:
                 channel.unsubscribe(stream)
 

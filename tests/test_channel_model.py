@@ -649,7 +649,7 @@ class ModelTests(SynchronousTestCase):
         run_state_machine_as_test(
             ChannelMachine,
             settings=settings(
-                max_examples=200,
+                max_examples=75,
                 stateful_step_count=50,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
