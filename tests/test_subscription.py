@@ -4,6 +4,7 @@ Tests for L{twisted_sse.subscription}: what a client gets that comes back, in me
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,14 @@ from twisted_sse import Channel, Event, EventStream, EventStreamResource, Histor
 from twisted_sse.encoded import PIECE
 from twisted_sse.subscription import LOOKS, REPLAY
 from twisted_sse.testing import MemoryClient, MemoryStream
+
+#: Ways to choose everything that L{PullTests.publishMany} publishes.
+ALL: list[dict[str, Any]] = [
+    {},
+    {"topics": ["t"]},
+    {"where": lambda event: True},
+    {"topics": ["t"], "where": lambda event: True},
+]
 
 #: More than a transport takes before it says pause.
 BIG = "x" * 70_000
@@ -184,8 +193,30 @@ class NewTests(ChannelTestCase):
             channel.publish(each)
         browser = self.connect(last=30)
         self.assertEqual(heads(data(browser)), heads(sent[10:]))
+        # Each of them has one, and the client has got one before the first.
+        self.assertEqual(browser.text.count("id: "), 31)
         half = browser.events[14].lastEventID
         self.assertEqual(heads(data(self.connect(half))), heads(sent[25:]))
+
+    def test_identifierBeforeTheLast(self) -> None:
+        """
+        Who gets no further than to its first ID resumes with its first events.
+        """
+        channel = self.serve()
+        for number in range(5):
+            channel.publish(str(number), topics=["even"] if number % 2 == 0 else [])
+        for arguments, expected in [
+            ({"last": 2}, ["3", "4"]),
+            ({"last": 2, "topics": ["even"]}, ["2", "4"]),
+            ({"last": 9}, ["0", "1", "2", "3", "4"]),
+            ({}, []),
+        ]:
+            options: dict[str, Any] = arguments
+            browser = self.connect(**options)
+            self.assertEqual(data(browser), expected)
+            first = browser.text.split("\n\n")[1].removeprefix("id: ")
+            options.pop("last", None)
+            self.assertEqual(data(self.connect(first, **options)), expected)
 
 
 class ResumeTests(ChannelTestCase):
@@ -394,7 +425,7 @@ class PullTests(ChannelTestCase):
         first = self.channel.publish("first")
         sent = [str(each).ljust(size, "-") for each in range(number)]
         for each in sent:
-            self.channel.publish(each)
+            self.channel.publish(each, topics=["t"])
         return first.id or "", sent
 
     def quietly(self, lastEventID: str, **options: Any) -> MemoryStream:
@@ -412,28 +443,77 @@ class PullTests(ChannelTestCase):
         """
         It is sent in pieces of at most 16 KiB, one in each turn, filled as far as events fit.
         """
+        for options in ALL:
+            self.serve()
+            first, sent = self.publishMany(100, 1000)
+            self.recorder.writes.clear()
+            browser = self.quietly(first, **options)
+            for turn in range(10):
+                self.turn()
+                self.assertLessEqual(len(self.recorder.writes), 2 + turn)
+            self.assertEqual(heads(data(browser)), heads(sent))
+            sizes = [size for _, events, size in self.recorder.writes if events]
+            self.assertLessEqual(max(sizes), REPLAY)
+            self.assertGreater(min(sizes[:-1]), REPLAY - 1100)
+
+    def test_exactly(self) -> None:
+        """
+        Events of 16 KiB together are one piece.
+        """
+        for options in ALL:
+            channel = self.serve()
+            first = channel.publish("first")
+            empty = len(Event("", id="00").encode())
+            for number in range(8):
+                channel.publish("x" * (REPLAY // 4 - empty), id=f"{number:02}", topics=["t"])
+            self.recorder.writes.clear()
+            self.connect(first.id or "", **options)
+            writes = [(events, size) for _, events, size in self.recorder.writes if events]
+            self.assertEqual(writes, [(4, REPLAY)] * 2)
+
+    def test_otherFeeds(self) -> None:
+        """
+        It is one piece in each turn, whatever else the stream is sent meanwhile.
+        """
         self.serve()
         first, sent = self.publishMany(100, 1000)
-        self.recorder.writes.clear()
-        browser = self.quietly(first)
-        for _ in range(10):
+
+        def connected(stream: EventStream) -> Iterator[str]:
+            self.channel.subscribe(stream)
+            for number in range(100):
+                yield f"own {number}".ljust(20_000, "-")
+
+        browser = self.quietly(first, instead=connected)
+        for _ in range(20):
+            before = len(self.told("replayed"))
             self.turn()
-            self.assertLessEqual(len(self.recorder.writes), 2 + _)
-        self.assertEqual(heads(data(browser)), heads(sent))
-        sizes = [size for _, events, size in self.recorder.writes if events]
-        self.assertLessEqual(max(sizes), REPLAY)
-        self.assertGreater(min(sizes[:-1]), REPLAY - 1100)
+            self.assertLessEqual(len(self.told("replayed")) - before, 1)
+        received = [text for text in data(browser) if not text.startswith("own")]
+        self.assertEqual(heads(received), heads(sent))
+
+    def test_nothingLeft(self) -> None:
+        """
+        Who is unsubscribed in the middle of it leaves no delayed call.
+        """
+        self.serve()
+        first, _ = self.publishMany(100, 1000)
+        self.quietly(first)
+        self.turn()
+        before = len(self.clock.getDelayedCalls())
+        self.channel.unsubscribe(self.streams[0])
+        self.assertEqual(len(self.clock.getDelayedCalls()), before - 1)
 
     def test_largeEvents(self) -> None:
         """
         An event larger than a piece is a piece of its own.
         """
-        self.serve()
-        first, sent = self.publishMany(6, 100_000)
-        browser = self.quietly(first)
-        self.recorder.told.clear()
-        self.assertEqual(heads(data(browser)), heads(sent))
-        self.assertEqual({news[2] for news in self.told("replayed")}, {1})
+        for options in ALL:
+            for size in (17_000, 100_000):
+                self.serve()
+                first, sent = self.publishMany(6, size)
+                browser = self.connect(first, **options)
+                self.assertEqual(heads(data(browser)), heads(sent))
+                self.assertEqual([news[2] for news in self.told("replayed")], [1] * 6)
 
     def test_othersBetween(self) -> None:
         """
@@ -559,9 +639,9 @@ class PullTests(ChannelTestCase):
         """
         self.serve()
         first, _ = self.publishMany(500, 10)
-        browser = self.connect(first, topics=["t"])
+        browser = self.connect(first, topics=["other"])
         self.assertEqual(browser.events, [])
-        self.channel.publish("x", topics=["t"])
+        self.channel.publish("x", topics=["other"])
         self.assertEqual(data(browser), ["x"])
         self.assertEqual(self.told("replayed", "reset"), [])
 
@@ -722,6 +802,56 @@ class ResetTests(ChannelTestCase):
         channel.publish("2", topics=["b"])
         browser = self.connect("unknown", topics=["b"], where=lambda event: event.data == "2")
         self.assertEqual(data(browser), ["", "2"])
+
+    def test_quietTopic(self) -> None:
+        """
+        Who wants to hear about something quiet is not told of what was dropped that is about
+        something else, whether it comes with the ID of an event or with its first.
+        """
+        channel = self.serve(Channel(History(maxEvents=3)))
+        mark = lastEventID(self.connect(topics=["mine"]))
+        mine = channel.publish("mine", topics=["mine", "ours"]).id or ""
+        for number in range(10):
+            channel.publish(str(number), topics=["other"])
+        channel.publish("late", topics=["mine"])
+        self.assertEqual(data(self.connect(mine, topics=["mine"])), ["late"])
+        self.assertEqual(data(self.connect(mine, topics=["mine", "nobody's"])), ["late"])
+        self.assertEqual(data(self.connect(mine, topics=[])), [])
+        self.assertEqual(data(self.connect(mark, topics=["nobody's"])), [])
+        for identifier, options in [
+            (mark, {"topics": ["mine"]}),
+            (mark, {"topics": ["ours"]}),
+            (mine, {"topics": ["mine", "other"]}),
+            (mine, {}),
+            (mine, {"where": lambda event: event.data == "late"}),
+        ]:
+            arguments: dict[str, Any] = options
+            browser = self.connect(identifier, **arguments)
+            self.assertEqual(types(browser)[:1], ["stream-reset"], options)
+
+    def test_quietTopicUnderAReplay(self) -> None:
+        """
+        The same when it is dropped under a replay, and for who is live or behind.
+        """
+        channel = self.serve(Channel(History(maxEvents=50)))
+        first = channel.publish("first", topics=["mine"])
+        for number in range(40):
+            channel.publish(f"{number}".ljust(5000, "-"), topics=["mine"])
+        browser = self.connect(first.id or "", instead=lambda stream: None)
+        browser.stopReading(kernelBuffer=0)
+        channel.subscribe(self.streams[0], topics=["mine"])
+        self.clock.advance(1)
+        behind = self.streams[0].eventsSent
+        self.assertLess(behind, 40)
+        # All that it has not got is still kept, and some of what it has got is not.
+        for number in range(behind):
+            channel.publish(str(number), topics=["other"])
+        channel.publish("late", topics=["mine"])
+        browser.resumeReading()
+        self.clock.advance(1)
+        self.assertEqual(self.told("reset"), [])
+        self.assertEqual(len(browser.events), 41)
+        self.assertEqual(data(browser)[-1], "late")
 
     def test_smallerThanOneEvent(self) -> None:
         """
