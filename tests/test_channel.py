@@ -2399,6 +2399,26 @@ class FreshTests(ChannelTestCase):
         channel.publish("5")
         self.assertEqual(data(browser), ["1", "2", "3", "4", "5"])
 
+    def test_publishedAtAReset(self) -> None:
+        """
+        An observer that publishes when it is told of a reset, into a history that is full, breaks
+        nothing.
+        """
+        self.serve(Channel(History(maxEvents=2)))
+        for number in range(3):
+            self.channel.publish(str(number))
+        done: list[object] = []
+
+        def act(what: str, *news: Any) -> None:
+            if what == "reset" and not done:
+                done.append(what)
+                self.channel.publish("late")
+
+        self.recorder.act = act
+        browser = self.connect("unknown")
+        self.clock.advance(1)
+        self.assertEqual(data(browser)[-2:], ["2", "late"])
+
 
 class CloseTests(ChannelTestCase):
     """

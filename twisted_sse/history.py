@@ -201,7 +201,10 @@ class History:
         entries: list[Entry] = []
         left = size
         for position in range(first, end):
-            entry = self._entries[position]
+            entry = self._entries.get(position)
+            if entry is None:
+                # Dropped just now, by what somebody has published who was told of this client.
+                break
             left -= len(entry.data)
             if left < 0 and entries:
                 break
