@@ -951,6 +951,45 @@ class DirectTests(ChannelTestCase):
         self.clock.advance(62)
         self.assertIs(self.reason(self.streams[0]), CloseReason.STALLED)
 
+    def test_behindWhatWaits(self) -> None:
+        """
+        What is published does not overtake what waits: with the stream, or in its transport
+        though the socket has room again.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        [stream] = self.streams
+        stream._cork()
+        stream.send("1")
+        channel.publish("2")
+        self.turn()
+        stream._uncork()
+        self.assertEqual(data(browser), ["1", "2"])
+        browser.stopReading(kernelBuffer=20)
+        channel.publish("3" * 100)
+        self.turn()
+        transport: Any = browser._transport
+        transport.kernelBuffer += 30
+        self.turn()
+        self.assertTrue(transport.dataBuffer)
+        self.assertFalse(transport._tempDataBuffer)
+        channel.publish("4")
+        transport.reading = True
+        transport.deliver()
+        self.assertEqual(data(browser), ["1", "2", "3" * 100, "4"])
+
+    def test_stallsWithoutHeartbeat(self) -> None:
+        """
+        That a client takes nothing is noticed without a heartbeat, too.
+        """
+        channel = self.serve(stallTimeout=60, heartbeat=None)
+        browser = self.connect()
+        self.clock.advance(100)
+        browser.stopReading(kernelBuffer=5)
+        channel.publish("x")
+        self.clock.advance(61)
+        self.assertIs(self.reason(self.streams[0]), CloseReason.STALLED)
+
     def test_socketError(self) -> None:
         """
         An error of one socket ends that stream only.
@@ -1073,6 +1112,19 @@ class ChoiceTests(ChannelTestCase):
         self.assertEqual(data(ab), ["1", "3", "4", "6", "7"])
         self.assertEqual(data(none), [])
         self.assertEqual(data(everything), ["1", "2", "3", "4", "5", "6", "7"])
+
+    def test_asManyOfOthers(self) -> None:
+        """
+        Who gets as many events of a turn as somebody else gets nevertheless its own.
+        """
+        channel = self.serve()
+        browsers = [self.connect(topics=[topic]) for topic in "abca"]
+        for text, topic in [("1", "a"), ("2", "b"), ("3", "c"), ("4", "b"), ("5", "a"), ("6", "c")]:
+            channel.publish(text, topics=[topic])
+        self.assertEqual(
+            [data(browser) for browser in browsers],
+            [["1", "5"], ["2", "4"], ["3", "6"], ["1", "5"]],
+        )
 
     def test_where(self) -> None:
         """
@@ -1401,6 +1453,35 @@ class ChangeTests(ChannelTestCase):
         self.assertTrue(all(number % 2 == 0 for number in numbers[:changed]))
         # All the odd ones follow that come after the last even one.
         self.assertEqual(numbers[changed:], list(range(numbers[changed - 1] + 1, 100, 2)))
+
+    def test_behindAndPublished(self) -> None:
+        """
+        A stream that is behind, or has subscribed in this turn, and chooses anew gets what is
+        published then once, and after what it has missed.
+        """
+        for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
+            channel = self.serve()
+            witness = self.connect()
+            first = channel.publish("first")
+            sent = [f"{number}".ljust(1000, "-") for number in range(60)]
+            for each in sent:
+                channel.publish(each, topics=["t"])
+            self.clock.settle()
+            settle = self.clock.settle
+            self.clock.settle = lambda: None  # type: ignore[method-assign]
+            behind = self.connect(first.id or "")
+            channel.publish("now", topics=["t"])
+            joining = self.connect()
+            for stream in self.streams[1:]:
+                channel.subscribe(stream, **options)
+            for number in range(3):
+                channel.publish(f"new {number}", topics=["t"])
+                self.turn()
+            self.clock.settle = settle  # type: ignore[method-assign]
+            new = [f"new {number}" for number in range(3)]
+            self.assertEqual(heads(data(behind)), heads([*sent, "now", *new]))
+            self.assertEqual(data(joining), new)
+            self.assertEqual(len(witness.events), 65)
 
     def test_beforeTheHeaders(self) -> None:
         """
@@ -2243,6 +2324,40 @@ class CallbackTests(ChannelTestCase):
             self.assertTrue(browser.complete)
             self.assertIdle()
 
+    def test_observerEndsInALargeEvent(self) -> None:
+        """
+        A stream that ends as the first piece of a large event is sent takes nothing more, and
+        the others get it all.
+        """
+        for perform in (EventStream.end, EventStream.abort):
+            for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
+                channel = self.serve()
+                browsers = [self.connect(**options), self.connect(**options)]
+                victim = self.streams[0]
+
+                def act(
+                    what: str,
+                    stream: EventStream,
+                    *news: Any,
+                    victim: EventStream = victim,
+                    perform: Callable[[EventStream], object] = perform,
+                ) -> None:
+                    if what == "sent" and stream is victim:
+                        perform(stream)
+
+                self.recorder.act = act
+                channel.publish("1".ljust(200_000, "-"), topics=["t"])
+                channel.publish("2".ljust(200_000, "-"), topics=["t"])
+                self.turn()
+                self.assertIs(victim.send("late"), False)
+                self.clock.advance(1)
+                self.assertTrue(victim.closed)
+                self.assertEqual(
+                    heads(data(browsers[1])), heads(f"{each}".ljust(200_000, "-") for each in "12")
+                )
+                self.assertNotIn("late", data(browsers[0]))
+                self.assertEqual(channel.streams, {self.streams[1]})
+
     def test_whereEndsItself(self) -> None:
         """
         A stream that its own C{where} ends has no gap in what it has got.
@@ -2517,6 +2632,28 @@ class CloseTests(ChannelTestCase):
         self.assertTrue(self.connect().complete)
         self.assertEqual([event.type for event in self.connect("x").events], ["stream-reset"])
         self.assertIdle()
+
+    def test_age(self) -> None:
+        """
+        Who subscribes to a closed channel gets nothing that is too old, and leaves no delayed
+        call.
+        """
+        channel = self.serve(Channel(History(maxAge=10)))
+        self.connect()
+        first = channel.publish("0")
+        self.clock.advance(5)
+        second = channel.publish("1")
+        channel.publish("2")
+        channel.close()
+        self.clock.advance(4)
+        self.assertEqual(data(self.connect(first.id or "")), ["1", "2"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(3)
+        self.assertEqual(data(self.connect(first.id or "")), ["", "1", "2"])
+        self.assertEqual(data(self.connect(second.id or "")), ["2"])
+        self.clock.advance(5)
+        self.assertEqual([e.type for e in self.connect(second.id or "").events], ["stream-reset"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_subscribeWhileClosing(self) -> None:
         """
@@ -2801,6 +2938,17 @@ class SeveralTests(ChannelTestCase):
         self.assertEqual(data(again), ["4", "5"])
         again.disconnect()
         self.assertIdle()
+
+    def test_firstClock(self) -> None:
+        """
+        A channel goes by the clock of who has come first, as long as somebody is there.
+        """
+        channel = self.serve(Channel())
+        first, second = (MemoryClient(EventStreamResource(channel.subscribe)) for _ in range(2))
+        browsers = [first.get(), second.get()]
+        channel.publish("1")
+        self.assertEqual(data(browsers[0]), ["1"])
+        self.assertEqual(data(browsers[1]), ["1"])
 
     def test_clockOfItsOwn(self) -> None:
         """
@@ -3276,6 +3424,37 @@ class LeakTests(ChannelTestCase):
             return event.data != "y" or 1 // 0
 
         self.assertDies(lambda browser, stream: None, where=where)
+
+    def test_joining(self) -> None:
+        """
+        The same when it goes in the turn in which it has come, and something was published
+        before.
+        """
+        acts: list[Callable[[EventStream], object]] = [
+            EventStream.abort,
+            EventStream.end,
+            lambda stream: self.channel.unsubscribe(stream),
+        ]
+        for history in (None, History()):
+            for act in acts:
+                channel = self.serve(Channel(history if history is None else History()))
+                witness = self.connect()
+
+                def connected(
+                    stream: EventStream, act: Callable[[EventStream], object] = act
+                ) -> None:
+                    self.channel.publish("x")
+                    self.channel.subscribe(stream)
+                    stream.open()
+                    act(stream)
+
+                browser = self.connect(instead=connected)
+                channel.publish("y")
+                self.assertEqual(data(witness), ["x", "y"])
+                self.assertEqual(browser.events, [])
+                self.assertEqual(channel.streams, {self.streams[0]})
+                witness.disconnect()
+                self.assertIdle()
 
     def test_never(self) -> None:
         """
