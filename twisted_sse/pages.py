@@ -17,7 +17,7 @@ from .accept import accepts
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Greeting", "makeRoot"]
+__all__ = ["PATH", "Greeting", "pageFiles"]
 
 #: The files of the page, and where they are served.
 FILES = Path(__file__).with_name("page")
@@ -86,37 +86,19 @@ class Greeting(Resource):
         return _ok(asked)
 
 
-class _Health(Resource):
-    """
-    Tells whoever looks after the process that it lives.
-    """
-
-    isLeaf = True
-
-    def render_GET(self, request: Request) -> bytes:
-        request.setHeader(b"cache-control", b"no-store")
-        return _ok(request)
-
-
 def _ok(request: Request) -> bytes:
     request.setHeader(b"content-type", b"text/plain; charset=utf-8")
     return b"ok"
 
 
-def makeRoot(stream: IResource) -> IResource:
+def pageFiles() -> IResource:
     """
-    Make the root of the daemon's site.
-
-    @param stream: what answers at C{/}.
+    Make what serves the files of the page, to be put at L{PATH}.
 
     @since: 0.1
     """
-    # Both are nothing but what is put there.
-    root, files = notFound(), notFound()
-    root.putChild(b"", stream)
-    root.putChild(b"healthz", _Health())  # type: ignore[no-untyped-call]
-    root.putChild(PATH, files)
+    files = notFound()
     for path in FILES.iterdir():
         if path.suffix in TYPES and path.suffix != ".html":
             files.putChild(path.name.encode(), _PageFile(path))
-    return root
+    return files

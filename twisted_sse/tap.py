@@ -26,9 +26,10 @@ from twisted.web.server import Site
 
 from .event import Event, InvalidEvent
 from .listen import CannotListen, ListeningService
-from .pages import Greeting, makeRoot
+from .pages import Greeting
 from .pending import SlowReader
 from .resource import SHORTEST_RETRY, EventStreamResource
+from .root import makeRoot
 from .sources import SourceError, load, tick
 
 __all__ = ["Options", "makeService"]
