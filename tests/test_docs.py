@@ -342,7 +342,7 @@ class TableTests(SynchronousTestCase):
         The daemon's defaults are those that the page says.
         """
         options = Options()
-        for heading in "## What it sends", "## The other options":
+        for heading in "### Lines", "### Ticks", "## Operation", "## The other options":
             for name, default, _ in table("daemon.md", heading):
                 if default and not default.startswith("by "):
                     option = name.partition("`,")[0].strip("`-")

@@ -28,6 +28,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.requirements import needs
 from twisted_sse import EventStream, EventStreamResource, SlowReader, listen, tap
+from twisted_sse.daemon import raiseFileLimit
 from twisted_sse.listen import CannotListen, ListeningService
 from twisted_sse.pages import FILES
 from twisted_sse.testing import MemoryClient, MemoryStream
@@ -65,7 +66,7 @@ class OptionsMixin(SynchronousTestCase):
         Keep the module search path, and the limit on open files, as they are.
         """
         self.patch(sys, "path", sys.path[:])
-        self.patch(tap, "_raiseFileLimit", lambda: None)
+        self.patch(tap, "raiseFileLimit", lambda: None)
 
     def options(self, *arguments: str) -> tap.Options:
         """
@@ -230,8 +231,7 @@ class AnswerTests(OptionsMixin):
         """
         client = self.client()
         for path in "/x", "/page", "/page/", "/page/index.html", "/page/../tap.py", "/healthz/x":
-            expected = 200 if path == "/healthz/x" else 404
-            self.assertEqual(client.get(path).status, expected, path)
+            self.assertEqual(client.get(path).status, 404, path)
 
     def test_noTracebacks(self) -> None:
         """
@@ -390,7 +390,7 @@ class FileLimitTests(SynchronousTestCase):
         set: list[Any] = []
         self.patch(resource, "getrlimit", lambda which: (soft, hard))
         self.patch(resource, "setrlimit", lambda which, limits: set.append(limits))
-        return tap._raiseFileLimit(), set
+        return raiseFileLimit(), set
 
     def test_raised(self) -> None:
         """
@@ -422,7 +422,7 @@ class FileLimitTests(SynchronousTestCase):
         """
         It is the limit, unless the options name one.
         """
-        self.patch(tap, "_raiseFileLimit", lambda: 2)
+        self.patch(tap, "raiseFileLimit", lambda: 2)
         for arguments, most in ([], 2), (["--max-streams", "1"], 1):
             reactor = MemoryReactorClock()
             options = tap.Options()
@@ -444,7 +444,7 @@ class OptionsTests(OptionsMixin):
         """
         @return: what the options made of the resource, by the names of its arguments.
         """
-        return self.options(*arguments).makeResource(None)._group
+        return self.options(*arguments).makeResource(connected, None)._group
 
     def assertOption(self, option: str, text: str, name: str, value: object) -> None:
         """
@@ -478,7 +478,7 @@ class OptionsTests(OptionsMixin):
         group = self.group()
         plain = EventStreamResource(connected)._group
         for name in signature(EventStreamResource).parameters:
-            if hasattr(plain, name) and name != "slim":
+            if hasattr(plain, name) and name not in ("slim", "name"):
                 self.assertEqual(getattr(group, name), getattr(plain, name), name)
         self.assertTrue(group.slim)
 
@@ -577,7 +577,9 @@ class BadOptionsTests(OptionsMixin):
         Words have to be those that there are.
         """
         self.assertRefused("--slow", "x", "", says="disconnect, drop-oldest, latest")
-        self.assertRefused("--source", "x", "", says="tick, or python:package.module:callable")
+        self.assertRefused(
+            "--source", "x", "", says="command:LINE or python:package.module:callable"
+        )
         self.assertRefused("--source", f"python:{__name__}:ACCEPT", says="must be a function")
         self.assertRefused("--source", "python:ssetestnowhere:x", says="no module")
         self.assertRefused("--origin", "x", "https://one.example/", "", says="scheme://host")
@@ -646,8 +648,8 @@ class CannotListenTests(SynchronousTestCase):
 
         reactor = MemoryReactorClock()
         self.patch(reactor, "listenTCP", refuse)
-        service = ListeningService(reactor, Factory())
-        return str(self.assertRaises(CannotListen, service.listen, "tcp:80"))
+        service = ListeningService(reactor)
+        return str(self.assertRaises(CannotListen, service.listen, "tcp:80", Factory()))
 
     def test_inUse(self) -> None:
         """
@@ -700,9 +702,9 @@ class CannotListenTests(SynchronousTestCase):
             return opening[-1]
 
         self.patch(TCP4ServerEndpoint, "listen", listenLater)
-        service = ListeningService(MemoryReactorClock(), Factory())
-        service.listen("tcp:80")
-        service.listen("tcp:81")
+        service = ListeningService(MemoryReactorClock())
+        for description in "tcp:80", "tcp:81":
+            self.assertIsNone(service.listen(description, Factory()))
         self.assertEqual(service.ports, ())
         port = object()
         opening[0].callback(port)
@@ -731,11 +733,11 @@ class SocketTests(TestCase):
                 transport: Any = accepting.transport
                 transport.loseConnection()
 
-        service = ListeningService(reactor, Factory.forProtocol(Accepting), **options)
+        service = ListeningService(reactor, **options)
         service.privilegedStartService()
         service.startService()
         self.addCleanup(service.stopService)
-        service.listen(description)
+        service.listen(description, Factory.forProtocol(Accepting))
         self.service = service
         (self.port,) = service.ports
         return self.port.socket  # type: ignore[attr-defined, no-any-return]

@@ -10,6 +10,7 @@ from threading import get_ident
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python import threadable
@@ -112,6 +113,7 @@ class Channel:
         self._fanOut: FanOut | None = None
         self._turn: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
+        self._waiting: dict[Deferred[None], None] = {}
         self._subscriptions: dict[EventStream, Subscription] = {}
         # Where those were that have unsubscribed.
         self._places: WeakKeyDictionary[EventStream, tuple[int, bool]] = WeakKeyDictionary()
@@ -286,6 +288,23 @@ class Channel:
         if self._turn is None and self._fanOut is None:
             self._endAll()
 
+    def whenDelivered(self) -> Deferred[None]:
+        """
+        Wait for what was published to go out: so that whoever reads from somewhere and publishes
+        what it reads, reads no faster than that.
+
+        @return: a new L{Deferred} each time, which fires when everything has been handed to the
+            streams that are live, at once if it has been already.
+        """
+        if self._turn is None and self._fanOut is None:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._stopWaiting)
+        self._waiting[waiting] = None
+        return waiting
+
+    def _stopWaiting(self, waiting: Deferred[None]) -> None:
+        self._waiting.pop(waiting, None)
+
     # What a subscription needs
 
     def _lost(self) -> Encoded | None:
@@ -455,8 +474,12 @@ class Channel:
         finally:
             if self._fanOut is not None or self._fresh:
                 self._beginTurn()
-            elif self._closed:
-                self._endAll()
+            else:
+                if self._closed:
+                    self._endAll()
+                waiting, self._waiting = self._waiting, {}
+                for delivered in waiting:
+                    delivered.callback(None)
 
     def _begin(self) -> FanOut:
         """

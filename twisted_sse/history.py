@@ -81,6 +81,9 @@ class History:
         # there were too many topics.
         self._dropped: dict[str, int] = {}
         self._forgotten = -1
+        # The ID of the place before the first event of all, if it has one.
+        self._origin = ""
+        self._beginning = -1
         self._end = 0
         self._bytes = 0
         # IDs of the process before this one must not be taken for ours, nor those of another
@@ -139,8 +142,29 @@ class History:
         """
         Make an ID for the place before a position: for a client that has got no event yet,
         and nevertheless is to miss none when it comes back.
+
+        If the event before it has an ID that was given, that is the one: whoever gives IDs may
+        know them again after a restart, and ours will be unknown then.
         """
+        before = position - 1
+        entry = self._entries.get(before)
+        given = self._origin if entry is None and before == self._beginning else None
+        if entry is not None and entry.event.id != self._identify(before):
+            given = entry.event.id
+        if given and self._positions.get(given) == before:
+            return given
+        return self._ownMark(position)
+
+    def _ownMark(self, position: int) -> str:
         return f"{self._token}.{position:x}"
+
+    def _begin(self, identifier: str) -> None:
+        """
+        Name the place before the next event by an ID: that of an event which is not kept, but
+        after which nothing is missing.
+        """
+        self._origin, self._beginning = identifier, self._end - 1
+        self._positions[identifier] = self._beginning
 
     def _after(self, lastEventID: str, topics: frozenset[str] | None = None) -> int | None:
         """
@@ -159,7 +183,7 @@ class History:
             return None
         if not 0 <= position <= self._end:
             return None
-        if lastEventID == self._mark(position):
+        if lastEventID == self._ownMark(position):
             return None if topics is None and position < self._first else position
         if lastEventID == self._identify(position) and topics is not None:
             return position + 1

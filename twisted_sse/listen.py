@@ -57,17 +57,13 @@ class ListeningService(Service):
     @since: 0.1
     """
 
-    def __init__(
-        self, reactor: Any, factory: IProtocolFactory, userTimeout: float | None = None
-    ) -> None:
+    def __init__(self, reactor: Any, userTimeout: float | None = None) -> None:
         """
         @param reactor: what listens.
-        @param factory: what is served.
         @param userTimeout: after how many seconds the kernel closes a connection whose peer
             acknowledges nothing.  L{None} for the system's choice, which is about 15 minutes.
         """
         self._reactor = reactor
-        self._factory = factory
         self._userTimeout = userTimeout
         self._ports: list[IListeningPort] = []
         self._process = os.getpid()
@@ -79,11 +75,13 @@ class ListeningService(Service):
         """
         return tuple(self._ports)
 
-    def listen(self, description: str) -> None:
+    def listen(self, description: str, factory: IProtocolFactory) -> IListeningPort | None:
         """
         Listen on one more endpoint.
 
         @param description: as for L{serverFromString}.
+        @param factory: what is served there.
+        @return: what listens; L{None} if that takes time.
         @raise CannotListen: if that is not possible.
         """
         try:
@@ -91,12 +89,14 @@ class ListeningService(Service):
         except Exception as e:
             raise CannotListen(_explain(e)) from e
         refusals: list[Failure] = []
-        opening = maybeDeferred(endpoint.listen, self._factory).addCallback(self._opened)
+        before = len(self._ports)
+        opening = maybeDeferred(endpoint.listen, factory).addCallback(self._opened)
         opening.addErrback(refusals.append)
         if refusals:
             raise CannotListen(_explain(refusals[0].value))
         # All of Twisted's own have answered by now, but there are others (Tor's take minutes).
         opening.addCallback(lambda _: self._refusedLate(description, refusals))
+        return self._ports[before] if len(self._ports) > before else None
 
     def _opened(self, port: IListeningPort) -> None:
         self._ports.append(port)

@@ -4,6 +4,7 @@ What the daemon answers besides its stream: a page that shows the events to brow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -17,7 +18,7 @@ from .accept import accepts
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["PATH", "Greeting", "pageFiles"]
+__all__ = ["PATH", "Greeting", "StreamList", "pageFiles"]
 
 #: The files of the page, and where they are served.
 FILES = Path(__file__).with_name("page")
@@ -72,7 +73,11 @@ class Greeting(Resource):
 
     isLeaf = True
 
-    def __init__(self) -> None:
+    def __init__(self, path: str = "/", streams: Sequence[str] = ("/",)) -> None:
+        """
+        @param path: where the stream is.
+        @param streams: where there are streams.
+        """
         super().__init__()  # type: ignore[no-untyped-call]
         self._page = _PageFile(FILES / "index.html")
 
@@ -84,6 +89,18 @@ class Greeting(Resource):
         if asked.method in (b"GET", b"HEAD") and accepts(asked, b"text/html").named:
             return self._page.render_GET(asked)
         return _ok(asked)
+
+
+class StreamList(Greeting):
+    """
+    Answers where there is no stream, but at other paths there are some.
+    """
+
+    def __init__(self, streams: Sequence[str]) -> None:
+        """
+        @param streams: where they are.
+        """
+        super().__init__("/", streams)
 
 
 def _ok(request: Request) -> bytes:

@@ -1,26 +1,34 @@
 """
 Where the daemon's events come from: what its option C{--source} may say.
 
-Each source is a C{connected}, as L{EventStreamResource<twisted_sse.EventStreamResource>} takes
-it: it is called with every new stream.
+A source of lines (standard input, a file, a command) publishes them in a channel, for all.  Any
+other is a C{connected}, as L{EventStreamResource<twisted_sse.EventStreamResource>} takes it: it
+is called with every new stream.
 """
 
 from __future__ import annotations
 
 import os
 import reprlib
+import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
+from .channel import Channel
+from .command import Command
 from .event import Event
+from .linesource import LineSource
+from .stdin import StandardInput
+from .tail import Tail
 
 if TYPE_CHECKING:
     from .stream import EventStream
 
-__all__ = ["SourceError", "load", "tick"]
+__all__ = ["SourceError", "checkLines", "isLines", "load", "makeLines", "tick"]
 
 Connected = Callable[["EventStream"], object]
 
@@ -50,6 +58,80 @@ def tick(interval: float, event: Event) -> Connected:
     return connected
 
 
+def isLines(description: str) -> bool:
+    """
+    Whether a source is one of lines: your data.
+    """
+    return description == "-" or description.startswith(("file:", "command:"))
+
+
+def checkLines(description: str) -> None:
+    """
+    Check what can be checked of a source of lines without beginning to read it.
+
+    @param description: C{"-"}, C{"file:PATH"} or C{"command:LINE"}.
+    @raise SourceError: if it cannot be used.
+
+    @since: 0.1
+    """
+    kind, _, what = description.partition(":")
+    if kind == "file" and not what:
+        raise SourceError("it names no file: it must be like file:/var/log/app.log")
+    if kind == "command":
+        _split(what)
+
+
+def makeLines(
+    description: str,
+    channel: Channel,
+    reactor: Any,
+    format: str,
+    history: int,
+    ended: Callable[[int], None] | None,
+) -> LineSource:
+    """
+    Make a source of lines.  It reads when its service is started.
+
+    @param description: as for L{checkLines}.
+    @param channel: where it publishes.
+    @param format: see L{LineSource}.
+    @param history: how many lines of a file are there to be replayed from the beginning.
+    @param ended: see L{LineSource}; if given, a command is run only once.
+    @raise SourceError: if it cannot be used.
+
+    @since: 0.1
+    """
+    kind, _, what = description.partition(":")
+    if kind == "command":
+        return Command(channel, reactor, _split(what), format, ended)
+    if kind == "file":
+        tail = Tail(channel, reactor, what, format)
+        try:
+            tail.load(history)
+        except OSError as e:
+            raise SourceError(e.strerror or str(e)) from e
+        return tail
+    return StandardInput(channel, reactor, format, ended)
+
+
+def _split(line: str) -> list[str]:
+    """
+    Split a command as a shell would.
+    """
+    try:
+        arguments = shlex.split(line)
+    except ValueError as e:
+        raise SourceError(f"it cannot be split as a shell would: {e}") from e
+    if not arguments:
+        raise SourceError("it names no command: it must be like command:'vmstat -n 1'")
+    if shutil.which(arguments[0]) is None:
+        raise SourceError(
+            f"there is no command {arguments[0]!r}. It is run without a shell: for pipes and"
+            " variables, command:'sh -c \"...\"'"
+        )
+    return arguments
+
+
 def load(description: str) -> Connected:
     """
     Find a function of the user's.  The working directory is importable, as it is for
@@ -66,7 +148,9 @@ def load(description: str) -> Connected:
     moduleName, _, path = place.partition(":")
     names = path.split(".")
     if kind != "python" or not all(map(str.isidentifier, (*moduleName.split("."), *names))):
-        raise SourceError("it must be tick, or python:package.module:callable")
+        raise SourceError(
+            "it must be tick, -, file:PATH, command:LINE or python:package.module:callable"
+        )
     found: object = _importModule(moduleName)
     where = moduleName
     for name in names:

@@ -12,25 +12,42 @@ clean end to its stream; then the process exits with status 0.
 from __future__ import annotations
 
 import math
-import signal
+import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from getopt import GetoptError
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from twisted.application.service import IService, MultiService, Service
-from twisted.internet.error import ReactorNotRunning
+from twisted.application.service import IService
+from twisted.cred.checkers import InMemoryUsernamePasswordDatabaseDontUse
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import AuthOptionMixin
+from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
+from twisted.web.pages import errorPage
+from twisted.web.resource import IResource
 from twisted.web.server import Site
 
+from .accesslog import AccessLog
+from .channel import Channel
+from .daemon import Daemon, WatchedFile, raiseFileLimit
 from .event import Event, InvalidEvent
+from .exposure import KnownHosts, isHostName, isLocal, saysLocal, withPassword
+from .history import History
+from .lines import LONGEST_LINE
+from .linesource import FORMATS
 from .listen import CannotListen, ListeningService
-from .pages import Greeting
+from .observe import Observer, Observers
+from .pages import Greeting, StreamList
 from .pending import SlowReader
 from .resource import SHORTEST_RETRY, EventStreamResource
-from .root import makeRoot
-from .sources import SourceError, load, tick
+from .root import RESERVED, Metrics, makeProbes, makeStreams
+from .sources import Connected, SourceError, checkLines, isLines, load, makeLines, tick
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 __all__ = ["Options", "makeService"]
 
@@ -43,12 +60,19 @@ EX_USAGE = 64
 #: How long a connection may be open without a request, in seconds.
 IDLE_TIMEOUT = 60
 
-#: As far as the limit on open files is raised: the most that Linux allows unless told otherwise
-#: (C{fs.nr_open}).  "Unlimited" is more than there can be.
-MOST_FILES = 2**20
+#: How large an event may be, in bytes: that of the longest line, though there is a CR between
+#: any two of its characters, each of which begins a new line of data.
+LARGEST_EVENT = 8 * LONGEST_LINE
+
+#: Where a stream may be.
+_PATH = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
 
 #: What the options of the resource are called here, where that is not the same name.
 RENAMED = {"origins": "origin", "trustedProxies": "trusted-proxy"}
+
+#: The options that are for ticks, and those for lines.
+FOR_TICKS = ("interval", "event", "data", "id")
+FOR_LINES = ("history", "history-age", "tail", "format")
 
 EXAMPLES = """
 Each client that asks for it, as EventSource does in a browser, gets the events of the source for
@@ -83,6 +107,10 @@ back. What is wrong with an option is one line, and status 64.
 """
 
 _log = Logger()
+
+
+def _encoded(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 def _reader(
@@ -125,26 +153,38 @@ def _integer(name: str, least: int, most: float = math.inf) -> Callable[[str], i
     )
 
 
+def _oneOf(name: str, choices: Sequence[str]) -> Callable[[str], str]:
+    return _reader(name, f"one of {', '.join(choices)}", str, lambda value: value in choices)
+
+
 def _policy(name: str) -> Callable[[str], str]:
     rule = ", ".join(policy.value for policy in SlowReader)
     return _reader(name, f"one of {rule}", lambda text: SlowReader(text).value, bool)
 
 
-class Options(usage.Options):
+class Options(usage.Options, AuthOptionMixin):
     """
-    The options of the daemon: those of the tick, those of the resource, under its names, and
-    where to listen.
+    The options of the daemon: those of its sources, those of the resource, under its names,
+    where to listen, and who may read.
 
-    @ivar connected: what is called with each stream.
+    @ivar sources: what is served, by path.
+    @ivar connected: what is called with each stream, by path, where that is known already.
 
     @since: 0.1
     """
 
     synopsis = "[options]"
 
+    supportedInterfaces = (IUsernamePassword,)
+
     optFlags = [
         ["credentials", None, "let the pages of each --origin send cookies"],
-        ["once", None, "the events have an end, after which a browser is not to come back"],
+        [
+            "once",
+            None,
+            "the events have an end; there a browser stops, and with - or command: the daemon",
+        ],
+        ["public", None, "let other machines read what comes from -, file: or command:"],
     ]
 
     optParameters = [
@@ -156,11 +196,32 @@ class Options(usage.Options):
             f"TCP port to listen on, for IPv4 ({DEFAULT_PORT} if there is no --listen either)",
             _integer("port", 0, 65535),
         ],
-        ["source", "s", "tick", "where the events come from: tick, or python:module:callable"],
         ["interval", "i", 2, "seconds from one tick to the next", _seconds("interval")],
         ["event", "e", "message", "type of the event of a tick; empty for none"],
         ["data", "d", "hello", "data of a tick"],
         ["id", None, "1", "ID of a tick; empty for none"],
+        [
+            "history",
+            None,
+            1000,
+            "how many lines are kept for clients that come back",
+            _integer("history", 1),
+        ],
+        [
+            "history-age",
+            None,
+            None,
+            "for how many seconds a line is kept at most, or off",
+            _secondsOrOff("history-age"),
+        ],
+        ["tail", None, 0, "how many lines a new client gets first", _integer("tail", 0)],
+        [
+            "format",
+            None,
+            "text",
+            "what a line is: text, or json (an object with data, event, id, retry)",
+            _oneOf("format", FORMATS),
+        ],
         # What the resource takes, in its order.
         [
             "heartbeat",
@@ -226,21 +287,80 @@ class Options(usage.Options):
             _seconds("close-timeout"),
         ],
         ["drain", None, 5, "seconds that streams have for their end on SIGTERM", _seconds("drain")],
+        [
+            "drain-delay",
+            None,
+            0,
+            "seconds before that in which /readyz says no and everything else goes on",
+            _reader(
+                "drain-delay", "a number of seconds", float, lambda value: 0 <= value < math.inf
+            ),
+        ],
+        ["admin", None, None, "endpoint of its own for /metrics, /healthz and /readyz"],
+        ["access-log", None, None, "file to log each stream to, or - for standard output"],
+        [
+            "access-log-format",
+            None,
+            "combined",
+            "combined, or json",
+            _oneOf("access-log-format", ("combined", "json")),
+        ],
     ]
 
     compData = usage.Completions(
-        multiUse=["listen", "origin", "trusted-proxy"],
+        multiUse=["allow-host", "auth", "listen", "origin", "source", "trusted-proxy"],
         optActions={
-            "source": usage.CompleteList(["tick", "python:"]),
+            "source": usage.CompleteList(["tick", "-", "file:", "command:", "python:"]),
             "slow": usage.CompleteList([policy.value for policy in SlowReader]),
         },
     )
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self["source"] = []
         self["listen"] = []
+        self["allow-host"] = []
+        self["credCheckers"] = []
         self["origin"] = []
         self["trusted-proxy"] = []
+
+    def opt_source(self, description: str) -> None:
+        """
+        where the events come from: tick, - (standard input), file:PATH, command:LINE or
+        python:module:callable; /path=... for another path than /; may be given several times
+        """
+        self["source"].append(description)
+
+    opt_s = opt_source
+
+    def opt_allow_host(self, name: str) -> None:
+        """
+        name of this server that clients may ask for, besides localhost; may be given several
+        times
+        """
+        self["allow-host"].append(name)
+
+    def opt_auth(self, description: str) -> None:
+        """
+        who may read: file:PATH with lines name:password, memory:name:password, or what
+        --help-auth lists; may be given several times
+        """
+        kind, _, path = description.partition(":")
+        if kind == "file":
+            try:
+                with open(path, "rb"):
+                    pass
+            except OSError as e:
+                raise usage.UsageError(f"--auth {description}: {e.strerror}") from e
+        try:
+            super().opt_auth(description)  # type: ignore[no-untyped-call]
+        except usage.UsageError as e:
+            # With memory: there is a password in it.
+            raise usage.UsageError(f"--auth {kind}: {e}: see --help-auth") from e
+        checker = self["credCheckers"][-1]
+        if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+            # Its plugin keeps text, but what clients send are bytes: nobody could log in.
+            checker.users = {_encoded(name): _encoded(it) for name, it in checker.users.items()}
 
     def opt_listen(self, description: str) -> None:
         """
@@ -296,26 +416,94 @@ class Options(usage.Options):
         """
         Check what can be checked without doing anything yet.
         """
-        event = self._event()
-        if self["source"] == "tick":
-            self.connected = tick(self["interval"], event)
-        else:
-            for name in ("interval", "event", "data", "id"):
-                if self[name] != self.defaults[name]:
-                    raise usage.UsageError(
-                        f"--{name} is for ticks: it says nothing about --source {self['source']}"
-                    )
-            try:
-                self.connected = load(self["source"])
-            except SourceError as e:
-                raise usage.UsageError(f"--source {self['source']}: {e}") from e
+        self.sources: dict[str, str] = {}
+        self.connected: dict[str, Connected] = {}
+        for description in self["source"] or ["tick"]:
+            self._addSource(description)
+        self.lines = [path for path, each in self.sources.items() if isLines(each)]
+        self._checkSuits(FOR_TICKS, "ticks", "tick" in self.sources.values())
+        self._checkSuits(FOR_LINES, "lines", bool(self.lines))
+        for name in self["allow-host"]:
+            if not isHostName(name):
+                raise usage.UsageError(
+                    f"--allow-host is {name!r}: it must be the name of a host, without a port"
+                )
         if self["port"] is None and not self["listen"]:
             self["port"] = DEFAULT_PORT
         try:
-            self.makeResource(maxStreams=None)
+            self.makeResource(lambda stream: None, maxStreams=None)
         except ValueError as e:
             name, _, what = str(e).partition(" ")
             raise usage.UsageError(f"--{RENAMED.get(name, name)} {what}") from e
+
+    def _addSource(self, said: str) -> None:
+        """
+        Read what C{--source} says.
+        """
+        path, equals, description = said.partition("=")
+        if not (equals and path.startswith("/")):
+            path, description = "/", said
+        if not _PATH.fullmatch(path) or path.split("/")[1] in RESERVED:
+            raise usage.UsageError(
+                f"--source {said}: a path is letters, digits and -._~ between slashes, and not"
+                f" one of {', '.join('/' + each for each in RESERVED)}"
+            )
+        if path in self.sources:
+            raise usage.UsageError(
+                f"--source {said}: there is one at {path} already. Give them paths:"
+                " --source /path=SPEC"
+            )
+        try:
+            if description == "tick":
+                self.connected[path] = tick(self["interval"], self._event())
+            elif isLines(description):
+                checkLines(description)
+            else:
+                self.connected[path] = load(description)
+        except SourceError as e:
+            raise usage.UsageError(f"--source {said}: {e}") from e
+        if description == "-":
+            if "-" in self.sources.values():
+                raise usage.UsageError(f"--source {said}: there is only one standard input")
+            if not self._inForeground():
+                raise usage.UsageError(
+                    f"--source {said}: a daemon has no standard input. Use twistd -n."
+                )
+        if description.startswith("file:") and self["once"]:
+            raise usage.UsageError(f"--once: --source {said} has no end")
+        self.sources[path] = description
+
+    def _inForeground(self) -> bool:
+        # Only twistd has this option.
+        parent: Any = self.parent
+        return parent is None or bool(parent.get("nodaemon", True))
+
+    def _checkSuits(self, names: Sequence[str], what: str, suits: bool) -> None:
+        for name in names:
+            if not suits and self[name] != self.defaults[name]:
+                raise usage.UsageError(
+                    f"--{name} is for {what}: it says nothing about"
+                    f" --source {', '.join(self.sources.values())}"
+                )
+
+    @property
+    def isPrivate(self) -> bool:
+        """
+        Whether what is served is for this machine only.
+        """
+        return bool(self.lines) and not self["public"] and not self["credCheckers"]
+
+    def guard(self, resource: IResource, hosts: bool = True) -> IResource:
+        """
+        Put before a resource what these options ask for.
+
+        @param hosts: whether it matters what the server is called.
+        """
+        if self["credCheckers"]:
+            resource = withPassword(resource, self["credCheckers"])
+        if hosts and (self.isPrivate or self["allow-host"]):
+            resource = KnownHosts(resource, self["allow-host"])
+        return resource
 
     def _event(self) -> Event:
         """
@@ -329,16 +517,27 @@ class Options(usage.Options):
                 raise usage.UsageError(f"--{name}: {e}") from e
         return Event(self["data"], **fields)
 
-    def makeResource(self, maxStreams: int | None) -> EventStreamResource:
+    def makeResource(
+        self,
+        connected: Connected,
+        maxStreams: int | None,
+        path: str = "/",
+        observer: Observer | None = None,
+    ) -> EventStreamResource:
         """
         Make the resource that these options describe.
 
+        @param connected: what is called with each stream.
         @param maxStreams: how many streams there may be if the options do not say.
+        @param path: where it is to be.
+        @param observer: who is told what happens.
         """
         origins: list[str] | str = self["origin"]
         return EventStreamResource(
-            self.connected,
-            fallback=Greeting(),
+            connected,
+            fallback=Greeting(path, tuple(self.sources)),
+            name=path,
+            observer=observer,
             heartbeat=self["heartbeat"],
             retry=self["retry"],
             once=bool(self["once"]),
@@ -362,7 +561,9 @@ class Options(usage.Options):
         """
         endpoints = [(f"--listen {description}", description) for description in self["listen"]]
         if self["port"] is not None:
-            endpoints.insert(0, (f"--port {self['port']}", f"tcp:{self['port']}"))
+            # What is for this machine only, is offered to no other.
+            where = ":interface=127.0.0.1" if self.isPrivate else ""
+            endpoints.insert(0, (f"--port {self['port']}", f"tcp:{self['port']}{where}"))
         return endpoints
 
 
@@ -372,91 +573,157 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
     @param options: those of the command line.
     @param reactor: the installed one if not given.
-    @raise SystemExit: with 64, if it cannot listen, which has been said then.
+    @raise SystemExit: with 64, if something that they name cannot be used, which has been said
+        then.
 
     @since: 0.1
     """
     if reactor is None:
         from twisted.internet import reactor
-    stream = options.makeResource(maxStreams=_raiseFileLimit())
-    # HTTP/2 counts a connection as idle while its streams are silent.
-    timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
-    site = Site(makeRoot(stream), timeout=timeout, reactor=reactor)
-    site.displayTracebacks = False
-    listening = ListeningService(reactor, site, userTimeout=options["stall-timeout"])
-    for said, description in options.endpoints():
-        try:
-            listening.listen(description)
-        except CannotListen as e:
-            _fail(f"{said}: {e}")
+    registry, observer = _makeObserver(options)
+    files = raiseFileLimit()
+    # Each path has a limit of its own.
+    maxStreams = None if files is None else max(1, files // len(options.sources))
+    listening = ListeningService(reactor, userTimeout=options["stall-timeout"])
+    resources: dict[str, EventStreamResource] = {}
+    daemon = Daemon(
+        reactor, listening, resources.values(), options["drain"], options["drain-delay"]
+    )
+    for path, description in options.sources.items():
+        connected = options.connected.get(path)
+        if connected is None:
+            connected = _addLines(daemon, options, path, description, observer, reactor)
+        resources[path] = options.makeResource(connected, maxStreams, path, observer)
+    if registry is not None:
+        from .metrics import countSources
 
-    daemon = MultiService()
-    # They are stopped in the reverse order: first the ports are closed, then the streams ended.
-    for service in (_SignalService(reactor), stream.service(options["drain"]), listening):
-        service.setServiceParent(daemon)
-    if options["port"] is not None:
-        _log.info(
-            "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
-            " that accept text/event-stream",
-            port=getattr(listening.ports[0].getHost(), "port", None),
-        )
+        countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
+
+    streams: dict[str, IResource] = dict(resources)
+    streams.setdefault("/", StreamList(tuple(resources)))
+    metrics = _makeMetrics(registry)
+    shown = makeStreams(streams if options["admin"] else {**streams, "/metrics": metrics})
+    root = options.guard(shown)
+    if options["admin"]:
+        admin = options.guard(makeStreams({"/metrics": metrics}), hosts=False)
+        probes = _makeSite(options, makeProbes(lambda: daemon.ready, admin), reactor)
+        _listen(options, listening, f"--admin {options['admin']}", options["admin"], probes)
+    else:
+        root = makeProbes(lambda: daemon.ready, root)
+    site = _makeSite(options, root, reactor)
+    for said, description in options.endpoints():
+        port = _listen(options, listening, said, description, site)
+        if said.startswith("--port"):
+            _sayWhere(options, port)
     return daemon
 
 
-class _SignalService(Service):
+def _addLines(
+    daemon: Daemon,
+    options: Options,
+    path: str,
+    description: str,
+    observer: Observer | None,
+    reactor: Any,
+) -> Connected:
     """
-    Stops the reactor on SIGTERM and SIGINT.
+    Add a source of lines.
 
-    Twisted does so too, but afterwards it sends itself the signal once more, without a handler:
-    to who has started it, a clean stop looks like a death.
+    @return: what is called with each stream that wants them.
     """
+    channel = Channel(
+        History(maxEvents=options["history"], maxAge=options["history-age"]),
+        name=path,
+        maxEventSize=LARGEST_EVENT,
+        reactor=reactor,
+        observer=observer,
+    )
 
-    def __init__(self, reactor: Any) -> None:
-        self._reactor = reactor
+    def ended(status: int) -> None:
+        daemon.sourceEnded(source, status)
 
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        # Twisted's handlers are set while the reactor starts.
-        self._reactor.callWhenRunning(self._replaceHandlers)
+    try:
+        source = makeLines(
+            description,
+            channel,
+            reactor,
+            options["format"],
+            options["history"],
+            ended if options["once"] else None,
+        )
+    except SourceError as e:
+        _fail(f"--source {description}: {e}")
+    daemon.addSource(source)
+    return partial(channel.subscribe, last=options["tail"])
 
-    def _replaceHandlers(self) -> None:
-        for number, name in ((signal.SIGINT, "sigInt"), (signal.SIGTERM, "sigTerm")):
-            # If it is not Twisted's, somebody had a reason (a debugger, another main program).
-            theirs = getattr(self._reactor, name, None)
-            if theirs is not None and signal.getsignal(number) == theirs:
-                signal.signal(number, self._received)
 
-    def _received(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(self._stop, signal.Signals(number).name)
-
-    def _stop(self, name: str) -> None:
+def _makeObserver(options: Options) -> tuple[CollectorRegistry | None, Observer | None]:
+    """
+    @return: where metrics are found, if what makes them is installed, and who is told what
+        happens.
+    """
+    log: Observer | None = None
+    path = options["access-log"]
+    if path is not None:
         try:
-            self._reactor.stop()
-        except ReactorNotRunning:
-            _log.info("Received {signal}, and am shutting down already", signal=name)
-        else:
-            _log.info("Received {signal}, shutting down", signal=name)
+            file: Any = sys.stdout if path == "-" else WatchedFile(path)
+        except OSError as e:
+            _fail(f"--access-log {path}: {e.strerror}")
+        log = AccessLog(file, options["access-log-format"])
+    try:
+        from prometheus_client import CollectorRegistry
+
+        from .metrics import PrometheusObserver
+    except ImportError:
+        return None, log
+    registry = CollectorRegistry()
+    return registry, Observers(PrometheusObserver(registry), log)
 
 
-def _raiseFileLimit() -> int | None:
+def _makeMetrics(registry: CollectorRegistry | None) -> IResource:
+    if registry is None:
+        return errorPage(
+            501, "Not Implemented", "Metrics need twisted-sse[metrics]: pip install it"
+        )
+    return Metrics(registry)
+
+
+def _makeSite(options: Options, root: IResource, reactor: Any) -> Site:
+    # HTTP/2 counts a connection as idle while its streams are silent.
+    timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
+    site = Site(root, timeout=timeout, reactor=reactor)
+    site.displayTracebacks = False
+    return site
+
+
+def _listen(
+    options: Options, listening: ListeningService, said: str, description: str, site: Site
+) -> IListeningPort | None:
     """
-    Let the process open as many files as it is allowed to.
-
-    @return: how many streams that is enough for.  Some files are left for connections that
-        wait for a request or are told to come back later, and for everything else.
+    Listen, or say why not.
     """
     try:
-        import resource
-    except ImportError:  # pragma: no cover
-        return None
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
-    elif soft == resource.RLIM_INFINITY:
-        soft = MOST_FILES
-    return max(1, soft - max(64, soft // 16))
+        port = listening.listen(description, site)
+    except CannotListen as e:
+        _fail(f"{said}: {e}")
+    if port is not None and options.isPrivate and not said.startswith("--admin"):
+        if not (saysLocal(description) or isLocal(port.getHost())):
+            _fail(
+                f"{said}: other machines could read your data there. Give --auth, or --public if"
+                " everybody may, or listen on tcp:8080:interface=127.0.0.1"
+            )
+    return port
+
+
+def _sayWhere(options: Options, port: IListeningPort | None) -> None:
+    number = getattr(port and port.getHost(), "port", None)
+    _log.info(
+        "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
+        " that accept text/event-stream",
+        port=number,
+    )
+    if options.isPrivate:
+        _log.info("It is for this machine only, as long as there is no --auth and no --public")
 
 
 def _fail(message: str) -> NoReturn:

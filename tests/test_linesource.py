@@ -1,0 +1,260 @@
+"""
+Tests for L{twisted_sse.linesource} and L{twisted_sse.stdin}.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse import Channel, Event, linesource, stdin
+from twisted_sse.lines import Line, LineSplitter
+from twisted_sse.linesource import LineSource
+from twisted_sse.stdin import StandardInput
+
+
+def line(text: str, cut: int = 0) -> Line:
+    """
+    @return: a line.
+    """
+    return Line(text, text.encode(), cut, 0)
+
+
+class SourceTestCase(SynchronousTestCase):
+    """
+    Has a channel that tells what is published.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the channel.
+        """
+        self.events: list[Event] = []
+        self.channel = Channel(history=None)
+        publish = self.channel.publish
+
+        def published(event: Event) -> Event:
+            self.events.append(event)
+            return publish(event)
+
+        self.patch(self.channel, "publish", published)
+        self.warnings: list[str] = []
+        self.patch(linesource._log, "warn", lambda said, /, **fields: self.warnings.append(said))
+
+    @property
+    def data(self) -> list[str | None]:
+        """
+        What was published.
+        """
+        return [event.data for event in self.events]
+
+
+class FormatTests(SourceTestCase):
+    """
+    What becomes of a line.
+    """
+
+    def publish(self, *texts: str, format: str = "json") -> LineSource:
+        """
+        Publish lines under the ID C{"made"}.
+        """
+        source = LineSource(self.channel, format)
+        source.publish([line(text) for text in texts], lambda _: "made")
+        return source
+
+    def test_text(self) -> None:
+        """
+        As text, a line is data, whatever it says.
+        """
+        source = self.publish('{"data": 1}', "", format="text")
+        self.assertEqual(self.events, [Event('{"data": 1}', id="made"), Event("", id="made")])
+        self.assertEqual((source.lines, source.linesNotJSON), (2, 0))
+
+    def test_json(self) -> None:
+        """
+        An object with the fields of an event is that event; data that is no text is JSON.
+        """
+        self.publish(
+            '{"data": "x", "event": "e", "id": "7", "retry": 900}',
+            '{"data": {"a": [1, null]}}',
+            '{"data": null, "event": "e"}',
+            '{"data": false, "id": ""}',
+        )
+        self.assertEqual(
+            self.events,
+            [
+                Event("x", event="e", id="7", retry=900),
+                Event('{"a":[1,null]}', id="made"),
+                Event(event="e", id="made"),
+                Event("false", id="made"),
+            ],
+        )
+
+    def test_notJSON(self) -> None:
+        """
+        Anything else is sent as text, and counted; the log tells of the first.
+        """
+        texts = [
+            "plain", "", "[1]", "7", "{}", '{"data": "x", "more": 1}', '{"event": "a\\nb"}',
+            '{"data": "x", "retry": 0}', '{"data": "x", "retry": true}', '{"retry": -1}',
+            '{"data": "x", "id": {}}', '{"data": NaN}', '{"data": "\\ud800"}', "[" * 100000,
+            '{"data": "x", "id": 1.5}', "\ufeff{}",
+        ]  # fmt: skip
+        source = self.publish(*texts)
+        self.assertEqual(self.data, texts)
+        self.assertEqual({event.id for event in self.events}, {"made"})
+        self.assertEqual(source.linesNotJSON, len(texts))
+        self.assertEqual(len(self.warnings), 1)
+
+    def test_tooLong(self) -> None:
+        """
+        An ID that no client could send is none; the line is text.
+        """
+        channel = self.channel = Channel()
+        source = LineSource(channel, "json")
+        text = '{"data": "x", "id": "%s"}' % ("7" * 9000)
+        source.publish([line(text)], lambda _: None)
+        self.assertEqual((source.linesNotJSON, len(channel.history or ())), (1, 1))
+
+    def test_cut(self) -> None:
+        """
+        Lines that were cut are counted, and the log tells of the first.
+        """
+        source = LineSource(self.channel)
+        source.publish([line("x", cut=5), line("y", cut=6), line("z")], lambda _: None)
+        self.assertEqual((source.lines, source.linesCut, len(self.warnings)), (3, 2, 1))
+
+    def test_unknown(self) -> None:
+        """
+        There is no other format.
+        """
+        self.assertRaises(ValueError, LineSource, self.channel, "xml")
+
+
+class StandardInputTests(SourceTestCase):
+    """
+    Standard input.
+    """
+
+    def start(self, fd: int | None = None, **options: Any) -> StandardInput:
+        """
+        Read from a descriptor; from a pipe if none is given.
+        """
+        if fd is None:
+            fd, self.end = os.pipe()
+            self.addCleanup(os.close, fd)
+        self.reactor = MemoryReactorClock()
+        self.ended: list[int] = []
+        source = StandardInput(
+            self.channel, self.reactor, ended=self.ended.append, fd=fd, **options
+        )
+        source.startService()
+        return source
+
+    def test_pipe(self) -> None:
+        """
+        What comes by a pipe is read once it is there, to the end, by which the last line ends.
+        """
+        source = self.start()
+        self.assertEqual(self.reactor.getReaders(), [source])
+        os.write(self.end, b"one\ntw")
+        self.assertIsNone(source.doRead())
+        os.write(self.end, b"o\nlast")
+        self.assertIsNone(source.doRead())
+        os.close(self.end)
+        reason = source.doRead()
+        source.connectionLost(Failure(reason))
+        self.assertEqual(self.data, ["one", "two", "last"])
+        self.assertEqual(self.ended, [0])
+        self.assertEqual((source.fileno(), source.logPrefix()), (source._fd, "stdin"))
+
+    def test_blocking(self) -> None:
+        """
+        The descriptor is left as it is: it may be that of a terminal, and of other programs.
+        """
+        source = self.start()
+        self.assertTrue(os.get_blocking(source._fd))
+        os.set_blocking(source._fd, False)
+        self.assertIsNone(source.doRead())
+        os.close(self.end)
+
+    def test_file(self) -> None:
+        """
+        A file is read piece by piece, in turns of the reactor, without being waited for.
+        """
+        with tempfile.TemporaryFile() as file:
+            file.write((b"x" * 99 + b"\n") * 1000)
+            file.flush()
+            file.seek(0)
+            source = self.start(file.fileno())
+            self.assertEqual(self.reactor.getReaders(), [])
+            self.assertEqual(source.lines, 0)
+            self.reactor.advance(0)
+        self.assertEqual((source.lines, self.ended), (1000, [0]))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_pauses(self) -> None:
+        """
+        Nothing more is read before what was read has gone out, from a pipe or a file.
+        """
+        delivered: Deferred[None] = Deferred()
+        self.patch(self.channel, "whenDelivered", lambda: delivered)
+        source = self.start()
+        os.write(self.end, b"one\n")
+        source.doRead()
+        self.assertEqual(self.reactor.getReaders(), [])
+        delivered.callback(None)
+        self.assertEqual(self.reactor.getReaders(), [source])
+        os.close(self.end)
+        delivered = Deferred()
+        with tempfile.TemporaryFile() as file:
+            file.write(b"one\ntwo\n")
+            file.seek(0)
+            source = self.start(file.fileno())
+            self.reactor.advance(0)
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+            source.stopService()
+        self.assertTrue(delivered.called)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_stopped(self) -> None:
+        """
+        When it has stopped, nobody reads.
+        """
+        source = self.start()
+        source.stopService()
+        self.assertEqual(self.reactor.getReaders(), [])
+        os.close(self.end)
+        with tempfile.TemporaryFile() as file:
+            source = self.start(file.fileno())
+            source.stopService()
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_error(self) -> None:
+        """
+        When it cannot be read, that is said, and is not success.
+        """
+        errors: list[str] = []
+        self.patch(stdin._log, "error", lambda text, **fields: errors.append(fields["why"]))
+        source = self.start(os.open("/", os.O_RDONLY))
+        self.addCleanup(os.close, source._fd)
+        error = source.doRead()
+        self.assertIsInstance(error, IsADirectoryError)
+        source.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual((self.ended, len(errors)), ([1], 1))
+
+    def test_unending(self) -> None:
+        """
+        Without anybody to tell, its end is no more than that.
+        """
+        source = StandardInput(self.channel, MemoryReactorClock())
+        source._splitter = LineSplitter()
+        source.end(0)
+        self.assertEqual(self.events, [])

@@ -1,0 +1,340 @@
+"""
+Tests for L{twisted_sse.tail}.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse import Channel, EventStreamResource, History, tail
+from twisted_sse.tail import INTERVAL, Tail
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
+
+ACCEPT = {"Accept": "text/event-stream"}
+
+
+class TailTests(SynchronousTestCase):
+    """
+    A file, followed.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a place for files.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = Path(temporary.name, "app.log")
+        self.old = Path(temporary.name, "app.log.1")
+        self.clock = MemoryClock()
+
+    def append(self, text: str, path: Path | None = None) -> None:
+        """
+        Write something to the end of a file.
+        """
+        with open(path or self.path, "a", encoding="utf-8") as file:
+            file.write(text)
+
+    def start(self, history: int = 1000) -> Tail:
+        """
+        Start as the daemon does.
+        """
+        self.channel = Channel(History(maxEvents=history), reactor=self.clock)
+        followed = Tail(self.channel, self.clock, str(self.path))
+        followed.load(history)
+        followed.startService()
+        self.addCleanup(self.stop, followed)
+        self.client = MemoryClient(EventStreamResource(self.channel.subscribe), clock=self.clock)
+        return followed
+
+    def stop(self, followed: Tail) -> None:
+        """
+        Stop it, if it has not been yet.
+        """
+        if followed.running:
+            followed.stopService()
+
+    def connect(self, lastEventID: str = "") -> MemoryStream:
+        """
+        Connect a client.
+        """
+        headers = {**ACCEPT, "Last-Event-ID": lastEventID} if lastEventID else ACCEPT
+        return self.client.get("/", headers=headers)
+
+    def wait(self) -> None:
+        """
+        Let it look, and read what there is.
+        """
+        for _ in range(5):
+            self.clock.advance(INTERVAL)
+            self.clock.advance(0)
+
+    def lines(self, stream: MemoryStream) -> list[str]:
+        """
+        @return: what a client has got.
+        """
+        self.wait()
+        return [event.data for event in stream.events]
+
+    def test_appended(self) -> None:
+        """
+        Lines that are appended are sent, the last one once it is whole; those that were there
+        before are not, to a new client.
+        """
+        self.append("old\n")
+        self.start()
+        stream = self.connect()
+        self.append("one\ntw")
+        self.assertEqual(self.lines(stream), ["one"])
+        self.append("o\n\n")
+        self.assertEqual(self.lines(stream), ["one", "two", ""])
+
+    def test_resumes(self) -> None:
+        """
+        Whatever line a client has seen last, after a restart it gets exactly those behind it; so
+        it does if that is the line before the oldest that is kept.
+        """
+        self.append("".join(f"{n}\n" for n in range(7)))
+        followed = self.start(history=20)
+        early = self.connect()
+        self.wait()
+        (_, first), *_ = [("", event.lastEventID) for event in early.events] or [("", "")]
+        self.append("7\n8\n9\n")
+        self.assertEqual(self.lines(early), ["7", "8", "9"])
+        everything = self.connect("unknown")
+        self.wait()
+        reset, *events = everything.events
+        self.assertEqual(reset.type, "stream-reset")
+        self.assertEqual([event.data for event in events], [str(n) for n in range(10)])
+        self.assertFalse(first)
+        followed.stopService()
+        self.append("10\n11\n")
+        self.start(history=5)
+        for number in range(6, 10):
+            again = self.connect(events[number].lastEventID)
+            self.assertEqual(self.lines(again), [str(n) for n in range(number + 1, 12)])
+        lost = self.connect(events[3].lastEventID)
+        self.assertEqual(lost.events[0].type, "stream-reset")
+
+    def test_newClientResumes(self) -> None:
+        """
+        A client that was there and has got no line yet misses none over a restart.
+        """
+        self.append("old\n")
+        followed = self.start()
+        stream = self.connect()
+        self.wait()
+        from twisted_sse import EventStreamParser
+
+        parser = EventStreamParser()
+        parser.feed(stream.body)
+        self.assertTrue(parser.lastEventID)
+        followed.stopService()
+        self.append("new\n")
+        self.start()
+        self.assertEqual(self.lines(self.connect(parser.lastEventID)), ["new"])
+
+    def test_partOfALine(self) -> None:
+        """
+        A line that is not whole when the daemon stops is sent whole by the next.
+        """
+        self.append("one\ntw")
+        followed = self.start()
+        self.wait()
+        followed.stopService()
+        self.append("o\n")
+        self.start()
+        self.assertEqual(self.lines(self.connect("x"))[1:], ["one", "two"])
+
+    def test_renamed(self) -> None:
+        """
+        When the file is replaced, the old one is read until there is something in the new one:
+        nothing is lost, and all is in order.
+        """
+        self.append("1\n")
+        self.start()
+        stream = self.connect()
+        self.path.rename(self.old)
+        self.append("2\n", self.old)
+        self.assertEqual(self.lines(stream), ["2"])
+        self.path.touch()
+        self.append("3\nlast", self.old)
+        self.assertEqual(self.lines(stream), ["2", "3"])
+        self.append("4\n")
+        self.assertEqual(self.lines(stream), ["2", "3", "last", "4"])
+
+    def test_renamedMeanwhile(self) -> None:
+        """
+        A client resumes exactly though the file was rotated while no daemon was there.
+        """
+        self.append("1\n2\n")
+        followed = self.start()
+        stream = self.connect()
+        self.append("3\n")
+        self.wait()
+        followed.stopService()
+        self.append("4\n")
+        self.path.rename(self.old)
+        self.append("5\n")
+        self.start()
+        again = self.connect(stream.events[-1].lastEventID)
+        self.assertEqual(self.lines(again), ["4", "5"])
+        self.start(history=2)
+        again = self.connect(stream.events[-1].lastEventID)
+        self.assertEqual(self.lines(again), ["4", "5"])
+
+    def test_truncated(self) -> None:
+        """
+        A file that was truncated is read from its beginning: if it is shorter, or begins with
+        something else.
+        """
+        self.append("one\ntwo\npart")
+        self.start()
+        stream = self.connect()
+        self.wait()
+        self.path.write_text("a\n", encoding="utf-8")
+        self.assertEqual(self.lines(stream), ["part", "a"])
+        self.path.write_text("b\n", encoding="utf-8")
+        self.assertEqual(self.lines(stream), ["part", "a", "b"])
+        self.path.write_text("much longer than before\n" * 2, encoding="utf-8")
+        self.assertEqual(self.lines(stream)[3:], ["much longer than before"] * 2)
+
+    def test_sameAgain(self) -> None:
+        """
+        The same lines have other IDs when the file was truncated, so that who has seen the first
+        of them gets the others.
+        """
+        self.append("1\n2\n")
+        self.start()
+        stream = self.connect("x")
+        self.wait()
+        self.path.write_text("", encoding="utf-8")
+        self.wait()
+        self.append("1\n2\n")
+        self.wait()
+        ids = [event.lastEventID for event in stream.events[1:]]
+        self.assertEqual(len(set(ids)), 4)
+        self.assertEqual(self.lines(self.connect(ids[1])), ["1", "2"])
+
+    def test_comesLater(self) -> None:
+        """
+        A file need not be there yet, and may vanish for a while.
+        """
+        self.start()
+        stream = self.connect()
+        self.wait()
+        self.append("1\n")
+        self.assertEqual(self.lines(stream), ["1"])
+        self.path.unlink()
+        self.wait()
+        self.append("2\n")
+        self.assertEqual(self.lines(stream), ["1", "2"])
+
+    def test_noFile(self) -> None:
+        """
+        What is no file is refused at the start, without waiting for anybody; later it is said
+        once, and waited for.
+        """
+        logged: list[Any] = []
+        self.patch(tail._log, "error", lambda text, **fields: logged.append(fields["why"]))
+        os.mkfifo(self.path)
+        with self.assertRaises(OSError) as caught:
+            self.start()
+        self.assertIn("no regular file", str(caught.exception))
+        self.path.unlink()
+        self.append("1\n")
+        self.start()
+        stream = self.connect()
+        self.path.unlink()
+        self.path.mkdir()
+        self.wait()
+        self.assertEqual(logged, ["it is a directory"])
+        self.path.rmdir()
+        self.append("2\n")
+        self.assertEqual(self.lines(stream), ["2"])
+
+    def test_unreadable(self) -> None:
+        """
+        When it cannot be read any more, that is said once, and tried again.
+        """
+        logged: list[Any] = []
+        self.patch(tail._log, "error", lambda text, **fields: logged.append(fields["why"]))
+        self.append("1\n")
+        followed = self.start()
+        stream = self.connect()
+        pread = os.pread
+
+        def refuse(*arguments: object) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+        self.patch(os, "pread", refuse)
+        self.wait()
+        self.assertEqual(logged, ["Input/output error"])
+        self.patch(os, "pread", pread)
+        self.append("2\n")
+        self.assertEqual(self.lines(stream), ["2"])
+        self.assertTrue(followed.running)
+
+    def test_noMoreThanGoesOut(self) -> None:
+        """
+        Nothing more is read before what was read has gone out.
+        """
+        followed = self.start()
+        delivered: list[Deferred[None]] = []
+
+        def whenDelivered() -> Deferred[None]:
+            delivered.append(Deferred())
+            return delivered[-1]
+
+        self.patch(self.channel, "whenDelivered", whenDelivered)
+        self.append(("y" * 99 + "\n") * 2000)
+        self.wait()
+        self.assertEqual((followed.lines, len(delivered)), (655, 1))
+        delivered.pop().callback(None)
+        self.wait()
+        self.assertEqual((followed.lines, len(delivered)), (1310, 1))
+        # Nor does anything wait for that when it has stopped.
+        followed.stopService()
+        self.assertTrue(delivered[0].called)
+
+    def test_huge(self) -> None:
+        """
+        Of a large file only the end is read at the start.
+        """
+        with open(self.path, "wb") as file:
+            file.truncate(2**30)
+            file.seek(0, os.SEEK_END)
+            file.write(b"\nlast\n")
+        asked: list[int] = []
+        pread = os.pread
+
+        def counted(fd: int, size: int, offset: int) -> bytes:
+            data = pread(fd, size, offset)
+            asked.append(len(data))
+            return data
+
+        self.patch(os, "pread", counted)
+        self.start(history=1)
+        self.assertLess(sum(asked), 2**27)
+        self.assertEqual(self.lines(self.connect("x"))[1:], ["last"])
+
+    def test_closed(self) -> None:
+        """
+        When it has stopped, no file is open and nothing waits.
+        """
+        before = len(os.listdir("/dev/fd"))
+        self.append("1\n")
+        followed = self.start()
+        self.path.rename(self.old)
+        self.append("2\n")
+        self.wait()
+        followed.stopService()
+        self.assertEqual(len(os.listdir("/dev/fd")), before)
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,213 @@
+"""
+Who may see what the daemon serves: this machine alone, the names it answers to, passwords.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.address import UNIXAddress
+from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
+from twisted.web.resource import IResource, Resource
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["KnownHosts", "isHostName", "isLocal", "saysLocal", "withPassword"]
+
+#: What browsers are told that a password is for.
+REALM = b"event stream"
+
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
+
+#: In the description of an endpoint, where a backslash takes a colon its meaning.
+_INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
+
+
+def isLocal(address: object) -> bool:
+    """
+    Whether only this machine can connect to an address.
+
+    @param address: where a port listens, as its C{getHost} says.
+
+    @since: 0.1
+    """
+    if isinstance(address, UNIXAddress):
+        return True
+    return _isLoopback(getattr(address, "host", ""))
+
+
+def _isLoopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def saysLocal(description: str) -> bool:
+    """
+    Whether the description of an endpoint says that only this machine can connect to it.
+
+    @param description: such as C{"tcp:8080:interface=127.0.0.1"}.
+
+    @since: 0.1
+    """
+    found = _INTERFACE.search(description)
+    return found is not None and _isLoopback(re.sub(r"\\(.)", r"\1", found[1]))
+
+
+def isHostName(name: str) -> bool:
+    """
+    Whether this is a name of a host, or its address, without a port.
+    """
+    found = _HOST.fullmatch(name)
+    return found is not None and found[2] is None
+
+
+class _Wrapper:
+    """
+    A resource before another, that decides whether a request gets there.
+    """
+
+    isLeaf = False
+    server: Any = None
+
+    def __init__(self, resource: IResource) -> None:
+        self._resource = resource
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        """
+        See L{IResource}.
+        """
+        refusal = self.refusal(request)
+        if refusal is not None:
+            return refusal
+        return cast(IResource, self._resource.getChildWithDefault(path, request))
+
+    def putChild(self, path: bytes, child: IResource) -> None:
+        """
+        See L{IResource}.
+        """
+        self._resource.putChild(path, child)
+
+    def render(self, request: Request) -> Any:
+        """
+        See L{IResource}.
+        """
+        refusal = self.refusal(request)
+        return (refusal or self._resource).render(request)
+
+    def refusal(self, request: Request) -> IResource | None:
+        """
+        @return: what answers instead; L{None} if the request may pass.
+        """
+        raise NotImplementedError
+
+
+class _Misdirected(Resource):
+    """
+    RFC 9110, 15.5.20.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        # Twisted does not know what it is called.
+        request.setResponseCode(421, b"Misdirected Request")
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        return b"This server does not go by that name: see --allow-host\n"
+
+
+@implementer(IResource)
+class KnownHosts(_Wrapper):
+    """
+    Answers only requests that name a host of ours.
+
+    A page of anybody's, open in a browser on this machine, may have its own name resolved to
+    127.0.0.1, and then read what is served there as if it were its own (DNS rebinding).  The
+    name that it has asked for is still in C{Host}.  An IP address cannot be rebound, but one
+    that is not loopback's is no way to get here.
+
+    @since: 0.1
+    """
+
+    def __init__(self, resource: IResource, names: Iterable[str] = ()) -> None:
+        """
+        @param resource: what answers if all is well.
+        @param names: the hosts that are ours besides loopback's, without ports.
+        """
+        super().__init__(resource)
+        self._names = {name.lower().rstrip(".") for name in names}
+
+    def refusal(self, request: Request) -> IResource | None:
+        """
+        See L{_Wrapper}.
+        """
+        host: bytes | None = request.getHeader(b"host")
+        if host is not None and self._isKnown(host.decode("ascii", "replace")):
+            return None
+        return _Misdirected()  # type: ignore[no-untyped-call]
+
+    def _isKnown(self, host: str) -> bool:
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found[1].lower().rstrip(".")
+        if name in self._names or name == "localhost" or name.endswith(".localhost"):
+            return True
+        return _isLoopback(name.strip("[]"))
+
+
+@implementer(IRealm)
+class _Realm:
+    """
+    Gives everybody who has a password the same.
+    """
+
+    def __init__(self, resource: IResource) -> None:
+        self._resource = resource
+
+    def requestAvatar(self, avatarId: object, mind: object, *interfaces: Any) -> Any:
+        return IResource, self._resource, lambda: None
+
+
+@implementer(IResource)
+class _Preflights(_Wrapper):
+    """
+    Lets through what browsers ask before they send a password (Fetch standard, 4.8,
+    "CORS-preflight fetch"): the answer says which origins may read, and no more.
+    """
+
+    def __init__(self, resource: IResource, guarded: IResource) -> None:
+        super().__init__(resource)
+        self._guarded = guarded
+
+    def refusal(self, request: Request) -> IResource | None:
+        if request.method == b"OPTIONS" and request.getHeader(b"access-control-request-method"):
+            return None
+        return self._guarded
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        if self.refusal(request) is None:
+            return super().getChildWithDefault(path, request)
+        return cast(IResource, self._guarded.getChildWithDefault(path, request))
+
+
+def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -> IResource:
+    """
+    Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
+    C{EventSource} too.
+
+    @param resource: what answers those who have one.
+    @param checkers: those who know.
+
+    @since: 0.1
+    """
+    portal = Portal(_Realm(resource), checkers)
+    return _Preflights(resource, HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)]))
