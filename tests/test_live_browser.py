@@ -23,10 +23,9 @@ from tests.live import PATIENCE, Child, LiveTestCase, freePort, reactor
 from tests.requirements import needs, nothingMayBeLeftOut
 
 
-@needs("network", "browser")
-class BrowserTests(LiveTestCase):
+class Browsing(LiveTestCase):
     """
-    A page with an C{EventSource}, of a server in another process.
+    Has a browser.
     """
 
     if webdriver is None and not nothingMayBeLeftOut():
@@ -64,6 +63,13 @@ class BrowserTests(LiveTestCase):
         browser = await deferToThread(start)
         self.addCleanup(deferToThread, browser.quit)
         return browser
+
+
+@needs("network", "browser")
+class BrowserTests(Browsing):
+    """
+    A page with an C{EventSource}, of a server in another process.
+    """
 
     async def open(self, browser: Any, port: int, path: str) -> None:
         """

@@ -5,7 +5,9 @@ What the daemon answers besides its stream: a page that shows the events to brow
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, cast
 
 from twisted.web.iweb import IRequest
@@ -37,7 +39,7 @@ PAGE_HEADERS = (
         b"content-security-policy",
         (
             b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-            b" img-src 'self' data:"
+            b" img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         ),
     ),
     (b"x-content-type-options", b"nosniff"),
@@ -52,8 +54,14 @@ class _PageFile(Data):
     A file of the page, kept in memory: it is there even after C{twistd --chroot}.
     """
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path.read_bytes(), TYPES[path.suffix])  # type: ignore[no-untyped-call]
+    def __init__(self, path: Path, **fields: str) -> None:
+        """
+        @param fields: what is put into its places, as HTML.
+        """
+        text = path.read_text(encoding="utf-8")
+        if fields:
+            text = Template(text).substitute(fields)
+        super().__init__(text.encode(), TYPES[path.suffix])  # type: ignore[no-untyped-call]
 
     def render_GET(self, request: Request) -> bytes:
         for name, value in PAGE_HEADERS:
@@ -63,23 +71,17 @@ class _PageFile(Data):
     render_HEAD = render_GET
 
 
-class Greeting(Resource):
+class _Page(Resource):
     """
-    Answers those who do not ask for the stream: with the page if they want HTML, else C{ok},
+    Answers those who do not ask for a stream: with a page if they want HTML, else C{ok},
     whatever their method.
-
-    @since: 0.1
     """
 
     isLeaf = True
 
-    def __init__(self, path: str = "/", streams: Sequence[str] = ("/",)) -> None:
-        """
-        @param path: where the stream is.
-        @param streams: where there are streams.
-        """
+    def __init__(self, page: _PageFile) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._page = _PageFile(FILES / "index.html")
+        self._page = page
 
     def render(self, request: IRequest) -> bytes:
         """
@@ -91,16 +93,60 @@ class Greeting(Resource):
         return _ok(asked)
 
 
-class StreamList(Greeting):
+class Greeting(_Page):
+    """
+    Shows the stream that is where it is, for those who do not ask for the stream itself.
+
+    @since: 0.1
+    """
+
+    def __init__(self, path: str = "/", streams: Sequence[str] = ("/",)) -> None:
+        """
+        @param path: where the stream is.
+        @param streams: where there are streams.
+        """
+        prefix = _prefix(path)
+        links = _links(prefix, path, streams) if len(streams) > 1 else ""
+        super().__init__(
+            _PageFile(FILES / "index.html", name=escape(path), prefix=prefix, streams=links)
+        )
+
+
+class StreamList(_Page):
     """
     Answers where there is no stream, but at other paths there are some.
+
+    @since: 0.1
     """
 
     def __init__(self, streams: Sequence[str]) -> None:
         """
         @param streams: where they are.
         """
-        super().__init__("/", streams)
+        super().__init__(_PageFile(FILES / "list.html", streams=_links("", "", streams)))
+
+    def render(self, request: IRequest) -> bytes:
+        """
+        Answer a request.
+        """
+        request.setHeader(b"vary", b"Accept")
+        return super().render(request)
+
+
+def _prefix(path: str) -> str:
+    """
+    @return: how one gets from a path to the root.  A proxy may have put both elsewhere.
+    """
+    return "../" * (path.count("/") - 1)
+
+
+def _links(prefix: str, here: str, streams: Sequence[str]) -> str:
+    links = []
+    for path in streams:
+        current = ' aria-current="page"' if path == here else ""
+        address = escape(prefix + path[1:]) or "./"
+        links.append(f'<a href="{address}"{current}>{escape(path)}</a>')
+    return f'<nav aria-label="Streams">{" ".join(links)}</nav>'
 
 
 def _ok(request: Request) -> bytes:

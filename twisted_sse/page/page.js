@@ -7,25 +7,46 @@
 
 "use strict";
 
-const MOST_ROWS = 500;
+const MOST_ROWS = 400; // rows in the page
+const MOST_EVENTS = 2000; // events that are kept, to be searched
 const MOST_TEXT = 10000; // characters of one event that are shown
+const MOST_IN_A_LINE = 300; // as long as it is folded
+const MOST_TYPES = 100; // in the list of types
+const SECONDS = 60; // in the chart
 const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
+const SHORTEST_WAIT = 500; // as browsers have it who have one
 
 const byId = (id) => document.getElementById(id);
 const rows = byId("events");
+const template = byId("row").content.firstElementChild;
 
-let pending = []; // events that are not shown yet
+let kept = []; // events and notices, the oldest first
+let fresh = []; // those of them that are not shown yet
+let skipped = 0; // events that came and went without being shown
 let count = 0;
+let paused = false;
+let waiting = 0; // events that have come since it was paused
 let drawing = false;
+let search = "";
+let type = "";
+const types = new Map(); // how many events there were of each
+const speeds = new Array(SECONDS).fill(0);
+
 let lastEventId = "";
 let retry = 3000;
+let connections = 0;
 let failures = 0; // attempts since anything came
 let attempt = null; // the AbortController of the connection; null when stopped
 let timer = 0;
 
-function setState(state, text) {
+function now() {
+  return new Date().toLocaleTimeString(undefined, { hour12: false });
+}
+
+function setState(state, what, since) {
   byId("state").dataset.state = state;
-  byId("state").textContent = text;
+  byId("what").textContent = what;
+  byId("since").textContent = since;
 }
 
 // The parser: give it text as it comes, it calls onEvent(type, data) for each event.
@@ -77,32 +98,100 @@ function makeParser(onEvent) {
   };
 }
 
-function shorten(text) {
-  const rest = text.length - MOST_TEXT;
-  return rest > 0 ? `${text.slice(0, MOST_TEXT)}… and ${rest} more characters` : text;
+function shorten(text, most) {
+  const rest = text.length - most;
+  return rest > 0 ? `${text.slice(0, most)}… and ${rest} more characters` : text;
 }
 
-function onEvent(type, data) {
-  failures = 0;
-  count += 1;
-  pending.push([new Date().toLocaleTimeString(), type, lastEventId, data].map(shorten));
+function keep(entry) {
+  kept.push(entry);
+  fresh.push(entry);
+  if (kept.length >= 2 * MOST_EVENTS) {
+    kept = kept.slice(-MOST_EVENTS);
+  }
   // Nothing is drawn in a tab that nobody sees, however much comes.
-  if (pending.length > MOST_ROWS) {
-    pending.shift();
+  if (fresh.length >= 2 * MOST_ROWS) {
+    skipped += fresh.length - MOST_ROWS;
+    fresh = fresh.slice(-MOST_ROWS);
   }
   draw();
 }
 
-// The text of an event is only ever text: textContent, never HTML.
-function makeRow(texts) {
-  const row = document.createElement("tr");
-  for (const text of texts) {
-    row.insertCell().textContent = text;
+function onEvent(eventType, data) {
+  failures = 0;
+  count += 1;
+  speeds[SECONDS - 1] += 1;
+  waiting += paused ? 1 : 0;
+  if (types.has(eventType) || types.size < MOST_TYPES) {
+    types.set(eventType, (types.get(eventType) ?? 0) + 1);
   }
+  keep({ time: now(), type: eventType, id: lastEventId, data });
+  if (eventType === "stream-reset") {
+    notice("Some events were lost for good. What follows is all that the server still has.", true);
+  } else if (eventType === "stream-gap") {
+    notice(`${data} events were left out, since this page could not keep up.`, true);
+  }
+}
+
+function notice(text, lost = false) {
+  keep({ time: now(), notice: text, lost });
+}
+
+// The text of an event is only ever text: textContent, never HTML.
+function makeRow(entry) {
+  if (entry.notice !== undefined) {
+    const row = document.createElement("li");
+    row.className = entry.lost ? "notice lost" : "notice";
+    row.textContent = `${entry.time}  ${entry.notice}`;
+    return row;
+  }
+  const row = template.cloneNode(true);
+  const [time, name, data] = row.firstElementChild.firstElementChild.children;
+  time.textContent = entry.time;
+  name.textContent = entry.type;
+  name.classList.toggle("plain", entry.type === "message");
+  data.textContent = entry.data.slice(0, MOST_IN_A_LINE);
+  row.entry = entry;
   return row;
 }
 
-// At most once for each picture that the browser makes.
+// All of an event is put into the page when somebody wants to see it.
+function unfold(details) {
+  const entry = details.parentElement.entry;
+  const whole = details.lastElementChild;
+  if (!details.open || whole.hasChildNodes()) {
+    return;
+  }
+  let text = entry.data;
+  try {
+    text = JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    // It is no JSON.
+  }
+  const shown = document.createElement("pre");
+  const id = document.createElement("span");
+  id.className = "id";
+  id.textContent = entry.id === "" ? "no ID" : `ID ${entry.id}`;
+  shown.append(id, shorten(text, MOST_TEXT));
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  button.addEventListener("click", () => copy(entry.data, button));
+  whole.append(shown, button);
+}
+
+function matches(entry) {
+  if (entry.notice !== undefined) {
+    return true;
+  }
+  return (
+    (type === "" || entry.type === type) &&
+    (search === "" || `${entry.type}\n${entry.id}\n${entry.data}`.toLowerCase().includes(search))
+  );
+}
+
+// At most once for each picture that the browser makes. The newest is on top: there it is seen
+// without scrolling, and whoever reads further down is left alone by the browser.
 function draw() {
   if (drawing) {
     return;
@@ -110,19 +199,82 @@ function draw() {
   drawing = true;
   requestAnimationFrame(() => {
     drawing = false;
-    const page = document.documentElement;
-    const atEnd = page.scrollHeight - page.clientHeight - page.scrollTop < 40;
-    rows.append(...pending.map(makeRow));
-    pending = [];
-    while (rows.rows.length > MOST_ROWS) {
-      rows.deleteRow(0);
+    byId("count").textContent = count;
+    byId("nothing").hidden = kept.length > 0;
+    byId("note").hidden = !paused && skipped === 0;
+    byId("note").textContent = paused
+      ? `Paused: ${waiting} events have come since.`
+      : `${skipped} events came faster than they could be shown.`;
+    if (paused) {
+      return;
     }
-    byId("count").textContent = `${count} ${count === 1 ? "event" : "events"}`;
-    byId("nothing").hidden = count > 0;
-    if (atEnd) {
-      page.scrollTop = page.scrollHeight;
-    }
+    const shown = fresh.filter(matches);
+    fresh = [];
+    prepend(shown);
   });
+}
+
+function prepend(entries) {
+  const newest = entries.slice(-MOST_ROWS);
+  const part = document.createDocumentFragment();
+  for (let i = newest.length - 1; i >= 0; i -= 1) {
+    part.append(makeRow(newest[i]));
+  }
+  rows.prepend(part);
+  while (rows.children.length > MOST_ROWS) {
+    rows.lastElementChild.remove();
+  }
+}
+
+function drawAll() {
+  fresh = [];
+  rows.replaceChildren();
+  prepend(kept.filter(matches));
+  draw();
+}
+
+// Once a second: the chart, and what else need not be newer.
+function tick() {
+  const speed = speeds[SECONDS - 1];
+  byId("speed").textContent = speed;
+  document.title = `${speed}/s ${byId("tools").dataset.name}`;
+  const chart = byId("chart");
+  const context = chart.getContext("2d");
+  const width = chart.width / SECONDS;
+  const most = Math.max(1, ...speeds);
+  context.clearRect(0, 0, chart.width, chart.height);
+  context.fillStyle = getComputedStyle(chart).color;
+  speeds.forEach((each, i) => {
+    const height = each === 0 ? 1 : Math.max(2, (chart.height * each) / most);
+    context.fillRect(i * width, chart.height - height, width - 1, height);
+  });
+  speeds.shift();
+  speeds.push(0);
+  const list = byId("types");
+  if (document.activeElement !== list) {
+    for (const [name, number] of types) {
+      let option = [...list.options].find((each) => each.value === name);
+      if (option === undefined) {
+        option = new Option("", name);
+        list.append(option);
+      }
+      option.textContent = `${name} (${number})`;
+    }
+  }
+}
+
+async function copy(text, button) {
+  const before = button.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    // Only for pages by HTTPS, or of this machine.
+    button.textContent = "Not allowed";
+  }
+  setTimeout(() => {
+    button.textContent = before;
+  }, 1500);
 }
 
 // Returns when the stream has ended.
@@ -141,10 +293,18 @@ async function read(signal) {
   }
   if (response.status !== 200 || !/^text\/event-stream\s*(;|$)/i.test(type)) {
     await response.body?.cancel();
-    stop(response.status === 204 ? "ended by the server" : `answered ${response.status}`);
+    stop(STOPPED[response.status] ?? `the server answered ${response.status}`);
     return;
   }
-  setState("open", "connected");
+  setState("open", "connected", `since ${now()}`);
+  connections += 1;
+  if (connections > 1) {
+    notice(
+      lastEventId === ""
+        ? "Connected again, without a last event ID."
+        : `Connected again, with the last event ID ${lastEventId}.`,
+    );
+  }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   const parse = makeParser(onEvent);
   for (;;) {
@@ -159,43 +319,91 @@ async function read(signal) {
 async function connect() {
   const mine = new AbortController();
   attempt = mine;
-  setState("connecting", "connecting");
+  setState("connecting", "connecting", "");
   try {
     await read(mine.signal);
   } catch {
     // Refused or cut off; what the reason is, browsers do not tell.
   }
   if (attempt === mine) {
-    const wait = Math.max(retry, Math.min(LONGEST_WAIT, 500 * 2 ** failures));
+    const wait = Math.max(retry, Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** failures));
     failures += 1;
-    setState("waiting", `disconnected, again in ${Math.ceil(wait / 1000)} s`);
+    setState("waiting", "disconnected", `since ${now()}, again in ${Math.ceil(wait / 1000)} s`);
     timer = setTimeout(connect, wait);
   }
 }
+
+const STOPPED = {
+  204: "ended by the server",
+  401: "a password is needed",
+  403: "not allowed",
+};
 
 function stop(why) {
   clearTimeout(timer);
   attempt?.abort();
   attempt = null;
-  setState("closed", why);
-  byId("stop").textContent = "Start";
+  setState("closed", why, `since ${now()}`);
+  byId("stop").textContent = "Connect";
 }
 
 byId("stop").addEventListener("click", () => {
   if (attempt === null) {
     failures = 0;
-    byId("stop").textContent = "Stop";
+    byId("stop").textContent = "Disconnect";
     connect();
   } else {
-    stop("stopped");
+    stop("disconnected");
   }
 });
 
-byId("clear").addEventListener("click", () => {
-  rows.replaceChildren();
-  pending = [];
-  count = 0;
+byId("pause").addEventListener("click", (event) => {
+  paused = !paused;
+  waiting = 0;
+  event.target.setAttribute("aria-pressed", paused);
+  event.target.textContent = paused ? "Go on" : "Pause";
   draw();
 });
 
+byId("clear").addEventListener("click", () => {
+  kept = [];
+  skipped = 0;
+  waiting = 0;
+  count = 0;
+  drawAll();
+});
+
+byId("copy").addEventListener("click", (event) => {
+  const shown = [...rows.children].map((row) => row.entry).filter((entry) => entry !== undefined);
+  copy(shown.map((entry) => JSON.stringify(entry)).join("\n"), event.target);
+});
+
+byId("search").addEventListener("input", (event) => {
+  search = event.target.value.toLowerCase();
+  drawAll();
+});
+
+byId("types").addEventListener("change", (event) => {
+  type = event.target.value;
+  drawAll();
+});
+
+byId("tools").addEventListener("submit", (event) => event.preventDefault());
+rows.addEventListener("toggle", (event) => unfold(event.target), true);
+
+const here = location.origin + location.pathname;
+byId("tools").dataset.name = document.title;
+byId("curl").textContent = `curl -N -H 'Accept: text/event-stream' '${here}'`;
+byId("javascript").textContent =
+  `const source = new EventSource("${here}");\n` +
+  `source.onmessage = (event) => console.log(event.data);`;
+byId("python").textContent =
+  "import httpx, httpx_sse\n\n" +
+  "with httpx.Client(timeout=None) as client:\n" +
+  `    with httpx_sse.connect_sse(client, "GET", "${here}") as source:\n` +
+  "        for event in source.iter_sse():\n" +
+  "            print(event.data)";
+
+setInterval(tick, 1000);
+tick();
 connect();
