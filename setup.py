@@ -76,6 +76,7 @@ setup(
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
             "hypothesis>=6.100",  # properties of the format and the parser
+            "pyyaml>=6",  # reads the Kubernetes manifest, to test it
             "pytest>=8.2",  # one of the two runners; trial is in Twisted
             "pytest-twisted>=1.14.3",  # the first that runs every kind of coroutine test
             "selenium>=4.20",  # drives Chromium, the browser of the tests

@@ -27,10 +27,13 @@ try:
 except ImportError:  # trial alone is enough to run the tests
     pytest = None  # type: ignore[assignment]
 
-__all__ = ["ROOT", "missing", "needs", "nothingMayBeLeftOut"]
+__all__ = ["ROOT", "SBIN", "missing", "needs", "nothingMayBeLeftOut"]
 
 #: The checkout. Node finds the npm packages in C{ROOT / "node_modules"}.
 ROOT = Path(__file__).resolve().parent.parent
+
+#: Where commands are, those of root too.
+SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
@@ -53,6 +56,15 @@ def _network() -> str | None:
 def _browser() -> str | None:
     if not (shutil.which("chromium") and shutil.which("chromedriver")):
         return "chromium or chromedriver not found: apt-get install chromium chromium-driver"
+    return None
+
+
+def _deploy() -> str | None:
+    # nginx is where only root has its path.
+    if shutil.which("nginx", path=SBIN) is None:
+        return "nginx not found: apt-get install nginx-light"
+    if shutil.which("systemd-analyze") is None:
+        return "systemd-analyze not found: apt-get install systemd"
     return None
 
 
@@ -84,7 +96,13 @@ def _root() -> str | None:
     return None
 
 
-_PROBES = {"network": _network, "browser": _browser, "node": _node, "root": _root}
+_PROBES = {
+    "network": _network,
+    "browser": _browser,
+    "deploy": _deploy,
+    "node": _node,
+    "root": _root,
+}
 
 
 @cache
@@ -92,7 +110,7 @@ def missing(name: str) -> str | None:
     """
     Look for what a marker stands for.
 
-    @param name: C{"network"}, C{"browser"}, C{"node"} or C{"root"}.
+    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"node"} or C{"root"}.
     @return: C{None} if the machine has it, else the marker and why not.
     """
     reason = _PROBES[name]()

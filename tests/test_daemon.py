@@ -13,11 +13,12 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -39,13 +40,14 @@ TWIST = [sys.executable, "-m", "twisted"]
 FOREGROUND = [*TWISTD, "-n", "--pidfile="]
 FOREGROUND_TWIST = [*TWIST, "--log-format=text"]
 
-REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nAccept: text/event-stream\r\n%s\r\n"
+LOCAL = b"Host: localhost\r\n"
 
 #: A client in a process of its own, which says when it has got an event.
 CLIENT = f"""
 import socket, sys
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-connection.sendall({REQUEST!r})
+connection.sendall({REQUEST % LOCAL!r})
 received = b""
 while b"hello" not in received:
     received += connection.recv(1000)
@@ -84,11 +86,11 @@ class Client:
     A client that has asked for the stream.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, fields: bytes = LOCAL) -> None:
         self.socket = connection
         self.received = bytearray()
         connection.settimeout(PATIENCE)
-        connection.sendall(REQUEST)
+        connection.sendall(REQUEST % fields)
 
     def readUntil(self, wanted: bytes) -> None:
         """
@@ -129,37 +131,51 @@ class DaemonMixin(SynchronousTestCase):
         self.port = freePort()
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
+    def start(self, *command: str, listens: bool = False, **more: Any) -> subprocess.Popen[str]:
         """
         Start a daemon in the foreground, and wait until it says that it runs.
+
+        @param listens: whether the command says that it is to listen on C{self.port}.
+        @param more: how to start it otherwise.
         """
+        if listens:
+            said = f"Site starting on {self.port}"
+        else:
+            command = (*command, "--port", str(self.port))
+            said = f"http://localhost:{self.port}/ "
         process = subprocess.Popen(
-            [*command, "--port", str(self.port)],
+            command,
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            **more,
         )
         assert process.stdout is not None
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        self.waitFor(process.stdout, f"http://localhost:{self.port}/ ")
+        self.waitFor(process, said)
         # It listens, but signals are handled only once the reactor runs.
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             connection.recv(1)
         return process
 
-    def waitFor(self, output: IO[str], text: str) -> None:
+    def waitFor(self, process: subprocess.Popen[str], text: str) -> None:
         """
         Read the log until it says something.
         """
+        assert process.stdout is not None
         seen = []
-        for line in output:
+        patience = threading.Timer(PATIENCE, process.kill)
+        patience.start()
+        self.addCleanup(patience.cancel)
+        for line in process.stdout:
             seen.append(line)
             if text in line:
+                patience.cancel()
                 return
         raise AssertionError(f"no {text!r} in {seen!r}")
 
@@ -256,10 +272,10 @@ class StopTests(DaemonMixin):
         client = self.client()
         client.readUntil(b"xxx")
         process.terminate()
-        self.waitFor(process.stdout, "Received SIGTERM, shutting down")
+        self.waitFor(process, "Received SIGTERM, shutting down")
         for number in signal.SIGTERM, signal.SIGINT, signal.SIGTERM:
             process.send_signal(number)
-            self.waitFor(process.stdout, f"Received {number.name}, and am shutting down already")
+            self.waitFor(process, f"Received {number.name}, and am shutting down already")
         _, _, body = client.readAll().partition(b"\r\n\r\n")
         self.assertEqual((body.count(b"x"), body[-7:]), (20_000_000, b"\r\n0\r\n\r\n"))
         self.finish(process)
@@ -297,7 +313,7 @@ class ServeTests(DaemonMixin):
             text=True,
         ) as killed:
             assert killed.stdout is not None
-            self.waitFor(killed.stdout, "hello")
+            self.waitFor(killed, "hello")
             refused = self.client()
             refused.readUntil(b"\r\n0\r\n\r\n")
             self.assertIn(b"retry: ", refused.received)

@@ -313,12 +313,13 @@ class PathTests(ExposureTestCase):
 
     def test_metrics(self) -> None:
         """
-        What is counted can be read, lines too; without Prometheus' library it is said what to
-        install.
+        What is counted can be read, lines and what the process uses too; without Prometheus'
+        library it is said what to install.
         """
         (client,) = self.clients("--source", f"/x={self.source}")
         answer = client.get("/metrics")
         self.assertIn('sse_source_lines_total{channel="/x"} 1.0', answer.text)
+        self.assertIn("\nprocess_open_fds ", answer.text)
         self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
         for name in list(sys.modules):
             if name.partition(".")[0] == "prometheus_client" or name == "twisted_sse.metrics":

@@ -144,7 +144,9 @@ class PageTests(Browsing):
         )
         await self.run_("document.getElementById('pause').click()")
         self.write("while it was held up")
-        await self.until("return document.getElementById('note').innerText.includes('1 events')")
+        await self.until(
+            "return document.getElementById('note').innerText.includes('New events: 1.')"
+        )
         self.assertEqual(len(await self.run_(ROWS)), 2)
         await self.run_("document.getElementById('pause').click()")
         await self.shows("while it was held up", '{"a":[1,2]}', HOSTILE)

@@ -165,7 +165,7 @@ class AnswerTests(OptionsMixin):
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
             " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         )
-        self.assertIn("<h1>/</h1>", answer.text)
+        self.assertIn("</span>/</h1>", answer.text)
 
     def test_pageAccept(self) -> None:
         """
@@ -675,6 +675,15 @@ class CannotListenTests(SynchronousTestCase):
         self.assertEqual(
             self.why(CannotListenError("nonsense", 80, error)), "Name or service not known"
         )
+
+    def test_systemd(self) -> None:
+        """
+        Sockets of systemd's are there only if it has started the service by them.
+        """
+        service = ListeningService(MemoryReactorClock())
+        for description in "systemd:domain=INET:index=7", "systemd:domain=INET:name=nosuch":
+            refusal = self.assertRaises(CannotListen, service.listen, description, Factory())
+            self.assertIn("systemd has passed no such socket", str(refusal))
 
     def test_noTLS(self) -> None:
         """

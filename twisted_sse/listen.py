@@ -86,6 +86,10 @@ class ListeningService(Service):
         """
         try:
             endpoint = serverFromString(self._reactor, description)
+        except LookupError as e:
+            if description.startswith("systemd:"):
+                raise CannotListen(_NOT_PASSED) from e
+            raise CannotListen(_explain(e)) from e
         except Exception as e:
             raise CannotListen(_explain(e)) from e
         refusals: list[Failure] = []
@@ -151,6 +155,8 @@ class ListeningService(Service):
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
 
+
+_NOT_PASSED = "systemd has passed no such socket: start the service by its socket unit"
 
 _IN_USE = "it is in use already: stop what listens there, or choose another"
 

@@ -106,10 +106,13 @@ class Greeting(_Page):
         @param streams: where there are streams.
         """
         prefix = _prefix(path)
-        links = _links(prefix, path, streams) if len(streams) > 1 else ""
-        super().__init__(
-            _PageFile(FILES / "index.html", name=escape(path), prefix=prefix, streams=links)
-        )
+        name = escape(path)
+        if len(streams) > 1:
+            # The links say where one is.
+            heading = f'<h1 class="hidden">{name}</h1>{_links(prefix, path, streams)}'
+        else:
+            heading = f'<h1><span id="host"></span>{name}</h1>'
+        super().__init__(_PageFile(FILES / "index.html", name=name, prefix=prefix, heading=heading))
 
 
 class StreamList(_Page):

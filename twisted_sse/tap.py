@@ -671,12 +671,13 @@ def _makeObserver(options: Options) -> tuple[CollectorRegistry | None, Observer 
             _fail(f"--access-log {path}: {e.strerror}")
         log = AccessLog(file, options["access-log-format"])
     try:
-        from prometheus_client import CollectorRegistry
+        from prometheus_client import CollectorRegistry, ProcessCollector
 
         from .metrics import PrometheusObserver
     except ImportError:
         return None, log
     registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
     return registry, Observers(PrometheusObserver(registry), log)
 
 

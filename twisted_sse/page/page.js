@@ -11,10 +11,12 @@ const MOST_ROWS = 400; // rows in the page
 const MOST_EVENTS = 2000; // events that are kept, to be searched
 const MOST_TEXT = 10000; // characters of one event that are shown
 const MOST_IN_A_LINE = 300; // as long as it is folded
+const MOST_NEW = 5; // rows that glow for a moment when they come
 const MOST_TYPES = 100; // in the list of types
 const SECONDS = 60; // in the chart
 const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
 const SHORTEST_WAIT = 500; // as browsers have it who have one
+const SHORTEST_PAUSE = 25; // milliseconds from one drawing to the next
 
 const byId = (id) => document.getElementById(id);
 const rows = byId("events");
@@ -39,8 +41,10 @@ let failures = 0; // attempts since anything came
 let attempt = null; // the AbortController of the connection; null when stopped
 let timer = 0;
 
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
+
 function now() {
-  return new Date().toLocaleTimeString(undefined, { hour12: false });
+  return clock.format();
 }
 
 function setState(state, what, since) {
@@ -122,19 +126,22 @@ function onEvent(eventType, data) {
   count += 1;
   speeds[SECONDS - 1] += 1;
   waiting += paused ? 1 : 0;
+  if (eventType !== "message") {
+    rows.classList.remove("plain");
+  }
   if (types.has(eventType) || types.size < MOST_TYPES) {
     types.set(eventType, (types.get(eventType) ?? 0) + 1);
   }
-  keep({ time: now(), type: eventType, id: lastEventId, data });
+  keep({ time: new Date(), type: eventType, id: lastEventId, data });
   if (eventType === "stream-reset") {
     notice("Some events were lost for good. What follows is all that the server still has.", true);
   } else if (eventType === "stream-gap") {
-    notice(`${data} events were left out, since this page could not keep up.`, true);
+    notice(`Events that were left out, since this page could not keep up: ${data}.`, true);
   }
 }
 
 function notice(text, lost = false) {
-  keep({ time: now(), notice: text, lost });
+  keep({ time: new Date(), notice: text, lost });
 }
 
 // The text of an event is only ever text: textContent, never HTML.
@@ -142,15 +149,15 @@ function makeRow(entry) {
   if (entry.notice !== undefined) {
     const row = document.createElement("li");
     row.className = entry.lost ? "notice lost" : "notice";
-    row.textContent = `${entry.time}  ${entry.notice}`;
+    row.textContent = `${clock.format(entry.time)}  ${entry.notice}`;
     return row;
   }
   const row = template.cloneNode(true);
   const [time, name, data] = row.firstElementChild.firstElementChild.children;
-  time.textContent = entry.time;
+  time.textContent = clock.format(entry.time);
   name.textContent = entry.type;
   name.classList.toggle("plain", entry.type === "message");
-  data.textContent = entry.data.slice(0, MOST_IN_A_LINE);
+  data.textContent = entry.data.slice(0, MOST_IN_A_LINE).replaceAll("\n", " ↵ ");
   row.entry = entry;
   return row;
 }
@@ -158,8 +165,7 @@ function makeRow(entry) {
 // All of an event is put into the page when somebody wants to see it.
 function unfold(details) {
   const entry = details.parentElement.entry;
-  const whole = details.lastElementChild;
-  if (!details.open || whole.hasChildNodes()) {
+  if (!details.open || details.childElementCount > 1) {
     return;
   }
   let text = entry.data;
@@ -177,7 +183,10 @@ function unfold(details) {
   button.type = "button";
   button.textContent = "Copy";
   button.addEventListener("click", () => copy(entry.data, button));
+  const whole = document.createElement("div");
+  whole.className = "whole";
   whole.append(shown, button);
+  details.append(whole);
 }
 
 function matches(entry) {
@@ -190,35 +199,40 @@ function matches(entry) {
   );
 }
 
-// At most once for each picture that the browser makes. The newest is on top: there it is seen
-// without scrolling, and whoever reads further down is left alone by the browser.
+// The newest is on top: there it is seen without scrolling, and whoever reads further down is left
+// alone by the browser. All that has come meanwhile is drawn at once: it is the number of times
+// that the browser has to arrange the page anew that is dear, not the number of rows.
 function draw() {
   if (drawing) {
     return;
   }
   drawing = true;
-  requestAnimationFrame(() => {
-    drawing = false;
-    byId("count").textContent = count;
-    byId("nothing").hidden = kept.length > 0;
-    byId("note").hidden = !paused && skipped === 0;
-    byId("note").textContent = paused
-      ? `Paused: ${waiting} events have come since.`
-      : `${skipped} events came faster than they could be shown.`;
-    if (paused) {
-      return;
-    }
-    const shown = fresh.filter(matches);
-    fresh = [];
-    prepend(shown);
-  });
+  setTimeout(() => requestAnimationFrame(drawNow), SHORTEST_PAUSE);
+}
+
+function drawNow() {
+  drawing = false;
+  byId("count").textContent = count;
+  byId("nothing").hidden = kept.length > 0;
+  byId("note").hidden = !paused && skipped === 0;
+  byId("note").textContent = paused
+    ? `Paused. New events: ${waiting}.`
+    : `Events that came faster than they could be shown: ${skipped}.`;
+  if (paused) {
+    return;
+  }
+  const shown = fresh.filter(matches);
+  fresh = [];
+  prepend(shown);
 }
 
 function prepend(entries) {
   const newest = entries.slice(-MOST_ROWS);
   const part = document.createDocumentFragment();
   for (let i = newest.length - 1; i >= 0; i -= 1) {
-    part.append(makeRow(newest[i]));
+    const row = makeRow(newest[i]);
+    row.classList.toggle("new", newest.length <= MOST_NEW);
+    part.append(row);
   }
   rows.prepend(part);
   while (rows.children.length > MOST_ROWS) {
@@ -239,14 +253,15 @@ function tick() {
   byId("speed").textContent = speed;
   document.title = `${speed}/s ${byId("tools").dataset.name}`;
   const chart = byId("chart");
+  chart.width = chart.clientWidth * devicePixelRatio;
+  chart.height = chart.clientHeight * devicePixelRatio;
   const context = chart.getContext("2d");
   const width = chart.width / SECONDS;
   const most = Math.max(1, ...speeds);
-  context.clearRect(0, 0, chart.width, chart.height);
   context.fillStyle = getComputedStyle(chart).color;
   speeds.forEach((each, i) => {
-    const height = each === 0 ? 1 : Math.max(2, (chart.height * each) / most);
-    context.fillRect(i * width, chart.height - height, width - 1, height);
+    const height = Math.max(each === 0 ? 1 : 2, (chart.height * each) / most);
+    context.fillRect(i * width, chart.height - height, Math.max(1, width - 1), height);
   });
   speeds.shift();
   speeds.push(0);
@@ -361,7 +376,6 @@ byId("pause").addEventListener("click", (event) => {
   paused = !paused;
   waiting = 0;
   event.target.setAttribute("aria-pressed", paused);
-  event.target.textContent = paused ? "Go on" : "Pause";
   draw();
 });
 
@@ -392,7 +406,11 @@ byId("tools").addEventListener("submit", (event) => event.preventDefault());
 rows.addEventListener("toggle", (event) => unfold(event.target), true);
 
 const here = location.origin + location.pathname;
-byId("tools").dataset.name = document.title;
+const host = byId("host");
+if (host !== null) {
+  host.textContent = location.host;
+}
+byId("tools").dataset.name = location.host + location.pathname;
 byId("curl").textContent = `curl -N -H 'Accept: text/event-stream' '${here}'`;
 byId("javascript").textContent =
   `const source = new EventSource("${here}");\n` +
