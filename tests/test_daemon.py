@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import shlex
 import signal
 import socket
 import ssl
@@ -66,6 +67,17 @@ def freePort() -> int:
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
         return port
+
+
+def isAlive(number: bytes) -> bool:
+    """
+    @return: whether there is a process of this number that still does something: in a container
+        there may be nobody who takes note of its end.
+    """
+    try:
+        return ") Z " not in Path("/proc", number.decode(), "stat").read_text()
+    except FileNotFoundError:
+        return False
 
 
 def until(predicate: Callable[[], object]) -> None:
@@ -198,9 +210,11 @@ class DaemonMixin(SynchronousTestCase):
         self.addCleanup(connection.close)
         return Client(connection)
 
-    def run_(self, *command: str) -> subprocess.CompletedProcess[str]:
+    def run_(self, *command: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """
         Run a command to its end.
+
+        @param more: how to start it otherwise.
         """
         return subprocess.run(
             command,
@@ -210,6 +224,7 @@ class DaemonMixin(SynchronousTestCase):
             text=True,
             timeout=PATIENCE,
             check=False,
+            **more,
         )
 
 
@@ -419,6 +434,201 @@ class RefusalTests(DaemonMixin):
             )
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+
+    def test_noCertificate(self) -> None:
+        """
+        A certificate that is not there, or is none.
+        """
+        for key, why in ("/nosuch.pem", "/nosuch.pem: No such file"), ("/dev/null", "its key"):
+            self.assertRefused(
+                f"--listen ssl:0:privateKey={key}: {why}", "--listen", f"ssl:0:privateKey={key}"
+            )
+
+    def test_noSource(self) -> None:
+        """
+        A source that cannot be one: no such module, no such command, and a file that is none.
+        """
+        for source, why in (
+            ("python:nosuch_module:connected", "there is no module"),
+            ("command:nosuch-command -x", "there is no command"),
+            ("file:/dev", "it is a directory"),
+        ):
+            self.assertRefused(f"--source {source}: {why}", "--source", source)
+
+
+@needs("network")
+class SourceTests(DaemonMixin):
+    """
+    Where the events come from, when that fails.
+    """
+
+    def serve(self, source: str, *options: str, **more: Any) -> subprocess.Popen[str]:
+        """
+        Start a daemon with a source.
+        """
+        return self.start(*FOREGROUND, "sse", "--source", source, "--tail=9", *options, **more)
+
+    def end(self, process: subprocess.Popen[str], status: int = 0) -> str:
+        """
+        Wait until a daemon has ended.
+
+        @return: what it has written since it was started.
+        """
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, status, output)
+        self.assertNotIn("Traceback", output)
+        return output
+
+    def test_status(self) -> None:
+        """
+        With C{--once} the daemon ends as its command has, and clients get all of it before.
+        """
+        command = shlex.join(["sh", "-c", "echo one; read line; echo two; exit 7"])
+        for status in FOREGROUND, FOREGROUND_TWIST:
+            # It reads what the daemon has as its standard input.
+            process = self.start(
+                *(*status, "sse", "--source", f"command:{command}", "--tail=9", "--once"),
+                stdin=subprocess.PIPE,
+            )
+            client = self.client()
+            client.readUntil(b"data: one\n")
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
+            self.assertIn(b"data: two\n", client.readAll())
+            self.end(process, 7)
+
+    def test_binary(self) -> None:
+        """
+        A command that writes anything but text is followed all the same.
+        """
+        process = self.serve("command:head -c 300000 /dev/urandom", "--once", "--drain=1")
+        received = self.client().readAll()
+        self.assertIn("\N{REPLACEMENT CHARACTER}", received.decode())
+        self.end(process)
+
+    def test_stubborn(self) -> None:
+        """
+        A command that ignores SIGTERM, and all that it has started, is killed.
+        """
+        script = "trap '' TERM; sleep 1000 & echo $! $$ up; while :; do wait; done"
+        process = self.serve(f"command:{shlex.join(['sh', '-c', script])}", "--drain=0.1")
+        client = self.client()
+        client.readUntil(b"up\n")
+        (numbers,) = re.findall(rb"data: (\d+) (\d+) up\n", client.received)
+        self.assertTrue(all(map(isAlive, numbers)))
+        process.terminate()
+        self.end(process)
+        until(lambda: not any(map(isAlive, numbers)))
+
+    def test_dies(self) -> None:
+        """
+        A command that dies at once is started again, not at once, and clients stay.
+        """
+        process = self.serve("command:date +%s.%N")
+        client = self.client()
+        while len(times := re.findall(rb"data: (.*)\n", client.received)) < 2:
+            client.received += client.socket.recv(2**16)
+        self.assertGreater(float(times[1]) - float(times[0]), 0.9)
+        process.terminate()
+        self.end(process)
+
+    def test_noInput(self) -> None:
+        """
+        A standard input without a line: the daemon serves all the same, and with C{--once} ends.
+        """
+        process = self.serve("-", stdin=subprocess.DEVNULL)
+        self.waitFor(process, "The standard input has ended after 0 lines")
+        self.client().readUntil(b"text/event-stream")
+        process.terminate()
+        self.end(process)
+        result = self.run_(
+            *(*FOREGROUND, "sse", "--port", str(self.port), "--source", "-", "--once"),
+            stdin=subprocess.DEVNULL,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_closedInput(self) -> None:
+        """
+        A standard input that is closed is refused.
+        """
+        result = self.run_(
+            *("sh", "-c", 'exec "$@" <&-', "sh", *FOREGROUND, "sse", "--port", str(self.port)),
+            *("--source", "-"),
+        )
+        self.assertEqual(result.returncode, 64)
+        self.assertRegex(result.stderr, r"^sse: --source -: the standard input is closed.*\n$")
+
+    def test_file(self) -> None:
+        """
+        A file that vanishes, and for which there is a directory for a while, is followed again
+        when it is one.
+        """
+        path = self.directory / "app.log"
+        path.write_text("one\n")
+        process = self.serve(f"file:{path}")
+        client = self.client()
+        client.readUntil(b"data: one\n")
+        path.unlink()
+        path.mkdir()
+        self.waitFor(process, f"{path} cannot be read: it is a directory")
+        path.rmdir()
+        path.write_text("two\n")
+        client.readUntil(b"data: two\n")
+        self.assertEqual(client.received.count(b"data: "), 2)
+        process.terminate()
+        self.end(process)
+
+    def test_unreadable(self) -> None:
+        """
+        A file that cannot be read is refused; one that cannot any more is said so, and followed
+        again when it can.
+        """
+        path = self.directory / "app.log"
+        path.symlink_to(path)
+        result = self.run_(*FOREGROUND, "sse", "--port", str(self.port), f"--source=file:{path}")
+        self.assertEqual(result.returncode, 64)
+        self.assertIn("Too many levels of symbolic links", result.stderr)
+        path.unlink()
+        process = self.serve(f"file:{path}")
+        path.symlink_to(path)
+        self.waitFor(process, "Too many levels of symbolic links")
+        path.unlink()
+        path.write_text("one\n")
+        self.client().readUntil(b"data: one\n")
+        process.terminate()
+        self.end(process)
+
+    def test_fullDisk(self) -> None:
+        """
+        When the access log cannot be written that is said, and everything else goes on.
+        """
+        path = self.directory / "app.log"
+        path.write_text("one\n")
+        process = self.serve(f"file:{path}", "--access-log=/dev/full")
+        for _ in range(3):
+            client = self.client()
+            client.readUntil(b"data: one\n")
+            client.socket.close()
+        self.waitFor(process, "No space left on device")
+        self.client().readUntil(b"data: one\n")
+        process.terminate()
+        self.assertNotIn("No space left", self.end(process))
+
+    def test_address(self) -> None:
+        """
+        What a client that is no trusted proxy says of its address counts for nothing.
+        """
+        fields = LOCAL + b"X-Forwarded-For: 203.0.113.9\r\n"
+        for options, address in ([], "127.0.0.1"), (["--trusted-proxy=127.0.0.1"], "203.0.113.9"):
+            access = self.directory / address
+            process = self.start(*FOREGROUND, "sse", f"--access-log={access}", *options)
+            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+                Client(connection, fields).readUntil(b"text/event-stream")
+            until(access.read_text)
+            self.assertEqual(access.read_text().split()[0], address)
+            process.terminate()
+            self.end(process)
 
 
 @needs("network")

@@ -75,6 +75,11 @@ def checkLines(description: str) -> None:
     @since: 0.1
     """
     kind, _, what = description.partition(":")
+    # So Python says it: its descriptor may be another file's by now.
+    if kind == "-" and sys.stdin is None:
+        raise SourceError(
+            "the standard input is closed: there have to be lines, or the end of them"
+        )
     if kind == "file" and not what:
         raise SourceError("it names no file: it must be like file:/var/log/app.log")
     if kind == "command":
