@@ -195,8 +195,11 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
         source.outReceived(b"farewell\n")
         self.assertEqual(process.did[-1], "resumeProducing")
+        # What it has started goes on for a while.
+        source.processExited(Failure(ProcessDone(0)))
+        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
         self.reactor.advance(5)
-        self.assertEqual(self.signals[1:], [(4711, signal.SIGKILL)])
+        self.assertEqual(self.signals[2:], [(4711, signal.SIGKILL)])
         self.assertEqual(process.did[-1], "loseConnection")
         self.assertNoResult(stopped)
         self.finish(source, None, signal.SIGKILL)

@@ -108,7 +108,9 @@ class StopTests(OptionsMixin):
         self.assertFalse(stream.ended)
         self.assertEqual(self.reactor.stops, 0)
         stream.disconnect()
+        self.assertTrue(source.running)
         self.successResultOf(self.daemon.stopService())
+        self.assertFalse(source.running)
 
     def test_once(self) -> None:
         """
@@ -117,9 +119,12 @@ class StopTests(OptionsMixin):
         """
         statuses: list[int] = []
         self.patch(daemon, "exitWith", statuses.append)
-        client = self.start("--source", "/a=-", "--source", "/b=command:true", "--once")
+        client = self.start(
+            *("--source", "/a=-", "--source", "/b=command:true"),
+            *("--source", "/c=command:true", "--once"),
+        )
         a, b = (client.get(path, headers=ACCEPT) for path in ("/a", "/b"))
-        first, second = self.daemon.sources
+        first, second, third = self.daemon.sources
         for source in first, second:
             source.publish(source_lines(b"one\nlast\n"), lambda line: None)
         first.end(0)
@@ -129,7 +134,9 @@ class StopTests(OptionsMixin):
         self.assertEqual((a.ended, b.ended, self.reactor.stops), (True, False, 0))
         second.end(7)
         client.clock.settle()
-        self.assertTrue(b.ended)
+        self.assertEqual((b.ended, self.reactor.stops), (True, 0))
+        third.end(8)
+        client.clock.settle()
         self.assertEqual((self.reactor.stops, statuses), (1, [7]))
 
     def test_onceSlow(self) -> None:
@@ -200,6 +207,7 @@ class WatchedFileTests(SynchronousTestCase):
         """
         A line goes to the file that has the name, whatever has become of the one before.
         """
+        before = len(os.listdir("/dev/fd"))
         file = self.open()
         file.write("one\n")
         old = self.path.rename(self.path.with_suffix(".1"))
@@ -210,6 +218,7 @@ class WatchedFileTests(SynchronousTestCase):
         old.replace(self.path)
         file.write("four\n")
         self.assertEqual(self.path.read_text(encoding="ascii"), "one\nfour\n")
+        self.assertEqual(len(os.listdir("/dev/fd")), before + 1)
 
     def test_full(self) -> None:
         """

@@ -146,6 +146,9 @@ class NameTests(ExposureTestCase):
         arguments = ["--source", self.source]
         self.assertEqual(self.statuses(*arguments, names=good), [200] * len(good))
         self.assertEqual(self.statuses(*arguments, names=bad), [421] * len(bad))
+        # As in HTTP/1.0.
+        (client,) = self.clients(*arguments)
+        self.assertEqual(client.get("/", headers={**BROWSER, "Host": None}).status, 421)
 
     def test_allowed(self) -> None:
         """
@@ -153,8 +156,9 @@ class NameTests(ExposureTestCase):
         """
         names = ["a.example", "A.example:80", "localhost", "b.example"]
         for more in [], ["--public"]:
-            arguments = ["--source", self.source, "--allow-host", "a.example", *more]
-            self.assertEqual(self.statuses(*arguments, names=names), [200, 200, 200, 421])
+            for name in "a.example", "A.example.":
+                arguments = ["--source", self.source, "--allow-host", name, *more]
+                self.assertEqual(self.statuses(*arguments, names=names), [200, 200, 200, 421])
         self.assertEqual(self.statuses("--source", self.source, "--public", names=names), [200] * 4)
         self.assertIn("--allow-host", self.refusal("--allow-host", "a.example:80"))
         self.assertTrue(isHostName("[::1]"))

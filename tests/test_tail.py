@@ -8,7 +8,6 @@ import errno
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -34,6 +33,8 @@ class TailTests(SynchronousTestCase):
         self.path = Path(temporary.name, "app.log")
         self.old = Path(temporary.name, "app.log.1")
         self.clock = MemoryClock()
+        self.complaints: list[str] = []
+        self.patch(tail._log, "error", lambda text, **fields: self.complaints.append(fields["why"]))
 
     def append(self, text: str, path: Path | None = None) -> None:
         """
@@ -104,8 +105,7 @@ class TailTests(SynchronousTestCase):
         self.append("".join(f"{n}\n" for n in range(7)))
         followed = self.start(history=20)
         early = self.connect()
-        self.wait()
-        (_, first), *_ = [("", event.lastEventID) for event in early.events] or [("", "")]
+        self.assertEqual(self.lines(early), [])
         self.append("7\n8\n9\n")
         self.assertEqual(self.lines(early), ["7", "8", "9"])
         everything = self.connect("unknown")
@@ -113,7 +113,6 @@ class TailTests(SynchronousTestCase):
         reset, *events = everything.events
         self.assertEqual(reset.type, "stream-reset")
         self.assertEqual([event.data for event in events], [str(n) for n in range(10)])
-        self.assertFalse(first)
         followed.stopService()
         self.append("10\n11\n")
         self.start(history=5)
@@ -206,6 +205,45 @@ class TailTests(SynchronousTestCase):
         self.path.write_text("much longer than before\n" * 2, encoding="utf-8")
         self.assertEqual(self.lines(stream)[3:], ["much longer than before"] * 2)
 
+    def test_cut(self) -> None:
+        """
+        A file whose end was cut off has become another one, too, though it begins as before.
+        """
+        self.append("one\ntwo\nthree\n")
+        self.start()
+        stream = self.connect()
+        self.wait()
+        os.truncate(self.path, len("one\ntwo\n"))
+        self.assertEqual(self.lines(stream), ["one", "two"])
+        self.append("4\n")
+        self.assertEqual(self.lines(stream), ["one", "two", "4"])
+
+    def test_rewritten(self) -> None:
+        """
+        Who has seen a line that is not the one at its place any more is told that something is
+        lost, though the file begins as before.
+        """
+        self.append("head\nold\n")
+        followed = self.start()
+        stream = self.connect()
+        self.append("one\n")
+        self.wait()
+        followed.stopService()
+        self.path.write_text("head\nnew\ntwo\nthree\n", encoding="utf-8")
+        self.start()
+        again = self.connect(stream.events[-1].lastEventID)
+        self.assertEqual(self.lines(again)[1:], ["head", "new", "two", "three"])
+        self.assertEqual(again.events[0].type, "stream-reset")
+
+    def test_partOfTheOldOne(self) -> None:
+        """
+        The last line of a file that was rotated before the start is one, whole or not.
+        """
+        self.append("1\n2", self.old)
+        self.append("3\n")
+        self.start()
+        self.assertEqual(self.lines(self.connect("x"))[1:], ["1", "2", "3"])
+
     def test_sameAgain(self) -> None:
         """
         The same lines have other IDs when the file was truncated, so that who has seen the first
@@ -236,14 +274,13 @@ class TailTests(SynchronousTestCase):
         self.wait()
         self.append("2\n")
         self.assertEqual(self.lines(stream), ["1", "2"])
+        self.assertEqual(self.complaints, [])
 
     def test_noFile(self) -> None:
         """
         What is no file is refused at the start, without waiting for anybody; later it is said
         once, and waited for.
         """
-        logged: list[Any] = []
-        self.patch(tail._log, "error", lambda text, **fields: logged.append(fields["why"]))
         os.mkfifo(self.path)
         with self.assertRaises(OSError) as caught:
             self.start()
@@ -255,7 +292,7 @@ class TailTests(SynchronousTestCase):
         self.path.unlink()
         self.path.mkdir()
         self.wait()
-        self.assertEqual(logged, ["it is a directory"])
+        self.assertEqual(self.complaints, ["it is a directory"])
         self.path.rmdir()
         self.append("2\n")
         self.assertEqual(self.lines(stream), ["2"])
@@ -264,8 +301,6 @@ class TailTests(SynchronousTestCase):
         """
         When it cannot be read any more, that is said once, and tried again.
         """
-        logged: list[Any] = []
-        self.patch(tail._log, "error", lambda text, **fields: logged.append(fields["why"]))
         self.append("1\n")
         followed = self.start()
         stream = self.connect()
@@ -276,7 +311,7 @@ class TailTests(SynchronousTestCase):
 
         self.patch(os, "pread", refuse)
         self.wait()
-        self.assertEqual(logged, ["Input/output error"])
+        self.assertEqual(self.complaints, ["Input/output error"])
         self.patch(os, "pread", pread)
         self.append("2\n")
         self.assertEqual(self.lines(stream), ["2"])
@@ -333,6 +368,9 @@ class TailTests(SynchronousTestCase):
         self.append("1\n")
         followed = self.start()
         self.path.rename(self.old)
+        # It is looked at, and nothing is in it yet.
+        self.path.touch()
+        self.wait()
         self.append("2\n")
         self.wait()
         followed.stopService()
