@@ -33,7 +33,7 @@ NEWER = ["3.14", "3.15"]
 OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 
 #: What only `make test` runs: they would say the same with every Python.
-MARKERS = "not browser and not node and not root"
+MARKERS = "not browser and not deploy and not node and not root"
 
 #: Commands at the same time: the tests with different Pythons, the installs.
 JOBS = 2

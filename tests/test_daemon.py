@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -405,11 +405,16 @@ class RefusalTests(DaemonMixin):
     What who has started it is told when it cannot run: one line, and status 64.
     """
 
-    def assertRefused(self, says: str, *options: str) -> None:
+    #: The ways to start it.
+    ways = (FOREGROUND, TWIST, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"])
+
+    def assertRefused(
+        self, says: str, *options: str, ways: Sequence[list[str]] = (FOREGROUND,)
+    ) -> None:
         """
-        However it is started, it says why it cannot run, and leaves nothing behind.
+        It says why it cannot run, and leaves nothing behind.
         """
-        for command in FOREGROUND, TWIST, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"]:
+        for command in ways:
             result = self.run_(*command, "sse", *options)
             self.assertEqual(result.returncode, 64, (command, result))
             self.assertEqual(result.stdout, "", command)
@@ -420,7 +425,8 @@ class RefusalTests(DaemonMixin):
         """
         An option that is wrong.
         """
-        self.assertRefused("--interval is 'x'", "--port", str(self.port), "--interval", "x")
+        options = ["--port", str(self.port), "--interval", "x"]
+        self.assertRefused("--interval is 'x'", *options, ways=self.ways)
 
     def test_portInUse(self) -> None:
         """
@@ -431,6 +437,7 @@ class RefusalTests(DaemonMixin):
             self.assertRefused(
                 f"--listen tcp:{number}:interface=127.0.0.1: it is in use",
                 *("--port", str(self.port), "--listen", f"tcp:{number}:interface=127.0.0.1"),
+                ways=self.ways,
             )
         with self.assertRaises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
