@@ -12,7 +12,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from tests.live import reactor, serverContext
+from tests.live import reactor
 
 __all__ = ["HEAD", "Asked", "ScriptedServer", "answer", "chunk", "stream"]
 
@@ -98,6 +98,7 @@ class ScriptedServer(Factory):
 
     @ivar requests: those that have come.
     @ivar connections: those that there were.
+    @ivar context: the TLS that it has; L{None} for none.
     @ivar script: what to do with the next requests: bytes to be written, after which the
         connection is closed if C{close} is true; or a function of the connection.
     """
@@ -105,20 +106,23 @@ class ScriptedServer(Factory):
     noisy = False
     protocol = _Connection
 
-    def __init__(self, test: TestCase, *script: Any, tls: bool = False, close: bool = True) -> None:
+    def __init__(
+        self, test: TestCase, *script: Any, context: Any = None, close: bool = True
+    ) -> None:
         """
         @param test: when it ends, so does the server.
         """
         self.requests: list[Asked] = []
         self.connections: list[Any] = []
         self.script = list(script)
+        self.context = context
         self._close = close
-        if tls:
-            self.port = reactor.listenSSL(0, self, serverContext(), 256, "127.0.0.1")
+        if context is not None:
+            self.port = reactor.listenSSL(0, self, context, 256, "127.0.0.1")
         else:
             self.port = reactor.listenTCP(0, self, 256, "127.0.0.1")
         number = self.port.getHost().port
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{number}/"
+        self.url = f"http{'' if context is None else 's'}://127.0.0.1:{number}/"
         test.addCleanup(self.stop)
 
     def asked(self, connection: Any, asked: Asked) -> None:

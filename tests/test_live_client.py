@@ -7,15 +7,17 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import deferLater
 from twisted.web.http_headers import Headers
 
-from tests.live import LiveTestCase, freePort, reactor, until
+from tests.live import LiveTestCase, freePort, reactor, serverContext, trusting, until
 from tests.requirements import needs
 from tests.scripted import ScriptedServer, answer, chunk, stream
+from twisted_sse.agent import EventStreamAgent
 from twisted_sse.client import (
     Backoff,
     BadCertificate,
@@ -94,6 +96,20 @@ class ClientTestCase(LiveTestCase):
         with self.assertRaises(StopAsyncIteration):
             await source.__anext__()
         return caught.exception
+
+
+class Puller:
+    """
+    Writes when there is room.
+    """
+
+    def __init__(self, resume: Callable[[], object]) -> None:
+        self.resumeProducing = resume
+
+    def stopProducing(self) -> None:
+        """
+        Nobody reads any more.
+        """
 
 
 class TableTests(ClientTestCase):
@@ -303,12 +319,26 @@ class TableTests(ClientTestCase):
 
     async def test_certificate(self) -> None:
         """
-        A server that is not the one it should be is no server.
+        A server that is not the one it should be, as far as its certificate says, is no server:
+        one that nobody knows, another's, an old one, one of the future.
         """
-        server = ScriptedServer(self, stream(ONE), tls=True)
-        for options in {}, {"method": "POST"}:
-            await self.raises(BadCertificate, self.source(server, **options))
-        self.assertEqual((server.requests, self.errors), ([], []))
+        known = serverContext()
+        for context, trusted in (
+            (known, None),
+            (serverContext("elsewhere.example"), True),
+            (serverContext(begin=-9, end=-1), True),
+            (serverContext(begin=1, end=9), True),
+        ):
+            server = ScriptedServer(self, stream(ONE), context=context)
+            for options in {}, {"strict": True}, {"method": "POST"}:
+                agent = EventStreamAgent(reactor, trusting(context)) if trusted else None
+                source = self.source(server, agent=agent, **options)
+                error = await self.raises(BadCertificate, source)
+                self.assertIn("certificate", str(error))
+            self.assertEqual((server.requests, self.errors), ([], []))
+        server = ScriptedServer(self, stream(ONE), context=known)
+        source = self.source(server, agent=EventStreamAgent(reactor, trusting(known)))
+        self.assertEqual(await self.everything(source), ["one"])
 
     async def test_tooLarge(self) -> None:
         """
@@ -356,6 +386,21 @@ class TableTests(ClientTestCase):
         server = ScriptedServer(self, *[answer("503 Busy", "Retry-After: 10")] * 2)
         await self.raises(GaveUp, self.source(server, backoff=Backoff(0, maxTime=5)))
         self.assertEqual(len(server.requests), 1)
+
+    async def test_otherScheme(self) -> None:
+        """
+        A redirect from http to https is followed, one from https to http is not: what was secret
+        would not be any more.
+        """
+        context = serverContext()
+        options = {"agent": EventStreamAgent(reactor, trusting(context))}
+        secure = ScriptedServer(self, stream(ONE), context=context)
+        server = ScriptedServer(self, redirect(307, secure.url))
+        self.assertEqual(await self.everything(self.source(server, **options)), ["one"])
+        plain = ScriptedServer(self, stream(ONE))
+        server = ScriptedServer(self, redirect(307, plain.url), context=context)
+        await self.raises(BadRedirect, self.source(server, **options))
+        self.assertEqual(plain.requests, [])
 
 
 class RequestTests(ClientTestCase):
@@ -574,6 +619,65 @@ class BodyTests(ClientTestCase):
         self.assertLess(sent, 2**25)
 
     test_endlessLine.timeout = 60  # type: ignore[attr-defined]
+
+    async def test_endlessEvent(self) -> None:
+        """
+        An event of lines without end costs no more than is allowed, whatever they are.
+        """
+        for line in b"data: " + b"x" * 1000 + b"\n", b": c\n" * 1000, b"x\r" * 1000:
+            sent = 0
+
+            def begin(connection: Any, line: bytes = line) -> None:
+                def resume() -> None:
+                    nonlocal sent
+                    sent += len(line)
+                    connection.transport.write(chunk(line))
+
+                connection.transport.write(stream(ONE, end=False))
+                connection.transport.registerProducer(Puller(resume), False)
+
+            server = ScriptedServer(self, begin)
+            source = self.source(server, maxEventSize=2**20)
+            await self.raises(EventTooLarge, source)
+            self.assertEqual(self.data, ["one"])
+            await until(lambda server=server: not server.open, "no connection")
+            self.assertLess(sent, 2**25)
+
+    test_endlessEvent.timeout = 60  # type: ignore[attr-defined]
+
+    async def test_cutAnywhere(self) -> None:
+        """
+        A body that stops in the middle of a line, a character, a chunk or a TLS record is broken
+        off: the events before are there, what is unfinished is not.
+        """
+        context = serverContext()
+        head = stream(ONE, end=False)
+
+        def record(connection: Any) -> None:
+            def cut() -> None:
+                # Its beginning as it is on the wire: application data, of 255 bytes.
+                wire = connection.transport.transport
+                wire.write(b"\x17\x03\x03\x00\xff" + b"x" * 9)
+                wire.loseConnection()
+
+            connection.transport.write(head)
+            # TLS writes in the next turn of the reactor.
+            reactor.callLater(0, cut)
+
+        for script, tls in (
+            (head + chunk(b"id: 9\ndata: ha"), None),
+            (head + chunk(b"id: 9\ndata: \xe2\x82"), None),
+            (head + chunk(b"id: 9\ndata: x\n\n")[:-3], None),
+            (head + b"ff", None),
+            (head + chunk(b"id: 9\n"), context),
+            (record, context),
+        ):
+            server = ScriptedServer(self, script, stream(TWO), context=tls)
+            agent = EventStreamAgent(reactor, trusting(context))
+            source = self.source(server, agent=agent)
+            found = await self.everything(source)
+            asked = server.requests[1].headers["last-event-id"]
+            self.assertEqual((found, asked), (["one", "two"], "1"))
 
     async def test_endlessHead(self) -> None:
         """

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS
 from twisted.web.http_headers import Headers
@@ -25,7 +26,7 @@ from zope.interface import implementer
 
 from .clienterrors import EventSourceError, StreamBroken
 
-__all__ = ["EventStreamAgent"]
+__all__ = ["EventStreamAgent", "EventStreamResponse"]
 
 #: How long to wait for a connection, in seconds.
 CONNECT_TIMEOUT = 30.0
@@ -63,15 +64,34 @@ class _Connection(ProtocolWrapper):
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
 
+class EventStreamResponse(proxyForInterface(IResponse, "_response")):  # type: ignore[misc]
+    """
+    A response that can be cut off: through TLS too, whatever the peer does.
+
+    @since: 0.1
+    """
+
+    def __init__(self, response: IResponse, connection: _Connection) -> None:
+        super().__init__(response)
+        self._connection = connection
+
+    def abort(self) -> None:
+        """
+        Close the connection at once.
+        """
+        if self._connection.connected:
+            self._connection.abortConnection()
+
+
 @implementer(IStreamClientEndpoint)
 class _Endpoint:
     """
-    Connects, and tells the agent what came of it.
+    Connects, and counts what comes.
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint, agent: EventStreamAgent) -> None:
+    def __init__(self, endpoint: IStreamClientEndpoint, connections: list[_Connection]) -> None:
         self._endpoint = endpoint
-        self._agent = agent
+        self._connections = connections
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         factory = WrappingFactory(protocolFactory)
@@ -81,37 +101,38 @@ class _Endpoint:
         return connecting.addCallback(self._connected)
 
     def _connected(self, connection: _Connection) -> IProtocol:
-        self._agent.connection = connection
+        self._connections.append(connection)
         return connection.wrappedProtocol
 
 
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     """
-    Finds out where to connect to.
+    Finds out where to connect to, for one request.
+
+    @ivar connections: the one that was made, once there is one.
     """
 
-    def __init__(self, reactor: Any, policy: IPolicyForHTTPS, agent: EventStreamAgent) -> None:
+    def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None) -> None:
+        self.connections: list[_Connection] = []
         self._reactor = reactor
         self._policy = policy
-        self._agent = agent
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         endpoint: Any = HostnameEndpoint(
             self._reactor, uri.host.decode("ascii"), uri.port, CONNECT_TIMEOUT
         )
         if uri.scheme == b"https":
+            assert self._policy is not None
             creator = self._policy.creatorForNetloc(uri.host, uri.port)
             endpoint = wrapClientTLS(creator, endpoint)
-        return _Endpoint(endpoint, self._agent)
+        return _Endpoint(endpoint, self.connections)
 
 
 @implementer(IAgent)
 class EventStreamAgent:
     """
-    Makes one request after the other, each on a connection of its own.
-
-    @ivar connection: the last connection that there was.
+    Makes requests, each on a connection of its own.
 
     @since: 0.1
     """
@@ -120,7 +141,6 @@ class EventStreamAgent:
         """
         @param policy: which certificates are good; those that the system trusts if not given.
         """
-        self.connection: _Connection | None = None
         self._reactor = reactor
         self._policy = policy
 
@@ -133,6 +153,8 @@ class EventStreamAgent:
     ) -> Deferred[IResponse]:
         """
         See L{IAgent}.
+
+        @return: a L{Deferred} of an L{EventStreamResponse}.
         """
         if self._policy is None and uri.startswith(b"https:"):
             # Late: reading the system's certificates takes a while, and needs TLS installed.
@@ -142,26 +164,19 @@ class EventStreamAgent:
                 why = f"https needs TLS ({e}): pip install 'twisted-sse[tls]'"
                 return fail(EventSourceError(why))
             self._policy = BrowserLikePolicyForHTTPS()
-        endpoints = _Endpoints(self._reactor, cast(IPolicyForHTTPS, self._policy), self)
+        endpoints = _Endpoints(self._reactor, self._policy)
         # Without a pool, connections are not kept.
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)
+
+        def responded(response: IResponse) -> IResponse:
+            (connection,) = endpoints.connections
+            connection.allowed = None
+            return EventStreamResponse(response, connection)
+
+        def failed(failure: Failure) -> Failure:
+            if any(connection.isTooLarge for connection in endpoints.connections):
+                raise StreamBroken(f"the head of the response is larger than {MOST_HEAD} bytes")
+            return failure
+
         responding: Deferred[IResponse] = agent.request(method, uri, headers, bodyProducer)
-        return responding.addCallbacks(self._responded, self._failed)
-
-    def _responded(self, response: IResponse) -> IResponse:
-        if self.connection is not None:
-            self.connection.allowed = None
-        return response
-
-    def _failed(self, failure: Failure) -> Failure:
-        if self.connection is not None and self.connection.isTooLarge:
-            raise StreamBroken(f"the head of the response is larger than {MOST_HEAD} bytes")
-        return failure
-
-    def abort(self) -> None:
-        """
-        Cut off the connection, if there is one: at once, whatever the peer says.
-        """
-        connection, self.connection = self.connection, None
-        if connection is not None and connection.connected:
-            connection.abortConnection()
+        return responding.addCallbacks(responded, failed)

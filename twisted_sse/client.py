@@ -235,8 +235,6 @@ class EventSource:
         self._origin = self._at = _Place(url)
         self._reactor = reactor
         self._agent = agent
-        # What cuts off a connection, if it is more than a response's transport can do.
-        self._abort: Callable[[], object] | None = None
         self._method = method.encode("ascii")
         self._headers = headers
         self._content = body
@@ -367,8 +365,7 @@ class EventSource:
         if self._reactor is None:
             self._reactor = installedReactor()
         if self._agent is None:
-            own = self._agent = EventStreamAgent(self._reactor)
-            self._abort = own.abort
+            self._agent = EventStreamAgent(self._reactor)
         if IReactorCore.providedBy(self._reactor):
             self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self.close)
         Deferred.fromCoroutine(self._run()).addBoth(self._finished)
@@ -408,14 +405,28 @@ class EventSource:
     async def _step(self, waiting: Deferred[_T]) -> _T:
         """
         Wait for something, unless interrupted.
+
+        @raise CancelledError: if interrupted.
         """
         self._current = waiting
         try:
-            if self._isHurried or self._readyState == CLOSED:
+            if self._isInterrupted:
                 waiting.cancel()
-            return await waiting
+            result = await waiting
+        except Exception as e:
+            if self._isInterrupted:
+                # Whatever it makes of that: Twisted's name resolution says DNSLookupError.
+                raise CancelledError from e
+            raise
         finally:
             self._current = None
+        if self._isInterrupted:
+            raise CancelledError
+        return result
+
+    @property
+    def _isInterrupted(self) -> bool:
+        return self._isHurried or self._readyState == CLOSED
 
     def _interrupt(self) -> None:
         if self._current is not None:
@@ -427,14 +438,15 @@ class EventSource:
 
         @return: after how many seconds to make the next one; L{None} if there is to be none.
         """
+        fields = await self._ownFields()
         opened: float | None = None
         error: Exception | None = None
         try:
-            response = await self._request()
+            response = await self._request(fields)
             if response.code == 204:
-                discard(response, self._abort)
+                discard(response)
                 return None
-            checking = checkResponse(response, self._reactor, self._abort)
+            checking = checkResponse(response, self._reactor)
             inflater = await self._step(Deferred.fromCoroutine(checking))
             opened = self._reactor.seconds()
             await self._read(response, inflater)
@@ -445,19 +457,20 @@ class EventSource:
         if opened is not None and self._reactor.seconds() - opened >= self._backoff.resetAfter:
             self._failures = 0
         if error is not None:
-            return self._failed(error)
+            return self._failed(error, opened is not None)
         if not self._reconnects:
             return None
         self._readyState = CONNECTING
         return self._backoff.afterEnd(self._retry)
 
-    async def _request(self) -> IResponse:
+    async def _request(self, fields: Headers) -> IResponse:
         """
         Make the request, and go wherever the server sends us.
+
+        @param fields: the headers that were given.
         """
         assert self._agent is not None
         place, method, content = self._at, self._method, self._content
-        fields = await self._ownFields()
         seen = set()
         while True:
             seen.add((method, place.uri))
@@ -469,14 +482,14 @@ class EventSource:
             )
             if self._readTimeout is not None:
                 asking.addTimeout(self._readTimeout, self._reactor, self._tooLate)
-            response = await self._step(asking)
+            response = await self._step(asking.addCallback(self._responded))
             locations = response.headers.getRawHeaders(b"location") or [b""]
             location = locations[0].decode("utf-8", "surrogateescape").strip()
             if response.code not in REDIRECTS or not location:
                 # The next request begins here (HTML standard, 9.2.3: it is the same request).
                 self._at = place
                 return response
-            discard(response, self._abort)
+            discard(response)
             place = place.resolve(location)
             # Fetch standard, 4.4, "HTTP-redirect fetch", step 12.
             changes = method == b"POST" if response.code in (301, 302) else response.code == 303
@@ -523,6 +536,12 @@ class EventSource:
             fields.setRawHeaders(b"Last-Event-ID", [self.lastEventID.encode()])
         return fields
 
+    def _responded(self, response: IResponse) -> IResponse:
+        if self._isInterrupted:
+            # It could not be cancelled any more.
+            discard(response)
+        return response
+
     def _tooLate(self, result: object, seconds: float) -> None:
         raise ReadTimeout(f"there was no answer within {seconds} seconds")
 
@@ -535,12 +554,12 @@ class EventSource:
             try:
                 self._onOpen(response)
             except BaseException:
-                discard(response, self._abort)
+                discard(response)
                 raise
         self._body = EventBody(
-            self._queue, self._parser, inflater, self._reactor, self._readTimeout, self._abort
+            response, self._queue, self._parser, inflater, self._reactor, self._readTimeout
         )
-        response.deliverBody(self._body)
+        self._body.begin()
         try:
             await self._step(self._body.done)
         finally:
@@ -550,14 +569,16 @@ class EventSource:
             # What is unfinished is no event, and its ID is none.
             self._parser = self._makeParser(self.lastEventID)
 
-    def _failed(self, error: Exception) -> float:
+    def _failed(self, error: Exception, wasOpen: bool) -> float:
         """
+        @param wasOpen: whether there was a stream already.
         @return: after how many seconds to try again.
         @raise Exception: if there is no use in that.
         """
         # Where we were redirected to before there may be nobody any more.
         wasRedirected, self._at = self._at is not self._origin, self._origin
-        isPassing = isinstance(error, _NETWORK) or (
+        # An OSError in an open stream is of a function that we called.
+        isPassing = isinstance(error, StreamBroken if wasOpen else _NETWORK) or (
             isinstance(error, BadStatus)
             and (wasRedirected or (error.status in PASSING and not self._strict))
         )

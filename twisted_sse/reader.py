@@ -123,17 +123,16 @@ class EventBody(Protocol):
 
     def __init__(
         self,
+        response: IResponse,
         queue: EventQueue,
         parser: EventStreamParser,
         inflater: Inflater | None,
         reactor: Any,
         readTimeout: float | None,
-        abort: Callable[[], object] | None = None,
     ) -> None:
         """
         @param inflater: what decodes it.
         @param readTimeout: after how many seconds without a byte it fails.
-        @param abort: what cuts off the connection; L{None} for what its transport can do.
         """
         self.done: Deferred[None] = Deferred(lambda _: self._cutOff())
         self._queue = queue
@@ -141,13 +140,19 @@ class EventBody(Protocol):
         self._inflater = inflater
         self._reactor = reactor
         self._readTimeout = readTimeout
-        self._abort = abort
+        self._response = response
         self._heard = 0.0
         self._watch: Any = None
         self._isPaused = False
         self._finished = False
         # How it has ended, if there is something left to decode.
         self._reason: Failure | None = None
+
+    def begin(self) -> None:
+        """
+        Begin to read.
+        """
+        self._response.deliverBody(self)
 
     def connectionMade(self) -> None:
         """
@@ -262,12 +267,7 @@ class EventBody(Protocol):
         """
         self._finished = True
         self._stopWatch()
-        if self._abort is not None:
-            self._abort()
-        elif self.transport is not None:
-            transport = cast(Any, self.transport)
-            # Twisted's own is no more than a proxy, that has no abortConnection.
-            getattr(transport, "abortConnection", transport.loseConnection)()
+        cutOff(self._response, self.transport)
 
     def _finish(self, error: Exception | None) -> None:
         self._finished = True
@@ -287,14 +287,29 @@ def _broken(reason: Failure) -> StreamBroken:
     return error
 
 
+def cutOff(response: IResponse, transport: Any) -> None:
+    """
+    Close a connection, at once if possible.
+
+    @param transport: what the response has given to the protocol of its body; L{None} for nothing
+        yet.
+    """
+    # Twisted's own response and its transport have neither of the first two.
+    abort = getattr(response, "abort", None) or getattr(transport, "abortConnection", None)
+    if abort is not None:
+        abort()
+    elif transport is not None:
+        transport.loseConnection()
+
+
 class _Start(Protocol):
     """
     Reads the beginning of a body.
     """
 
-    def __init__(self, abort: Callable[[], object] | None) -> None:
+    def __init__(self, response: IResponse) -> None:
         self.done: Deferred[bytes] = Deferred(lambda _: self._cutOff())
-        self._abort = abort
+        self._response = response
         self._data = b""
 
     def dataReceived(self, data: bytes) -> None:
@@ -315,22 +330,16 @@ class _Start(Protocol):
             self.done.callback(self._data[:MOST_START])
 
     def _cutOff(self) -> None:
-        if self._abort is not None:
-            self._abort()
-        else:
-            cast(Any, self.transport).loseConnection()
+        cutOff(self._response, self.transport)
 
 
-def readStart(
-    response: IResponse, reactor: Any, abort: Callable[[], object] | None = None
-) -> Deferred[bytes]:
+def readStart(response: IResponse, reactor: Any) -> Deferred[bytes]:
     """
     Read the beginning of a body that is no event stream, and lose the rest.
 
-    @param abort: what cuts off the connection; L{None} for what its transport can do.
     @return: a L{Deferred} of at most 64 KiB: what comes within 5 seconds.
     """
-    start = _Start(abort)
+    start = _Start(response)
     response.deliverBody(start)
     if start.done.called:
         return start.done
@@ -344,30 +353,25 @@ def readStart(
     return start.done.addBoth(stop)
 
 
-def discard(response: IResponse, abort: Callable[[], object] | None = None) -> None:
+def discard(response: IResponse) -> None:
     """
     Cut off a response that nobody wants.
-
-    @param abort: what cuts off the connection; L{None} for what its transport can do.
     """
-    start = _Start(abort)
+    start = _Start(response)
     response.deliverBody(start)
     start.finish()
 
 
-async def checkResponse(
-    response: IResponse, reactor: Any, abort: Callable[[], object] | None = None
-) -> Inflater | None:
+async def checkResponse(response: IResponse, reactor: Any) -> Inflater | None:
     """
     Check that a response is an event stream (HTML standard, 9.2.2, step 15 of the constructor).
 
-    @param abort: what cuts off the connection; L{None} for what its transport can do.
     @return: what decodes its body.
     @raise BadStatus: if its status is not 200.
     @raise BadContentType: if it is of another type.
     """
     if response.code != 200:
-        body = await readStart(response, reactor, abort)
+        body = await readStart(response, reactor)
         phrase = response.phrase.decode("latin-1")
         raise BadStatus(response.code, phrase, response.headers, body)
     values = response.headers.getRawHeaders("content-type") or []
@@ -379,7 +383,7 @@ async def checkResponse(
         encodings = response.headers.getRawHeaders("content-encoding") or []
         return makeInflater(", ".join(encodings))
     except BadContentType:
-        discard(response, abort)
+        discard(response)
         raise
 
 
@@ -433,8 +437,10 @@ class EventReader:
             response, self._response = self._response, None
             reactor = self._reactor or installedReactor()
             inflater = await checkResponse(response, reactor)
-            self._body = EventBody(self._queue, self._parser, inflater, reactor, self._readTimeout)
-            response.deliverBody(self._body)
+            self._body = EventBody(
+                response, self._queue, self._parser, inflater, reactor, self._readTimeout
+            )
+            self._body.begin()
             self._body.done.addCallbacks(lambda _: self._queue.end(), self._failed)
         return await self._queue.take()
 
