@@ -509,7 +509,7 @@ class BodyTests(ClientTestCase):
         """
         Of a small body that is large when decoded no more is decoded than is taken.
         """
-        body = gzip.compress(b"data: x\n\n" * 3_000_000)
+        body = gzip.compress(b"data: x\n\n" * 300_000)
         server = ScriptedServer(self, stream(body, fields=b"Content-Encoding: gzip\r\n"))
         source = self.source(server, reconnect=False)
         await source.__anext__()
@@ -518,9 +518,7 @@ class BodyTests(ClientTestCase):
         count = 1
         async for _ in source:
             count += 1
-        self.assertEqual(count, 3_000_000)
-
-    test_bomb.timeout = 60  # type: ignore[attr-defined]
+        self.assertEqual(count, 300_000)
 
     async def test_backpressure(self) -> None:
         """
