@@ -60,6 +60,7 @@ setup(
     # never get an __init__.py (tests/test_packaging.py).
     packages=["twisted_sse", "twisted.plugins"],
     package_data={"twisted_sse": ["py.typed", "page/*"]},
+    entry_points={"console_scripts": ["twisted-sse = twisted_sse.__main__:main"]},
     python_requires=">=3.10",
     install_requires=[
         "Twisted>=24.3",  # the oldest that `make check` runs the tests with
@@ -90,7 +91,9 @@ setup(
             "towncrier>=24.8",  # CHANGELOG.md out of newsfragments/
         ],
         "bench": [
-            "httpx-sse>=0.4",  # the parsers that ours is measured beside
+            "aiohttp-sse-client>=0.2.1",  # the clients and parsers that ours are measured beside
+            "httpx>=0.27",
+            "httpx-sse>=0.4",
             "launchdarkly-eventsource>=1.2",
             "sseclient-py>=1.8",
         ],

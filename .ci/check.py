@@ -162,7 +162,7 @@ class Package:
 
     def install(self, how: str) -> str:
         """
-        Install in a fresh environment, look for the command, and uninstall.
+        Install in a fresh environment, look for the commands, and uninstall.
 
         @param how: C{wheel}, C{sdist}, C{editable} or C{read-only}.
         """
@@ -186,6 +186,9 @@ class Package:
             shown = run(*prefix, bin_ / command, "--help", cwd=self.work)
             if not re.search(r"^ +sse +Push events", shown, re.MULTILINE):
                 raise Failed(f"{command} --help does not list sse:\n{shown}")
+        shown = run(*prefix, bin_ / "twisted-sse", "--help", cwd=self.work)
+        if not re.search(r"^ +get +follow ", shown, re.MULTILINE):
+            raise Failed(f"twisted-sse --help does not list get:\n{shown}")
         if how == "read-only":
             if list(environment.rglob("dropin.cache")):
                 raise Failed("the environment was not read-only")

@@ -156,14 +156,15 @@ class EventStreamAgent:
 
         @return: a L{Deferred} of an L{EventStreamResponse}.
         """
-        if self._policy is None and uri.startswith(b"https:"):
-            # Late: reading the system's certificates takes a while, and needs TLS installed.
+        if uri.startswith(b"https:"):
             try:
                 import OpenSSL  # noqa: F401
             except ImportError as e:
                 why = f"https needs TLS ({e}): pip install 'twisted-sse[tls]'"
                 return fail(EventSourceError(why))
-            self._policy = BrowserLikePolicyForHTTPS()
+            if self._policy is None:
+                # Late: reading the system's certificates takes a while.
+                self._policy = BrowserLikePolicyForHTTPS()
         endpoints = _Endpoints(self._reactor, self._policy)
         # Without a pool, connections are not kept.
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)

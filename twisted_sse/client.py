@@ -641,23 +641,30 @@ def _unwrapped(error: Exception) -> Exception:
         return error
     reason = reasons[0].value
     told: Exception
-    if _isAboutCertificate(reason):
-        told = BadCertificate(f"the certificate of the server is not good: {reason}")
+    badCertificate = _aboutCertificate(reason)
+    if badCertificate is not None:
+        told = BadCertificate(f"the certificate of the server is not good: {badCertificate}")
     else:
         told = StreamBroken(f"the connection was lost before there was an answer: {reason}")
     told.__cause__ = reason
     return told
 
 
-def _isAboutCertificate(error: object) -> bool:
+def _aboutCertificate(error: object) -> str | None:
+    """
+    @return: what is wrong with a certificate; L{None} if it is something else that is wrong.
+    """
     try:
         from OpenSSL.SSL import Error
         from service_identity import VerificationError
     except ImportError:
-        return False
-    return isinstance(error, VerificationError) or (
-        isinstance(error, Error) and "certificate verify failed" in str(error)
-    )
+        return None
+    if isinstance(error, VerificationError):
+        return "it is another server's"
+    if isinstance(error, Error) and "certificate verify failed" in str(error):
+        # OpenSSL's: a list of library, function and reason.
+        return "; ".join(reason for _, _, reason in error.args[0])
+    return None
 
 
 def _retryAfter(headers: Headers) -> float:

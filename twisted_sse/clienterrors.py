@@ -129,4 +129,5 @@ class GaveUp(EventSourceError):
         self.lastError = lastError
 
     def __str__(self) -> str:
-        return f"given up after {self.failures} failures; the last one: {self.lastError}"
+        times = "failure" if self.failures == 1 else "failures"
+        return f"given up after {self.failures} {times}; the last one: {self.lastError}"

@@ -175,6 +175,9 @@ class Options(usage.Options, AuthOptionMixin):
 
     synopsis = "[options]"
 
+    # Else it is the docstring of whatever program this is.
+    longdesc = ""
+
     supportedInterfaces = (IUsernamePassword,)
 
     optFlags = [
