@@ -32,6 +32,7 @@ class Inflater:
         self._isGzip = isGzip
         self._zlib: Any = zlib.decompressobj(GZIP) if isGzip else None
         self._hasMore = False
+        self._hasEnded = False
 
     @property
     def isDone(self) -> bool:
@@ -47,6 +48,9 @@ class Inflater:
         @return: as many bytes as are decoded at a time, or all that there are.
         @raise StreamBroken: if it is not what it should be.
         """
+        if self._hasEnded:
+            self.rest = b""
+            return b""
         if self._zlib is None:
             if len(self.rest) < 2:
                 self._hasMore = False
@@ -64,10 +68,14 @@ class Inflater:
         self._hasMore = len(piece) == PIECE
         if self._zlib.eof:
             self._hasMore = False
-            self.rest = self._zlib.unused_data if self._isGzip else b""
             if self._isGzip:
                 # RFC 1952, 2.2: another member may follow.
+                self.rest = self._zlib.unused_data
                 self._zlib = zlib.decompressobj(GZIP)
+            else:
+                # Nothing may.  zlib would keep it all.
+                self.rest = b""
+                self._hasEnded = True
         return piece
 
 

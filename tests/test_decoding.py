@@ -1,0 +1,235 @@
+"""
+Tests for L{twisted_sse.decoding}: compressed bodies.
+"""
+
+from __future__ import annotations
+
+import gzip
+import tracemalloc
+import zlib
+from collections.abc import Iterable
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse.clienterrors import BadContentType, StreamBroken
+from twisted_sse.decoding import PIECE, Inflater, makeInflater
+
+#: Does not compress well, so that it takes more than one piece in any form.
+DATA = b"".join(b"id: %d\ndata: %x\n\n" % (n, n**9) for n in range(3000))
+
+
+def raw(data: bytes) -> bytes:
+    """
+    @return: what is in the zlib format, without what is around it.
+    """
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return packer.compress(data) + packer.flush()
+
+
+#: How to make what a name stands for.
+FORMS = {
+    "gzip": gzip.compress,
+    "x-gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "Deflate": raw,
+}
+
+
+def inflater(name: str) -> Inflater:
+    """
+    @return: what decodes it.
+    """
+    found = makeInflater(name)
+    assert found is not None
+    return found
+
+
+def decodeAll(decoding: Inflater, pieces: Iterable[bytes]) -> bytes:
+    """
+    Decode all that comes, as soon as it can be.
+    """
+    decoded = b""
+    for each in pieces:
+        decoding.rest += each
+        while not decoding.isDone:
+            before = len(decoding.rest)
+            piece = decoding.decode()
+            assert len(piece) <= PIECE
+            decoded += piece
+            if not piece and len(decoding.rest) == before:
+                break
+    return decoded
+
+
+def cut(data: bytes, at: Iterable[int]) -> list[bytes]:
+    """
+    Cut some bytes in these places.
+    """
+    places = sorted({0, len(data), *(each % (len(data) + 1) for each in at)})
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+class InflaterTests(SynchronousTestCase):
+    """
+    Tests for L{Inflater}.
+    """
+
+    def test_whole(self) -> None:
+        """
+        Each of the forms is decoded, also when it comes at once.
+        """
+        for name, form in FORMS.items():
+            for data in b"", b"x", DATA:
+                decoding = inflater(name)
+                self.assertEqual(decodeAll(decoding, [form(data)]), data)
+                self.assertTrue(decoding.isDone)
+
+    def test_byByte(self) -> None:
+        """
+        Each of the forms is decoded when it comes byte by byte.
+        """
+        for name, form in FORMS.items():
+            pieces = (bytes([byte]) for byte in form(DATA))
+            self.assertEqual(decodeAll(inflater(name), pieces), DATA)
+
+    @given(st.sampled_from(list(FORMS)), st.binary(max_size=300), st.lists(st.integers(0, 999)))
+    def test_cutAnywhere(self, name: str, data: bytes, at: list[int]) -> None:
+        """
+        Whatever it is and however it is cut, what was put in comes out.
+        """
+        decoding = inflater(name)
+        self.assertEqual(decodeAll(decoding, cut(FORMS[name](data), at)), data)
+        self.assertTrue(decoding.isDone)
+
+    @given(st.lists(st.binary(max_size=60), min_size=1, max_size=5), st.lists(st.integers(0, 999)))
+    def test_members(self, parts: list[bytes], at: list[int]) -> None:
+        """
+        Of gzip there may be one after the other (RFC 1952, 2.2), cut anywhere.
+        """
+        packed = b"".join(map(gzip.compress, parts))
+        self.assertEqual(decodeAll(inflater("gzip"), cut(packed, at)), b"".join(parts))
+
+    @given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([31, 15, -15]))
+    def test_flushed(self, parts: list[bytes], wbits: int) -> None:
+        """
+        What was flushed comes out at once, before the rest comes.
+        """
+        packer = zlib.compressobj(wbits=wbits)
+        decoding = inflater("gzip" if wbits == 31 else "deflate")
+        for part in parts:
+            packed = packer.compress(part) + packer.flush(zlib.Z_SYNC_FLUSH)
+            self.assertEqual(decodeAll(decoding, [packed]), part)
+
+    def test_pieces(self) -> None:
+        """
+        Of something small that is large when decoded no more comes out at a time than a piece;
+        also when it ends with one.
+        """
+        for name, form in FORMS.items():
+            for size in 10 * PIECE - 1, 10 * PIECE, 10 * PIECE + 1:
+                decoding = inflater(name)
+                decoding.rest = form(bytes(size))
+                self.assertLess(len(decoding.rest), PIECE)
+                decoded = 0
+                while not decoding.isDone:
+                    piece = decoding.decode()
+                    self.assertLessEqual(len(piece), PIECE)
+                    decoded += len(piece)
+                self.assertEqual(decoded, size)
+
+    def test_empty(self) -> None:
+        """
+        Nothing is nothing, and an Inflater that has got nothing has nothing to do.
+        """
+        for name in FORMS:
+            decoding = inflater(name)
+            self.assertTrue(decoding.isDone)
+            self.assertEqual(decoding.decode(), b"")
+            self.assertTrue(decoding.isDone)
+
+    def test_garbage(self) -> None:
+        """
+        What is nothing of the kind is a broken stream, and so is what becomes that later.
+        """
+        for name, form in FORMS.items():
+            with self.assertRaises(StreamBroken) as caught:
+                decodeAll(inflater(name), [b"\xffnonsense"])
+            self.assertIn("cannot be decoded", str(caught.exception))
+            self.assertIsInstance(caught.exception.__cause__, zlib.error)
+            packed = form(DATA)
+            broken = packed[:1000] + bytes(1000) + packed[2000:]
+            self.assertRaises(StreamBroken, decodeAll, inflater(name), [broken])
+
+    def test_checksum(self) -> None:
+        """
+        A body that is not what it was is a broken stream.
+        """
+        for form, name in (gzip.compress, "gzip"), (zlib.compress, "deflate"):
+            packed = bytearray(form(DATA))
+            packed[-5 if name == "gzip" else -1] ^= 1
+            self.assertRaises(StreamBroken, decodeAll, inflater(name), [bytes(packed)])
+
+    def test_garbageAfterGzip(self) -> None:
+        """
+        What follows gzip and is none is a broken stream, but what was before comes out first.
+        """
+        decoding = inflater("gzip")
+        decoding.rest = gzip.compress(b"data: x\n\n") + b"garbage"
+        self.assertEqual(decoding.decode(), b"data: x\n\n")
+        self.assertFalse(decoding.isDone)
+        self.assertRaises(StreamBroken, decoding.decode)
+
+    def test_garbageAfterDeflate(self) -> None:
+        """
+        What follows deflate is ignored: however much comes, none of it is kept.
+        """
+        for form in zlib.compress, raw:
+            decoding = inflater("deflate")
+            self.assertEqual(decodeAll(decoding, [form(b"data: x\n\n") + b"g"]), b"data: x\n\n")
+            tracemalloc.start()
+            try:
+                for _ in range(200):
+                    self.assertEqual(decodeAll(decoding, [bytes(50_000)]), b"")
+                kept, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            self.assertLess(kept, 500_000)
+
+    def test_unfinished(self) -> None:
+        """
+        What has come so far comes out, though the end is missing.
+        """
+        for name, form in FORMS.items():
+            self.assertEqual(decodeAll(inflater(name), [form(b"data: x\n\n")[:-1]]), b"data: x\n\n")
+
+
+class MakeInflaterTests(SynchronousTestCase):
+    """
+    Tests for L{makeInflater}.
+    """
+
+    def test_nothing(self) -> None:
+        """
+        What is not encoded does not have to be decoded.
+        """
+        for name in "", " ", "identity", " Identity ":
+            self.assertIsNone(makeInflater(name))
+
+    def test_names(self) -> None:
+        """
+        Names are names however they are written (RFC 9110, 8.4.1).
+        """
+        for name in "gzip", "GZIP", " gzip\t", "x-gzip", "X-GZip", "deflate", "DEFLATE":
+            self.assertIsNotNone(makeInflater(name))
+
+    def test_others(self) -> None:
+        """
+        Everything else is said to be no stream, with its name.
+        """
+        for name in "br", "zstd", "compress", "gzip, gzip", "gzip, br", "x-deflate", "*":
+            error = self.assertRaises(BadContentType, makeInflater, name)
+            self.assertIn(f"encoded as {name}:", str(error))
+            self.assertIsNone(error.contentType)
