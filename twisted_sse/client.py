@@ -9,7 +9,7 @@ A client of event streams: C{EventSource} of the HTML standard (9.2), for Twiste
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from email.utils import formatdate, parsedate_to_datetime
 from inspect import isawaitable
 from typing import Any, Final, TypeVar
@@ -279,10 +279,11 @@ class EventSource:
     def __aiter__(self) -> EventSource:
         return self
 
-    async def __anext__(self) -> MessageEvent:
+    def __anext__(self) -> Coroutine[Any, Any, MessageEvent]:
+        # No coroutine around that of the queue: this is what every event goes through.
         if not self._hasStarted and self._readyState != CLOSED:
             self._start()
-        return await self._queue.take()
+        return self._queue.take()
 
     async def __aenter__(self) -> EventSource:
         return self

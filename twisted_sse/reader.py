@@ -5,7 +5,7 @@ The events of one response, as they come.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -432,16 +432,19 @@ class EventReader:
     def __aiter__(self) -> EventReader:
         return self
 
-    async def __anext__(self) -> MessageEvent:
-        if self._response is not None:
-            response, self._response = self._response, None
-            reactor = self._reactor or installedReactor()
-            inflater = await checkResponse(response, reactor)
-            self._body = EventBody(
-                response, self._queue, self._parser, inflater, reactor, self._readTimeout
-            )
-            self._body.begin()
-            self._body.done.addCallbacks(lambda _: self._queue.end(), self._failed)
+    def __anext__(self) -> Coroutine[Any, Any, MessageEvent]:
+        # No coroutine around that of the queue: this is what every event goes through.
+        response, self._response = self._response, None
+        return self._queue.take() if response is None else self._first(response)
+
+    async def _first(self, response: IResponse) -> MessageEvent:
+        reactor = self._reactor or installedReactor()
+        inflater = await checkResponse(response, reactor)
+        self._body = EventBody(
+            response, self._queue, self._parser, inflater, reactor, self._readTimeout
+        )
+        self._body.begin()
+        self._body.done.addCallbacks(lambda _: self._queue.end(), self._failed)
         return await self._queue.take()
 
     def _failed(self, failure: Failure) -> None:
