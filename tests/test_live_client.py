@@ -587,6 +587,18 @@ class BodyTests(ClientTestCase):
         self.assertEqual(source.lastEventID, "\U0001f600")
         self.assertEqual(server.requests[-1].headers["last-event-id"], "\xf0\x9f\x98\x80")
 
+    async def test_commentsInOrder(self) -> None:
+        """
+        Who waits for events gets those before a comment before the comment, and those behind it
+        afterwards, also if all of them come at once.
+        """
+        told: list[str] = []
+        body = ONE + b": a\n" + TWO.replace(b"\n", b"\r") + b": b\r\n:c\n\n" + ONE
+        server = ScriptedServer(self, stream(body))
+        source = self.source(server, onComment=told.append, reconnect=False)
+        await source.listen(lambda event: told.append(event.data))
+        self.assertEqual(told, ["one", " a", "two", " b", "c", "one"])
+
     async def test_endlessLine(self) -> None:
         """
         A line of 14 MB is an event; one without an end costs no more than is allowed.

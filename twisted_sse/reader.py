@@ -4,6 +4,7 @@ The events of one response, as they come.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
@@ -33,6 +34,9 @@ MOST_EVENT = 16 * 2**20
 #: How much is read of a body that is no event stream, in bytes, and for how long, in seconds.
 MOST_START = 2**16
 START_PATIENCE = 5.0
+
+
+_BEFORE_COMMENT = re.compile(rb"(?<=[\r\n])(?=:)")
 
 
 class EventQueue:
@@ -227,13 +231,24 @@ class EventBody(Protocol):
                 return
 
     def _parse(self, data: bytes) -> None:
-        try:
-            events = self._parser.feed(data)
-        except Exception as e:
-            # An event that is too large, with those before it; or what onComment has raised.
-            self._queue.put(getattr(e, "events", ()))
-            self._fail(e)
-        else:
+        pieces = [data]
+        if b"\n:" in data or b"\r:" in data:
+            # The events before a comment are there before the comment is told.
+            pieces = _BEFORE_COMMENT.split(data)
+        for piece in pieces:
+            try:
+                events = self._parser.feed(piece)
+            except Exception as e:
+                if self._finished:
+                    # Closed first: it is logged, nobody reads any more.
+                    raise
+                # An event that is too large, with those before it; or what onComment has raised.
+                self._queue.put(getattr(e, "events", ()))
+                self._fail(e)
+                return
+            if self._finished:
+                # By what was called.
+                return
             if events:
                 self._queue.put(events)
 
