@@ -32,8 +32,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from tests.live import LiveTestCase, reactor, until
 from tests.requirements import ROOT, needs
 from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
+from twisted_sse.client import EventSource
 from twisted_sse.testing import MemoryClient
 
 EXAMPLES = ROOT / "examples"
@@ -169,6 +171,7 @@ REQUESTS = [
         form=("/login", "user=ada"),
     ),
     Asked("progress", MessageEvent("progress", "0", "*"), None, form=("/jobs", "")),
+    Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),
 ]
 
 
@@ -204,6 +207,31 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
                             return MessageEvent(event.type, event.data, "*")
                         return event
     return None
+
+
+@needs("network")
+class TokensTests(LiveTestCase):
+    """
+    The language model and its relay.
+    """
+
+    async def test_whole(self) -> None:
+        """
+        All words come, and then the end; whoever leaves before stops the model.
+        """
+        tokens = example("tokens_klein")
+        port = tokens.listen(reactor, 0)
+        self.addCleanup(port.stopListening)
+        url = f"http://127.0.0.1:{port.getHost().port}/answer?question=why"
+        async with EventSource(url) as source:
+            events = [event async for event in source]
+        data = [event.data for event in events if event.type == "token"]
+        self.assertEqual("".join(data), f"{tokens.WORDS} ")
+        self.assertEqual(events[-1].type, "end")
+        async with EventSource(url) as source:
+            await source.__anext__()
+            self.assertEqual(len(tokens.model.resource.streams), 1)
+        await until(lambda: not tokens.model.resource.streams, "the model has stopped")
 
 
 @needs("network")

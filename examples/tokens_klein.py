@@ -1,0 +1,95 @@
+"""
+A language model's answer, word by word, through a server of yours to the browser.
+
+    $ python examples/tokens_klein.py 8080
+    $ curl -N 'http://127.0.0.1:8080/answer?question=why'
+
+Or open http://127.0.0.1:8080/ in a browser.  The model is a stand-in, served by the same process;
+what it answers is what such services answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from klein import Klein
+from twisted.internet.task import deferLater
+from twisted.web.server import Site
+
+from twisted_sse import Event
+from twisted_sse.client import EventSource
+from twisted_sse.klein import eventStream
+
+WORDS = "It depends on what you mean by that."
+
+app = Klein()
+
+
+@app.route("/answer")
+@eventStream(once=True)
+async def answer(request):
+    question = request.args.get(b"question", [b""])[0].decode("utf-8", "replace")
+    source = EventSource(
+        app.model,
+        method="POST",  # asked once: an answer that is cut off is not asked for again
+        headers={"Content-Type": "application/json", "Authorization": "Bearer secret"},
+        body=json.dumps({"stream": True, "question": question}).encode(),
+        readTimeout=60,
+    )
+    # Whoever closes the page stops the model too: this is cancelled, and the source closed.
+    async with source:
+        async for event in source:
+            if event.data == "[DONE]":
+                break
+            yield Event(event.json()["token"], event="token")
+
+
+@app.route("/model", methods=["POST"])
+@eventStream
+async def model(request):
+    for word in WORDS.split():
+        yield Event.json({"token": word + " "})
+        await deferLater(request.site.reactor, 0.1)
+    yield Event("[DONE]")
+
+
+PAGE = """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Ask</title><link rel="icon" href="data:,">
+<style>
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+input { font: inherit; padding: .3rem .6rem; width: 100%; box-sizing: border-box }
+</style>
+<h1>Ask</h1><form><input aria-label="Question" autofocus></form><p aria-live="polite"></p>
+<script>
+const [form, input, text] = ["form", "input", "p"].map((name) => document.querySelector(name));
+form.onsubmit = (submitted) => {
+  submitted.preventDefault();
+  text.textContent = "";
+  const source = new EventSource("answer?question=" + encodeURIComponent(input.value));
+  source.addEventListener("token", (event) => { text.textContent += event.data; });
+  source.addEventListener("end", () => source.close());
+};
+</script>
+"""
+
+
+@app.route("/")
+def page(request):
+    request.setHeader("content-type", "text/html; charset=utf-8")
+    return PAGE
+
+
+def listen(reactor, number):
+    port = reactor.listenTCP(number, Site(app.resource()), interface="127.0.0.1")
+    app.model = f"http://127.0.0.1:{port.getHost().port}/model"
+    return port
+
+
+if __name__ == "__main__":
+    from twisted.internet import reactor
+
+    port = listen(reactor, int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    print(f"http://127.0.0.1:{port.getHost().port}/", flush=True)
+    reactor.run()
