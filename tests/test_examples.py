@@ -32,10 +32,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tests.live import LiveTestCase, reactor, until
+from tests.live import LiveTestCase, freePort, reactor, until
 from tests.requirements import ROOT, needs
-from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
-from twisted_sse.client import EventSource
+from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
+from twisted_sse.client import Backoff, EventSource
 from twisted_sse.testing import MemoryClient
 
 EXAMPLES = ROOT / "examples"
@@ -235,6 +235,75 @@ class TokensTests(LiveTestCase):
 
 
 @needs("network")
+class MirrorTests(LiveTestCase):
+    """
+    The mirror.
+    """
+
+    async def test_resumes(self) -> None:
+        """
+        Whichever of the two servers is started again, a client of the mirror gets each event
+        once, in order.
+        """
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name, "mirror.jsonl")
+        upstream = Channel()
+        servers = {name: freePort() for name in ("upstream", "mirror")}
+
+        def serve(name: str, resource: EventStreamResource) -> Any:
+            site = Site(resource)
+            return reactor.listenTCP(servers[name], site, interface="127.0.0.1")
+
+        async def stop(port: Any, resource: EventStreamResource) -> None:
+            await port.stopListening()
+            for stream in tuple(resource.streams):
+                stream.abort()
+
+        def begin() -> tuple[Any, Any]:
+            mirror = example("mirror").Mirror(reactor, url("upstream"), path)
+            # They are used to being called by a browser's patience.
+            mirror.source._backoff = Backoff(initial=0.05, maximum=0.05)
+            return mirror, serve("mirror", mirror.resource)
+
+        def url(name: str) -> str:
+            return f"http://127.0.0.1:{servers[name]}/"
+
+        resource = EventStreamResource(upstream.subscribe)
+        port = serve("upstream", resource)
+        mirror, mirrorPort = begin()
+        await until(lambda: resource.streams, "the mirror is connected")
+        told: list[str] = []
+        client = EventSource(url("mirror"), backoff=Backoff(initial=0.05, maximum=0.05))
+        following = client.listen(lambda event: told.append(event.data))
+        await until(lambda: mirror.resource.streams, "the client is connected")
+        sent = [str(number) for number in range(50)]
+        for number in sent:
+            upstream.publish(number)
+            if number == "10":
+                await until(lambda: told[-1:] == ["10"], "it has come")
+                await stop(port, resource)
+            if number == "20":
+                resource = EventStreamResource(upstream.subscribe)
+                port = serve("upstream", resource)
+                await until(lambda: told[-1:] == ["20"], "it has come")
+                await stop(mirrorPort, mirror.resource)
+                await mirror.stop()
+                # A line that was not written to its end.
+                path.write_text(path.read_text() + '{"data": "half')
+            if number == "30":
+                mirror, mirrorPort = begin()
+                await until(lambda: told[-1:] == ["30"], "it has come")
+        await until(lambda: told[-1:] == sent[-1:], "all have come")
+        self.assertEqual(told, sent)
+        await client.close()
+        await following
+        await stop(mirrorPort, mirror.resource)
+        await mirror.stop()
+        await stop(port, resource)
+
+
+@needs("network")
 class StartedTests(SynchronousTestCase):
     """
     The examples, each as a process of its own.
@@ -254,7 +323,7 @@ class StartedTests(SynchronousTestCase):
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
         self.assertEqual(
-            names, {asked.name for asked in REQUESTS} | {"trial_hello", "pytest_hello"}
+            names, {asked.name for asked in REQUESTS} | {"trial_hello", "pytest_hello", "mirror"}
         )
 
 
