@@ -29,6 +29,7 @@ class Scale:
     @ivar rates: how many events a second are published, where it is asked how many can be.
     @ivar cycles: how many clients come and go.
     @ivar parsed: how much the parsers are given, in bytes.
+    @ivar followed: how many events the clients are sent.
     """
 
     runs: int
@@ -39,6 +40,7 @@ class Scale:
     rates: Sequence[int]
     cycles: int
     parsed: int
+    followed: int
 
 
 FULL = Scale(
@@ -50,6 +52,7 @@ FULL = Scale(
     rates=(20, 100, 200, 500, 1000, 2000, 4000),
     cycles=100_000,
     parsed=50_000_000,
+    followed=500_000,
 )
 
 #: Short runs, to see that it works.
@@ -62,6 +65,7 @@ QUICK = Scale(
     rates=(20, 100, 500, 2000),
     cycles=5000,
     parsed=5_000_000,
+    followed=50_000,
 )
 
 

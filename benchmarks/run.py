@@ -26,6 +26,7 @@ from tempfile import TemporaryDirectory
 
 from bench import FULL, QUICK, Bench
 from candidates import ROOT, floor, ours, plain
+from clients import clients
 from load import build
 from machine import Failed, describe, prepare
 from parser import parsers
@@ -33,7 +34,7 @@ from peers import PEERS, gather
 from report import Section
 from streams import CASES
 
-EVERY = {**CASES, "parsers": parsers}
+EVERY = {**CASES, "parsers": parsers, "clients": clients}
 
 
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
