@@ -59,6 +59,9 @@ sys.stdin.read()
 #: What nothing here should ever take, in seconds: on a busy machine everything is slow.
 PATIENCE = 20.0
 
+#: How many lines a flood has: more than the buffers of a connection and the history take.
+LINES = 200_000
+
 
 def freePort() -> int:
     """
@@ -91,6 +94,15 @@ def until(predicate: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {PATIENCE} s: {predicate}")
         time.sleep(0.01)
+
+
+def residentMemory(number: int) -> int:
+    """
+    @return: what a process has in memory, in bytes.
+    """
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 class Client:
@@ -267,6 +279,12 @@ class StopTests(DaemonMixin):
         C{twistd} on SIGINT.
         """
         self.assertEndsWell(signal.SIGINT, *FOREGROUND)
+
+    def test_hangup(self) -> None:
+        """
+        C{twistd} on SIGHUP, as when its terminal is closed.
+        """
+        self.assertEndsWell(signal.SIGHUP, *FOREGROUND)
 
     def test_asyncio(self) -> None:
         """
@@ -453,10 +471,16 @@ class RefusalTests(DaemonMixin):
 
     def test_noSource(self) -> None:
         """
-        A source that cannot be one: no such module, no such command, and a file that is none.
+        A source that cannot be one: no such module, one that fails, no such command, and a file
+        that is none.
         """
+        modules = TemporaryDirectory()
+        self.addCleanup(modules.cleanup)
+        Path(modules.name, "failing.py").write_text("1 / 0\n", encoding="ascii")
+        self.environment["PYTHONPATH"] += os.pathsep + modules.name
         for source, why in (
             ("python:nosuch_module:connected", "there is no module"),
+            ("python:failing:connected", "importing failing failed in "),
             ("command:nosuch-command -x", "there is no command"),
             ("file:/dev", "it is a directory"),
         ):
@@ -512,6 +536,28 @@ class SourceTests(DaemonMixin):
         process = self.serve("command:head -c 300000 /dev/urandom", "--once", "--drain=1")
         received = self.client().readAll()
         self.assertIn("\N{REPLACEMENT CHARACTER}", received.decode())
+        self.end(process)
+
+    def test_flood(self) -> None:
+        """
+        A command that writes as fast as it may costs a known amount of memory, with a client that
+        misses nothing, and with one that does not read and is disconnected.
+        """
+        process = self.serve(f"command:seq -f '%.0f {'x' * 100}' 1000000000", "--stall-timeout=off")
+        stalled = self.client()
+        client = self.client()
+        memory = residentMemory(process.pid)
+        numbers: list[int] = []
+        rest = b""
+        while len(numbers) < LINES:
+            *lines, rest = (rest + client.socket.recv(2**18)).split(b"\n")
+            numbers += [int(line[6:].split()[0]) for line in lines if line.startswith(b"data: ")]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.assertLess(residentMemory(process.pid) - memory, 2**25)
+        with self.assertRaises(ConnectionResetError):
+            stalled.readAll()
+        process.terminate()
+        client.readAll()
         self.end(process)
 
     def test_stubborn(self) -> None:

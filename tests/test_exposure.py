@@ -14,6 +14,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
+from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 
 from tests.test_tap import ACCEPT, BROWSER, SOURCE, OptionsMixin
@@ -148,9 +149,15 @@ class NameTests(ExposureTestCase):
         arguments = ["--source", self.source]
         self.assertEqual(self.statuses(*arguments, names=good), [200] * len(good))
         self.assertEqual(self.statuses(*arguments, names=bad), [421] * len(bad))
-        # As in HTTP/1.0.
-        nameless: Any = SimpleNamespace(getHeader=lambda name: None)
-        self.assertIsNotNone(KnownHosts(Resource()).refusal(nameless))
+        # None as in HTTP/1.0, or one to be believed and one not (RFC 9112, 3.2).
+        for hosts, refused in (
+            ([], True),
+            (["localhost"], False),
+            (["evil.example", "localhost"], True),
+            (["localhost", "evil.example"], True),
+        ):
+            request: Any = SimpleNamespace(requestHeaders=Headers({"host": hosts}))
+            self.assertEqual(KnownHosts(Resource()).refusal(request) is not None, refused)
 
     def test_allowed(self) -> None:
         """

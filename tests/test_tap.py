@@ -336,6 +336,7 @@ class SignalTests(OptionsMixin):
             number: getattr(reactor, name, "somebody else's")
             for number, name in ((signal.SIGINT, "sigInt"), (signal.SIGTERM, "sigTerm"))
         }
+        handlers[signal.SIGHUP] = getattr(reactor, "sigHup", signal.SIG_IGN)
         self.patch(signal, "getsignal", handlers.get)
         self.patch(signal, "signal", handlers.__setitem__)
         service = tap.makeService(self.options(), reactor)
@@ -354,6 +355,7 @@ class SignalTests(OptionsMixin):
 
         class Reactor(MemoryReactorClock):
             sigInt = sigTerm = "Twisted's"
+            sigHup = signal.SIG_DFL
 
             def callFromThread(self, function: Any, *arguments: Any) -> None:
                 stops.append("called")
@@ -367,13 +369,16 @@ class SignalTests(OptionsMixin):
         handlers = self.start(Reactor())
         handlers[signal.SIGTERM](signal.SIGTERM, None)
         handlers[signal.SIGINT](signal.SIGINT, None)
-        self.assertEqual(stops, ["called", "stopped", "called"])
+        handlers[signal.SIGHUP](signal.SIGHUP, None)
+        self.assertEqual(stops, ["called", "stopped", "called", "called"])
 
     def test_others(self) -> None:
         """
-        Somebody else's handlers stay.
+        Somebody else's handlers stay, C{nohup}'s too.
         """
-        self.assertEqual(set(self.start(MemoryReactorClock()).values()), {"somebody else's"})
+        handlers = self.start(MemoryReactorClock())
+        self.assertEqual(handlers.pop(signal.SIGHUP), signal.SIG_IGN)
+        self.assertEqual(set(handlers.values()), {"somebody else's"})
 
 
 class FileLimitTests(SynchronousTestCase):
@@ -675,6 +680,13 @@ class CannotListenTests(SynchronousTestCase):
         self.assertEqual(
             self.why(CannotListenError("nonsense", 80, error)), "Name or service not known"
         )
+
+    def test_range(self) -> None:
+        """
+        A port has to be one of those that there are.
+        """
+        error = OverflowError("bind(): port must be 0-65535.")
+        self.assertRegex(self.why(error), "no endpoint that we have .*port must be 0-65535")
 
     def test_systemd(self) -> None:
         """

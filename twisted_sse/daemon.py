@@ -135,10 +135,11 @@ def exitWith(status: int) -> None:
 
 class SignalService(Service):
     """
-    Stops the reactor on SIGTERM and SIGINT.
+    Stops the reactor on SIGTERM, SIGINT and SIGHUP.
 
-    Twisted does so too, but afterwards it sends itself the signal once more, without a handler:
-    to who has started it, a clean stop looks like a death.
+    On the first two Twisted does so too, but afterwards it sends itself the signal once more,
+    without a handler: to who has started it, a clean stop looks like a death.  SIGHUP, which comes
+    when a terminal is closed, would kill us, and leave a command behind that is our source.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -158,6 +159,10 @@ class SignalService(Service):
             theirs = getattr(self._reactor, name, None)
             if theirs is not None and signal.getsignal(number) == theirs:
                 signal.signal(number, self._received)
+        # After nohup it is ignored.
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+            signal.signal(hangup, self._received)
 
     def _received(self, number: int, frame: object) -> None:
         self._reactor.callFromThread(self._stop, signal.Signals(number).name)

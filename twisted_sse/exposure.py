@@ -149,8 +149,8 @@ class KnownHosts(_Wrapper):
         """
         See L{_Wrapper}.
         """
-        host: bytes | None = request.getHeader(b"host")
-        if host is not None and self._isKnown(host.decode("ascii", "replace")):
+        hosts = request.requestHeaders.getRawHeaders(b"host", [])
+        if len(hosts) == 1 and self._isKnown(hosts[0].decode("ascii", "replace")):
             return None
         return _Misdirected()  # type: ignore[no-untyped-call]
 

@@ -184,7 +184,7 @@ def _explain(error: BaseException | None) -> str:
     if isinstance(error, ImportError):
         return f"TLS is not installed ({error}): pip install 'twisted-sse[tls]'"
     why = f"{type(error).__name__}: {error}"
-    if isinstance(error, (LookupError, TypeError, ValueError)):
+    if isinstance(error, (LookupError, OverflowError, TypeError, ValueError)):
         return (
             f"it is no endpoint that we have ({why}). It should be like"
             " tcp:8080:interface=127.0.0.1, unix:/run/sse.sock or"

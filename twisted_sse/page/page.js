@@ -7,31 +7,41 @@
 
 "use strict";
 
+import { showJSON } from "./json.js";
+import { EventStreamParser } from "./parser.js";
+
 const MOST_ROWS = 400; // rows in the page
+const FLOOD = 1000; // events in a second or two, from which on there are fewer rows
+const ROWS_IN_FLOOD = 100;
 const MOST_EVENTS = 2000; // events that are kept, to be searched
+const MOST_KEPT = 2 ** 25; // characters of all of them
 const MOST_TEXT = 10000; // characters of one event that are shown
 const MOST_IN_A_LINE = 300; // as long as it is folded
 const MOST_NEW = 5; // rows that glow for a moment when they come
 const MOST_TYPES = 100; // in the list of types
+const COLOURS = 6; // that types have
 const SECONDS = 60; // in the chart
 const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
 const SHORTEST_WAIT = 500; // as browsers have it who have one
+const LONGEST_RETRY = 2 ** 31 - 1; // a timer that is longer fires at once
 const SHORTEST_PAUSE = 25; // milliseconds from one drawing to the next
 
 const byId = (id) => document.getElementById(id);
 const rows = byId("events");
 const template = byId("row").content.firstElementChild;
+const here = location.origin + location.pathname;
 
 let kept = []; // events and notices, the oldest first
-let fresh = []; // those of them that are not shown yet
-let skipped = 0; // events that came and went without being shown
+let keptSize = 0; // their characters
+let drawn = 0; // how many of them have been drawn, or left out
 let count = 0;
 let paused = false;
 let waiting = 0; // events that have come since it was paused
 let drawing = false;
+let most = MOST_ROWS; // rows in the page at present
 let search = "";
 let type = "";
-const types = new Map(); // how many events there were of each
+const types = new Map(); // how many events there were of each, and its colour
 const speeds = new Array(SECONDS).fill(0);
 
 let lastEventId = "";
@@ -42,244 +52,248 @@ let attempt = null; // the AbortController of the connection; null when stopped
 let timer = 0;
 
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
+const many = new Intl.NumberFormat();
 
-function now() {
-  return clock.format();
-}
+// What is said if there is nothing to show, by the state of the connection.
+const EMPTY = {
+  connecting: "Connecting to the server.",
+  open: "Connected. Nothing has come yet.",
+  waiting: "Nothing has come yet, and nobody answers.",
+  closed: "Nothing has come.",
+};
+
+// By the status of the response.
+const STOPPED = {
+  204: "ended by the server",
+  401: "a password is needed",
+  403: "not allowed",
+};
 
 function setState(state, what, since) {
   byId("state").dataset.state = state;
   byId("what").textContent = what;
   byId("since").textContent = since;
-}
-
-// The parser: give it text as it comes, it calls onEvent(type, data) for each event.
-function makeParser(onEvent) {
-  let line = "";
-  let afterCR = false;
-  let type = "";
-  let data = null;
-  let id = lastEventId;
-
-  function endLine() {
-    const colon = line.indexOf(":");
-    const name = colon < 0 ? line : line.slice(0, colon);
-    const value = colon < 0 ? "" : line.slice(colon + 1).replace(/^ /, "");
-    if (line === "") {
-      lastEventId = id;
-      if (data !== null) {
-        onEvent(type || "message", data);
-      }
-      type = "";
-      data = null;
-    } else if (name === "data") {
-      data = data === null ? value : `${data}\n${value}`;
-    } else if (name === "event") {
-      type = value;
-    } else if (name === "id" && !value.includes("\0")) {
-      id = value;
-    } else if (name === "retry" && /^[0-9]+$/.test(value)) {
-      retry = Number(value);
-    }
-    line = "";
-  }
-
-  return (text) => {
-    let start = 0;
-    if (afterCR && text !== "") {
-      start = text[0] === "\n" ? 1 : 0;
-      afterCR = false;
-    }
-    const end = /\r\n?|\n/g;
-    end.lastIndex = start;
-    for (let found = end.exec(text); found !== null; found = end.exec(text)) {
-      line += text.slice(start, found.index);
-      endLine();
-      start = end.lastIndex;
-      afterCR = found[0] === "\r" && start === text.length;
-    }
-    line += text.slice(start);
-  };
+  draw();
 }
 
 function shorten(text, most) {
   const rest = text.length - most;
-  return rest > 0 ? `${text.slice(0, most)}… and ${rest} more characters` : text;
+  return rest > 0 ? `${text.slice(0, most)}\n… and ${rest} more characters` : text;
 }
 
 function keep(entry) {
   kept.push(entry);
-  fresh.push(entry);
-  if (kept.length >= 2 * MOST_EVENTS) {
-    kept = kept.slice(-MOST_EVENTS);
-  }
-  // Nothing is drawn in a tab that nobody sees, however much comes.
-  if (fresh.length >= 2 * MOST_ROWS) {
-    skipped += fresh.length - MOST_ROWS;
-    fresh = fresh.slice(-MOST_ROWS);
+  keptSize += entry.data.length;
+  if (kept.length > 2 * MOST_EVENTS || keptSize > 2 * MOST_KEPT) {
+    let gone = 0;
+    while (kept.length - gone > MOST_EVENTS || keptSize > MOST_KEPT) {
+      keptSize -= kept[gone].data.length;
+      gone += 1;
+    }
+    kept = kept.slice(gone);
+    drawn = Math.max(0, drawn - gone);
   }
   draw();
 }
 
-function onEvent(eventType, data) {
+function onEvent(eventType, data, id) {
   failures = 0;
   count += 1;
   speeds[SECONDS - 1] += 1;
   waiting += paused ? 1 : 0;
+  if (eventType === "stream-reset") {
+    notice("Some events were lost for good. What follows is all that the server still has.", true);
+    return;
+  }
+  if (eventType === "stream-gap") {
+    notice(`Events that were left out, since this page could not keep up: ${data}.`, true);
+    return;
+  }
   if (eventType !== "message") {
     rows.classList.remove("plain");
   }
-  if (types.has(eventType) || types.size < MOST_TYPES) {
-    types.set(eventType, (types.get(eventType) ?? 0) + 1);
+  if (!types.has(eventType) && types.size < MOST_TYPES) {
+    const colour = eventType === "message" ? "faint" : `colour${types.size % COLOURS}`;
+    types.set(eventType, { number: 0, colour });
   }
-  keep({ time: new Date(), type: eventType, id: lastEventId, data });
-  if (eventType === "stream-reset") {
-    notice("Some events were lost for good. What follows is all that the server still has.", true);
-  } else if (eventType === "stream-gap") {
-    notice(`Events that were left out, since this page could not keep up: ${data}.`, true);
+  if (types.has(eventType)) {
+    types.get(eventType).number += 1;
   }
+  keep({ time: new Date(), type: eventType, id, data });
 }
 
 function notice(text, lost = false) {
-  keep({ time: new Date(), notice: text, lost });
+  keep({ time: new Date(), notice: true, lost, data: text });
 }
 
 // The text of an event is only ever text: textContent, never HTML.
 function makeRow(entry) {
-  if (entry.notice !== undefined) {
-    const row = document.createElement("li");
-    row.className = entry.lost ? "notice lost" : "notice";
-    row.textContent = `${clock.format(entry.time)}  ${entry.notice}`;
-    return row;
-  }
   const row = template.cloneNode(true);
-  const [time, name, data] = row.firstElementChild.firstElementChild.children;
+  const [time, name, data] = row.children;
   time.textContent = clock.format(entry.time);
   name.textContent = entry.type;
-  name.classList.toggle("plain", entry.type === "message");
+  name.classList.add(types.get(entry.type)?.colour ?? "faint");
   data.textContent = entry.data.slice(0, MOST_IN_A_LINE).replaceAll("\n", " ↵ ");
   row.entry = entry;
   return row;
 }
 
+function makeNotice(entry) {
+  const row = document.createElement("li");
+  row.className = entry.lost ? "notice lost" : "notice";
+  const time = document.createElement("span");
+  time.className = "time";
+  time.textContent = clock.format(entry.time);
+  row.append(time, entry.data);
+  return row;
+}
+
 // All of an event is put into the page when somebody wants to see it.
-function unfold(details) {
-  const entry = details.parentElement.entry;
-  if (!details.open || details.childElementCount > 1) {
-    return;
-  }
-  let text = entry.data;
-  try {
-    text = JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    // It is no JSON.
-  }
-  const shown = document.createElement("pre");
-  const id = document.createElement("span");
-  id.className = "id";
-  id.textContent = entry.id === "" ? "no ID" : `ID ${entry.id}`;
-  shown.append(id, shorten(text, MOST_TEXT));
+function unfold(row) {
+  const { data, id } = row.entry;
+  const text = document.createElement("pre");
+  text.append(showJSON(data, MOST_TEXT) ?? shorten(data, MOST_TEXT));
+  const name = document.createElement("p");
+  name.textContent = id === "" ? "no ID" : `ID ${id}`;
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Copy";
-  button.addEventListener("click", () => copy(entry.data, button));
+  button.addEventListener("click", () => copy(data, button));
   const whole = document.createElement("div");
   whole.className = "whole";
-  whole.append(shown, button);
-  details.append(whole);
+  whole.append(name, button, text);
+  row.append(whole);
 }
 
-function matches(entry) {
-  if (entry.notice !== undefined) {
-    return true;
+rows.addEventListener("click", (event) => {
+  const row = event.target.closest("li");
+  // Not when somebody marks a piece of it, to copy that.
+  if (row?.entry === undefined || event.target.closest(".whole") || !getSelection().isCollapsed) {
+    return;
   }
+  const open = row.classList.toggle("open");
+  row.firstElementChild.setAttribute("aria-expanded", open);
+  if (open) {
+    unfold(row);
+  } else {
+    row.lastElementChild.remove();
+  }
+});
+
+function matches(entry) {
   return (
-    (type === "" || entry.type === type) &&
-    (search === "" || `${entry.type}\n${entry.id}\n${entry.data}`.toLowerCase().includes(search))
+    entry.notice ||
+    ((type === "" || entry.type === type) &&
+      (search === "" ||
+        `${entry.type}\n${entry.id}\n${entry.data}`.toLowerCase().includes(search)))
   );
 }
 
 // The newest is on top: there it is seen without scrolling, and whoever reads further down is left
 // alone by the browser. All that has come meanwhile is drawn at once: it is the number of times
-// that the browser has to arrange the page anew that is dear, not the number of rows.
+// that the browser has to arrange the page anew that is dear, not the number of rows. In a tab that
+// nobody sees nothing is drawn, however much comes.
 function draw() {
-  if (drawing) {
-    return;
+  if (!drawing) {
+    drawing = true;
+    setTimeout(() => requestAnimationFrame(drawNow), SHORTEST_PAUSE);
   }
-  drawing = true;
-  setTimeout(() => requestAnimationFrame(drawNow), SHORTEST_PAUSE);
 }
 
 function drawNow() {
   drawing = false;
-  byId("count").textContent = count;
-  byId("nothing").hidden = kept.length > 0;
-  byId("note").hidden = !paused && skipped === 0;
-  byId("note").textContent = paused
-    ? `Paused. New events: ${waiting}.`
-    : `Events that came faster than they could be shown: ${skipped}.`;
-  if (paused) {
-    return;
+  if (!paused) {
+    most = isFlood() ? ROWS_IN_FLOOD : most;
+    const fresh = kept.slice(drawn).filter(matches);
+    prepend(fresh, fresh.length <= MOST_NEW);
+    drawn = kept.length;
   }
-  const shown = fresh.filter(matches);
-  fresh = [];
-  prepend(shown);
+  byId("count").textContent = many.format(count);
+  byId("note").hidden = !paused;
+  byId("note").textContent = `Paused. New events: ${many.format(waiting)}.`;
+  byId("nothing").hidden = rows.childElementCount > 0;
+  byId("nothing").textContent =
+    kept.length > 0 ? "None of the events is like that." : EMPTY[byId("state").dataset.state];
+  byId("more").hidden = rows.childElementCount < most;
+  byId("more").textContent =
+    `These are the newest ${most}. Search looks at the newest ${many.format(MOST_EVENTS)}.`;
 }
 
-function prepend(entries) {
-  const newest = entries.slice(-MOST_ROWS);
-  const part = document.createDocumentFragment();
-  for (let i = newest.length - 1; i >= 0; i -= 1) {
-    const row = makeRow(newest[i]);
-    row.classList.toggle("new", newest.length <= MOST_NEW);
-    part.append(row);
-  }
-  rows.prepend(part);
-  while (rows.children.length > MOST_ROWS) {
+// Then nobody reads, and a row costs too much for what it is there.
+function isFlood() {
+  return speeds[SECONDS - 2] + speeds[SECONDS - 1] > FLOOD;
+}
+
+function prepend(entries, glow) {
+  const newest = entries.slice(-most).reverse();
+  const made = newest.map((entry) => (entry.notice ? makeNotice(entry) : makeRow(entry)));
+  made.forEach((row) => row.classList.toggle("new", glow));
+  while (rows.childElementCount > most - made.length) {
     rows.lastElementChild.remove();
   }
+  rows.prepend(...made);
 }
 
+// When something else is to be shown of what is kept; no more of it if it is paused.
 function drawAll() {
-  fresh = [];
+  drawn = paused ? drawn : kept.length;
   rows.replaceChildren();
-  prepend(kept.filter(matches));
+  prepend(kept.slice(0, drawn).filter(matches), false);
   draw();
 }
 
 // Once a second: the chart, and what else need not be newer.
 function tick() {
-  const speed = speeds[SECONDS - 1];
+  const speed = many.format(speeds[SECONDS - 1]);
   byId("speed").textContent = speed;
-  document.title = `${speed}/s ${byId("tools").dataset.name}`;
+  document.title = `${speed}/s ${location.host}${location.pathname}`;
+  drawChart();
+  speeds.shift();
+  speeds.push(0);
+  listTypes();
+  if (most < MOST_ROWS && !isFlood()) {
+    most = MOST_ROWS;
+    drawAll();
+  }
+}
+
+function drawChart() {
   const chart = byId("chart");
   chart.width = chart.clientWidth * devicePixelRatio;
   chart.height = chart.clientHeight * devicePixelRatio;
   const context = chart.getContext("2d");
   const width = chart.width / SECONDS;
-  const most = Math.max(1, ...speeds);
+  const line = devicePixelRatio;
+  const highest = Math.max(1, ...speeds);
   context.fillStyle = getComputedStyle(chart).color;
-  speeds.forEach((each, i) => {
-    const height = Math.max(each === 0 ? 1 : 2, (chart.height * each) / most);
-    context.fillRect(i * width, chart.height - height, Math.max(1, width - 1), height);
+  speeds.forEach((speed, i) => {
+    const height = Math.max(speed && line, ((chart.height - line) * speed) / highest);
+    const gap = width > 2 * line ? line : 0;
+    context.fillRect(i * width, chart.height - line - height, width - gap, height);
   });
-  speeds.shift();
-  speeds.push(0);
+  context.globalAlpha = 0.4;
+  context.fillRect(0, chart.height - line, chart.width, line);
+}
+
+function listTypes() {
   const list = byId("types");
-  if (document.activeElement !== list) {
-    for (const [name, number] of types) {
-      let option = [...list.options].find((each) => each.value === name);
-      if (option === undefined) {
-        option = new Option("", name);
-        list.append(option);
-      }
-      option.textContent = `${name} (${number})`;
+  // Not while it is open.
+  if (document.activeElement === list) {
+    return;
+  }
+  for (const [name, { number }] of types) {
+    let option = [...list.options].find((each) => each.value === name);
+    if (option === undefined) {
+      option = new Option("", name);
+      list.append(option);
     }
+    option.textContent = `${name} (${many.format(number)})`;
   }
 }
 
 async function copy(text, button) {
-  const before = button.textContent;
+  const before = button.dataset.text ?? button.textContent;
+  button.dataset.text = before;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
@@ -311,7 +325,7 @@ async function read(signal) {
     stop(STOPPED[response.status] ?? `the server answered ${response.status}`);
     return;
   }
-  setState("open", "connected", `since ${now()}`);
+  setState("open", "connected", `since ${clock.format()}`);
   connections += 1;
   if (connections > 1) {
     notice(
@@ -321,13 +335,17 @@ async function read(signal) {
     );
   }
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const parse = makeParser(onEvent);
+  const parser = new EventStreamParser(lastEventId, (eventType, data) =>
+    onEvent(eventType, data, parser.lastEventId),
+  );
   for (;;) {
     const { done, value } = await reader.read();
     if (done) {
       return;
     }
-    parse(value);
+    parser.feed(value);
+    lastEventId = parser.lastEventId;
+    retry = Math.min(parser.retry ?? retry, LONGEST_RETRY);
   }
 }
 
@@ -343,22 +361,17 @@ async function connect() {
   if (attempt === mine) {
     const wait = Math.max(retry, Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** failures));
     failures += 1;
-    setState("waiting", "disconnected", `since ${now()}, again in ${Math.ceil(wait / 1000)} s`);
+    const then = clock.format(Date.now() + wait);
+    setState("waiting", "disconnected", `since ${clock.format()}, again at ${then}`);
     timer = setTimeout(connect, wait);
   }
 }
-
-const STOPPED = {
-  204: "ended by the server",
-  401: "a password is needed",
-  403: "not allowed",
-};
 
 function stop(why) {
   clearTimeout(timer);
   attempt?.abort();
   attempt = null;
-  setState("closed", why, `since ${now()}`);
+  setState("closed", why, `since ${clock.format()}`);
   byId("stop").textContent = "Connect";
 }
 
@@ -381,7 +394,8 @@ byId("pause").addEventListener("click", (event) => {
 
 byId("clear").addEventListener("click", () => {
   kept = [];
-  skipped = 0;
+  keptSize = 0;
+  drawn = 0;
   waiting = 0;
   count = 0;
   drawAll();
@@ -403,14 +417,15 @@ byId("types").addEventListener("change", (event) => {
 });
 
 byId("tools").addEventListener("submit", (event) => event.preventDefault());
-rows.addEventListener("toggle", (event) => unfold(event.target), true);
 
-const here = location.origin + location.pathname;
+for (const button of document.querySelectorAll(".code button")) {
+  button.addEventListener("click", () => copy(button.previousElementSibling.textContent, button));
+}
+
 const host = byId("host");
 if (host !== null) {
   host.textContent = location.host;
 }
-byId("tools").dataset.name = location.host + location.pathname;
 byId("curl").textContent = `curl -N -H 'Accept: text/event-stream' '${here}'`;
 byId("javascript").textContent =
   `const source = new EventSource("${here}");\n` +
