@@ -284,6 +284,9 @@ class StopTests(DaemonMixin):
         """
         C{twistd} on SIGHUP, as when its terminal is closed.
         """
+        # If it is ignored here, as after nohup, it would be there.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
         self.assertEndsWell(signal.SIGHUP, *FOREGROUND)
 
     def test_asyncio(self) -> None:
