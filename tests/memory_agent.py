@@ -1,0 +1,309 @@
+"""
+An agent in memory: what it is asked for is noted, and what it answers is written down beforehand,
+or later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionAborted
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IResponse
+from zope.interface import implementer
+
+__all__ = ["MemoryAgent", "MemoryRequest", "MemoryResponse", "Taking", "eventStream"]
+
+
+class MemoryTransport:
+    """
+    What a response gives to the protocol of its body.
+
+    @ivar calls: what the protocol has called, in order.
+    """
+
+    def __init__(self, response: MemoryResponse) -> None:
+        self._response = response
+        self.calls: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """
+        Nothing more, for now.
+        """
+        self.calls.append("pause")
+        self._response.isPaused = True
+
+    def resumeProducing(self) -> None:
+        """
+        Go on.
+        """
+        self.calls.append("resume")
+        self._response.isPaused = False
+        self._response.deliver()
+
+    def loseConnection(self) -> None:
+        """
+        Close it.
+        """
+        self.calls.append("lose")
+        self._response.cut()
+
+
+class AbortingTransport(MemoryTransport):
+    """
+    One that can be cut off.
+    """
+
+    def abortConnection(self) -> None:
+        """
+        Close it at once.
+        """
+        self.calls.append("abort")
+        self._response.cut()
+
+
+@implementer(IResponse)
+class MemoryResponse:
+    """
+    A response, the body of which comes when the test says so.
+
+    What is written before somebody reads, or while it is paused, waits.  When the connection is
+    cut off the protocol is told at once, within the call: that is the worst case.
+
+    @ivar isCut: whether the connection was closed by who reads.
+    @ivar isPaused: whether nothing is to be delivered.
+    """
+
+    version = (b"HTTP", 1, 1)
+    length: Any = UNKNOWN_LENGTH
+    request: Any = None
+    previousResponse: Any = None
+
+    def __init__(
+        self,
+        code: int = 200,
+        headers: Mapping[bytes, bytes] | None = None,
+        body: bytes = b"",
+        end: bool | Exception = False,
+        canAbort: bool = True,
+    ) -> None:
+        """
+        @param body: what is there already.
+        @param end: whether that is all of it; or how the body is broken off after that.
+        @param canAbort: whether the transport has C{abortConnection}.
+        """
+        self.code = code
+        self.phrase = b"Phrase"
+        self.headers = Headers({name: [value] for name, value in (headers or {}).items()})
+        self.transport = AbortingTransport(self) if canAbort else MemoryTransport(self)
+        self.protocol: Any = None
+        self.isCut = False
+        self.isPaused = False
+        self._isOver = False
+        self._waiting: list[bytes] = [body] if body else []
+        self._reason: Exception | None = None
+        if end is not False:
+            self.end(None if end is True else end)
+
+    @property
+    def calls(self) -> list[str]:
+        """
+        What the transport was told.
+        """
+        return self.transport.calls
+
+    def setPreviousResponse(self, response: Any) -> None:
+        """
+        See L{IResponse}.
+        """
+
+    def deliverBody(self, protocol: Any) -> None:
+        """
+        See L{IResponse}.
+        """
+        assert self.protocol is None, "it is delivered once"
+        self.protocol = protocol
+        protocol.makeConnection(self.transport)
+        self.deliver()
+
+    def write(self, data: bytes) -> None:
+        """
+        Some of the body comes.
+        """
+        self._waiting.append(data)
+        self.deliver()
+
+    def end(self, reason: Exception | None = None) -> None:
+        """
+        The body ends.
+
+        @param reason: how; properly if not given.
+        """
+        self._reason = ResponseDone() if reason is None else reason
+        self.deliver()
+
+    def breakOff(self, why: Exception) -> None:
+        """
+        The body ends before its end, as Twisted tells it.
+        """
+        self.end(ResponseFailed([Failure(why)]))
+
+    def cut(self) -> None:
+        """
+        The one who reads closes the connection.
+        """
+        if not self.isCut and self._reason is None:
+            self.isCut = True
+            self.isPaused = False
+            self._waiting.clear()
+            self.breakOff(ConnectionAborted())
+
+    def deliver(self) -> None:
+        """
+        Hand over what waits.
+        """
+        if self.protocol is None or self._isOver:
+            return
+        while self._waiting and not self.isPaused:
+            self.protocol.dataReceived(self._waiting.pop(0))
+        if self._reason is not None and not self._waiting and not self._isOver:
+            self._isOver = True
+            self.protocol.connectionLost(Failure(self._reason))
+
+
+def eventStream(
+    body: bytes = b"", end: bool | Exception = False, encoding: bytes | None = None
+) -> MemoryResponse:
+    """
+    @param encoding: its C{Content-Encoding}.
+    @return: a response that is an event stream.
+    """
+    headers = {b"Content-Type": b"text/event-stream"}
+    if encoding is not None:
+        headers[b"Content-Encoding"] = encoding
+    return MemoryResponse(200, headers, body, end)
+
+
+class Taking:
+    """
+    Iterates over events, unless told to wait.
+
+    @ivar data: what the events that it has taken say.
+    @ivar error: what was raised; L{None} for nothing.
+    @ivar hasEnded: whether there are no more.
+    """
+
+    def __init__(self, events: Any, count: float = inf) -> None:
+        """
+        @param events: what to iterate over.
+        @param count: how many events to take.
+        """
+        self.data: list[str] = []
+        self.error: BaseException | None = None
+        self.hasEnded = False
+        self._events = events
+        self._count = 0.0
+        self._room: Deferred[None] | None = None
+        self.taking: Deferred[None] = Deferred.fromCoroutine(self._take())
+        self.take(count)
+
+    def take(self, count: float = inf) -> None:
+        """
+        Take more.
+
+        @param count: how many.
+        """
+        self._count += count
+        room, self._room = self._room, None
+        if room is not None:
+            room.callback(None)
+
+    async def _take(self) -> None:
+        try:
+            while True:
+                if self._count < 1:
+                    self._room = Deferred()
+                    await self._room
+                self._count -= 1
+                self.data.append((await self._events.__anext__()).data)
+        except StopAsyncIteration:
+            self.hasEnded = True
+        except Exception as e:
+            self.error = e
+
+
+class MemoryRequest:
+    """
+    What was asked for.
+
+    @ivar responding: fires with the response.
+    @ivar isCancelled: whether nobody wants it any more.
+    """
+
+    def __init__(self, method: bytes, uri: bytes, headers: Headers, body: bytes | None) -> None:
+        self.method = method
+        self.uri = uri.decode()
+        self.headers = headers
+        self.body = body
+        self.isCancelled = False
+        self.responding: Deferred[Any] = Deferred(self._cancelled)
+
+    def _cancelled(self, responding: Deferred[Any]) -> None:
+        self.isCancelled = True
+
+    def field(self, name: bytes) -> bytes | None:
+        """
+        @return: the value of a header; L{None} if there is none.
+        """
+        values = self.headers.getRawHeaders(name)
+        if values is None:
+            return None
+        (value,) = values
+        return value
+
+
+@implementer(IAgent)
+class MemoryAgent:
+    """
+    Answers what it is told to.
+
+    @ivar requests: what it was asked for.
+    @ivar answers: what it says next: a response; an exception for its L{Deferred} to fail with;
+        L{None} to say nothing yet; or a function of the request, which returns one of these.
+    """
+
+    def __init__(self, *answers: Any) -> None:
+        self.requests: list[MemoryRequest] = []
+        self.answers = list(answers)
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: Any = None,
+    ) -> Deferred[IResponse]:
+        """
+        See L{IAgent}.
+        """
+        written: list[bytes] = []
+        if bodyProducer is not None:
+            consumer: Any = type("Consumer", (), {"write": staticmethod(written.append)})
+            bodyProducer.startProducing(consumer)
+            assert sum(map(len, written)) == bodyProducer.length
+        body = None if bodyProducer is None else b"".join(written)
+        request = MemoryRequest(method, uri, headers or Headers(), body)
+        self.requests.append(request)
+        answer = self.answers.pop(0) if self.answers else None
+        if callable(answer):
+            answer = answer(request)
+        if isinstance(answer, Deferred):
+            return answer
+        if isinstance(answer, Exception):
+            return fail(answer)
+        return request.responding if answer is None else succeed(answer)
