@@ -226,7 +226,7 @@ class Taking:
     async def _take(self) -> None:
         try:
             while True:
-                if self._count < 1:
+                while self._count < 1:
                     self._room = Deferred()
                     await self._room
                 self._count -= 1

@@ -341,8 +341,9 @@ class _Start(Protocol):
         It is enough.
         """
         if not self.done.called:
-            self._cutOff()
+            # First: who is cut off may say so at once.
             self.done.callback(self._data[:MOST_START])
+            self._cutOff()
 
     def _cutOff(self) -> None:
         cutOff(self._response, self.transport)
