@@ -8,13 +8,50 @@ import sys
 from typing import Any
 from unittest import mock
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from twisted_sse.agent import MOST_HEAD, EventStreamAgent
 from twisted_sse.clienterrors import EventSourceError, StreamBroken
+
+
+@implementer(IHostnameResolver)
+class _Resolver:
+    """
+    Every name is this machine's.
+    """
+
+    def resolveHostName(
+        self, receiver: Any, hostName: str, portNumber: int = 0, *rest: Any, **more: Any
+    ) -> Any:
+        """
+        See L{IHostnameResolver}.
+        """
+        receiver.resolutionBegan(self)
+        receiver.addressResolved(IPv4Address("TCP", "127.0.0.1", portNumber))
+        receiver.resolutionComplete()
+        return self
+
+
+@implementer(IReactorPluggableNameResolver)
+class _Reactor(MemoryReactorClock):
+    """
+    Only takes notes.
+    """
+
+    # Not all versions of Twisted's have one.
+    nameResolver = _Resolver()
+
+    def installNameResolver(self, resolver: Any) -> Any:
+        """
+        See L{IReactorPluggableNameResolver}.
+        """
+        raise NotImplementedError
 
 
 class _Transport(StringTransport):
@@ -46,9 +83,9 @@ class AgentTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Have a reactor that only takes notes.
+        Have a reactor.
         """
-        self.reactor = MemoryReactorClock()
+        self.reactor = _Reactor()
 
     def request(self, uri: bytes = b"http://127.0.0.1:80/") -> tuple[Any, Any, _Transport]:
         """
