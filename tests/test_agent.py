@@ -8,50 +8,14 @@ import sys
 from typing import Any
 from unittest import mock
 
-from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionAborted
-from twisted.internet.interfaces import IHostnameResolver, IReactorPluggableNameResolver
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
 
+from tests.memory_reactor import MemoryNamesReactor
 from twisted_sse.agent import MOST_HEAD, EventStreamAgent
 from twisted_sse.clienterrors import EventSourceError, StreamBroken
-
-
-@implementer(IHostnameResolver)
-class _Resolver:
-    """
-    Every name is this machine's.
-    """
-
-    def resolveHostName(
-        self, receiver: Any, hostName: str, portNumber: int = 0, *rest: Any, **more: Any
-    ) -> Any:
-        """
-        See L{IHostnameResolver}.
-        """
-        receiver.resolutionBegan(self)
-        receiver.addressResolved(IPv4Address("TCP", "127.0.0.1", portNumber))
-        receiver.resolutionComplete()
-        return self
-
-
-@implementer(IReactorPluggableNameResolver)
-class _Reactor(MemoryReactorClock):
-    """
-    Only takes notes.
-    """
-
-    # Not all versions of Twisted's have one.
-    nameResolver = _Resolver()
-
-    def installNameResolver(self, resolver: Any) -> Any:
-        """
-        See L{IReactorPluggableNameResolver}.
-        """
-        raise NotImplementedError
 
 
 class _Transport(StringTransport):
@@ -85,7 +49,7 @@ class AgentTests(SynchronousTestCase):
         """
         Have a reactor.
         """
-        self.reactor = _Reactor()
+        self.reactor = MemoryNamesReactor()
 
     def request(self, uri: bytes = b"http://127.0.0.1:80/") -> tuple[Any, Any, _Transport]:
         """

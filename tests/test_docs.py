@@ -23,10 +23,10 @@ from unittest import mock
 import twisted.internet
 from klein import Klein
 from twisted.internet.defer import Deferred
-from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.server import Site
 
+from tests.memory_reactor import MemoryNamesReactor
 from tests.requirements import ROOT, needs
 from twisted_sse import (
     Channel,
@@ -76,13 +76,13 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryReactorClock]:
+def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     """
     Run a page's Python from its beginning to its end, with a reactor that only takes notes.
 
     @return: the names that it has made, and the reactor.
     """
-    reactor = MemoryReactorClock()
+    reactor = MemoryNamesReactor()
     names: dict[str, Any] = {"__name__": "page"}
     with (
         mock.patch.object(twisted.internet, "reactor", reactor, create=True),
