@@ -12,7 +12,7 @@ bin = .venv/bin
 help:
 	@echo 'make serve   serve events on port $(PORT) (PORT=8081 ARGS="--data hi")'
 	@echo 'make test    the tests, with pytest and with trial (ARGS="-k channel" for pytest)'
-	@echo 'make check   lint, types, docs, installs, every Python there is, the oldest Twisted'
+	@echo 'make check   lint, types, docs, installs, the other Pythons, the oldest Twisted'
 	@echo 'make docs    the documentation, in docs/_build/html'
 	@echo 'make bench   the figures, in half an hour (ARGS="--quick", ARGS="fanout storm")'
 	@echo 'make clean   remove all that these commands made'

@@ -2,7 +2,7 @@
 C{make check}: what does not depend on the tests of this machine's Python.
 
 Style, types, documentation; the package as users install it; the tests with
-every Python there is and with the oldest Twisted we declare. Arguments choose
+every other Python there is and with the oldest Twisted we declare. Arguments choose
 steps by the beginning of their names.
 """
 
@@ -28,12 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
 NEWER = ["3.14", "3.15"]
 
+#: The one that runs this: `make test` runs all tests with it.
+OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
 #: The oldest Twisted of setup.py, and the pyOpenSSL of its year: since 26.2 that refuses
 #: to change a context in use, which Twisted did before 26.4.
 OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 
 #: What only `make test` runs: they would say the same with every Python.
 MARKERS = "not browser and not deploy and not node and not root"
+
+#: What is left for versions between the ends: what needs no socket and no process.
+IN_MEMORY = f"{MARKERS} and not network"
 
 #: Commands at the same time: the tests with different Pythons, the installs.
 JOBS = 2
@@ -200,19 +206,20 @@ class Package:
             raise Failed("twistd --help lists sse after uninstalling")
         return "twistd and twist list sse; uninstalling leaves Twisted"
 
-    def test(self, python: Path, name: str, *pins: str) -> str:
+    def test(self, python: Path, name: str, markers: str, *pins: str) -> str:
         """
         Run the tests out of the unpacked sdist.
 
         @param python: the interpreter.
         @param name: for the folders.
+        @param markers: which tests.
         @param pins: other requirements than the newest of everything.
         """
         bin_ = newEnvironment(self.work / f"{name}-environment", python)
         run(bin_ / "pip", "install", "--quiet", f"{self.wheel}[test]", *pins, cwd=self.work)
         twisted = run(bin_ / "python", "-c", "import twisted; print(twisted.__version__)").strip()
         folder = self.unpack(name)
-        output = run(bin_ / "python", "-m", "pytest", "-q", "-m", MARKERS, cwd=folder)
+        output = run(bin_ / "python", "-m", "pytest", "-q", "-m", markers, cwd=folder)
         return f"Twisted {twisted}: {lastLine(output)}"
 
 
@@ -267,17 +274,23 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
         raise LeftOut(f"no python{version} here")
 
     tests: list[Step] = []
-    pythons = {version: findPython(version) for version in PYTHONS + NEWER}
-    for version, python in pythons.items():
-        if python is not None:
-            tests.append((f"tests with Python {version}", partial(package.test, python, version)))
-        elif version in PYTHONS:
-            tests.append((f"tests with Python {version}", partial(notFound, version)))
-    oldest = next((python for python in pythons.values() if python is not None), None)
-    if oldest is not None:
-        tests.append(
-            (f"tests with {OLDEST[0]}", partial(package.test, oldest, "oldest", *OLDEST)),
-        )
+    found = {
+        version: python
+        for version in PYTHONS + NEWER
+        if (python := findPython(version)) is not None
+    }
+    if found:
+        # First, since it takes longest.
+        oldest = partial(package.test, next(iter(found.values())), "oldest", MARKERS, *OLDEST)
+        tests.append((f"tests with {OLDEST[0]}", oldest))
+    for version in PYTHONS + NEWER:
+        name = f"tests with Python {version}"
+        if version not in found:
+            if version in PYTHONS:
+                tests.append((name, partial(notFound, version)))
+        elif version != OURS:
+            markers = MARKERS if version == list(found)[-1] else IN_MEMORY
+            tests.append((name, partial(package.test, found[version], version, markers)))
     installs = ["wheel", "sdist", "editable", "read-only"]
     yield [*tests, *((f"install {how}", partial(package.install, how)) for how in installs)]
 
