@@ -4,34 +4,57 @@ Tests for L{twisted_sse.agent}, in memory.
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import Any
 from unittest import mock
 
+import twisted.internet
 from twisted.internet.error import ConnectionAborted
+from twisted.internet.interfaces import ISystemHandle, ITCPTransport
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
+from tests.live import serverContext, trusting
 from tests.memory_reactor import MemoryNamesReactor
-from twisted_sse.agent import MOST_HEAD, EventStreamAgent
+from twisted_sse import agent
+from twisted_sse.agent import HANDSHAKE_TIMEOUT, MOST_HEAD, EventStreamAgent, _keepAlive
 from twisted_sse.clienterrors import EventSourceError, StreamBroken
 
 
+@implementer(ITCPTransport, ISystemHandle)
 class _Transport(StringTransport):
     """
     Notes what is done to it.
+
+    @ivar socket: one that is not connected.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, socket: socket.socket) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self.socket = socket
+
+    def getHandle(self) -> object:
+        """
+        See L{ISystemHandle}.
+        """
+        return self.socket
 
     def setTcpKeepAlive(self, enabled: bool) -> None:
         """
         See L{ITCPTransport}.
         """
         self.calls.append(f"keepalive {enabled}")
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """
+        See L{ITCPTransport}.
+        """
 
     def abortConnection(self) -> None:
         """
@@ -50,16 +73,22 @@ class AgentTests(SynchronousTestCase):
         Have a reactor.
         """
         self.reactor = MemoryNamesReactor()
+        # Twisted's TLS asks for the installed one.
+        self.patch(twisted.internet, "reactor", self.reactor)
+        self.socket = socket.socket()
+        self.addCleanup(self.socket.close)
 
-    def request(self, uri: bytes = b"http://127.0.0.1:80/") -> tuple[Any, Any, _Transport]:
+    def request(
+        self, uri: bytes = b"http://127.0.0.1:80/", policy: Any = None
+    ) -> tuple[Any, Any, _Transport]:
         """
         Make a request.
 
         @return: the L{Deferred} of its response, the protocol and its transport.
         """
-        responding = EventStreamAgent(self.reactor).request(b"GET", uri)
+        responding = EventStreamAgent(self.reactor, policy).request(b"GET", uri)
         _, _, factory, _, _ = self.reactor.tcpClients[-1]
-        transport = _Transport()
+        transport = _Transport(self.socket)
         protocol = factory.buildProtocol(None)
         protocol.makeConnection(transport)
         return responding, protocol, transport
@@ -75,6 +104,74 @@ class AgentTests(SynchronousTestCase):
             self.assertIn(b"Connection: close", transport.value())
             protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             self.assertEqual(self.successResultOf(responding).code, 200)
+
+    def test_keepAlive(self) -> None:
+        """
+        The kernel asks after a minute whether the peer is there, and gives up a minute later;
+        where it cannot be told, it is as it is.
+        """
+        for uri in b"http://localhost/", b"https://localhost/":
+            self.request(uri)
+            asked = [
+                self.socket.getsockopt(socket.IPPROTO_TCP, option)
+                for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+            ]
+            self.assertEqual(asked, [60, 15, 4])
+        _keepAlive(StringTransport())
+        with mock.patch.object(agent, "KEEPALIVE", {"TCP_UNKNOWN": 1}):
+            self.request()
+
+    def test_noHandshake(self) -> None:
+        """
+        A peer that accepts a connection and is silent about TLS is cut off, and that is no
+        mystery.
+        """
+        responding, protocol, transport = self.request(b"https://localhost/")
+        self.reactor.advance(HANDSHAKE_TIMEOUT - 0.1)
+        self.assertEqual(transport.calls, ["keepalive True"])
+        self.reactor.advance(0.1)
+        self.assertEqual(transport.calls, ["keepalive True", "abort"])
+        protocol.connectionLost(Failure(ConnectionAborted()))
+        error = self.failureResultOf(responding, StreamBroken).value
+        self.assertIn("TLS was not done within 30 seconds", str(error))
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_handshake(self) -> None:
+        """
+        Once the handshake is done, the response may take its time.
+        """
+        context = serverContext()
+        responding, protocol, transport = self.request(b"https://localhost/", trusting(context))
+        accepting = Factory.forProtocol(Protocol)
+        server = TLSMemoryBIOFactory(context, False, accepting).buildProtocol(None)
+        below = StringTransport()
+        server.makeConnection(below)
+
+        def exchange() -> None:
+            self.reactor.advance(0)
+            for way, to in (transport, server), (below, protocol):
+                said = way.value()
+                way.clear()
+                if said:
+                    to.dataReceived(said)
+
+        while transport.value() or below.value():
+            exchange()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertNoResult(responding)
+        server.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        exchange()
+        self.assertEqual(self.successResultOf(responding).code, 200)
+
+    def test_lostInHandshake(self) -> None:
+        """
+        A connection that is lost in the handshake leaves nothing behind.
+        """
+        responding, protocol, _ = self.request(b"https://localhost/")
+        protocol.connectionLost(Failure(ConnectionAborted()))
+        self.failureResultOf(responding)
+        self.reactor.advance(0)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_abort(self) -> None:
         """

@@ -52,6 +52,7 @@ LAYERS = [
     "backoff",
     "decoding",
     "reader",
+    "chunks",
     "agent",
     "client",
     "metrics",

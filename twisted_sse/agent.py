@@ -5,11 +5,20 @@ peer has vanished, and that can be cut off.
 
 from __future__ import annotations
 
+import socket
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IProtocol, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IProtocol,
+    IStreamClientEndpoint,
+    ISystemHandle,
+    ITCPTransport,
+)
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.components import proxyForInterface
 from twisted.python.failure import Failure
@@ -24,6 +33,7 @@ from twisted.web.iweb import (
 )
 from zope.interface import implementer
 
+from .chunks import decodeTogether
 from .clienterrors import EventSourceError, StreamBroken
 
 __all__ = ["EventStreamAgent", "EventStreamResponse"]
@@ -31,37 +41,98 @@ __all__ = ["EventStreamAgent", "EventStreamResponse"]
 #: How long to wait for a connection, in seconds.
 CONNECT_TIMEOUT = 30.0
 
+#: How long to wait for the handshake of TLS after that, in seconds.
+HANDSHAKE_TIMEOUT = 30.0
+
+#: A peer that has vanished is noticed after two minutes: the kernel asks after the first, and
+#: then four times.  Its own way is to ask after two hours.
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 60,
+    # The same, as macOS calls it.
+    "TCP_KEEPALIVE": 60,
+    "TCP_KEEPINTVL": 15,
+    "TCP_KEEPCNT": 4,
+}
+
 #: How large the head of a response may be, in bytes.  Twisted has a limit for each line of it,
 #: but none for how many there are.
 MOST_HEAD = 2**18
 
 
+@implementer(IHandshakeListener)
 class _Connection(ProtocolWrapper):
     """
-    A connection that counts what comes before the response.
+    A connection that does not wait for a response for ever: not while the peer does not finish
+    the handshake of TLS, nor while it sends a head without an end.
 
     @ivar allowed: how many bytes may come; L{None} for any number.
-    @ivar isTooLarge: whether more came.
+    @ivar refused: why it was cut off, if it was.
     """
 
     allowed: int | None = MOST_HEAD
-    isTooLarge = False
+    refused: str | None = None
+    _handshake: IDelayedCall | None = None
+
+    def __init__(self, factory: Any, wrapped: IProtocol, reactor: Any) -> None:
+        super().__init__(factory, wrapped)
+        self._reactor = reactor
 
     def makeConnection(self, transport: Any) -> None:
-        # After a while the kernel asks whether the peer is still there.
-        setKeepAlive = getattr(transport, "setTcpKeepAlive", None)
-        if setKeepAlive is not None:
-            setKeepAlive(True)
+        below = transport
+        if isinstance(transport, ProtocolWrapper):
+            # TLS, and below it TCP.
+            below = transport.transport
+            self._handshake = self._reactor.callLater(HANDSHAKE_TIMEOUT, self._noHandshake)
+        _keepAlive(below)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+    def handshakeCompleted(self) -> None:
+        """
+        See L{IHandshakeListener}.
+        """
+        self._stopWaiting()
 
     def dataReceived(self, data: bytes) -> None:
         if self.allowed is not None:
             self.allowed -= len(data)
             if self.allowed < 0:
-                self.isTooLarge = True
-                self.abortConnection()
+                self._refuse(f"the head of the response is larger than {MOST_HEAD} bytes")
                 return
+            decodeTogether(self.wrappedProtocol)
         super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._stopWaiting()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _stopWaiting(self) -> None:
+        call, self._handshake = self._handshake, None
+        if call is not None:
+            call.cancel()
+
+    def _noHandshake(self) -> None:
+        self._handshake = None
+        self._refuse(f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds")
+
+    def _refuse(self, why: str) -> None:
+        self.refused = why
+        self.abortConnection()
+
+
+def _keepAlive(transport: Any) -> None:
+    """
+    Have the kernel ask whether the peer is still there.
+
+    @param transport: that of TCP.
+    """
+    if not (ITCPTransport.providedBy(transport) and ISystemHandle.providedBy(transport)):
+        return
+    transport.setTcpKeepAlive(True)
+    handle: Any = transport.getHandle()
+    for name, value in KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            handle.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class EventStreamResponse(proxyForInterface(IResponse, "_response")):  # type: ignore[misc]
@@ -89,13 +160,16 @@ class _Endpoint:
     Connects, and counts what comes.
     """
 
-    def __init__(self, endpoint: IStreamClientEndpoint, connections: list[_Connection]) -> None:
+    def __init__(
+        self, endpoint: IStreamClientEndpoint, connections: list[_Connection], reactor: Any
+    ) -> None:
         self._endpoint = endpoint
         self._connections = connections
+        self._reactor = reactor
 
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
-        factory = WrappingFactory(protocolFactory)
-        factory.protocol = _Connection
+        factory: Any = WrappingFactory(protocolFactory)
+        factory.protocol = partial(_Connection, reactor=self._reactor)
         factory.noisy = False
         connecting = cast("Deferred[_Connection]", self._endpoint.connect(factory))
         return connecting.addCallback(self._connected)
@@ -126,7 +200,7 @@ class _Endpoints:
             assert self._policy is not None
             creator = self._policy.creatorForNetloc(uri.host, uri.port)
             endpoint = wrapClientTLS(creator, endpoint)
-        return _Endpoint(endpoint, self.connections)
+        return _Endpoint(endpoint, self.connections, self._reactor)
 
 
 @implementer(IAgent)
@@ -175,8 +249,9 @@ class EventStreamAgent:
             return EventStreamResponse(response, connection)
 
         def failed(failure: Failure) -> Failure:
-            if any(connection.isTooLarge for connection in endpoints.connections):
-                raise StreamBroken(f"the head of the response is larger than {MOST_HEAD} bytes")
+            for connection in endpoints.connections:
+                if connection.refused is not None:
+                    raise StreamBroken(connection.refused)
             return failure
 
         responding: Deferred[IResponse] = agent.request(method, uri, headers, bodyProducer)

@@ -1,0 +1,206 @@
+"""
+Tests for L{twisted_sse.chunks}.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.protocol import Protocol
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web._newclient import HTTP11ClientProtocol, HTTPClientParser, Request
+from twisted.web.client import ResponseDone, ResponseFailed
+from twisted.web.http import _ChunkedTransferDecoder
+from twisted.web.http_headers import Headers
+
+from twisted_sse import chunks
+from twisted_sse.chunks import decodeTogether
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Body(Protocol):
+    """
+    Keeps what it gets.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.reason: Failure | None = None
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        Some of the body.
+        """
+        self.pieces.append(data)
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        """
+        The end.
+        """
+        self.reason = reason
+
+
+def receive(pieces: list[bytes], together: bool = True) -> tuple[Body, Any]:
+    """
+    Have Twisted receive a response.
+
+    @param pieces: what is read, one after the other.
+    @param together: whether the chunks of a piece are decoded together.
+    @return: the body, and the protocol.
+    """
+    protocol = HTTP11ClientProtocol()
+    protocol.makeConnection(StringTransport())
+    body = Body()
+    request = Request._construct(b"GET", b"/", Headers({b"Host": [b"sse.example"]}), None)
+    protocol.request(request).addCallback(lambda response: response.deliverBody(body))
+    if together:
+        decodeTogether(protocol)
+    protocol.dataReceived(HEAD)
+    for piece in pieces:
+        protocol.dataReceived(piece)
+    return body, protocol
+
+
+def outcome(pieces: list[bytes], together: bool) -> tuple[bytes, list[type] | None, Any]:
+    """
+    @return: the body, what its end was, and what the transport was told.
+    """
+    body, protocol = receive(pieces, together)
+    ends = None
+    if body.reason is not None:
+        value: Any = body.reason.value
+        ends = [type(value), *(reason.type for reason in getattr(value, "reasons", ()))]
+    return b"".join(body.pieces), ends, protocol.transport.disconnecting
+
+
+def framed(*bodies: bytes) -> bytes:
+    """
+    Make chunks.
+    """
+    return b"".join(b"%x\r\n%b\r\n" % (len(body), body) for body in bodies)
+
+
+UNUSUAL = [
+    b"0\r\n\r\n",
+    b"0\r\nA: b\r\n\r\n",
+    b"0\r\n",
+    b"000;last\r\n\r\n",
+    b"\r\n",
+    b"2\nab\r\n",
+    b"2\r\nabc\r\n",
+    b"2\r\nab\n",
+    b"2\r\nab\rX",
+    b"0x2\r\nab\r\n",
+    b"+2\r\nab\r\n",
+    b"1_0\r\nabcdefabcdefabcd\r\n",
+    b" 2\r\nab\r\n",
+    b"-1\r\n",
+    b"g\r\n",
+    b"5\r\nabc",
+    b"fffffffff\r\nabc",
+    b"2" * 1100,
+]
+
+PARTS = st.one_of(
+    st.binary(min_size=1, max_size=40).map(framed),
+    st.binary(min_size=1, max_size=5).map(lambda body: b"%X ;a=b\r\n%b\r\n" % (len(body), body)),
+    st.binary(min_size=1, max_size=5).map(lambda body: b"00%X;a\r\n%b\r\n" % (len(body), body)),
+    st.sampled_from(UNUSUAL),
+)
+
+
+class DecodeTests(SynchronousTestCase):
+    """
+    L{decodeTogether}.
+    """
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(PARTS, max_size=8), st.lists(st.integers(0, 200), max_size=6))
+    def test_asTwisted(self, parts: list[bytes], cuts: list[int]) -> None:
+        """
+        Whatever comes, and wherever it is cut, the body and its end are those that Twisted makes
+        of it.
+        """
+        wire = b"".join(parts)
+        places = [0, *sorted(cut % (len(wire) + 1) for cut in cuts), len(wire)]
+        pieces = [wire[a:b] for a, b in pairwise(places) if a < b]
+        self.assertEqual(outcome(pieces, True), outcome(pieces, False))
+        # An error is logged by Twisted as well.
+        self.flushLoggedErrors()
+
+    def test_unusual(self) -> None:
+        """
+        So it is with each thing that is no plain chunk, first and after one, cut in two anywhere.
+        """
+        for part in UNUSUAL:
+            for wire in part + framed(b"one"), framed(b"x" * 17) + part + framed(b"one"):
+                for at in range(len(wire) + 1):
+                    pieces = [wire[:at], wire[at:]]
+                    self.assertEqual(outcome(pieces, True), outcome(pieces, False), wire)
+        self.flushLoggedErrors()
+
+    def test_cutAnywhere(self) -> None:
+        """
+        Chunks that are cut in two at any place, or in single bytes, are whole again.
+        """
+        wire = framed(b"one", b"\r\n", b"three" * 5) + b"4;x=y\r\nfour\r\n0\r\nT: t\r\n\r\n"
+        whole = b"one\r\n" + b"three" * 5 + b"four"
+        cases = [[wire[:at], wire[at:]] for at in range(len(wire) + 1)]
+        cases.append([wire[at : at + 1] for at in range(len(wire))])
+        for pieces in cases:
+            body, _ = receive([piece for piece in pieces if piece])
+            self.assertEqual(b"".join(body.pieces), whole)
+            assert body.reason is not None
+            body.reason.trap(ResponseDone)
+
+    def test_together(self) -> None:
+        """
+        All whole chunks of what is read at once are handed on at once, and the beginning of one
+        that is not whole does not wait for the rest of it.
+        """
+        wire = framed(b"one", b"two", b"three", b"four")
+        body, protocol = receive([wire[:-4]])
+        self.assertEqual(body.pieces, [b"onetwothree", b"fo"])
+        protocol.dataReceived(wire[-4:] + framed(b"five", b"six") + b"7\r\n")
+        self.assertEqual(body.pieces[2:], [b"ur", b"fivesix"])
+
+    def test_many(self) -> None:
+        """
+        A thousand chunks cost no call for each.
+        """
+        body, _ = receive([framed(*[b"data: x\n\n"] * 1000)])
+        self.assertEqual(body.pieces, [b"data: x\n\n" * 1000])
+
+    def test_brokenOff(self) -> None:
+        """
+        A connection that is lost in the middle of a chunk is no end of the body.
+        """
+        body, protocol = receive([framed(b"one") + b"5\r\ntw"])
+        protocol.connectionLost(Failure(ConnectionError()))
+        self.assertEqual(body.pieces, [b"one", b"tw"])
+        assert body.reason is not None
+        body.reason.trap(ResponseFailed)
+
+    def test_otherTwisted(self) -> None:
+        """
+        Where Twisted is not as it was, or has a decoder of somebody else's, all goes as it did.
+        """
+
+        class Other(_ChunkedTransferDecoder):
+            pass
+
+        wire = framed(b"one", b"two")
+        with mock.patch.object(HTTPClientParser, "_transferDecoders", {b"chunked": Other}):
+            body, _ = receive([wire])
+        self.assertEqual(body.pieces, [b"one", b"two"])
+        with mock.patch.object(chunks, "_ChunkedTransferDecoder", None):
+            body, _ = receive([wire])
+            decodeTogether(object())
+        self.assertEqual(body.pieces, [b"one", b"two"])
