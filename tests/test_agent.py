@@ -105,6 +105,16 @@ class AgentTests(SynchronousTestCase):
             protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             self.assertEqual(self.successResultOf(responding).code, 200)
 
+    def test_hosts(self) -> None:
+        """
+        The name of a container may have an underscore, and an address may be one of IPv6.
+        """
+        for host, named in (b"my_container", b"my_container:81"), (b"[::1]", b"[::1]:81"):
+            _, _, transport = self.request(b"http://%b:81/" % host)
+            self.assertIn(b"Host: %b\r\n" % named, transport.value())
+        responding = EventStreamAgent(self.reactor).request(b"GET", b"http://a~b/")
+        self.assertIn("a~b", str(self.failureResultOf(responding, ValueError).value))
+
     def test_keepAlive(self) -> None:
         """
         The kernel asks after a minute whether the peer is there, and gives up a minute later;

@@ -257,6 +257,10 @@ class ClientTests(SynchronousTestCase):
             (ValueError, "readTimeout", {"readTimeout": 0}),
             (TypeError, "body", {"body": "text"}),
             (ValueError, "maxEventSize", {"maxEventSize": 0}),
+            (ValueError, "method", {"method": "GE T"}),
+            (ValueError, "lastEventID", {"lastEventID": "a\nb"}),
+            (ValueError, "X-Name", {"headers": {"X-Name": "a\nb"}}),
+            (TypeError, "headers", {"headers": 7}),
         ):
             with self.assertRaisesRegex(error, name):
                 EventSource("http://sse.example/", **options)

@@ -54,6 +54,7 @@ LAYERS = [
     "reader",
     "chunks",
     "agent",
+    "request",
     "client",
     "metrics",
     "accesslog",

@@ -48,6 +48,7 @@ from .clienterrors import (
     ReadTimeout,
 )
 from .parser import EventTooLarge, MessageEvent
+from .request import NO_VALUE, TOKEN, checkLastEventID, checkMethod
 
 __all__ = ["main"]
 
@@ -92,10 +93,6 @@ examples:
 #: What makes a terminal do something (the control characters, but for the tab), or show something
 #: else than what came: what ends lines, and what turns the direction of writing.
 _CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-#: RFC 9110, 5.6.2: what a method and the name of a header are; and 5.5: what its value has not.
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NO_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -390,22 +387,25 @@ def _url(text: str) -> str:
 
 
 def _method(text: str) -> str:
-    if not _TOKEN.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no method")
+    try:
+        checkMethod(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{text!r} is no method") from e
     return text.upper()
 
 
 def _header(text: str) -> tuple[bytes, bytes]:
-    name, colon, value = text.partition(":")
-    if not colon or not _TOKEN.fullmatch(name) or _NO_VALUE.search(value):
+    name, colon, value = os.fsencode(text).partition(b":")
+    if not colon or not TOKEN.fullmatch(name) or NO_VALUE.search(value):
         raise argparse.ArgumentTypeError(f"{text!r} is no header: it must be 'Name: value'")
-    return os.fsencode(name), os.fsencode(value.strip())
+    return name, value.strip()
 
 
 def _lastEventID(text: str) -> str:
-    # HTML standard, 9.2.6: what an ID never has; and it is sent as UTF-8, which has no surrogates.
-    if re.search("[\0\r\n\ud800-\udfff]", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no ID of an event")
+    try:
+        checkLastEventID(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{text!r} is no ID of an event") from e
     return text
 
 

@@ -5,6 +5,7 @@ peer has vanished, and that can be cut off.
 
 from __future__ import annotations
 
+import re
 import socket
 from functools import partial
 from typing import Any, cast
@@ -179,6 +180,19 @@ class _Endpoint:
         return connection.wrappedProtocol
 
 
+class _HostEndpoint(HostnameEndpoint):
+    """
+    Takes names with underscores too: containers have them, and Twisted finds them invalid.
+    """
+
+    @staticmethod
+    def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
+        # Not public: without it there is Twisted's error.
+        isInvalid, asBytes, text = HostnameEndpoint._hostAsBytesAndText(host)
+        isInvalid = isInvalid and not re.fullmatch(r"[\w.-]+", text, re.ASCII)
+        return isInvalid, asBytes, text
+
+
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     """
@@ -193,7 +207,7 @@ class _Endpoints:
         self._policy = policy
 
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        endpoint: Any = HostnameEndpoint(
+        endpoint: Any = _HostEndpoint(
             self._reactor, uri.host.decode("ascii"), uri.port, CONNECT_TIMEOUT
         )
         if uri.scheme == b"https":

@@ -8,23 +8,19 @@ A client of event streams: C{EventSource} of the HTML standard (9.2), for Twiste
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate, parsedate_to_datetime
 from inspect import isawaitable
 from typing import Any, Final, TypeVar
-from urllib.parse import unquote_to_bytes, urljoin
 
-from hyperlink import URL
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
-from twisted.internet.interfaces import IConsumer, IReactorCore
+from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
+from twisted.web.iweb import IAgent, IResponse
 
 from .agent import EventStreamAgent
 from .backoff import Backoff
@@ -51,6 +47,7 @@ from .reader import (
     installedReactor,
     readEvents,
 )
+from .request import BytesBody, Fields, Place, asHeaders, checkLastEventID, checkMethod
 
 __all__ = [
     "Backoff",
@@ -70,11 +67,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-_Text = str | bytes
-_Fields = Headers | Mapping[str, _Text | Sequence[_Text]]
-
 #: What is given as C{headers}: fields, or what makes them before each attempt.
-RequestHeaders = _Fields | Callable[[], _Fields | Awaitable[_Fields]]
+RequestHeaders = Fields | Callable[[], Fields | Awaitable[Fields]]
 
 #: The standard's (9.2.2, C{readyState}).
 CONNECTING: Final = 0
@@ -96,73 +90,6 @@ USER_AGENT = b"twisted-sse"
 
 #: What the network does.
 _NETWORK = (StreamBroken, ConnectError, ConnectionLost, DNSLookupError, OSError)
-
-
-@implementer(IBodyProducer)
-class _Bytes:
-    """
-    The body of a request.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self.length = len(body)
-        self._body = body
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        consumer.write(self._body)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """
-        It has all been written.
-        """
-
-    resumeProducing = stopProducing = pauseProducing
-
-
-class _Place:
-    """
-    Where a request goes.
-
-    @ivar uri: what the agent is asked for.
-    @ivar origin: scheme, host and port.
-    @ivar authorization: what the user and the password in the URL make.
-    """
-
-    def __init__(self, url: str) -> None:
-        """
-        @raise ValueError: if it is no URL of a web server.
-        """
-        try:
-            parsed = URL.from_text(url).to_uri().replace(fragment="")
-        except (ValueError, TypeError) as e:
-            raise ValueError(f"{url!r} is no URL: {e}") from e
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError(f"{url!r} must begin with http:// or https:// and a host")
-        self.origin = parsed.scheme, parsed.host.lower(), parsed.port
-        self.authorization: bytes | None = None
-        if parsed.userinfo:
-            # RFC 7617.
-            user = unquote_to_bytes(parsed.userinfo)
-            user += b"" if b":" in user else b":"
-            self.authorization = b"Basic " + base64.b64encode(user)
-            parsed = parsed.replace(userinfo="")
-        self.uri = parsed.to_text().encode("ascii")
-
-    def resolve(self, location: str) -> _Place:
-        """
-        @raise BadRedirect: if we cannot or must not go there.
-        """
-        try:
-            place = _Place(urljoin(self.uri.decode("ascii"), location))
-        except ValueError as e:
-            raise BadRedirect(f"the server redirects to {location!r}: {e}") from e
-        if self.origin[0] == "https" and place.origin[0] == "http":
-            raise BadRedirect(f"the server redirects from https to {place}, without encryption")
-        return place
-
-    def __str__(self) -> str:
-        return self.uri.decode("ascii")
 
 
 class EventSource:
@@ -225,14 +152,18 @@ class EventSource:
         @param onError: called with what went wrong, before it is tried again.
         @param onComment: called with the text of each comment, when it comes.
         @raise ValueError: if an argument is out of bounds, or C{url} is none.
-        @raise TypeError: if C{body} is no C{bytes}.
+        @raise TypeError: if C{body} is no C{bytes}, or another argument of no type that it can be.
         """
+        checkMethod(method)
+        checkLastEventID(lastEventID)
         checkSeconds("readTimeout", readTimeout)
         if body is not None and not isinstance(body, bytes):
             raise TypeError(f"body is {type(body).__name__}: it must be bytes")
+        if not callable(headers):
+            asHeaders(headers)
         self.url = url
         self._readyState: int = CONNECTING
-        self._origin = self._at = _Place(url)
+        self._origin = self._at = Place(url)
         self._reactor = reactor
         self._agent = agent
         self._method = method.encode("ascii")
@@ -479,7 +410,7 @@ class EventSource:
                 method,
                 place.uri,
                 self._fields(fields, place),
-                None if content is None else _Bytes(content),
+                None if content is None else BytesBody(content),
             )
             if self._readTimeout is not None:
                 asking.addTimeout(self._readTimeout, self._reactor, self._tooLate)
@@ -510,16 +441,9 @@ class EventSource:
             given = given()
             if isawaitable(given):
                 given = await self._step(_asDeferred(given))
-        if isinstance(given, Headers):
-            return given.copy()
-        fields = Headers()
-        for name, value in (given or {}).items():
-            values = [value] if isinstance(value, (str, bytes)) else list(value)
-            # Not by Headers: its str are ISO-8859-1.
-            fields.setRawHeaders(_asBytes(name), [_asBytes(each) for each in values])
-        return fields
+        return asHeaders(given)
 
-    def _fields(self, own: Headers, place: _Place) -> Headers:
+    def _fields(self, own: Headers, place: Place) -> Headers:
         """
         @return: the headers of a request to some place.
         """
@@ -690,7 +614,3 @@ def _asDeferred(waiting: Any) -> Deferred[Any]:
     if isinstance(waiting, Deferred):
         return waiting
     return Deferred.fromCoroutine(waiting)
-
-
-def _asBytes(text: _Text) -> bytes:
-    return text.encode() if isinstance(text, str) else text
