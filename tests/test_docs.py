@@ -23,6 +23,7 @@ from unittest import mock
 import twisted.internet
 from klein import Klein
 from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.server import Site
 
@@ -681,11 +682,14 @@ class ScalingPageTests(TestCase):
         """
         A mirror publishes what it reads, with the same IDs.
         """
-        names, _ = runAll("scaling.md")
+        names, reactor = runAll("scaling.md")
+        _, _, factory, _, _ = reactor.tcpClients[-1]
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+        protocol.dataReceived(b"id: 1\ndata: one\n\nid: 2\nda")
+        protocol.dataReceived(b"ta: two\n\n")
         channel = names["channel"]
-        mirror = names["Mirror"]()
-        mirror.dataReceived(b"id: 1\ndata: one\n\nid: 2\nda")
-        mirror.dataReceived(b"ta: two\n\n")
         stream = MemoryClient(EventStreamResource(channel.subscribe)).get(
             "/", headers={"Last-Event-ID": "1"}
         )

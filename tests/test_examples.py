@@ -26,13 +26,16 @@ from typing import Any, NamedTuple, cast
 from unittest import mock
 
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from tests.live import LiveTestCase, freePort, reactor, until
+from tests.memory_agent import MemoryAgent, MemoryResponse, eventStream
 from tests.requirements import ROOT, needs
 from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
 from twisted_sse.client import Backoff, EventSource
@@ -303,6 +306,120 @@ class MirrorTests(LiveTestCase):
         await stop(port, resource)
 
 
+class Terminal(ProcessProtocol):
+    """
+    A process in a terminal.
+
+    @ivar shown: all that it has written.
+    @ivar status: its exit status; L{None} until then.
+    """
+
+    transport: Any
+    status: int | None = None
+
+    def __init__(self, test: LiveTestCase, *arguments: str) -> None:
+        """
+        @param test: when it ends, so does the process.
+        """
+        self.shown = b""
+        process = [sys.executable, *arguments]
+        wide = {**environment(), "COLUMNS": "120", "LINES": "20"}
+        reactor.spawnProcess(self, process[0], process, wide, str(ROOT), usePTY=True)
+        test.addCleanup(lambda: Deferred.fromCoroutine(self._kill()))
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        It shows something.
+        """
+        self.shown += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        It has ended.
+        """
+        self.status = cast(Any, reason.value).exitCode
+
+    async def end(self) -> int | None:
+        """
+        @return: its exit status, once it has ended.
+        """
+        await until(lambda: self.transport.pid is None, "it has ended")
+        return self.status
+
+    async def _kill(self) -> None:
+        if self.transport.pid is not None:
+            self.transport.signalProcess("KILL")
+            await self.end()
+
+
+@needs("network")
+class TerminalDashboardTests(LiveTestCase):
+    """
+    The dashboard in the terminal.
+    """
+
+    def row(self, *answers: Any) -> Any:
+        """
+        @return: a line of it, for what an agent answers.
+        """
+        options = {"agent": MemoryAgent(*answers), "reactor": Clock()}
+        return example("terminal_dashboard").Row("http://sse.example/", **options)
+
+    def test_rate(self) -> None:
+        """
+        A line counts the events, in all and in each of the last seconds, and shows the newest.
+        """
+        response = eventStream()
+        row = self.row(response)
+        for count in 7, 0, 3:
+            response.write(b"event: tick\ndata: of \x1b[2J the clock\n\n" * count)
+            row.tick()
+        words = row.line(200).split()
+        self.assertEqual(words[:3], ["sse.example/", "10", "3/s"])
+        self.assertIn("█ ▄  tick: of  [2J the clock", row.line(200))
+        self.assertEqual(row.line(40), row.line(200)[:40])
+
+    def test_states(self) -> None:
+        """
+        A line says what is wrong, that it goes on, and how it has ended.
+        """
+        for answer, state in (
+            (ConnectionRefusedError("nobody there"), "nobody there"),
+            (MemoryResponse(404, end=True), "404 Phrase"),
+            (MemoryResponse(204), "it has ended"),
+            (eventStream(), ""),
+            (None, "connecting"),
+        ):
+            self.assertIn(state, self.row(answer).state)
+
+    async def test_terminal(self) -> None:
+        """
+        It has a screen of its own, and when Ctrl-C ends it that is as it was before, with the last
+        state below.
+        """
+        resource = EventStreamResource(lambda stream: stream.every(0.05, lambda: "hello"))
+        port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        urls = [f"http://127.0.0.1:{port.getHost().port}/", f"http://127.0.0.1:{freePort()}/"]
+        terminal = Terminal(self, str(EXAMPLES / "terminal_dashboard.py"), *urls)
+        await until(lambda: terminal.shown.count(b"message: hello") > 1, "events are shown")
+        self.assertTrue(terminal.shown.startswith(b"\x1b[?1049h"))
+        terminal.transport.write(b"\x03")
+        self.assertEqual(await terminal.end(), 0)
+        after = terminal.shown.partition(b"\x1b[?1049l")[2].decode()
+        self.assertRegex(after, r"(?s)message: hello\s+127.*refused")
+        await until(lambda: not resource.streams, "the stream has ended")
+
+    async def test_wrong(self) -> None:
+        """
+        Without a URL, or with what is none, it says so in a line.
+        """
+        for arguments, said in ([], b"usage"), (["ftp://sse.example/"], b"http://"):
+            terminal = Terminal(self, str(EXAMPLES / "terminal_dashboard.py"), *arguments)
+            self.assertEqual((await terminal.end(), terminal.shown.count(b"\n")), (1, 1))
+            self.assertIn(said, terminal.shown)
+
+
 @needs("network")
 class StartedTests(SynchronousTestCase):
     """
@@ -322,9 +439,8 @@ class StartedTests(SynchronousTestCase):
         No example is forgotten here.
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
-        self.assertEqual(
-            names, {asked.name for asked in REQUESTS} | {"trial_hello", "pytest_hello", "mirror"}
-        )
+        elsewhere = {"mirror", "pytest_hello", "terminal_dashboard", "trial_hello"}
+        self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
 
 
 class RunnerTests(SynchronousTestCase):

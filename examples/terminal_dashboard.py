@@ -1,0 +1,91 @@
+"""
+A dashboard in the terminal: a line for each of several streams, with how many events come and what
+the newest says.  Ctrl-C ends it.
+
+    $ python examples/terminal_dashboard.py http://127.0.0.1:8080/ http://127.0.0.1:8081/
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from shutil import get_terminal_size
+
+from twisted.internet.defer import DeferredList
+from twisted.internet.task import LoopingCall, react
+
+from twisted_sse.client import EventSource
+
+BARS = " ▁▂▃▄▅▆▇█"
+SECONDS = 10
+
+# The other screen, without a cursor and without breaking lines; and back.
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
+
+
+class Row:
+    def __init__(self, url, **options):
+        self.url = url
+        self.state = "connecting"
+        self.count = self.inThisSecond = 0
+        self.perSecond = deque([0] * SECONDS, SECONDS)
+        source = EventSource(url, onOpen=self.opened, onError=self.failed, **options)
+        self.ended = source.listen(self.take)
+        self.ended.addCallbacks(lambda _: self.failed("it has ended"), self.gaveUp)
+
+    def opened(self, response):
+        self.state = ""
+
+    def failed(self, error):
+        self.state = str(error)
+
+    def gaveUp(self, failure):
+        self.failed(failure.value)
+
+    def take(self, event):
+        self.count += 1
+        self.inThisSecond += 1
+        self.state = f"{event.type}: {event.data}"
+
+    def tick(self):
+        self.perSecond.append(self.inThisSecond)
+        self.inThisSecond = 0
+
+    def line(self, width):
+        most = max(self.perSecond) or 1
+        bars = "".join(BARS[-(-each * (len(BARS) - 1) // most)] for each in self.perSecond)
+        url = self.url.partition("://")[2]
+        text = f"{url:<24.24} {self.count:>8,} {self.perSecond[-1]:>6,}/s  {bars}  {self.state}"
+        # What comes from a server must not command the terminal.
+        return "".join(c if c.isprintable() else " " for c in text)[:width]
+
+
+def main(reactor, *urls):
+    if not urls or not sys.stdout.isatty():
+        sys.exit("usage, in a terminal: python terminal_dashboard.py URL ..")
+    try:
+        rows = [Row(url) for url in urls]
+    except ValueError as e:
+        sys.exit(str(e))
+
+    lines = []
+
+    def tick():
+        size = get_terminal_size()
+        for row in rows:
+            row.tick()
+        lines[:] = [row.line(size.columns) for row in rows[: size.lines - 1]]
+        shown = "".join(f"{line}\x1b[K\n" for line in lines)
+        print(f"\x1b[H{shown}\x1b[J", end="", flush=True)
+
+    def leave():
+        print(LEAVE, *lines, sep="\n")
+
+    print(ENTER, end="", flush=True)
+    reactor.addSystemEventTrigger("after", "shutdown", leave)
+    LoopingCall(tick).start(1)
+    return DeferredList([row.ended for row in rows])
+
+
+if __name__ == "__main__":
+    react(main, sys.argv[1:])
