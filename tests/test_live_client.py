@@ -8,10 +8,13 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable
+from http.cookiejar import CookieJar
 from typing import Any
 
+from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import deferLater
+from twisted.web.client import CookieAgent, ProxyAgent
 from twisted.web.http_headers import Headers
 
 from tests.live import LiveTestCase, freePort, reactor, serverContext, trusting, until
@@ -440,6 +443,36 @@ class RequestTests(ClientTestCase):
         for asked in server.requests:
             self.assertEqual((asked.method, asked.body), ("REPORT", b"q"))
             self.assertEqual(asked.headers["content-type"], "text/x")
+
+    async def test_proxy(self) -> None:
+        """
+        With an agent that has a proxy that is asked, and all else is as it is without.
+        """
+        proxy = ScriptedServer(
+            self,
+            lambda connection: connection.transport.write(stream(b"retry: 0\n" + ONE, end=False)),
+            stream(TWO),
+        )
+        agent = ProxyAgent(TCP4ClientEndpoint(reactor, "127.0.0.1", proxy.port.getHost().port))
+        source = EventSource("http://sse.example/a", agent=agent, backoff=QUICK)
+        self.assertEqual((await source.__anext__()).data, "one")
+        source.reconnectNow()
+        self.assertEqual(await self.everything(source), ["two"])
+        targets = [asked.target for asked in proxy.requests]
+        self.assertEqual(targets, ["http://sse.example/a"] * 3)
+        self.assertEqual(proxy.requests[1].headers["last-event-id"], "1")
+        await until(lambda: not proxy.open, "nothing is left")
+
+    async def test_cookies(self) -> None:
+        """
+        With an agent that has cookies they are sent when it comes back.
+        """
+        first = stream(b"retry: 0\n" + ONE, fields=b"Set-Cookie: user=ada\r\n")
+        server = ScriptedServer(self, first, stream(TWO))
+        agent = CookieAgent(EventStreamAgent(reactor), CookieJar())
+        source = self.source(server, agent=agent)
+        self.assertEqual(await self.everything(source), ["one", "two"])
+        self.assertEqual(server.requests[1].headers["cookie"], "user=ada")
 
     async def test_lazy(self) -> None:
         """
