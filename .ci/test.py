@@ -1,5 +1,6 @@
 """
-C{make test}: the tests under pytest, with their coverage, and under trial.
+C{make test}: the tests under pytest, with their coverage, and at the same time
+under trial.
 
 Arguments go to pytest; a part of the tests runs under pytest alone, and is not
 asked to cover everything.
@@ -11,8 +12,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 
 #: Percent, of lines and of branches alike.
 COVERAGE = 95
@@ -26,6 +30,31 @@ def run(*arguments: str) -> bool:
     """
     print(f"\n== python -m {' '.join(arguments)}", flush=True)
     return subprocess.run([sys.executable, "-m", *arguments], check=False).returncode == 0
+
+
+@contextmanager
+def aside(*arguments: str) -> Iterator[Callable[[], bool]]:
+    """
+    Run a module of this Python beside something else.
+
+    @return: a context manager that gives a function: it waits for the end, shows
+        what was written, and returns whether it succeeded.
+    """
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as written:
+        command = [sys.executable, "-m", *arguments]
+        process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT)
+
+        def finish() -> bool:
+            status = process.wait()
+            written.seek(0)
+            print(f"\n== python -m {' '.join(arguments)}\n{written.read()}", flush=True)
+            return status == 0
+
+        try:
+            yield finish
+        finally:
+            process.kill()
+            process.wait()
 
 
 def covered(report: Path) -> bool:
@@ -59,10 +88,13 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as temporary:
         leftOut = Path(temporary, "left-out")
         os.environ["SSE_LEFT_OUT"] = str(leftOut)
-        results = {"pytest": run("coverage", "run", "-m", "pytest", *arguments)}
-        if not arguments:
+        pytest = partial(run, "coverage", "run", "-m", "pytest", *arguments)
+        if arguments:
+            results = {"pytest": pytest()}
+        else:
+            with aside("twisted.trial", "tests") as trial:
+                results = {"pytest": pytest(), "trial": trial()}
             results["coverage"] = covered(Path(temporary, "coverage.json"))
-            results["trial"] = run("twisted.trial", "tests")
 
         print("\n== summary")
         for name, passed in results.items():
