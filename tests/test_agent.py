@@ -183,6 +183,20 @@ class AgentTests(SynchronousTestCase):
         self.reactor.advance(0)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def test_chunks(self) -> None:
+        """
+        The chunks that are read at once come at once.
+        """
+        responding, protocol, _ = self.request()
+        protocol.dataReceived(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n")
+        protocol.dataReceived(b"\r\n1\r\na\r\n2\r\nbc\r\n")
+        pieces: list[bytes] = []
+        body = Protocol()
+        body.dataReceived = pieces.append  # type: ignore[method-assign]
+        self.successResultOf(responding).deliverBody(body)
+        protocol.dataReceived(b"1\r\nd\r\n1\r\ne\r\n")
+        self.assertEqual(pieces, [b"abc", b"de"])
+
     def test_abort(self) -> None:
         """
         The connection of a response can be cut off, once.

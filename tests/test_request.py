@@ -29,6 +29,7 @@ class PlaceTests(SynchronousTestCase):
             ("http://me:secret@sse.example:81/a", b"http://sse.example:81/a"),
             ("https://sse.example:443/", b"https://sse.example/"),
             ("http://ünï.example/ä b?ö=%20", b"http://xn--n-nga1b.example/%C3%A4%20b?%C3%B6=%20"),
+            ("HTTPS://ünï.example/", b"https://xn--n-nga1b.example/"),
             ("http://sse.example/a\r\nb", b"http://sse.example/a%0D%0Ab"),
             ("http://[::1]:81/a", b"http://[::1]:81/a"),
             ("http://me@[::1]/a", b"http://[::1]/a"),
@@ -121,7 +122,7 @@ class CheckTests(SynchronousTestCase):
         """
         for method in "GET", "POST", "get", "M-SEARCH":
             checkMethod(method)
-        for bad in "", "GET ", "GE\r\nT", "GÉT", "GET\0":
+        for bad in "", "GET ", "GE\r\nT", "GÉT", "GET\0", "\ud800":
             self.assertIn(repr(bad), str(self.assertRaises(ValueError, checkMethod, bad)))
         self.assertRaises(TypeError, checkMethod, b"GET")
 

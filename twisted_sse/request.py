@@ -55,7 +55,7 @@ def checkMethod(method: object) -> None:
     """
     if not isinstance(method, str):
         raise TypeError(f"method is {method!r}: it must be a str, as 'GET'")
-    if not (method.isascii() and TOKEN.fullmatch(method.encode())):
+    if not TOKEN.fullmatch(method.encode("ascii", "replace")):
         raise ValueError(f"method is {method!r}: it must be one of HTTP, as 'GET'")
 
 
