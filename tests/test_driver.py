@@ -765,8 +765,8 @@ class PullTests(DriverTestCase):
         stream = self.stream
         other = self.browser
         greedy = self.client.get("/", headers={"Last-Event-ID": "1"})
-        stream.every(1, lambda: "tick")
-        self.clock.advance(3.005)
+        stream.every(0.1, lambda: "tick")
+        self.clock.advance(0.305)
         self.assertEqual([event.data for event in other.events], ["tick"] * 3)
         self.assertGreater(len(greedy.events), 100)
 
@@ -818,7 +818,7 @@ class PullTests(DriverTestCase):
             self.connect(lambda stream, items=items: items(), maxPending=10)
             for size in (100, 2000, 5000):
                 self.browser.stopReading(kernelBuffer=size)
-                self.clock.advance(0.1)
+                self.clock.advance(0.01)
                 self.browser.resumeReading()
             self.assertFalse(self.stream.closed)
             numbers = [int(data.partition(":")[0]) for data in self.data()]
