@@ -273,26 +273,33 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
     def notFound(version: str) -> str:
         raise LeftOut(f"no python{version} here")
 
-    tests: list[Step] = []
     found = {
         version: python
         for version in PYTHONS + NEWER
         if (python := findPython(version)) is not None
     }
+    # The ends of the range, with all tests, and what is between them, with those in memory.  What
+    # takes longest begins first.
+    ends: list[Step] = []
+    between: list[Step] = []
     if found:
-        # First, since it takes longest.
         oldest = partial(package.test, next(iter(found.values())), "oldest", MARKERS, *OLDEST)
-        tests.append((f"tests with {OLDEST[0]}", oldest))
+        ends.append((f"tests with {OLDEST[0]}", oldest))
     for version in PYTHONS + NEWER:
         name = f"tests with Python {version}"
         if version not in found:
             if version in PYTHONS:
-                tests.append((name, partial(notFound, version)))
+                between.append((name, partial(notFound, version)))
+        elif version == list(found)[-1] != OURS:
+            ends.append((name, partial(package.test, found[version], version, MARKERS)))
         elif version != OURS:
-            markers = MARKERS if version == list(found)[-1] else IN_MEMORY
-            tests.append((name, partial(package.test, found[version], version, markers)))
+            between.append((name, partial(package.test, found[version], version, IN_MEMORY)))
     installs = ["wheel", "sdist", "editable", "read-only"]
-    yield [*tests, *((f"install {how}", partial(package.install, how)) for how in installs)]
+    yield [
+        *ends,
+        *between,
+        *((f"install {how}", partial(package.install, how)) for how in installs),
+    ]
 
 
 def attempt(step: Step) -> tuple[str, bool]:
