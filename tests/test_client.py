@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -20,6 +20,7 @@ from twisted_sse.client import (
     ReadTimeout,
     StreamBroken,
 )
+from twisted_sse.parser import MessageEvent
 
 ONE = b"id: 1\ndata: one\n\n"
 
@@ -267,3 +268,87 @@ class ClientTests(SynchronousTestCase):
         for url in "", "sse.example", "ftp://sse.example/", "http://", "http://[/":
             with self.assertRaisesRegex(ValueError, "http|URL"):
                 EventSource(url)
+
+
+class ListenTests(SynchronousTestCase):
+    """
+    Functions that do something to the source, or to each other, while they are called.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a clock.
+        """
+        self.clock = Clock()
+
+    def listen(self, response: MemoryResponse) -> None:
+        """
+        Have a source on which nobody iterates.
+        """
+        self.response = response
+        self.told: list[str] = []
+        agent = MemoryAgent(response)
+        self.source = EventSource("http://sse.example/", reactor=self.clock, agent=agent)
+
+    def tell(self, who: str) -> Any:
+        """
+        @return: a function that notes the events.
+        """
+        return lambda event: self.told.append(f"{who} {event.data}")
+
+    def test_takenAway(self) -> None:
+        """
+        One that another has taken away is not called, not even with the same event.
+        """
+        self.listen(eventStream())
+        ended: list[Deferred[None]] = []
+
+        def first(event: MessageEvent) -> None:
+            self.told.append(f"first {event.data}")
+            ended[1].cancel()
+
+        self.source.listen(first)
+        ended += [self.source.listen(self.tell(who)) for who in ("second", "third")]
+        self.response.write(b"data: 1\n\n")
+        self.assertEqual(self.told, ["first 1", "second 1"])
+        self.failureResultOf(ended[1], CancelledError)
+        self.source.close()
+
+    def test_added(self) -> None:
+        """
+        One that is added by another is called with the next event.
+        """
+        self.listen(eventStream())
+
+        def first(event: MessageEvent) -> None:
+            self.told.append(f"first {event.data}")
+            if event.data == "1":
+                self.source.listen(self.tell("second"))
+
+        self.source.listen(first)
+        self.response.write(b"data: 1\n\ndata: 2\n\n")
+        self.assertEqual(self.told, ["first 1", "first 2", "second 2"])
+        self.source.close()
+
+    def test_closed(self) -> None:
+        """
+        When one closes the source, or takes itself away and was the only one, no more events come.
+        """
+        for isCancelled in False, True:
+            self.listen(eventStream())
+
+            def only(event: MessageEvent, isCancelled: bool = isCancelled) -> None:
+                self.told.append(event.data)
+                if isCancelled:
+                    self.ended.cancel()
+                else:
+                    self.source.close()
+
+            self.ended = self.source.listen(only)
+            self.response.write(b"data: 1\n\ndata: 2\n\n")
+            self.assertEqual((self.told, self.response.isCut), (["1"], True))
+            if isCancelled:
+                self.failureResultOf(self.ended, CancelledError)
+            else:
+                self.assertIsNone(self.successResultOf(self.ended))
+            self.assertEqual(self.clock.getDelayedCalls(), [])

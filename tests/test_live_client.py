@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from http.cookiejar import CookieJar
@@ -14,12 +16,14 @@ from typing import Any
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import deferLater
+from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import CookieAgent, ProxyAgent
 from twisted.web.http_headers import Headers
 
 from tests.live import LiveTestCase, freePort, reactor, serverContext, trusting, until
-from tests.requirements import needs
+from tests.requirements import ROOT, needs
 from tests.scripted import ScriptedServer, answer, chunk, stream
+from tests.test_docs import blocks
 from twisted_sse.agent import EventStreamAgent
 from twisted_sse.client import (
     Backoff,
@@ -47,6 +51,49 @@ def redirect(status: int, location: str) -> bytes:
     @return: a response that sends elsewhere.
     """
     return answer(f"{status} Elsewhere", f"Location: {location}")
+
+
+#: Programs of asyncio: what is before and behind the documentation's.
+ASYNCIO_BEGIN = """
+import asyncio
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+from twisted.internet import asyncioreactor
+asyncioreactor.install(loop)
+from functools import partial
+from twisted.internet import reactor
+from twisted.web.server import Site
+from twisted_sse import EventStreamResource, client
+
+resource = EventStreamResource(lambda stream: stream.every(0.05, lambda: "hello"))
+port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")
+EventSource = lambda _: client.EventSource(f"http://127.0.0.1:{port.getHost().port}/")
+"""
+ASYNCIO_END = """
+async def main():
+    source = EventSource("")
+    try:
+        await source.__anext__()
+    except RuntimeError as e:
+        print("cannot:", str(e).partition(":")[0])
+    source.close()
+    queue = asyncio.Queue()
+    future = following(queue)
+    for _ in range(2):
+        print((await queue.get()).data)
+    future.cancel()
+    try:
+        await future
+    except asyncio.CancelledError:
+        print("cancelled")
+    while resource.streams:
+        await asyncio.sleep(0.01)
+    print("nothing is left")
+    reactor.stop()
+
+task = loop.create_task(main())
+reactor.run()
+"""
 
 
 @needs("network")
@@ -768,3 +815,28 @@ class BodyTests(ClientTestCase):
         head = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
         server = ScriptedServer(self, head + ONE + b"data: half")
         self.assertEqual(await self.everything(self.source(server, reconnect=False)), ["one"])
+
+
+@needs("network")
+class AsyncioTests(SynchronousTestCase):
+    """
+    The client in a program of asyncio, which is a process of its own: it has another reactor.
+    """
+
+    def test_following(self) -> None:
+        """
+        Events come into a queue of asyncio's, the future that is cancelled closes the source, and
+        a task that iterates itself is told that it cannot.
+        """
+        [block] = [block for block in blocks("client.md", "python") if "asFuture" in block]
+        program = f"{ASYNCIO_BEGIN}{block}{ASYNCIO_END}"
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        expected = "cannot: Task got bad yield\nhello\nhello\ncancelled\nnothing is left\n"
+        self.assertEqual((done.stdout, done.stderr), (expected, ""))

@@ -280,7 +280,8 @@ class EventSource:
     async def _deliver(self) -> None:
         async for event in self:
             for listener in tuple(self._listeners):
-                result = listener.call(event)
+                # One of those before it may have taken it away.
+                result = listener.call(event) if listener in self._listeners else None
                 if isawaitable(result):
                     await result
 
