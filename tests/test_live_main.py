@@ -287,7 +287,7 @@ class FollowTests(Certified):
             (
                 ScriptedServer(self, b"HTTP/1.1 200"),
                 ["--no-reconnect"],
-                "before there was an answer",
+                "there was no answer that can be read",
             ),
         ):
             status, told = await self.end(server, *arguments)

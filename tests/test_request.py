@@ -103,6 +103,8 @@ class PlaceTests(SynchronousTestCase):
             ("/d?e#f", b"https://sse.example/d?e"),
             ("//other.example/", b"https://other.example/"),
             ("https://[::1]/", b"https://[::1]/"),
+            ("/ä b", b"https://sse.example/%C3%A4%20b"),
+            (b"/\xe4".decode("utf-8", "surrogateescape"), b"https://sse.example/%E4"),
         ):
             there = place.resolve(location)
             self.assertEqual((there.uri, there.authorization), (uri, None))

@@ -571,7 +571,7 @@ def _unwrapped(error: Exception) -> Exception:
     if badCertificate is not None:
         told = BadCertificate(f"the certificate of the server is not good: {badCertificate}")
     else:
-        told = StreamBroken(f"the connection was lost before there was an answer: {reason}")
+        told = StreamBroken(f"there was no answer that can be read: {reason}")
     told.__cause__ = reason
     return told
 

@@ -163,8 +163,11 @@ class Place:
 
     def resolve(self, location: str) -> Place:
         """
+        @param location: the value of a header, decoded with C{surrogateescape}.
         @raise BadRedirect: if we cannot or must not go there.
         """
+        # What was not UTF-8 stays the bytes that it was.
+        location = re.sub("[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", location)
         try:
             place = Place(urljoin(self.uri.decode("ascii"), location))
         except ValueError as e:
