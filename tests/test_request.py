@@ -107,7 +107,13 @@ class PlaceTests(SynchronousTestCase):
             (b"/\xe4".decode("utf-8", "surrogateescape"), b"https://sse.example/%E4"),
         ):
             there = place.resolve(location)
-            self.assertEqual((there.uri, there.authorization), (uri, None))
+            isOwn = there.origin == place.origin
+            credentials = place.authorization if isOwn else None
+            self.assertEqual(
+                (there.uri, there.authorization, there.isOwn), (uri, credentials, isOwn)
+            )
+        back = place.resolve("//other.example/").resolve("https://sse.example/")
+        self.assertEqual((back.authorization, back.isOwn), (None, False))
         for location in "http://sse.example/", "file:///etc/passwd", "https://a b/":
             error = self.assertRaises(BadRedirect, place.resolve, location)
             self.assertIn("redirects", str(error))

@@ -44,6 +44,7 @@ from .reader import (
     EventReader,
     checkResponse,
     discard,
+    fieldValue,
     installedReactor,
     readEvents,
 )
@@ -78,6 +79,9 @@ CLOSED: Final = 2
 #: Fetch standard, 2.2.6, "redirect status", and 4.4, "HTTP-redirect fetch", step 8.
 REDIRECTS = (301, 302, 303, 307, 308)
 MOST_REDIRECTS = 20
+
+#: What goes with a body (Fetch standard, 2.2.2, "request-body-header name").
+ABOUT_BODY = (b"Content-Encoding", b"Content-Language", b"Content-Location", b"Content-Type")
 
 #: What a server says that is busy or away for a while.  A browser would give up.
 PASSING = (429, 500, 502, 503, 504)
@@ -183,6 +187,8 @@ class EventSource:
         self._failures = 0
         self._failingSince = 0.0
         self._body: EventBody | None = None
+        # Fires when there is room in the queue.
+        self._room: Deferred[None] | None = None
         # What is waited for now, and whether that is to be left for a new attempt.
         self._current: Deferred[Any] | None = None
         self._isHurried = False
@@ -247,10 +253,9 @@ class EventSource:
 
         @return: a L{Deferred} that fires when nothing is left.
         """
+        self._queue.close()
         if self._readyState != CLOSED:
             self._readyState = CLOSED
-            self._queue.clear()
-            self._queue.end()
             self._interrupt()
         closed: Deferred[None] = Deferred()
         if self._hasStarted and not self._hasFinished:
@@ -273,17 +278,19 @@ class EventSource:
             self._interrupt()
 
     def _forget(self, listener: _Listener) -> None:
-        self._listeners.remove(listener)
+        if listener in self._listeners:
+            self._listeners.remove(listener)
         if not self._listeners:
             self.close()
 
     async def _deliver(self) -> None:
         async for event in self:
             for listener in tuple(self._listeners):
-                # One of those before it may have taken it away.
-                result = listener.call(event) if listener in self._listeners else None
-                if isawaitable(result):
-                    await result
+                # One of those before it may have taken it away, or closed the source.
+                if listener in self._listeners and not self._queue.isClosed:
+                    result = listener.call(event)
+                    if isawaitable(result):
+                        await result
 
     def _delivered(self, result: Any) -> None:
         self.close()
@@ -325,6 +332,9 @@ class EventSource:
         """
         while self._readyState != CLOSED:
             try:
+                if self._queue.isFull:
+                    self._room = Deferred()
+                    await self._step(self._room)
                 wait = await self._follow()
                 if wait is None:
                     return
@@ -372,6 +382,7 @@ class EventSource:
         @return: after how many seconds to make the next one; L{None} if there is to be none.
         """
         fields = await self._ownFields()
+        wasRedirected = self._at is not self._origin
         opened: float | None = None
         error: Exception | None = None
         try:
@@ -390,7 +401,7 @@ class EventSource:
         if opened is not None and self._reactor.seconds() - opened >= self._backoff.resetAfter:
             self._failures = 0
         if error is not None:
-            return self._failed(error, opened is not None)
+            return self._failed(error, opened is not None, wasRedirected)
         if not self._reconnects:
             return None
         self._readyState = CONNECTING
@@ -419,8 +430,9 @@ class EventSource:
             locations = response.headers.getRawHeaders(b"location") or [b""]
             location = locations[0].decode("utf-8", "surrogateescape").strip()
             if response.code not in REDIRECTS or not location:
-                # The next request begins here (HTML standard, 9.2.3: it is the same request).
-                self._at = place
+                # The next request begins here (HTML standard, 9.2.3: it is the same request),
+                # if it is one with the same method.
+                self._at = place if method == self._method else self._origin
                 return response
             discard(response)
             place = place.resolve(location)
@@ -428,6 +440,9 @@ class EventSource:
             changes = method == b"POST" if response.code in (301, 302) else response.code == 303
             if changes and method != b"HEAD":
                 method, content = b"GET", None
+                fields = fields.copy()
+                for name in ABOUT_BODY:
+                    fields.removeHeader(name)
             if (method, place.uri) in seen:
                 raise BadRedirect(f"the server redirects in a circle, to {place}")
             if len(seen) > MOST_REDIRECTS:
@@ -448,7 +463,7 @@ class EventSource:
         """
         @return: the headers of a request to some place.
         """
-        fields = own.copy() if place.origin == self._origin.origin else Headers()
+        fields = own.copy() if place.isOwn else Headers()
         for name, value in (
             (b"Accept", b"text/event-stream"),
             (b"Cache-Control", b"no-cache"),
@@ -482,6 +497,9 @@ class EventSource:
             except BaseException:
                 discard(response)
                 raise
+            if self._isInterrupted:
+                discard(response)
+                raise CancelledError
         self._body = EventBody(
             response, self._queue, self._parser, inflater, self._reactor, self._readTimeout
         )
@@ -495,14 +513,15 @@ class EventSource:
             # What is unfinished is no event, and its ID is none.
             self._parser = self._makeParser(self.lastEventID)
 
-    def _failed(self, error: Exception, wasOpen: bool) -> float:
+    def _failed(self, error: Exception, wasOpen: bool, wasRedirected: bool) -> float:
         """
         @param wasOpen: whether there was a stream already.
+        @param wasRedirected: whether it was asked for where a stream before was redirected to.
         @return: after how many seconds to try again.
         @raise Exception: if there is no use in that.
         """
         # Where we were redirected to before there may be nobody any more.
-        wasRedirected, self._at = self._at is not self._origin, self._origin
+        self._at = self._origin
         # An OSError in an open stream is of a function that we called.
         isPassing = isinstance(error, StreamBroken if wasOpen else _NETWORK) or (
             isinstance(error, BadStatus)
@@ -531,8 +550,11 @@ class EventSource:
         return EventStreamParser(self._maxEventSize, lastEventID, self._onComment)
 
     def _resume(self) -> None:
+        room, self._room = self._room, None
         if self._body is not None:
             self._body.resume()
+        elif room is not None and not room.called:
+            room.callback(None)
 
 
 class _Listener:
@@ -599,15 +621,15 @@ def _retryAfter(headers: Headers) -> float:
 
     @return: seconds; 0 if it says nothing.
     """
-    text = (headers.getRawHeaders("retry-after") or [""])[0].strip()
+    text = (fieldValue(headers, b"retry-after") or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:
         # By the server's clock, which is the one that it has read.
-        dates = headers.getRawHeaders("date") or [formatdate(usegmt=True)]
-        until, now = parsedate_to_datetime(text), parsedate_to_datetime(dates[0])
+        date = fieldValue(headers, b"date") or formatdate(usegmt=True)
+        until, now = parsedate_to_datetime(text), parsedate_to_datetime(date)
         return max(0.0, (until - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return 0.0
 
 

@@ -33,6 +33,8 @@ class Inflater:
         self._zlib: Any = zlib.decompressobj(GZIP) if isGzip else None
         self._hasMore = False
         self._hasEnded = False
+        # Whether a member of gzip has ended, and no other has begun.
+        self._isBetween = False
 
     @property
     def isDone(self) -> bool:
@@ -51,6 +53,12 @@ class Inflater:
         if self._hasEnded:
             self.rest = b""
             return b""
+        if self._isBetween:
+            # Some fill up with zeros.
+            self.rest = self.rest.lstrip(b"\0")
+            if not self.rest:
+                return b""
+            self._isBetween = False
         if self._zlib is None:
             if len(self.rest) < 2:
                 self._hasMore = False
@@ -72,6 +80,7 @@ class Inflater:
                 # RFC 1952, 2.2: another member may follow.
                 self.rest = self._zlib.unused_data
                 self._zlib = zlib.decompressobj(GZIP)
+                self._isBetween = True
             else:
                 # Nothing may.  zlib would keep it all.
                 self.rest = b""
@@ -87,8 +96,9 @@ def makeInflater(contentEncoding: str) -> Inflater | None:
     @return: L{None} if nothing has to be decoded.
     @raise BadContentType: if it is encoded otherwise.
     """
-    name = contentEncoding.strip().lower()
-    if name in ("", "identity"):
+    names = [name.strip() for name in contentEncoding.lower().split(",")]
+    name = ", ".join(name for name in names if name not in ("", "identity"))
+    if not name:
         return None
     if name in ("gzip", "x-gzip", "deflate"):
         return Inflater(isGzip=name != "deflate")

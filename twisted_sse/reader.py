@@ -7,13 +7,14 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
 from .checks import checkSeconds
@@ -28,6 +29,9 @@ __all__ = ["EventReader", "readEvents"]
 MOST_WAITING = 256
 FEW_WAITING = 64
 
+#: How much data they may have together, in characters.  What has more waits alone.
+MOST_DATA = 2**20
+
 #: How large one event may be, in bytes, if nothing is said.
 MOST_EVENT = 16 * 2**20
 
@@ -35,6 +39,10 @@ MOST_EVENT = 16 * 2**20
 MOST_START = 2**16
 START_PATIENCE = 5.0
 
+
+#: What is between commas, but for those in quotes; and what a type is (RFC 9110, 8.3.1).
+_TYPES = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
+_TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _BEFORE_COMMENT = re.compile(rb"(?<=[\r\n])(?=:)")
 
@@ -45,12 +53,18 @@ class EventQueue:
 
     @ivar onRoom: called when there is room again after it was full.
     @ivar onCancel: called when somebody who waits does not want to any more.
+    @ivar isFull: whether there is no room, for now.
+    @ivar isClosed: whether nobody wants any events any more.
     """
 
     def __init__(self, onRoom: Callable[[], object], onCancel: Callable[[], object]) -> None:
         self.onRoom = onRoom
         self.onCancel = onCancel
         self.isFull = False
+        self.isClosed = False
+        # How many may still wait when there is room again, and how much data there was.
+        self._few = FEW_WAITING
+        self._data = 0
         self._events: deque[MessageEvent] = deque()
         self._waiting: Deferred[None] | None = None
         self._hasEnded = False
@@ -60,9 +74,16 @@ class EventQueue:
         """
         Add events at the end.
         """
+        if self.isClosed:
+            return
+        if not self._events:
+            self._data = 0
         self._events.extend(events)
-        if len(self._events) >= MOST_WAITING:
-            self.isFull = True
+        self._data += sum([len(event.data) for event in events])
+        if self._data >= MOST_DATA:
+            self.isFull, self._few = True, 0
+        elif len(self._events) >= MOST_WAITING:
+            self.isFull, self._few = True, FEW_WAITING
         self._wake()
 
     def end(self, error: BaseException | None = None) -> None:
@@ -72,15 +93,17 @@ class EventQueue:
         @param error: what is raised once all that wait have been taken.
         """
         self._hasEnded = True
-        self._error = error
+        self._error = None if self.isClosed else error
         self._wake()
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """
-        Forget those that wait.
+        Forget those that wait, and what was wrong: there are no more.
         """
-        self._events.clear()
+        self.isClosed = True
         self.isFull = False
+        self._events.clear()
+        self.end()
 
     def _wake(self) -> None:
         waiting = self._waiting
@@ -110,7 +133,7 @@ class EventQueue:
             waiting = self._waiting = Deferred(self._cancelled)
             await waiting
         event = self._events.popleft()
-        if self.isFull and len(self._events) <= FEW_WAITING:
+        if self.isFull and len(self._events) <= self._few:
             self.isFull = False
             self.onRoom()
         return event
@@ -148,6 +171,8 @@ class EventBody(Protocol):
         self._heard = 0.0
         self._watch: Any = None
         self._isPaused = False
+        # While events are put into the queue: whoever takes them makes room for more.
+        self._isBusy = False
         self._finished = False
         # How it has ended, if there is something left to decode.
         self._reason: Failure | None = None
@@ -179,9 +204,7 @@ class EventBody(Protocol):
         else:
             self._inflater.rest += data
             self._inflate()
-        if self._queue.isFull and not self._isPaused and not self._finished:
-            self._isPaused = True
-            cast(Any, self.transport).pauseProducing()
+        self._settle()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """
@@ -203,17 +226,29 @@ class EventBody(Protocol):
         """
         Go on reading: there is room in the queue again.
         """
-        if self._finished:
+        if self._finished or self._isBusy:
             return
         if self._inflater is not None:
             self._inflate()
             if self._reason is not None and not self._queue.isFull and not self._finished:
                 reason, self._reason = self._reason, None
                 self.connectionLost(reason)
-        if self._isPaused and not self._queue.isFull and not self._finished:
-            self._isPaused = False
+        self._settle()
+
+    def _settle(self) -> None:
+        """
+        Pause the connection while the queue is full.
+        """
+        transport: Any = self.transport
+        # Of a response that was in memory already there is none.
+        if self._finished or transport is None or self._queue.isFull == self._isPaused:
+            return
+        self._isPaused = self._queue.isFull
+        if self._isPaused:
+            transport.pauseProducing()
+        else:
             self._heard = self._reactor.seconds()
-            cast(Any, self.transport).resumeProducing()
+            transport.resumeProducing()
 
     def _inflate(self) -> None:
         inflater = self._inflater
@@ -236,6 +271,11 @@ class EventBody(Protocol):
             # The events before a comment are there before the comment is told.
             pieces = _BEFORE_COMMENT.split(data)
         for piece in pieces:
+            if self._finished:
+                # By what was called.
+                return
+            events: Sequence[MessageEvent] = ()
+            error = None
             try:
                 events = self._parser.feed(piece)
             except Exception as e:
@@ -243,14 +283,13 @@ class EventBody(Protocol):
                     # Closed first: it is logged, nobody reads any more.
                     raise
                 # An event that is too large, with those before it; or what onComment has raised.
-                self._queue.put(getattr(e, "events", ()))
-                self._fail(e)
-                return
-            if self._finished:
-                # By what was called.
-                return
-            if events:
+                events, error = getattr(e, "events", ()), e
+            if events and not self._finished:
+                self._isBusy = True
                 self._queue.put(events)
+                self._isBusy = False
+            if error is not None and not self._finished:
+                self._fail(error)
 
     def _look(self) -> None:
         """
@@ -390,17 +429,38 @@ async def checkResponse(response: IResponse, reactor: Any) -> Inflater | None:
         body = await readStart(response, reactor)
         phrase = response.phrase.decode("latin-1")
         raise BadStatus(response.code, phrase, response.headers, body)
-    values = response.headers.getRawHeaders("content-type") or []
-    contentType = values[-1] if values else None
-    essence = (contentType or "").partition(";")[0].strip().lower()
     try:
-        if essence != "text/event-stream":
+        contentType = fieldValue(response.headers, b"content-type")
+        if _essence(contentType or "") != "text/event-stream":
             raise BadContentType(contentType)
-        encodings = response.headers.getRawHeaders("content-encoding") or []
-        return makeInflater(", ".join(encodings))
+        return makeInflater(fieldValue(response.headers, b"content-encoding") or "")
     except BadContentType:
         discard(response)
         raise
+
+
+def fieldValue(headers: Headers, name: bytes) -> str | None:
+    """
+    Combine the lines of a header (RFC 9110, 5.2), whatever bytes they have.
+
+    @return: L{None} if there are none.
+    """
+    values = headers.getRawHeaders(name)
+    return None if values is None else b", ".join(values).decode("latin-1")
+
+
+def _essence(contentType: str) -> str | None:
+    """
+    Find the type of a body (Fetch standard, 2.2.5, "extract a MIME type").
+
+    @return: the last that is one.
+    """
+    essence = None
+    for each in _TYPES.findall(contentType):
+        candidate = each.partition(";")[0].strip(" \t").lower()
+        if _TYPE.fullmatch(candidate) and candidate != "*/*":
+            essence = candidate
+    return essence
 
 
 class EventReader:
@@ -429,6 +489,7 @@ class EventReader:
         self._readTimeout = readTimeout
         self._reactor = reactor
         self._queue = EventQueue(self._resume, self.close)
+        self._checking: Deferred[Inflater | None] | None = None
         self._body: EventBody | None = None
 
     @property
@@ -455,7 +516,15 @@ class EventReader:
 
     async def _first(self, response: IResponse) -> MessageEvent:
         reactor = self._reactor or installedReactor()
-        inflater = await checkResponse(response, reactor)
+        self._checking = Deferred.fromCoroutine(checkResponse(response, reactor))
+        try:
+            inflater = await self._checking
+        except Exception:
+            isClosed = self._queue.isClosed
+            self._queue.close()
+            if isClosed:
+                raise StopAsyncIteration from None
+            raise
         self._body = EventBody(
             response, self._queue, self._parser, inflater, reactor, self._readTimeout
         )
@@ -475,13 +544,14 @@ class EventReader:
         """
         Read no more: the connection is closed, and the iteration ends.
         """
+        self._queue.close()
         response, self._response = self._response, None
         if response is not None:
             discard(response)
-            self._queue.end()
-        elif self._body is not None and not self._body.done.called:
+        if self._checking is not None:
+            self._checking.cancel()
+        if self._body is not None:
             self._body.done.cancel()
-        self._queue.clear()
 
     async def __aenter__(self) -> EventReader:
         return self

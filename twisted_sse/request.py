@@ -135,7 +135,10 @@ class Place:
     @ivar uri: what the agent is asked for.
     @ivar origin: scheme, host and port.
     @ivar authorization: what the user and the password in the URL make.
+    @ivar isOwn: whether it is, and has always been, where the user wanted to go to.
     """
+
+    isOwn = True
 
     def __init__(self, url: str) -> None:
         """
@@ -174,6 +177,11 @@ class Place:
             raise BadRedirect(f"the server redirects to {location!r}: {e}") from e
         if self.origin[0] == "https" and place.origin[0] == "http":
             raise BadRedirect(f"the server redirects from https to {place}, without encryption")
+        # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: what was taken away at another
+        # origin does not come back.
+        place.isOwn = self.isOwn and place.origin == self.origin
+        if place.isOwn and place.authorization is None:
+            place.authorization = self.authorization
         return place
 
     def __str__(self) -> str:
