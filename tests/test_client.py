@@ -9,11 +9,15 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseFailed
+from twisted.web.error import InfiniteRedirection
 
 from tests.memory_agent import MemoryAgent, MemoryResponse, Taking, eventStream
 from twisted_sse.client import (
     Backoff,
+    BadRedirect,
     BadStatus,
     EventSource,
     GaveUp,
@@ -250,6 +254,214 @@ class ClientTests(SynchronousTestCase):
             self.assertEqual(self.agent.requests[0].body, b"?")
             self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_waitsForRoom(self) -> None:
+        """
+        The next stream is not asked for while the events of the last one fill the queue, not even
+        by C{reconnectNow}.
+        """
+        body = b"retry: 100\n" + b"".join(b"data: %d\n\n" % number for number in range(300))
+        answers = [eventStream(body, end=True) for _ in range(3)]
+        self.agent = MemoryAgent(*answers)
+        self.source = EventSource("http://sse.example/", reactor=self.clock, agent=self.agent)
+        taking = Taking(self.source, 1)
+        self.clock.advance(100)
+        self.source.reconnectNow()
+        self.assertEqual(len(self.agent.requests), 1)
+        taking.take(300 - 66)
+        self.assertEqual(len(self.agent.requests), 1)
+        taking.take(1)
+        self.assertEqual(len(self.agent.requests), 2)
+        self.source.close()
+        self.assertTrue(Taking(self.source).hasEnded)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closedWithoutRoom(self) -> None:
+        """
+        It can be closed while it waits for room.
+        """
+        taking = self.begin(eventStream(ONE * 300, end=True))
+        self.source.close()
+        self.assertTrue(taking.hasEnded)
+        self.agent = MemoryAgent(eventStream(ONE * 300, end=True))
+        self.source = EventSource("http://sse.example/", reactor=self.clock, agent=self.agent)
+        taking = Taking(self.source, 1)
+        self.clock.advance(10)
+        closed = self.source.close()
+        self.assertIsNone(self.successResultOf(closed))
+        taking.take()
+        self.assertEqual((len(taking.data), taking.hasEnded), (1, True))
+
+    def test_closedAfterEnd(self) -> None:
+        """
+        What waits is forgotten too if the stream has ended by itself before it was closed, and so
+        is what was wrong with its end.
+        """
+        for end in True, ConnectionLost():
+            self.agent = MemoryAgent(eventStream(ONE * 100, end=end))
+            self.source = EventSource(
+                "http://sse.example/", reactor=self.clock, agent=self.agent, reconnect=False
+            )
+            taking = Taking(self.source, 1)
+            self.assertEqual(self.source.readyState, EventSource.CLOSED)
+            self.source.close()
+            taking.take()
+            self.assertEqual((taking.data, taking.error, taking.hasEnded), (["one"], None, True))
+
+    def test_closedInOnOpen(self) -> None:
+        """
+        When C{onOpen} closes it, nothing of the stream is told.
+        """
+        response = eventStream(b": c\n" + ONE)
+        comments: list[str] = []
+        taking = self.begin(
+            response, onOpen=lambda _: self.source.close(), onComment=comments.append
+        )
+        self.assertEqual((taking.data, taking.hasEnded, comments), ([], True, []))
+        self.assertTrue(response.isCut)
+
+    def test_closedBeforeComment(self) -> None:
+        """
+        When it is closed at an event, the comments behind that are not told.
+        """
+        comments: list[str] = []
+        response = eventStream()
+        agent = MemoryAgent(response)
+        source = EventSource(
+            "http://sse.example/", reactor=self.clock, agent=agent, onComment=comments.append
+        )
+        source.listen(lambda event: source.close())
+        response.write(ONE + b": a\n: b\n")
+        self.assertEqual(comments, [])
+
+    def test_busy(self) -> None:
+        """
+        What has come in time, while the program was busy, is no silence.
+        """
+        response = eventStream()
+        taking = self.begin(response, readTimeout=1)
+        # It is called late, as it is if something else took long; then the reactor reads.
+        self.clock.calls[0].delay(4)
+        self.clock.callLater(5, response.write, ONE)
+        self.clock.advance(5)
+        self.assertEqual((taking.data, self.errors), (["one"], []))
+        self.clock.advance(0.9)
+        self.assertEqual(self.errors, [])
+        self.clock.advance(0.1)
+        self.assertIsInstance(self.errors[0], ReadTimeout)
+        self.source.close()
+
+    def test_oddHeaders(self) -> None:
+        """
+        No header of a server, whatever it says, is more than a header.
+        """
+        for date in (
+            b"Fri, 31 Dec 99999999999999999999 23:59:59 GMT",
+            b"Fri, 31 Dec 2027 23:59:59 +99999999999999999999",
+            b"\xe9",
+        ):
+            for fields in {b"Retry-After": date}, {b"Retry-After": b"x", b"Date": date}:
+                self.begin(MemoryResponse(503, fields, end=True))
+                self.assertWaits(1)
+                self.source.close()
+        self.assertEqual(len(self.errors), 6)
+
+    def test_redirectAgent(self) -> None:
+        """
+        An agent that follows redirects, and finds that they have no end, is believed.
+        """
+        problem = InfiniteRedirection(302, b"Infinite redirection detected", None, b"/")
+        taking = self.begin(ResponseFailed([Failure(problem)], None))
+        self.assertIsInstance(taking.error, BadRedirect)
+
+    def test_redirectedToError(self) -> None:
+        """
+        A redirect that leads to an error is one; where a stream was it may pass.
+        """
+
+        def redirect(location: bytes) -> MemoryResponse:
+            return MemoryResponse(302, {b"Location": location}, end=True)
+
+        taking = self.begin(redirect(b"/login"), MemoryResponse(403, end=True))
+        self.assertIsInstance(taking.error, BadStatus)
+        self.begin(
+            redirect(b"/there"),
+            eventStream(ONE, end=True),
+            MemoryResponse(403, end=True),
+            eventStream(),
+        )
+        self.assertWaits(1)
+        self.assertWaits(1)
+        paths = [request.uri.rpartition("/")[2] for request in self.agent.requests]
+        self.assertEqual(paths, ["", "there", "there", ""])
+        self.source.close()
+
+    def test_redirectedPost(self) -> None:
+        """
+        What has become a GET says nothing about a body, and next time it is asked as at first.
+        """
+        see = MemoryResponse(303, {b"Location": b"/result"}, end=True)
+        again = MemoryResponse(303, {b"Location": b"/result"}, end=True)
+        self.begin(
+            see,
+            eventStream(ONE, end=True),
+            again,
+            eventStream(),
+            method="POST",
+            body=b"{}",
+            reconnect=True,
+            headers={"Content-Type": "application/json", "X-Own": "1"},
+        )
+        self.clock.advance(1)
+        asked = [
+            (each.method, each.body, each.field(b"Content-Type"), each.field(b"X-Own"))
+            for each in self.agent.requests
+        ]
+        post = (b"POST", b"{}", b"application/json", b"1")
+        self.assertEqual(asked[:3], [post, (b"GET", None, None, b"1"), post])
+        self.source.close()
+
+    def test_redirectedBack(self) -> None:
+        """
+        What was taken away at another origin does not come back with a redirect from there.
+        """
+        locations = [b"/same", b"http://other.example/", b"http://sse.example/chosen"]
+        self.agent = MemoryAgent(
+            *(MemoryResponse(302, {b"Location": each}, end=True) for each in locations),
+            eventStream(ONE, end=True),
+            eventStream(),
+        )
+        self.source = EventSource(
+            "http://me:secret@sse.example/",
+            reactor=self.clock,
+            agent=self.agent,
+            headers={"X-Own": "1"},
+            backoff=STEADY,
+        )
+        Taking(self.source)
+        self.assertWaits(1)
+        sent = [
+            (each.field(b"Authorization"), each.field(b"X-Own")) for each in self.agent.requests
+        ]
+        own = (b"Basic bWU6c2VjcmV0", b"1")
+        self.assertEqual(sent, [own, own, (None, None), (None, None), (None, None)])
+        self.source.close()
+
+    def test_cookieWall(self) -> None:
+        """
+        A redirect back to where it came from is none in a circle if a cookie was set; the number
+        of them is bounded all the same.
+        """
+
+        def wall(_: object = None) -> MemoryResponse:
+            return MemoryResponse(302, {b"Location": b"/", b"Set-Cookie": b"a=b"}, end=True)
+
+        taking = self.begin(wall(), eventStream(ONE))
+        self.assertEqual((taking.data, taking.error), (["one"], None))
+        self.source.close()
+        taking = self.begin(*[wall] * 30)
+        self.assertIsInstance(taking.error, BadRedirect)
+        self.assertEqual(len(self.agent.requests), 21)
+
     def test_arguments(self) -> None:
         """
         What cannot be is refused when the source is made, by name.
@@ -352,3 +564,17 @@ class ListenTests(SynchronousTestCase):
             else:
                 self.assertIsNone(self.successResultOf(self.ended))
             self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_othersAfterClose(self) -> None:
+        """
+        When one closes the source those behind it are not called any more, and one that hears of
+        the end may cancel the others.
+        """
+        self.listen(eventStream())
+        first = self.source.listen(lambda event: self.source.close())
+        second = self.source.listen(self.tell("second"))
+        first.addCallback(lambda _: second.cancel())
+        self.response.write(b"data: 1\n\n")
+        self.assertEqual(self.told, [])
+        self.assertIsNone(self.successResultOf(first))
+        self.failureResultOf(second, CancelledError)

@@ -172,6 +172,17 @@ class InflaterTests(SynchronousTestCase):
             packed[-5 if name == "gzip" else -1] ^= 1
             self.assertRaises(StreamBroken, decodeAll, inflater(name), [bytes(packed)])
 
+    def test_zerosAfterGzip(self) -> None:
+        """
+        Zeros behind gzip, or between its members, are nothing, however they are cut.
+        """
+        packed = gzip.compress(b"a") + bytes(9) + gzip.compress(b"b") + bytes(9)
+        for size in 1, 2, 100:
+            decoding = inflater("gzip")
+            pieces = [packed[at : at + size] for at in range(0, len(packed), size)]
+            self.assertEqual(decodeAll(decoding, pieces), b"ab")
+            self.assertTrue(decoding.isDone)
+
     def test_garbageAfterGzip(self) -> None:
         """
         What follows gzip and is none is a broken stream, but what was before comes out first.
@@ -215,14 +226,23 @@ class MakeInflaterTests(SynchronousTestCase):
         """
         What is not encoded does not have to be decoded.
         """
-        for name in "", " ", "identity", " Identity ":
+        for name in "", " ", "identity", " Identity ", "identity, ,":
             self.assertIsNone(makeInflater(name))
 
     def test_names(self) -> None:
         """
         Names are names however they are written (RFC 9110, 8.4.1).
         """
-        for name in "gzip", "GZIP", " gzip\t", "x-gzip", "X-GZip", "deflate", "DEFLATE":
+        for name in (
+            "gzip",
+            "GZIP",
+            " gzip\t",
+            "x-gzip",
+            "X-GZip",
+            "deflate",
+            "DEFLATE",
+            "gzip, identity",
+        ):
             self.assertIsNotNone(makeInflater(name))
 
     def test_others(self) -> None:

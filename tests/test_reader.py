@@ -10,7 +10,9 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from tests.memory_agent import MemoryResponse, Taking, eventStream
@@ -110,6 +112,127 @@ class ReadTests(SynchronousTestCase):
         taking.take()
         self.assertEqual(taking.data, [str(number) for number in range(50_000)])
         self.assertTrue(taking.hasEnded)
+
+    def test_unpacksInOrder(self) -> None:
+        """
+        The order is kept when the one who reads makes room while a piece with comments is read.
+        """
+        body = b"".join(b"data: %d\n\n" % n + b":\n" * (n % 300 == 299) for n in range(40_000))
+        for encoding, sent in (b"gzip", gzip.compress(body)), (None, body):
+            response = eventStream(encoding=encoding)
+            taking = self.read(response)
+            response.write(sent)
+            response.end()
+            self.assertEqual(taking.data, [str(number) for number in range(40_000)])
+            self.assertTrue(taking.hasEnded)
+
+    def test_largeEvents(self) -> None:
+        """
+        Of large events no more wait than make a million characters; then it goes on when none
+        waits.
+        """
+        response = eventStream()
+        taking = self.read(response, 1)
+        event = b"data: " + b"x" * 2**18 + b"\n\n"
+        for _ in range(4):
+            response.write(event)
+        self.assertEqual(response.calls, [])
+        response.write(event)
+        self.assertEqual(response.calls, ["pause"])
+        taking.take(3)
+        self.assertEqual(response.calls, ["pause"])
+        taking.take(1)
+        self.assertEqual(response.calls, ["pause", "resume"])
+        response.end()
+        taking.take()
+        self.assertEqual((len(taking.data), taking.hasEnded), (5, True))
+
+    def test_afterError(self) -> None:
+        """
+        Behind an error there is the end.
+        """
+        taking = self.read(MemoryResponse(404, end=True))
+        self.assertIsInstance(taking.error, BadStatus)
+        self.assertTrue(Taking(self.events).hasEnded)
+
+    def test_closedWhileChecked(self) -> None:
+        """
+        What is closed while the beginning of an error's page is read is cut off, and ends.
+        """
+        response = MemoryResponse(404)
+        taking = self.read(response)
+        self.events.close()
+        self.assertEqual((response.isCut, taking.error, taking.hasEnded), (True, None, True))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_closedAfterError(self) -> None:
+        """
+        To close is to want to know nothing any more: neither the events that wait nor an error.
+        """
+        taking = self.read(eventStream(ONE * 3, end=ConnectionLost()), 1)
+        self.events.close()
+        taking.take()
+        self.assertEqual((taking.data, taking.error, taking.hasEnded), (["one"], None, True))
+
+    def test_leftBeforeTooLarge(self) -> None:
+        """
+        Who leaves at the event before one that is too large is not told of that.
+        """
+
+        async def leave() -> None:
+            async with self.events:
+                await self.events.__anext__()
+
+        response = eventStream()
+        self.events = readEvents(response, reactor=self.clock, maxEventSize=50)
+        left = Deferred.fromCoroutine(leave())
+        response.write(ONE + b"data: " + b"x" * 100)
+        self.assertIsNone(self.successResultOf(left))
+        self.assertTrue(response.isCut)
+
+    def test_inMemory(self) -> None:
+        """
+        A response that was read before, and so has nothing to pause, is read to its end.
+        """
+
+        class Read(MemoryResponse):
+            def deliverBody(self, protocol: Any) -> None:
+                protocol.dataReceived(numbered(1000))
+                protocol.connectionLost(Failure(ResponseDone()))
+
+        taking = self.read(Read(200, {b"Content-Type": b"text/event-stream"}), 1)
+        taking.take()
+        self.assertEqual((len(taking.data), taking.hasEnded), (1000, True))
+
+    def test_contentType(self) -> None:
+        """
+        The last type that is one counts, whatever else is said of it.
+        """
+        for good in (
+            b"text/event-stream",
+            b"TEXT/Event-Stream ;Charset=x",
+            b"text/event-stream;",
+            b'text/event-stream; x="caf\xe9, text/plain"',
+            b"text/plain, text/event-stream",
+            b"text/event-stream, */*",
+            b"text/event-stream, foo",
+            b"text/event-stream,",
+        ):
+            taking = self.read(MemoryResponse(200, {b"Content-Type": good}, ONE, end=True))
+            self.assertEqual((taking.data, taking.error), (["one"], None), good)
+        for bad in (
+            b"text/plain",
+            b"text/event-stream;charset=utf-8, text/html",
+            b"text/event-stream bogus",
+            b"text/event-stream\xa0",
+            b'text/plain; x="a, text/event-stream"',
+            b"\xff",
+            b"",
+        ):
+            response = MemoryResponse(200, {b"Content-Type": bad}, ONE)
+            taking = self.read(response)
+            self.assertIsInstance(taking.error, BadContentType, bad)
+            self.assertTrue(response.isCut)
 
     def test_wrong(self) -> None:
         """

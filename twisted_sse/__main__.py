@@ -488,7 +488,8 @@ def _makeParser() -> tuple[_Parser, _Parser]:
         "--max-tries",
         metavar="N",
         type=_number,
-        help="exit after so many failures one after the other; never if not given",
+        help="exit after so many failures, without a connection of a minute between them; never if"
+        " not given",
     )
     get.add_argument(
         "--strict",

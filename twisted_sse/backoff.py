@@ -35,7 +35,8 @@ class Backoff:
     @ivar jitter: how much of that is random: from 0, nothing, to 1, all of it.
     @ivar resetAfter: how many seconds a connection has to stay up for the failures before it to
         be forgotten.
-    @ivar maxTries: after how many failures to give up; L{None} for never.
+    @ivar maxTries: after how many failures to give up, if no connection has stayed up for
+        C{resetAfter} between them; L{None} for never.
     @ivar maxTime: after how many seconds since the first failure to give up; L{None} for never.
 
     @since: 0.1

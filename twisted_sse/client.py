@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.web.client import RequestTransmissionFailed, ResponseFailed
+from twisted.web.error import Error as HTTPError
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 
@@ -296,7 +297,9 @@ class EventSource:
         self.close()
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
-            listener.ended.callback(result)
+            # One of those before it may have cancelled it.
+            if not listener.ended.called:
+                listener.ended.callback(result)
 
     # What happens
 
@@ -416,6 +419,7 @@ class EventSource:
         assert self._agent is not None
         place, method, content = self._at, self._method, self._content
         seen = set()
+        redirects = 0
         while True:
             seen.add((method, place.uri))
             asking = self._agent.request(
@@ -443,9 +447,13 @@ class EventSource:
                 fields = fields.copy()
                 for name in ABOUT_BODY:
                     fields.removeHeader(name)
+            if response.headers.hasHeader(b"set-cookie"):
+                # What it was that was asked for may be answered otherwise now.
+                seen.clear()
             if (method, place.uri) in seen:
                 raise BadRedirect(f"the server redirects in a circle, to {place}")
-            if len(seen) > MOST_REDIRECTS:
+            redirects += 1
+            if redirects > MOST_REDIRECTS:
                 raise BadRedirect(f"the server redirects more than {MOST_REDIRECTS} times")
 
     async def _ownFields(self) -> Headers:
@@ -590,7 +598,10 @@ def _unwrapped(error: Exception) -> Exception:
     reason = reasons[0].value
     told: Exception
     badCertificate = _aboutCertificate(reason)
-    if badCertificate is not None:
+    if isinstance(reason, HTTPError):
+        # What Twisted's RedirectAgent makes of a redirect.
+        told = BadRedirect(f"the server redirects: {reason}")
+    elif badCertificate is not None:
         told = BadCertificate(f"the certificate of the server is not good: {badCertificate}")
     else:
         told = StreamBroken(f"there was no answer that can be read: {reason}")

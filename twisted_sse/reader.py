@@ -169,6 +169,7 @@ class EventBody(Protocol):
         self._readTimeout = readTimeout
         self._response = response
         self._heard = 0.0
+        self._isLate = False
         self._watch: Any = None
         self._isPaused = False
         # While events are put into the queue: whoever takes them makes room for more.
@@ -301,7 +302,12 @@ class EventBody(Protocol):
             self._heard = now
         left = self._heard + self._readTimeout - now
         if left > 0:
+            self._isLate = False
             self._watch = self._reactor.callLater(left, self._look)
+        elif not self._isLate:
+            # It may have come while this program was busy: the reactor reads before it calls again.
+            self._isLate = True
+            self._watch = self._reactor.callLater(0, self._look)
         else:
             self._watch = None
             self._fail(ReadTimeout(f"nothing has come for {self._readTimeout} seconds"))

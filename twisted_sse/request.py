@@ -180,6 +180,9 @@ class Place:
         # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: what was taken away at another
         # origin does not come back.
         place.isOwn = self.isOwn and place.origin == self.origin
+        if place.authorization is not None and place.origin != self.origin:
+            # The same steps: a network error.
+            raise BadRedirect(f"the server redirects to {place}, with a user for it")
         if place.isOwn and place.authorization is None:
             place.authorization = self.authorization
         return place
