@@ -508,6 +508,17 @@ class ListenTests(SynchronousTestCase):
         """
         return lambda event: self.told.append(f"{who} {event.data}")
 
+    def test_iterating(self) -> None:
+        """
+        While somebody iterates no function can be called, and that one goes on undisturbed.
+        """
+        self.listen(eventStream())
+        taking = Taking(self.source)
+        self.assertRaises(RuntimeError, self.source.listen, self.tell("first"))
+        self.response.write(b"data: 1\n\n")
+        self.assertEqual((taking.data, self.told), (["1"], []))
+        self.source.close()
+
     def test_takenAway(self) -> None:
         """
         One that another has taken away is not called, not even with the same event.

@@ -240,7 +240,10 @@ class EventSource:
         @return: a L{Deferred} that fires when there will be no more events, and fails with what
             iterating would raise, or with what the function has raised.  To be cancelled if it
             is not to be called any more.
+        @raise RuntimeError: if somebody iterates.
         """
+        if not self._listeners and self._queue.isAwaited:
+            raise RuntimeError("somebody iterates already: have that one call your function")
         listener = _Listener(self._forget, callback, eventType)
         self._listeners.append(listener)
         if len(self._listeners) == 1:

@@ -70,6 +70,13 @@ class EventQueue:
         self._hasEnded = False
         self._error: BaseException | None = None
 
+    @property
+    def isAwaited(self) -> bool:
+        """
+        Whether somebody waits for the next event.
+        """
+        return self._waiting is not None
+
     def put(self, events: Sequence[MessageEvent]) -> None:
         """
         Add events at the end.
@@ -128,7 +135,7 @@ class EventQueue:
                 if error is not None:
                     raise error
                 raise StopAsyncIteration
-            if self._waiting is not None:
+            if self.isAwaited:
                 raise RuntimeError("somebody waits for the next event already: only one can")
             waiting = self._waiting = Deferred(self._cancelled)
             await waiting
