@@ -291,6 +291,16 @@ class LiveCommandTests(TestCase):
 
         await until(lambda: all(map(isGone, pids)))
 
+    async def test_pipe(self) -> None:
+        """
+        Who writes for somebody who has had enough is ended by that, as in a shell.
+        """
+        source = self.start("grep SigIgn /proc/self/status")
+        await until(lambda: self.data)
+        ignored = int(str(self.data[0]).split()[1], 16)
+        self.assertEqual(ignored & (1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)), 0)
+        await source.stopService()
+
     async def test_notThere(self) -> None:
         """
         What cannot be run is said on its standard error, and is a failure.

@@ -242,6 +242,24 @@ class PasswordTests(ExposureTestCase):
             answer = client.get("/", headers=password("bj\xf6rk", secret))
             self.assertEqual(answer.status, status)
 
+    def test_several(self) -> None:
+        """
+        Whom one of several knows is let in.
+        """
+        users = self.directory / "users"
+        users.write_text("alice:wonderland\n", encoding="ascii")
+        more = ("--auth", f"file:{users}", "--auth", "memory:bob:b", "--auth", "memory:eve:e")
+        (client,) = self.clients("--source", SOURCE, *more)
+        for name, secret, status in (
+            ("alice", "wonderland", 200),
+            ("bob", "b", 200),
+            ("eve", "e", 200),
+            ("eve", "b", 401),
+            ("carol", "c", 401),
+        ):
+            answer = client.get("/", headers=password(name, secret))
+            self.assertEqual(answer.status, status, name)
+
     def test_preflight(self) -> None:
         """
         What browsers ask before they send the password is answered; nothing else is.
@@ -265,6 +283,12 @@ class PasswordTests(ExposureTestCase):
         users.write_text("alice:wonderland\n", encoding="ascii")
         (client,) = self.clients("--source", self.source, "--auth", f"file:{users}")
         self.assertEqual(client.get("/", headers=password()).status, 200)
+        for text, said in (
+            ("alice:won:derland\n", "line 1 has more than one colon"),
+            ("hello\n", "no line name:password"),
+        ):
+            users.write_text(text, encoding="ascii")
+            self.assertIn(said, self.refusal("--auth", f"file:{users}"))
         for description in "nonsense:alice:land", "memory:land":
             line = self.refusal("--auth", description)
             self.assertTrue(line.startswith("sse: --auth "), line)

@@ -69,6 +69,7 @@ LAYERS = [
     "exposure",
     "pages",
     "root",
+    "site",
     "daemon",
     "tap",
     "__init__",

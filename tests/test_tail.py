@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Channel, EventStreamResource, History, tail
+from twisted_sse.lines import Line
 from twisted_sse.tail import INTERVAL, Tail
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
@@ -189,6 +190,113 @@ class TailTests(SynchronousTestCase):
         again = self.connect(stream.events[-1].lastEventID)
         self.assertEqual(self.lines(again), ["4", "5"])
 
+    def test_renamedTwice(self) -> None:
+        """
+        Nothing is lost when the file is replaced twice between two looks.
+        """
+        self.append("1\n")
+        self.start()
+        stream = self.connect()
+        self.path.rename(self.old)
+        self.append("2\n3\n")
+        self.old.rename(self.old.with_suffix(".2"))
+        self.path.rename(self.old)
+        self.append("4\n")
+        self.assertEqual(self.lines(stream), ["2", "3", "4"])
+
+    def test_anotherOldOne(self) -> None:
+        """
+        A file of another time that is called as rotation would call the old one is not read when
+        the file is replaced.
+        """
+        self.append("of last year\n", self.old)
+        os.utime(self.old, (1e9, 1e9))
+        self.append("1\n")
+        self.start(history=1)
+        stream = self.connect()
+        self.path.rename(self.path.with_suffix(".gone"))
+        self.append("2\n")
+        self.assertEqual(self.lines(stream), ["2"])
+
+    def test_renamedWithoutALine(self) -> None:
+        """
+        A line without an end that is all the old file has is sent when it is replaced; and is
+        there after a restart.
+        """
+        self.append("no end")
+        followed = self.start()
+        stream = self.connect()
+        self.wait()
+        self.path.rename(self.old)
+        self.append("new\n")
+        self.assertEqual(self.lines(stream), ["no end", "new"])
+        followed.stopService()
+        self.start()
+        again = self.connect(stream.events[0].lastEventID)
+        self.assertEqual(self.lines(again), ["new"])
+
+    def test_writtenToMeanwhile(self) -> None:
+        """
+        What is still written to the old file after a start is sent, as long as there is nothing
+        in the new one.
+        """
+        self.append("1\n2\n", self.old)
+        self.start().stopService()
+        self.path.touch()
+        self.start()
+        stream = self.connect()
+        self.append("3\n", self.old)
+        self.assertEqual(self.lines(stream), ["3"])
+        self.append("4\n")
+        self.assertEqual(self.lines(stream), ["3", "4"])
+
+    def test_renamedWhileRead(self) -> None:
+        """
+        The last line of the old file is sent though it came after the file was read, just before
+        the new one was begun.
+        """
+        self.append("1\n")
+        followed = self.start()
+        stream = self.connect()
+        self.wait()
+        self.path.rename(self.old)
+        self.path.touch()
+        file = followed._file
+        assert file is not None
+        read = file.read
+
+        def meanwhile() -> list[Line]:
+            found = read()
+            self.append("last\n", self.old)
+            self.append("new\n")
+            del file.read
+            return found
+
+        self.patch(file, "read", meanwhile)
+        self.assertEqual(self.lines(stream), ["last", "new"])
+
+    def test_sameFileTwice(self) -> None:
+        """
+        A file that has both names is read once.
+        """
+        self.append("1\n2\n")
+        os.link(self.path, self.old)
+        self.start()
+        self.assertEqual(self.lines(self.connect("x"))[1:], ["1", "2"])
+
+    def test_sameSize(self) -> None:
+        """
+        A file that is written anew with the same first line is read from its beginning, whatever
+        its size is.
+        """
+        self.append("name,value\na,1\n")
+        self.start()
+        stream = self.connect()
+        for text in ("name,value\na,2\n", "name,value\nx,77\ny,88\n"):
+            self.wait()
+            self.path.write_text(text, encoding="utf-8")
+        self.assertEqual(self.lines(stream), ["name,value", "a,2", "name,value", "x,77", "y,88"])
+
     def test_truncated(self) -> None:
         """
         A file that was truncated is read from its beginning: if it is shorter, or begins with
@@ -359,6 +467,16 @@ class TailTests(SynchronousTestCase):
         self.start(history=1)
         self.assertLess(sum(asked), 2**27)
         self.assertEqual(self.lines(self.connect("x"))[1:], ["last"])
+
+    def test_hugeLines(self) -> None:
+        """
+        What is read at the start begins with a whole line.
+        """
+        self.patch(tail, "MOST_LOADED", 100)
+        self.patch(tail, "CHUNK", 16)
+        self.append("".join(f"{n}{'x' * 39}\n" for n in range(5)))
+        self.start()
+        self.assertEqual(self.lines(self.connect("x"))[1:], [f"{n}{'x' * 39}" for n in (3, 4)])
 
     def test_closed(self) -> None:
         """

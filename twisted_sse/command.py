@@ -37,8 +37,11 @@ LONGEST_COMPLAINT = 2000
 #: ended together, and not to be hit by a Ctrl-C that is for the daemon.  By a program of its
 #: own, since Twisted has no option for it, and after fork() is too late to be safe.
 SESSION = """\
-import os, sys
+import os, signal, sys
 os.setsid()
+# Python ignores these, and what is ignored stays so over exec().
+for number in signal.SIGPIPE, signal.SIGXFSZ:
+    signal.signal(number, signal.SIG_DFL)
 try:
     os.execvp(sys.argv[1], sys.argv[1:])
 except OSError as e:

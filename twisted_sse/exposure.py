@@ -10,8 +10,11 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
@@ -199,6 +202,29 @@ class _Preflights(_Wrapper):
         return cast(IResource, self._guarded.getChildWithDefault(path, request))
 
 
+@implementer(ICredentialsChecker)
+class _Any:
+    """
+    Knows whom one of several knows.  Of those that a L{Portal} is given, it asks the last.
+    """
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
+        self._checkers = checkers
+
+    def requestAvatarId(self, credentials: Any) -> Any:
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: Any) -> Any:
+        for checker in self._checkers:
+            try:
+                return await maybeDeferred(checker.requestAvatarId, credentials)
+            except UnauthorizedLogin:
+                pass
+        raise UnauthorizedLogin
+
+
 def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -> IResource:
     """
     Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
@@ -209,5 +235,5 @@ def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -
 
     @since: 0.1
     """
-    portal = Portal(_Realm(resource), checkers)
+    portal = Portal(_Realm(resource), [_Any(checkers)])
     return _Preflights(resource, HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)]))

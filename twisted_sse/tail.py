@@ -29,6 +29,9 @@ CHUNK = 2**16
 #: shorter.
 HEAD = 1024
 
+#: How much of what was read last is compared with what is there now, in bytes.
+LAST = 64
+
 #: How much of a file is read at most when the daemon starts, in bytes.
 MOST_LOADED = 2**25
 
@@ -58,6 +61,8 @@ class _File:
         self.head = b""
         self.generation = ""
         self.splitter = LineSplitter()
+        # What was read last.
+        self._last = b""
 
     def close(self) -> None:
         os.close(self.fd)
@@ -65,16 +70,20 @@ class _File:
     def size(self) -> int:
         return os.fstat(self.fd).st_size
 
-    def look(self, taken: dict[str, int]) -> None:
+    def modified(self) -> int:
+        return os.fstat(self.fd).st_mtime_ns
+
+    def look(self, taken: dict[str, int], isWhole: bool = False) -> None:
         """
         Find out what generation it is.
 
+        @param isWhole: whether nothing more comes: then its first line may have no end.
         @param taken: how often each was found in this process: a file that was truncated and
             begins as before is another one all the same.
         """
         head = os.pread(self.fd, HEAD, 0)
         line, end, _ = head.partition(b"\n")
-        if end or len(head) == HEAD:
+        if end or len(head) == HEAD or (head and isWhole):
             self.head = line + end
             name = blake2b(b"%d %s" % (self.key[1], line), digest_size=6).hexdigest()
             taken[name] = taken.get(name, 0) + 1
@@ -82,12 +91,15 @@ class _File:
 
     def isOther(self) -> bool:
         """
-        Whether it was truncated: it is shorter than what was read, or begins with something
-        else.
+        Whether it was truncated: it is shorter than what was read, or something else is there
+        now where it begins, or where it was read last.
         """
-        if self.size() < self.splitter.position:
-            return True
-        return bool(self.head) and os.pread(self.fd, len(self.head), 0) != self.head
+        position = self.splitter.position
+        return (
+            self.size() < position
+            or os.pread(self.fd, len(self.head), 0) != self.head
+            or os.pread(self.fd, len(self._last), position - len(self._last)) != self._last
+        )
 
     def identify(self, line: Line) -> str:
         """
@@ -98,7 +110,8 @@ class _File:
 
     def startOf(self, count: int) -> int:
         """
-        @return: where the last lines begin, so many of them.
+        @return: where the last lines begin, so many of them; or as many as are whole in what is
+            read at most.
         """
         position = self.size()
         least = max(0, position - MOST_LOADED)
@@ -113,10 +126,30 @@ class _File:
                 if not count:
                     return start + end + 1
             position = start
+        # There it is in the middle of a line.
+        while least and (block := os.pread(self.fd, CHUNK, position)):
+            end = block.find(b"\n")
+            if end >= 0:
+                return position + end + 1
+            position += len(block)
         return position
 
-    def read(self, size: int) -> bytes:
-        return os.pread(self.fd, size, self.splitter.position)
+    def read(self) -> list[Line]:
+        """
+        Read on.
+
+        @return: the lines that have their ends now.
+        """
+        data = os.pread(self.fd, CHUNK, self.splitter.position)
+        self._last = (self._last + data)[-LAST:]
+        return self.splitter.feed(data)
+
+    def begin(self, position: int = 0) -> None:
+        """
+        Read from somewhere on.
+        """
+        self.splitter = LineSplitter(position)
+        self._last = b""
 
 
 class Tail(LineSource):
@@ -151,19 +184,22 @@ class Tail(LineSource):
         @raise OSError: if the file is there and cannot be read.
         """
         try:
-            self._file = _File(self._path)
+            file = self._file = _File(self._path)
         except FileNotFoundError:
+            file = None
             _log.info("{path} does not exist: waiting for it", path=self._path)
-        parts = [] if self._file is None else [self._last(self._file, count + 1)]
-        if sum(map(len, parts)) <= count:
-            try:
-                before = _File(f"{self._path}.1")
-            except OSError:
-                pass
-            else:
-                parts.insert(0, self._last(before, count + 1 - sum(map(len, parts)), whole=True))
-                before.close()
-        lines = [each for part in parts for each in part]
+        before = self._before(file)
+        if before is not None and (file is None or not file.size()):
+            # Whoever writes may not have changed over yet.
+            if file is not None:
+                file.close()
+            file, before = before, None
+            self._file = file
+        lines = [] if file is None else self._last(file, count + 1)
+        if before is not None:
+            if len(lines) <= count:
+                lines[:0] = self._last(before, count + 1 - len(lines), isWhole=True)
+            before.close()
         if len(lines) > count:
             # Whoever has seen this one has missed nothing that comes after it.
             assert self.channel.history is not None, "lines have a history"
@@ -171,20 +207,36 @@ class Tail(LineSource):
         identifiers = iter([identifier for _, identifier in lines])
         self.publish([line for line, _ in lines], lambda line: next(identifiers))
 
-    def _last(self, file: _File, count: int, whole: bool = False) -> list[tuple[Line, str]]:
+    def _before(self, file: _File | None) -> _File | None:
+        """
+        Open the file that rotation has called C{PATH.1}.
+
+        @param file: not if it is this one.
+        """
+        try:
+            before = _File(f"{self._path}.1")
+        except OSError:
+            return None
+        if file is not None and before.key == file.key:
+            before.close()
+            return None
+        return before
+
+    def _last(self, file: _File, count: int, isWhole: bool = False) -> list[tuple[Line, str]]:
         """
         Read the last lines of a file.
 
-        @param whole: whether nothing more comes: then its last line may have no end.
+        @param isWhole: whether nothing more comes: then its last line may have no end.
         """
-        file.look(self._taken)
-        file.splitter = LineSplitter(file.startOf(count))
-        size = file.size()
+        file.look(self._taken, isWhole)
         lines: list[Line] = []
-        while file.splitter.position < size and (data := file.read(CHUNK)):
-            lines += file.splitter.feed(data)
-        if whole:
-            lines += file.splitter.finish()
+        if file.generation:
+            file.begin(file.startOf(count))
+            size = file.size()
+            while file.splitter.position < size:
+                lines += file.read()
+            if isWhole:
+                lines += file.splitter.finish()
         return [(line, file.identify(line)) for line in lines[-count:]]
 
     def startService(self) -> None:
@@ -230,21 +282,21 @@ class Tail(LineSource):
                 return False
         file = self._file
         # In this order: what was written before the next one was begun is read now.
-        next = self._open(unless=file)
+        next = self._next(file)
         try:
             if file.isOther():
                 self._begin(file)
             if not file.generation:
                 file.look(self._taken)
-            data = file.read(CHUNK) if file.generation else b""
-            if data:
-                self.publish(file.splitter.feed(data), file.identify)
+            before = file.splitter.position
+            if file.generation:
+                self.publish(file.read(), file.identify)
+            if file.splitter.position != before:
                 if self.whenDelivered(self._look):
                     return True
                 self._call = self._reactor.callLater(0, self._look)
                 return True
-            if next is not None and next.size():
-                # As long as it is empty, whoever writes has not changed over to it.
+            if next is not None:
                 self._finish(file)
                 file.close()
                 self._file, next = next, None
@@ -254,6 +306,26 @@ class Tail(LineSource):
             if next is not None:
                 next.close()
         return False
+
+    def _next(self, file: _File) -> _File | None:
+        """
+        Open the file that whoever writes has changed over to from another, if so.
+        """
+        next = self._open(unless=file)
+        if next is None:
+            return None
+        between = self._before(file)
+        if between is not None:
+            if between.key != next.key and between.modified() >= file.modified():
+                # Rotated twice since the last look.  One that is older is of another time.
+                next.close()
+                return between
+            between.close()
+        if not next.size():
+            # As long as it is empty, whoever writes has not changed over to it.
+            next.close()
+            return None
+        return next
 
     def _open(self, unless: _File | None = None) -> _File | None:
         """
@@ -280,11 +352,14 @@ class Tail(LineSource):
         _log.info("{path} was truncated", path=self._path)
         self._finish(file)
         file.head, file.generation = b"", ""
-        file.splitter = LineSplitter()
+        file.begin()
 
     def _finish(self, file: _File) -> None:
-        if file.generation:
-            self.publish(file.splitter.finish(), file.identify)
+        if not file.generation:
+            # All that it has is a line without an end.
+            file.look(self._taken, isWhole=True)
+            self.publish(file.read(), file.identify)
+        self.publish(file.splitter.finish(), file.identify)
 
     def _complain(self, why: str) -> None:
         self._wrong.add(why)

@@ -44,6 +44,7 @@ from .pages import Greeting, StreamList
 from .pending import SlowReader
 from .resource import SHORTEST_RETRY, EventStreamResource
 from .root import RESERVED, Metrics, makeProbes, makeStreams
+from .site import SmallSite
 from .sources import Connected, SourceError, checkLines, isLines, load, makeLines, tick
 
 if TYPE_CHECKING:
@@ -351,10 +352,21 @@ class Options(usage.Options, AuthOptionMixin):
         kind, _, path = description.partition(":")
         if kind == "file":
             try:
-                with open(path, "rb"):
-                    pass
+                with open(path, "rb") as file:
+                    lines = file.readlines()
             except OSError as e:
                 raise usage.UsageError(f"--auth {description}: {e.strerror}") from e
+            for number, line in enumerate(lines, 1):
+                # Twisted would take what is before the second one for the password.
+                if line.count(b":") > 1:
+                    raise usage.UsageError(
+                        f"--auth {description}: line {number} has more than one colon: it must be"
+                        " name:password, and there can be none in these"
+                    )
+            if not any(b":" in line for line in lines):
+                raise usage.UsageError(
+                    f"--auth {description}: there is no line name:password in it"
+                )
         try:
             super().opt_auth(description)  # type: ignore[no-untyped-call]
         except usage.UsageError as e:
@@ -695,9 +707,7 @@ def _makeMetrics(registry: CollectorRegistry | None) -> IResource:
 def _makeSite(options: Options, root: IResource, reactor: Any) -> Site:
     # HTTP/2 counts a connection as idle while its streams are silent.
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
-    site = Site(root, timeout=timeout, reactor=reactor)
-    site.displayTracebacks = False
-    return site
+    return SmallSite(root, timeout=timeout, reactor=reactor)  # type: ignore[no-untyped-call]
 
 
 def _listen(
