@@ -301,6 +301,18 @@ class LiveCommandTests(TestCase):
         self.assertEqual(ignored & (1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)), 0)
         await source.stopService()
 
+    async def test_escapes(self) -> None:
+        """
+        What it says on its standard error does not act on the terminal that shows the log.
+        """
+        warnings: list[str] = []
+        self.patch(
+            command._log, "warn", lambda said, /, **fields: warnings.append(fields.get("text", ""))
+        )
+        self.start("printf '\\033[2Jgone\\n' >&2; sleep 100")
+        await until(lambda: warnings)
+        self.assertEqual(warnings, ["\\u001b[2Jgone"])
+
     async def test_notThere(self) -> None:
         """
         What cannot be run is said on its standard error, and is a failure.

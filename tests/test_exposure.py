@@ -20,6 +20,7 @@ from twisted.web.resource import Resource
 from tests.test_tap import ACCEPT, BROWSER, SOURCE, OptionsMixin
 from twisted_sse import tap
 from twisted_sse.exposure import KnownHosts, isHostName, isLocal, saysLocal
+from twisted_sse.listen import ListeningService
 from twisted_sse.testing import MemoryClient
 
 
@@ -102,6 +103,14 @@ class AddressTests(ExposureTestCase):
             self.assertIn(f"--listen {where}: other machines could read your data", line)
         self.start("--source", self.source, "--listen", "tcp:1:interface=127.0.0.2")
         self.start("--source", self.source, "--listen", "tcp:1", "--public")
+
+    def test_late(self) -> None:
+        """
+        An endpoint of which it is not known yet where it will listen is refused, too.
+        """
+        self.patch(ListeningService, "listen", lambda *arguments: None)
+        line = self.refusal("--source", self.source, "--listen", "onion:80")
+        self.assertIn("other machines could read your data there", line)
 
     def test_isLocal(self) -> None:
         """
@@ -323,7 +332,17 @@ class PathTests(ExposureTestCase):
         """
         A path has to be one that is free.
         """
-        for path in "/metrics", "/healthz/x", "/page", "/a//b", "/a/", "/a b", "/a?b":
+        for path in (
+            "/metrics",
+            "/healthz/x",
+            "/page",
+            "/a//b",
+            "/a/",
+            "/a b",
+            "/a?b",
+            "/a/..",
+            "/.",
+        ):
             self.assertIn("a path is letters", self.refusal("--source", f"{path}=tick"))
         line = self.refusal("--source", "tick", "--source", SOURCE)
         self.assertIn("there is one at / already", line)
@@ -347,6 +366,15 @@ class PathTests(ExposureTestCase):
         options.parent = {"nodaemon": False}
         exit = self.assertRaises(SystemExit, options.parseOptions, ["--source", "-"])
         self.assertEqual(exit.code, 64)
+
+    def test_metricsFormat(self) -> None:
+        """
+        Metrics are given whatever form is asked for.
+        """
+        (client,) = self.clients("--source", SOURCE)
+        for accept in b"\xff", b"application/openmetrics-text; version=abc", b"*/*":
+            answer = client.get("/metrics", headers={"Accept": accept})
+            self.assertEqual(answer.status, 200, accept)
 
     def test_metrics(self) -> None:
         """

@@ -28,6 +28,7 @@ LAYERS = [
     "encoded",
     "parser",
     "checks",
+    "printable",
     "history",
     "accept",
     "address",

@@ -48,6 +48,7 @@ from .clienterrors import (
     ReadTimeout,
 )
 from .parser import EventTooLarge, MessageEvent
+from .printable import shown
 from .request import NO_VALUE, TOKEN, checkLastEventID, checkMethod
 
 __all__ = ["main"]
@@ -90,10 +91,6 @@ examples:
   twisted-sse get -H 'Authorization: Bearer ...' -d @question.json https://ai.example/answers
 """
 
-#: What makes a terminal do something (the control characters, but for the tab), or show something
-#: else than what came: what ends lines, and what turns the direction of writing.
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 #: How much is written at a time, in bytes: so much, a pipe that says it is ready takes without
@@ -105,14 +102,6 @@ _TOLD = (EventSourceError, EventTooLarge, ConnectError, ConnectionLost, DNSLooku
 
 
 # What is printed
-
-
-def shown(text: str) -> str:
-    """
-    Make it safe to show a text to somebody: what somebody else has written must not move the
-    cursor, or hide what it says.
-    """
-    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def asText(event: MessageEvent, isTerminal: bool) -> str:

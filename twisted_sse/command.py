@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 from .channel import Channel
 from .lines import Line, LineSplitter
 from .linesource import LineSource
+from .printable import shown
 
 __all__ = ["Command"]
 
@@ -224,7 +225,8 @@ class Command(LineSource, ProcessProtocol):
 
     def _logLines(self, lines: Sequence[Line]) -> None:
         for line in lines:
-            _log.warn("{command}: {text}", command=self.command, text=line.text[:LONGEST_COMPLAINT])
+            text = shown(line.text[:LONGEST_COMPLAINT])
+            _log.warn("{command}: {text}", command=self.command, text=text)
 
 
 def _told(reason: Failure) -> tuple[int, str]:

@@ -17,6 +17,7 @@ from .channel import Channel
 from .event import Event, InvalidEvent
 from .history import LONGEST_ID
 from .lines import Line
+from .printable import shown
 from .resource import SHORTEST_RETRY
 
 __all__ = ["FORMATS", "LineSource"]
@@ -141,7 +142,7 @@ class LineSource(Service):
             _log.warn(
                 "A line is no JSON object with data, event, id or retry, and was sent as text:"
                 " {text}",
-                text=line.text[:200],
+                text=shown(line.text[:200]),
             )
         return None
 

@@ -63,7 +63,12 @@ class Metrics(Resource):
         """
         from prometheus_client.exposition import choose_encoder
 
-        encode, contentType = choose_encoder(request.getHeader("accept") or "")
+        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
+        try:
+            encode, contentType = choose_encoder(accept)
+        except (TypeError, ValueError):
+            # A version that is none.
+            encode, contentType = choose_encoder("")
         request.setHeader(b"content-type", contentType.encode())
         request.setHeader(b"cache-control", b"no-store")
         return encode(self._registry)

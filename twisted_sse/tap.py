@@ -458,7 +458,8 @@ class Options(usage.Options, AuthOptionMixin):
         path, equals, description = said.partition("=")
         if not (equals and path.startswith("/")):
             path, description = "/", said
-        if not _PATH.fullmatch(path) or path.split("/")[1] in RESERVED:
+        parts = path.split("/")
+        if not _PATH.fullmatch(path) or parts[1] in RESERVED or {".", ".."} & {*parts}:
             raise usage.UsageError(
                 f"--source {said}: a path is letters, digits and -._~ between slashes, and not"
                 f" one of {', '.join('/' + each for each in RESERVED)}"
@@ -720,8 +721,9 @@ def _listen(
         port = listening.listen(description, site)
     except CannotListen as e:
         _fail(f"{said}: {e}")
-    if port is not None and options.isPrivate and not said.startswith("--admin"):
-        if not (saysLocal(description) or isLocal(port.getHost())):
+    if options.isPrivate and not said.startswith("--admin"):
+        # Of one that takes its time there is no port yet.
+        if not (saysLocal(description) or (port is not None and isLocal(port.getHost()))):
             _fail(
                 f"{said}: other machines could read your data there. Give --auth, or --public if"
                 " everybody may, or listen on tcp:8080:interface=127.0.0.1"
