@@ -260,6 +260,18 @@ class ReadTests(SynchronousTestCase):
         assert isinstance(taking.error, BadStatus)
         self.assertEqual((taking.error.body, response.isCut), (b"x" * 65536, True))
         self.assertEqual(self.clock.getDelayedCalls(), [])
+        for body, encoding, expected in (
+            (gzip.compress(b'{"a": 1}'), b"gzip", b'{"a": 1}'),
+            (gzip.compress(b"x" * 10**7), b"gzip", b"x" * 65536),
+            (gzip.compress(b"because")[:-9], b"x-gzip", b"because"),
+            (b"because", b"gzip", b"because"),
+            (b"because", b"br", b"because"),
+            (b"b", b"deflate", b""),
+        ):
+            response = MemoryResponse(404, {b"Content-Encoding": encoding}, body, end=True)
+            taking = self.read(response)
+            assert isinstance(taking.error, BadStatus)
+            self.assertEqual(taking.error.body, expected)
         response = MemoryResponse(404, body=b"because")
         taking = self.read(response)
         self.clock.advance(4.9)

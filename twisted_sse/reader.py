@@ -439,7 +439,9 @@ async def checkResponse(response: IResponse, reactor: Any) -> Inflater | None:
     @raise BadContentType: if it is of another type.
     """
     if response.code != 200:
-        body = await readStart(response, reactor)
+        body = _decoded(
+            await readStart(response, reactor), fieldValue(response.headers, b"content-encoding")
+        )
         phrase = response.phrase.decode("latin-1")
         raise BadStatus(response.code, phrase, response.headers, body)
     try:
@@ -450,6 +452,29 @@ async def checkResponse(response: IResponse, reactor: Any) -> Inflater | None:
     except BadContentType:
         discard(response)
         raise
+
+
+def _decoded(start: bytes, contentEncoding: str | None) -> bytes:
+    """
+    Decode the beginning of a body, if that is possible.
+
+    @return: at most 64 KiB.
+    """
+    body = b""
+    try:
+        inflater = makeInflater(contentEncoding or "")
+        if inflater is None:
+            return start
+        inflater.rest = start
+        while len(body) < MOST_START and not inflater.isDone:
+            before = len(inflater.rest)
+            piece = inflater.decode()
+            body += piece
+            if not piece and len(inflater.rest) == before:
+                break
+    except (BadContentType, StreamBroken):
+        return body or start
+    return body[:MOST_START]
 
 
 def fieldValue(headers: Headers, name: bytes) -> str | None:
