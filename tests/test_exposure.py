@@ -372,7 +372,7 @@ class PathTests(ExposureTestCase):
         Metrics are given whatever form is asked for.
         """
         (client,) = self.clients("--source", SOURCE)
-        for accept in b"\xff", b"application/openmetrics-text; version=abc", b"*/*":
+        for accept in "\xff", "application/openmetrics-text; version=abc", "*/*":
             answer = client.get("/metrics", headers={"Accept": accept})
             self.assertEqual(answer.status, 200, accept)
 
