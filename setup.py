@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 readme = Path(__file__).with_name("README.md")
 
@@ -58,9 +58,9 @@ setup(
     package_dir={"": "."},
     # "twisted.plugins" is one file of ours inside a package of Twisted's: it must
     # never get an __init__.py (tests/test_packaging.py).
-    packages=["twisted_sse", "twisted.plugins"],
-    package_data={"twisted_sse": ["py.typed", "page/*"]},
-    entry_points={"console_scripts": ["twisted-sse = twisted_sse.__main__:main"]},
+    packages=[*find_packages(include=["twisted_sse", "twisted_sse.*"]), "twisted.plugins"],
+    package_data={"twisted_sse": ["py.typed"], "twisted_sse.daemon": ["page/*"]},
+    entry_points={"console_scripts": ["twisted-sse = twisted_sse.cli.get:main"]},
     python_requires=">=3.10",
     install_requires=[
         "Twisted>=24.3",  # the oldest that `make check` runs the tests with

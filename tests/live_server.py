@@ -29,7 +29,8 @@ from twisted.logger import (
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from twisted_sse import Channel, Event, EventStream, EventStreamResource, resource
+from twisted_sse import Channel, Event, EventStream, EventStreamResource
+from twisted_sse.server import resource
 
 PAGE = b"""<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
 <script>

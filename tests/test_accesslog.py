@@ -22,10 +22,11 @@ from twisted.web.error import Error
 from zope.interface import alsoProvides
 
 from tests.test_docs import blocks, table
-from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog, ticker
+from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog
 from twisted_sse.accesslog import CACHED, LONGEST, AccessLog
 from twisted_sse.observe import Observer, Observers
 from twisted_sse.testing import MemoryClient
+from twisted_sse.timing import ticker
 
 #: 22 November 2025, 20:15:01.25 UTC.
 NOW = 1763842501.25

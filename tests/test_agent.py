@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.agent}, in memory.
+Tests for L{twisted_sse.client.agent}, in memory.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from zope.interface import implementer
 
 from tests.live import serverContext, trusting
 from tests.memory_reactor import MemoryNamesReactor
-from twisted_sse import agent
-from twisted_sse.agent import HANDSHAKE_TIMEOUT, MOST_HEAD, EventStreamAgent, _keepAlive
-from twisted_sse.clienterrors import EventSourceError, StreamBroken
+from twisted_sse.client import agent
+from twisted_sse.client.agent import HANDSHAKE_TIMEOUT, MOST_HEAD, EventStreamAgent, _keepAlive
+from twisted_sse.client.errors import EventSourceError, StreamBroken
 
 
 @implementer(ITCPTransport, ISystemHandle)

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.backoff}: how long a client waits.
+Tests for L{twisted_sse.timing.backoff}: how long a client waits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.backoff import Backoff
+from twisted_sse.timing.backoff import Backoff
 
 #: The largest that L{random.random} returns.
 ALMOST_1 = 1 - 2**-53

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel}: one event to many streams, in memory.
+Tests for L{twisted_sse.channel.channel}: one event to many streams, in memory.
 
 L{tests.test_subscription} has what a client gets that comes back; L{tests.test_channel_model}
 does all of it in random order.
@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import alsoProvides
 
-import twisted_sse.stream
+import twisted_sse.stream.stream
 from twisted_sse import (
     Channel,
     CloseReason,
@@ -35,14 +35,14 @@ from twisted_sse import (
     History,
     InvalidEvent,
     SlowReader,
-    fastwrite,
 )
-from twisted_sse.encoded import PIECE
-from twisted_sse.fanout import ROUND
+from twisted_sse.channel.fanout import ROUND
+from twisted_sse.channel.subscription import Subscription
+from twisted_sse.format.encoded import PIECE
 from twisted_sse.observe import Observer
-from twisted_sse.slices import SLICE
-from twisted_sse.subscription import Subscription
+from twisted_sse.stream import transport as fastwrite
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream, MemoryTransport
+from twisted_sse.timing.slices import SLICE
 
 #: More than a transport takes before it says pause.
 BIG = "x" * 70_000
@@ -119,7 +119,7 @@ class Recorder(Observer):
 
 class DirectTransport:
     """
-    A transport in memory that looks like a socket to L{twisted_sse.fastwrite}.
+    A transport in memory that looks like a socket to L{twisted_sse.stream.transport}.
     """
 
     def __init__(self, transport: MemoryTransport) -> None:
@@ -232,7 +232,7 @@ class ChannelTestCase(SynchronousTestCase):
         def direct(request: Any) -> DirectTransport:
             return DirectTransport(request.transport)
 
-        self.patch(twisted_sse.stream, "directTransport", direct)
+        self.patch(twisted_sse.stream.stream, "directTransport", direct)
 
     def turn(self) -> None:
         """
@@ -916,7 +916,7 @@ class DirectTests(ChannelTestCase):
         """
         channel = self.serve()
         browsers = [self.connect(version=version) for version in ("HTTP/1.1", "HTTP/1.0")]
-        self.patch(twisted_sse.stream, "directTransport", lambda request: None)
+        self.patch(twisted_sse.stream.stream, "directTransport", lambda request: None)
         browsers.append(self.connect())
         marks = [browser.text for browser in browsers]
         events = [channel.publish(str(number)) for number in range(5)]

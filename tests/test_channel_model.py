@@ -1,5 +1,5 @@
 """
-A model of L{twisted_sse.channel}: whatever happens in whatever order, a client sees each event
+A model of L{twisted_sse.channel.channel}: whatever happens in whatever order, a client sees each event
 that it has chosen once and in order, or is told first that it has missed something.
 
 The model knows a plain list of all events, how long they are kept, and for each client where it
@@ -26,8 +26,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-import twisted_sse.fanout
-import twisted_sse.stream
+import twisted_sse.channel.fanout
+import twisted_sse.stream.stream
 from tests.test_channel import DirectTransport
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History, SlowReader
 from twisted_sse.observe import Observer
@@ -190,12 +190,12 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.direct = twisted_sse.stream.directTransport
-        self.round = twisted_sse.fanout.ROUND
-        twisted_sse.stream.directTransport = lambda request: DirectTransport(  # type: ignore[assignment, return-value]
+        self.direct = twisted_sse.stream.stream.directTransport
+        self.round = twisted_sse.channel.fanout.ROUND
+        twisted_sse.stream.stream.directTransport = lambda request: DirectTransport(  # type: ignore[assignment, return-value]
             request.transport  # type: ignore[arg-type]
         )
-        twisted_sse.fanout.ROUND = 1
+        twisted_sse.channel.fanout.ROUND = 1
         self.clock = QuietClock()
         self.cost = Cost(self.clock)
         self.published: list[Published] = []
@@ -256,8 +256,8 @@ class ChannelMachine(RuleBasedStateMachine):
             if hasattr(self, "channel"):
                 self.finish()
         finally:
-            twisted_sse.stream.directTransport = self.direct
-            twisted_sse.fanout.ROUND = self.round
+            twisted_sse.stream.stream.directTransport = self.direct
+            twisted_sse.channel.fanout.ROUND = self.round
 
     def finish(self) -> None:
         """

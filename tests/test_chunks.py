@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.chunks}.
+Tests for L{twisted_sse.client.chunks}.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from twisted.web.client import ResponseDone, ResponseFailed
 from twisted.web.http import _ChunkedTransferDecoder
 from twisted.web.http_headers import Headers
 
-from twisted_sse import chunks
-from twisted_sse.chunks import decodeTogether
+from twisted_sse.client import chunks
+from twisted_sse.client.chunks import decodeTogether
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client}, in memory: when it comes back, and how it waits.
+Tests for L{twisted_sse.client.source}, in memory: when it comes back, and how it waits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted.web.client import ResponseFailed
 from twisted.web.error import InfiniteRedirection
 
 from tests.memory_agent import MemoryAgent, MemoryResponse, Taking, eventStream
-from twisted_sse.client import (
+from twisted_sse.client.source import (
     Backoff,
     BadRedirect,
     BadStatus,
@@ -24,7 +24,7 @@ from twisted_sse.client import (
     ReadTimeout,
     StreamBroken,
 )
-from twisted_sse.parser import MessageEvent
+from twisted_sse.format.parser import MessageEvent
 
 ONE = b"id: 1\ndata: one\n\n"
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.clienterrors}: what goes wrong with a client, as its user sees it.
+Tests for L{twisted_sse.client.errors}: what goes wrong with a client, as its user sees it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from twisted_sse import client, clienterrors
-from twisted_sse.clienterrors import (
+from twisted_sse import client
+from twisted_sse.client import errors as clienterrors
+from twisted_sse.client.errors import (
     BadCertificate,
     BadContentType,
     BadRedirect,

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.command}.
+Tests for L{twisted_sse.daemon.sources.command}.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.live import reactor, until
 from tests.requirements import needs
-from twisted_sse import Channel, command
-from twisted_sse.command import Command
+from twisted_sse import Channel
+from twisted_sse.daemon.sources import command
+from twisted_sse.daemon.sources.command import Command
 
 
 class _Process:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon}: how the daemon stops, and its files.
+Tests for L{twisted_sse.daemon.daemon}: how the daemon stops, and its files.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.test_tap import ACCEPT, OptionsMixin, site
-from twisted_sse import daemon, tap
-from twisted_sse.daemon import WatchedFile, exitWith
+from twisted_sse.daemon import daemon, tap
+from twisted_sse.daemon.daemon import WatchedFile, exitWith
 from twisted_sse.testing import MemoryClient, MemoryClock
 
 
@@ -177,7 +177,7 @@ def source_lines(data: bytes) -> Any:
     """
     @return: some lines.
     """
-    from twisted_sse.lines import LineSplitter
+    from twisted_sse.daemon.sources.lines import LineSplitter
 
     return LineSplitter().feed(data)
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.decoding}: compressed bodies.
+Tests for L{twisted_sse.client.decoding}: compressed bodies.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.clienterrors import BadContentType, StreamBroken
-from twisted_sse.decoding import PIECE, Inflater, makeInflater
+from twisted_sse.client.decoding import PIECE, Inflater, makeInflater
+from twisted_sse.client.errors import BadContentType, StreamBroken
 
 #: Does not compress well, so that it takes more than one piece in any form.
 DATA = b"".join(b"id: %d\ndata: %x\n\n" % (n, n**9) for n in range(3000))

@@ -21,7 +21,8 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.requirements import ROOT, SBIN, needs
 from tests.test_daemon import FOREGROUND, PATIENCE, Client, DaemonMixin, freePort, until
 from tests.test_tap import OptionsMixin
-from twisted_sse import EventStreamParser, tap
+from twisted_sse import EventStreamParser
+from twisted_sse.daemon import tap
 from twisted_sse.metrics import PrometheusObserver, countSources
 
 try:

@@ -40,8 +40,8 @@ from twisted_sse import (
     InvalidEvent,
     SlowReader,
 )
-from twisted_sse.sources import tick
-from twisted_sse.tap import Options
+from twisted_sse.daemon.sources.spec import tick
+from twisted_sse.daemon.tap import Options
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 DOCS = ROOT / "docs"

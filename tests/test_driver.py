@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.driver}: what C{connected} may return, and what becomes of it.
+Tests for L{twisted_sse.stream.result}: what C{connected} may return, and what becomes of it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.error import Error, PageRedirect
 
 from twisted_sse import CloseReason, Event, EventStream, EventStreamResource
-from twisted_sse.driver import TURN_BYTES
+from twisted_sse.stream.result import TURN_BYTES
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 #: More than a transport takes before it says pause.

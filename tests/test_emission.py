@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.emission}: a loop, and what becomes of what it makes.
+Tests for L{twisted_sse.stream.every}: a loop, and what becomes of what it makes.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event
-from twisted_sse.emission import Emission, cancel
-from twisted_sse.ticker import TimerWheel
+from twisted_sse.stream.every import Emission, cancel
+from twisted_sse.timing.ticker import TimerWheel
 
 
 class Recorder:

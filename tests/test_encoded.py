@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.encoded}: events as bytes.
+Tests for L{twisted_sse.format.encoded}: events as bytes.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event
-from twisted_sse.encoded import PIECE, Batch, Encoded, cut
+from twisted_sse.format.encoded import PIECE, Batch, Encoded, cut
 
 
 def ofSize(size: int, event: str | None = None) -> Encoded:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.event}.
+Tests for L{twisted_sse.format.event}.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.event import Event, InvalidEvent
-from twisted_sse.parser import EventStreamParser, MessageEvent
+from twisted_sse.format.event import Event, InvalidEvent
+from twisted_sse.format.parser import EventStreamParser, MessageEvent
 
 SURROGATES = ("\ud800", "a\udfffb", "\ude00\ud83d")
 

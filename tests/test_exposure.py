@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.exposure} and L{twisted_sse.root}: who gets what, of the whole daemon.
+Tests for L{twisted_sse.daemon.access} and L{twisted_sse.daemon.paths}: who gets what, of the whole daemon.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 
 from tests.test_tap import ACCEPT, BROWSER, SOURCE, OptionsMixin
-from twisted_sse import tap
-from twisted_sse.exposure import KnownHosts, isHostName, isLocal, saysLocal
-from twisted_sse.listen import ListeningService
+from twisted_sse.daemon import tap
+from twisted_sse.daemon.access import KnownHosts, isHostName, isLocal, saysLocal
+from twisted_sse.daemon.listen import ListeningService
 from twisted_sse.testing import MemoryClient
 
 

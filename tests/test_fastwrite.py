@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.fastwrite}, in memory: who may have it, and what it does with each
+Tests for L{twisted_sse.stream.transport}, in memory: who may have it, and what it does with each
 answer of a socket.
 """
 
@@ -20,8 +20,16 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from twisted_sse import CloseReason, EventStream, EventStreamResource, fastwrite, stream
-from twisted_sse.fastwrite import directTransport, outstanding, removeEncoder, unsent, writeNow
+from twisted_sse import CloseReason, EventStream, EventStreamResource
+from twisted_sse.stream import stream
+from twisted_sse.stream import transport as fastwrite
+from twisted_sse.stream.transport import (
+    directTransport,
+    outstanding,
+    removeEncoder,
+    unsent,
+    writeNow,
+)
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 try:

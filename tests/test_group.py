@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.group}: what the streams of a resource share.
+Tests for L{twisted_sse.server.group}: what the streams of a resource share.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource
 from twisted_sse.observe import Observer
-from twisted_sse.slices import SLICE
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
+from twisted_sse.timing.slices import SLICE
 
 #: More than a transport takes before it says pause.
 BIG = "x" * 70_000

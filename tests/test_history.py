@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.history}: what can be replayed.
+Tests for L{twisted_sse.store.memory}: what can be replayed.
 
 Through its channel, as it is used; L{tests.test_channel} has what clients see of it.
 """
@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse import Channel, Event, History, history
-from twisted_sse.history import Entry
+from twisted_sse import Channel, Event, History
+from twisted_sse.store import memory as history
+from twisted_sse.store.memory import Entry
 
 #: What is known of IDs, so that nobody can mistake one for another.
 MADE = r"\A[0-9a-f]{4,40}\Z"

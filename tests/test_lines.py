@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.lines}.
+Tests for L{twisted_sse.daemon.sources.lines}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.lines import LONGEST_LINE, Line, LineSplitter
+from twisted_sse.daemon.sources.lines import LONGEST_LINE, Line, LineSplitter
 
 
 def read(*pieces: bytes) -> list[Line]:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.linesource} and L{twisted_sse.stdin}.
+Tests for L{twisted_sse.daemon.sources.linesource} and L{twisted_sse.daemon.sources.stdin}.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse import Channel, Event, linesource, stdin
-from twisted_sse.lines import Line, LineSplitter
-from twisted_sse.linesource import LineSource
-from twisted_sse.stdin import StandardInput
+from twisted_sse import Channel, Event
+from twisted_sse.daemon.sources import linesource, stdin
+from twisted_sse.daemon.sources.lines import Line, LineSplitter
+from twisted_sse.daemon.sources.linesource import LineSource
+from twisted_sse.daemon.sources.stdin import StandardInput
 
 
 def line(text: str, cut: int = 0) -> Line:

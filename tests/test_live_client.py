@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client}, on real sockets: what happens when.
+Tests for L{twisted_sse.client.source}, on real sockets: what happens when.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from tests.live import LiveTestCase, freePort, reactor, serverContext, trusting,
 from tests.requirements import ROOT, needs
 from tests.scripted import ScriptedServer, answer, chunk, stream
 from tests.test_docs import blocks
-from twisted_sse.agent import EventStreamAgent
-from twisted_sse.client import (
+from twisted_sse.client.agent import EventStreamAgent
+from twisted_sse.client.source import (
     Backoff,
     BadCertificate,
     BadContentType,

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client}, on real sockets: how it ends, at every stage of its life, in every
+Tests for L{twisted_sse.client.source}, on real sockets: how it ends, at every stage of its life, in every
 way.
 """
 
@@ -20,9 +20,9 @@ from tests.live import reactor, serverContext, trusting, until
 from tests.requirements import needs
 from tests.scripted import ScriptedServer, answer, chunk, stream
 from tests.test_live_client import ONE, TWO, ClientTestCase
-from twisted_sse.agent import EventStreamAgent
-from twisted_sse.client import Backoff, EventSource, StreamBroken, readEvents
-from twisted_sse.parser import MessageEvent
+from twisted_sse.client.agent import EventStreamAgent
+from twisted_sse.client.source import Backoff, EventSource, StreamBroken, readEvents
+from twisted_sse.format.parser import MessageEvent
 
 
 @implementer(IHostnameResolver)

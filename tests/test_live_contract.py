@@ -1,5 +1,5 @@
 """
-Tests for L{tests.contract_service}, and with it for L{twisted_sse.client}: what LaunchDarkly's
+Tests for L{tests.contract_service}, and with it for L{twisted_sse.client.source}: what LaunchDarkly's
 C{sse-contract-tests} asks of a client, from the same outside: by HTTP.
 """
 

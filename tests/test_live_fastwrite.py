@@ -32,7 +32,7 @@ else:
 from tests.live import Client, LiveTestCase, Response, reactor, serverContext, until
 from tests.requirements import needs
 from twisted_sse import CloseReason, Event, EventStreamResource
-from twisted_sse.fastwrite import directTransport
+from twisted_sse.stream.transport import directTransport
 
 #: What occurs in no handshake, and in the frames of the events.
 MARK = "plain-text-of-an-event"

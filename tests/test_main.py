@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.__main__}: the command, as far as no socket and no process is needed.
+Tests for L{twisted_sse.cli.get}: the command, as far as no socket and no process is needed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from twisted.web.http_headers import Headers
 
 from tests.test_docs import blocks, table
 from tests.test_packaging import EXTRAS, LATE, run
-from twisted_sse import MessageEvent, __main__
-from twisted_sse.__main__ import Output, Status, asData, asJSON, asText, main, parse, statusFor
-from twisted_sse.client import (
+from twisted_sse import MessageEvent
+from twisted_sse.cli import get as __main__
+from twisted_sse.cli.get import Output, Status, asData, asJSON, asText, main, parse, statusFor
+from twisted_sse.client.source import (
     BadCertificate,
     BadContentType,
     BadRedirect,
@@ -318,7 +319,7 @@ class ImportTests(SynchronousTestCase):
         for missing in [], EXTRAS:
             result = run(
                 "-c",
-                f"import sys; sys.modules |= dict.fromkeys({missing}); import twisted_sse.__main__;"
+                f"import sys; sys.modules |= dict.fromkeys({missing}); import twisted_sse.cli.get;"
                 f" print([name for name in {LATE} if sys.modules.get(name)])",
             )
             self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import EventStream, EventStreamResource
 from twisted_sse.observe import Observer, Observers
-from twisted_sse.stream import CloseReason
+from twisted_sse.stream.stream import CloseReason
 from twisted_sse.testing import MemoryClient
 
 

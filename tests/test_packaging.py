@@ -24,61 +24,74 @@ PACKAGE = ROOT / "twisted_sse"
 
 #: The modules from the bottom to the top: each imports only from those before it.
 LAYERS = [
-    "event",
-    "encoded",
-    "parser",
     "checks",
     "printable",
-    "history",
-    "accept",
-    "address",
-    "slices",
-    "ticker",
+    "format.event",
+    "format.encoded",
+    "format.parser",
+    "format",
+    "event",
+    "parser",
+    "store.memory",
+    "store",
+    "timing.slices",
+    "timing.ticker",
+    "timing.backoff",
+    "timing",
+    "server.accept",
+    "server.address",
     "observe",
-    "fastwrite",
-    "watch",
-    "pending",
-    "feed",
-    "emission",
+    "stream.transport",
+    "stream.stall",
+    "stream.pending",
+    "stream.feed",
+    "stream.every",
+    "stream.stream",
+    "stream.result",
     "stream",
-    "heart",
-    "group",
-    "driver",
-    "resource",
-    "subscription",
-    "fanout",
+    "server.heart",
+    "server.group",
+    "server.resource",
+    "server",
+    "channel.subscription",
+    "channel.fanout",
+    "channel.channel",
     "channel",
     "klein",
-    "clienterrors",
-    "backoff",
-    "decoding",
-    "reader",
-    "chunks",
-    "agent",
-    "request",
+    "client.errors",
+    "client.decoding",
+    "client.reader",
+    "client.chunks",
+    "client.agent",
+    "client.place",
+    "client.source",
     "client",
     "metrics",
     "accesslog",
     "testing",
-    "lines",
-    "linesource",
-    "stdin",
-    "tail",
-    "command",
-    "sources",
-    "listen",
-    "exposure",
-    "pages",
-    "root",
-    "site",
+    "daemon.sources.lines",
+    "daemon.sources.linesource",
+    "daemon.sources.stdin",
+    "daemon.sources.file",
+    "daemon.sources.command",
+    "daemon.sources.spec",
+    "daemon.sources",
+    "daemon.listen",
+    "daemon.access",
+    "daemon.pages",
+    "daemon.paths",
+    "daemon.site",
+    "daemon.daemon",
+    "daemon.tap",
     "daemon",
-    "tap",
+    "cli.get",
+    "cli",
     "__init__",
     "__main__",
 ]
 
 #: These are the format alone, for use without Twisted too.
-WITHOUT_TWISTED = {"event", "parser"}
+WITHOUT_TWISTED = {"format.event", "format.parser"}
 
 #: What only the extras bring; the tests run without it to see that nobody misses it.
 EXTRAS = ["OpenSSL", "h2", "klein", "priority", "prometheus_client", "service_identity", "werkzeug"]
@@ -110,40 +123,53 @@ def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess
     )
 
 
-def importsAtRunTime(tree: ast.AST) -> Iterator[str]:
+def importsAtRunTime(tree: ast.AST, package: str = "twisted_sse") -> Iterator[str]:
     """
     Find what a module imports, late imports included and those for type
     checkers excluded.
 
     @param tree: the module.
+    @param package: what its relative imports begin at.
     @return: absolute names; for C{from a import b}, both C{a} and C{a.b}.
     """
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             for other in node.orelse:
-                yield from importsAtRunTime(other)
+                yield from importsAtRunTime(other, package)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                base = f"twisted_sse.{base}".rstrip(".")
+                parents = package.split(".")
+                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
         else:
-            yield from importsAtRunTime(node)
+            yield from importsAtRunTime(node, package)
 
 
 def modules() -> dict[str, ast.Module]:
     """
-    Read our modules.
+    Read our modules, in every folder.
 
-    @return: their trees by name, without the package's.
+    @return: their trees by name, without the package's; that of a folder's face is the folder's.
     """
-    return {
-        path.stem: ast.parse(path.read_text(encoding="utf-8"), str(path))
-        for path in sorted(PACKAGE.glob("*.py"))
-    }
+    trees = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+        trees[name.removesuffix(".__init__")] = tree
+    return trees
+
+
+def packageOf(name: str) -> str:
+    """
+    @return: what the relative imports of a module begin at.
+    """
+    isFace = name != "__init__" and (PACKAGE / name.replace(".", "/")).is_dir()
+    parents = name.split(".") if isFace else name.split(".")[:-1]
+    return ".".join(["twisted_sse", *parents])
 
 
 class FileTests(SynchronousTestCase):
@@ -210,9 +236,9 @@ class ModuleTests(SynchronousTestCase):
         upwards = []
         for name, tree in modules().items():
             below = LAYERS[: LAYERS.index(name)] if name in LAYERS else []
-            for imported in importsAtRunTime(tree):
-                match = re.match(r"twisted_sse\.(\w+)", imported)
-                if match and match[1] in LAYERS and match[1] not in below:
+            for imported in importsAtRunTime(tree, packageOf(name)):
+                target = imported.removeprefix("twisted_sse.")
+                if target in LAYERS and target not in below and not name.startswith(f"{target}."):
                     upwards.append(f"{name} imports {imported}")
         self.assertEqual(upwards, [])
 
@@ -222,7 +248,10 @@ class ModuleTests(SynchronousTestCase):
         """
         for name, tree in modules().items():
             if name in WITHOUT_TWISTED:
-                roots = {imported.partition(".")[0] for imported in importsAtRunTime(tree)}
+                roots = {
+                    imported.partition(".")[0]
+                    for imported in importsAtRunTime(tree, packageOf(name))
+                }
                 self.assertEqual(roots & {"twisted", "twisted_sse", "zope"}, set(), name)
 
     def test_noReactorAtImport(self) -> None:

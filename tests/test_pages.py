@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.pages}.
+Tests for L{twisted_sse.daemon.pages}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from urllib.parse import urljoin
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.test_tap import BROWSER
-from twisted_sse.pages import FILES, Greeting, StreamList, pageFiles
+from twisted_sse.daemon.pages import FILES, Greeting, StreamList, pageFiles
 from twisted_sse.testing import MemoryClient
 
 

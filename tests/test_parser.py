@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.parser}.
+Tests for L{twisted_sse.format.parser}.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.parser import EventStreamParser, EventTooLarge, MessageEvent
+from twisted_sse.format.parser import EventStreamParser, EventTooLarge, MessageEvent
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "parser.json").read_text("utf-8"))
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.pending}: what waits for a client that does not read.
+Tests for L{twisted_sse.stream.pending}: what waits for a client that does not read.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event, SlowReader
-from twisted_sse.encoded import Batch, Encoded
-from twisted_sse.pending import Pending
+from twisted_sse.format.encoded import Batch, Encoded
+from twisted_sse.stream.pending import Pending
 
 
 def waiting(*events: Event) -> Pending:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.reader}, in memory: the events of one response.
+Tests for L{twisted_sse.client.reader}, in memory: the events of one response.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from tests.memory_agent import MemoryResponse, Taking, eventStream
-from twisted_sse.client import (
+from twisted_sse.client.source import (
     BadContentType,
     BadStatus,
     EventTooLarge,

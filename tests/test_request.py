@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.request}.
+Tests for L{twisted_sse.client.place}.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from twisted_sse.clienterrors import BadRedirect
-from twisted_sse.request import Place, asHeaders, checkLastEventID, checkMethod
+from twisted_sse.client.errors import BadRedirect
+from twisted_sse.client.place import Place, asHeaders, checkLastEventID, checkMethod
 
 
 class PlaceTests(SynchronousTestCase):

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.resource} and L{twisted_sse.group}: who gets a stream, and who what
+Tests for L{twisted_sse.server.resource} and L{twisted_sse.server.group}: who gets a stream, and who what
 else.
 """
 
@@ -23,8 +23,8 @@ from twisted.web.util import DeferredResource
 from zope.interface.verify import verifyObject
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource, SlowReader
-from twisted_sse.history import LONGEST_ID
 from twisted_sse.observe import Observer
+from twisted_sse.store.memory import LONGEST_ID
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 #: More than a transport takes before it says pause.

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.site}.
+Tests for L{twisted_sse.daemon.site}.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from twisted_sse.site import MOST_BODY, MOST_READ, SmallRequest, SmallSite
+from twisted_sse.daemon.site import MOST_BODY, MOST_READ, SmallRequest, SmallSite
 
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.slices}: work on many streams, in slices.
+Tests for L{twisted_sse.timing.slices}: work on many streams, in slices.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.slices import inSlices
+from twisted_sse.timing.slices import inSlices
 
 
 class SliceTests(SynchronousTestCase):

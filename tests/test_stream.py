@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream}: one open response, in memory.
+Tests for L{twisted_sse.stream.stream}: one open response, in memory.
 """
 
 from __future__ import annotations

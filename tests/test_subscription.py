@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.subscription}: what a client gets that comes back, in memory.
+Tests for L{twisted_sse.channel.subscription}: what a client gets that comes back, in memory.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from twisted.logger import capturedLogs
 
 from tests.test_channel import ChannelTestCase, data, heads, lastEventID
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
-from twisted_sse.encoded import PIECE
-from twisted_sse.subscription import LOOKS, REPLAY
+from twisted_sse.channel.subscription import LOOKS, REPLAY
+from twisted_sse.format.encoded import PIECE
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 #: Ways to choose everything that L{PullTests.publishMany} publishes.

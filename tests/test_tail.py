@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.tail}.
+Tests for L{twisted_sse.daemon.sources.file}.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse import Channel, EventStreamResource, History, tail
-from twisted_sse.lines import Line
-from twisted_sse.tail import INTERVAL, Tail
+from twisted_sse import Channel, EventStreamResource, History
+from twisted_sse.daemon.sources import file as tail
+from twisted_sse.daemon.sources.file import INTERVAL, Tail
+from twisted_sse.daemon.sources.lines import Line
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 ACCEPT = {"Accept": "text/event-stream"}

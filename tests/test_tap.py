@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.tap}, L{twisted_sse.pages} and L{twisted_sse.listen}: the daemon, as far
+Tests for L{twisted_sse.daemon.tap}, L{twisted_sse.daemon.pages} and L{twisted_sse.daemon.listen}: the daemon, as far
 as no process of its own is needed.
 """
 
@@ -27,9 +27,10 @@ from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.requirements import needs
-from twisted_sse import EventStream, EventStreamResource, SlowReader, listen, tap
-from twisted_sse.daemon import raiseFileLimit
-from twisted_sse.listen import CannotListen, ListeningService
+from twisted_sse import EventStream, EventStreamResource, SlowReader
+from twisted_sse.daemon import listen, tap
+from twisted_sse.daemon.daemon import raiseFileLimit
+from twisted_sse.daemon.listen import CannotListen, ListeningService
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 ACCEPT = {"Accept": "text/event-stream"}

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.ticker}: the cheap LoopingCall, and the clock that many of them share.
+Tests for L{twisted_sse.timing.ticker}: the cheap LoopingCall, and the clock that many of them share.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from twisted.test import test_task
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from twisted_sse import ticker
 from twisted_sse.testing import MemoryClock
-from twisted_sse.ticker import Ticker, TimerWheel
+from twisted_sse.timing import ticker
+from twisted_sse.timing.ticker import Ticker, TimerWheel
 
 #: The instant at which a wheel that rounds times to slot numbers loses ticks.
 CROOKED = 1234567.891

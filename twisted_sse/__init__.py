@@ -13,12 +13,12 @@ The standard is the HTML standard's section 9.2, U{"Server-sent events"
 from __future__ import annotations
 
 from .channel import Channel
-from .event import Event, InvalidEvent
-from .history import History
-from .parser import EventStreamParser, EventTooLarge, MessageEvent
-from .pending import SlowReader
-from .resource import EventStreamResource
-from .stream import CloseReason, EventStream
+from .format.event import Event, InvalidEvent
+from .format.parser import EventStreamParser, EventTooLarge, MessageEvent
+from .server.resource import EventStreamResource
+from .store.memory import History
+from .stream.pending import SlowReader
+from .stream.stream import CloseReason, EventStream
 
 __all__ = [
     "Channel",

@@ -23,7 +23,7 @@ from .observe import Observer
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-    from .stream import CloseReason, EventStream
+    from .stream.stream import CloseReason, EventStream
 
 __all__ = ["AccessLog", "LogFile"]
 

@@ -17,7 +17,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException
 
-from .resource import EventStreamResource
+from .server.resource import EventStreamResource
 
 if TYPE_CHECKING:
     from twisted.web.server import Request

@@ -24,13 +24,13 @@ from prometheus_client.core import (
 )
 
 from .observe import Observer
-from .stream import CloseReason
+from .stream.stream import CloseReason
 
 if TYPE_CHECKING:
-    from .channel import Channel
-    from .event import Event
-    from .linesource import LineSource
-    from .stream import EventStream
+    from .channel.channel import Channel
+    from .daemon.sources.linesource import LineSource
+    from .format.event import Event
+    from .stream.stream import EventStream
 
 __all__ = ["BUCKETS", "PrometheusObserver", "countSources"]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.logger import Logger
 
 if TYPE_CHECKING:
-    from .channel import Channel
-    from .event import Event
-    from .stream import CloseReason, EventStream
+    from .channel.channel import Channel
+    from .format.event import Event
+    from .stream.stream import CloseReason, EventStream
 
 __all__ = ["Observer", "Observers", "checkObserver", "tell"]
 

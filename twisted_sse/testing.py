@@ -28,7 +28,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 from zope.interface import implementer
 
-from .parser import EventStreamParser, MessageEvent
+from .format.parser import EventStreamParser, MessageEvent
 
 __all__ = ["MemoryClient", "MemoryClock", "MemoryStream", "ResponseHeaders"]
 

@@ -1,0 +1,7 @@
+"""
+The command C{twisted-sse}.
+"""
+
+from __future__ import annotations
+
+__all__ = []

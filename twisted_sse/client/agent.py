@@ -1,0 +1,272 @@
+"""
+The agent of a client that was given none: connections that are used once, that notice when their
+peer has vanished, and that can be cut off.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from functools import partial
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IProtocol,
+    IStreamClientEndpoint,
+    ISystemHandle,
+    ITCPTransport,
+)
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.components import proxyForInterface
+from twisted.python.failure import Failure
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import (
+    IAgent,
+    IAgentEndpointFactory,
+    IBodyProducer,
+    IPolicyForHTTPS,
+    IResponse,
+)
+from zope.interface import implementer
+
+from .chunks import decodeTogether
+from .errors import EventSourceError, StreamBroken
+
+__all__ = ["EventStreamAgent", "EventStreamResponse"]
+
+#: How long to wait for a connection, in seconds.
+CONNECT_TIMEOUT = 30.0
+
+#: How long to wait for the handshake of TLS after that, in seconds.
+HANDSHAKE_TIMEOUT = 30.0
+
+#: A peer that has vanished is noticed after two minutes: the kernel asks after the first, and
+#: then four times.  Its own way is to ask after two hours.
+KEEPALIVE = {
+    "TCP_KEEPIDLE": 60,
+    # The same, as macOS calls it.
+    "TCP_KEEPALIVE": 60,
+    "TCP_KEEPINTVL": 15,
+    "TCP_KEEPCNT": 4,
+}
+
+#: How large the head of a response may be, in bytes.  Twisted has a limit for each line of it,
+#: but none for how many there are.
+MOST_HEAD = 2**18
+
+
+@implementer(IHandshakeListener)
+class _Connection(ProtocolWrapper):
+    """
+    A connection that does not wait for a response for ever: not while the peer does not finish
+    the handshake of TLS, nor while it sends a head without an end.
+
+    @ivar allowed: how many bytes may come; L{None} for any number.
+    @ivar refused: why it was cut off, if it was.
+    """
+
+    allowed: int | None = MOST_HEAD
+    refused: str | None = None
+    _handshake: IDelayedCall | None = None
+
+    def __init__(self, factory: Any, wrapped: IProtocol, reactor: Any) -> None:
+        super().__init__(factory, wrapped)
+        self._reactor = reactor
+
+    def makeConnection(self, transport: Any) -> None:
+        below = transport
+        if isinstance(transport, ProtocolWrapper):
+            # TLS, and below it TCP.
+            below = transport.transport
+            self._handshake = self._reactor.callLater(HANDSHAKE_TIMEOUT, self._noHandshake)
+        _keepAlive(below)
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+    def handshakeCompleted(self) -> None:
+        """
+        See L{IHandshakeListener}.
+        """
+        self._stopWaiting()
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.allowed is not None:
+            self.allowed -= len(data)
+            if self.allowed < 0:
+                self._refuse(f"the head of the response is larger than {MOST_HEAD} bytes")
+                return
+            decodeTogether(self.wrappedProtocol)
+        super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._stopWaiting()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _stopWaiting(self) -> None:
+        call, self._handshake = self._handshake, None
+        if call is not None:
+            call.cancel()
+
+    def _noHandshake(self) -> None:
+        self._handshake = None
+        self._refuse(f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds")
+
+    def _refuse(self, why: str) -> None:
+        self.refused = why
+        self.abortConnection()
+
+
+def _keepAlive(transport: Any) -> None:
+    """
+    Have the kernel ask whether the peer is still there.
+
+    @param transport: that of TCP.
+    """
+    if not (ITCPTransport.providedBy(transport) and ISystemHandle.providedBy(transport)):
+        return
+    transport.setTcpKeepAlive(True)
+    handle: Any = transport.getHandle()
+    for name, value in KEEPALIVE.items():
+        option = getattr(socket, name, None)
+        if option is not None:
+            handle.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+class EventStreamResponse(proxyForInterface(IResponse, "_response")):  # type: ignore[misc]
+    """
+    A response that can be cut off: through TLS too, whatever the peer does.
+
+    @since: 0.1
+    """
+
+    def __init__(self, response: IResponse, connection: _Connection) -> None:
+        super().__init__(response)
+        self._connection = connection
+
+    def abort(self) -> None:
+        """
+        Close the connection at once.
+        """
+        if self._connection.connected:
+            self._connection.abortConnection()
+
+
+@implementer(IStreamClientEndpoint)
+class _Endpoint:
+    """
+    Connects, and counts what comes.
+    """
+
+    def __init__(
+        self, endpoint: IStreamClientEndpoint, connections: list[_Connection], reactor: Any
+    ) -> None:
+        self._endpoint = endpoint
+        self._connections = connections
+        self._reactor = reactor
+
+    def connect(self, protocolFactory: Any) -> Deferred[Any]:
+        factory: Any = WrappingFactory(protocolFactory)
+        factory.protocol = partial(_Connection, reactor=self._reactor)
+        factory.noisy = False
+        connecting = cast("Deferred[_Connection]", self._endpoint.connect(factory))
+        return connecting.addCallback(self._connected)
+
+    def _connected(self, connection: _Connection) -> IProtocol:
+        self._connections.append(connection)
+        return connection.wrappedProtocol
+
+
+class _HostEndpoint(HostnameEndpoint):
+    """
+    Takes names with underscores too: containers have them, and Twisted finds them invalid.
+    """
+
+    @staticmethod
+    def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
+        # Not public: without it there is Twisted's error.
+        isInvalid, asBytes, text = HostnameEndpoint._hostAsBytesAndText(host)
+        isInvalid = isInvalid and not re.fullmatch(r"[\w.-]+", text, re.ASCII)
+        return isInvalid, asBytes, text
+
+
+@implementer(IAgentEndpointFactory)
+class _Endpoints:
+    """
+    Finds out where to connect to, for one request.
+
+    @ivar connections: the one that was made, once there is one.
+    """
+
+    def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None) -> None:
+        self.connections: list[_Connection] = []
+        self._reactor = reactor
+        self._policy = policy
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        endpoint: Any = _HostEndpoint(
+            self._reactor, uri.host.decode("ascii"), uri.port, CONNECT_TIMEOUT
+        )
+        if uri.scheme == b"https":
+            assert self._policy is not None
+            creator = self._policy.creatorForNetloc(uri.host, uri.port)
+            endpoint = wrapClientTLS(creator, endpoint)
+        return _Endpoint(endpoint, self.connections, self._reactor)
+
+
+@implementer(IAgent)
+class EventStreamAgent:
+    """
+    Makes requests, each on a connection of its own.
+
+    @since: 0.1
+    """
+
+    def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None = None) -> None:
+        """
+        @param policy: which certificates are good; those that the system trusts if not given.
+        """
+        self._reactor = reactor
+        self._policy = policy
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """
+        See L{IAgent}.
+
+        @return: a L{Deferred} of an L{EventStreamResponse}.
+        """
+        if uri.startswith(b"https:"):
+            try:
+                import OpenSSL  # noqa: F401
+            except ImportError as e:
+                why = f"https needs TLS ({e}): pip install 'twisted-sse[tls]'"
+                return fail(EventSourceError(why))
+            if self._policy is None:
+                # Late: reading the system's certificates takes a while.
+                self._policy = BrowserLikePolicyForHTTPS()
+        endpoints = _Endpoints(self._reactor, self._policy)
+        # Without a pool, connections are not kept.
+        agent = Agent.usingEndpointFactory(self._reactor, endpoints)
+
+        def responded(response: IResponse) -> IResponse:
+            (connection,) = endpoints.connections
+            connection.allowed = None
+            return EventStreamResponse(response, connection)
+
+        def failed(failure: Failure) -> Failure:
+            for connection in endpoints.connections:
+                if connection.refused is not None:
+                    raise StreamBroken(connection.refused)
+            return failure
+
+        responding: Deferred[IResponse] = agent.request(method, uri, headers, bodyProducer)
+        return responding.addCallbacks(responded, failed)

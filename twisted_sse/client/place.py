@@ -1,0 +1,206 @@
+"""
+What a client asks for: where, how, with which headers and body; and one clear error if that cannot
+be asked for.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from urllib.parse import unquote_to_bytes, urljoin
+
+from hyperlink import URL
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IConsumer
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer
+from zope.interface import implementer
+
+from .errors import BadRedirect
+
+__all__ = [
+    "NO_VALUE",
+    "TOKEN",
+    "BytesBody",
+    "Fields",
+    "Place",
+    "asHeaders",
+    "checkLastEventID",
+    "checkMethod",
+]
+
+_Text = str | bytes
+
+#: Headers as they may be given.
+Fields = Headers | Mapping[str, _Text | Sequence[_Text]]
+
+#: A method, or the name of a header (RFC 9110, 5.6.2).
+TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+#: What the value of a header cannot have (RFC 9110, 5.5).
+NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+#: The name of a host, or an IPv4 address.
+_HOST = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
+
+#: What an ID never has (HTML standard, 9.2.6); and it is sent as UTF-8, which has no surrogates.
+_NO_ID = re.compile("[\0\r\n\ud800-\udfff]")
+
+
+def checkMethod(method: object) -> None:
+    """
+    @raise TypeError: if it is no C{str}.
+    @raise ValueError: if it is no method.
+    """
+    if not isinstance(method, str):
+        raise TypeError(f"method is {method!r}: it must be a str, as 'GET'")
+    if not TOKEN.fullmatch(method.encode("ascii", "replace")):
+        raise ValueError(f"method is {method!r}: it must be one of HTTP, as 'GET'")
+
+
+def checkLastEventID(lastEventID: object) -> None:
+    """
+    @raise TypeError: if it is no C{str}.
+    @raise ValueError: if it can be the ID of no event.
+    """
+    if not isinstance(lastEventID, str):
+        raise TypeError(f"lastEventID is {lastEventID!r}: it must be a str")
+    if _NO_ID.search(lastEventID):
+        raise ValueError(f"lastEventID is {lastEventID!r}: no event has such an ID")
+
+
+def asHeaders(fields: Fields | None) -> Headers:
+    """
+    Make headers of what was given: C{str} as UTF-8.
+
+    @raise TypeError: if it is none of what it may be.
+    @raise ValueError: if a name or a value cannot be one.
+    """
+    if isinstance(fields, Headers):
+        return fields.copy()
+    if not isinstance(fields, (Mapping, type(None))):
+        raise TypeError(f"headers is {fields!r}: it must be a mapping of names to values")
+    headers = Headers()
+    for name, value in (fields or {}).items():
+        values = [value] if isinstance(value, (str, bytes)) else value
+        if not isinstance(values, Sequence):
+            raise TypeError(f"the header {name} is {type(value).__name__}: it must be str or bytes")
+        # Not by Headers: its str are ISO-8859-1, and it makes spaces of line breaks.
+        encodedName, *encoded = [_asBytes(text) for text in (name, *values)]
+        if not TOKEN.fullmatch(encodedName):
+            raise ValueError(f"{name!r} is no name of a header")
+        # The value is not shown: it may be a secret.
+        if any(NO_VALUE.search(each) for each in encoded):
+            raise ValueError(f"the header {name} has a line break or another control character")
+        headers.setRawHeaders(encodedName, encoded)
+    return headers
+
+
+def _asBytes(text: _Text) -> bytes:
+    if not isinstance(text, (str, bytes)):
+        raise TypeError(f"{text!r} is in headers: it must be str or bytes")
+    return text.encode() if isinstance(text, str) else text
+
+
+@implementer(IBodyProducer)
+class BytesBody:
+    """
+    The body of a request.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self.length = len(body)
+        self._body = body
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """
+        Write it.
+        """
+        consumer.write(self._body)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """
+        It has all been written.
+        """
+
+    resumeProducing = stopProducing = pauseProducing
+
+
+class Place:
+    """
+    Where a request goes.
+
+    @ivar uri: what the agent is asked for.
+    @ivar origin: scheme, host and port.
+    @ivar authorization: what the user and the password in the URL make.
+    @ivar isOwn: whether it is, and has always been, where the user wanted to go to.
+    """
+
+    isOwn = True
+
+    def __init__(self, url: str) -> None:
+        """
+        @raise ValueError: if it is no URL of a web server.
+        """
+        try:
+            parsed = _asURI(URL.from_text(url)).replace(fragment="")
+        except (ValueError, TypeError) as e:
+            raise ValueError(f"{url!r} is no URL: {e}") from e
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise ValueError(f"{url!r} must begin with http:// or https:// and a host")
+        if not 0 < (parsed.port or 0) < 2**16:
+            raise ValueError(f"{url!r} has a port that there is not: it must be 1 to 65535")
+        self.origin = parsed.scheme, parsed.host.lower(), parsed.port
+        self.authorization: bytes | None = None
+        if parsed.userinfo:
+            # RFC 7617.
+            user = unquote_to_bytes(parsed.userinfo)
+            user += b"" if b":" in user else b":"
+            self.authorization = b"Basic " + base64.b64encode(user)
+            parsed = parsed.replace(userinfo="")
+        if not parsed.path:
+            parsed = parsed.replace(path=("",))
+        self.uri = parsed.to_text().encode("ascii")
+
+    def resolve(self, location: str) -> Place:
+        """
+        @param location: the value of a header, decoded with C{surrogateescape}.
+        @raise BadRedirect: if we cannot or must not go there.
+        """
+        # What was not UTF-8 stays the bytes that it was.
+        location = re.sub("[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", location)
+        try:
+            place = Place(urljoin(self.uri.decode("ascii"), location))
+        except ValueError as e:
+            raise BadRedirect(f"the server redirects to {location!r}: {e}") from e
+        if self.origin[0] == "https" and place.origin[0] == "http":
+            raise BadRedirect(f"the server redirects from https to {place}, without encryption")
+        # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: what was taken away at another
+        # origin does not come back.
+        place.isOwn = self.isOwn and place.origin == self.origin
+        if place.authorization is not None and place.origin != self.origin:
+            # The same steps: a network error.
+            raise BadRedirect(f"the server redirects to {place}, with a user for it")
+        if place.isOwn and place.authorization is None:
+            place.authorization = self.authorization
+        return place
+
+    def __str__(self) -> str:
+        return self.uri.decode("ascii")
+
+
+def _asURI(url: URL) -> URL:
+    """
+    Make of a URL what is sent.
+
+    @raise ValueError: if its host is none.
+    """
+    host = url.host
+    if not host.isascii():
+        return url.replace(scheme=url.scheme.lower()).to_uri()
+    if host and ":" not in host and not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is the name of no host")
+    # to_uri() takes neither the address of IPv6, nor the underscores in the names of containers.
+    return url.replace(scheme=url.scheme.lower(), host="").to_uri().replace(host=host)

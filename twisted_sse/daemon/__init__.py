@@ -1,0 +1,7 @@
+"""
+The daemon: its service, its sources, and what it answers besides its streams.
+"""
+
+from __future__ import annotations
+
+__all__ = []

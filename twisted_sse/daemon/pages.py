@@ -1,0 +1,170 @@
+"""
+What the daemon answers besides its stream: a page that shows the events to browsers, and C{ok}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, cast
+
+from twisted.web.iweb import IRequest
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
+from twisted.web.static import Data
+
+from ..server.accept import accepts
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["PATH", "Greeting", "StreamList", "pageFiles"]
+
+#: The files of the page, and where they are served.
+FILES = Path(__file__).with_name("page")
+PATH = b"page"
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+
+#: The page loads only what is served with it, and runs nothing that is written in itself: should
+#: the text of an event ever get into it as HTML, that could do nothing.
+PAGE_HEADERS = (
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+            b" img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # To be asked for again each time, so that it is always that of the server that runs.
+    (b"cache-control", b"no-cache"),
+)
+
+
+class _PageFile(Data):
+    """
+    A file of the page, kept in memory: it is there even after C{twistd --chroot}.
+    """
+
+    def __init__(self, path: Path, **fields: str) -> None:
+        """
+        @param fields: what is put into its places, as HTML.
+        """
+        text = path.read_text(encoding="utf-8")
+        if fields:
+            text = Template(text).substitute(fields)
+        super().__init__(text.encode(), TYPES[path.suffix])  # type: ignore[no-untyped-call]
+
+    def render_GET(self, request: Request) -> bytes:
+        for name, value in PAGE_HEADERS:
+            request.setHeader(name, value)
+        return cast(bytes, super().render_GET(request))  # type: ignore[no-untyped-call]
+
+    render_HEAD = render_GET
+
+
+class _Page(Resource):
+    """
+    Answers those who do not ask for a stream: with a page if they want HTML, else C{ok},
+    whatever their method.
+    """
+
+    isLeaf = True
+
+    def __init__(self, page: _PageFile) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._page = page
+
+    def render(self, request: IRequest) -> bytes:
+        """
+        Answer a request.
+        """
+        asked = cast("Request", request)
+        if asked.method in (b"GET", b"HEAD") and accepts(asked, b"text/html").named:
+            return self._page.render_GET(asked)
+        return _ok(asked)
+
+
+class Greeting(_Page):
+    """
+    Shows the stream that is where it is, for those who do not ask for the stream itself.
+
+    @since: 0.1
+    """
+
+    def __init__(self, path: str = "/", streams: Sequence[str] = ("/",)) -> None:
+        """
+        @param path: where the stream is.
+        @param streams: where there are streams.
+        """
+        prefix = _prefix(path)
+        name = escape(path)
+        if len(streams) > 1:
+            # The links say where one is.
+            heading = f'<h1 class="hidden">{name}</h1>{_links(prefix, path, streams)}'
+        else:
+            heading = f'<h1><span id="host"></span>{name}</h1>'
+        super().__init__(_PageFile(FILES / "index.html", name=name, prefix=prefix, heading=heading))
+
+
+class StreamList(_Page):
+    """
+    Answers where there is no stream, but at other paths there are some.
+
+    @since: 0.1
+    """
+
+    def __init__(self, streams: Sequence[str]) -> None:
+        """
+        @param streams: where they are.
+        """
+        super().__init__(_PageFile(FILES / "list.html", streams=_links("", "", streams)))
+
+    def render(self, request: IRequest) -> bytes:
+        """
+        Answer a request.
+        """
+        request.setHeader(b"vary", b"Accept")
+        return super().render(request)
+
+
+def _prefix(path: str) -> str:
+    """
+    @return: how one gets from a path to the root.  A proxy may have put both elsewhere.
+    """
+    return "../" * (path.count("/") - 1)
+
+
+def _links(prefix: str, here: str, streams: Sequence[str]) -> str:
+    links = []
+    for path in streams:
+        current = ' aria-current="page"' if path == here else ""
+        address = escape(prefix + path[1:]) or "./"
+        links.append(f'<a href="{address}"{current}>{escape(path)}</a>')
+    return f'<nav aria-label="Streams">{" ".join(links)}</nav>'
+
+
+def _ok(request: Request) -> bytes:
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    return b"ok"
+
+
+def pageFiles() -> IResource:
+    """
+    Make what serves the files of the page, to be put at L{PATH}.
+
+    @since: 0.1
+    """
+    files = notFound()
+    for path in FILES.iterdir():
+        if path.suffix in TYPES and path.suffix != ".html":
+            files.putChild(path.name.encode(), _PageFile(path))
+    return files

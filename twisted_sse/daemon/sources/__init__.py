@@ -1,0 +1,7 @@
+"""
+Where the daemon's events come from.
+"""
+
+from __future__ import annotations
+
+__all__ = []

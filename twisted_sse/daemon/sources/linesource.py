@@ -1,0 +1,161 @@
+"""
+What the daemon's sources of lines have in common: each line becomes an event of a channel.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ...channel.channel import Channel
+from ...format.event import Event, InvalidEvent
+from ...printable import shown
+from ...server.resource import SHORTEST_RETRY
+from ...store.memory import LONGEST_ID
+from .lines import Line
+
+__all__ = ["FORMATS", "LineSource"]
+
+#: What a line may be.
+FORMATS = ("text", "json")
+
+#: The fields of an event, as a line of JSON names them.
+_FIELDS = {"data", "event", "id", "retry"}
+
+_log = Logger()
+
+
+class LineSource(Service):
+    """
+    Publishes lines, and reads no faster than they go out.
+
+    @ivar channel: where they are published.
+    @ivar lines: how many lines there were.
+    @ivar linesCut: how many of these were too long, and were cut.
+    @ivar linesNotJSON: how many were to be JSON that says what the event is, were not, and have
+        been sent as text.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self, channel: Channel, format: str = "text", ended: Callable[[int], None] | None = None
+    ) -> None:
+        """
+        @param channel: where to publish.
+        @param format: C{"text"}: a line is the data of an event; C{"json"}: a line is an object
+            with its fields.
+        @param ended: called when nothing more will come, with an exit status: 0 if all went
+            well.
+        """
+        if format not in FORMATS:
+            raise ValueError(f"format is {format!r}: it must be one of {', '.join(FORMATS)}")
+        self.channel = channel
+        self.lines = 0
+        self.linesCut = 0
+        self.linesNotJSON = 0
+        self._format = format
+        self._ended = ended
+        self._delivering: Deferred[None] | None = None
+
+    def stopService(self) -> Any:
+        """
+        Read no more.
+        """
+        if self._delivering is not None:
+            self._delivering.cancel()
+        return super().stopService()  # type: ignore[no-untyped-call]
+
+    # For the sources
+
+    def publish(self, lines: Iterable[Line], identify: Callable[[Line], str | None]) -> None:
+        """
+        Publish lines.
+
+        @param identify: called with a line, returns the ID of its event; L{None} for the
+            channel to make one.
+        """
+        for line in lines:
+            self.lines += 1
+            if line.cut:
+                self.linesCut += 1
+                if self.linesCut == 1:
+                    _log.warn(
+                        "A line was too long: {cut} bytes at its end were not sent", cut=line.cut
+                    )
+            identifier = identify(line)
+            if self._format == "json":
+                event = self._parse(line, identifier)
+                if event is not None:
+                    self.channel.publish(event)
+                    continue
+            self.channel.publish(Event(line.text, id=identifier))
+
+    def whenDelivered(self, go: Callable[[], None]) -> bool:
+        """
+        Wait until what was published has gone out.
+
+        @param go: called then, unless the service is stopped before; not called if there is
+            nothing to wait for.
+        @return: whether there is.
+        """
+        delivering = self.channel.whenDelivered()
+        if delivering.called:
+            return False
+
+        def delivered(result: object) -> None:
+            self._delivering = None
+            if isinstance(result, Failure):
+                result.trap(CancelledError)
+            else:
+                go()
+
+        self._delivering = delivering
+        delivering.addBoth(delivered)
+        return True
+
+    def end(self, status: int) -> None:
+        """
+        Nothing more will come.
+        """
+        if self._ended is not None:
+            self._ended(status)
+
+    def _parse(self, line: Line, identifier: str | None) -> Event | None:
+        """
+        @return: the event that a line of JSON describes; L{None} if it describes none.
+        """
+        try:
+            fields = json.loads(line.raw)
+            if isinstance(fields, dict) and fields and fields.keys() <= _FIELDS:
+                return _makeEvent(fields, identifier)
+        except (ValueError, TypeError, RecursionError):
+            pass
+        self.linesNotJSON += 1
+        if self.linesNotJSON == 1:
+            _log.warn(
+                "A line is no JSON object with data, event, id or retry, and was sent as text:"
+                " {text}",
+                text=shown(line.text[:200]),
+            )
+        return None
+
+
+def _makeEvent(fields: dict[str, Any], identifier: str | None) -> Event:
+    data = fields.pop("data", None)
+    retry = fields.get("retry")
+    if isinstance(retry, int) and retry < SHORTEST_RETRY:
+        raise InvalidEvent(f"retry is {retry}: browsers would hammer", "retry")
+    if fields.get("id") in (None, ""):
+        fields["id"] = identifier
+    text = data is None or isinstance(data, str)
+    event = Event(data, **fields) if text else Event.json(data, **fields)
+    if event.id and len(event.id.encode()) > LONGEST_ID:
+        raise InvalidEvent("id is longer than any client could send", "id")
+    return event

@@ -1,0 +1,10 @@
+"""
+The format of an event stream: events as bytes, and bytes as events (HTML standard, 9.2.5 and 9.2.6).
+"""
+
+from __future__ import annotations
+
+from .event import Event, InvalidEvent
+from .parser import EventStreamParser, EventTooLarge, MessageEvent
+
+__all__ = ["Event", "EventStreamParser", "EventTooLarge", "InvalidEvent", "MessageEvent"]

@@ -1,0 +1,445 @@
+"""
+The resource that answers with an event stream: negotiation, limits, CORS, HEAD.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, cast
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.error import Error
+from twisted.web.http import NO_BODY_CODES, RESPONSES
+from twisted.web.iweb import IRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
+
+from ..checks import checkFlag, checkInteger, checkList, checkSeconds
+from ..observe import checkObserver
+from ..store.memory import LONGEST_ID
+from ..stream.pending import SlowReader
+from ..stream.result import start
+from ..stream.stream import CloseReason, EventStream, setHeaders
+from ..stream.transport import removeEncoder
+from .accept import accepts
+from .address import checkedNetworks, clientAddress
+from .group import StreamGroup
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+    from ..observe import Observer
+
+__all__ = ["EventStreamResource"]
+
+#: Names that polyfills, which cannot set a header, give the last event ID in the query.
+QUERY_NAMES = (b"lastEventID", b"lastEventId", b"last_event_id")
+
+#: Below this browsers would hammer at a server: Chromium has no floor of its own.
+SHORTEST_RETRY = 500
+
+#: When a client that is one too many is to come back, in milliseconds.
+LIMIT_RETRY = (5000, 15000)
+
+_log = Logger()
+
+
+class EventStreamResource(Resource):
+    """
+    A resource that holds the requests for it open, and sends each of them events.
+
+    C{connected(stream)} is called with an L{EventStream} for each client.  It may return
+
+      - L{None}, or what C{stream.send} or C{stream.every} returns: the stream stays open; send
+        to it whenever there is something to say;
+      - an iterable or asynchronous iterable of events (such as a generator): each is sent as
+        soon as the client has read those before, then the stream ends;
+      - a L{Deferred} or coroutine of one of these.
+
+    The headers go out when that is known, or with the first thing sent after C{connected}
+    has returned.  Until then whatever is raised is an HTTP answer:
+    C{twisted.web.error.Error(403)} is a 403, C{Error(204)} tells a browser to stop for good,
+    anything else is logged and a 500.
+
+    @cvar fastWrite: whether events may be handed to the socket directly where that is safe.
+
+    @since: 0.1
+    """
+
+    isLeaf = True
+    fastWrite = True
+    _dropped = False
+
+    def __init__(
+        self,
+        connected: Callable[[EventStream], object],
+        *,
+        fallback: IResource | None = None,
+        heartbeat: float | None = 15,
+        retry: int | None = None,
+        once: bool = False,
+        origins: Iterable[str] | str = (),
+        credentials: bool = False,
+        methods: Iterable[str] = ("GET",),
+        maxStreams: int | None = None,
+        maxStreamsPerAddress: int | None = None,
+        trustedProxies: Iterable[str] = (),
+        maxPending: int = 2**20,
+        slow: SlowReader = SlowReader.DISCONNECT,
+        stallTimeout: float | None = 60,
+        openTimeout: float | None = 30,
+        closeTimeout: float = 5,
+        slim: bool = False,
+        name: str | None = None,
+        observer: Observer | None = None,
+        reactor: IReactorTime | None = None,
+    ) -> None:
+        """
+        @param connected: what to do with a new stream.
+        @param fallback: what answers those who do not ask for C{text/event-stream} by name.
+            Without it, they get the stream too, unless their C{Accept} excludes it (406).
+        @param heartbeat: send a comment when nothing was sent for so many seconds, so that
+            proxies keep the connection and clients that have vanished are noticed.  L{None}
+            for none.
+        @param retry: the reconnection time that clients are told with the headers, in
+            milliseconds, at least 500.
+        @param once: for streams that have an end: the last event is C{event: end},
+            C{id: end}, and a browser that comes back with that ID gets a 204, and stops.
+        @param origins: the origins whose pages may read the stream (CORS), such as
+            C{"https://example.com"}; or C{"*"} for all.
+        @param credentials: whether those pages may send cookies; not with C{"*"}.
+        @param methods: the methods that are answered with a stream.
+        @param maxStreams: how many there may be; who comes then is told to come back 5 to 15
+            seconds later.
+        @param maxStreamsPerAddress: how many one client address may have.
+        @param trustedProxies: networks such as C{"10.0.0.0/8"} whose C{X-Forwarded-For} is
+            believed.
+        @param maxPending: how many bytes may wait for a client that does not read.
+        @param slow: what happens beyond that.
+        @param stallTimeout: abort a stream of which no byte was taken for so many seconds.
+            L{None} for never.
+        @param openTimeout: answer 503 when nothing was decided for so many seconds.  L{None}
+            for never.
+        @param closeTimeout: how many seconds an asynchronous generator or a coroutine may
+            take for its C{finally}.
+        @param slim: forget the headers and the body of a request once it is answered: it saves
+            3 kB for each browser.
+        @param name: what metrics and logs call the resource.
+        @param observer: who is told what happens.
+        @param reactor: where time comes from: that of the L{Site<twisted.web.server.Site>} if not given.
+
+        @raise ValueError: if an argument is out of its range.
+        @raise TypeError: if it is no such thing.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        if not callable(connected):
+            raise TypeError(f"connected is {connected!r}: it must be a function of a stream")
+        if fallback is not None and not IResource.providedBy(fallback):
+            raise TypeError(f"fallback is {fallback!r}: it must be an IResource, or None")
+        if not isinstance(slow, SlowReader):
+            raise TypeError(f"slow is {slow!r}: it must be a SlowReader")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name is {name!r}: it must be a str, or None")
+        checkObserver(observer)
+        if reactor is not None and not IReactorTime.providedBy(reactor):
+            raise TypeError(f"reactor is {reactor!r}: it must be a reactor or a Clock")
+        checkFlag("once", once)
+        checkFlag("credentials", credentials)
+        checkFlag("slim", slim)
+        checkSeconds("heartbeat", heartbeat)
+        checkSeconds("stallTimeout", stallTimeout)
+        checkSeconds("openTimeout", openTimeout)
+        checkSeconds("closeTimeout", closeTimeout, optional=False)
+        checkInteger("retry", retry, SHORTEST_RETRY)
+        checkInteger("maxStreams", maxStreams, 1)
+        checkInteger("maxStreamsPerAddress", maxStreamsPerAddress, 1)
+        checkInteger("maxPending", maxPending, 1, optional=False)
+        self._connected = connected
+        self._fallback = fallback
+        self._origins = _checkedOrigins(origins, credentials)
+        self._credentials = credentials
+        self._methods = _checkedMethods(methods)
+        self._proxies = checkedNetworks(trustedProxies)
+        self._group = StreamGroup(
+            heartbeat=heartbeat,
+            retry=retry,
+            once=once,
+            maxStreams=maxStreams,
+            maxStreamsPerAddress=maxStreamsPerAddress,
+            maxPending=maxPending,
+            slow=slow,
+            stallTimeout=stallTimeout,
+            openTimeout=openTimeout,
+            closeTimeout=closeTimeout,
+            slim=slim,
+            name=name,
+            observer=observer,
+            reactor=reactor,
+            fastWrite=self.fastWrite,
+        )
+
+    @property
+    def streams(self) -> frozenset[EventStream]:
+        """
+        The streams that are open now.
+        """
+        return frozenset(self._group.streams)
+
+    def drain(self, seconds: float, retry: tuple[int, int] = (1000, 5000)) -> Deferred[None]:
+        """
+        End all streams, as a server does that is about to go away.
+
+        Each client is told a reconnection time of its own, so that they do not all come back
+        at once; its stream ends, and its connection is closed.  Who comes now is answered in
+        the same way.
+
+        @param seconds: when to abort what has not ended by then.
+        @param retry: the least and the greatest reconnection time, in milliseconds.
+        @return: a L{Deferred} that fires when no stream is left.
+        """
+        checkSeconds("seconds", seconds, optional=False, zero=True)
+        bounds = checkList("retry", retry, "two numbers of milliseconds")
+        if len(bounds) != 2:
+            raise ValueError(f"retry is {retry!r}: it must be two numbers of milliseconds")
+        low, high = bounds
+        checkInteger("retry", low, 0, optional=False)
+        checkInteger("retry", high, low, optional=False)
+        return self._group.drain(seconds, (low, high))
+
+    def service(self, seconds: float = 5) -> Service:
+        """
+        Make a service that drains this resource when the application stops.
+
+        Give it to the application before the service that listens: services are stopped in
+        reverse order, and the port should be closed first.
+
+        @param seconds: how long the drain may take.
+        """
+        checkSeconds("seconds", seconds, optional=False, zero=True)
+        return _Drain(self, seconds)
+
+    def __del__(self) -> None:
+        # A resource that is gone while its streams are open was made for one request: limits
+        # that count to one, and a drain that nobody can ask for.
+        group = getattr(self, "_group", None)
+        if group is not None and group.streams and not EventStreamResource._dropped:
+            EventStreamResource._dropped = True
+            _log.warn(
+                "An EventStreamResource was dropped while its stream is open. Make it once, not"
+                " for each request: else its limits and its drain are void."
+            )
+
+    def render(self, request: IRequest) -> int:
+        """
+        Answer a request.
+        """
+        asked = cast("Request", request)
+        answered = self.answer(asked, self._connected, self._methods)
+        if answered is not None:
+            answered.addErrback(_refuse, asked)
+        return NOT_DONE_YET
+
+    def answer(
+        self,
+        request: Request,
+        connected: Callable[[EventStream], object],
+        methods: tuple[bytes, ...],
+    ) -> Deferred[None] | None:
+        """
+        Answer a request, with an event stream if it may have one.
+
+        @param connected: what to do with the stream.
+        @param methods: the methods that are answered with a stream.
+        @return: a L{Deferred} that fires when the headers have been sent, and fails with what
+            was raised before: then the request is still to be answered.  L{None} if they have
+            been sent already.
+        """
+        if getattr(request, "channel", None) is None:
+            # The client has gone while the resource was looked for: nobody is going to tell us.
+            return None
+        method = request.method
+        accept = accepts(request, b"text/event-stream")
+        _vary(request, b"Accept")
+        if self._fallback is not None and method != b"OPTIONS" and not accept.named:
+            request.render(self._fallback)
+            return None
+        self._setCrossOrigin(request)
+        lastEventID = _lastEventID(request)
+        if method == b"OPTIONS":
+            self._answerOptions(request, methods)
+        elif method not in methods and not (method == b"HEAD" and b"GET" in methods):
+            request.setHeader(b"allow", _allow(methods))
+            _answer(request, 405)
+        elif not accept.acceptable:
+            _answer(request, 406, "This is an event stream: text/event-stream")
+        elif len(lastEventID) > LONGEST_ID:
+            _answer(request, 400, "The last event ID is too long")
+        elif method == b"HEAD":
+            removeEncoder(request)
+            setHeaders(request)
+            request.finish()
+        elif self._group.once and lastEventID == b"end":
+            _answer(request, 204)
+        else:
+            return self._begin(request, lastEventID.decode("utf-8", "replace"), connected)
+        return None
+
+    def _begin(
+        self, request: Request, lastEventID: str, connected: Callable[[EventStream], object]
+    ) -> Deferred[None] | None:
+        group = self._group
+        address = clientAddress(request, self._proxies)
+        full = group.full(address)
+        stream = group.newStream(request, address, lastEventID, refused=full)
+        # Any status but 200 would make a browser give up for good (HTML standard, 9.2.2:
+        # "fail the connection"), so who is to come back later is answered with a stream.
+        if group.draining:
+            stream._end(CloseReason.DRAIN, group.drainRetry(), closeConnection=True)
+        elif full:
+            stream._end(CloseReason.LIMIT, random.randint(*LIMIT_RETRY))
+        else:
+            start(stream, connected)
+        return stream._whenOpened()
+
+    def _setCrossOrigin(self, request: Request) -> None:
+        """
+        Let pages of the allowed origins read the answer: Fetch standard, 3.3.
+        """
+        if self._origins is None:
+            request.setHeader(b"access-control-allow-origin", b"*")
+        elif self._origins:
+            _vary(request, b"Origin")
+            origin = request.getHeader(b"origin")
+            if origin in self._origins:
+                request.setHeader(b"access-control-allow-origin", origin)
+                if self._credentials:
+                    request.setHeader(b"access-control-allow-credentials", b"true")
+
+    def _answerOptions(self, request: Request, methods: tuple[bytes, ...]) -> None:
+        request.setHeader(b"allow", _allow(methods))
+        if request.responseHeaders.hasHeader(b"access-control-allow-origin"):
+            request.setHeader(b"access-control-allow-methods", b", ".join(methods))
+            request.setHeader(
+                b"access-control-allow-headers", b"Last-Event-ID, Content-Type, Authorization"
+            )
+            request.setHeader(b"access-control-max-age", b"600")
+        _answer(request, 204)
+
+
+class _Drain(Service):
+    """
+    See L{EventStreamResource.service}.
+    """
+
+    def __init__(self, resource: EventStreamResource, seconds: float) -> None:
+        self._resource = resource
+        self._seconds = seconds
+
+    def startService(self) -> None:
+        super().startService()  # type: ignore[no-untyped-call]
+        self._resource._group.draining = False
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()  # type: ignore[no-untyped-call]
+        return self._resource.drain(self._seconds)
+
+
+def _vary(request: Request, name: bytes) -> None:
+    """
+    Tell caches that an answer depends on one more header of the request.
+    """
+    values = request.responseHeaders.getRawHeaders(b"vary", [])
+    request.setHeader(b"vary", b", ".join([*values, name]))
+
+
+def _allow(methods: tuple[bytes, ...]) -> bytes:
+    heads = (b"HEAD",) if b"GET" in methods else ()
+    return b", ".join(dict.fromkeys((*methods, *heads, b"OPTIONS")))
+
+
+def _answer(request: Request, status: int, text: str | None = None) -> None:
+    """
+    Answer with a status, and a line of text.
+    """
+    request.setResponseCode(status)
+    if status in NO_BODY_CODES:
+        removeEncoder(request)
+        request.finish()
+        return
+    message = text or RESPONSES.get(status, b"Error").decode("ascii")
+    body = message.encode("utf-8", "replace") + b"\n"
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    request.setHeader(b"content-length", b"%d" % len(body))
+    request.write(body)
+    request.finish()
+
+
+def _refuse(failure: Failure, request: Request) -> None:
+    """
+    Answer with what was raised before the headers went out.
+    """
+    error = failure.value
+    if isinstance(error, Error):
+        location = getattr(error, "location", None)
+        if location is not None:
+            request.setHeader(b"location", location)
+        text = error.response or error.message or b""
+        _answer(request, int(error.status), text.decode("utf-8", "replace"))
+    else:
+        address = clientAddress(request, ())
+        _log.failure("The event stream for {address} could not be opened", failure, address=address)
+        _answer(request, 500)
+    # Whoever keeps the failure must not keep the request with it.
+    failure.cleanFailure()
+
+
+def _lastEventID(request: Request) -> bytes:
+    header: bytes | None = request.getHeader(b"last-event-id")
+    if header:
+        return header
+    arguments: dict[bytes, list[bytes]] = request.args
+    return next((arguments[name][0] for name in QUERY_NAMES if name in arguments), b"")
+
+
+def _checkedOrigins(origins: Iterable[str] | str, credentials: bool) -> frozenset[bytes] | None:
+    """
+    @return: the origins; L{None} for all.
+    """
+    if origins == "*":
+        if credentials:
+            raise ValueError(
+                'origins is "*", and credentials is True: browsers refuse that. Name the origins.'
+            )
+        return None
+    checked = checkList("origins", origins, 'origins, or "*"')
+    for origin in checked:
+        if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
+            raise ValueError(
+                f"origins has {origin!r}: an origin is scheme://host or scheme://host:port, in"
+                " lower case and without a path"
+            )
+    return frozenset(origin.encode("ascii") for origin in checked)
+
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", re.ASCII)
+
+
+_METHOD = re.compile(r"[A-Z]+(-[A-Z]+)*", re.ASCII)
+
+
+def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
+    checked = checkList("methods", methods, "methods")
+    for method in checked:
+        if not (isinstance(method, str) and _METHOD.fullmatch(method)):
+            raise ValueError(f"methods has {method!r}: a method is a word in capitals")
+        if method in ("HEAD", "OPTIONS"):
+            raise ValueError(f"methods has {method!r}, which is answered without a stream")
+    if not checked:
+        raise ValueError("methods is empty: nothing could be answered")
+    return tuple(method.encode("ascii") for method in checked)

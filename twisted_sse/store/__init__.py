@@ -1,0 +1,9 @@
+"""
+Where the events of a channel are kept.
+"""
+
+from __future__ import annotations
+
+from .memory import History
+
+__all__ = ["History"]

@@ -1,0 +1,10 @@
+"""
+One open response: its life, its queue, and the way to its socket.
+"""
+
+from __future__ import annotations
+
+from .pending import SlowReader
+from .stream import CloseReason, EventStream
+
+__all__ = ["CloseReason", "EventStream", "SlowReader"]

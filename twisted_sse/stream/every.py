@@ -1,0 +1,135 @@
+"""
+A function that is called again and again, and what it returns sent: the heart of
+L{EventStream.every<twisted_sse.stream.stream.EventStream.every>}.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import iscoroutine
+from typing import Any, Protocol, cast
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..format.event import Event
+from ..timing.ticker import Ticker, TimerWheel
+from .feed import Feed
+
+__all__ = ["Emission", "Emitter", "cancel"]
+
+
+_log = Logger()
+
+
+def cancel(deferred: Deferred[Any]) -> None:
+    """
+    Cancel a L{Deferred} of the application's, whatever its canceller does.
+    """
+    try:
+        deferred.cancel()
+    except Exception:
+        _log.failure("{deferred} could not be cancelled", deferred=deferred)
+
+
+class Emitter(Protocol):
+    """
+    What an emission needs of the stream that it belongs to.
+    """
+
+    def send(self, what: Event | str, /) -> bool:
+        """
+        Send one event.
+        """
+
+    def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
+        """
+        The loop is over: somebody has stopped it, or the function has failed.
+        """
+
+
+class Emission(Ticker, Feed):
+    """
+    A loop that sends what its function returns.
+    """
+
+    def __init__(self, emitter: Emitter, emit: Callable[[], object]) -> None:
+        super().__init__(emit)
+        self._emitter: Emitter | None = emitter
+        self._waiting: Deferred[Any] | None = None
+
+    def begin(self, wheel: TimerWheel, interval: float, now: bool) -> None:
+        """
+        Start the loop.
+        """
+        self.clock = cast(Any, wheel)
+        self.start(interval, now).addCallbacks(self._stopped, self._end)
+
+    def finish(self, now: bool) -> None:
+        """
+        The stream has ended: leave nothing behind.
+
+        @param now: whether this is certain not to be called by the function itself.
+        """
+        self._emitter = None
+        if self.running:
+            self.stop()
+        if self._waiting is not None:
+            if now:
+                cancel(self._waiting)
+            else:
+                # Perhaps it is running just now, and what does not wait cannot be cancelled.
+                self.clock.callLater(0, cancel, self._waiting)
+
+    def _tick(self) -> Deferred[Any] | None:
+        result = self.f()
+        if type(result) is Event:
+            # First, since it is what nearly all of thousands of ticks are.
+            emitter = self._emitter
+            if emitter is not None:
+                emitter.send(result)
+            return None
+        if result is None:
+            return None
+        if iscoroutine(result):
+            result = Deferred.fromCoroutine(result)
+        if isinstance(result, Deferred):
+            # The next tick waits for this one.
+            self._waiting = result
+            result.addBoth(self._arrived)
+            if self._emitter is None:
+                # It has ended the stream, and waits for something else now.
+                cancel(result)
+            return result
+        self._send(result)
+        return None
+
+    def _arrived(self, result: object) -> object:
+        self._waiting = None
+        if isinstance(result, Failure):
+            return result
+        if result is not None:
+            self._send(result)
+        return None
+
+    def _send(self, result: object) -> None:
+        if not isinstance(result, (Event, str)):
+            raise TypeError(
+                f"{self.f!r} returned {result!r}: it may return an Event, a str (its data), "
+                "None (nothing this time), or a Deferred or coroutine of one of these"
+            )
+        if self._emitter is not None:
+            self._emitter.send(result)
+
+    def _stopped(self, _: object) -> None:
+        self._end(None)
+
+    def _end(self, failure: Failure | None) -> None:
+        emitter, self._emitter = self._emitter, None
+        # After finish() nobody is interested; what a Deferred was cancelled with is no news.
+        if emitter is not None:
+            emitter._emissionEnded(self, failure)
+        elif failure is not None and not failure.check(CancelledError):
+            _log.failure("An event was not made, and its stream has ended", failure)
+            failure.cleanFailure()
