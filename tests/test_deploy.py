@@ -23,7 +23,8 @@ from tests.test_daemon import FOREGROUND, PATIENCE, Client, DaemonMixin, freePor
 from tests.test_tap import OptionsMixin
 from twisted_sse import EventStreamParser
 from twisted_sse.daemon import tap
-from twisted_sse.metrics import PrometheusObserver, countSources
+from twisted_sse.daemon.metrics import countSources
+from twisted_sse.metrics import PrometheusObserver
 
 try:
     import yaml

@@ -76,6 +76,7 @@ LAYERS = [
     "daemon.sources.command",
     "daemon.sources.spec",
     "daemon.sources",
+    "daemon.metrics",
     "daemon.listen",
     "daemon.access",
     "daemon.pages",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
@@ -28,11 +28,10 @@ from .stream.stream import CloseReason
 
 if TYPE_CHECKING:
     from .channel.channel import Channel
-    from .daemon.sources.linesource import LineSource
     from .format.event import Event
     from .stream.stream import EventStream
 
-__all__ = ["BUCKETS", "PrometheusObserver", "countSources"]
+__all__ = ["BUCKETS", "PrometheusObserver"]
 
 #: The upper bounds of the histogram's buckets, in seconds: from a handful of streams to a
 #: hundred thousand.
@@ -319,36 +318,6 @@ class PrometheusObserver(Observer):
             name: family(f"{self._namespace}_{name}", meaning, labels=labels)
             for family, name, labels, meaning in _METRICS
         }
-
-
-class _Sources:
-    """
-    Tells Prometheus of the sources of lines.
-    """
-
-    def __init__(self, sources: Mapping[str, LineSource]) -> None:
-        self._sources = sources
-
-    def collect(self) -> Iterable[Metric]:
-        for name, attribute, meaning in (
-            ("lines", "lines", "Lines that were read."),
-            ("lines_cut", "linesCut", "Lines that were too long, and were cut."),
-            ("lines_not_json", "linesNotJSON", "Lines that were to be JSON, and were not."),
-        ):
-            family = CounterMetricFamily(f"sse_source_{name}_total", meaning, labels=["channel"])
-            for path, source in self._sources.items():
-                family.add_metric([path], getattr(source, attribute))
-            yield family
-
-
-def countSources(registry: CollectorRegistry, sources: Mapping[str, LineSource]) -> None:
-    """
-    Tell Prometheus of sources of lines, too.
-
-    @param registry: where the metrics are to be found.
-    @param sources: by the names of their channels.
-    """
-    registry.register(_Sources(sources))
 
 
 def _beginsName(namespace: object) -> bool:

@@ -611,7 +611,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
             connected = _addLines(daemon, options, path, description, observer, reactor)
         resources[path] = options.makeResource(connected, maxStreams, path, observer)
     if registry is not None:
-        from ..metrics import countSources
+        from .metrics import countSources
 
         countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
 
