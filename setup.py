@@ -60,7 +60,7 @@ setup(
     # never get an __init__.py (tests/test_packaging.py).
     packages=[*find_packages(include=["twisted_sse", "twisted_sse.*"]), "twisted.plugins"],
     package_data={"twisted_sse": ["py.typed"], "twisted_sse.daemon": ["page/*"]},
-    entry_points={"console_scripts": ["twisted-sse = twisted_sse.cli.get:main"]},
+    entry_points={"console_scripts": ["twisted-sse = twisted_sse.cli:main"]},
     python_requires=">=3.10",
     install_requires=[
         "Twisted>=24.3",  # the oldest that `make check` runs the tests with

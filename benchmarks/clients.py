@@ -86,12 +86,12 @@ class Counter:
 
 def ours(url: str, counter: Counter) -> None:
     """
-    L{twisted_sse.client.source.EventSource}.
+    L{twisted_sse.client.EventSource}.
     """
     sys.path.insert(0, str(ROOT))
     from twisted.internet.task import react
 
-    from twisted_sse.client.source import EventSource
+    from twisted_sse.client import EventSource
 
     async def follow(reactor: object) -> None:
         async with EventSource(url) as source:

@@ -51,10 +51,10 @@ def makeChunks(size: int) -> list[bytes]:
 
 def ours(chunks: Iterable[bytes]) -> Iterator[object]:
     """
-    L{twisted_sse.format.parser.EventStreamParser}.
+    L{twisted_sse.parser.EventStreamParser}.
     """
     sys.path.insert(0, str(ROOT))
-    from twisted_sse.format.parser import EventStreamParser
+    from twisted_sse.parser import EventStreamParser
 
     parser = EventStreamParser()
     for chunk in chunks:

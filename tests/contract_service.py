@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from twisted_sse.client.source import Backoff, EventSource
+from twisted_sse.client import Backoff, EventSource
 
 __all__ = ["ContractService"]
 

@@ -15,7 +15,7 @@ from twisted.web.client import ResponseFailed
 from twisted.web.error import InfiniteRedirection
 
 from tests.memory_agent import MemoryAgent, MemoryResponse, Taking, eventStream
-from twisted_sse.client.source import (
+from twisted_sse.client import (
     Backoff,
     BadRedirect,
     BadStatus,

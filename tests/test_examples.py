@@ -38,7 +38,7 @@ from tests.live import LiveTestCase, freePort, reactor, until
 from tests.memory_agent import MemoryAgent, MemoryResponse, eventStream
 from tests.requirements import ROOT, needs
 from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
-from twisted_sse.client.source import Backoff, EventSource
+from twisted_sse.client import Backoff, EventSource
 from twisted_sse.testing import MemoryClient
 
 EXAMPLES = ROOT / "examples"

@@ -24,8 +24,7 @@ from tests.live import LiveTestCase, freePort, reactor, serverContext, trusting,
 from tests.requirements import ROOT, needs
 from tests.scripted import ScriptedServer, answer, chunk, stream
 from tests.test_docs import blocks
-from twisted_sse.client.agent import EventStreamAgent
-from twisted_sse.client.source import (
+from twisted_sse.client import (
     Backoff,
     BadCertificate,
     BadContentType,
@@ -38,6 +37,7 @@ from twisted_sse.client.source import (
     ReadTimeout,
     StreamBroken,
 )
+from twisted_sse.client.agent import EventStreamAgent
 
 #: Comes back at once.
 QUICK = Backoff(initial=0)

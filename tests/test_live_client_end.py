@@ -20,8 +20,8 @@ from tests.live import reactor, serverContext, trusting, until
 from tests.requirements import needs
 from tests.scripted import ScriptedServer, answer, chunk, stream
 from tests.test_live_client import ONE, TWO, ClientTestCase
+from twisted_sse.client import Backoff, EventSource, StreamBroken, readEvents
 from twisted_sse.client.agent import EventStreamAgent
-from twisted_sse.client.source import Backoff, EventSource, StreamBroken, readEvents
 from twisted_sse.format.parser import MessageEvent
 
 

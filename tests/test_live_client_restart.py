@@ -14,7 +14,7 @@ from twisted.python.filepath import FilePath
 from tests.live import PATIENCE, Child, LiveTestCase, freePort, reactor, until
 from tests.requirements import needs
 from tests.test_packaging import TWISTD
-from twisted_sse.client.source import Backoff, EventSource
+from twisted_sse.client import Backoff, EventSource
 from twisted_sse.format.parser import MessageEvent
 
 #: How many restarts there are: a hundred take a minute or two.

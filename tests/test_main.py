@@ -35,7 +35,7 @@ from tests.test_packaging import EXTRAS, LATE, run
 from twisted_sse import MessageEvent
 from twisted_sse.cli import get as __main__
 from twisted_sse.cli.get import Output, Status, asData, asJSON, asText, main, parse, statusFor
-from twisted_sse.client.source import (
+from twisted_sse.client import (
     BadCertificate,
     BadContentType,
     BadRedirect,

@@ -16,7 +16,7 @@ from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
 
 from tests.memory_agent import MemoryResponse, Taking, eventStream
-from twisted_sse.client.source import (
+from twisted_sse.client import (
     BadContentType,
     BadStatus,
     EventTooLarge,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from .cli.get import main
+from .cli import main
 
 __all__ = ["main"]
 

@@ -15,7 +15,7 @@ from twisted.application.service import ServiceMaker
 
 sse = ServiceMaker(
     "Server-Sent Events",
-    "twisted_sse.daemon.tap",
+    "twisted_sse.daemon",
     "Push events to browsers and other clients (Server-Sent Events).",
     "sse",
 )

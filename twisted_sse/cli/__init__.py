@@ -4,4 +4,6 @@ The command C{twisted-sse}.
 
 from __future__ import annotations
 
-__all__ = []
+from .get import main
+
+__all__ = ["main"]

@@ -1,9 +1,5 @@
 """
-A client of event streams: C{EventSource} of the HTML standard (9.2), for Twisted.
-
-    >>> async with EventSource("https://example.com/events") as source:
-    ...     async for event in source:
-    ...         print(event.type, event.data)
+C{EventSource} of the HTML standard (9.2): an event stream, over as many connections as it takes.
 """
 
 from __future__ import annotations
@@ -24,16 +20,14 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
 
 from ..checks import checkSeconds
-from ..format.parser import EventStreamParser, EventTooLarge, MessageEvent
+from ..format.parser import EventStreamParser, MessageEvent
 from ..timing.backoff import Backoff
 from .agent import EventStreamAgent
 from .decoding import Inflater
 from .errors import (
     BadCertificate,
-    BadContentType,
     BadRedirect,
     BadStatus,
-    EventSourceError,
     GaveUp,
     ReadTimeout,
     StreamBroken,
@@ -43,29 +37,13 @@ from .reader import (
     MOST_EVENT,
     EventBody,
     EventQueue,
-    EventReader,
     checkResponse,
     discard,
     fieldValue,
     installedReactor,
-    readEvents,
 )
 
-__all__ = [
-    "Backoff",
-    "BadCertificate",
-    "BadContentType",
-    "BadRedirect",
-    "BadStatus",
-    "EventReader",
-    "EventSource",
-    "EventSourceError",
-    "EventTooLarge",
-    "GaveUp",
-    "ReadTimeout",
-    "StreamBroken",
-    "readEvents",
-]
+__all__ = ["EventSource"]
 
 _T = TypeVar("_T")
 

@@ -4,4 +4,6 @@ Where the daemon's events come from.
 
 from __future__ import annotations
 
-__all__ = []
+from .spec import SourceError, load, tick
+
+__all__ = ["SourceError", "load", "tick"]
