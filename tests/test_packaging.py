@@ -34,6 +34,7 @@ LAYERS = [
     "parser",
     "store.memory",
     "store",
+    "timing.reactors",
     "timing.slices",
     "timing.ticker",
     "timing.backoff",

@@ -26,6 +26,7 @@ from twisted_sse import CloseReason, EventStream, EventStreamResource, SlowReade
 from twisted_sse.observe import Observer
 from twisted_sse.store.memory import LONGEST_ID
 from twisted_sse.testing import MemoryClient, MemoryStream
+from twisted_sse.timing.reactors import clockFor
 
 #: More than a transport takes before it says pause.
 BIG = "x" * 70_000
@@ -1448,8 +1449,7 @@ class ClockTests(SynchronousTestCase):
         """
         from twisted.internet import reactor
 
-        resource = EventStreamResource(lambda stream: None)
-        self.assertIs(resource._group.clockFor(None), reactor)
+        self.assertIs(clockFor(None), reactor)
 
     def test_siteOfTheTransport(self) -> None:
         """

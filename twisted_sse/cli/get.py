@@ -50,6 +50,7 @@ from ..client.source import EventSource
 from ..format.parser import EventTooLarge, MessageEvent
 from ..printable import shown
 from ..timing.backoff import Backoff
+from ..timing.reactors import installedReactor
 
 __all__ = ["main"]
 
@@ -620,10 +621,7 @@ def _get(arguments: Sequence[str]) -> int:
         say("there is no standard output")
         return Status.FAILED
     fd = sys.stdout.fileno()
-    # Late: importing it installs one.
-    from twisted.internet import reactor
-
-    run: Any = reactor
+    run = installedReactor()
     results: list[Any] = []
 
     def finished(result: object) -> None:

@@ -19,6 +19,7 @@ from twisted.web.iweb import IResponse
 
 from ..checks import checkSeconds
 from ..format.parser import EventStreamParser, MessageEvent
+from ..timing.reactors import installedReactor
 from .decoding import Inflater, makeInflater
 from .errors import BadContentType, BadStatus, ReadTimeout, StreamBroken
 
@@ -634,12 +635,3 @@ def readEvents(
         onComment=onComment,
         reactor=reactor,
     )
-
-
-def installedReactor() -> Any:
-    """
-    Look up the reactor, late: importing it installs one.
-    """
-    from twisted.internet import reactor
-
-    return reactor

@@ -22,6 +22,7 @@ from twisted.web.iweb import IAgent, IResponse
 from ..checks import checkSeconds
 from ..format.parser import EventStreamParser, MessageEvent
 from ..timing.backoff import Backoff
+from ..timing.reactors import installedReactor
 from .agent import EventStreamAgent
 from .decoding import Inflater
 from .errors import (
@@ -40,7 +41,6 @@ from .reader import (
     checkResponse,
     discard,
     fieldValue,
-    installedReactor,
 )
 
 __all__ = ["EventSource"]

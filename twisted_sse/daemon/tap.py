@@ -37,6 +37,7 @@ from ..observe import Observer, Observers
 from ..server.resource import SHORTEST_RETRY, EventStreamResource
 from ..store.memory import History
 from ..stream.pending import SlowReader
+from ..timing.reactors import installedReactor
 from .access import KnownHosts, isHostName, isLocal, saysLocal, withPassword
 from .daemon import Daemon, WatchedFile, raiseFileLimit
 from .listen import CannotListen, ListeningService
@@ -595,7 +596,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     @since: 0.1
     """
     if reactor is None:
-        from twisted.internet import reactor
+        reactor = installedReactor()
     registry, observer = _makeObserver(options)
     files = raiseFileLimit()
     # Each path has a limit of its own.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -17,6 +17,7 @@ from ..format.event import Event
 from ..observe import tell
 from ..stream.pending import SlowReader
 from ..stream.stream import CloseReason, EventStream
+from ..timing.reactors import clockFor
 from ..timing.slices import inSlices
 from .heart import Heart
 
@@ -76,18 +77,6 @@ class StreamGroup:
         self._sent: Headers | None = None
         self._drainRetry = (0, 0)
 
-    def clockFor(self, request: Request | None) -> IReactorTime:
-        """
-        Find where time comes from: our reactor, or that of the request's site, or the
-        installed one.
-        """
-        clock = self.reactor or getattr(getattr(request, "site", None), "reactor", None)
-        if clock is None:
-            from twisted.internet import reactor
-
-            clock = cast(IReactorTime, reactor)
-        return clock
-
     def _all(self) -> set[EventStream]:
         return self.streams | self.connecting | self.refused
 
@@ -111,7 +100,7 @@ class StreamGroup:
 
         @param refused: whether it is one too many, which is told no more than that.
         """
-        clock = self.clockFor(request)
+        clock = clockFor(self.reactor, request)
         heart = self._hearts.get(clock)
         if heart is None:
             heart = self._hearts[clock] = Heart(self, clock)
