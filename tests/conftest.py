@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, global
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.requirements import nothingMayBeLeftOut
+from tests.support.requirements import nothingMayBeLeftOut
 
 
 def _isTestCase(item: object) -> bool:

@@ -21,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.error import Error
 from zope.interface import alsoProvides
 
-from tests.test_docs import blocks, table
+from tests.support.documents import blocks, table
 from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog
 from twisted_sse.accesslog import CACHED, LONGEST, AccessLog
 from twisted_sse.observe import Observer, Observers

@@ -15,20 +15,19 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import CodeType
 from typing import Any, cast
 from unittest import mock
 
 import twisted.internet
-from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SkipTest, SynchronousTestCase, TestCase
 from twisted.web.server import Site
 
-from tests.memory_reactor import MemoryNamesReactor
-from tests.requirements import ROOT, needs
+from tests.support import documents
+from tests.support.documents import DOCS, PAGES, blocks, read, runAll, table
+from tests.support.requirements import ROOT, needs
 from twisted_sse import (
     Channel,
     CloseReason,
@@ -44,54 +43,7 @@ from twisted_sse.daemon.sources.spec import tick
 from twisted_sse.daemon.tap import Options
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-
 ACCEPT = {"Accept": "text/event-stream"}
-
-
-def read(page: str | Path) -> str:
-    """
-    Read a page.
-    """
-    return (DOCS / page).read_text(encoding="utf-8")
-
-
-def blocks(page: str | Path, language: str) -> list[str]:
-    """
-    Find the blocks of code on a page.
-    """
-    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
-
-
-def table(page: str | Path, heading: str) -> list[list[str]]:
-    """
-    Read the first table below a heading.
-
-    @return: the cells of its rows, but for its head.
-    """
-    _, _, below = read(page).partition(f"\n{heading}\n")
-    match = re.search(r"(?:^\|.*\|\n)+", below, re.MULTILINE)
-    assert match is not None, f"no table below {heading!r} in {page}"
-    rows = [line.strip("|").split("|") for line in match[0].splitlines()]
-    return [[cell.strip() for cell in row] for row in rows[2:]]
-
-
-def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
-    """
-    Run a page's Python from its beginning to its end, with a reactor that only takes notes.
-
-    @return: the names that it has made, and the reactor.
-    """
-    reactor = MemoryNamesReactor()
-    names: dict[str, Any] = {"__name__": "page"}
-    with (
-        mock.patch.object(twisted.internet, "reactor", reactor, create=True),
-        mock.patch.object(Klein, "run"),
-    ):
-        for number, block in enumerate(blocks(page, "python")):
-            exec(compile(block, f"{page}[{number}]", "exec"), names)
-    return names, reactor
 
 
 def globalsOf(code: CodeType) -> set[str]:
@@ -145,7 +97,7 @@ class CodeTests(SynchronousTestCase):
         The README's resource says hello.
         """
         block = blocks(ROOT / "README.md", "python")[0]
-        with mock.patch.object(sys.modules[__name__], "blocks", return_value=[block]):
+        with mock.patch.object(documents, "blocks", return_value=[block]):
             _, reactor = runAll("")
         port, site, *_ = reactor.tcpServers[0]
         client = MemoryClient(cast(Site, site).resource)

@@ -34,9 +34,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from tests.live import LiveTestCase, freePort, reactor, until
-from tests.memory_agent import MemoryAgent, MemoryResponse, eventStream
-from tests.requirements import ROOT, needs
+from tests.support.live import LiveTestCase, freePort, reactor, until
+from tests.support.memory_agent import MemoryAgent, MemoryResponse, eventStream
+from tests.support.requirements import ROOT, needs
 from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
 from twisted_sse.client import Backoff, EventSource
 from twisted_sse.testing import MemoryClient

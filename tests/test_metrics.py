@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.twisted import _exposition
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.test_docs import runAll, table
+from tests.support.documents import runAll, table
 from twisted_sse import Channel, CloseReason, EventStream, EventStreamResource, SlowReader
 from twisted_sse.metrics import BUCKETS, PrometheusObserver
 from twisted_sse.observe import Observer, Observers

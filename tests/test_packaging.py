@@ -7,18 +7,16 @@ and are C{make check}'s (C{.ci/check.py}).
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.requirements import ROOT
+from tests.support.python import EXTRAS, LATE, TWISTD, run
+from tests.support.requirements import ROOT
 
 PACKAGE = ROOT / "twisted_sse"
 
@@ -92,37 +90,9 @@ LAYERS = [
     "__main__",
 ]
 
+
 #: These are the format alone, for use without Twisted too.
 WITHOUT_TWISTED = {"format.event", "format.parser"}
-
-#: What only the extras bring; the tests run without it to see that nobody misses it.
-EXTRAS = ["OpenSSL", "h2", "klein", "priority", "prometheus_client", "service_identity", "werkzeug"]
-
-#: What importing must not bring even where it is installed. (OpenSSL and h2 are
-#: not here: where they are, twisted.web imports them itself.)
-LATE = ["klein", "prometheus_client", "twisted.internet.reactor"]
-
-#: The console script C{twistd}, wherever pip put it.
-TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
-
-
-def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """
-    Run Python, with the checkout importable from wherever it runs.
-
-    @param arguments: for the interpreter that runs the tests.
-    @param cwd: where.
-    @return: its status and what it wrote.
-    """
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(cwd)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
 
 
 def importsAtRunTime(tree: ast.AST, package: str = "twisted_sse") -> Iterator[str]:

@@ -1,0 +1,657 @@
+"""
+A model of L{twisted_sse.channel.channel}: whatever happens in whatever order, a client sees each event
+that it has chosen once and in order, or is told first that it has missed something.
+
+The model knows a plain list of all events, how long they are kept, and for each client where it
+has got to.  It does not know how the channel does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+import twisted_sse.channel.fanout
+import twisted_sse.stream.stream
+from tests.support.channels import DirectTransport
+from twisted_sse import Channel, Event, EventStream, EventStreamResource, History, SlowReader
+from twisted_sse.observe import Observer
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
+
+#: How many clients there are.
+CLIENTS = 4
+
+#: How long a write takes while the machine is busy, in seconds: such that two of them are a
+#: slice, and without a rounding error.
+COST = 1 / 64
+
+
+class QuietClock(MemoryClock):
+    """
+    A clock that makes no turns of the reactor by itself.
+    """
+
+    quiet = True
+
+    def settle(self) -> None:
+        """
+        Make turns, if it is time for that.
+        """
+        if not self.quiet:
+            super().settle()
+
+
+class Cost(Observer):
+    """
+    Lets each write take time.
+    """
+
+    def __init__(self, clock: MemoryClock) -> None:
+        self.clock = clock
+        self.cost = 0.0
+
+    def sent(self, stream: EventStream, events: int, size: int) -> None:
+        """
+        Let time pass.
+        """
+        self.clock.rightNow += self.cost
+
+
+@dataclass
+class Published:
+    """
+    An event that was published.
+    """
+
+    data: str
+    type: str
+    topics: frozenset[str]
+    id: str
+    size: int
+    time: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    What a client has chosen.
+    """
+
+    topics: frozenset[str] | None = None
+    even: bool = False
+
+    def isAbout(self, event: Published) -> bool:
+        """
+        Whether an event is about what was chosen.
+        """
+        return self.topics is None or bool(self.topics & event.topics)
+
+    def wants(self, number: int, event: Published) -> bool:
+        """
+        Whether an event was chosen.
+        """
+        return self.isAbout(event) and (not self.even or number % 2 == 0)
+
+    def arguments(self) -> dict[str, Any]:
+        """
+        The arguments for C{subscribe}.
+        """
+        where: Callable[[Event], bool] | None = None
+        if self.even:
+
+            def where(event: Event) -> bool:
+                return int((event.data or "").partition(":")[0]) % 2 == 0
+
+        return {"topics": self.topics, "where": where}
+
+
+choices = st.builds(
+    Choice,
+    st.one_of(st.none(), st.frozensets(st.sampled_from(["x", "y"]))),
+    st.booleans(),
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """
+    How a client connects.
+    """
+
+    choice: Choice
+    server: int
+    last: int
+    version: str
+    reads: bool
+    forged: str | None
+
+
+connections = st.builds(
+    Connection,
+    choices,
+    st.integers(0, 7),
+    st.sampled_from([0, 0, 1, 3, 100]),
+    st.sampled_from(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0"]),
+    st.sampled_from([True, True, False]),
+    st.sampled_from([None, None, None, None, "forged"]),
+)
+
+
+@dataclass
+class Client:
+    """
+    A client, over its reconnections.
+
+    @ivar lastEventID: what its parser has had when it was disconnected.
+    @ivar due: the number of the first event that it has not got, or passed, yet.
+    @ivar choices: those that may decide about what it has not got yet.
+    @ivar mustReset: whether the next thing that it is told must be that it has missed something.
+    @ivar lostBelow: it has been told that it may have missed what was before this number.
+    @ivar gap: how many events it was told to have been dropped, which are not accounted for.
+    @ivar exact: whether there was one choice all the time.
+    @ivar end: it is to get nothing from this number on; L{None} if it is to get everything.
+    @ivar ending: whether its stream was ended.
+    """
+
+    browser: MemoryStream | None = None
+    stream: EventStream | None = None
+    lastEventID: str = ""
+    seen: int = 0
+    start: int = 0
+    due: int = 0
+    choices: list[Choice] = field(default_factory=list)
+    mustReset: bool = False
+    lostBelow: int = 0
+    gap: int = 0
+    exact: bool = True
+    end: int | None = None
+    ending: bool = False
+
+
+class ChannelMachine(RuleBasedStateMachine):
+    """
+    A channel, and some clients, to which things happen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.direct = twisted_sse.stream.stream.directTransport
+        self.round = twisted_sse.channel.fanout.ROUND
+        twisted_sse.stream.stream.directTransport = lambda request: DirectTransport(  # type: ignore[assignment, return-value]
+            request.transport  # type: ignore[arg-type]
+        )
+        twisted_sse.channel.fanout.ROUND = 1
+        self.clock = QuietClock()
+        self.cost = Cost(self.clock)
+        self.published: list[Published] = []
+        #: The number of the first event that is kept.
+        self.first = 0
+        #: The number of the event that follows an ID which is no event's.
+        self.marks: dict[str, int] = {}
+        #: For an ID that came with a reset: what the client was due then, and what it may have
+        #: missed.
+        self.resets: dict[str, tuple[int, int]] = {}
+        self.clients = [Client() for _ in range(CLIENTS)]
+        self.closed = False
+        self.connecting: Callable[[EventStream], None] = lambda stream: None
+
+    @initialize(
+        maxEvents=st.sampled_from([2, 5, 20, None]),
+        maxBytes=st.sampled_from([500, 100_000, 10**6]),
+        maxAge=st.sampled_from([None, None, 3, 20]),
+        busy=st.booleans(),
+        connections=st.lists(connections, min_size=2, max_size=CLIENTS),
+    )
+    def begin(
+        self,
+        maxEvents: int | None,
+        maxBytes: int,
+        maxAge: int | None,
+        busy: bool,
+        connections: list[Connection],
+    ) -> None:
+        """
+        Make the channel and the resources, and connect some clients.
+        """
+        self.bounds = (maxEvents, maxBytes, maxAge)
+        self.channel = Channel(History(maxEvents, maxBytes, maxAge), reactor=self.clock)
+        self.servers: list[MemoryClient] = []
+        for fast in (False, True):
+            for options in (
+                {},
+                {"maxPending": 100_000},
+                {"maxPending": 30_000, "slow": SlowReader.DROP_OLDEST},
+                {"maxPending": 30_000, "slow": SlowReader.LATEST},
+            ):
+                arguments: dict[str, Any] = {**options, "observer": self.cost}
+                cls = type("Resource", (EventStreamResource,), {"fastWrite": fast})
+                resource = cls(lambda stream: self.connecting(stream), **arguments)
+                self.servers.append(MemoryClient(resource, clock=self.clock))
+        self.publish(0, None, None, frozenset("x"), 2, 0)
+        for client, connection in zip(self.clients, connections, strict=False):
+            self.open(client, connection)
+        self.clock._turn()
+        self.work(busy)
+
+    def teardown(self) -> None:
+        """
+        Close the channel: everybody gets what is missing, and nothing is left.
+        """
+        try:
+            if hasattr(self, "channel"):
+                self.finish()
+        finally:
+            twisted_sse.stream.stream.directTransport = self.direct
+            twisted_sse.channel.fanout.ROUND = self.round
+
+    def finish(self) -> None:
+        """
+        See L{teardown}.
+        """
+        self.cost.cost = 0
+        for client in self.clients:
+            if client.browser is not None:
+                client.browser.resumeReading()
+        self.channel.close()
+        self.settle()
+        for client in self.clients:
+            if client.browser is not None and client.end is not None:
+                client.browser._transport.connectionLost(Failure(ConnectionDone()))
+        self.settle()
+        assert all(client.browser is None for client in self.clients), "not all have ended"
+        assert not self.channel.streams
+        assert not self.clock.getDelayedCalls(), self.clock.getDelayedCalls()
+
+    def pick(self, number: int, connected: bool) -> Client | None:
+        """
+        Find a client that is connected, or one that is not.
+        """
+        some = [client for client in self.clients if (client.browser is not None) is connected]
+        return some[number % len(some)] if some else None
+
+    # What may happen
+
+    @rule(topics=st.frozensets(st.sampled_from(["x", "y"])), turns=st.sampled_from([0, 0, 1]))
+    def publishOne(self, topics: frozenset[str], turns: int) -> None:
+        """
+        Publish a small event.
+        """
+        self.publish(10, None, None, topics, 1, turns)
+
+    @rule(
+        size=st.sampled_from([0, 100, 5000, 20_000, 20_000, 70_000, 200_000]),
+        type=st.sampled_from([None, "t", "u"]),
+        identifier=st.sampled_from([None, None, None, "a", "b"]),
+        topics=st.frozensets(st.sampled_from(["x", "y", "z"])),
+        many=st.sampled_from([1, 1, 2, 5, 12]),
+        turns=st.sampled_from([0, 0, 1]),
+    )
+    def publish(
+        self,
+        size: int,
+        type: str | None,
+        identifier: str | None,
+        topics: frozenset[str],
+        many: int,
+        turns: int,
+    ) -> None:
+        """
+        Publish some events.
+        """
+        for _ in range(many):
+            number = len(self.published)
+            text = f"{number}:".ljust(size, "-")
+            event = self.channel.publish(text, event=type, id=identifier, topics=topics)
+            assert event.id is not None
+            assert event.id == identifier or identifier is None
+            assert identifier or all(
+                event.id > each.id for each in self.published[-1:] if len(each.id) > 1
+            )
+            self.published.append(
+                Published(
+                    text,
+                    type or "message",
+                    topics,
+                    event.id,
+                    len(event.encode()),
+                    self.clock.rightNow,
+                )
+            )
+            self.trim()
+        self.turn(turns)
+
+    @rule(client=st.integers(0, CLIENTS - 1), connection=connections)
+    def connect(self, client: int, connection: Connection) -> None:
+        """
+        Let a client connect, and resume if it can.
+        """
+        each = self.pick(client, connected=False)
+        if each is not None:
+            self.open(each, connection)
+
+    @rule(
+        client=st.integers(0, CLIENTS - 1),
+        act=st.sampled_from(["client", "abort", "end"]),
+        missed=st.integers(0, 4),
+        connection=connections,
+    )
+    def reconnect(self, client: int, act: str, missed: int, connection: Connection) -> None:
+        """
+        Let a client go, miss something, and come back.
+        """
+        each = self.pick(client, connected=True)
+        if each is not None:
+            self.close(each, act)
+            self.turn(2)
+            self.check()
+            if each.browser is None:
+                self.publish(100, None, None, frozenset("xy"), missed, 0)
+                self.open(each, connection)
+
+    def open(self, each: Client, connection: Connection) -> None:
+        """
+        Connect a client.
+        """
+
+        def connecting(stream: EventStream) -> None:
+            each.stream = stream
+            self.channel.subscribe(stream, last=connection.last, **connection.choice.arguments())
+
+        identifier = connection.forged or each.lastEventID
+        self.trim()
+        self.resume(each, identifier, connection.choice, connection.last)
+        self.connecting = connecting
+        headers = {"Last-Event-ID": identifier} if identifier else {}
+        server = self.servers[connection.server]
+        each.browser = server.request("GET", "/", headers, version=connection.version)
+        if not connection.reads:
+            each.browser.stopReading(kernelBuffer=0)
+
+    def resume(self, client: Client, identifier: str, choice: Choice, last: int) -> None:
+        """
+        Work out what a client is to get that comes with an ID.
+        """
+        client.seen = client.gap = 0
+        client.choices = [choice]
+        client.exact = True
+        client.end = None
+        client.ending = client.mustReset = False
+        numbers = [number for number, event in enumerate(self.published) if event.id == identifier]
+        if not identifier:
+            client.lostBelow = 0
+            client.due = len(self.published)
+            while last and client.due > self.first:
+                client.due -= 1
+                last -= choice.wants(client.due, self.published[client.due])
+        elif numbers:
+            client.lostBelow = 0
+            client.due = numbers[-1] + 1
+            # An ID that we have made can be placed even if its event is not kept.
+            made = len(identifier) > 1
+            isKnown = numbers[-1] >= self.first or (made and choice.topics is not None)
+            client.mustReset = not isKnown or self.isLost(client)
+        elif identifier in self.marks:
+            client.lostBelow = 0
+            client.due = self.marks[identifier]
+            client.mustReset = self.isLost(client)
+        elif identifier in self.resets:
+            client.due, client.lostBelow = self.resets[identifier]
+        else:
+            client.due = client.lostBelow = 0
+            client.mustReset = True
+        client.start = client.due
+
+    @rule(client=st.integers(0, CLIENTS - 1), act=st.sampled_from(["client", "abort", "end"]))
+    def disconnect(self, client: int, act: str) -> None:
+        """
+        End a stream, from the one side or the other.
+        """
+        each = self.pick(client, connected=True)
+        if each is not None:
+            self.close(each, act)
+
+    def close(self, each: Client, act: str) -> None:
+        """
+        End a client's stream.
+        """
+        assert each.browser is not None and each.stream is not None
+        if act == "client":
+            each.browser._transport.connectionLost(Failure(ConnectionDone()))
+        elif act == "abort":
+            each.stream.abort()
+        else:
+            each.stream.end()
+            each.ending = True
+            if each.end is None:
+                each.end = len(self.published)
+            each.exact = False
+
+    @rule(client=st.integers(0, CLIENTS - 1), kernelBuffer=st.sampled_from([0, 30, 10_000]))
+    def stall(self, client: int, kernelBuffer: int) -> None:
+        """
+        Let a client stop reading, or let the kernel take some more.
+        """
+        each = self.pick(client, connected=True)
+        if each is not None and each.browser is not None:
+            browser = each.browser
+            browser.stopReading(kernelBuffer=kernelBuffer + len(browser._transport._kernel))
+
+    @rule(client=st.integers(0, CLIENTS - 1))
+    def read(self, client: int) -> None:
+        """
+        Let a client read.
+        """
+        each = self.pick(client, connected=True)
+        if each is not None and each.browser is not None:
+            each.browser.resumeReading()
+
+    @rule(client=st.integers(0, CLIENTS - 1), choice=choices)
+    def choose(self, client: int, choice: Choice) -> None:
+        """
+        Let a client change its choice.
+        """
+        each = self.pick(client, connected=True)
+        if each is not None and each.stream is not None and not each.ending:
+            self.channel.subscribe(each.stream, **choice.arguments())
+            # Who was unsubscribed goes on where it was.
+            each.end = None
+            if each.due < len(self.published):
+                each.exact = False
+                each.choices.append(choice)
+            else:
+                each.choices = [choice]
+
+    @rule(client=st.integers(0, CLIENTS - 1))
+    def unsubscribe(self, client: int) -> None:
+        """
+        Let a client be sent nothing more.
+        """
+        each = self.pick(client, connected=True)
+        if each is not None and each.stream is not None and each.end is None:
+            self.channel.unsubscribe(each.stream)
+            each.end = len(self.published)
+            each.exact = False
+
+    @rule(busy=st.booleans())
+    def work(self, busy: bool) -> None:
+        """
+        Be busy from now on, so that rounds are cut into slices, or not.
+        """
+        self.cost.cost = COST if busy else 0
+
+    @rule(turns=st.sampled_from([1, 1, 2, 5]))
+    def makeTurns(self, turns: int) -> None:
+        """
+        Make some turns of the reactor.
+        """
+        self.turn(turns)
+
+    def turn(self, turns: int) -> None:
+        """
+        Make some turns of the reactor.
+        """
+        for _ in range(turns):
+            self.clock._turn()
+
+    @rule(seconds=st.sampled_from([0.5, 2, 2.5, 7, 30]))
+    def advance(self, seconds: float) -> None:
+        """
+        Let time pass.
+        """
+        self.clock.quiet = False
+        self.clock.advance(seconds)
+        self.clock.quiet = True
+
+    @rule()
+    def settle(self) -> None:
+        """
+        Make turns until nothing is left to be done: then everybody who reads has everything.
+        """
+        cost, self.cost.cost = self.cost.cost, 0
+        self.clock.quiet = False
+        # It makes so many turns of its own, and a long replay needs more; and a little time has
+        # to pass for a stream whose bytes the transport holds.
+        for _ in range(3):
+            self.clock.advance(0.5)
+        self.clock.quiet = True
+        self.cost.cost = cost
+        self.check()
+        for client in self.clients:
+            if client.browser is not None and client.browser._transport.reading:
+                self.checkAll(client)
+
+    # What must hold
+
+    def trim(self) -> None:
+        """
+        Find out what is kept.
+        """
+        maxEvents, maxBytes, maxAge = self.bounds
+        now = self.clock.rightNow
+        while self.first < len(self.published) and (
+            (maxEvents is not None and len(self.published) - self.first > maxEvents)
+            or sum(event.size for event in self.published[self.first :]) > maxBytes
+            or (maxAge is not None and self.published[self.first].time + maxAge <= now)
+        ):
+            self.first += 1
+
+    @invariant()
+    @precondition(lambda self: hasattr(self, "channel"))
+    def check(self) -> None:
+        """
+        Look at what the clients have got.
+        """
+        self.trim()
+        for client in self.clients:
+            browser = client.browser
+            if browser is None:
+                continue
+            events = browser._response.events
+            for event in events[client.seen :]:
+                self.checkEvent(client, event)
+            client.seen = len(events)
+            identifier = browser._response.parser.lastEventID
+            if identifier and not events and not client.mustReset and client.lastEventID == "":
+                # It has come without an event.
+                self.marks.setdefault(identifier, client.start)
+            if browser._closed or browser._response.complete:
+                client.lastEventID = identifier or client.lastEventID
+                client.browser = client.stream = None
+
+    def checkEvent(self, client: Client, event: Any) -> None:
+        """
+        Check one event that a client has got.
+        """
+        if event.type == "stream-reset":
+            assert event.data == ""
+            assert client.mustReset or self.isLost(client), "told for nothing"
+            client.mustReset = client.exact = False
+            client.lostBelow = self.first
+            self.resets[event.lastEventID] = client.due, client.lostBelow
+            return
+        assert not client.mustReset, "not told that it has missed something"
+        if event.type == "stream-gap":
+            assert int(event.data) > 0
+            client.gap += int(event.data)
+            return
+        number = int(event.data.partition(":")[0])
+        assert number >= client.due, f"{number} again, or too late: due is {client.due}"
+        published = self.published[number]
+        assert event.data == published.data, "not as it was published"
+        assert (event.type, event.lastEventID) == (published.type, published.id)
+        assert client.end is None or number < client.end, "after it was unsubscribed"
+        assert any(choice.wants(number, published) for choice in client.choices), "not chosen"
+        client.gap -= len(self.missing(client, number))
+        assert client.gap >= 0, f"something is missing between {client.due} and {number}"
+        client.due = number + 1
+
+    def isLost(self, client: Client) -> bool:
+        """
+        Whether something that a client may have wanted is no longer kept.
+        """
+        return any(
+            choice.isAbout(event)
+            for event in self.published[client.due : self.first]
+            for choice in client.choices
+        )
+
+    def missing(self, client: Client, end: int) -> list[int]:
+        """
+        What a client should have got before a number, and has not.
+        """
+        return [
+            number
+            for number in range(max(client.due, client.lostBelow), end)
+            if all(choice.wants(number, self.published[number]) for choice in client.choices)
+        ]
+
+    def checkAll(self, client: Client) -> None:
+        """
+        Check that a client who reads has got everything.
+        """
+        if client.end is not None:
+            return
+        assert not client.mustReset, "not told that it has missed something"
+        missing = self.missing(client, len(self.published))
+        assert not missing, f"these are missing: {missing}"
+        assert not client.gap or not client.exact, f"{client.gap} were dropped, and are not"
+        client.due = len(self.published)
+        client.choices = client.choices[-1:]
+        client.gap = 0
+        client.exact = True
+
+
+class ModelTests(SynchronousTestCase):
+    """
+    Tests for all of it.
+    """
+
+    def test_model(self) -> None:
+        """
+        Every client that resumes sees each event that it has chosen exactly once and in order,
+        or is told by C{stream-reset} or C{stream-gap} first.
+        """
+        run_state_machine_as_test(
+            ChannelMachine,
+            settings=settings(
+                max_examples=75,
+                stateful_step_count=50,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )

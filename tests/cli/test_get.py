@@ -1,0 +1,745 @@
+"""
+Tests for L{twisted_sse.cli.get}: the command, as far as no socket and no process is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import select
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+import twisted.internet
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.application.twist._twist import Twist
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+
+from tests.support.documents import blocks, table
+from tests.support.python import EXTRAS, LATE, run
+from twisted_sse import MessageEvent
+from twisted_sse.cli import get as __main__
+from twisted_sse.cli.get import Output, Status, asData, asJSON, asText, main, parse, statusFor
+from twisted_sse.client import (
+    BadCertificate,
+    BadContentType,
+    BadRedirect,
+    BadStatus,
+    EventSourceError,
+    EventTooLarge,
+    GaveUp,
+    ReadTimeout,
+    StreamBroken,
+)
+
+URL = "http://localhost/"
+
+#: What a terminal takes for more than a character, besides the end of a line and the tab.
+ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+#: What comes of a stream has no CR, and but for the data no LF.
+lines = texts.map(lambda text: re.sub("[\r\n]", "", text))
+events = st.builds(
+    MessageEvent, lines, texts.map(lambda text: text.replace("\r", "")), lines.filter("\0".__ne__)
+)
+
+
+class Terminal(SynchronousTestCase):
+    """
+    Has the environment of a terminal, and a time.
+    """
+
+    def setUp(self) -> None:
+        """
+        Leave nothing to who runs the tests.
+        """
+        self.environment = {"TERM": "xterm"}
+        self.patch(os, "environ", self.environment)
+        self.patch(time, "strftime", lambda form: "12:30:00")
+
+
+class OutputTests(Terminal):
+    """
+    What is printed of an event.
+    """
+
+    def test_text(self) -> None:
+        """
+        Text is a line with the time, the type and the ID, if there is one, and the data below
+        it.
+        """
+        event = MessageEvent("order", "one\ntwo", "17")
+        self.assertEqual(asText(event, False), "12:30:00  order  id 17\n    one\n    two")
+        event = MessageEvent("message", "", "")
+        self.assertEqual(asText(event, False), "12:30:00  message\n    ")
+
+    def test_colours(self) -> None:
+        """
+        On a terminal text is in colours, unless NO_COLOR is set or it is a dumb one.
+        """
+        event = MessageEvent("order", "one", "17")
+        plain = asText(event, False)
+        coloured = asText(event, True)
+        self.assertIn("\x1b[36morder\x1b[0m", coloured)
+        self.assertEqual(re.sub("\x1b\\[[0-9;]*m", "", coloured), plain)
+        self.environment["NO_COLOR"] = "1"
+        self.assertEqual(asText(event, True), plain)
+        # https://no-color.org: when present and not an empty string.
+        self.environment["NO_COLOR"] = ""
+        self.assertEqual(asText(event, True), coloured)
+        self.environment["TERM"] = "dumb"
+        self.assertEqual(asText(event, True), plain)
+
+    def test_json(self) -> None:
+        """
+        JSON is an object on one line, with letters as they are.
+        """
+        event = MessageEvent("order", '"Grüße"\n日本', "17")
+        self.assertEqual(
+            asJSON(event, False),
+            '{"type": "order", "data": "\\"Grüße\\"\\n日本", "lastEventID": "17"}',
+        )
+
+    def test_data(self) -> None:
+        """
+        Data is what the event says, and nothing else.
+        """
+        self.assertEqual(
+            asData(MessageEvent("order", "one\n\x1b[2Jtwo", "17"), False), "one\n\x1b[2Jtwo"
+        )
+
+    def test_escaped(self) -> None:
+        """
+        What would move a terminal's cursor, or turn the direction of writing, is shown instead.
+        """
+        evil = "\x1b[2J\x07\x9b1m\u202etxt\x7f"
+        safe = "\\u001b[2J\\u0007\\u009b1m\\u202etxt\\u007f"
+        event = MessageEvent(evil, f"{evil}\n\ta", evil)
+        self.assertEqual(asText(event, False), f"12:30:00  {safe}  id {safe}\n    {safe}\n    \ta")
+        self.assertEqual(asData(event, True), f"{safe}\n\ta")
+        self.assertIn(f'"type": "{safe}", "data": "{safe}\\n\\ta"', asJSON(event, True))
+
+    @given(events)
+    def test_anything(self, event: MessageEvent) -> None:
+        """
+        Whatever an event says, nothing active reaches a terminal; each line of the data is a
+        line; and JSON is one line that says the same.
+        """
+        for form in asText, asData, asJSON:
+            with mock.patch.dict(self.environment, NO_COLOR="1"):
+                self.assertIsNone(ACTIVE.search(form(event, True)))
+        self.assertEqual(asText(event, False).count("\n"), event.data.count("\n") + 1)
+        self.assertEqual(asData(event, True).count("\n"), event.data.count("\n"))
+        line = asJSON(event, False)
+        self.assertNotIn("\n", line)
+        fields = {"type": event.type, "data": event.data, "lastEventID": event.lastEventID}
+        self.assertEqual(json.loads(line), fields)
+
+
+class ErrorMixin(SynchronousTestCase):
+    """
+    Reads what is told on standard error.
+    """
+
+    def setUp(self) -> None:
+        """
+        Put something else in its place.
+        """
+        self.stderr = io.StringIO()
+        self.patch(sys, "stderr", self.stderr)
+
+    def told(self) -> str:
+        """
+        @return: the one line that was told.
+        """
+        (line,) = self.stderr.getvalue().splitlines()
+        self.stderr.seek(0)
+        self.stderr.truncate()
+        return line
+
+
+class ParseTests(ErrorMixin):
+    """
+    Command lines of C{get}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a directory.
+        """
+        super().setUp()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+
+    def file(self, content: bytes) -> str:
+        """
+        @return: the name of a file.
+        """
+        path = self.directory / "file"
+        path.write_bytes(content)
+        return str(path)
+
+    def refused(self, *arguments: str) -> str:
+        """
+        @return: the line that is told about a bad command line.
+        """
+        exit = self.assertRaises(SystemExit, parse, ["get", *arguments])
+        self.assertEqual(exit.code, 2)
+        line = self.told()
+        prefix, colon, message = line.partition("twisted-sse get: ")
+        self.assertEqual((prefix, colon), ("", "twisted-sse get: "))
+        return message
+
+    def test_defaults(self) -> None:
+        """
+        With nothing but a URL it is a GET that shows everything.
+        """
+        options = vars(parse(["get", URL]))
+        self.assertEqual(options.pop("url"), URL)
+        self.assertEqual((options.pop("method"), options.pop("output")), ("GET", "text"))
+        self.assertEqual({name for name, value in options.items() if value}, set())
+
+    def test_request(self) -> None:
+        """
+        Headers, a method and a body are taken as they are; with a body the method is POST.
+        """
+        options = parse(["get", "-H", "X-Name: Jürgen: x ", "-H", "Empty:", "-d", "h\udcff", URL])
+        self.assertEqual(options.header, [(b"X-Name", "Jürgen: x".encode()), (b"Empty", b"")])
+        self.assertEqual((options.method, options.body), ("POST", b"h\xff"))
+        options = parse(["get", "--data=", "--method=put", URL])
+        self.assertEqual((options.method, options.body), ("PUT", b""))
+
+    def test_bodyOfFile(self) -> None:
+        """
+        A body may be what is in a file.
+        """
+        options = parse(["get", "-d", f"@{self.file(b'a' + bytes(range(256)))}", URL])
+        self.assertEqual(options.body, b"a" + bytes(range(256)))
+
+    def test_bodyOfInput(self) -> None:
+        """
+        Or what comes from standard input, which stays open.
+        """
+        before = os.dup(0)
+        self.addCleanup(os.close, before)
+        self.addCleanup(os.dup2, before, 0)
+        with open(self.file(b"body")) as file:
+            os.dup2(file.fileno(), 0)
+        self.assertEqual(parse(["get", "-d", "@-", URL]).body, b"body")
+        os.fstat(0)
+
+    def test_withoutTLS(self) -> None:
+        """
+        Where TLS is not installed, certificates are left to the client, which says so.
+        """
+        with mock.patch.dict(sys.modules, {"OpenSSL": None, "OpenSSL.crypto": None}):
+            options = parse(["get", "--cacert", self.file(b""), URL])
+        self.assertIsNone(options.policy)
+
+    def test_refused(self) -> None:
+        """
+        What is wrong is told in one line, which names the option; the exit status is 2.
+        """
+        noFile = str(self.directory / "none")
+        junk = self.file(b"-----BEGIN CERTIFICATE-----\njunk\n-----END CERTIFICATE-----\n")
+        empty = str(self.directory / "empty")
+        Path(empty).touch()
+        for option, arguments in (
+            ("URL", []),
+            ("URL", ["localhost:8080"]),
+            ("URL", ["ftp://localhost/"]),
+            ("URL", ["http://"]),
+            ("URL", ["http://localhost:port/"]),
+            ("URL", ["http://[::1/"]),
+            ("URL", ["http://localhost/\udcff"]),
+            ("-H/--header", [URL, "-H", "no colon"]),
+            ("-H/--header", [URL, "-H", ": no name"]),
+            ("-H/--header", [URL, "-H", "no name: at all"]),
+            ("-H/--header", [URL, "-H", "X: a\r\nY: b"]),
+            ("-X/--method", [URL, "-X", "GET /"]),
+            ("-d/--data", [URL, "-d", f"@{noFile}"]),
+            ("-d/--data", [URL, "-d", f"@{self.directory}"]),
+            ("--last-event-id", [URL, "--last-event-id", "a\nb"]),
+            ("--last-event-id", [URL, "--last-event-id", "\udcff"]),
+            ("-n/--count", [URL, "-n", "0"]),
+            ("-n/--count", [URL, "--count", "many"]),
+            ("-n/--count", [URL, "--count=-1"]),
+            ("-o/--output", [URL, "-o", "xml"]),
+            ("--timeout", [URL, "--timeout", "soon"]),
+            ("--timeout", [URL, "--timeout", "0"]),
+            ("--timeout", [URL, "--timeout", "nan"]),
+            ("--timeout", [URL, "--timeout", "inf"]),
+            ("--max-tries", [URL, "--max-tries", "0"]),
+            ("--cacert", [URL, "--cacert", noFile]),
+            ("--cacert", [URL, "--cacert", empty]),
+            ("--cacert", [URL, "--cacert", junk]),
+            ("--insecure", [URL, "--insecure", "--cacert", junk]),
+        ):
+            self.assertIn(option, self.refused(*arguments), arguments)
+
+    def test_unknown(self) -> None:
+        """
+        So is an option that there is not, also the beginning of one that there is; and what is
+        no command.
+        """
+        for arguments in (["get", URL, "--cou", "1"], ["get", URL, "\x1b[2J"], ["fetch"], []):
+            exit = self.assertRaises(SystemExit, parse, arguments)
+            self.assertEqual(exit.code, 2)
+            line = self.told()
+            self.assertTrue(line.startswith("twisted-sse: "), line)
+            self.assertIsNone(ACTIVE.search(line))
+
+
+class ImportTests(SynchronousTestCase):
+    """
+    What importing it costs.
+    """
+
+    def test_light(self) -> None:
+        """
+        It brings no reactor and none of the extras, and needs none of them.
+        """
+        for missing in [], EXTRAS:
+            result = run(
+                "-c",
+                f"import sys; sys.modules |= dict.fromkeys({missing}); import twisted_sse.cli.get;"
+                f" print([name for name in {LATE} if sys.modules.get(name)])",
+            )
+            self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
+
+
+class StatusTests(SynchronousTestCase):
+    """
+    What the exit status says.
+    """
+
+    def test_errors(self) -> None:
+        """
+        Each error has its status, and one that was tried again until there was no use in it has
+        the same.
+        """
+        statuses: dict[Exception, Status] = {
+            StreamBroken("x"): Status.FAILED,
+            ConnectionRefusedError(): Status.FAILED,
+            DNSLookupError(): Status.FAILED,
+            EventSourceError("x"): Status.FAILED,
+            BadStatus(404, "Not Found", Headers()): Status.NO_STREAM,
+            BadContentType("text/html"): Status.NO_STREAM,
+            BadRedirect("x"): Status.NO_STREAM,
+            EventTooLarge(1, []): Status.NO_STREAM,
+            BadCertificate("x"): Status.CERTIFICATE,
+            ReadTimeout("x"): Status.TIMEOUT,
+        }
+        for error, status in statuses.items():
+            self.assertEqual(statusFor(error), status)
+            self.assertEqual(statusFor(GaveUp(2, error)), status)
+
+
+class Selected:
+    """
+    A reactor that only takes notes of descriptors.
+    """
+
+    def __init__(self) -> None:
+        self.readers: set[object] = set()
+        self.writers: set[object] = set()
+        self.addReader, self.removeReader = self.readers.add, self.readers.discard
+        self.addWriter, self.removeWriter = self.writers.add, self.writers.discard
+
+
+class DescriptorTests(SynchronousTestCase):
+    """
+    Where it is printed.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a pipe.
+        """
+        self.closed: list[None] = []
+        self.reactor = Selected()
+        self.reader, self.writer = os.pipe()
+        # It is looked before each write whether there is room: who does not, fails.
+        os.set_blocking(self.writer, False)
+        self.addCleanup(os.close, self.writer)
+        self.addCleanup(self.close)
+
+    def output(self, fd: int | None = None) -> Output:
+        """
+        Make what is tested.
+        """
+        fd = self.writer if fd is None else fd
+        return Output(self.reactor, fd, lambda: self.closed.append(None))
+
+    def write(self, output: Output, text: str) -> Deferred[None]:
+        """
+        Begin to write.
+        """
+        return Deferred.fromCoroutine(output.write(text))
+
+    def close(self) -> None:
+        """
+        Read no more.
+        """
+        if self.reader != -1:
+            os.close(self.reader)
+            self.reader = -1
+
+    def test_atOnce(self) -> None:
+        """
+        What there is room for is written at once.
+        """
+        output = self.output()
+        self.successResultOf(self.write(output, "Grüße\n"))
+        self.assertEqual(os.read(self.reader, 100), "Grüße\n".encode())
+        self.assertEqual(self.reactor.writers, set())
+
+    def test_slowly(self) -> None:
+        """
+        When there is no more room, it goes on when there is; and never has to wait in a write.
+        """
+        output = self.output()
+        text = "0123456789" * 20_000
+        writing = self.write(output, text)
+        came = b""
+        while not writing.called:
+            self.assertEqual(self.reactor.writers, {output})
+            came += os.read(self.reader, 10_000)
+            output.doWrite()
+        self.successResultOf(writing)
+        self.assertEqual(self.reactor.writers, set())
+        came += os.read(self.reader, 2**20)
+        self.assertEqual(came, text.encode())
+
+    def test_watched(self) -> None:
+        """
+        Of a pipe it is noticed when nobody reads, until it is looked at no more.
+        """
+        output = self.output()
+        output.start()
+        self.assertEqual(self.reactor.readers, {output})
+        self.assertEqual((output.fileno(), output.logPrefix()), (self.writer, "stdout"))
+        lost = output.doRead()
+        self.assertIsInstance(lost, Exception)
+        self.assertEqual(self.closed, [])
+        output.connectionLost(Failure(lost))
+        self.assertEqual(self.closed, [None])
+        output.stop()
+        self.assertEqual(self.reactor.readers, set())
+
+    def test_notWatched(self) -> None:
+        """
+        Where there may be something to be read, such as a terminal, it is not looked at.
+        """
+        first, second = os.openpty()
+        self.addCleanup(os.close, first)
+        self.addCleanup(os.close, second)
+        fifo = os.path.join(self.mktemp())
+        os.mkfifo(fifo)
+        both = os.open(fifo, os.O_RDWR)
+        self.addCleanup(os.close, both)
+        for fd in second, both:
+            self.output(fd).start()
+        self.assertEqual(self.reactor.readers, set())
+
+    def test_gone(self) -> None:
+        """
+        If nobody reads, writing fails; also what waits for room.
+        """
+        output = self.output()
+        writing = self.write(output, "x" * 2**20)
+        self.assertNoResult(writing)
+        self.close()
+        output.connectionLost(Failure(output.doRead()))
+        failure = self.failureResultOf(writing, __main__.CannotPrint)
+        self.assertIsInstance(failure.value.__cause__, BrokenPipeError)
+        failure = self.failureResultOf(self.write(output, "x"), __main__.CannotPrint)
+        self.assertIsInstance(failure.value.__cause__, BrokenPipeError)
+
+    def test_withoutPoll(self) -> None:
+        """
+        Where there is no C{poll}, it is written all the same.
+        """
+        self.patch(select, "poll", None)
+        output = self.output()
+        output.start()
+        self.assertEqual(self.reactor.readers, set())
+        self.successResultOf(self.write(output, "x" * 10_000))
+        self.assertEqual(os.read(self.reader, 20_000), b"x" * 10_000)
+
+
+class FakeReactor:
+    """
+    A reactor that does what is to be done when it runs, and no more.
+    """
+
+    def __init__(self) -> None:
+        self.starting: list[Callable[[], object]] = []
+        self.ran: list[dict[str, object]] = []
+        self.stopped = False
+
+    def callWhenRunning(self, call: Callable[[], object]) -> None:
+        """
+        See L{IReactorCore}.
+        """
+        self.starting.append(call)
+
+    def run(self, **options: object) -> None:
+        """
+        See L{IReactorCore}.
+        """
+        self.ran.append(options)
+        for call in self.starting:
+            call()
+
+    def stop(self) -> None:
+        """
+        See L{IReactorCore}.
+        """
+        self.stopped = True
+
+
+class MainTests(ErrorMixin):
+    """
+    The command as a whole, without what it follows.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a reactor, and signals that are not those of the process.
+        """
+        super().setUp()
+        self.reactor = FakeReactor()
+        patched = mock.patch.object(twisted.internet, "reactor", self.reactor, create=True)
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.handlers: dict[int, Any] = {signal.SIGTERM: signal.SIG_DFL, signal.SIGINT: None}
+        self.patch(signal, "getsignal", self.handlers.get)
+        self.patch(signal, "signal", self.handlers.__setitem__)
+        self.stdout = io.StringIO()
+        self.stdout.fileno = lambda: 17  # type: ignore[method-assign]
+        self.patch(sys, "stdout", self.stdout)
+
+    def following(self, result: Status | Exception) -> list[Any]:
+        """
+        Have nothing followed.
+
+        @return: with what it was called.
+        """
+        calls: list[Any] = []
+
+        async def follow(*arguments: object) -> Status:
+            calls.append(arguments)
+            if isinstance(result, Exception):
+                raise result
+            return result
+
+        self.patch(__main__, "follow", follow)
+        return calls
+
+    def test_get(self) -> None:
+        """
+        C{get} follows a stream, on a reactor that leaves the signals to us, and gives the exit
+        status.
+        """
+        calls = self.following(Status.NO_STREAM)
+        self.assertEqual(main(["get", URL]), 3)
+        ((options, reactor, fd),) = calls
+        self.assertEqual((options.url, reactor, fd), (URL, self.reactor, 17))
+        self.assertEqual(self.reactor.ran, [{"installSignalHandlers": False}])
+        self.assertTrue(self.reactor.stopped)
+
+    def test_ourMistake(self) -> None:
+        """
+        What nobody has thought of is raised.
+        """
+        self.following(ZeroDivisionError())
+        self.assertRaises(ZeroDivisionError, main, ["get", URL])
+        self.assertTrue(self.reactor.stopped)
+
+    def test_signals(self) -> None:
+        """
+        SIGINT and SIGTERM end it at once, with the statuses that shells have for them.
+        """
+        self.following(Status.ENDED)
+        main(["get", URL])
+        exits: list[int] = []
+        self.patch(os, "_exit", exits.append)
+        for number in signal.SIGINT, signal.SIGTERM:
+            self.handlers[number](number, None)
+        self.assertEqual(exits, [130, 143])
+
+    def test_ignoredSignals(self) -> None:
+        """
+        A signal that is ignored stays so.
+        """
+        self.handlers[signal.SIGINT] = signal.SIG_IGN
+        self.following(Status.ENDED)
+        main(["get", URL])
+        self.assertEqual(self.handlers[signal.SIGINT], signal.SIG_IGN)
+
+    def test_noOutput(self) -> None:
+        """
+        Without a standard output there is nothing to be done.
+        """
+        calls = self.following(Status.ENDED)
+        self.patch(sys, "stdout", None)
+        self.assertEqual(main(["get", URL]), 1)
+        self.assertEqual(self.told(), "twisted-sse: there is no standard output")
+        self.assertEqual(calls, [])
+
+    def test_noErrors(self) -> None:
+        """
+        Nothing happens when something is to be told and standard error is closed, or nobody reads
+        it.
+        """
+        self.patch(sys, "stderr", None)
+        __main__.say("something")
+        reader, writer = os.pipe()
+        os.close(reader)
+        with open(writer, "w") as stderr:
+            self.patch(sys, "stderr", stderr)
+            __main__.say("something")
+            self.assertRaises(BrokenPipeError, stderr.close)
+
+    def test_say(self) -> None:
+        """
+        What is told is one line, whatever others have written.
+        """
+        __main__.say("this\n\x1b[2Jand\tthat.")
+        self.assertEqual(self.told(), "twisted-sse: this \\u001b[2Jand that")
+
+    def test_serve(self) -> None:
+        """
+        C{serve} is C{twist sse}, also in what it is called.
+        """
+        called: list[list[str]] = []
+        self.patch(Twist, "main", called.append)
+        self.patch(sys, "argv", ["twisted-sse", "serve", "--port", "8081", "--help"])
+        self.assertEqual(main(), 0)
+        self.assertEqual(called, [["twist", "sse", "--port", "8081", "--help"]])
+        self.assertEqual(sys.argv, called[0])
+
+    def help(self, *arguments: str) -> str:
+        """
+        @return: what is printed by an option that asks for no more.
+        """
+        self.patch(os, "environ", {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"})
+        exit = self.assertRaises(SystemExit, main, list(arguments))
+        self.assertEqual(exit.code, 0)
+        return self.stdout.getvalue()
+
+    def test_version(self) -> None:
+        """
+        C{--version} says which one it is, also of a checkout that is not installed.
+        """
+        self.patch(__main__, "version", lambda name: f"1.2.3 of {name}")
+        self.assertEqual(self.help("--version"), "twisted-sse 1.2.3 of twisted-sse\n")
+
+        def version(name: str) -> str:
+            raise PackageNotFoundError(name)
+
+        self.patch(__main__, "version", version)
+        self.assertIn("twisted-sse (not installed)\n", self.help("--version"))
+
+    def test_help(self) -> None:
+        """
+        The help lists the commands; that of C{get} the exit statuses.
+        """
+        said = self.help("--help")
+        self.assertRegex(said, r"(?m)^ +get +\w[^\n]*\n +serve +\w")
+        said = self.help("get", "--help")
+        listed = re.findall(r"(?m)^  (\d+) ", said.partition("exit status:")[2])
+        self.assertEqual(listed, [*(str(int(each)) for each in Status), "130", "143"])
+
+    def test_documentedOptions(self) -> None:
+        """
+        The page about the command has all options of C{get}, as the help shows them.
+        """
+        said = self.help("get", "--help").partition("options:")[2].partition("exit status:")[0]
+        options = set(re.findall(r"(?<![\w-])--?[a-z-]+(?=[\s,])", said, re.IGNORECASE))
+        documented = {
+            name
+            for cell, *_ in table("command.md", "## Options")
+            for name in re.findall(r"`(--?[\w-]+)`", cell)
+        }
+        self.assertEqual(documented, options - {"-h", "--help"})
+
+
+class PageTests(Terminal, ErrorMixin):
+    """
+    What else the page about the command says.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read the sessions.
+        """
+        Terminal.setUp(self)
+        ErrorMixin.setUp(self)
+        self.sessions = "".join(blocks("command.md", "console"))
+
+    def test_statuses(self) -> None:
+        """
+        Its exit statuses are those that there are.
+        """
+        rows = table("command.md", "## Exit status")
+        self.assertEqual(
+            [row[0] for row in rows], [*(str(int(each)) for each in Status), "130", "143"]
+        )
+
+    def test_outputs(self) -> None:
+        """
+        So are the kinds of output.
+        """
+        rows = table("command.md", "## What is printed")
+        self.assertEqual([row[0].strip("`") for row in rows], list(__main__.OUTPUTS))
+
+    def test_printed(self) -> None:
+        """
+        What it shows to be printed is what is printed.
+        """
+        event = MessageEvent("message", "hello", "1")
+        for form in asText, asJSON, asData:
+            printed = re.escape(form(event, False)).replace("12:30:00", r"\d\d:\d\d:\d\d")
+            self.assertRegex(self.sessions, f"(?m)^{printed}$")
+
+    def test_told(self) -> None:
+        """
+        What it shows to be told is what is told.
+        """
+        command, *told = re.findall(r"(?m)^\$ (.* many .*)\n(.*)$", self.sessions)[0]
+        self.assertRaises(SystemExit, parse, shlex.split(command)[1:])
+        self.assertEqual([self.told()], told)
+        __main__.tellTrying(ConnectionRefusedError(111, "Connection refused"))
+        self.assertIn(f"\n{self.told()}\n", self.sessions)
+        # There are no others.
+        self.assertEqual(len(re.findall("(?m)^twisted-sse", self.sessions)), 2)
+
+    def test_commands(self) -> None:
+        """
+        Each command that it shows to follow a stream is a good one.
+        """
+        self.patch(__main__, "read", lambda name: b"{}")
+        commands = re.findall(r"twisted-sse (get [^|\n]*)", self.sessions)
+        self.assertEqual(len(commands), 10)
+        for command in commands:
+            if "many" not in command:
+                parse(shlex.split(command))

@@ -1,0 +1,396 @@
+"""
+Tests for L{twisted_sse.daemon.access} and L{twisted_sse.daemon.paths}: who gets what, of the whole daemon.
+"""
+
+from __future__ import annotations
+
+import base64
+import gc
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.testing import MemoryReactorClock
+from twisted.web.http_headers import Headers
+from twisted.web.resource import Resource
+
+from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin
+from twisted_sse.daemon import tap
+from twisted_sse.daemon.access import KnownHosts, isHostName, isLocal, saysLocal
+from twisted_sse.daemon.listen import ListeningService
+from twisted_sse.testing import MemoryClient
+
+
+def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
+    """
+    @return: the header that has a name and a password.
+    """
+    both = base64.b64encode(f"{user}:{secret}".encode()).decode("ascii")
+    return {**ACCEPT, "Authorization": f"Basic {both}"}
+
+
+class ExposureTestCase(OptionsMixin):
+    """
+    Has a file of somebody's.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the file.
+        """
+        super().setUp()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.log = self.directory / "app.log"
+        self.log.write_text("secret\n", encoding="ascii")
+        self.source = f"file:{self.log}"
+
+    def start(self, *arguments: str) -> MemoryReactorClock:
+        """
+        Start a daemon.
+        """
+        reactor = MemoryReactorClock()
+        self.daemon: Any = tap.makeService(self.options(*arguments), reactor)
+        self.addCleanup(self.close)
+        return reactor
+
+    def close(self) -> None:
+        """
+        Close the files.
+        """
+        for source in self.daemon.sources:
+            source.startService()
+            source.stopService()
+
+    def clients(self, *arguments: str) -> list[MemoryClient]:
+        """
+        @return: a client of each port.
+        """
+        return [MemoryClient(server[1].resource) for server in self.start(*arguments).tcpServers]
+
+
+class AddressTests(ExposureTestCase):
+    """
+    Where it listens.
+    """
+
+    def test_local(self) -> None:
+        """
+        Your data is for this machine only, until you say otherwise; a function is not that.
+        """
+        for arguments, interface in (
+            (["--source", self.source], "127.0.0.1"),
+            (["--source", f"/x={self.source}", "--source", "/y=tick"], "127.0.0.1"),
+            (["--source", "command:true"], "127.0.0.1"),
+            (["--source", "-"], "127.0.0.1"),
+            (["--source", self.source, "--public"], ""),
+            (["--source", self.source, "--auth", "memory:a:b"], ""),
+            (["--source", SOURCE], ""),
+        ):
+            (server,) = self.start(*arguments).tcpServers
+            self.assertEqual(server[3], interface, arguments)
+
+    def test_refused(self) -> None:
+        """
+        To listen where others could read it is refused, and so it is said.
+        """
+        for where in "tcp:1", "tcp:1:interface=10.0.0.1", "tcp6:1":
+            line = self.refusal("--source", self.source, "--listen", where)
+            self.assertIn(f"--listen {where}: other machines could read your data", line)
+        self.start("--source", self.source, "--listen", "tcp:1:interface=127.0.0.2")
+        self.start("--source", self.source, "--listen", "tcp:1", "--public")
+
+    def test_late(self) -> None:
+        """
+        An endpoint of which it is not known yet where it will listen is refused, too.
+        """
+        self.patch(ListeningService, "listen", lambda *arguments: None)
+        line = self.refusal("--source", self.source, "--listen", "onion:80")
+        self.assertIn("other machines could read your data there", line)
+
+    def test_isLocal(self) -> None:
+        """
+        Loopback's addresses and UNIX sockets are local, and nothing else.
+        """
+        for host in "127.0.0.1", "127.9.9.9":
+            self.assertTrue(isLocal(IPv4Address("TCP", host, 1)))
+        self.assertTrue(isLocal(IPv6Address("TCP", "::1", 1)))
+        self.assertTrue(isLocal(UNIXAddress("/x")))
+        for host in "0.0.0.0", "10.0.0.1", "localhost":
+            self.assertFalse(isLocal(IPv4Address("TCP", host, 1)))
+        for address in IPv6Address("TCP", "::", 1), object():
+            self.assertFalse(isLocal(address))
+        for description in "tcp:1:interface=127.0.0.1", r"tcp6:1:interface=\:\:1:backlog=5":
+            self.assertTrue(saysLocal(description))
+        for description in "tcp:1", "tcp:1:interface=0.0.0.0", r"tcp6:1:interface=\:\:":
+            self.assertFalse(saysLocal(description))
+
+
+class NameTests(ExposureTestCase):
+    """
+    What the server is called.
+    """
+
+    def statuses(self, *arguments: str, names: list[str]) -> list[int | None]:
+        """
+        Ask for the page under these names.
+        """
+        (client,) = self.clients(*arguments)
+        return [client.get("/", headers={**BROWSER, "Host": name}).status for name in names]
+
+    def test_names(self) -> None:
+        """
+        Where your data is for this machine only, it answers to loopback's names only.
+        """
+        good = [
+            "localhost", "localhost:8080", "LOCALHOST.", "app.localhost:1", "127.0.0.1",
+            "127.1.2.3:8080", "[::1]", "[::1]:8080",
+        ]  # fmt: skip
+        bad = [
+            "evil.example", "evil.example:8080", "127.0.0.1.evil.example", "localhost.evil.example",
+            "", "10.0.0.1", "[::2]", "0.0.0.0", "x@localhost", "localhost, evil.example", "[::1",
+            "notlocalhost",
+        ]  # fmt: skip
+        arguments = ["--source", self.source]
+        self.assertEqual(self.statuses(*arguments, names=good), [200] * len(good))
+        self.assertEqual(self.statuses(*arguments, names=bad), [421] * len(bad))
+        # None as in HTTP/1.0, or one to be believed and one not (RFC 9112, 3.2).
+        for hosts, refused in (
+            ([], True),
+            (["localhost"], False),
+            (["evil.example", "localhost"], True),
+            (["localhost", "evil.example"], True),
+        ):
+            request: Any = SimpleNamespace(requestHeaders=Headers({"host": hosts}))
+            self.assertEqual(KnownHosts(Resource()).refusal(request) is not None, refused)
+
+    def test_allowed(self) -> None:
+        """
+        Others may be added; then names matter whoever may read.
+        """
+        names = ["a.example", "A.example:80", "localhost", "b.example"]
+        for more in [], ["--public"]:
+            for name in "a.example", "A.example.":
+                arguments = ["--source", self.source, "--allow-host", name, *more]
+                self.assertEqual(self.statuses(*arguments, names=names), [200, 200, 200, 421])
+        self.assertEqual(self.statuses("--source", self.source, "--public", names=names), [200] * 4)
+        self.assertIn("--allow-host", self.refusal("--allow-host", "a.example:80"))
+        self.assertTrue(isHostName("[::1]"))
+
+    def test_everything(self) -> None:
+        """
+        Nothing is shown under a forged name but that the daemon lives.
+        """
+        (client,) = self.clients("--source", self.source, "--tail", "1")
+        headers = {**ACCEPT, "Host": "evil.example"}
+        for path in "/", "/page/page.js", "/metrics", "/nowhere":
+            answer = client.get(path, headers=headers)
+            self.assertEqual((answer.status, "secret" in answer.text), (421, False), path)
+        for path in "/healthz", "/readyz":
+            self.assertEqual(client.get(path, headers=headers).text, "ok")
+        self.assertIn("secret", client.get("/", headers=ACCEPT).text)
+
+
+class PasswordTests(ExposureTestCase):
+    """
+    Who has a password.
+    """
+
+    def test_everything(self) -> None:
+        """
+        Stream, page and metrics need it, wherever they are; the probes do not.
+        """
+        common = ["--source", self.source, "--tail", "1", "--auth", "memory:alice:wonderland"]
+        main, admin = self.clients(*common, "--admin", "tcp:9:interface=127.0.0.1")[::-1]
+        (alone,) = self.clients(*common)
+        for client, path in (
+            (main, "/"),
+            (main, "/page/page.js"),
+            (alone, "/metrics"),
+            (admin, "/metrics"),
+        ):
+            refused = client.get(path, headers=ACCEPT)
+            self.assertEqual((refused.status, "secret" in refused.text), (401, False), path)
+            self.assertIn("basic", refused.headers["www-authenticate"].lower())
+            self.assertEqual(client.get(path, headers=password()).status, 200, path)
+        self.assertIn("secret", alone.get("/", headers=password()).text)
+        for client in admin, alone:
+            for path in "/healthz", "/readyz":
+                self.assertEqual(client.get(path).text, "ok")
+        for path in "/healthz", "/readyz", "/metrics":
+            self.assertEqual(main.get(path, headers=password()).status, 404)
+        self.assertEqual(admin.get("/", headers=password()).status, 404)
+
+    def test_wrong(self) -> None:
+        """
+        A thousand wrong ones get nothing and leave nothing; the right one works all the same.
+        """
+        (client,) = self.clients("--source", self.source, "--auth", "memory:alice:wonderland")
+        for secret in "", "x", "wonder", "\xe9", "wonderland:":
+            self.assertEqual(client.get("/", headers=password(secret=secret)).status, 401)
+        gc.collect()
+        before = len(gc.get_objects())
+        for number in range(1000):
+            answer = client.get("/", headers=password(secret=str(number)))
+            self.assertEqual(answer.status, 401)
+        del answer
+        gc.collect()
+        self.assertLess(len(gc.get_objects()) - before, 500)
+        self.assertEqual(client.get("/", headers=password()).status, 200)
+
+    def test_unicode(self) -> None:
+        """
+        Names and passwords may have any character, as UTF-8.
+        """
+        (client,) = self.clients("--source", SOURCE, "--auth", "memory:bj\xf6rk:\u03c0")
+        for secret, status in ("\u03c0", 200), ("x", 401):
+            answer = client.get("/", headers=password("bj\xf6rk", secret))
+            self.assertEqual(answer.status, status)
+
+    def test_several(self) -> None:
+        """
+        Whom one of several knows is let in.
+        """
+        users = self.directory / "users"
+        users.write_text("alice:wonderland\n", encoding="ascii")
+        more = ("--auth", f"file:{users}", "--auth", "memory:bob:b", "--auth", "memory:eve:e")
+        (client,) = self.clients("--source", SOURCE, *more)
+        for name, secret, status in (
+            ("alice", "wonderland", 200),
+            ("bob", "b", 200),
+            ("eve", "e", 200),
+            ("eve", "b", 401),
+            ("carol", "c", 401),
+        ):
+            answer = client.get("/", headers=password(name, secret))
+            self.assertEqual(answer.status, status, name)
+
+    def test_preflight(self) -> None:
+        """
+        What browsers ask before they send the password is answered; nothing else is.
+        """
+        (client,) = self.clients(
+            *("--source", SOURCE, "--auth", "memory:a:b", "--origin", "https://a.example")
+        )
+        headers = {"Origin": "https://a.example", "Access-Control-Request-Method": "GET"}
+        answer = client.request("OPTIONS", "/", headers=headers)
+        self.assertEqual(answer.status, 204)
+        self.assertEqual(answer.headers["access-control-allow-origin"], "https://a.example")
+        for method, more in ("OPTIONS", {}), ("GET", headers):
+            self.assertEqual(client.request(method, "/", headers=more).status, 401)
+
+    def test_file(self) -> None:
+        """
+        They may be in a file, which has to be there; what is wrong is said without a password.
+        """
+        users = self.directory / "users"
+        self.assertIn("No such file", self.refusal("--auth", f"file:{users}"))
+        users.write_text("alice:wonderland\n", encoding="ascii")
+        (client,) = self.clients("--source", self.source, "--auth", f"file:{users}")
+        self.assertEqual(client.get("/", headers=password()).status, 200)
+        for text, said in (
+            ("alice:won:derland\n", "line 1 has more than one colon"),
+            ("hello\n", "no line name:password"),
+        ):
+            users.write_text(text, encoding="ascii")
+            self.assertIn(said, self.refusal("--auth", f"file:{users}"))
+        for description in "nonsense:alice:land", "memory:land":
+            line = self.refusal("--auth", description)
+            self.assertTrue(line.startswith("sse: --auth "), line)
+            self.assertNotIn("land", line)
+
+
+class PathTests(ExposureTestCase):
+    """
+    Several streams.
+    """
+
+    def test_paths(self) -> None:
+        """
+        Each is at its path, one below another as well; elsewhere is nothing.
+        """
+        (client,) = self.clients(
+            *("--source", f"/logs={self.source}", "--source", "/logs/app=tick"),
+            *("--source", f"/mine={SOURCE}", "--tail", "1"),
+        )
+        self.assertIn("secret", client.get("/logs", headers=ACCEPT).text)
+        ticks = client.get("/logs/app", headers=ACCEPT)
+        client.clock.advance(2)
+        self.assertIn("hello", ticks.text)
+        self.assertIn("first", client.get("/mine", headers=ACCEPT).text)
+        for path in "/logs", "/logs/app", "/mine", "/":
+            self.assertEqual(client.get(path).text, "ok")
+            self.assertIn("<html", client.get(path, headers=BROWSER).text)
+        for path in "/logs/", "/logs/app/x", "/x", "/logs/page/page.js", "//logs":
+            self.assertEqual(client.get(path, headers=ACCEPT).status, 404, path)
+
+    def test_refused(self) -> None:
+        """
+        A path has to be one that is free.
+        """
+        for path in (
+            "/metrics",
+            "/healthz/x",
+            "/page",
+            "/a//b",
+            "/a/",
+            "/a b",
+            "/a?b",
+            "/a/..",
+            "/.",
+        ):
+            self.assertIn("a path is letters", self.refusal("--source", f"{path}=tick"))
+        line = self.refusal("--source", "tick", "--source", SOURCE)
+        self.assertIn("there is one at / already", line)
+        line = self.refusal("--source", "-", "--source", "/x=-")
+        self.assertIn("only one standard input", line)
+
+    def test_suits(self) -> None:
+        """
+        Options that say nothing about the sources are refused, and sources that say nothing.
+        """
+        self.assertIn("--tail is for lines", self.refusal("--tail", "5"))
+        self.assertIn("--data is for ticks", self.refusal("--source", self.source, "--data", "x"))
+        self.assertIn("has no end", self.refusal("--source", self.source, "--once"))
+        self.assertIn("names no file", self.refusal("--source", "file:"))
+        self.assertIn("names no command", self.refusal("--source", "command:"))
+        self.assertIn("No closing quotation", self.refusal("--source", "command:'x"))
+        self.assertIn("no command 'nosuch'", self.refusal("--source", "command:nosuch x"))
+        self.assertIn("it is a directory", self.refusal("--source", f"file:{self.directory}"))
+        self.assertIn("one of text, json", self.refusal("--format", "xml"))
+        options = tap.Options()
+        options.parent = {"nodaemon": False}
+        exit = self.assertRaises(SystemExit, options.parseOptions, ["--source", "-"])
+        self.assertEqual(exit.code, 64)
+
+    def test_metricsFormat(self) -> None:
+        """
+        Metrics are given whatever form is asked for.
+        """
+        (client,) = self.clients("--source", SOURCE)
+        for accept in "\xff", "application/openmetrics-text; version=abc", "*/*":
+            answer = client.get("/metrics", headers={"Accept": accept})
+            self.assertEqual(answer.status, 200, accept)
+
+    def test_metrics(self) -> None:
+        """
+        What is counted can be read, lines and what the process uses too; without Prometheus'
+        library it is said what to install.
+        """
+        (client,) = self.clients("--source", f"/x={self.source}")
+        answer = client.get("/metrics")
+        self.assertIn('sse_source_lines_total{channel="/x"} 1.0', answer.text)
+        self.assertIn("\nprocess_open_fds ", answer.text)
+        self.assertTrue(answer.headers["content-type"].startswith("text/plain"))
+        for name in list(sys.modules):
+            if name.partition(".")[0] == "prometheus_client" or name == "twisted_sse.metrics":
+                self.addCleanup(sys.modules.__setitem__, name, sys.modules[name])
+                sys.modules[name] = None  # type: ignore[assignment]
+        (client,) = self.clients("--source", f"/x={self.source}")
+        answer = client.get("/metrics")
+        self.assertEqual(answer.status, 501)
+        self.assertIn("twisted-sse[metrics]", answer.text)

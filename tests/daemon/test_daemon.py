@@ -1,0 +1,329 @@
+"""
+Tests for L{twisted_sse.daemon.daemon}: how the daemon stops, and its files.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.options import ACCEPT, OptionsMixin, site
+from twisted_sse.daemon import daemon, tap
+from twisted_sse.daemon.daemon import WatchedFile, exitWith
+from twisted_sse.testing import MemoryClient, MemoryClock
+
+
+class _Reactor(MemoryClock):
+    """
+    A clock that keeps what listens.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = MemoryReactorClock()
+        self.tcpServers = self.memory.tcpServers
+        self.stops = 0
+
+    def listenTCP(self, *arguments: Any, **more: Any) -> Any:
+        return self.memory.listenTCP(*arguments, **more)
+
+    def callWhenRunning(self, *arguments: Any) -> None:
+        pass
+
+    def spawnProcess(self, *arguments: Any, **more: Any) -> Any:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    def addReader(self, reader: Any) -> None:
+        self.reader = reader
+
+    def removeReader(self, reader: Any) -> None:
+        pass
+
+    def stop(self) -> None:
+        self.stops += 1
+        if self.stops > 1:
+            raise ReactorNotRunning
+
+
+class StopTests(OptionsMixin):
+    """
+    How it stops.
+    """
+
+    def start(self, *arguments: str) -> MemoryClient:
+        """
+        Start a daemon.
+        """
+        self.reactor: Any = _Reactor()
+        self.daemon: Any = tap.makeService(self.options(*arguments), self.reactor)
+        self.daemon.startService()
+        return MemoryClient(site(self.reactor).resource, clock=self.reactor)
+
+    def test_order(self) -> None:
+        """
+        It is no more ready at once; after the delay the port is closed, and each stream is told
+        when to come back, and ends.
+        """
+        client = self.start("--drain-delay", "3", "--drain", "5")
+        self.assertEqual(client.get("/readyz").text, "ok")
+        stream = client.get("/", headers=ACCEPT)
+        (port,) = self.daemon._listening.ports
+        stopped = self.daemon.stopService()
+        answer = client.get("/readyz")
+        self.assertEqual((answer.status, answer.text), (503, "draining"))
+        self.assertEqual(client.get("/healthz").text, "ok")
+        newcomer = client.get("/", headers=ACCEPT)
+        client.clock.advance(2.9)
+        self.assertEqual(self.daemon._listening.ports, (port,))
+        self.assertEqual((stream.ended, newcomer.ended), (False, False))
+        self.assertNoResult(stopped)
+        client.clock.advance(0.1)
+        self.assertEqual(self.daemon._listening.ports, ())
+        for each in stream, newcomer:
+            self.assertTrue(each.ended)
+            self.assertIn("retry: ", each.text)
+        self.successResultOf(stopped)
+        self.assertEqual(client.clock.getDelayedCalls(), [])
+
+    def test_inputEnds(self) -> None:
+        """
+        When the input has ended, the daemon goes on, and serves what is kept.
+        """
+        client = self.start("--source", "-")
+        (source,) = self.daemon.sources
+        source.publish(source._splitter.feed(b"one\n"), lambda line: None)
+        source.end(0)
+        stream = client.get("/", headers={**ACCEPT, "Last-Event-ID": "x"})
+        self.assertEqual([event.data for event in stream.events], ["", "one"])
+        self.assertFalse(stream.ended)
+        self.assertEqual(self.reactor.stops, 0)
+        stream.disconnect()
+        self.assertTrue(source.running)
+        self.successResultOf(self.daemon.stopService())
+        self.assertFalse(source.running)
+
+    def test_once(self) -> None:
+        """
+        With --once clients get the rest and the end, and then the daemon stops, with the first
+        status that is not 0.
+        """
+        statuses: list[int] = []
+        self.patch(daemon, "exitWith", statuses.append)
+        client = self.start(
+            *("--source", "/a=-", "--source", "/b=command:true"),
+            *("--source", "/c=command:true", "--once"),
+        )
+        a, b = (client.get(path, headers=ACCEPT) for path in ("/a", "/b"))
+        first, second, third = self.daemon.sources
+        for source in first, second:
+            source.publish(source_lines(b"one\nlast\n"), lambda line: None)
+        first.end(0)
+        client.clock.settle()
+        self.assertEqual([event.data for event in a.events], ["one", "last", ""])
+        self.assertEqual(a.events[-1].type, "end")
+        self.assertEqual((a.ended, b.ended, self.reactor.stops), (True, False, 0))
+        second.end(7)
+        client.clock.settle()
+        self.assertEqual((b.ended, self.reactor.stops), (True, 0))
+        third.end(8)
+        client.clock.settle()
+        self.assertEqual((self.reactor.stops, statuses), (1, [7]))
+
+    def test_onceSlow(self) -> None:
+        """
+        A client that does not read holds up the end no longer than --drain; that somebody else
+        stops it meanwhile does no harm.
+        """
+        client = self.start("--source", "-", "--once", "--drain", "3")
+        stream = client.get("/", headers=ACCEPT)
+        stream.stopReading(kernelBuffer=5)
+        (source,) = self.daemon.sources
+        source.publish(source_lines(b"x" * 10000 + b"\n"), lambda line: None)
+        source.end(0)
+        client.clock.advance(2.9)
+        self.assertEqual(self.reactor.stops, 0)
+        self.reactor.stops = 1
+        client.clock.advance(0.1)
+        self.assertEqual(self.reactor.stops, 2)
+        stream.disconnect()
+
+    def test_status(self) -> None:
+        """
+        A status other than 0 is that of the process, once everything else is done.
+        """
+        left: list[Any] = []
+        self.patch(atexit, "register", left.append)
+        exited: list[int] = []
+        self.patch(os, "_exit", exited.append)
+        exitWith(0)
+        self.assertEqual(left, [])
+        exitWith(7)
+        self.assertEqual(exited, [])
+        left[0]()
+        self.assertEqual(exited, [7])
+
+
+def source_lines(data: bytes) -> Any:
+    """
+    @return: some lines.
+    """
+    from twisted_sse.daemon.sources.lines import LineSplitter
+
+    return LineSplitter().feed(data)
+
+
+class WatchedFileTests(SynchronousTestCase):
+    """
+    The file of the access log.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a place for it.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.path = Path(temporary.name, "access.log")
+
+    def open(self) -> WatchedFile:
+        """
+        Open it.
+        """
+        file = WatchedFile(str(self.path))
+        self.addCleanup(lambda: os.close(file._fd))
+        return file
+
+    def test_rotated(self) -> None:
+        """
+        A line goes to the file that has the name, whatever has become of the one before.
+        """
+        before = len(os.listdir("/dev/fd"))
+        file = self.open()
+        file.write("one\n")
+        old = self.path.rename(self.path.with_suffix(".1"))
+        file.write("two\n")
+        file.write("three\n")
+        self.assertEqual(old.read_text(encoding="ascii"), "one\n")
+        self.assertEqual(self.path.read_text(encoding="ascii"), "two\nthree\n")
+        old.replace(self.path)
+        file.write("four\n")
+        self.assertEqual(self.path.read_text(encoding="ascii"), "one\nfour\n")
+        self.assertEqual(len(os.listdir("/dev/fd")), before + 1)
+
+    def test_full(self) -> None:
+        """
+        When the disk is full, that is an error, and the next line is tried all the same.
+        """
+        file = self.open()
+        write = os.write
+
+        def full(fd: int, data: bytes) -> int:
+            if len(data) > 3:
+                return write(fd, data[:3])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.patch(os, "write", full)
+        self.assertRaises(OSError, file.write, "line\n")
+        self.patch(os, "write", write)
+        file.write("next\n")
+        self.assertEqual(self.path.read_text(encoding="ascii"), "linnext\n")
+
+
+class AccessLogTests(OptionsMixin):
+    """
+    The options of the access log.
+    """
+
+    def test_file(self) -> None:
+        """
+        Each stream is logged, when it opens and when it ends, with the user's name, in either
+        format, to a file or to standard output.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        path = Path(temporary.name, "access.log")
+        client = self.client("--access-log", str(path), "--access-log-format", "json")
+        client.get("/", headers=ACCEPT).disconnect()
+        self.assertEqual(path.read_text(encoding="ascii").count('"resource": "/"'), 2)
+        line = self.refusal("--access-log", f"{path}/x")
+        self.assertIn("--access-log", line)
+
+    def test_output(self) -> None:
+        """
+        C{-} is the standard output.
+        """
+        written: list[str] = []
+
+        class Output:
+            def write(self, text: str) -> None:
+                written.append(text)
+
+        self.patch(sys, "stdout", Output())
+        self.client("--access-log", "-").get("/", headers=ACCEPT).disconnect()
+        self.assertEqual(len(written), 2)
+
+
+class FewFilesTests(SynchronousTestCase):
+    """
+    The limit on open files.
+    """
+
+    def test_few(self) -> None:
+        """
+        If it is low, that is said, with the number of clients that it is enough for.
+        """
+        resource = __import__("resource")
+        logged: list[dict[str, Any]] = []
+        self.patch(daemon._log, "warn", lambda said, /, **fields: logged.append(fields))
+        self.patch(resource, "getrlimit", lambda which: (1024, 1024))
+        daemon.raiseFileLimit()
+        self.assertEqual(logged, [{"files": 1024, "streams": 960}])
+        self.patch(resource, "getrlimit", lambda which: (8192, 8192))
+        daemon.raiseFileLimit()
+        self.assertEqual(len(logged), 1)
+
+
+class DeliveredTests(SynchronousTestCase):
+    """
+    What a source of lines waits for.
+    """
+
+    def test_whenDelivered(self) -> None:
+        """
+        It fires at once if nobody listens or nothing is on its way, else when all has gone out;
+        whoever does not want to wait any more can say so.
+        """
+        from twisted_sse import Channel, EventStreamResource
+
+        channel = Channel()
+        channel.publish("to nobody")
+        self.successResultOf(channel.whenDelivered())
+        client = MemoryClient(EventStreamResource(channel.subscribe))
+        stream = client.get("/", headers=ACCEPT)
+        channel.publish("one")
+        waiting = [channel.whenDelivered(), channel.whenDelivered()]
+        waiting[1].cancel()
+        self.assertNoResult(waiting[0])
+        client.clock.settle()
+        self.assertEqual(stream.events[-1].data, "one")
+        self.successResultOf(waiting[0])
+        self.failureResultOf(waiting[1])
+        again: list[Deferred[None]] = []
+        channel.publish("two")
+        channel.whenDelivered().addCallback(
+            lambda _: (channel.publish("three"), again.append(channel.whenDelivered()))
+        )
+        client.clock.settle()
+        self.successResultOf(again[0])
+        self.assertEqual(stream.events[-1].data, "three")
+        stream.disconnect()

@@ -1,0 +1,554 @@
+"""
+The daemon as a process: what it does on signals, what who has started it is told, and what its
+clients see of both.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shlex
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.support.daemons import (
+    FOREGROUND,
+    FOREGROUND_TWIST,
+    LOCAL,
+    PATIENCE,
+    REQUEST,
+    TWIST,
+    TWISTD,
+    Client,
+    DaemonMixin,
+    freePort,
+    until,
+)
+from tests.support.requirements import needs
+
+#: A client in a process of its own, which says when it has got an event.
+CLIENT = f"""
+import socket, sys
+connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+connection.sendall({REQUEST % LOCAL!r})
+received = b""
+while b"hello" not in received:
+    received += connection.recv(1000)
+print("hello", flush=True)
+sys.stdin.read()
+"""
+
+#: How many lines a flood has: more than the buffers of a connection and the history take.
+LINES = 200_000
+
+
+def isAlive(number: bytes) -> bool:
+    """
+    @return: whether there is a process of this number that still does something: in a container
+        there may be nobody who takes note of its end.
+    """
+    try:
+        return ") Z " not in Path("/proc", number.decode(), "stat").read_text()
+    except FileNotFoundError:
+        return False
+
+
+def residentMemory(number: int) -> int:
+    """
+    @return: what a process has in memory, in bytes.
+    """
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+@needs("network")
+class StopTests(DaemonMixin):
+    """
+    How it ends.
+    """
+
+    def assertEndsWell(self, number: signal.Signals, *command: str) -> None:
+        """
+        On a signal each client is told when to come back and its response is complete, nobody
+        listens any more, and the status is 0.
+        """
+        process = self.start(*command, "sse", "--interval", "0.01")
+        clients = [self.client() for _ in range(3)]
+        for client in clients:
+            client.readUntil(b"event: message\nid: 1\ndata: hello\n\n")
+        process.send_signal(number)
+        for client in clients:
+            self.assertRegex(bytes(client.readAll()), rb"\nretry: \d{4}\n\n\r\n0\r\n\r\n$")
+        self.finish(process)
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+
+    def test_twistd(self) -> None:
+        """
+        C{twistd} on SIGTERM.
+        """
+        self.assertEndsWell(signal.SIGTERM, *FOREGROUND)
+
+    def test_twist(self) -> None:
+        """
+        C{twist} on SIGTERM.
+        """
+        self.assertEndsWell(signal.SIGTERM, *FOREGROUND_TWIST)
+
+    def test_interrupt(self) -> None:
+        """
+        C{twistd} on SIGINT.
+        """
+        self.assertEndsWell(signal.SIGINT, *FOREGROUND)
+
+    def test_hangup(self) -> None:
+        """
+        C{twistd} on SIGHUP, as when its terminal is closed.
+        """
+        # If it is ignored here, as after nohup, it would be there.
+        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        self.assertEndsWell(signal.SIGHUP, *FOREGROUND)
+
+    def test_asyncio(self) -> None:
+        """
+        C{twistd} on the asyncio reactor.
+        """
+        self.assertEndsWell(signal.SIGTERM, *FOREGROUND, "--reactor=asyncio")
+
+    def test_again(self) -> None:
+        """
+        Another signal while clients have their time changes nothing: a client that reads later
+        still gets all of it.
+        """
+        (self.directory / "big.py").write_text(
+            "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
+        )
+        process = self.start(*FOREGROUND, "sse", "--source", "python:big:connected")
+        assert process.stdout is not None
+        client = self.client()
+        client.readUntil(b"xxx")
+        process.terminate()
+        self.waitFor(process, "Received SIGTERM, shutting down")
+        for number in signal.SIGTERM, signal.SIGINT, signal.SIGTERM:
+            process.send_signal(number)
+            self.waitFor(process, f"Received {number.name}, and am shutting down already")
+        _, _, body = client.readAll().partition(b"\r\n\r\n")
+        self.assertEqual((body.count(b"x"), body[-7:]), (20_000_000, b"\r\n0\r\n\r\n"))
+        self.finish(process)
+
+    def test_deadline(self) -> None:
+        """
+        A client that does not read does not keep it alive.
+        """
+        (self.directory / "big.py").write_text(
+            "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
+        )
+        process = self.start(
+            *FOREGROUND, "sse", "--source", "python:big:connected", "--drain", "0.2"
+        )
+        self.client().readUntil(b"xxx")
+        process.terminate()
+        self.assertIn("Aborting 1 stream", self.finish(process))
+
+
+@needs("network")
+class ServeTests(DaemonMixin):
+    """
+    What it does while it runs.
+    """
+
+    def test_clientKilled(self) -> None:
+        """
+        A client that is killed makes room for the next one.
+        """
+        self.start(*FOREGROUND, "sse", "--interval", "0.01", "--max-streams", "1")
+        with subprocess.Popen(
+            [sys.executable, "-c", CLIENT, str(self.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as killed:
+            assert killed.stdout is not None
+            self.waitFor(killed, "hello")
+            refused = self.client()
+            refused.readUntil(b"\r\n0\r\n\r\n")
+            self.assertIn(b"retry: ", refused.received)
+            killed.kill()
+
+        def hasRoom() -> bool:
+            client = self.client()
+            client.readUntil(b"\n\n")
+            try:
+                client.socket.settimeout(1)
+                client.readUntil(b"hello")
+            except (AssertionError, TimeoutError):
+                return False
+            return True
+
+        until(hasRoom)
+
+    def test_tls(self) -> None:
+        """
+        TLS is an endpoint.
+        """
+        self.writeKey()
+        secure = freePort()
+        process = self.start(
+            *FOREGROUND,
+            "sse",
+            "--listen",
+            f"ssl:{secure}:interface=127.0.0.1:privateKey=key.pem:certKey=cert.pem",
+            "--interval",
+            "0.01",
+        )
+        context = ssl.create_default_context(cafile=str(self.directory / "cert.pem"))
+        plain = socket.create_connection(("127.0.0.1", secure), PATIENCE)
+        with context.wrap_socket(plain, server_hostname="localhost") as connection:
+            client = Client(connection)
+            client.readUntil(b"data: hello\n\n")
+            process.terminate()
+            self.assertEqual(client.readAll()[-7:], b"\r\n0\r\n\r\n")
+        self.finish(process)
+
+    def writeKey(self) -> None:
+        """
+        Write C{key.pem} and C{cert.pem}.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import NameOID
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        encoding = serialization.Encoding.PEM
+        (self.directory / "cert.pem").write_bytes(certificate.public_bytes(encoding))
+        (self.directory / "key.pem").write_bytes(
+            key.private_bytes(
+                encoding,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+
+
+@needs("network")
+class RefusalTests(DaemonMixin):
+    """
+    What who has started it is told when it cannot run: one line, and status 64.
+    """
+
+    #: The ways to start it.
+    ways = (FOREGROUND, TWIST, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"])
+
+    def assertRefused(
+        self, says: str, *options: str, ways: Sequence[list[str]] = (FOREGROUND,)
+    ) -> None:
+        """
+        It says why it cannot run, and leaves nothing behind.
+        """
+        for command in ways:
+            result = self.run_(*command, "sse", *options)
+            self.assertEqual(result.returncode, 64, (command, result))
+            self.assertEqual(result.stdout, "", command)
+            self.assertRegex(result.stderr, rf"^sse: {re.escape(says)}[^\n]*\n$")
+            self.assertEqual(list(self.directory.iterdir()), [], command)
+
+    def test_option(self) -> None:
+        """
+        An option that is wrong.
+        """
+        options = ["--port", str(self.port), "--interval", "x"]
+        self.assertRefused("--interval is 'x'", *options, ways=self.ways)
+
+    def test_portInUse(self) -> None:
+        """
+        A port that is in use, though another one is free.
+        """
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            number = taken.getsockname()[1]
+            self.assertRefused(
+                f"--listen tcp:{number}:interface=127.0.0.1: it is in use",
+                *("--port", str(self.port), "--listen", f"tcp:{number}:interface=127.0.0.1"),
+                ways=self.ways,
+            )
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+
+    def test_noCertificate(self) -> None:
+        """
+        A certificate that is not there, or is none.
+        """
+        for key, why in ("/nosuch.pem", "/nosuch.pem: No such file"), ("/dev/null", "its key"):
+            self.assertRefused(
+                f"--listen ssl:0:privateKey={key}: {why}", "--listen", f"ssl:0:privateKey={key}"
+            )
+
+    def test_noSource(self) -> None:
+        """
+        A source that cannot be one: no such module, one that fails, no such command, and a file
+        that is none.
+        """
+        modules = TemporaryDirectory()
+        self.addCleanup(modules.cleanup)
+        Path(modules.name, "failing.py").write_text("1 / 0\n", encoding="ascii")
+        self.environment["PYTHONPATH"] += os.pathsep + modules.name
+        for source, why in (
+            ("python:nosuch_module:connected", "there is no module"),
+            ("python:failing:connected", "importing failing failed in "),
+            ("command:nosuch-command -x", "there is no command"),
+            ("file:/dev", "it is a directory"),
+        ):
+            self.assertRefused(f"--source {source}: {why}", "--source", source)
+
+
+@needs("network")
+class SourceTests(DaemonMixin):
+    """
+    Where the events come from, when that fails.
+    """
+
+    def serve(self, source: str, *options: str, **more: Any) -> subprocess.Popen[str]:
+        """
+        Start a daemon with a source.
+        """
+        return self.start(*FOREGROUND, "sse", "--source", source, "--tail=9", *options, **more)
+
+    def end(self, process: subprocess.Popen[str], status: int = 0) -> str:
+        """
+        Wait until a daemon has ended.
+
+        @return: what it has written since it was started.
+        """
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, status, output)
+        self.assertNotIn("Traceback", output)
+        return output
+
+    def test_status(self) -> None:
+        """
+        With C{--once} the daemon ends as its command has, and clients get all of it before.
+        """
+        command = shlex.join(["sh", "-c", "echo one; read line; echo two; exit 7"])
+        for status in FOREGROUND, FOREGROUND_TWIST:
+            # It reads what the daemon has as its standard input.
+            process = self.start(
+                *(*status, "sse", "--source", f"command:{command}", "--tail=9", "--once"),
+                stdin=subprocess.PIPE,
+            )
+            client = self.client()
+            client.readUntil(b"data: one\n")
+            assert process.stdin is not None
+            process.stdin.close()
+            process.stdin = None
+            self.assertIn(b"data: two\n", client.readAll())
+            self.end(process, 7)
+
+    def test_binary(self) -> None:
+        """
+        A command that writes anything but text is followed all the same.
+        """
+        process = self.serve("command:head -c 300000 /dev/urandom", "--once", "--drain=1")
+        received = self.client().readAll()
+        self.assertIn("\N{REPLACEMENT CHARACTER}", received.decode())
+        self.end(process)
+
+    def test_flood(self) -> None:
+        """
+        A command that writes as fast as it may costs a known amount of memory, with a client that
+        misses nothing, and with one that does not read and is disconnected.
+        """
+        process = self.serve(f"command:seq -f '%.0f {'x' * 100}' 1000000000", "--stall-timeout=off")
+        stalled = self.client()
+        client = self.client()
+        memory = residentMemory(process.pid)
+        numbers: list[int] = []
+        rest = b""
+        while len(numbers) < LINES:
+            *lines, rest = (rest + client.socket.recv(2**18)).split(b"\n")
+            numbers += [int(line[6:].split()[0]) for line in lines if line.startswith(b"data: ")]
+        self.assertEqual(numbers, list(range(numbers[0], numbers[0] + len(numbers))))
+        self.assertLess(residentMemory(process.pid) - memory, 2**25)
+        with self.assertRaises(ConnectionResetError):
+            stalled.readAll()
+        process.terminate()
+        client.readAll()
+        self.end(process)
+
+    def test_stubborn(self) -> None:
+        """
+        A command that ignores SIGTERM, and all that it has started, is killed.
+        """
+        script = "trap '' TERM; sleep 1000 & echo $! $$ up; while :; do wait; done"
+        process = self.serve(f"command:{shlex.join(['sh', '-c', script])}", "--drain=0.1")
+        client = self.client()
+        client.readUntil(b"up\n")
+        (numbers,) = re.findall(rb"data: (\d+) (\d+) up\n", client.received)
+        self.assertTrue(all(map(isAlive, numbers)))
+        process.terminate()
+        self.end(process)
+        until(lambda: not any(map(isAlive, numbers)))
+
+    def test_dies(self) -> None:
+        """
+        A command that dies at once is started again, not at once, and clients stay.
+        """
+        process = self.serve("command:date +%s.%N")
+        client = self.client()
+        while len(times := re.findall(rb"data: (.*)\n", client.received)) < 2:
+            client.received += client.socket.recv(2**16)
+        self.assertGreater(float(times[1]) - float(times[0]), 0.9)
+        process.terminate()
+        self.end(process)
+
+    def test_noInput(self) -> None:
+        """
+        A standard input without a line: the daemon serves all the same, and with C{--once} ends.
+        """
+        process = self.serve("-", stdin=subprocess.DEVNULL)
+        self.waitFor(process, "The standard input has ended after 0 lines")
+        self.client().readUntil(b"text/event-stream")
+        process.terminate()
+        self.end(process)
+        result = self.run_(
+            *(*FOREGROUND, "sse", "--port", str(self.port), "--source", "-", "--once"),
+            stdin=subprocess.DEVNULL,
+        )
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_closedInput(self) -> None:
+        """
+        A standard input that is closed is refused.
+        """
+        result = self.run_(
+            *("sh", "-c", 'exec "$@" <&-', "sh", *FOREGROUND, "sse", "--port", str(self.port)),
+            *("--source", "-"),
+        )
+        self.assertEqual(result.returncode, 64)
+        self.assertRegex(result.stderr, r"^sse: --source -: the standard input is closed.*\n$")
+
+    def test_file(self) -> None:
+        """
+        A file that vanishes, and for which there is a directory for a while, is followed again
+        when it is one.
+        """
+        path = self.directory / "app.log"
+        path.write_text("one\n")
+        process = self.serve(f"file:{path}")
+        client = self.client()
+        client.readUntil(b"data: one\n")
+        path.unlink()
+        path.mkdir()
+        self.waitFor(process, f"{path} cannot be read: it is a directory")
+        path.rmdir()
+        path.write_text("two\n")
+        client.readUntil(b"data: two\n")
+        self.assertEqual(client.received.count(b"data: "), 2)
+        process.terminate()
+        self.end(process)
+
+    def test_unreadable(self) -> None:
+        """
+        A file that cannot be read is refused; one that cannot any more is said so, and followed
+        again when it can.
+        """
+        path = self.directory / "app.log"
+        path.symlink_to(path)
+        result = self.run_(*FOREGROUND, "sse", "--port", str(self.port), f"--source=file:{path}")
+        self.assertEqual(result.returncode, 64)
+        self.assertIn("Too many levels of symbolic links", result.stderr)
+        path.unlink()
+        process = self.serve(f"file:{path}")
+        path.symlink_to(path)
+        self.waitFor(process, "Too many levels of symbolic links")
+        path.unlink()
+        path.write_text("one\n")
+        self.client().readUntil(b"data: one\n")
+        process.terminate()
+        self.end(process)
+
+    def test_fullDisk(self) -> None:
+        """
+        When the access log cannot be written that is said, and everything else goes on.
+        """
+        path = self.directory / "app.log"
+        path.write_text("one\n")
+        process = self.serve(f"file:{path}", "--access-log=/dev/full")
+        for _ in range(3):
+            client = self.client()
+            client.readUntil(b"data: one\n")
+            client.socket.close()
+        self.waitFor(process, "No space left on device")
+        self.client().readUntil(b"data: one\n")
+        process.terminate()
+        self.assertNotIn("No space left", self.end(process))
+
+    def test_address(self) -> None:
+        """
+        What a client that is no trusted proxy says of its address counts for nothing.
+        """
+        fields = LOCAL + b"X-Forwarded-For: 203.0.113.9\r\n"
+        for options, address in ([], "127.0.0.1"), (["--trusted-proxy=127.0.0.1"], "203.0.113.9"):
+            access = self.directory / address
+            process = self.start(*FOREGROUND, "sse", f"--access-log={access}", *options)
+            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+                Client(connection, fields).readUntil(b"text/event-stream")
+            until(access.read_text)
+            self.assertEqual(access.read_text().split()[0], address)
+            process.terminate()
+            self.end(process)
+
+
+@needs("network")
+class BackgroundTests(DaemonMixin):
+    """
+    How it becomes a daemon.
+    """
+
+    def test_background(self) -> None:
+        """
+        It listens when C{twistd} returns, a UNIX socket is its own and nobody else's, and on
+        SIGTERM it leaves nothing behind but its log.
+        """
+        listen = ["sse", "--listen", f"unix:{self.directory}/s", "--interval", "0.01"]
+        result = self.run_(*TWISTD, "--pidfile=a.pid", "--logfile=a.log", *listen)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        pid = int((self.directory / "a.pid").read_text(encoding="ascii"))
+        stopped = False
+        try:
+            self.assertEqual(os.readlink(self.directory / "s.lock"), str(pid))
+            result = self.run_(*FOREGROUND, *listen)
+            self.assertEqual(result.returncode, 64)
+            self.assertIn("in use", result.stderr)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(self.directory / "s"))
+                client = Client(connection)
+                client.readUntil(b"data: hello\n\n")
+                os.kill(pid, signal.SIGTERM)
+                stopped = True
+                self.assertEqual(client.readAll()[-7:], b"\r\n0\r\n\r\n")
+        finally:
+            if not stopped:
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not (self.directory / "a.pid").exists())
+        self.assertEqual([path.name for path in self.directory.iterdir()], ["a.log"])
+        log = (self.directory / "a.log").read_text(encoding="utf-8")
+        self.assertNotIn("Traceback", log)

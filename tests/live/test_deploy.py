@@ -1,0 +1,363 @@
+"""
+Tests for C{examples/deploy}: what is there is what the daemon needs, and does what is said.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import h11
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.support.daemons import FOREGROUND, PATIENCE, Client, DaemonMixin, freePort, until
+from tests.support.options import OptionsMixin
+from tests.support.requirements import ROOT, SBIN, needs
+from twisted_sse import EventStreamParser
+from twisted_sse.daemon import tap
+from twisted_sse.daemon.metrics import countSources
+from twisted_sse.metrics import PrometheusObserver
+
+try:
+    import yaml
+except ImportError:  # needed for one test
+    yaml = None
+
+DEPLOY = ROOT / "examples" / "deploy"
+
+#: What a service manager does that has a listening socket for a service (sd_listen_fds(3)).
+ACTIVATE = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="sse.socket")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+#: What is around the part that is for C{http}.
+NGINX = """
+daemon off;
+pid {directory}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    include {directory}/sse.conf;
+}}
+"""
+
+
+def serviceOptions() -> list[str]:
+    """
+    @return: what systemd's unit gives to C{twistd sse}.
+    """
+    unit = (DEPLOY / "twisted-sse.service").read_text(encoding="utf-8").replace("\\\n", "")
+    found = re.search(r"^ExecStart=(\S+) -n --pidfile= sse (.*)$", unit, re.MULTILINE)
+    assert found is not None
+    return shlex.split(found[2])
+
+
+def containerOptions() -> list[str]:
+    """
+    @return: what the container gives to C{twist sse} if nobody gives it anything else.
+    """
+    text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+    found = re.search(r'^ENTRYPOINT \["twist", .*"sse"\]\nCMD (.*)$', text, re.MULTILINE)
+    assert found is not None
+    options: list[str] = json.loads(found[1])
+    return options
+
+
+def kubernetes() -> Any:
+    """
+    @return: the deployment and the service.
+    """
+    return yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8"))
+
+
+def documentedOptions() -> list[str]:
+    """
+    @return: the options of the documentation for the daemon behind nginx.
+    """
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    found = re.search(r"^\$ twistd -n sse (.*--trusted-proxy.*)$", text, re.MULTILINE)
+    assert found is not None
+    return shlex.split(found[1])
+
+
+class FilesTests(OptionsMixin):
+    """
+    The files, as far as nothing has to be started.
+    """
+
+    if yaml is None:
+        skip = "PyYAML not found: pip install pyyaml"
+
+    def test_options(self) -> None:
+        """
+        The daemon understands the options, and needs no others.
+        """
+        unit = [each.replace("systemd:domain=INET:index=0", "tcp:0") for each in serviceOptions()]
+        # Here it is no socket of this machine only.
+        for arguments in [*unit, "--public"], containerOptions():
+            tap.makeService(self.options(*arguments), MemoryReactorClock())
+
+    def test_kubernetes(self) -> None:
+        """
+        The probes ask where the daemon answers them, and it has the time to end that it takes.
+        """
+        deployment, service = kubernetes()
+        pod = deployment["spec"]["template"]
+        (container,) = [each for each in pod["spec"]["containers"] if each["name"] == "events"]
+        options = self.options(*container["args"])
+        tap.makeService(options, MemoryReactorClock())
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        self.assertEqual(options["listen"], [f"tcp:{ports['events']}"])
+        self.assertEqual(options["admin"], f"tcp:{ports['admin']}")
+        self.assertEqual(pod["metadata"]["annotations"]["prometheus.io/port"], str(ports["admin"]))
+        for probe, path in ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz"):
+            self.assertEqual(container[probe]["httpGet"], {"path": path, "port": "admin"})
+        self.assertGreater(
+            pod["spec"]["terminationGracePeriodSeconds"],
+            options["drain"] + options["drain-delay"],
+        )
+        (port,) = service["spec"]["ports"]
+        self.assertIn(port["targetPort"], ports)
+        self.assertEqual(service["spec"]["selector"], pod["metadata"]["labels"])
+
+    def test_dashboard(self) -> None:
+        """
+        The dashboard asks for metrics that there are, by labels that they have.
+        """
+        from prometheus_client import CollectorRegistry, ProcessCollector
+
+        registry = CollectorRegistry()
+        PrometheusObserver(registry)
+        ProcessCollector(registry=registry)
+        countSources(registry, {})
+        # By the names that they are asked for by.
+        known: dict[str, set[str]] = {}
+        for metric in registry.collect():
+            labels = {*getattr(metric, "_labelnames", ()), "job", "instance"}
+            if metric.type == "histogram":
+                known[f"{metric.name}_bucket"] = {*labels, "le"}
+            else:
+                known[metric.name + ("_total" if metric.type == "counter" else "")] = labels
+        dashboard = json.loads((DEPLOY / "grafana.json").read_text(encoding="utf-8"))
+        asked = set()
+        for panel in dashboard["panels"]:
+            for target in panel["targets"]:
+                expression = target["expr"]
+                (name,) = re.findall(r"\b(?:sse|process)_\w+", expression)
+                self.assertIn(name, known, panel["title"])
+                asked.add(name)
+                labels = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                for part in re.findall(r"by \((\w+)\)", expression):
+                    labels.add(part)
+                self.assertLessEqual(labels, known[name], panel["title"])
+        self.assertEqual({name for name in known if name.startswith("sse_")} - asked, set())
+        identifiers = [panel["id"] for panel in dashboard["panels"]]
+        self.assertEqual(len(identifiers), len(set(identifiers)))
+
+
+@needs("network", "deploy")
+class UnitsTests(DaemonMixin):
+    """
+    systemd's units.
+    """
+
+    def test_verified(self) -> None:
+        """
+        systemd understands them.
+        """
+        for name in "twisted-sse.service", "twisted-sse.socket":
+            text = (DEPLOY / name).read_text(encoding="utf-8")
+            # It looks whether the command is there.
+            text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
+            (self.directory / name).write_text(text, encoding="utf-8")
+        done = self.run_("systemd-analyze", "verify", *map(str, self.directory.glob("*.s*")))
+        said = [line for line in done.stderr.splitlines() if "twisted-sse" in line]
+        self.assertEqual((said, done.returncode), ([], 0))
+
+    def activated(self, listening: socket.socket, log: Path) -> subprocess.Popen[str]:
+        """
+        Start the daemon as the units say.
+        """
+        options = [each.replace("/var/log/app.log", str(log)) for each in serviceOptions()]
+        return self.start(
+            *(sys.executable, "-c", ACTIVATE, str(listening.fileno()), *FOREGROUND, "sse"),
+            *options,
+            listens=True,
+            pass_fds=(listening.fileno(),),
+        )
+
+    def test_restart(self) -> None:
+        """
+        Nobody is refused while the daemon is restarted: who connects meanwhile waits.
+        """
+        log = self.directory / "app.log"
+        log.write_text("one\n")
+        listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self.addCleanup(listening.close)
+        self.port = listening.getsockname()[1]
+        daemon = self.activated(listening, log)
+        before = self.client()
+        before.readUntil(b"data: one\n")
+        daemon.terminate()
+        self.finish(daemon)
+        self.assertIn(b"retry: ", before.readAll())
+        meanwhile = [self.client() for _ in range(50)]
+        daemon = self.activated(listening, log)
+        for client in meanwhile:
+            client.readUntil(b"data: one\n")
+        daemon.terminate()
+        self.finish(daemon)
+
+
+@needs("network", "deploy")
+class NginxTests(DaemonMixin):
+    """
+    nginx in front.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start it, without the daemon.
+        """
+        super().setUp()
+        self.daemonPort, self.port = self.port, freePort()
+        text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+        for before, after in (
+            ("server 127.0.0.1:8080;", f"server 127.0.0.1:{self.daemonPort};"),
+            ("listen 8000;", f"listen 127.0.0.1:{self.port};"),
+        ):
+            self.assertEqual(text.count(before), 1)
+            text = text.replace(before, after)
+        (self.directory / "sse.conf").write_text(text, encoding="utf-8")
+        configuration = self.directory / "nginx.conf"
+        configuration.write_text(NGINX.format(directory=self.directory), encoding="utf-8")
+        nginx = subprocess.Popen(
+            [shutil.which("nginx", path=SBIN) or "nginx", "-c", configuration, "-e", "stderr"],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert nginx.stderr is not None
+        self.addCleanup(nginx.stderr.close)
+        self.addCleanup(nginx.wait)
+        self.addCleanup(nginx.send_signal, signal.SIGTERM)
+
+        def listens() -> bool:
+            assert nginx.poll() is None, nginx.communicate()[1]
+            with socket.socket() as connection:
+                return connection.connect_ex(("127.0.0.1", self.port)) == 0
+
+        until(listens)
+        self.log = self.directory / "app.log"
+        self.log.write_text("one\n")
+
+    def serve(self) -> subprocess.Popen[str]:
+        """
+        Start the daemon as the documentation says.
+        """
+        options = [each.replace("/var/log/app.log", str(self.log)) for each in documentedOptions()]
+        options[options.index("--listen") + 1] = f"tcp:{self.daemonPort}:interface=127.0.0.1"
+        port, self.port = self.port, self.daemonPort
+        try:
+            return self.start(
+                *(*FOREGROUND, "sse", *options, "--tail", "10"),
+                *("--access-log", str(self.directory / "access.log")),
+                listens=True,
+            )
+        finally:
+            self.port = port
+
+    def ask(self, accept: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """
+        Make a request, and read to the end of the answer.
+        """
+        http = h11.Connection(h11.CLIENT)
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+            fields = {"Host": "sse.example.com", "Accept": accept, **headers}
+            request = h11.Request(method="GET", target="/", headers=list(fields.items()))
+            connection.sendall((http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b""))
+            body = b""
+            status, received = 0, {}
+            while True:
+                event = http.next_event()
+                if event is h11.NEED_DATA:
+                    http.receive_data(connection.recv(2**16))
+                elif isinstance(event, h11.Response):
+                    status = event.status_code
+                    received = {name.decode(): value.decode() for name, value in event.headers}
+                elif isinstance(event, h11.Data):
+                    body += event.data
+                else:
+                    return status, received, body
+
+    def via(self, source: str = "127.0.0.1", more: bytes = b"") -> Client:
+        """
+        @param source: the address that the client has.
+        @return: a client of nginx.
+        """
+        connection = socket.create_connection(
+            ("127.0.0.1", self.port), PATIENCE, source_address=(source, 0)
+        )
+        self.addCleanup(connection.close)
+        return Client(connection, b"Host: sse.example.com\r\n" + more)
+
+    def test_down(self) -> None:
+        """
+        While the daemon is not there an event source is told to come again, by an answer that
+        is not the end for it; everybody else is told that it is not there.
+        """
+        status, headers, body = self.ask("text/event-stream")
+        self.assertEqual((status, headers["content-type"]), (200, "text/event-stream"))
+        parser = EventStreamParser()
+        self.assertEqual(parser.feed(body), [])
+        self.assertEqual(parser.retry, 2000)
+        self.assertEqual(self.ask("text/html")[0], 503)
+
+    def test_stream(self) -> None:
+        """
+        Events come when they happen, and the end comes as one: with the reconnection time.
+        """
+        daemon = self.serve()
+        client = self.via()
+        client.readUntil(b"data: one\n")
+        for line in "two", "three":
+            with self.log.open("a") as file:
+                file.write(f"{line}\n")
+            client.readUntil(f"data: {line}\n".encode())
+        self.assertIn(b"text/event-stream", client.received)
+        daemon.terminate()
+        client.readUntil(b"\r\n0\r\n\r\n")
+        self.assertIn(b"retry: ", client.received)
+        self.finish(daemon)
+        self.assertEqual(self.ask("text/event-stream")[0], 200)
+
+    def test_gone(self) -> None:
+        """
+        The daemon notices when a client has gone, and knows its address from nginx, whatever
+        the client says of it.
+        """
+        daemon = self.serve()
+        client = self.via("127.0.0.2", b"X-Forwarded-For: 203.0.113.9\r\n")
+        client.readUntil(b"data: one\n")
+        client.socket.close()
+        access = self.directory / "access.log"
+        until(access.read_text)
+        self.assertEqual(access.read_text().split()[0], "127.0.0.2")
+        daemon.terminate()
+        self.finish(daemon)

@@ -1,0 +1,766 @@
+"""
+Tests for L{twisted_sse.cli.get}, on real sockets: the command as a function, and as a process.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import select
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tests.support.live import LiveTestCase, freePort, reactor, serverContext, until
+from tests.support.requirements import ROOT, needs
+from tests.support.scripted import ScriptedServer, answer, chunk, stream
+from twisted_sse.cli.get import Status, follow, parse
+
+ONE = b"id: 1\ndata: one\n\n"
+TWO = b"event: order\nid: 2\ndata: two\n\n"
+
+#: Comes back at once, but not so that the tests are slow.
+SOON = b"retry: 100\n"
+
+#: The console script, wherever pip put it.  SIGINT gets its meaning back: what a shell runs in the
+#: background inherits that it is ignored.
+COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    " sys.argv[0] = 'twisted-sse'; from twisted_sse.cli.get import main; sys.exit(main())"
+)
+
+#: The same with the meaning that is inherited.
+INHERITING = re.sub(" signal.signal.*?;", "", COMMAND)
+
+#: The same where TLS is not installed.
+WITHOUT_TLS = (
+    f"import sys; sys.modules |= dict.fromkeys(['OpenSSL', 'service_identity']); {COMMAND}"
+)
+
+
+def quiet(connection: Any) -> None:
+    """
+    Send an event, and then nothing.
+    """
+    connection.transport.write(stream(ONE, end=False))
+
+
+def silent(connection: Any) -> None:
+    """
+    Send nothing.
+    """
+
+
+@implementer(IReadDescriptor)
+class Reader:
+    """
+    Reads from a file descriptor.
+
+    @ivar data: what has come.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.data = bytearray()
+        self.fd = fd
+        reactor.addReader(self)
+
+    def fileno(self) -> int:
+        """
+        See L{IReadDescriptor}.
+        """
+        return self.fd
+
+    def logPrefix(self) -> str:
+        """
+        See L{IReadDescriptor}.
+        """
+        return "reader"
+
+    def doRead(self) -> None:
+        """
+        There is something, or the end.
+        """
+        data = os.read(self.fd, 2**16)
+        self.data += data
+        if not data:
+            reactor.removeReader(self)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor has seen the end.
+        """
+        self.doRead()
+
+    def close(self) -> None:
+        """
+        Read no more.
+        """
+        reactor.removeReader(self)
+        if self.fd != -1:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Certified(LiveTestCase):
+    """
+    Has a server's certificate in a file.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a directory.
+        """
+        super().setUp()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+
+    def certificate(self, context: Any) -> str:
+        """
+        @return: the name of a file with the certificate of a server.
+        """
+        from twisted.internet.ssl import Certificate
+
+        path = self.directory / "ca.pem"
+        # Between others, and with a text before it, as such files are.
+        other = Certificate(serverContext("other.example").certificate).dumpPEM()
+        path.write_bytes(b"# mine\n" + other + Certificate(context.certificate).dumpPEM())
+        return str(path)
+
+
+@needs("network")
+class FollowTests(Certified):
+    """
+    A stream is followed by this process.
+    """
+
+    def setUp(self) -> None:
+        """
+        Have a pipe, and another standard error.
+        """
+        super().setUp()
+        reader, self.writer = os.pipe()
+        self.addCleanup(os.close, self.writer)
+        # It is looked before each write whether there is room: who does not, fails.
+        os.set_blocking(self.writer, False)
+        self.reader = Reader(reader)
+        self.addCleanup(self.reader.close)
+        self.stderr = io.StringIO()
+        self.patch(sys, "stderr", self.stderr)
+
+    def begin(self, server: ScriptedServer | str, *arguments: str) -> Deferred[Status]:
+        """
+        Begin to follow.
+        """
+        url = server if isinstance(server, str) else server.url
+        options = parse(["get", "-o", "data", *arguments, url])
+        following = Deferred.fromCoroutine(follow(options, reactor, self.writer))
+        self.addCleanup(following.cancel)
+        return following
+
+    async def end(self, server: ScriptedServer | str, *arguments: str) -> tuple[Status, str]:
+        """
+        Follow to the end.
+
+        @return: the exit status, and what was told.
+        """
+        status = await self.begin(server, *arguments)
+        told = self.stderr.getvalue()
+        self.stderr.seek(0)
+        self.stderr.truncate()
+        return status, told
+
+    async def printed(self, text: str) -> None:
+        """
+        Wait until something is printed.
+        """
+        await until(lambda: len(self.reader.data) >= len(text), text)
+        self.assertEqual(self.reader.data.decode(), text)
+
+    async def test_reconnects(self) -> None:
+        """
+        It comes back with the last event ID after a stream's end, which is not told, and after it
+        was cut off, which is; unless it is to be quiet.  204 is the end.
+        """
+        for arguments in [], ["--quiet"]:
+            self.reader.data.clear()
+            server = ScriptedServer(
+                self, stream(SOON + ONE), stream(TWO, end=False), answer("503 Busy"), stream(ONE)
+            )
+            with mock.patch("random.random", return_value=1):
+                status, told = await self.end(server, *arguments)
+            self.assertEqual(status, Status.ENDED)
+            await self.printed("one\ntwo\none\n")
+            sent = [request.headers.get("last-event-id") for request in server.requests]
+            self.assertEqual(sent, [None, "1", "2", "2", "1"])
+            if arguments:
+                self.assertEqual(told, "")
+            else:
+                broken, busy = told.splitlines()
+                self.assertRegex(
+                    broken, "^twisted-sse: the stream was broken off: .*; trying again$"
+                )
+                self.assertRegex(busy, "^twisted-sse: the server answered 503 Busy; trying again$")
+
+    async def test_request(self) -> None:
+        """
+        The request is what the options say.
+        """
+        server = ScriptedServer(self, stream(ONE), stream(ONE))
+        status, told = await self.end(
+            server,
+            "-H",
+            "X-Name: ä",
+            "-H",
+            "X-Name:b",
+            "-X",
+            "put",
+            "-d",
+            "ö",
+            "--last-event-id",
+            "é",
+        )
+        (asked,) = server.requests
+        self.assertEqual((status, told), (0, ""))
+        self.assertEqual((asked.method, asked.body), ("PUT", "ö".encode()))
+        names = [value for name, value in asked.fields if name.lower() == "x-name"]
+        self.assertEqual([name.encode("latin-1").decode() for name in names], ["ä", "b"])
+        self.assertEqual(asked.headers["last-event-id"].encode("latin-1").decode(), "é")
+        self.assertEqual(asked.headers["accept"], "text/event-stream")
+
+    async def test_types(self) -> None:
+        """
+        Only events of the types that are wanted are printed, and counted.
+        """
+        server = ScriptedServer(self, stream(ONE, TWO, b"event: x\n" + ONE, ONE, TWO))
+        status, _ = await self.end(server, "--type", "order", "--type", "x", "--count", "2")
+        self.assertEqual(status, Status.ENDED)
+        await self.printed("two\none\n")
+        self.assertEqual(len(server.requests), 1)
+        await until(lambda: not server.open, "no connection")
+
+    async def test_refusals(self) -> None:
+        """
+        What is no event stream is told, and the status says so.
+        """
+        large = stream(b"data: " + 2**20 * b"x", *(16 * [2**20 * b"x"]))
+        for response, arguments, says in (
+            (
+                answer("404 Not Found", body=b"no\n\x1b[2Jway"),
+                [],
+                r"404 Not Found: no \\u001b\[2Jway",
+            ),
+            (answer("503 Busy"), ["--strict"], "503 Busy"),
+            (answer("503 Busy"), ["--no-reconnect"], "503 Busy"),
+            (answer("503 Busy"), ["--max-tries", "1"], "given up after 1 failure; .* 503 Busy"),
+            (answer("200 OK", "Content-Type: text/html"), [], "the answer is text/html"),
+            (answer("302 Found", "Location: ftp://x/"), [], "the server redirects to"),
+            (large, [], "larger"),
+        ):
+            status, told = await self.end(ScriptedServer(self, response), *arguments)
+            self.assertEqual(status, Status.NO_STREAM)
+            self.assertRegex(told, f"^twisted-sse: .*{says}.*\n$")
+
+    async def test_failures(self) -> None:
+        """
+        So does it if there is no connection, or one that was cut off.
+        """
+        nobody = f"http://127.0.0.1:{freePort()}/"
+        for server, arguments, says in (
+            (nobody, ["--no-reconnect"], "Connection was refused"),
+            (nobody, ["--max-tries", "1"], "given up after 1 failure; .*Connection was refused"),
+            ("http://nosuch.invalid/", ["--no-reconnect"], "DNS lookup failed"),
+            (ScriptedServer(self, stream(ONE, end=False)), ["-d", ""], "broken off"),
+            (
+                ScriptedServer(self, b"HTTP/1.1 200"),
+                ["--no-reconnect"],
+                "there was no answer that can be read",
+            ),
+        ):
+            status, told = await self.end(server, *arguments)
+            self.assertEqual(status, Status.FAILED)
+            self.assertRegex(told, f"^twisted-sse: .*{says}.*\n$")
+
+    async def test_timeout(self) -> None:
+        """
+        So does it if nothing comes for too long.
+        """
+        for step in silent, quiet:
+            server = ScriptedServer(self, step)
+            status, told = await self.end(server, "--timeout", "0.1", "--no-reconnect")
+            self.assertEqual(status, Status.TIMEOUT)
+            self.assertRegex(told, "^twisted-sse: .* 0.1 seconds\n$")
+
+    async def test_reconnectsPost(self) -> None:
+        """
+        What is not a GET comes back if that is wanted.
+        """
+        server = ScriptedServer(self, stream(SOON + ONE), stream(TWO))
+        status, _ = await self.end(server, "--reconnect", "-d", "body")
+        self.assertEqual(status, Status.ENDED)
+        self.assertEqual([asked.body for asked in server.requests], 3 * [b"body"])
+
+    async def test_certificates(self) -> None:
+        """
+        A certificate that nobody trusts is not good, unless it is in the file of those that are,
+        or is not looked at; and one for another name only in the last case.
+        """
+        context = serverContext()
+        other = serverContext("other.example")
+        for theirs, arguments, expected in (
+            (context, [], Status.CERTIFICATE),
+            (context, ["--cacert", self.certificate(context)], Status.ENDED),
+            (context, ["--insecure"], Status.ENDED),
+            (other, ["--cacert", self.certificate(context)], Status.CERTIFICATE),
+            (other, ["--insecure"], Status.ENDED),
+        ):
+            server = ScriptedServer(self, stream(ONE), context=theirs)
+            for url in server.url, server.url.replace("127.0.0.1", "localhost"):
+                server.script = [stream(ONE)]
+                self.reader.data.clear()
+                status, told = await self.end(url, "--no-reconnect", *arguments)
+                self.assertEqual(status, expected, told)
+                if expected == Status.ENDED:
+                    await self.printed("one\n")
+                else:
+                    self.assertRegex(told, "^twisted-sse: .*certificate.*\n$")
+
+    async def test_serverName(self) -> None:
+        """
+        Also without a look at its certificate the server is told which one of its names is meant,
+        if it is a name.
+        """
+        names: list[bytes | None] = []
+        context = serverContext()
+        context.getContext().set_tlsext_servername_callback(
+            lambda connection: names.append(connection.get_servername())
+        )
+        server = ScriptedServer(self, context=context)
+        await self.end(server.url.replace("127.0.0.1", "localhost"), "--insecure")
+        await self.end(server, "--insecure")
+        self.assertEqual(names[:1], [b"localhost"])
+        self.assertEqual({*names[1:]} - {None}, set())
+
+    async def test_slowReader(self) -> None:
+        """
+        When nobody reads what is printed, the server is not read any further; then nothing is
+        missing.
+        """
+        reactor.removeReader(self.reader)
+        server = ScriptedServer(self, close=False)
+        produced: list[int] = []
+        # More than the kernel takes.
+        events = 20_000
+
+        class Producer:
+            def __init__(self, transport: Any) -> None:
+                self.transport = transport
+
+            def resumeProducing(self) -> None:
+                number = len(produced)
+                if number == events:
+                    self.transport.write(chunk(b""))
+                    self.transport.unregisterProducer()
+                    return
+                produced.append(number)
+                self.transport.write(chunk(b"data: %d %s\n\n" % (number, 2000 * b"x")))
+
+            def stopProducing(self) -> None:
+                pass
+
+        def produce(connection: Any) -> None:
+            connection.transport.write(stream(end=False))
+            connection.transport.registerProducer(Producer(connection.transport), False)
+
+        server.script = [produce]
+        following = self.begin(server, "--no-reconnect")
+        counts = [0]
+
+        def isStuck() -> bool:
+            counts.append(len(produced))
+            return counts[-1] > 0 and counts[-50:] == 50 * counts[-1:]
+
+        await until(isStuck, "no more is produced")
+        self.assertLess(len(produced), events)
+        self.assertFalse(following.called)
+        reactor.addReader(self.reader)
+        self.assertEqual(await following, Status.ENDED)
+        lines = "".join(f"{number} {2000 * 'x'}\n" for number in range(events))
+        await until(lambda: len(self.reader.data) >= len(lines))
+        self.assertTrue(self.reader.data.decode() == lines)
+
+    async def test_readerGone(self) -> None:
+        """
+        It ends when who reads does not want any more: at once, also while nothing comes, or while
+        there is too much to be written.
+        """
+        server = ScriptedServer(self, quiet)
+        following = self.begin(server)
+        await self.printed("one\n")
+        self.reader.close()
+        self.assertEqual(await following, Status.ENDED)
+        await until(lambda: not server.open, "no connection")
+
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, writer)
+        self.writer = writer
+        large = stream(b"data: " + 2**20 * b"x" + b"\n\n", end=False)
+        server = ScriptedServer(self, large, close=False)
+        following = self.begin(server)
+        await until(lambda: not select.select([], [writer], [], 0)[1], "the pipe is full")
+        os.close(reader)
+        self.assertEqual(await following, Status.ENDED)
+        self.assertEqual(self.stderr.getvalue(), "")
+
+    async def test_fullDevice(self) -> None:
+        """
+        It ends when it cannot write any more, and says so.
+        """
+        full = os.open("/dev/full", os.O_WRONLY)
+        self.addCleanup(os.close, full)
+        self.writer = full
+        status, told = await self.end(ScriptedServer(self, stream(ONE)))
+        self.assertEqual(status, Status.FAILED)
+        self.assertEqual(told, "twisted-sse: standard output: No space left on device\n")
+
+    if not os.path.exists("/dev/full"):
+        test_fullDevice.skip = "there is no /dev/full"  # type: ignore[attr-defined]
+
+    async def test_file(self) -> None:
+        """
+        It prints into a file.
+        """
+        path = self.directory / "events"
+        with open(path, "wb") as file:
+            self.writer = os.dup(file.fileno())
+            self.addCleanup(os.close, self.writer)
+            await self.end(ScriptedServer(self, stream(ONE, TWO)), "-o", "json", "--no-reconnect")
+        self.assertEqual(
+            [json.loads(line) for line in path.read_text().splitlines()],
+            [
+                {"type": "message", "data": "one", "lastEventID": "1"},
+                {"type": "order", "data": "two", "lastEventID": "2"},
+            ],
+        )
+
+
+class Process(ProcessProtocol):
+    """
+    The command as a process.
+
+    @ivar out: what it has printed.
+    @ivar errors: what it has written on its standard error.
+    @ivar status: its exit status, or minus the signal that has ended it; L{None} until then.
+    """
+
+    transport: Any
+
+    def __init__(
+        self, test: LiveTestCase, *arguments: str, code: str = COMMAND, **options: Any
+    ) -> None:
+        """
+        @param test: when it ends, so does the process.
+        @param arguments: those of the command.
+        @param code: what is run.
+        @param options: those of C{spawnProcess}.
+        """
+        self.out = b""
+        self.errors = b""
+        self.status: int | None = None
+        self._ended: Deferred[None] = Deferred()
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
+        environment.pop("NO_COLOR", None)
+        self.spawn(
+            [sys.executable, "-c", code, *arguments], environment | options.pop("env", {}), options
+        )
+        test.addCleanup(self.stop)
+
+    def spawn(
+        self, command: list[str], environment: Mapping[str, str], options: dict[str, Any]
+    ) -> None:
+        """
+        Start it.
+        """
+        reactor.spawnProcess(self, command[0], command, env=environment, **options)
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        It prints.
+        """
+        self.out += data
+
+    def errReceived(self, data: bytes) -> None:
+        """
+        It tells.
+        """
+        self.errors += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        It has ended.
+        """
+        reason.trap(ProcessDone, ProcessTerminated)
+        value: Any = reason.value
+        self.status = value.exitCode if value.signal is None else -value.signal
+        self._ended.callback(None)
+
+    async def printing(self, server: ScriptedServer, asking: bool = False) -> None:
+        """
+        Wait until it prints; or, if C{asking}, until it has asked for something to print.
+        """
+        await until(lambda: server.requests if asking else self.out, "it prints")
+
+    async def end(self) -> int | None:
+        """
+        Wait for its end.
+
+        @return: its status.
+        """
+        await until(lambda: self.status is not None, "it ends")
+        return self.status
+
+    def stop(self) -> Deferred[None]:
+        """
+        Stop it, if it runs.
+        """
+        if self.status is None:
+            self.transport.resumeProducing()
+            self.transport.signalProcess("KILL")
+        return self._ended
+
+
+class Unread(Process):
+    """
+    The command, when nobody reads on as soon as something has come.
+    """
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        It prints.
+        """
+        if not self.out:
+            self.transport.pauseProducing()
+        super().outReceived(data)
+
+
+class Shell(Process):
+    """
+    A command line with the command in it, as C{"$@"}.
+    """
+
+    def __init__(self, test: LiveTestCase, line: str, *arguments: str, **options: Any) -> None:
+        self._line = line
+        super().__init__(test, *arguments, **options)
+
+    def spawn(
+        self, command: list[str], environment: Mapping[str, str], options: dict[str, Any]
+    ) -> None:
+        """
+        See L{Process}.
+        """
+        super().spawn(["/bin/sh", "-c", self._line, "sh", *command], environment, options)
+
+
+@needs("network")
+class ProcessTests(Certified):
+    """
+    A stream is followed by a process.
+    """
+
+    timeout = 120
+
+    async def test_module(self) -> None:
+        """
+        C{python -m twisted_sse} prints events until the server wants no more.
+        """
+        server = ScriptedServer(self, stream(SOON + ONE), stream(TWO))
+        process = Shell(self, f'exec {sys.executable} -m twisted_sse get "$4"', server.url)
+        self.assertEqual(await process.end(), 0)
+        self.assertRegex(
+            process.out.decode(),
+            r"^\d\d:\d\d:\d\d  message  id 1\n    one\n\d\d:\d\d:\d\d  order  id 2\n    two\n$",
+        )
+        self.assertEqual(process.errors, b"")
+        self.assertEqual(server.requests[1].headers["last-event-id"], "1")
+
+    async def test_statuses(self) -> None:
+        """
+        It exits as it is documented.
+        """
+        url = f"http://127.0.0.1:{freePort()}/"
+        secure = ScriptedServer(self, context=serverContext())
+        for expected, arguments in (
+            (Status.ENDED, [ScriptedServer(self, quiet).url, "--count", "1"]),
+            (Status.FAILED, [url, "--no-reconnect"]),
+            (Status.USAGE, [url, "--count", "none"]),
+            (Status.NO_STREAM, [ScriptedServer(self, answer("404 No")).url]),
+            (Status.CERTIFICATE, [secure.url]),
+            (Status.TIMEOUT, [ScriptedServer(self, silent).url, "--timeout=.1", "--max-tries=1"]),
+        ):
+            process = Process(self, "get", *arguments)
+            self.assertEqual(await process.end(), expected)
+            self.assertEqual(process.errors.count(b"\n"), int(expected > 0), process.errors)
+
+    async def test_signals(self) -> None:
+        """
+        SIGINT and SIGTERM end it, and nothing is said: while it waits for events, for a server,
+        or for who reads.
+        """
+        large = stream(b"data: " + 2**20 * b"x" + b"\n\n", end=False)
+        for name, status in ("INT", 130), ("TERM", 143):
+            for kind, step in (Process, quiet), (Process, silent), (Unread, large):
+                server = ScriptedServer(self, step, close=False)
+                process = kind(self, "get", server.url)
+                await process.printing(server, step is silent)
+                process.transport.signalProcess(name)
+                process.transport.resumeProducing()
+                self.assertEqual((await process.end(), process.errors), (status, b""))
+
+    async def test_head(self) -> None:
+        """
+        When the other end of a pipe is closed it ends quietly, though no event comes.
+        """
+        server = ScriptedServer(self, quiet)
+        shell = Shell(self, '{ "$@"; echo $? >&2; } | head -n 1', "get", server.url)
+        self.assertEqual(await shell.end(), 0)
+        self.assertRegex(shell.out, rb"^\d\d:\d\d:\d\d  message  id 1\n$")
+        self.assertEqual(shell.errors, b"0\n")
+
+    async def test_errorsToHead(self) -> None:
+        """
+        So it does if its errors go there too.
+        """
+        server = ScriptedServer(self, stream(ONE, end=False), quiet)
+        shell = Shell(self, '{ "$@" 2>&1; echo $? >&2; } | head -n 1', "get", server.url)
+        self.assertEqual(await shell.end(), 0)
+        self.assertEqual(shell.errors, b"0\n")
+
+    async def test_terminal(self) -> None:
+        """
+        On a terminal it is in colours, unless NO_COLOR is set; and what comes cannot do anything
+        to it.
+        """
+        evil = stream(b"event: a\x1b[2Jb\ndata: \xc2\x9b2J\n\n")
+        for environment, colours in ({}, 2), ({"NO_COLOR": "1"}, 0):
+            server = ScriptedServer(self, evil)
+            process = Process(self, "get", "-n", "1", server.url, usePTY=True, env=environment)
+            self.assertEqual(await process.end(), 0)
+            self.assertEqual(process.out.count(b"\x1b[0m"), colours)
+            seen = re.sub(rb"\x1b\[\d+m", b"", process.out).replace(b"\r\n", b"\n")
+            self.assertRegex(seen, rb"^[\d:]+  a\\u001b\[2Jb\n    \\u009b2J\n$")
+
+    async def test_interruptedTerminal(self) -> None:
+        """
+        Ctrl-C on a terminal ends it, also if that was stopped by Ctrl-S before.
+        """
+        for keys in b"\x03", b"\x13\x03":
+            server = ScriptedServer(self, quiet)
+            process = Process(self, "get", server.url, usePTY=True)
+            await process.printing(server)
+            process.transport.write(keys)
+            self.assertEqual(await process.end(), 130)
+            self.assertRegex(process.out.partition(b"one\r\n")[2], rb"^(\^[SC])*$")
+
+    async def test_standardInput(self) -> None:
+        """
+        A body can come from standard input.
+        """
+        server = ScriptedServer(self, stream(ONE))
+        process = Process(self, "get", "-o", "data", "-d", "@-", server.url)
+        process.transport.write(b"\xff\n")
+        process.transport.closeStdin()
+        self.assertEqual((await process.end(), process.out), (0, b"one\n"))
+        self.assertEqual((server.requests[0].method, server.requests[0].body), ("POST", b"\xff\n"))
+
+    async def test_nothingOpen(self) -> None:
+        """
+        With a standard stream closed there is one line about it, if there can be, and no event.
+        """
+        server = ScriptedServer(self, quiet, quiet)
+        for line, status, says in (
+            ('exec "$@" <&-', 2, b"-: Bad file descriptor\n"),
+            ('exec "$@" >&-', 1, b"twisted-sse: there is no standard output\n"),
+            ('exec "$@" >&- 2>&-', 1, b""),
+        ):
+            arguments = ["-d", "@-"] if status == 2 else []
+            shell = Shell(self, line, "get", *arguments, server.url)
+            self.assertEqual(await shell.end(), status)
+            self.assertEqual((shell.out, shell.errors[-len(says) :]), (b"", says))
+            self.assertLess(shell.errors.count(b"\n"), 2)
+        self.assertEqual(server.requests, [])
+
+    async def test_withoutTLS(self) -> None:
+        """
+        Where TLS is not installed, that is told of an https URL, whatever it trusts.
+        """
+        certificate = self.certificate(serverContext())
+        for arguments in [], ["--insecure"], ["--cacert", certificate]:
+            process = Process(self, "get", "https://localhost/", *arguments, code=WITHOUT_TLS)
+            self.assertEqual(await process.end(), 1)
+            self.assertRegex(process.errors, rb"^twisted-sse: https needs TLS .*\n$")
+
+    async def test_ignoredSignal(self) -> None:
+        """
+        A signal that is ignored when it starts does not end it.
+        """
+        server = ScriptedServer(self, quiet)
+        shell = Shell(self, 'trap "" INT; exec "$@"', "get", server.url, code=INHERITING)
+        await shell.printing(server)
+        shell.transport.signalProcess("INT")
+        server.connections[0].transport.write(chunk(TWO))
+        await until(lambda: b"two" in shell.out)
+        self.assertIsNone(shell.status)
+
+
+@needs("network")
+class ServeTests(LiveTestCase):
+    """
+    The daemon by the command.
+    """
+
+    timeout = 120
+
+    async def test_followed(self) -> None:
+        """
+        C{serve} is the daemon: C{get} follows it, over its restart; SIGTERM ends it with status 0.
+        """
+        port = freePort()
+        arguments = ["serve", "--port", str(port), "--interval", "0.1", "--retry", "500"]
+        server = Process(self, *arguments)
+        url = f"http://127.0.0.1:{port}/"
+        await until(lambda: b"the page for browsers" in server.out)
+        client = Process(self, "get", "-o", "data", url)
+        await until(lambda: client.out.count(b"hello\n") > 1)
+        server.transport.signalProcess("TERM")
+        self.assertEqual(await server.end(), 0)
+        before = client.out
+        Process(self, *arguments)
+        await until(lambda: client.out.count(b"hello\n") > before.count(b"hello\n") + 1)
+        client.transport.signalProcess("INT")
+        self.assertEqual(await client.end(), 128 + signal.SIGINT)
+
+    async def test_same(self) -> None:
+        """
+        It says what C{twist sse} says, with the same status: help, and what is wrong.
+        """
+        twist = "import sys; sys.argv[0] = 'twist'; from twisted.application.twist._twist import *;"
+        twist += " Twist.main(sys.argv)"
+        for arguments, status in (["--help"], 0), (["--port", "none"], 64), (["--none"], 64):
+            ours = Process(self, "serve", *arguments)
+            theirs = Process(self, "sse", *arguments, code=twist)
+            self.assertEqual((await ours.end(), await theirs.end()), (status, status))
+            self.assertEqual((ours.out, ours.errors), (theirs.out, theirs.errors))
+            self.assertIn(b"--port" if status == 0 else b"sse: ", ours.out + ours.errors)

@@ -1,0 +1,190 @@
+"""
+A restart of the daemon under a thousand clients that follow a file.
+"""
+
+from __future__ import annotations
+
+import os
+from tempfile import mkdtemp
+from typing import Any
+
+from twisted.internet.task import LoopingCall, deferLater
+from twisted.python.filepath import FilePath
+
+from tests.support.live import (
+    ACCEPT,
+    PATIENCE,
+    Child,
+    Client,
+    LiveTestCase,
+    Response,
+    allowDescriptors,
+    freePort,
+    reactor,
+    until,
+)
+from tests.support.python import TWISTD
+from tests.support.requirements import needs
+
+#: How many clients there are.
+CLIENTS = 1000
+
+
+class _Follower:
+    """
+    A client that comes back, as a browser does.
+
+    @ivar lines: what it has got.
+    @ivar farewells: the reconnection times that it was told at the end of a stream.
+    @ivar broken: how many of its streams were cut off.
+    """
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._address = address
+        self._client: Any = None
+        self._call: Any = None
+        self.lastEventID = ""
+        self.lines: list[str] = []
+        self.types: set[str] = set()
+        self.farewells: list[int | None] = []
+        self.broken = 0
+        self.refused = 0
+        self.response = Response()
+        self.stopped = False
+
+    def connect(self) -> None:
+        """
+        Ask for the stream.
+        """
+        try:
+            self._client = Client(self._address)
+        except OSError:
+            # Nobody listens yet.
+            self.refused += 1
+            self.again(200)
+            return
+        headers = {**ACCEPT}
+        if self.lastEventID:
+            headers["Last-Event-ID"] = self.lastEventID
+        self.response = self._client.request(headers=headers)
+        self.response.keepBody = False
+
+    def look(self) -> None:
+        """
+        Take what has come.
+        """
+        response = self.response
+        for event in response.events:
+            self.types.add(event.type)
+            self.lines.append(event.data)
+        response.events.clear()
+        if response.status is not None:
+            self.lastEventID = response.parser.lastEventID or self.lastEventID
+        if (response.complete or response.broken) and self._client is not None:
+            self.broken += response.broken
+            if response.complete:
+                self.farewells.append(response.parser.retry)
+            self._client.close()
+            self._client = None
+            self.again(response.parser.retry or 200)
+
+    def again(self, milliseconds: int) -> None:
+        """
+        Connect again after the reconnection time.
+        """
+        if not self.stopped:
+            self._call = reactor.callLater(milliseconds / 1000, self.connect)
+
+    def close(self) -> None:
+        """
+        Come back no more.
+        """
+        self.stopped = True
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        if self._client is not None:
+            self._client.close()
+
+
+@needs("network")
+class RestartTests(LiveTestCase):
+    """
+    The daemon is stopped and started again.
+    """
+
+    timeout = 6 * PATIENCE
+
+    def daemon(self, port: int, path: FilePath[str]) -> Child:
+        """
+        Start the daemon.
+        """
+        return Child(
+            self,
+            *("-c", TWISTD, "-n", "--pidfile=", f"--logfile={path.path}.daemon", "sse"),
+            *(f"--port={port}", f"--source=file:{path.path}", "--drain=5"),
+        )
+
+    async def test_thousand(self) -> None:
+        """
+        A thousand clients that are connected at SIGTERM are told when to come back, get a clean
+        end within the time of the drain, and all come back, with no line of the file lost or
+        doubled, though it grows all the time.
+        """
+        allowDescriptors(self, 2 * CLIENTS)
+        directory = FilePath(mkdtemp(prefix="twisted-sse-"))
+        self.addCleanup(directory.remove)
+        path = directory.child("app.log")
+        path.setContent(b"before\n")
+        port = freePort()
+        daemon = self.daemon(port, path)
+        followers = [_Follower(("127.0.0.1", port)) for _ in range(CLIENTS)]
+        written: list[str] = []
+        file = os.open(path.path, os.O_WRONLY | os.O_APPEND)
+        self.addCleanup(os.close, file)
+
+        def write() -> None:
+            written.append(f"line {len(written)}")
+            os.write(file, f"{written[-1]}\n".encode())
+
+        def look() -> None:
+            for follower in followers:
+                follower.look()
+
+        looking = LoopingCall(look)
+        looking.clock = reactor
+        looking.start(0.05)
+        for follower in followers:
+            self.addCleanup(follower.close)
+            follower.connect()
+        self.addCleanup(looking.stop)
+        await until(lambda: all(each.lastEventID for each in followers), "all are connected")
+        writing = LoopingCall(write)
+        writing.clock = reactor
+        writing.start(0.2)
+        try:
+            await until(lambda: all(each.lines for each in followers), "all have got a line")
+            asked = reactor.seconds()
+            await daemon.stop()
+            took = reactor.seconds() - asked
+            await until(lambda: all(each.farewells for each in followers), "all had a clean end")
+            # While nobody looks.
+            await deferLater(reactor, 0.5)
+            daemon = self.daemon(port, path)
+            await until(
+                lambda: all(each.response.status == 200 and each._client for each in followers),
+                "all are back",
+                3 * PATIENCE,
+            )
+        finally:
+            writing.stop()
+        write()
+        await until(lambda: all(each.lines[-1:] == written[-1:] for each in followers))
+        self.assertLess(took, 5 + PATIENCE / 2)
+        for follower in followers:
+            self.assertEqual(follower.lines, written)
+            self.assertEqual(follower.types, {"message"})
+            self.assertEqual(follower.broken, 0)
+            [farewell] = follower.farewells
+            assert farewell is not None
+            self.assertTrue(1000 <= farewell <= 5000, farewell)
+        self.assertEqual(daemon.errors, b"")

@@ -1,0 +1,5 @@
+"""
+What several test modules use.
+"""
+
+from __future__ import annotations

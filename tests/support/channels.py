@@ -1,0 +1,238 @@
+"""
+A channel in memory, its clients, and what they got.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import twisted_sse.stream.stream
+from twisted_sse import Channel, CloseReason, Event, EventStream, EventStreamResource
+from twisted_sse.observe import Observer
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream, MemoryTransport
+
+#: More than a transport takes before it says pause.
+BIG = "x" * 70_000
+
+
+class Recorder(Observer):
+    """
+    Records what it is told, and does something about it.
+
+    @ivar cost: how long each write takes, in seconds.
+    """
+
+    def __init__(self, clock: MemoryClock) -> None:
+        self.clock = clock
+        self.cost = 0.0
+        self.writes: list[tuple[EventStream, int, int]] = []
+        self.told: list[tuple[object, ...]] = []
+        self.act: Callable[..., object] = lambda *news: None
+
+    def _tell(self, *news: object) -> None:
+        self.told.append(news)
+        self.act(*news)
+
+    def opened(self, stream: EventStream) -> None:
+        """
+        Record it.
+        """
+        self._tell("opened", stream)
+
+    def closed(self, stream: EventStream, reason: CloseReason) -> None:
+        """
+        Record it.
+        """
+        self._tell("closed", stream, reason)
+
+    def sent(self, stream: EventStream, events: int, size: int) -> None:
+        """
+        Record it, and let time pass.
+        """
+        self.writes.append((stream, events, size))
+        self.clock.rightNow += self.cost
+        self.act("sent", stream, events, size)
+
+    def dropped(self, stream: EventStream, events: int) -> None:
+        """
+        Record it.
+        """
+        self._tell("dropped", stream, events)
+
+    def published(self, channel: Channel, event: Event, size: int) -> None:
+        """
+        Record it.
+        """
+        self._tell("published", channel, event, size)
+
+    def delivered(self, channel: Channel, events: int, streams: int, seconds: float) -> None:
+        """
+        Record it.
+        """
+        self._tell("delivered", channel, events, streams, seconds)
+
+    def replayed(self, stream: EventStream, events: int) -> None:
+        """
+        Record it.
+        """
+        self._tell("replayed", stream, events)
+
+    def reset(self, stream: EventStream) -> None:
+        """
+        Record it.
+        """
+        self._tell("reset", stream)
+
+
+class DirectTransport:
+    """
+    A transport in memory that looks like a socket to L{twisted_sse.stream.transport}.
+    """
+
+    def __init__(self, transport: MemoryTransport) -> None:
+        self._transport = transport
+        self.socket = self
+        self.write = transport.write
+
+    @property
+    def dataBuffer(self) -> bytes:
+        """
+        What the transport holds.
+        """
+        return self._transport.dataBuffer
+
+    @property
+    def _tempDataBuffer(self) -> list[bytes]:
+        return self._transport._tempDataBuffer
+
+    def send(self, data: bytes) -> int:
+        """
+        Take what the kernel has room for.
+        """
+        if not self._transport.connected:
+            raise OSError("closed")
+        taken = self._transport.writeSomeData(data)
+        if not taken:
+            raise BlockingIOError
+        return taken
+
+
+def data(browser: MemoryStream) -> list[str]:
+    """
+    The data of the events that have come.
+    """
+    return [event.data for event in browser.events]
+
+
+def heads(texts: Iterable[str]) -> list[str]:
+    """
+    The beginning of each text, so that a failure can be read.
+    """
+    return [f"{text[:8]} {len(text)}" for text in texts]
+
+
+def lastEventID(browser: MemoryStream) -> str:
+    """
+    The ID that a client would come back with.
+    """
+    return browser._now().parser.lastEventID
+
+
+class ChannelTestCase(SynchronousTestCase):
+    """
+    One channel, one resource, and clients.
+    """
+
+    channel: Channel
+    resource: EventStreamResource
+    client: MemoryClient
+    clock: MemoryClock
+    recorder: Recorder
+
+    def serve(
+        self, channel: Channel | None = None, clock: MemoryClock | None = None, **options: Any
+    ) -> Channel:
+        """
+        Make a channel, and a resource.
+        """
+        self.clock = clock or MemoryClock()
+        self.recorder = Recorder(self.clock)
+        self.channel = channel or Channel(observer=self.recorder)
+        self.streams: list[EventStream] = []
+        self.subscribe: dict[str, Any] = {}
+        self.instead: Callable[[EventStream], object] | None = None
+        options = {"observer": self.recorder, **options}
+        self.resource = EventStreamResource(self._connected, **options)
+        self.client = MemoryClient(self.resource, clock=self.clock)
+        return self.channel
+
+    def _connected(self, stream: EventStream) -> object:
+        self.streams.append(stream)
+        if self.instead is not None:
+            return self.instead(stream)
+        self.channel.subscribe(stream, **self.subscribe)
+        return None
+
+    def connect(
+        self,
+        lastEventID: str = "",
+        version: str = "HTTP/1.1",
+        instead: Callable[[EventStream], object] | None = None,
+        **subscribe: Any,
+    ) -> MemoryStream:
+        """
+        Connect a client.
+
+        @param instead: what to do instead of subscribing.
+        @param subscribe: arguments of C{subscribe}.
+        """
+        self.subscribe = subscribe
+        self.instead = instead
+        headers = {"Last-Event-ID": lastEventID} if lastEventID else {}
+        return self.client.request("GET", "/", headers, version=version)
+
+    def fastWrites(self) -> None:
+        """
+        Let the streams of this test write as to sockets.
+        """
+
+        def direct(request: Any) -> DirectTransport:
+            return DirectTransport(request.transport)
+
+        self.patch(twisted_sse.stream.stream, "directTransport", direct)
+
+    def turn(self) -> None:
+        """
+        Make one turn of the reactor.
+        """
+        self.clock._turn()
+
+    def told(self, *names: str) -> list[tuple[object, ...]]:
+        """
+        What the observer was told, of these kinds.
+        """
+        return [news for news in self.recorder.told if news[0] in names]
+
+    def reason(self, stream: EventStream) -> CloseReason:
+        """
+        Why a stream is closed.
+        """
+        return self.successResultOf(stream.whenClosed())
+
+    def assertIdle(self, channel: Channel | None = None) -> None:
+        """
+        The channel has nothing to do, and nobody to do it for.
+        """
+        channel = channel or self.channel
+        self.assertEqual(channel.streams, frozenset())
+        self.assertEqual(channel._subscriptions, {})
+        self.assertEqual(channel._all, {})
+        self.assertEqual(channel._topics, {})
+        self.assertEqual(channel._choosers, {})
+        self.assertEqual(channel._joining, {})
+        self.assertEqual(channel._fresh, [])
+        self.assertIsNone(channel._fanOut)
+        self.assertIsNone(channel._turn)

@@ -1,0 +1,199 @@
+"""
+A test service of LaunchDarkly's C{sse-contract-tests}, a suite for clients of event streams: it
+makes L{EventSource}s on request, and tells what happens to them.
+
+usage: python -m tests.support.contract_service PORT
+
+Then C{sse-contract-tests --url http://localhost:PORT} runs the suite.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from io import BytesIO
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.web.client import Agent, FileBodyProducer, HTTPConnectionPool, readBody
+from twisted.web.http_headers import Headers
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from twisted_sse.client import Backoff, EventSource
+
+__all__ = ["ContractService"]
+
+CAPABILITIES = [
+    "bom",
+    "comments",
+    "headers",
+    "last-event-id",
+    "post",
+    "read-timeout",
+    "report",
+    "restart",
+    "server-directed-shutdown-request",
+]
+
+
+class _Teller:
+    """
+    Tells the harness what happens, one thing after the other, numbered from 1.
+    """
+
+    _log = Logger()
+
+    def __init__(self, agent: Agent, url: str) -> None:
+        self._agent = agent
+        self._url = url
+        self._number = 0
+        self._last: Deferred[Any] = Deferred()
+        self._last.callback(None)
+
+    def tell(self, kind: str, value: object) -> None:
+        """
+        Tell one thing.
+        """
+        self._number += 1
+        url = f"{self._url}/{self._number}".encode()
+        body = json.dumps({"kind": kind, kind: value}).encode()
+
+        async def post() -> None:
+            headers = Headers({"Content-Type": ["application/json"]})
+            producer = FileBodyProducer(BytesIO(body))
+            response = await self._agent.request(b"POST", url, headers, producer)
+            await readBody(response)
+
+        self._last.addCallback(lambda _: Deferred.fromCoroutine(post()))
+        # When a test is over, nobody listens any more.
+        self._last.addErrback(lambda failure: self._log.info("not told: {why}", why=failure.value))
+
+
+class _Stream(Resource):
+    """
+    One event source.
+    """
+
+    isLeaf = True
+
+    def __init__(self, reactor: Any, agent: Agent, asked: dict[str, Any]) -> None:
+        super().__init__()
+        teller = _Teller(agent, asked["callbackUrl"])
+        delay, timeout = asked.get("initialDelayMs"), asked.get("readTimeoutMs")
+        body = asked.get("body")
+        self.source = EventSource(
+            asked["streamUrl"],
+            reactor=reactor,
+            method=asked.get("method") or "GET",
+            headers=asked.get("headers"),
+            body=None if body is None else body.encode(),
+            lastEventID=asked.get("lastEventId") or "",
+            backoff=Backoff() if delay is None else Backoff(initial=delay / 1000),
+            reconnect=True,
+            readTimeout=None if timeout is None else timeout / 1000,
+            onError=lambda error: teller.tell("error", str(error)),
+            onComment=lambda comment: teller.tell("comment", comment),
+        )
+
+        async def follow() -> None:
+            async for event in self.source:
+                told = {"type": event.type, "data": event.data, "id": event.lastEventID}
+                teller.tell("event", told)
+
+        def failed(failure: Any) -> None:
+            teller.tell("error", failure.getErrorMessage())
+
+        Deferred.fromCoroutine(follow()).addErrback(failed)
+
+    def render_POST(self, request: Any) -> bytes:
+        """
+        A command.
+        """
+        command = json.load(request.content).get("command")
+        if command != "restart":
+            request.setResponseCode(400)
+            return b"the only command is restart"
+        self.source.reconnectNow()
+        return b""
+
+    def render_DELETE(self, request: Any) -> bytes:
+        """
+        It is not needed any more.
+        """
+        self.source.close()
+        return b""
+
+
+class ContractService(Resource):
+    """
+    What the harness talks to.
+
+    @ivar streams: the event sources, by number.
+    @ivar pool: the connections to the harness.
+    """
+
+    def __init__(self, reactor: Any, stop: Callable[[], object]) -> None:
+        """
+        @param stop: called when the harness wants no more.
+        """
+        super().__init__()
+        self.streams: dict[bytes, _Stream] = {}
+        self._numbers = count(1)
+        self._reactor = reactor
+        self._stop = stop
+        self.pool = HTTPConnectionPool(reactor)
+        self._agent = Agent(reactor, pool=self.pool)
+
+    def getChild(self, path: bytes, request: Any) -> Resource:
+        """
+        See L{Resource.getChild}.
+        """
+        if path == b"":
+            return self
+        if request.method == b"DELETE" and path in self.streams:
+            return self.streams.pop(path)
+        return self.streams.get(path) or super().getChild(path, request)
+
+    def render_GET(self, request: Any) -> bytes:
+        """
+        What is it that can be tested?
+        """
+        request.setHeader(b"content-type", b"application/json")
+        return json.dumps({"name": "twisted-sse", "capabilities": CAPABILITIES}).encode()
+
+    def render_POST(self, request: Any) -> bytes:
+        """
+        Make an event source.
+        """
+        asked = json.load(request.content)
+        name = str(next(self._numbers)).encode()
+        self.streams[name] = _Stream(self._reactor, self._agent, asked)
+        request.setResponseCode(201)
+        request.setHeader(b"location", b"/" + name)
+        return b""
+
+    def render_DELETE(self, request: Any) -> bytes:
+        """
+        That is all.
+        """
+        request.notifyFinish().addBoth(lambda _: self._stop())
+        return b""
+
+
+def main() -> None:
+    """
+    Serve on the port that the command line names.
+    """
+    from twisted.internet import reactor
+
+    run: Any = reactor
+    run.listenTCP(int(sys.argv[1]), Site(ContractService(run, run.stop)), 50, "127.0.0.1")
+    run.run()
+
+
+if __name__ == "__main__":
+    main()

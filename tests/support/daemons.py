@@ -1,0 +1,199 @@
+"""
+The daemon in a process of its own, and a client of it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.requirements import ROOT
+
+#: The commands, wherever pip put them.
+# SIGINT gets its meaning back: what a shell runs in the background inherits that it is ignored.
+TWISTD = [
+    sys.executable,
+    "-c",
+    (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        " sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+    ),
+]
+TWIST = [sys.executable, "-m", "twisted"]
+
+#: How they are started when they are to stay where they are and write to standard output.
+FOREGROUND = [*TWISTD, "-n", "--pidfile="]
+FOREGROUND_TWIST = [*TWIST, "--log-format=text"]
+
+REQUEST = b"GET / HTTP/1.1\r\nAccept: text/event-stream\r\n%s\r\n"
+LOCAL = b"Host: localhost\r\n"
+
+#: What nothing here should ever take, in seconds: on a busy machine everything is slow.
+PATIENCE = 20.0
+
+
+def freePort() -> int:
+    """
+    @return: the number of a port that nobody uses just now.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def until(predicate: Callable[[], object]) -> None:
+    """
+    Wait for what nobody tells us of.
+
+    @param predicate: whether it is so.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not predicate():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {PATIENCE} s: {predicate}")
+        time.sleep(0.01)
+
+
+class Client:
+    """
+    A client that has asked for the stream.
+    """
+
+    def __init__(self, connection: socket.socket, fields: bytes = LOCAL) -> None:
+        self.socket = connection
+        self.received = bytearray()
+        connection.settimeout(PATIENCE)
+        connection.sendall(REQUEST % fields)
+
+    def readUntil(self, wanted: bytes) -> None:
+        """
+        Read until something has come.
+        """
+        while wanted not in self.received:
+            data = self.socket.recv(2**16)
+            if not data:
+                raise AssertionError(f"no {wanted!r} in {self.received!r}")
+            self.received += data
+
+    def readAll(self) -> bytearray:
+        """
+        Read to the end.
+
+        @return: all that has come.
+        """
+        patience = time.monotonic() + PATIENCE
+        while data := self.socket.recv(2**16):
+            self.received += data
+            if time.monotonic() > patience:
+                raise AssertionError(f"no end after {len(self.received)} bytes")
+        return self.received
+
+
+class DaemonMixin(SynchronousTestCase):
+    """
+    Runs daemons, in a directory of their own.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make the directory.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        self.port = freePort()
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+    def start(self, *command: str, listens: bool = False, **more: Any) -> subprocess.Popen[str]:
+        """
+        Start a daemon in the foreground, and wait until it says that it runs.
+
+        @param listens: whether the command says that it is to listen on C{self.port}.
+        @param more: how to start it otherwise.
+        """
+        if listens:
+            said = f"Site starting on {self.port}"
+        else:
+            command = (*command, "--port", str(self.port))
+            said = f"http://localhost:{self.port}/ "
+        process = subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            **more,
+        )
+        assert process.stdout is not None
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        self.waitFor(process, said)
+        # It listens, but signals are handled only once the reactor runs.
+        with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            connection.recv(1)
+        return process
+
+    def waitFor(self, process: subprocess.Popen[str], text: str) -> None:
+        """
+        Read the log until it says something.
+        """
+        assert process.stdout is not None
+        seen = []
+        patience = threading.Timer(PATIENCE, process.kill)
+        patience.start()
+        self.addCleanup(patience.cancel)
+        for line in process.stdout:
+            seen.append(line)
+            if text in line:
+                patience.cancel()
+                return
+        raise AssertionError(f"no {text!r} in {seen!r}")
+
+    def finish(self, process: subprocess.Popen[str]) -> str:
+        """
+        Wait for the end of a process, which has to be a good one.
+
+        @return: what it has written since.
+        """
+        output, _ = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 0, output)
+        self.assertNotIn("Traceback", output)
+        return output
+
+    def client(self) -> Client:
+        """
+        @return: a client of the daemon.
+        """
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        self.addCleanup(connection.close)
+        return Client(connection)
+
+    def run_(self, *command: str, **more: Any) -> subprocess.CompletedProcess[str]:
+        """
+        Run a command to its end.
+
+        @param more: how to start it otherwise.
+        """
+        return subprocess.run(
+            command,
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+            **more,
+        )

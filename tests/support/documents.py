@@ -1,0 +1,63 @@
+"""
+README and documentation: their code and their tables.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import twisted.internet
+from klein import Klein
+
+from tests.support.memory_reactor import MemoryNamesReactor
+from tests.support.requirements import ROOT
+
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+
+
+def read(page: str | Path) -> str:
+    """
+    Read a page.
+    """
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str | Path, language: str) -> list[str]:
+    """
+    Find the blocks of code on a page.
+    """
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+
+
+def table(page: str | Path, heading: str) -> list[list[str]]:
+    """
+    Read the first table below a heading.
+
+    @return: the cells of its rows, but for its head.
+    """
+    _, _, below = read(page).partition(f"\n{heading}\n")
+    match = re.search(r"(?:^\|.*\|\n)+", below, re.MULTILINE)
+    assert match is not None, f"no table below {heading!r} in {page}"
+    rows = [line.strip("|").split("|") for line in match[0].splitlines()]
+    return [[cell.strip() for cell in row] for row in rows[2:]]
+
+
+def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
+    """
+    Run a page's Python from its beginning to its end, with a reactor that only takes notes.
+
+    @return: the names that it has made, and the reactor.
+    """
+    reactor = MemoryNamesReactor()
+    names: dict[str, Any] = {"__name__": "page"}
+    with (
+        mock.patch.object(twisted.internet, "reactor", reactor, create=True),
+        mock.patch.object(Klein, "run"),
+    ):
+        for number, block in enumerate(blocks(page, "python")):
+            exec(compile(block, f"{page}[{number}]", "exec"), names)
+    return names, reactor

@@ -1,0 +1,786 @@
+"""
+Real sockets for tests: a server of the test's own on the loopback interface, and clients
+that do to it what a test wants done.
+"""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import os
+import resource as limits
+import socket
+import ssl
+import struct
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, cast
+from unittest import SkipTest
+
+import h11
+from twisted.internet import reactor as _reactor
+from twisted.internet import tcp
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.protocol import Factory, ProcessProtocol
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+from zope.interface import implementer
+
+from tests.support.requirements import ROOT
+from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
+
+__all__ = [
+    "Child",
+    "Client",
+    "LiveTestCase",
+    "Reasons",
+    "Response",
+    "Server",
+    "allowDescriptors",
+    "freePort",
+    "openDescriptors",
+    "serverContext",
+    "trusting",
+    "until",
+]
+
+#: The one that runs. Its type as far as mypy knows has not the half of it.
+reactor = cast(Any, _reactor)
+
+#: What nothing here should ever take, in seconds: on a busy machine everything is slow.
+PATIENCE = 20.0
+
+#: What a client asks with that wants events.
+ACCEPT = {"Accept": "text/event-stream"}
+
+
+def until(
+    predicate: Callable[[], object], what: str = "", seconds: float = PATIENCE
+) -> Deferred[None]:
+    """
+    Wait until something is so.
+
+    @param predicate: it is asked again and again, between other things.
+    @param what: what to say when it does not become so.
+    @param seconds: how long it may take.
+    @return: a L{Deferred} that fails with C{AssertionError} when it takes longer.
+    """
+    done: Deferred[None] = Deferred(lambda _: call.cancel())
+    deadline = reactor.seconds() + seconds
+    delay = 0.0
+
+    def look() -> None:
+        nonlocal call, delay
+        try:
+            enough = predicate()
+        except Exception:
+            done.errback(Failure())
+            return
+        if enough:
+            done.callback(None)
+        elif reactor.seconds() > deadline:
+            done.errback(AssertionError(f"not within {seconds} s: {what or predicate}"))
+        else:
+            delay = min(delay + 0.0005, 0.01)
+            call = reactor.callLater(delay, look)
+
+    call = reactor.callLater(0, look)
+    return done
+
+
+def freePort() -> int:
+    """
+    Find a port number that nobody uses, for a server that has to come back on it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return cast(int, found.getsockname()[1])
+
+
+def openDescriptors() -> int:
+    """
+    Count the file descriptors that this process has open.
+    """
+    return len(os.listdir("/dev/fd"))
+
+
+def allowDescriptors(test: TestCase, count: int) -> None:
+    """
+    See that this process may open so many files until a test ends; skip it where it may not.
+    """
+    soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
+    if soft == limits.RLIM_INFINITY or soft >= count:
+        return
+    if hard != limits.RLIM_INFINITY and hard < count:
+        raise SkipTest(f"network ({count} open files needed: ulimit -Hn {count})")
+    limits.setrlimit(limits.RLIMIT_NOFILE, (count, hard))
+    test.addCleanup(limits.setrlimit, limits.RLIMIT_NOFILE, (soft, hard))
+
+
+class Response:
+    """
+    A response, as far as it has come.
+
+    @ivar status: L{None} while there is none.
+    @ivar headers: by lower-case name.
+    @ivar body: decoded, if it came in chunks.
+    @ivar complete: whether it has come to its end.
+    @ivar broken: whether it was cut off before that.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.body = bytearray()
+        self.events: list[MessageEvent] = []
+        self.comments: list[str] = []
+        self.complete = False
+        self.broken = False
+        self.keepBody = True
+        self.parser = EventStreamParser(onComment=self.comments.append)
+
+    @property
+    def data(self) -> list[str]:
+        """
+        What the events say.
+        """
+        return [event.data for event in self.events]
+
+    def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """
+        The head has come.
+        """
+        self.status = status
+        self.headers = {name.decode().lower(): value.decode() for name, value in headers}
+
+    def feed(self, data: bytes) -> None:
+        """
+        Some of the body has come.
+        """
+        if self.keepBody:
+            self.body += data
+        if self.headers.get("content-type", "").startswith("text/event-stream"):
+            self.events += self.parser.feed(data)
+
+
+@implementer(IReadDescriptor)
+class Connection:
+    """
+    The client's end of a connection: a socket that is read while C{reading}, and not by
+    anybody else.
+
+    @ivar wire: all that has come from the socket, if C{record} is true.
+    @ivar lost: L{None}, or how the other side has ended it: C{"FIN"} or C{"RST"}.
+    """
+
+    def __init__(
+        self,
+        address: tuple[str, int] | socket.socket,
+        *,
+        receiveBuffer: int | None = None,
+        tls: bool = False,
+        protocols: Iterable[str] = ("http/1.1",),
+        record: bool = False,
+    ) -> None:
+        """
+        @param address: where the server is; or a socket that is connected already.
+        @param receiveBuffer: the kernel's, in bytes; it doubles that.
+        @param tls: whether to speak TLS.
+        @param protocols: what to offer by ALPN.
+        """
+        self.wire = bytearray()
+        self.lost: str | None = None
+        self.reading = False
+        self._record = record
+        if isinstance(address, socket.socket):
+            self.socket = address
+        else:
+            self.socket = socket.socket()
+            if receiveBuffer is not None:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receiveBuffer)
+            # The kernel accepts it, so this does not wait for the reactor.
+            try:
+                self.socket.connect(address)
+            except OSError:
+                self.socket.close()
+                raise
+        self.socket.setblocking(False)
+        if self.socket.family == socket.AF_INET:
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._fileno = self.socket.fileno()
+        self._tls: ssl.SSLObject | None = None
+        self._unsent = b""
+        if tls:
+            context = ssl.create_default_context()
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            context.set_alpn_protocols(list(protocols))
+            self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = context.wrap_bio(self._incoming, self._outgoing)
+            self._shaken = False
+            self._shake()
+        self.startReading()
+
+    # What a test does with it
+
+    def startReading(self) -> None:
+        """
+        Read whatever comes.
+        """
+        if not self.reading and self._fileno != -1 and self.lost is None:
+            self.reading = True
+            reactor.addReader(self)
+
+    def stopReading(self) -> None:
+        """
+        Let what comes wait in the kernel.
+        """
+        if self.reading:
+            self.reading = False
+            reactor.removeReader(self)
+
+    def write(self, data: bytes) -> None:
+        """
+        Send some bytes: few enough for the kernel to take them at once.
+        """
+        if self._tls is not None:
+            if not self._shaken:
+                self._unsent += data
+                return
+            self._tls.write(data)
+            data = self._outgoing.read()
+        sent = self.socket.send(data)
+        assert sent == len(data), "more than the kernel takes at once"
+
+    def close(self) -> None:
+        """
+        Go, with a FIN; with a RST if there is anything unread.
+        """
+        self.stopReading()
+        self.socket.close()
+        self._fileno = -1
+
+    def halfClose(self) -> None:
+        """
+        Say that nothing more will be sent; go on reading.
+        """
+        self.socket.shutdown(socket.SHUT_WR)
+
+    def reset(self) -> None:
+        """
+        Go, with a RST.
+        """
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
+
+    # What the reactor does with it
+
+    def fileno(self) -> int:
+        """
+        The file descriptor.
+        """
+        return self._fileno
+
+    def logPrefix(self) -> str:
+        """
+        A name.
+        """
+        return type(self).__name__
+
+    def doRead(self, size: int = 2**16) -> None:
+        """
+        There is something to be read.
+
+        @param size: how much of it to read.
+        """
+        try:
+            data = self.socket.recv(size)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            self._end("RST")
+            return
+        if self._record:
+            self.wire += data
+        if not data:
+            self._end("FIN")
+        elif self._tls is None:
+            self.received(data)
+        else:
+            self._incoming.write(data)
+            self._decrypt()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        The reactor stops, or something went wrong in C{doRead}.
+        """
+        self._end("RST")
+
+    def received(self, data: bytes) -> None:
+        """
+        Some bytes have come; decrypted, if they were encrypted.
+        """
+
+    def secured(self, protocol: str | None) -> None:
+        """
+        The TLS handshake is over.
+
+        @param protocol: the one chosen by ALPN.
+        """
+
+    def ended(self) -> None:
+        """
+        The other side has ended the connection.
+        """
+
+    def _end(self, how: str) -> None:
+        self.stopReading()
+        if self.lost is None:
+            self.lost = how
+            self.ended()
+
+    def _shake(self) -> None:
+        assert self._tls is not None
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self.socket.send(self._outgoing.read())
+            return
+        self._shaken = True
+        if self._outgoing.pending:
+            self.socket.send(self._outgoing.read())
+        self.secured(self._tls.selected_alpn_protocol())
+        unsent, self._unsent = self._unsent, b""
+        if unsent:
+            self.write(unsent)
+
+    def _decrypt(self) -> None:
+        assert self._tls is not None
+        if not self._shaken:
+            self._shake()
+        while self._shaken:
+            try:
+                data = self._tls.read(2**16)
+            except ssl.SSLWantReadError:
+                return
+            except ssl.SSLZeroReturnError:
+                # RFC 8446, 6.1: it closes; Twisted waits for the same from us.
+                try:
+                    self._tls.unwrap()
+                    self.socket.send(self._outgoing.read())
+                except OSError:
+                    pass
+                self._end("FIN")
+                return
+            self.received(data)
+
+
+class Client(Connection):
+    """
+    A client of HTTP/1.1 that makes one request after the other.
+
+    It reads what comes by h11, so that somebody else than ourselves says whether it is
+    HTTP.
+    """
+
+    def __init__(self, address: tuple[str, int] | socket.socket, **options: Any) -> None:
+        self._http = h11.Connection(h11.CLIENT)
+        self._response: Response | None = None
+        super().__init__(address, **options)
+
+    def request(
+        self,
+        method: str = "GET",
+        path: str = "/",
+        headers: Mapping[str, str] = ACCEPT,
+        version: str = "1.1",
+        body: bytes = b"",
+        behind: bytes = b"",
+    ) -> Response:
+        """
+        Make a request.
+
+        @param version: of HTTP.
+        @param body: of the request.
+        @param behind: what to send behind the request, with it.
+        @return: its response, which fills itself.
+        """
+        if self._http.our_state is h11.DONE:
+            self._http.start_next_cycle()
+        head = [("Host", "localhost"), *headers.items()]
+        if body:
+            head.append(("Content-Length", str(len(body))))
+        sent = cast(bytes, self._http.send(h11.Request(method=method, target=path, headers=head)))
+        if body:
+            sent += cast(bytes, self._http.send(h11.Data(data=body)))
+        self._http.send(h11.EndOfMessage())
+        if version != "1.1":
+            sent = sent.replace(b" HTTP/1.1\r\n", f" HTTP/{version}\r\n".encode(), 1)
+        self._response = response = Response()
+        self.write(sent + behind)
+        return response
+
+    def received(self, data: bytes) -> None:
+        """
+        Some bytes have come.
+        """
+        self._http.receive_data(data)
+        self._step()
+
+    def ended(self) -> None:
+        """
+        The end of the connection may be that of the response.
+        """
+        if self.lost == "FIN":
+            self._http.receive_data(b"")
+            self._step()
+        if self._response is not None and not self._response.complete:
+            self._response.broken = True
+
+    def _step(self) -> None:
+        response = self._response
+        assert response is not None, "an answer to nothing"
+        while not response.complete:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError:
+                # An incomplete body at the end of the connection is one of these, too.
+                response.broken = True
+                return
+            if isinstance(event, h11.Response):
+                response.begin(event.status_code, event.headers)
+            elif isinstance(event, h11.Data):
+                response.feed(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                response.complete = True
+            else:
+                return
+
+
+class _Site(Site):
+    """
+    A site that knows the connections to it.
+    """
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        super().__init__(*args, **kw)
+        self.protocols: set[Any] = set()
+        self.displayTracebacks = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        # Without the closed ones, which would keep their requests alive.
+        self.protocols = {each for each in self.protocols if _socketBelow(each) is not None}
+        self.protocols.add(protocol)
+        return protocol
+
+
+def _socketBelow(protocol: Any) -> tcp.Connection | None:
+    """
+    Find the transport with the socket, below TLS and the like, if it is connected.
+    """
+    # Of the generic protocol, the channel that it has chosen.
+    transport = getattr(protocol, "_channel", protocol).transport
+    while transport is not None and not isinstance(transport, tcp.Connection):
+        transport = getattr(transport, "transport", None)
+    return transport if transport is not None and transport.connected else None
+
+
+class Server:
+    """
+    A site on a free port of the loopback interface, and its clients.
+    """
+
+    def __init__(
+        self,
+        test: TestCase,
+        resource: IResource,
+        *,
+        timeout: float | None = 60,
+        tls: bool = False,
+        sendBuffer: int | None = None,
+        wrap: Callable[[Factory], Factory] | None = None,
+        listening: socket.socket | None = None,
+    ) -> None:
+        """
+        @param test: when it ends, so does the server.
+        @param timeout: of connections that are idle, in seconds.
+        @param tls: whether to speak TLS, with HTTP/2 for those who want it.
+        @param sendBuffer: the kernel's for each connection, in bytes; it doubles that.
+        @param wrap: puts something around the factory of the connections.
+        @param listening: a socket to be used instead of a new one.
+        """
+        self.site = _Site(resource, reactor=reactor, timeout=timeout)
+        factory: Any = self.site if wrap is None else wrap(self.site)
+        if listening is not None:
+            self.port = reactor.adoptStreamPort(listening.fileno(), socket.AF_INET, factory)
+        elif tls:
+            self.port = reactor.listenSSL(0, factory, serverContext(), 256, "127.0.0.1")
+        else:
+            self.port = reactor.listenTCP(0, factory, 256, "127.0.0.1")
+        if sendBuffer is not None:
+            # Accepted sockets inherit it.
+            self.port.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, sendBuffer)
+        host = self.port.getHost()
+        self.address = (host.host, host.port)
+        self.url = f"http{'s' if tls else ''}://{host.host}:{host.port}/"
+        self.clients: list[Connection] = []
+        # Not the coroutine function itself: Twisted 24.3 does not wait for one.
+        test.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))
+
+    def connect(self, kind: type[Any] = Client, **options: Any) -> Any:
+        """
+        Make a client.
+        """
+        client = kind(self.address, **options)
+        self.clients.append(client)
+        return client
+
+    def get(
+        self, path: str = "/", headers: Mapping[str, str] = ACCEPT, **options: Any
+    ) -> tuple[Client, Response]:
+        """
+        Make a client, and a request by it.
+        """
+        client = cast(Client, self.connect(Client, **options))
+        return client, client.request("GET", path, headers)
+
+    @property
+    def connections(self) -> list[tcp.Connection]:
+        """
+        The server's ends of all connections to it.
+        """
+        found = (_socketBelow(protocol) for protocol in self.site.protocols)
+        return [each for each in found if each is not None]
+
+    async def stop(self) -> None:
+        """
+        Stop, with all connections and clients.
+        """
+        await self.port.stopListening()
+        for connection in self.connections:
+            connection.abortConnection()
+        for client in self.clients:
+            client.close()
+        await until(lambda: not self.connections, "all connections closed")
+        self.site.protocols.clear()
+
+
+class Reasons:
+    """
+    An observer that notes what has happened to streams, and keeps none of them.
+    """
+
+    def __init__(self) -> None:
+        self.closedFor: list[Any] = []
+        self.lost = 0
+        self.resets = 0
+        self.size = 0
+
+    def opened(self, stream: object) -> None:
+        """
+        Nothing of interest.
+        """
+
+    def closed(self, stream: object, reason: object) -> None:
+        """
+        A stream is over.
+        """
+        self.closedFor.append(reason)
+
+    def sent(self, stream: object, events: int, size: int) -> None:
+        """
+        Something was handed over.
+        """
+        self.size += size
+
+    def dropped(self, stream: object, events: int) -> None:
+        """
+        Something was not.
+        """
+        self.lost += events
+
+    def reset(self, stream: object) -> None:
+        """
+        A client was told that something is lost.
+        """
+        self.resets += 1
+
+
+class LiveTestCase(TestCase):
+    """
+    Tests on real sockets.
+    """
+
+    timeout = 60
+
+    def serve(
+        self,
+        connected: Callable[[Any], object] | IResource,
+        *,
+        site: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Server:
+        """
+        Start a server.
+
+        @param connected: that of an L{EventStreamResource}; or any resource.
+        @param site: the options of the L{Server}.
+        @param options: those of the L{EventStreamResource}, which is C{self.resource} then.
+        """
+        if not IResource.providedBy(connected):
+            self.reasons = options.setdefault("observer", Reasons())
+            connected = self.resource = EventStreamResource(
+                cast(Callable[[Any], object], connected), **options
+            )
+        return Server(self, cast(IResource, connected), **(site or {}))
+
+    async def stream(self) -> Any:
+        """
+        Wait for the one stream that is to be open.
+        """
+        await until(lambda: self.resource.streams, "a stream is open")
+        [stream] = self.resource.streams
+        return stream
+
+
+@cache
+def _keyAndCertificate(host: str, begin: int, end: int) -> tuple[Any, Any]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + datetime.timedelta(days=begin))
+        .not_valid_after(now + datetime.timedelta(days=end))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return key, certificate
+
+
+def serverContext(host: str = "localhost", begin: int = -1, end: int = 1) -> Any:
+    """
+    Make the server's side of TLS, with a certificate of its own.
+
+    @param host: whose certificate it is.
+    @param begin: from when on it is good, in days from now.
+    @param end: until when, likewise.
+    """
+    from OpenSSL import crypto
+    from twisted.internet.ssl import CertificateOptions
+
+    key, certificate = _keyAndCertificate(host, begin, end)
+    return CertificateOptions(
+        privateKey=crypto.PKey.from_cryptography_key(key),
+        certificate=crypto.X509.from_cryptography(certificate),
+    )
+
+
+def trusting(context: Any) -> Any:
+    """
+    Make the client's side of TLS, which trusts one server.
+
+    @param context: what L{serverContext} made.
+    @return: for an agent.
+    """
+    from twisted.internet.ssl import Certificate, trustRootFromCertificates
+    from twisted.web.client import BrowserLikePolicyForHTTPS
+
+    return BrowserLikePolicyForHTTPS(trustRootFromCertificates([Certificate(context.certificate)]))
+
+
+class Child(ProcessProtocol):
+    """
+    A process that tells what happens in it, one JSON value a line.
+
+    @ivar news: what it has told.
+    @ivar errors: what it has written on its standard error.
+    @ivar ended: whether it has ended.
+    """
+
+    def __init__(self, test: TestCase, *arguments: str, executable: str = sys.executable) -> None:
+        """
+        @param test: when it ends, so does the process.
+        @param arguments: those of the interpreter.
+        @param executable: the interpreter: Python if not given.
+        """
+        self.news: list[Any] = []
+        self.errors = bytearray()
+        self.ended = False
+        self._line = b""
+        reactor.spawnProcess(
+            self,
+            executable,
+            [executable, *arguments],
+            env=None,
+            path=str(ROOT),
+        )
+        # Not the coroutine function itself: Twisted 24.3 does not wait for one.
+        test.addCleanup(lambda: Deferred.fromCoroutine(self.stop()))
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        It tells something.
+        """
+        *lines, self._line = (self._line + data).split(b"\n")
+        self.news += map(json.loads, lines)
+
+    def errReceived(self, data: bytes) -> None:
+        """
+        It complains.
+        """
+        self.errors += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        It has ended.
+        """
+        self.ended = True
+        reason.trap(ProcessDone, ProcessTerminated)
+
+    def told(self, name: str) -> list[Any]:
+        """
+        Find what it has told of one kind: the values of objects with such a name.
+        """
+        return [each[name] for each in self.news if name in each]
+
+    async def wait(self, name: str, count: int = 1) -> Any:
+        """
+        Wait for news.
+
+        @param name: of which kind.
+        @param count: how many in all.
+        @return: the last of them.
+        """
+        await until(
+            lambda: len(self.told(name)) >= count or self.ended,
+            f"{count} x {name} told by the child",
+        )
+        told = self.told(name)
+        assert len(told) >= count, f"the child ended:\n{self.errors.decode()}"
+        return told[-1]
+
+    async def stop(self, signal: str = "TERM") -> None:
+        """
+        Stop it.
+        """
+        if not self.ended:
+            self.transport.signalProcess(signal)
+            await until(lambda: self.ended, "the child has ended")

@@ -1,0 +1,80 @@
+"""
+The daemon in memory, made from its command line.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse import EventStream
+from twisted_sse.daemon import tap
+from twisted_sse.testing import MemoryClient
+
+ACCEPT = {"Accept": "text/event-stream"}
+
+#: What Firefox, Chromium and Safari say when somebody goes to a page.
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+
+def connected(stream: EventStream) -> list[str]:
+    """
+    A source of our own.
+    """
+    return ["first", "last"]
+
+
+SOURCE = f"python:{__name__}:connected"
+
+
+def site(reactor: MemoryReactorClock) -> Any:
+    """
+    @return: the site that is served on the first port of a reactor.
+    """
+    return reactor.tcpServers[0][1]
+
+
+class OptionsMixin(SynchronousTestCase):
+    """
+    Reads command lines.
+    """
+
+    def setUp(self) -> None:
+        """
+        Keep the module search path, and the limit on open files, as they are.
+        """
+        self.patch(sys, "path", sys.path[:])
+        self.patch(tap, "raiseFileLimit", lambda: None)
+
+    def options(self, *arguments: str) -> tap.Options:
+        """
+        @return: the options of a good command line.
+        """
+        options = tap.Options()
+        options.parseOptions(arguments)
+        return options
+
+    def refusal(self, *arguments: str) -> str:
+        """
+        @return: the line that is written about a bad command line.
+        """
+        stderr = io.StringIO()
+        self.patch(sys, "stderr", stderr)
+        exit = self.assertRaises(
+            SystemExit, lambda: tap.makeService(self.options(*arguments), MemoryReactorClock())
+        )
+        self.assertEqual(exit.code, 64)
+        (line,) = stderr.getvalue().splitlines()
+        return line
+
+    def client(self, *arguments: str) -> MemoryClient:
+        """
+        @return: a client of the daemon with these options.
+        """
+        reactor = MemoryReactorClock()
+        tap.makeService(self.options(*arguments), reactor)
+        return MemoryClient(site(reactor).resource)

@@ -1,0 +1,139 @@
+"""
+What a test needs from the machine, said once for both runners.
+
+    >>> @needs("network")
+    ... class ServedTests(TestCase):
+    ...     ...
+
+Where the machine lacks it the test is skipped, by trial and by pytest, and the
+reason says what would help. With C{SSE_REQUIRE=all} in the environment nothing
+is skipped: the test runs, and fails.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+try:
+    import pytest
+except ImportError:  # trial alone is enough to run the tests
+    pytest = None  # type: ignore[assignment]
+
+__all__ = ["ROOT", "SBIN", "missing", "needs", "nothingMayBeLeftOut"]
+
+#: The checkout. Node finds the npm packages in C{ROOT / "node_modules"}.
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: Where commands are, those of root too.
+SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+_Test = TypeVar("_Test", bound=Callable[..., object])
+
+
+def nothingMayBeLeftOut() -> bool:
+    """
+    Whether a test that cannot run is a failure: C{SSE_REQUIRE=all}.
+    """
+    return os.environ.get("SSE_REQUIRE") == "all"
+
+
+def _network() -> str | None:
+    try:
+        with socket.create_server(("127.0.0.1", 0)):
+            return None
+    except OSError as error:
+        return f"no socket on 127.0.0.1: {error}"
+
+
+def _browser() -> str | None:
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        return "chromium or chromedriver not found: apt-get install chromium chromium-driver"
+    return None
+
+
+def _deploy() -> str | None:
+    # nginx is where only root has its path.
+    if shutil.which("nginx", path=SBIN) is None:
+        return "nginx not found: apt-get install nginx-light"
+    if shutil.which("systemd-analyze") is None:
+        return "systemd-analyze not found: apt-get install systemd"
+    return None
+
+
+def _node() -> str | None:
+    node = shutil.which("node")
+    if node is None:
+        return "node not found: install Node.js 20 or newer"
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"v(\d+)\.", answer.stdout)
+    if version is None or int(version[1]) < 20:
+        return f"node 20 or newer needed, found {answer.stdout.strip() or 'none that runs'}"
+    if not (ROOT / "node_modules" / "eventsource").is_dir():
+        return "the npm package eventsource is not installed: make test installs it by npm"
+    return None
+
+
+def _root() -> str | None:
+    if os.getuid() != 0:
+        return "network namespaces need root"
+    for tool, package in ("ip", "iproute2"), ("unshare", "util-linux"):
+        if shutil.which(tool) is None:
+            return f"{tool} not found: apt-get install {package}"
+    # Root in a container may be refused all the same.
+    tried = subprocess.run(
+        ["unshare", "--net", "ip", "link"], capture_output=True, text=True, check=False
+    )
+    if tried.returncode != 0:
+        return f"network namespaces are refused: {tried.stderr.strip()}"
+    return None
+
+
+_PROBES = {
+    "network": _network,
+    "browser": _browser,
+    "deploy": _deploy,
+    "node": _node,
+    "root": _root,
+}
+
+
+@cache
+def missing(name: str) -> str | None:
+    """
+    Look for what a marker stands for.
+
+    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"node"} or C{"root"}.
+    @return: C{None} if the machine has it, else the marker and why not.
+    """
+    reason = _PROBES[name]()
+    return None if reason is None else f"{name} ({reason})"
+
+
+def needs(*names: str) -> Callable[[_Test], _Test]:
+    """
+    Mark a C{TestCase}, one of its methods or a test function.
+
+    @param names: markers, as L{missing} takes them.
+    """
+
+    def decorate(test: _Test) -> _Test:
+        for name in names:
+            if pytest is not None:
+                test = getattr(pytest.mark, name)(test)
+        lacking = [reason for name in names if (reason := missing(name)) is not None]
+        if lacking and not nothingMayBeLeftOut():
+            reason = "; ".join(lacking)
+            test.skip = reason  # type: ignore[attr-defined]  # what trial looks at
+            if pytest is not None:
+                test = pytest.mark.skip(reason=reason)(test)
+        return test
+
+    return decorate

@@ -1,0 +1,70 @@
+"""
+Sources on real sockets, and what they told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.live import LiveTestCase
+from tests.support.requirements import needs
+from tests.support.scripted import ScriptedServer
+from twisted_sse.client import Backoff, EventSource
+
+#: Comes back at once.
+QUICK = Backoff(initial=0)
+
+ONE = b"id: 1\ndata: one\n\n"
+TWO = b"id: 2\ndata: two\n\n"
+
+
+@needs("network")
+class ClientTestCase(LiveTestCase):
+    """
+    Has sources, and knows what they told.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin to listen to what is told.
+        """
+        super().setUp()
+        self.errors: list[Exception] = []
+        self.opened: list[int] = []
+
+    def source(self, server: ScriptedServer | str, path: str = "", **options: Any) -> EventSource:
+        """
+        Make a source.
+        """
+        url = server if isinstance(server, str) else server.url
+        options.setdefault("backoff", QUICK)
+        source = EventSource(
+            url + path,
+            onError=self.errors.append,
+            onOpen=lambda response: self.opened.append(response.code),
+            **options,
+        )
+        self.addCleanup(source.close)
+        return source
+
+    async def everything(self, source: EventSource) -> list[str]:
+        """
+        Iterate to the end.
+        """
+        self.data: list[str] = []
+        async for event in source:
+            self.data.append(event.data)
+        self.assertEqual(source.readyState, EventSource.CLOSED)
+        return self.data
+
+    async def raises(self, kind: type[Any], source: EventSource) -> Any:
+        """
+        Iterate to the error.
+        """
+        with self.assertRaises(kind) as caught:
+            await self.everything(source)
+        self.assertEqual(source.readyState, EventSource.CLOSED)
+        # It is raised once.
+        with self.assertRaises(StopAsyncIteration):
+            await source.__anext__()
+        return caught.exception
