@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.options import ACCEPT, OptionsMixin, site
 from twisted_sse.daemon import daemon, tap
-from twisted_sse.daemon.daemon import WatchedFile, exitWith
+from twisted_sse.daemon.daemon import WatchedFile, exitWith, raiseFileLimit
 from twisted_sse.testing import MemoryClient, MemoryClock
 
 
@@ -327,3 +327,61 @@ class DeliveredTests(SynchronousTestCase):
         self.successResultOf(again[0])
         self.assertEqual(stream.events[-1].data, "three")
         stream.disconnect()
+
+
+class FileLimitTests(SynchronousTestCase):
+    """
+    How many streams there may be if nobody says so.
+    """
+
+    def limit(self, soft: int, hard: int) -> tuple[int | None, list[Any]]:
+        """
+        @return: how many streams, and to what the limits were set.
+        """
+        resource = __import__("resource")
+        set: list[Any] = []
+        self.patch(resource, "getrlimit", lambda which: (soft, hard))
+        self.patch(resource, "setrlimit", lambda which, limits: set.append(limits))
+        return raiseFileLimit(), set
+
+    def test_raised(self) -> None:
+        """
+        The soft limit is raised to the hard one, and a part of it is left for others.
+        """
+        self.assertEqual(self.limit(1024, 16000), (15000, [(16000, 16000)]))
+
+    def test_high(self) -> None:
+        """
+        It is left alone if it is that high already.
+        """
+        self.assertEqual(self.limit(1024, 1024), (960, []))
+
+    def test_unlimited(self) -> None:
+        """
+        "Unlimited" is taken as what a system allows by default.
+        """
+        million = 2**20
+        self.assertEqual(self.limit(1024, -1), (million - million // 16, [(million, -1)]))
+        self.assertEqual(self.limit(-1, -1), (million - million // 16, []))
+
+    def test_low(self) -> None:
+        """
+        There is always room for one.
+        """
+        self.assertEqual(self.limit(20, 20), (1, []))
+
+    def test_used(self) -> None:
+        """
+        It is the limit, unless the options name one.
+        """
+        self.patch(tap, "raiseFileLimit", lambda: 2)
+        for arguments, most in ([], 2), (["--max-streams", "1"], 1):
+            reactor = MemoryReactorClock()
+            options = tap.Options()
+            options.parseOptions(arguments)
+            tap.makeService(options, reactor)
+            client = MemoryClient(site(reactor).resource)
+            streams = [client.get("/", headers=ACCEPT) for _ in range(3)]
+            self.assertEqual([stream.ended for stream in streams].count(False), most)
+            for stream in streams[:most]:
+                stream.disconnect()

@@ -1,0 +1,161 @@
+"""
+Tests for L{twisted_sse.daemon}: what it answers to those who ask for events.
+"""
+
+from __future__ import annotations
+
+import re
+
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin, site
+from twisted_sse.daemon import tap
+from twisted_sse.testing import MemoryClient
+
+
+class AnswerTests(OptionsMixin):
+    """
+    What the daemon answers.
+    """
+
+    def test_default(self) -> None:
+        """
+        Without any option each client gets the event message, with ID 1 and data hello, every
+        two seconds, from two seconds after it came.
+        """
+        client = self.client()
+        stream = client.get("/", headers=ACCEPT)
+        self.assertEqual(stream.status, 200)
+        self.assertEqual(stream.headers["content-type"], "text/event-stream")
+        before = stream.text
+        client.clock.advance(1.99)
+        self.assertEqual(stream.text, before)
+        client.clock.advance(0.01)
+        self.assertEqual(stream.text, before + "event: message\nid: 1\ndata: hello\n\n")
+        client.clock.advance(2)
+        self.assertEqual(stream.text, before + "event: message\nid: 1\ndata: hello\n\n" * 2)
+        stream.disconnect()
+
+    def test_tick(self) -> None:
+        """
+        The tick's interval and fields are options; an empty event or ID is left out.
+        """
+        client = self.client("--interval", "0.5", "--event", "", "--data", "a\nb", "--id", "")
+        stream = client.get("/", headers=ACCEPT)
+        before = stream.text
+        client.clock.advance(0.5)
+        self.assertEqual(stream.text, before + "data: a\ndata: b\n\n")
+        stream.disconnect()
+
+    def test_python(self) -> None:
+        """
+        A function of the user's is called for each stream.
+        """
+        stream = self.client("--source", SOURCE).get("/", headers=ACCEPT)
+        self.assertEqual([event.data for event in stream.events], ["first", "last"])
+        self.assertTrue(stream.complete)
+
+    def test_ok(self) -> None:
+        """
+        Who asks for neither the stream nor HTML gets C{ok}, whatever the method.
+        """
+        client = self.client()
+        for headers in {}, {"Accept": "*/*"}, {"Accept": "application/json, text/html;q=0"}:
+            answer = client.get("/", headers=headers)
+            self.assertEqual((answer.status, answer.text), (200, "ok"), headers)
+            self.assertEqual(answer.headers["content-type"], "text/plain; charset=utf-8")
+            self.assertEqual(answer.headers["vary"], "Accept")
+        self.assertEqual(client.post("/", body="x", headers=BROWSER).text, "ok")
+
+    def test_page(self) -> None:
+        """
+        A browser gets the page, which may load only what is served with it.
+        """
+        answer = self.client().get("/", headers=BROWSER)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.headers["content-type"], "text/html; charset=utf-8")
+        self.assertEqual(answer.headers["vary"], "Accept")
+        self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+        self.assertEqual(
+            answer.headers["content-security-policy"],
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+            " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        )
+        self.assertIn("</span>/</h1>", answer.text)
+
+    def test_pageAccept(self) -> None:
+        """
+        HTML counts as asked for in any case, with parameters, and wherever it stands.
+        """
+        client = self.client()
+        for accept in (
+            "text/HTML",
+            "a/b, text/html;q=0.5",
+            "a/b,text/html ;level=1",
+            "text/html,a/b",
+        ):
+            self.assertIn("<html", client.get("/", headers={"Accept": accept}).text, accept)
+        for accept in "text/html;q=0", "text/html; q=0.0, */*", "text/htmlx", "x-text/html":
+            self.assertEqual(client.get("/", headers={"Accept": accept}).text, "ok", accept)
+
+    def test_pageFiles(self) -> None:
+        """
+        What the page refers to is served, and nothing in it is inline or from elsewhere.
+        """
+        client = self.client()
+        html = client.get("/", headers=BROWSER).text
+        references = [
+            reference
+            for reference in re.findall(r'(?:src|href)="([^"]*)"', html)
+            if reference.startswith("page/")
+        ]
+        self.assertEqual(sorted(references), ["page/page.css", "page/page.js"])
+        for reference, type in zip(
+            sorted(references), ("text/css", "text/javascript"), strict=True
+        ):
+            answer = client.get(f"/{reference}")
+            self.assertEqual(answer.headers["content-type"], f"{type}; charset=utf-8")
+            self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
+            self.assertNotRegex(answer.text, r"https?://|innerHTML|\beval\b")
+        self.assertNotRegex(html, r"<style|<script(?! src=)|\bon\w+=|\bstyle=|https?://")
+
+    def test_head(self) -> None:
+        """
+        HEAD has the headers of GET, and no body.
+        """
+        client = self.client()
+        for path, headers in ("/", BROWSER), ("/page/page.js", {}), ("/healthz", {}), ("/", {}):
+            head = client.request("HEAD", path, headers=headers)
+            get = client.get(path, headers=headers)
+            self.assertEqual((head.status, head.body), (200, b""), path)
+            for stream in head, get:
+                stream.headers.removeHeader("date")
+            self.assertEqual(head.headers, get.headers, path)
+
+    def test_health(self) -> None:
+        """
+        C{/healthz} says that we live, and is not to be remembered.
+        """
+        answer = self.client().get("/healthz")
+        self.assertEqual((answer.status, answer.text), (200, "ok"))
+        self.assertEqual(answer.headers["cache-control"], "no-store")
+
+    def test_elsewhere(self) -> None:
+        """
+        There is nothing anywhere else: no listing, no way out of the page's directory.
+        """
+        client = self.client()
+        for path in "/x", "/page", "/page/", "/page/index.html", "/page/../tap.py", "/healthz/x":
+            self.assertEqual(client.get(path).status, 404, path)
+
+    def test_noTracebacks(self) -> None:
+        """
+        What goes wrong in a source is in the log, not in the answer.
+        """
+        reactor = MemoryReactorClock()
+        tap.makeService(self.options("--source", "python:operator:truediv"), reactor)
+        self.assertFalse(site(reactor).displayTracebacks)
+        answer = MemoryClient(site(reactor).resource).get("/", headers=ACCEPT)
+        self.assertEqual(answer.status, 500)
+        self.assertNotIn("Error:", answer.text)
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
