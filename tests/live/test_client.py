@@ -1,96 +1,31 @@
 """
-Tests for L{twisted_sse.client.source}, on real sockets: what happens when.
+Tests for L{twisted_sse.client.source}, on real sockets: what is asked for, and what comes.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable
 from http.cookiejar import CookieJar
 from typing import Any
 
 from twisted.internet.endpoints import TCP4ClientEndpoint
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import deferLater
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import CookieAgent, ProxyAgent
-from twisted.web.http_headers import Headers
 
-from tests.support.documents import blocks
-from tests.support.live import freePort, reactor, serverContext, trusting, until
-from tests.support.requirements import ROOT, needs
-from tests.support.scripted import ScriptedServer, answer, chunk, stream
+from tests.support.live import reactor, serverContext, trusting, until
+from tests.support.scripted import ScriptedServer, chunk, stream
 from tests.support.sources import ONE, QUICK, TWO, ClientTestCase
 from twisted_sse.client import (
-    Backoff,
-    BadCertificate,
     BadContentType,
-    BadRedirect,
-    BadStatus,
     EventSource,
     EventSourceError,
     EventTooLarge,
-    GaveUp,
-    ReadTimeout,
     StreamBroken,
 )
 from twisted_sse.client.agent import EventStreamAgent
-
-
-def redirect(status: int, location: str) -> bytes:
-    """
-    @return: a response that sends elsewhere.
-    """
-    return answer(f"{status} Elsewhere", f"Location: {location}")
-
-
-#: Programs of asyncio: what is before and behind the documentation's.
-ASYNCIO_BEGIN = """
-import asyncio
-loop = asyncio.new_event_loop()
-asyncio.set_event_loop(loop)
-from twisted.internet import asyncioreactor
-asyncioreactor.install(loop)
-from functools import partial
-from twisted.internet import reactor
-from twisted.web.server import Site
-from twisted_sse import EventStreamResource, client
-
-resource = EventStreamResource(lambda stream: stream.every(0.05, lambda: "hello"))
-port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")
-EventSource = lambda _: client.EventSource(f"http://127.0.0.1:{port.getHost().port}/")
-"""
-
-
-ASYNCIO_END = """
-async def main():
-    source = EventSource("")
-    try:
-        await source.__anext__()
-    except RuntimeError as e:
-        print("cannot:", str(e).partition(":")[0])
-    source.close()
-    queue = asyncio.Queue()
-    future = following(queue)
-    for _ in range(2):
-        print((await queue.get()).data)
-    future.cancel()
-    try:
-        await future
-    except asyncio.CancelledError:
-        print("cancelled")
-    while resource.streams:
-        await asyncio.sleep(0.01)
-    print("nothing is left")
-    reactor.stop()
-
-task = loop.create_task(main())
-reactor.run()
-"""
 
 
 class Puller:
@@ -105,297 +40,6 @@ class Puller:
         """
         Nobody reads any more.
         """
-
-
-class TableTests(ClientTestCase):
-    """
-    The table of the documentation, row by row: a source that comes back, one that is strict, and
-    one that does not come back.
-    """
-
-    async def test_cleanEnd(self) -> None:
-        """
-        After the end of a stream it comes back, when the server has said, with the last event
-        ID; or the iteration ends.
-        """
-        for options in {}, {"strict": True}:
-            server = ScriptedServer(self, stream(b"retry: 0\n" + ONE), stream(TWO))
-            self.assertEqual(await self.everything(self.source(server, **options)), ["one", "two"])
-            first, second, third = server.requests
-            self.assertNotIn("last-event-id", first.headers)
-            self.assertEqual(second.headers["last-event-id"], "1")
-            self.assertEqual(third.headers["last-event-id"], "2")
-        for options in {"method": "POST"}, {"reconnect": False}:
-            server = ScriptedServer(self, stream(ONE), stream(TWO))
-            self.assertEqual(await self.everything(self.source(server, **options)), ["one"])
-            self.assertEqual(len(server.requests), 1)
-        self.assertEqual(self.errors, [])
-
-    async def test_broken(self) -> None:
-        """
-        A body that is broken off is told of, and tried again; what was unfinished is no event,
-        and its ID none.
-        """
-        broken = stream(ONE + b"id: 9\ndata: half", end=False)
-        for options in {}, {"strict": True}:
-            self.errors.clear()
-            server = ScriptedServer(self, broken, stream(TWO))
-            self.assertEqual(await self.everything(self.source(server, **options)), ["one", "two"])
-            (error,) = self.errors
-            self.assertIsInstance(error, StreamBroken)
-            self.assertEqual(server.requests[1].headers["last-event-id"], "1")
-        for options in {"method": "POST"}, {"reconnect": False}:
-            server = ScriptedServer(self, broken)
-            await self.raises(StreamBroken, self.source(server, **options))
-            self.assertEqual(self.data, ["one"])
-
-    async def test_readTimeout(self) -> None:
-        """
-        A server that says nothing for too long counts as broken: before the response, and in it.
-        """
-
-        def silent(connection: Any) -> None:
-            pass
-
-        def quiet(connection: Any) -> None:
-            connection.transport.write(stream(ONE, end=False))
-
-        server = ScriptedServer(self, silent, quiet, stream(TWO))
-        source = self.source(server, readTimeout=0.1)
-        self.assertEqual(await self.everything(source), ["one", "two"])
-        self.assertEqual([type(each) for each in self.errors], [ReadTimeout] * 2)
-        for step in silent, quiet:
-            server = ScriptedServer(self, step)
-            await self.raises(StreamBroken, self.source(server, readTimeout=0.1, method="POST"))
-            await until(lambda server=server: not server.open, "no connection")
-
-    async def test_noServer(self) -> None:
-        """
-        Where nobody listens it is told of, and tried again.
-        """
-        url = f"http://127.0.0.1:{freePort()}/"
-        backoff = Backoff(initial=0, maxTries=3)
-        error = await self.raises(GaveUp, self.source(url, backoff=backoff))
-        self.assertIsInstance(error.lastError, ConnectionRefusedError)
-        self.assertEqual([type(each) for each in self.errors], [ConnectionRefusedError] * 2)
-        await self.raises(ConnectionRefusedError, self.source(url, method="POST"))
-
-    async def test_noName(self) -> None:
-        """
-        A name that there is not is told of, and tried again.
-        """
-        backoff = Backoff(initial=0, maxTries=2)
-        source = self.source("http://nosuch.invalid/", backoff=backoff)
-        error = await self.raises(GaveUp, source)
-        self.assertIsInstance(error.lastError, DNSLookupError)
-        source = self.source("http://nosuch.invalid/", reconnect=False)
-        await self.raises(DNSLookupError, source)
-
-    async def test_noContent(self) -> None:
-        """
-        204 is the end.
-        """
-        for options in {}, {"strict": True}, {"method": "POST"}:
-            server = ScriptedServer(self, answer("204 No Content"))
-            self.assertEqual(await self.everything(self.source(server, **options)), [])
-            self.assertEqual(len(server.requests), 1)
-
-    async def test_busy(self) -> None:
-        """
-        What a server says that is away for a while is told of, and tried again; unless that is
-        not wanted.
-        """
-        for status in 429, 500, 502, 503, 504:
-            self.errors.clear()
-            busy = answer(f"{status} Busy", body=b'{"wait": true}')
-            server = ScriptedServer(self, busy, stream(ONE))
-            self.assertEqual(await self.everything(self.source(server)), ["one"])
-            (error,) = self.errors
-            assert isinstance(error, BadStatus)
-            self.assertEqual((error.status, error.json()), (status, {"wait": True}))
-            for options in {"strict": True}, {"method": "POST"}, {"reconnect": False}:
-                server = ScriptedServer(self, busy)
-                error = await self.raises(BadStatus, self.source(server, **options))
-                self.assertEqual(error.status, status)
-
-    async def test_otherStatus(self) -> None:
-        """
-        Any other status is raised, with the beginning of what the server says about it.
-        """
-        for status in 201, 202, 206, 299, 304, 400, 401, 403, 404, 410, 451, 501, 505:
-            body = b"" if status == 304 else b"x" * 100000
-            server = ScriptedServer(self, answer(f"{status} No", "X-Why: because", body=body))
-            error = await self.raises(BadStatus, self.source(server))
-            self.assertEqual((error.status, error.body), (status, body[: 2**16]))
-            self.assertEqual(error.headers.getRawHeaders("x-why"), ["because"])
-            self.assertIn(f"{status} No", str(error))
-        self.assertEqual(self.errors, [])
-        server = ScriptedServer(self, answer("302 Nowhere"))
-        self.assertEqual((await self.raises(BadStatus, self.source(server))).status, 302)
-        server = ScriptedServer(self, redirect(307, ""))
-        self.assertEqual((await self.raises(BadStatus, self.source(server))).status, 307)
-
-    async def test_contentType(self) -> None:
-        """
-        Only an event stream is one, however that is written.
-        """
-        for name in "text/event-stream;", "Text/EVENT-Stream ; charset=windows-1252":
-            body = stream(ONE).replace(b"text/event-stream", name.encode())
-            server = ScriptedServer(self, body)
-            self.assertEqual(await self.everything(self.source(server)), ["one"])
-        for name in "text/plain", "text/event-streams", "", "application/json":
-            body = stream(ONE, end=False).replace(b"text/event-stream", name.encode())
-            server = ScriptedServer(self, body, close=False)
-            error = await self.raises(BadContentType, self.source(server))
-            self.assertEqual(error.contentType, name)
-            await until(lambda server=server: not server.open, "no connection")
-        missing = stream(ONE).replace(b"Content-Type", b"X-Type")
-        error = await self.raises(BadContentType, self.source(ScriptedServer(self, missing)))
-        self.assertEqual(error.contentType, None)
-
-    async def test_redirects(self) -> None:
-        """
-        Redirects are followed, and the next request goes where they led to; as long as there is
-        a stream.
-        """
-        for status in 301, 302, 303, 307, 308:
-            server = ScriptedServer(
-                self,
-                *(redirect(status, "/there?x=1"), stream(b"retry: 0\n" + ONE), stream(TWO)),
-                *(answer("404 Gone"), stream(b"data: three\n\n")),
-            )
-            self.assertEqual(await self.everything(self.source(server)), ["one", "two", "three"])
-            targets = [each.target for each in server.requests]
-            self.assertEqual(targets, ["/", *["/there?x=1"] * 3, "/", "/"])
-            self.assertEqual(len(self.opened), 3)
-            self.opened.clear()
-
-    async def test_redirectedBody(self) -> None:
-        """
-        The body of a request goes along with 307 and 308; else it becomes a GET.
-        """
-        for status, method in (301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"):
-            server = ScriptedServer(self, redirect(status, "there"), stream(ONE))
-            source = self.source(server, "a/b", method="POST", body=b"question")
-            self.assertEqual(await self.everything(source), ["one"])
-            asked = server.requests[1]
-            self.assertEqual((asked.method, asked.target), (method, "/a/there"))
-            self.assertEqual(asked.body, b"question" if method == "POST" else b"")
-
-    async def test_redirectedElsewhere(self) -> None:
-        """
-        What is between the user and one server is not told to another.
-        """
-        other = ScriptedServer(self, stream(ONE))
-        server = ScriptedServer(self, redirect(302, other.url))
-        url = server.url.replace("//", "//alice:secret@")
-        source = self.source(url, headers={"Cookie": "a=b", "X-Token": "t"}, lastEventID="7")
-        self.assertEqual(await self.everything(source), ["one"])
-        self.assertEqual(server.requests[0].headers["authorization"], "Basic YWxpY2U6c2VjcmV0")
-        self.assertEqual(server.requests[0].headers["x-token"], "t")
-        for name in "authorization", "cookie", "x-token":
-            self.assertNotIn(name, other.requests[0].headers)
-        self.assertEqual(other.requests[0].headers["last-event-id"], "7")
-
-    async def test_badRedirects(self) -> None:
-        """
-        Not in circles, not for ever, and not to what is no web page.
-        """
-        for steps in (
-            [redirect(302, "/")],
-            [redirect(302, "/a"), redirect(302, "/b"), redirect(302, "/a")],
-            [redirect(302, f"/{number}") for number in range(30)],
-            [redirect(302, "ftp://127.0.0.1/")],
-            [redirect(302, "http://[/")],
-        ):
-            server = ScriptedServer(self, *steps)
-            await self.raises(BadRedirect, self.source(server))
-            self.assertLessEqual(len(server.requests), 21)
-
-    async def test_certificate(self) -> None:
-        """
-        A server that is not the one it should be, as far as its certificate says, is no server:
-        one that nobody knows, another's, an old one, one of the future.
-        """
-        known = serverContext()
-        for context, trusted in (
-            (known, None),
-            (serverContext("elsewhere.example"), True),
-            (serverContext(begin=-9, end=-1), True),
-            (serverContext(begin=1, end=9), True),
-        ):
-            server = ScriptedServer(self, stream(ONE), context=context)
-            for options in {}, {"strict": True}, {"method": "POST"}:
-                agent = EventStreamAgent(reactor, trusting(context)) if trusted else None
-                source = self.source(server, agent=agent, **options)
-                error = await self.raises(BadCertificate, source)
-                self.assertIn("certificate", str(error))
-            self.assertEqual((server.requests, self.errors), ([], []))
-        server = ScriptedServer(self, stream(ONE), context=known)
-        source = self.source(server, agent=EventStreamAgent(reactor, trusting(known)))
-        self.assertEqual(await self.everything(source), ["one"])
-
-    async def test_tooLarge(self) -> None:
-        """
-        An event that is too large is raised, after those before it.
-        """
-        for options in {}, {"strict": True}, {"method": "POST"}:
-            server = ScriptedServer(self, stream(ONE + b"data: " + b"x" * 1000))
-            await self.raises(EventTooLarge, self.source(server, maxEventSize=500, **options))
-            self.assertEqual(self.data, ["one"])
-
-    async def test_headers(self) -> None:
-        """
-        Headers that are made anew before each attempt; what making them raises is raised.
-        """
-        server = ScriptedServer(self, stream(b"retry: 0\n"), stream(b""), stream(b""))
-        kinds: list[Any] = [
-            {"X-N": "a"},
-            Headers({"X-N": ["b"]}),
-            deferLater(reactor, 0, lambda: {"X-N": ["c", "d"]}),
-        ]
-
-        async def last() -> Any:
-            raise KeyError("no token")
-
-        def headers() -> Any:
-            return kinds.pop(0) if kinds else last()
-
-        await self.raises(KeyError, self.source(server, headers=headers))
-        values = [
-            [value for name, value in each.fields if name.lower() == "x-n"]
-            for each in server.requests
-        ]
-        self.assertEqual(values, [["a"], ["b"], ["c", "d"]])
-
-    async def test_gaveUp(self) -> None:
-        """
-        After so many failures, or so much time, it gives up, and says what was wrong the last time.
-        """
-        broken = stream(ONE, end=False)
-        server = ScriptedServer(self, broken, broken, answer("503 Busy"))
-        error = await self.raises(GaveUp, self.source(server, backoff=Backoff(0, maxTries=3)))
-        self.assertEqual(error.lastError.status, 503)
-        self.assertIn("503 Busy", str(error))
-        self.assertEqual(self.data, ["one", "one"])
-        server = ScriptedServer(self, *[answer("503 Busy", "Retry-After: 10")] * 2)
-        await self.raises(GaveUp, self.source(server, backoff=Backoff(0, maxTime=5)))
-        self.assertEqual(len(server.requests), 1)
-
-    async def test_otherScheme(self) -> None:
-        """
-        A redirect from http to https is followed, one from https to http is not: what was secret
-        would not be any more.
-        """
-        context = serverContext()
-        options = {"agent": EventStreamAgent(reactor, trusting(context))}
-        secure = ScriptedServer(self, stream(ONE), context=context)
-        server = ScriptedServer(self, redirect(307, secure.url))
-        self.assertEqual(await self.everything(self.source(server, **options)), ["one"])
-        plain = ScriptedServer(self, stream(ONE))
-        server = ScriptedServer(self, redirect(307, plain.url), context=context)
-        await self.raises(BadRedirect, self.source(server, **options))
-        self.assertEqual(plain.requests, [])
 
 
 class RequestTests(ClientTestCase):
@@ -760,28 +404,3 @@ class BodyTests(ClientTestCase):
         head = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
         server = ScriptedServer(self, head + ONE + b"data: half")
         self.assertEqual(await self.everything(self.source(server, reconnect=False)), ["one"])
-
-
-@needs("network")
-class AsyncioTests(SynchronousTestCase):
-    """
-    The client in a program of asyncio, which is a process of its own: it has another reactor.
-    """
-
-    def test_following(self) -> None:
-        """
-        Events come into a queue of asyncio's, the future that is cancelled closes the source, and
-        a task that iterates itself is told that it cannot.
-        """
-        [block] = [block for block in blocks("client.md", "python") if "asFuture" in block]
-        program = f"{ASYNCIO_BEGIN}{block}{ASYNCIO_END}"
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        expected = "cannot: Task got bad yield\nhello\nhello\ncancelled\nnothing is left\n"
-        self.assertEqual((done.stdout, done.stderr), (expected, ""))
