@@ -1,0 +1,448 @@
+"""
+The examples, started as their first lines say, each as a process of its own or on real sockets.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Timer
+from typing import Any, NamedTuple, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Site
+
+from tests.support.examples import ACCEPT, EXAMPLES, FORM, HELLO, example
+from tests.support.live import LiveTestCase, freePort, reactor, until
+from tests.support.memory_agent import MemoryAgent, MemoryResponse, eventStream
+from tests.support.requirements import ROOT, needs
+from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
+from twisted_sse.client import Backoff, EventSource
+
+#: The console script C{twistd}, wherever pip put it.
+TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+#: What a command of an example's docstring is here.
+COMMANDS = {
+    "python": [sys.executable],
+    "twistd": [sys.executable, "-c", TWISTD],
+}
+#: What nothing should ever take, in seconds.
+PATIENCE = 60
+
+
+def command(name: str) -> list[str]:
+    """
+    Read from an example's docstring how it is started.
+
+    @return: the command, on a port that the kernel chooses.
+    """
+    documentation = example(name).__doc__ or ""
+    [line] = re.findall(r"^ +\$ ((?:python|twistd) .*)$", documentation, re.MULTILINE)
+    first, *rest = shlex.split(line)
+    return [*COMMANDS[first], *("0" if word == "8080" else word for word in rest)]
+
+
+def environment() -> dict[str, str]:
+    """
+    @return: one in which the checkout can be imported.
+    """
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+@contextmanager
+def running(arguments: list[str], directory: Path) -> Iterator[int]:
+    """
+    Run a server.
+
+    @return: a context manager that gives its port.
+    """
+    process = subprocess.Popen(
+        arguments,
+        cwd=directory,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    watchdog = Timer(PATIENCE, process.kill)
+    watchdog.start()
+    try:
+        assert process.stdout is not None
+        said = ""
+        for line in process.stdout:
+            said += line
+            match = re.search(r"(?:127\.0\.0\.1:|[Ss]tarting on )(\d+)", line)
+            if match:
+                yield int(match[1])
+                break
+        else:
+            raise AssertionError(f"{arguments} did not serve:\n{said}")
+    finally:
+        watchdog.cancel()
+        process.terminate()
+        process.communicate()
+
+
+class Asked(NamedTuple):
+    """
+    A request to an example, and the first event that comes.
+
+    @ivar first: of its ID no more is known than that there is one, if it is C{"*"}.
+    @ivar path: where the stream is; L{None} where the answer to the form says.
+    @ivar form: what is posted before that, and where.
+    """
+
+    name: str
+    first: MessageEvent
+    path: str | None = "/"
+    body: bytes | None = None
+    form: tuple[str, str] | None = None
+
+
+REQUESTS = [
+    Asked("recipe", HELLO),
+    Asked("hello_resource", HELLO),
+    Asked("hello_klein", HELLO, "/hello"),
+    Asked("hello_klein", MessageEvent("message", "1", "1"), "/count/3"),
+    Asked("ticker_source", MessageEvent("tick", "tick 1", "1")),
+    Asked("countdown", MessageEvent("count", "5", "5")),
+    Asked(
+        "upload_progress", MessageEvent("progress", '{"done":1,"of":2}', ""), "/check", b"a b\nc\n"
+    ),
+    Asked(
+        "chat_klein",
+        MessageEvent("line", '{"name":"Ada","text":"hi"}', "*"),
+        "/rooms/lobby",
+        form=("/rooms/lobby", "name=Ada&text=hi"),
+    ),
+    Asked("dashboard", MessageEvent("waiting", "0", "")),
+    Asked(
+        "notifications",
+        MessageEvent("message", "ada is here", "*"),
+        "/events",
+        form=("/login", "user=ada"),
+    ),
+    Asked("progress", MessageEvent("progress", "0", "*"), None, form=("/jobs", "")),
+    Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),
+]
+
+
+def firstEvent(asked: Asked) -> MessageEvent | None:
+    """
+    Start an example, make a request of it, and wait for an event.
+    """
+    with TemporaryDirectory() as temporary:
+        # Where twistd writes the number of its process, and where the source's module is.
+        directory = Path(temporary) if asked.name == "ticker_source" else ROOT
+        if directory is not ROOT:
+            shutil.copy(EXAMPLES / "ticker_source.py", directory)
+        with (
+            running(command(asked.name), directory) as port,
+            closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection,
+        ):
+            headers, path = ACCEPT, asked.path
+            if asked.form is not None:
+                address, form = asked.form
+                connection.request("POST", address, form, FORM)
+                with connection.getresponse() as response:
+                    response.read()
+                    path = path or response.getheader("Location")
+                    cookie, _, _ = (response.getheader("Set-Cookie") or "").partition(";")
+                    headers = {**ACCEPT, "Cookie": cookie}
+            assert path is not None, "there is no stream"
+            connection.request("GET" if asked.body is None else "POST", path, asked.body, headers)
+            with connection.getresponse() as response:
+                parser = EventStreamParser()
+                while data := response.read1():
+                    for event in parser.feed(data):
+                        if event.lastEventID and asked.first.lastEventID == "*":
+                            return MessageEvent(event.type, event.data, "*")
+                        return event
+    return None
+
+
+@needs("network")
+class TokensTests(LiveTestCase):
+    """
+    The language model and its relay.
+    """
+
+    async def test_whole(self) -> None:
+        """
+        All words come, and then the end; whoever leaves before stops the model.
+        """
+        tokens = example("tokens_klein")
+        port = tokens.listen(reactor, 0)
+        self.addCleanup(port.stopListening)
+        url = f"http://127.0.0.1:{port.getHost().port}/answer?question=why"
+        async with EventSource(url) as source:
+            events = [event async for event in source]
+        data = [event.data for event in events if event.type == "token"]
+        self.assertEqual("".join(data), f"{tokens.WORDS} ")
+        self.assertEqual(events[-1].type, "end")
+        async with EventSource(url) as source:
+            await source.__anext__()
+            self.assertEqual(len(tokens.model.resource.streams), 1)
+        await until(lambda: not tokens.model.resource.streams, "the model has stopped")
+
+
+@needs("network")
+class MirrorTests(LiveTestCase):
+    """
+    The mirror.
+    """
+
+    async def test_resumes(self) -> None:
+        """
+        Whichever of the two servers is started again, a client of the mirror gets each event
+        once, in order.
+        """
+        directory = TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        path = Path(directory.name, "mirror.jsonl")
+        upstream = Channel()
+        servers = {name: freePort() for name in ("upstream", "mirror")}
+
+        def serve(name: str, resource: EventStreamResource) -> Any:
+            site = Site(resource)
+            return reactor.listenTCP(servers[name], site, interface="127.0.0.1")
+
+        async def stop(port: Any, resource: EventStreamResource) -> None:
+            await port.stopListening()
+            for stream in tuple(resource.streams):
+                stream.abort()
+
+        def begin() -> tuple[Any, Any]:
+            mirror = example("mirror").Mirror(reactor, url("upstream"), path)
+            # They are used to being called by a browser's patience.
+            mirror.source._backoff = Backoff(initial=0.05, maximum=0.05)
+            return mirror, serve("mirror", mirror.resource)
+
+        def url(name: str) -> str:
+            return f"http://127.0.0.1:{servers[name]}/"
+
+        resource = EventStreamResource(upstream.subscribe)
+        port = serve("upstream", resource)
+        mirror, mirrorPort = begin()
+        await until(lambda: resource.streams, "the mirror is connected")
+        told: list[str] = []
+        client = EventSource(url("mirror"), backoff=Backoff(initial=0.05, maximum=0.05))
+        following = client.listen(lambda event: told.append(event.data))
+        await until(lambda: mirror.resource.streams, "the client is connected")
+        sent = [str(number) for number in range(50)]
+        for number in sent:
+            upstream.publish(number)
+            if number == "10":
+                await until(lambda: told[-1:] == ["10"], "it has come")
+                await stop(port, resource)
+            if number == "20":
+                resource = EventStreamResource(upstream.subscribe)
+                port = serve("upstream", resource)
+                await until(lambda: told[-1:] == ["20"], "it has come")
+                await stop(mirrorPort, mirror.resource)
+                await mirror.stop()
+                # A line that was not written to its end.
+                path.write_text(path.read_text() + '{"data": "half')
+            if number == "30":
+                mirror, mirrorPort = begin()
+                await until(lambda: told[-1:] == ["30"], "it has come")
+        await until(lambda: told[-1:] == sent[-1:], "all have come")
+        self.assertEqual(told, sent)
+        await client.close()
+        await following
+        await stop(mirrorPort, mirror.resource)
+        await mirror.stop()
+        await stop(port, resource)
+
+
+class Terminal(ProcessProtocol):
+    """
+    A process in a terminal.
+
+    @ivar shown: all that it has written.
+    @ivar status: its exit status; L{None} until then.
+    """
+
+    transport: Any
+    status: int | None = None
+
+    def __init__(self, test: LiveTestCase, *arguments: str) -> None:
+        """
+        @param test: when it ends, so does the process.
+        """
+        self.shown = b""
+        process = [sys.executable, *arguments]
+        wide = {**environment(), "COLUMNS": "120", "LINES": "20"}
+        reactor.spawnProcess(self, process[0], process, wide, str(ROOT), usePTY=True)
+        test.addCleanup(lambda: Deferred.fromCoroutine(self._kill()))
+
+    def outReceived(self, data: bytes) -> None:
+        """
+        It shows something.
+        """
+        self.shown += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        It has ended.
+        """
+        self.status = cast(Any, reason.value).exitCode
+
+    async def end(self) -> int | None:
+        """
+        @return: its exit status, once it has ended.
+        """
+        await until(lambda: self.transport.pid is None, "it has ended")
+        return self.status
+
+    async def _kill(self) -> None:
+        if self.transport.pid is not None:
+            self.transport.signalProcess("KILL")
+            await self.end()
+
+
+@needs("network")
+class TerminalDashboardTests(LiveTestCase):
+    """
+    The dashboard in the terminal.
+    """
+
+    def row(self, *answers: Any) -> Any:
+        """
+        @return: a line of it, for what an agent answers.
+        """
+        options = {"agent": MemoryAgent(*answers), "reactor": Clock()}
+        return example("terminal_dashboard").Row("http://sse.example/", **options)
+
+    def test_rate(self) -> None:
+        """
+        A line counts the events, in all and in each of the last seconds, and shows the newest.
+        """
+        response = eventStream()
+        row = self.row(response)
+        for count in 7, 0, 3:
+            response.write(b"event: tick\ndata: of \x1b[2J the clock\n\n" * count)
+            row.tick()
+        words = row.line(200).split()
+        self.assertEqual(words[:3], ["sse.example/", "10", "3/s"])
+        self.assertIn("█ ▄  tick: of  [2J the clock", row.line(200))
+        self.assertEqual(row.line(40), row.line(200)[:40])
+
+    def test_states(self) -> None:
+        """
+        A line says what is wrong, that it goes on, and how it has ended.
+        """
+        for answer, state in (
+            (ConnectionRefusedError("nobody there"), "nobody there"),
+            (MemoryResponse(404, end=True), "404 Phrase"),
+            (MemoryResponse(204), "it has ended"),
+            (eventStream(), ""),
+            (None, "connecting"),
+        ):
+            self.assertIn(state, self.row(answer).state)
+
+    async def test_terminal(self) -> None:
+        """
+        It has a screen of its own, and when Ctrl-C ends it that is as it was before, with the last
+        state below.
+        """
+        resource = EventStreamResource(lambda stream: stream.every(0.05, lambda: "hello"))
+        port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        urls = [f"http://127.0.0.1:{port.getHost().port}/", f"http://127.0.0.1:{freePort()}/"]
+        terminal = Terminal(self, str(EXAMPLES / "terminal_dashboard.py"), *urls)
+        await until(lambda: terminal.shown.count(b"message: hello") > 1, "events are shown")
+        self.assertTrue(terminal.shown.startswith(b"\x1b[?1049h"))
+        terminal.transport.write(b"\x03")
+        self.assertEqual(await terminal.end(), 0)
+        after = terminal.shown.partition(b"\x1b[?1049l")[2].decode()
+        self.assertRegex(after, r"(?s)message: hello\s+127.*refused")
+        await until(lambda: not resource.streams, "the stream has ended")
+
+    async def test_wrong(self) -> None:
+        """
+        Without a URL, or with what is none, it says so in a line.
+        """
+        for arguments, said in ([], b"usage"), (["ftp://sse.example/"], b"http://"):
+            terminal = Terminal(self, str(EXAMPLES / "terminal_dashboard.py"), *arguments)
+            self.assertEqual((await terminal.end(), terminal.shown.count(b"\n")), (1, 1))
+            self.assertIn(said, terminal.shown)
+
+
+@needs("network")
+class StartedTests(SynchronousTestCase):
+    """
+    The examples, each as a process of its own.
+    """
+
+    def test_firstEvents(self) -> None:
+        """
+        The command at the head of each example starts a server that sends what it should.
+        """
+        with ThreadPoolExecutor(len(REQUESTS)) as pool:
+            came = list(pool.map(firstEvent, REQUESTS))
+        self.assertEqual(came, [asked.first for asked in REQUESTS])
+
+    def test_allAreStarted(self) -> None:
+        """
+        No example is forgotten here.
+        """
+        names = {path.stem for path in EXAMPLES.glob("*.py")}
+        elsewhere = {"mirror", "pytest_hello", "terminal_dashboard", "trial_hello"}
+        self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
+
+
+class RunnerTests(SynchronousTestCase):
+    """
+    The examples that are tests.
+    """
+
+    def run_(self, name: str) -> str:
+        """
+        Run an example as it says.
+
+        @return: what it printed.
+        """
+        with TemporaryDirectory() as temporary:
+            first, *rest = command(name)
+            # Not the settings of this project, and nothing left in its directory.
+            rest = [str(ROOT / word) if word.startswith("examples/") else word for word in rest]
+            done = subprocess.run(
+                [first, *rest],
+                cwd=temporary,
+                env=environment(),
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE,
+            )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_trial(self) -> None:
+        """
+        trial runs the tests that the documentation shows for it.
+        """
+        self.assertIn("PASSED (successes=2)", self.run_("trial_hello"))
+
+    def test_pytest(self) -> None:
+        """
+        pytest runs those for it.
+        """
+        self.assertIn("3 passed", self.run_("pytest_hello"))

@@ -1,0 +1,36 @@
+"""
+The examples as modules, and what is sent to them and comes.
+"""
+
+from __future__ import annotations
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+from tests.support.requirements import ROOT
+from twisted_sse import MessageEvent
+
+EXAMPLES = ROOT / "examples"
+ACCEPT = {"Accept": "text/event-stream"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+HELLO = MessageEvent("message", "hello", "1")
+
+
+def load(path: Path) -> ModuleType:
+    """
+    Import a file that is in no package.
+    """
+    spec = spec_from_file_location(f"loaded_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def example(name: str) -> ModuleType:
+    """
+    Import an example.
+    """
+    return load(EXAMPLES / f"{name}.py")
