@@ -1,0 +1,333 @@
+"""
+Streams on real sockets: clients that do not read, and streams that leave time for the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.task import deferLater
+
+from tests.support.live import LiveTestCase, reactor, until
+from tests.support.live_streams import NARROW, SMALL, fill, greet
+from tests.support.requirements import needs
+from twisted_sse import CloseReason, Event, SlowReader
+
+
+@needs("network")
+class SlowReaderTests(LiveTestCase):
+    """
+    A client does not read.
+    """
+
+    async def stalled(self, **options: Any) -> tuple[Any, Any, Any]:
+        """
+        Begin a stream whose client stops reading after the first event.
+
+        @return: the client, its response and the stream.
+        """
+        options = {"heartbeat": None, "maxPending": 64 * 1024, "site": NARROW, **options}
+        server = self.serve(greet, **options)
+        client, response = server.get(receiveBuffer=SMALL)
+        await until(lambda: response.events)
+        client.stopReading()
+        return client, response, await self.stream()
+
+    async def test_disconnect(self) -> None:
+        """
+        By default it is disconnected when too much is waiting for it, and not before.
+        """
+        client, response, stream = await self.stalled()
+        fill(stream)
+        highest = 0
+        while stream.send("y" * 4096):
+            highest = max(highest, stream.bytesPending)
+            self.assertLessEqual(stream.bytesPending, 64 * 1024)
+        self.assertGreater(highest, 56 * 1024)
+        self.assertTrue(stream.closed)
+        self.assertEqual(self.reasons.closedFor, [CloseReason.SLOW])
+        self.assertEqual(stream.bytesPending, 0)
+        client.startReading()
+        await until(lambda: client.lost)
+        self.assertTrue(response.broken)
+
+    async def test_oneLargeEvent(self) -> None:
+        """
+        One event is accepted however large it is, and arrives when the client reads.
+        """
+        client, response, stream = await self.stalled()
+        self.assertTrue(stream.send("z" * 2**20))
+        self.assertTrue(stream.send("behind"))
+        client.startReading()
+        await until(lambda: len(response.events) == 3)
+        self.assertEqual(response.data, ["hello", "z" * 2**20, "behind"])
+
+    async def test_dropOldest(self) -> None:
+        """
+        Where the oldest is dropped the client learns how many it has missed, and in which
+        place; what is left comes in order.
+        """
+        client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)
+        sent = fill(stream)
+        for number in range(sent, sent + 100):
+            self.assertTrue(stream.send("x" * 4096, id=str(number), event="fill"))
+            self.assertLessEqual(stream.bytesPending, 64 * 1024)
+        # Some time with nobody reading changes nothing.
+        await deferLater(reactor, 0.02)
+        self.assertFalse(stream.closed)
+        client.startReading()
+        await until(lambda: response.events[-1].lastEventID == str(sent + 99))
+        [gap] = [event for event in response.events if event.type == "stream-gap"]
+        place = response.events.index(gap)
+        before = [int(event.lastEventID) for event in response.events[1:place]]
+        after = [int(event.lastEventID) for event in response.events[place + 1 :]]
+        self.assertEqual(before, list(range(len(before))))
+        self.assertEqual(after, list(range(after[0], sent + 100)))
+        self.assertEqual(int(gap.data), after[0] - len(before))
+        self.assertEqual(self.reasons.lost, int(gap.data))
+        stream.send("live")
+        await until(lambda: response.data[-1] == "live")
+
+    async def test_latest(self) -> None:
+        """
+        Where the latest is kept the client gets the newest event of each type.
+        """
+        client, response, stream = await self.stalled(slow=SlowReader.LATEST)
+        fill(stream)
+        for number in range(50):
+            for kind in "price", "volume":
+                self.assertTrue(stream.send(str(number) + "x" * 4096, event=kind))
+        client.startReading()
+        await until(lambda: response.data[-1].startswith("49x"))
+        types = [event.type for event in response.events]
+        self.assertEqual(types.count("stream-gap"), 1)
+        behind = response.events[types.index("stream-gap") + 1 :]
+        for kind in "price", "volume":
+            newest = [event.data for event in behind if event.type == kind]
+            self.assertTrue(newest[-1].startswith("49x"))
+        self.assertLess(len(behind), 20)
+        total = 1 + sum(1 for event in response.events if event.type != "stream-gap")
+        self.assertGreater(total, 2)
+        gap = response.events[types.index("stream-gap")]
+        self.assertEqual(int(gap.data), self.reasons.lost)
+
+    async def test_stallTimeout(self) -> None:
+        """
+        A client that takes no byte for C{stallTimeout} is disconnected, though little waits.
+        """
+        started = reactor.seconds()
+        client, response, stream = await self.stalled(stallTimeout=0.3)
+        fill(stream)
+        reason = await stream.whenClosed()
+        self.assertEqual(reason, CloseReason.STALLED)
+        self.assertGreaterEqual(reactor.seconds() - started, 0.3)
+        client.startReading()
+        await until(lambda: client.lost)
+        self.assertTrue(response.broken)
+
+    async def test_slowIsNotStalled(self) -> None:
+        """
+        A client that reads slowly, but reads, is not disconnected by C{stallTimeout}.
+        """
+        wide = {"sendBuffer": 2**18}
+        client, _, stream = await self.stalled(stallTimeout=0.3, maxPending=2**20, site=wide)
+        fill(stream)
+        for _ in range(16):
+            await deferLater(reactor, 0.06)
+            self.assertFalse(stream.closed)
+            # In all of it less than what makes the kernel tell the server that there is room.
+            client.doRead(4096)
+        client.startReading()
+        await until(lambda: not stream.bytesPending)
+
+    async def test_silentIsNotStalled(self) -> None:
+        """
+        Nothing waits for a client to which nothing is sent: that is not a stall.
+        """
+        _, _, stream = await self.stalled(stallTimeout=0.1)
+        await deferLater(reactor, 0.4)
+        self.assertFalse(stream.closed)
+
+    async def test_whenWritable(self) -> None:
+        """
+        C{whenWritable} fires when the client has read, and not before.
+        """
+        client, _, stream = await self.stalled()
+        self.assertTrue(stream.whenWritable().called)
+        fill(stream)
+        writable = stream.whenWritable()
+        await deferLater(reactor, 0.02)
+        self.assertFalse(writable.called)
+        client.startReading()
+        await writable
+        self.assertEqual(stream.bytesPending, 0)
+
+    async def test_pull(self) -> None:
+        """
+        A generator is not asked for more than the client reads.
+        """
+        pulled = 0
+
+        def numbers(stream: Any) -> Any:
+            nonlocal pulled
+            for pulled in range(300):
+                yield Event("x" * 4096, id=str(pulled))
+
+        server = self.serve(numbers, site=NARROW, maxPending=4096)
+        client = server.connect(receiveBuffer=SMALL)
+        client.stopReading()
+        response = client.request()
+        stream = await self.stream()
+        await until(lambda: stream.bytesPending or not stream._ready)
+        before = pulled
+        await deferLater(reactor, 0.05)
+        self.assertEqual(pulled, before)
+        self.assertLess(pulled, 100)
+        client.startReading()
+        await until(lambda: response.complete)
+        self.assertEqual([event.lastEventID for event in response.events], [*map(str, range(300))])
+
+    async def test_endWaits(self) -> None:
+        """
+        An ended stream is not closed until what was sent has left, and then it arrives whole.
+        """
+        client, response, stream = await self.stalled()
+        sent = fill(stream)
+        stream.end()
+        self.assertFalse(stream.send("too late"))
+        closed = stream.whenClosed()
+        await deferLater(reactor, 0.1)
+        self.assertFalse(closed.called)
+        self.assertEqual(len(self.resource.streams), 1)
+        client.startReading()
+        self.assertEqual(await closed, CloseReason.ENDED)
+        await until(lambda: response.complete)
+        self.assertEqual(len(response.events), 1 + sent)
+
+    async def test_endLargeEvent(self) -> None:
+        """
+        The same when all was handed to the connection already, and waits there.
+        """
+        client, response, stream = await self.stalled()
+        stream.send("x" * 60_000)
+        self.assertEqual(stream.bytesPending, 0)
+        stream.end()
+        closed = stream.whenClosed()
+        await deferLater(reactor, 0.1)
+        self.assertFalse(closed.called)
+        client.startReading()
+        self.assertEqual(await closed, CloseReason.ENDED)
+        await until(lambda: response.complete)
+        self.assertEqual(len(response.events), 2)
+
+    async def test_endStalls(self) -> None:
+        """
+        An ended stream that the client does not read is aborted after C{stallTimeout}.
+        """
+        client, response, stream = await self.stalled(stallTimeout=0.2)
+        fill(stream)
+        stream.end()
+        self.assertEqual(await stream.whenClosed(), CloseReason.STALLED)
+        client.startReading()
+        await until(lambda: client.lost)
+        self.assertFalse(response.complete)
+
+    async def test_endThenAbort(self) -> None:
+        """
+        An ended stream that the client does not read can be aborted.
+        """
+        client, response, stream = await self.stalled()
+        fill(stream)
+        stream.end()
+        stream.abort()
+        self.assertTrue(stream.closed)
+        client.startReading()
+        await until(lambda: client.lost)
+        self.assertFalse(response.complete)
+
+
+@needs("network")
+class FairnessTests(LiveTestCase):
+    """
+    One stream leaves time for the others.
+    """
+
+    async def assertFair(self, endless: Any) -> None:
+        """
+        Serve an endless stream, and something else beside it.
+        """
+
+        def connected(stream: Any) -> Any:
+            return endless() if stream.lastEventID == "endless" else greet(stream)
+
+        server = self.serve(connected)
+        client, flood = server.get(headers={"Last-Event-ID": "endless"})
+        # It is a lot.
+        client._record = flood.keepBody = False
+        await until(lambda: flood.events)
+        longest, last, ticks = 0.0, reactor.seconds(), 0
+        while ticks < 20:
+            await deferLater(reactor, 0)
+            now = reactor.seconds()
+            longest, last, ticks = max(longest, now - last), now, ticks + 1
+            flood.events.clear()
+        _, other = server.get()
+        await until(lambda: flood.events.clear() or other.events, "the other is served")
+        self.assertEqual(other.data, ["hello"])
+        # 5 ms or 16 KiB at a time; the rest is for a busy machine, and for the client here.
+        self.assertLess(longest, 0.5)
+        await until(lambda: flood.events, "the flood goes on")
+        client.close()
+        await until(lambda: CloseReason.CLIENT in self.reasons.closedFor)
+
+    async def test_iterable(self) -> None:
+        """
+        An endless iterable whose client reads as fast as it can starves nobody.
+        """
+        await self.assertFair(lambda: map(str, itertools.count()))
+
+    async def test_asyncIterable(self) -> None:
+        """
+        An endless asynchronous generator that never waits starves nobody.
+        """
+
+        async def endless() -> Any:
+            for number in itertools.count():
+                yield str(number)
+
+        await self.assertFair(endless)
+
+    async def test_silentIterable(self) -> None:
+        """
+        An iterable that takes its time, and would never end, leaves turns to others.
+        """
+
+        def endless() -> Any:
+            while True:
+                yield "x" * 2**16
+
+        await self.assertFair(endless)
+
+    async def test_coroutine(self) -> None:
+        """
+        A coroutine that sends as fast as the client reads is told to wait, and cancelled.
+        """
+        cancelled: list[bool] = []
+
+        async def connected(stream: Any) -> None:
+            try:
+                while True:
+                    stream.send("x" * 2**14)
+                    await stream.whenWritable()
+                    await deferLater(reactor, 0)
+            except CancelledError:
+                cancelled.append(True)
+                raise
+
+        server = self.serve(connected)
+        client, response = server.get()
+        await until(lambda: len(response.events) > 100)
+        client.close()
+        await until(lambda: cancelled)
