@@ -1,0 +1,253 @@
+"""
+Tests for L{twisted_sse.channel.channel}, in memory: its end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from tests.support.channels import BIG, ChannelTestCase, data, heads
+from twisted_sse import Channel, CloseReason, Event, EventStream, History
+from twisted_sse.testing import MemoryStream
+
+
+class CloseTests(ChannelTestCase):
+    """
+    Tests for C{close}.
+    """
+
+    def test_close(self) -> None:
+        """
+        What was published goes out, then the streams end as they should.
+        """
+        channel = self.serve()
+        browsers = [
+            self.connect(),
+            self.connect(topics=["t"]),
+            self.connect(where=lambda event: True),
+        ]
+        channel.publish("bye", topics=["t"])
+        channel.close()
+        self.assertIs(channel.closed, True)
+        for browser, stream in zip(browsers, self.streams, strict=True):
+            self.assertEqual(data(browser), ["bye"])
+            self.assertTrue(browser.complete)
+            self.assertIs(self.reason(stream), CloseReason.ENDED)
+        self.assertIdle()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_nothingPublished(self) -> None:
+        """
+        When nothing was published they end at once.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        channel.close()
+        self.assertTrue(browser.complete)
+        self.assertIdle()
+
+    def test_twice(self) -> None:
+        """
+        To close again, at any time, does nothing.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        channel.publish("bye")
+        channel.close()
+        channel.close()
+        self.assertEqual(data(browser), ["bye"])
+        channel.close()
+        self.assertTrue(browser.complete)
+
+    def test_unused(self) -> None:
+        """
+        A channel that nobody has used can be closed.
+        """
+        for channel in (Channel(), Channel(None), Channel(reactor=Clock())):
+            channel.publish("x")
+            channel.close()
+            self.assertIdle(channel)
+
+    def test_publish(self) -> None:
+        """
+        To publish on a closed channel raises, and is told nobody.
+        """
+        channel = self.serve(Channel(name="news"))
+        channel.close()
+        error = self.assertRaises(RuntimeError, channel.publish, "x")
+        self.assertIn("'news'", str(error))
+        self.assertIn("closed", str(error))
+        self.assertEqual(len(channel.history or ()), 0)
+
+    def test_subscribe(self) -> None:
+        """
+        A stream that subscribes to a closed channel gets what it has missed, as it should, and
+        ends.
+        """
+        channel = self.serve()
+        first = channel.publish("0")
+        sent = [str(number).ljust(4000, "-") for number in range(20)]
+        for each in sent:
+            channel.publish(each)
+        channel.close()
+        for arguments, expected in [
+            ({}, []),
+            ({"lastEventID": first.id}, sent),
+            ({"lastEventID": first.id, "topics": ["t"]}, []),
+            ({"last": 3}, sent[-3:]),
+            ({"lastEventID": "forged"}, ["", "0", *sent]),
+        ]:
+            options: dict[str, Any] = arguments
+            browser = self.connect(**options)
+            self.assertEqual(browser.status, 200)
+            self.assertEqual(heads(data(browser)), heads(expected))
+            self.assertTrue(browser.complete)
+        self.assertIdle()
+        none = self.serve(Channel(None))
+        none.close()
+        self.assertTrue(self.connect().complete)
+        self.assertEqual([event.type for event in self.connect("x").events], ["stream-reset"])
+        self.assertIdle()
+
+    def test_age(self) -> None:
+        """
+        Who subscribes to a closed channel gets nothing that is too old, and leaves no delayed
+        call.
+        """
+        channel = self.serve(Channel(History(maxAge=10)))
+        self.connect()
+        first = channel.publish("0")
+        self.clock.advance(5)
+        second = channel.publish("1")
+        channel.publish("2")
+        channel.close()
+        self.clock.advance(4)
+        self.assertEqual(data(self.connect(first.id or "")), ["1", "2"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(3)
+        self.assertEqual(data(self.connect(first.id or "")), ["", "1", "2"])
+        self.assertEqual(data(self.connect(second.id or "")), ["2"])
+        self.clock.advance(5)
+        self.assertEqual([e.type for e in self.connect(second.id or "").events], ["stream-reset"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_subscribeWhileClosing(self) -> None:
+        """
+        The same while what was published before is still going out.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        self.connect(instead=lambda stream: None)
+        channel.publish("bye")
+        channel.close()
+        channel.subscribe(self.streams[1])
+        channel.subscribe(self.streams[0], topics=["other"])
+        self.clock.settle()
+        self.assertTrue(browser.complete)
+        self.assertTrue(self.streams[1].closed)
+        self.assertIdle()
+
+    def test_slowReader(self) -> None:
+        """
+        A client that does not read gets all when it reads, and is closed then.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        browser.stopReading(kernelBuffer=0)
+        channel.publish(BIG)
+        channel.publish("bye")
+        channel.close()
+        self.clock.advance(1)
+        self.assertFalse(self.streams[0].closed)
+        self.assertIdle()
+        browser.resumeReading()
+        self.clock.advance(1)
+        self.assertEqual(data(browser), [BIG, "bye"])
+        self.assertTrue(browser.complete)
+
+    def test_behind(self) -> None:
+        """
+        A client that is still being sent what it has missed gets all of it.
+        """
+        channel = self.serve()
+        first = channel.publish("first")
+        sent = [str(number).ljust(4000, "-") for number in range(60)]
+        for each in sent:
+            channel.publish(each)
+        slow, fast = self.connect(first.id or ""), self.connect(first.id or "")
+        del slow, fast
+        self.streams.clear()
+        browsers: list[MemoryStream] = []
+        for reads in (True, False):
+
+            def connected(stream: EventStream) -> None:
+                channel.subscribe(stream)
+                stream.whenWritable()
+
+            settle = self.clock.settle
+            self.clock.settle = lambda: None  # type: ignore[method-assign]
+            browsers.append(self.connect(first.id or "", instead=connected))
+            if not reads:
+                browsers[-1].stopReading(kernelBuffer=0)
+            self.clock.settle = settle  # type: ignore[method-assign]
+        channel.close()
+        self.clock.advance(1)
+        browsers[1].resumeReading()
+        self.clock.advance(1)
+        for browser in browsers:
+            self.assertEqual(heads(data(browser)), heads(sent))
+            self.assertTrue(browser.complete)
+        self.assertIdle()
+
+    def test_fromCallbacks(self) -> None:
+        """
+        To close in the middle of sending, from whatever is called there, lets everybody have
+        what was published before.
+        """
+
+        def whereCloses(event: Event) -> bool:
+            self.channel.close()
+            return True
+
+        def observerCloses(what: str, *news: object) -> None:
+            if what == "sent" and news[1]:
+                self.channel.close()
+
+        for where, act in [(whereCloses, None), (None, observerCloses)]:
+            channel = self.serve()
+            browsers = [
+                self.connect(where=where),
+                self.connect(),
+                self.connect(where=lambda event: True),
+                self.connect(topics=["t"]),
+            ]
+            if act is not None:
+                self.recorder.act = act
+            channel.publish("1", topics=["t"])
+            channel.publish("2", topics=["t"])
+            for browser in browsers:
+                self.assertEqual(data(browser), ["1", "2"])
+                self.assertTrue(browser.complete)
+            self.assertIdle()
+
+    def test_fromEnd(self) -> None:
+        """
+        To close as a stream is closed ends the others.
+        """
+        channel = self.serve()
+        browsers = [self.connect() for _ in range(3)]
+        self.streams[0].whenClosed().addCallback(lambda reason: channel.close())
+        browsers[0].disconnect()
+        self.assertTrue(all(browser.ended for browser in browsers))
+        self.assertIdle()
+
+    def test_historyStays(self) -> None:
+        """
+        The history of a closed channel can still be looked at.
+        """
+        channel = self.serve()
+        channel.publish("x")
+        channel.close()
+        self.assertEqual(len(channel.history or ()), 1)

@@ -1,0 +1,257 @@
+"""
+Tests for L{twisted_sse.channel.channel}, in memory: one event to many streams.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.python import threadable
+
+from tests.support.channels import ChannelTestCase, data
+from twisted_sse import Channel, Event, EventTooLarge, History, InvalidEvent
+
+
+class PublishTests(ChannelTestCase):
+    """
+    Tests for C{publish}.
+    """
+
+    def test_forms(self) -> None:
+        """
+        An event, text, JSON or fields are published, and the event is returned as it is sent.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        published = [
+            channel.publish(Event("1", event="greeting")),
+            channel.publish("2"),
+            channel.publish("3", event="greeting", id="mine"),
+            channel.publish(json={"a": [1]}, topics=("t",)),
+            channel.publish(json=None),
+            channel.publish(""),
+            channel.publish(data="4", id=7),
+        ]
+        self.assertEqual(
+            [(event.type, event.data, event.lastEventID) for event in browser.events],
+            [(event.event or "message", event.data, event.id) for event in published],
+        )
+        self.assertEqual(data(browser), ["1", "2", "3", '{"a":[1]}', "null", "", "4"])
+        self.assertEqual((published[2].id, published[6].id), ("mine", "7"))
+
+    def test_noEvent(self) -> None:
+        """
+        A comment and a reconnection time go to all, too.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        channel.publish(comment="note")
+        channel.publish(retry=1234)
+        self.assertEqual(browser.comments, ["", "note"])
+        self.assertEqual(browser.retry, 1234)
+        self.assertEqual(browser.events, [])
+        self.assertEqual(self.streams[0].eventsSent, 0)
+
+    def test_topicsAreNotSent(self) -> None:
+        """
+        Topics are not on the wire.
+        """
+        channel = self.serve()
+        browser = self.connect(topics=["secret:7"])
+        channel.publish("x", topics=["secret:7", "hidden"])
+        self.assertEqual(data(browser), ["x"])
+        self.assertNotIn("secret", browser.text)
+        self.assertNotIn("hidden", browser.text)
+
+    def test_noHistory(self) -> None:
+        """
+        Without a history an event is sent as it is: without an ID, if it has none.
+        """
+        channel = self.serve(Channel(None))
+        browser = self.connect()
+        channel.publish("1")
+        channel.publish("2", id="mine")
+        self.assertEqual(browser.text, ": \n\ndata: 1\n\nid: mine\ndata: 2\n\n")
+
+    def test_tooLarge(self) -> None:
+        """
+        An event of 10 MB raises in C{publish}, says why, and nobody else notices.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        channel.publish("before")
+        error = self.assertRaises(EventTooLarge, channel.publish, "x" * 10_000_000)
+        self.assertIn("1048576", str(error))
+        channel.publish("after")
+        self.assertEqual(data(browser), ["before", "after"])
+        self.assertEqual(len(channel.history or ()), 2)
+        self.assertEqual(len(self.told("published")), 2)
+        again = self.connect(browser.events[0].lastEventID)
+        self.assertEqual(data(again), ["after"])
+
+    def test_maxEventSize(self) -> None:
+        """
+        As large as C{maxEventSize} is allowed, counted in bytes as it is sent, and one byte
+        more is not.
+        """
+        size = len(Event("\N{EURO SIGN}" * 10, id="1").encode())
+        for history in (None, History()):
+            self.serve(Channel(history, maxEventSize=size))
+            browser = self.connect()
+            self.channel.publish("\N{EURO SIGN}" * 10, id="1")
+            self.assertRaises(
+                EventTooLarge, self.channel.publish, "\N{EURO SIGN}" * 10 + "x", id="1"
+            )
+            self.assertEqual(len(browser.events), 1)
+
+    def test_madeIDCounts(self) -> None:
+        """
+        An ID that is made counts, since it is sent.
+        """
+        channel = Channel(maxEventSize=len(Event("x" * 50).encode()))
+        self.assertRaises(EventTooLarge, channel.publish, "x" * 50)
+        self.assertEqual(len(channel.history or ()), 0)
+
+    def test_longestID(self) -> None:
+        """
+        With a history an ID must be one that a client can come back with; without, it may be
+        any.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        channel.publish("1", id="\N{EURO SIGN}" * 2730 + "xx")
+        error = self.assertRaises(InvalidEvent, channel.publish, "2", id="\N{EURO SIGN}" * 2731)
+        self.assertEqual(error.field, "id")
+        self.assertIn("8192", str(error))
+        channel.publish("3")
+        self.assertEqual(data(browser), ["1", "3"])
+        again = self.client.get("/", {"Last-Event-ID": browser.events[0].lastEventID})
+        self.assertEqual(data(again), ["3"])
+        Channel(None).publish("4", id="x" * 10_000)
+
+    def test_thread(self) -> None:
+        """
+        In another thread it raises, names C{reactor.callFromThread}, and nothing is published.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        errors: list[str] = []
+
+        def work() -> None:
+            try:
+                channel.publish("x")
+            except RuntimeError as error:
+                errors.append(str(error))
+
+        for ioThread in (threadable.ioThread, None, threading.get_ident()):
+            self.patch(threadable, "ioThread", ioThread)
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        self.assertEqual(len(errors), 3)
+        self.assertIn("reactor.callFromThread(channel.publish", errors[0])
+        self.assertEqual(len(channel.history or ()), 0)
+        self.assertEqual(browser.events, [])
+
+    def test_reactorsThread(self) -> None:
+        """
+        The right thread is that of the reactor, wherever the channel was made.
+        """
+        channel = Channel()
+        published: list[Event] = []
+
+        def work() -> None:
+            self.patch(threadable, "ioThread", threading.get_ident())
+            published.append(channel.publish("x"))
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        self.assertEqual(len(published), 1)
+        # That was then the reactor's.
+        self.assertRaises(RuntimeError, channel.publish, "y")
+
+    def test_nobody(self) -> None:
+        """
+        When nobody has subscribed nothing waits, and there is no delayed call.
+        """
+        for history in (None, History()):
+            self.serve(Channel(history))
+            for _ in range(100):
+                self.channel.publish("x")
+            self.assertIdle()
+            browser = self.connect()
+            self.assertEqual(browser.events, [])
+            browser.disconnect()
+            for _ in range(100):
+                self.channel.publish("x")
+            self.assertIdle()
+            self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_topicsFromAGenerator(self) -> None:
+        """
+        Topics may come from a generator, even one that publishes: each event has its own place.
+        """
+        channel = self.serve()
+        browser = self.connect()
+
+        def topics() -> Iterator[str]:
+            channel.publish("inner")
+            yield "t"
+
+        outer = channel.publish("outer", topics=topics())
+        identifiers = [event.lastEventID for event in browser.events]
+        self.assertEqual(len(set(identifiers)), 2)
+        self.assertEqual(len(channel.history or ()), 2)
+        self.assertEqual(outer.id, identifiers[data(browser).index("outer")])
+
+
+class FreshTests(ChannelTestCase):
+    """
+    Tests for what is published while nobody listens, and more is to be sent.
+    """
+
+    def test_leavesAndComesBack(self) -> None:
+        """
+        Who leaves and comes back in the middle of sending gets everything once.
+        """
+        channel = self.serve()
+        browser = self.connect()
+        done: list[object] = []
+
+        def act(what: str, *news: Any) -> None:
+            if what == "sent" and news[1] and not done:
+                done.append(what)
+                channel.publish("2")
+                channel.unsubscribe(self.streams[0])
+                channel.publish("3")
+                channel.subscribe(self.streams[0])
+                channel.publish("4")
+
+        self.recorder.act = act
+        channel.publish("1")
+        self.clock.advance(1)
+        channel.publish("5")
+        self.assertEqual(data(browser), ["1", "2", "3", "4", "5"])
+
+    def test_publishedAtAReset(self) -> None:
+        """
+        An observer that publishes when it is told of a reset, into a history that is full, breaks
+        nothing.
+        """
+        self.serve(Channel(History(maxEvents=2)))
+        for number in range(3):
+            self.channel.publish(str(number))
+        done: list[object] = []
+
+        def act(what: str, *news: Any) -> None:
+            if what == "reset" and not done:
+                done.append(what)
+                self.channel.publish("late")
+
+        self.recorder.act = act
+        browser = self.connect("unknown")
+        self.clock.advance(1)
+        self.assertEqual(data(browser)[-2:], ["2", "late"])

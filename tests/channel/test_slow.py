@@ -1,0 +1,135 @@
+"""
+Tests for L{twisted_sse.channel.channel}, in memory: clients that do not read what is published.
+"""
+
+from __future__ import annotations
+
+from tests.support.channels import BIG, ChannelTestCase, data, heads, lastEventID
+from twisted_sse import CloseReason, SlowReader
+
+
+class SlowReaderTests(ChannelTestCase):
+    """
+    Tests for clients that do not read what is published.
+    """
+
+    def test_disconnect(self) -> None:
+        """
+        Who is too slow is disconnected, and has lost nothing when it comes back.
+        """
+        channel = self.serve(maxPending=50_000)
+        browser, witness = self.connect(), self.connect()
+        browser.stopReading(kernelBuffer=30_000)
+        sent = [str(number).ljust(2000, "-") for number in range(200)]
+        for each in sent:
+            channel.publish(each)
+            self.turn()
+        self.assertIs(self.reason(self.streams[0]), CloseReason.SLOW)
+        browser.resumeReading()
+        received = data(browser)
+        self.assertLess(len(received), 100)
+        again = self.connect(lastEventID(browser))
+        self.assertEqual(heads(received + data(again)), heads(sent))
+        self.assertEqual(heads(data(witness)), heads(sent))
+
+    def test_dropOldest(self) -> None:
+        """
+        Where the oldest are dropped, the client is told how many, in the place where they are
+        missing.
+        """
+        channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
+        browser = self.connect()
+        browser.stopReading(kernelBuffer=0)
+        channel.publish(BIG)
+        self.clock.settle()
+        for number in range(100):
+            channel.publish(str(number))
+            self.turn()
+        browser.resumeReading()
+        self.assertEqual(browser.events[0].data, BIG)
+        self.assertEqual(browser.events[1].type, "stream-gap")
+        dropped = int(browser.events[1].data)
+        self.assertGreater(dropped, 50)
+        self.assertEqual(data(browser)[2:], [str(number) for number in range(dropped, 100)])
+
+    def test_dropOldestAtOnce(self) -> None:
+        """
+        The same when all of them are published in one turn.
+        """
+        channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
+        browser = self.connect()
+        browser.stopReading(kernelBuffer=0)
+        channel.publish(BIG)
+        for number in range(100):
+            channel.publish(str(number))
+        self.clock.settle()
+        browser.resumeReading()
+        self.assertEqual(browser.events[1].type, "stream-gap")
+        dropped = int(browser.events[1].data)
+        self.assertEqual(data(browser)[2:], [str(number) for number in range(dropped, 100)])
+
+    def test_latest(self) -> None:
+        """
+        Where the latest are kept, the client gets the latest of each type.
+        """
+        channel = self.serve(maxPending=500, slow=SlowReader.LATEST)
+        browser = self.connect()
+        browser.stopReading(kernelBuffer=0)
+        channel.publish(BIG)
+        self.clock.settle()
+        for number in range(100):
+            channel.publish(str(number), event=f"type{number % 3}")
+            self.turn()
+        browser.resumeReading()
+        self.assertEqual(browser.events[1].type, "stream-gap")
+        kept = browser.events[2:]
+        self.assertEqual(len(kept) + int(browser.events[1].data), 100)
+        self.assertEqual({event.data for event in kept} & {"97", "98", "99"}, {"97", "98", "99"})
+
+    def test_gapThenResume(self) -> None:
+        """
+        Who goes before it was told of what was dropped gets it when it comes back.
+        """
+        channel = self.serve(maxPending=500, slow=SlowReader.DROP_OLDEST)
+        browser = self.connect()
+        channel.publish("first")
+        self.clock.settle()
+        browser.stopReading(kernelBuffer=0)
+        channel.publish(BIG)
+        self.clock.settle()
+        for number in range(100):
+            channel.publish(str(number))
+            self.turn()
+        browser.disconnect()
+        again = self.connect(lastEventID(browser))
+        self.assertEqual(data(again), [BIG, *(str(number) for number in range(100))])
+
+    def test_oneLarger(self) -> None:
+        """
+        One event larger than C{maxPending} disconnects nobody.
+        """
+        channel = self.serve(maxPending=1000)
+        browser = self.connect()
+        browser.stopReading(kernelBuffer=0)
+        channel.publish("x" * 500_000)
+        self.clock.advance(1)
+        browser.resumeReading()
+        self.assertEqual(data(browser), ["x" * 500_000])
+
+    def test_burst(self) -> None:
+        """
+        Much more than C{maxPending} may be published in one turn, and nobody who reads is
+        disconnected.
+        """
+        channel = self.serve(maxPending=200_000)
+        browsers = [
+            self.connect(),
+            self.connect(topics=["t"]),
+            self.connect(where=lambda event: True),
+            self.connect(topics=["t"], where=lambda event: True),
+        ]
+        sent = [str(number).ljust(50_000, "-") for number in range(40)]
+        for each in sent:
+            channel.publish(each, topics=["t"])
+        for browser in browsers:
+            self.assertEqual(heads(data(browser)), heads(sent))
