@@ -1,0 +1,294 @@
+"""
+Tests for L{twisted_sse.channel.subscription}: how a replay is sent, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.support.channels import BIG, ChannelTestCase, data, heads
+from twisted_sse import Channel, Event, EventStream, History
+from twisted_sse.channel.subscription import LOOKS, REPLAY
+from twisted_sse.format.encoded import PIECE
+from twisted_sse.testing import MemoryStream
+
+#: Ways to choose everything that L{PullTests.publishMany} publishes.
+ALL: list[dict[str, Any]] = [
+    {},
+    {"topics": ["t"]},
+    {"where": lambda event: True},
+    {"topics": ["t"], "where": lambda event: True},
+]
+
+
+class PullTests(ChannelTestCase):
+    """
+    Tests for how a replay is sent.
+    """
+
+    def publishMany(self, number: int, size: int) -> tuple[str, list[str]]:
+        """
+        Publish many.
+
+        @return: the ID of what was before them, and their data.
+        """
+        first = self.channel.publish("first")
+        sent = [str(each).ljust(size, "-") for each in range(number)]
+        for each in sent:
+            self.channel.publish(each, topics=["t"])
+        return first.id or "", sent
+
+    def quietly(self, lastEventID: str, **options: Any) -> MemoryStream:
+        """
+        Connect without making turns of the reactor.
+        """
+        settle = self.clock.settle
+        self.clock.settle = lambda: None  # type: ignore[method-assign]
+        try:
+            return self.connect(lastEventID, **options)
+        finally:
+            self.clock.settle = settle  # type: ignore[method-assign]
+
+    def test_pieces(self) -> None:
+        """
+        It is sent in pieces of at most 16 KiB, one in each turn, filled as far as events fit.
+        """
+        for options in ALL:
+            self.serve()
+            first, sent = self.publishMany(100, 1000)
+            self.recorder.writes.clear()
+            browser = self.quietly(first, **options)
+            for turn in range(10):
+                self.turn()
+                self.assertLessEqual(len(self.recorder.writes), 2 + turn)
+            self.assertEqual(heads(data(browser)), heads(sent))
+            sizes = [size for _, events, size in self.recorder.writes if events]
+            self.assertLessEqual(max(sizes), REPLAY)
+            self.assertGreater(min(sizes[:-1]), REPLAY - 1100)
+
+    def test_exactly(self) -> None:
+        """
+        Events of 16 KiB together are one piece.
+        """
+        for options in ALL:
+            channel = self.serve()
+            first = channel.publish("first")
+            empty = len(Event("", id="00").encode())
+            for number in range(8):
+                channel.publish("x" * (REPLAY // 4 - empty), id=f"{number:02}", topics=["t"])
+            self.recorder.writes.clear()
+            self.connect(first.id or "", **options)
+            writes = [(events, size) for _, events, size in self.recorder.writes if events]
+            self.assertEqual(writes, [(4, REPLAY)] * 2)
+
+    def test_otherFeeds(self) -> None:
+        """
+        It is one piece in each turn, whatever else the stream is sent meanwhile.
+        """
+        self.serve()
+        first, sent = self.publishMany(100, 1000)
+
+        def connected(stream: EventStream) -> Iterator[str]:
+            self.channel.subscribe(stream)
+            for number in range(100):
+                yield f"own {number}".ljust(20_000, "-")
+
+        browser = self.quietly(first, instead=connected)
+        for _ in range(20):
+            before = len(self.told("replayed"))
+            self.turn()
+            self.assertLessEqual(len(self.told("replayed")) - before, 1)
+        received = [text for text in data(browser) if not text.startswith("own")]
+        self.assertEqual(heads(received), heads(sent))
+
+    def test_nothingLeft(self) -> None:
+        """
+        Who is unsubscribed in the middle of it leaves no delayed call.
+        """
+        self.serve()
+        first, _ = self.publishMany(100, 1000)
+        self.quietly(first)
+        self.turn()
+        before = len(self.clock.getDelayedCalls())
+        self.channel.unsubscribe(self.streams[0])
+        self.assertEqual(len(self.clock.getDelayedCalls()), before - 1)
+
+    def test_largeEvents(self) -> None:
+        """
+        An event larger than a piece is a piece of its own.
+        """
+        for options in ALL:
+            for size in (17_000, 100_000):
+                self.serve()
+                first, sent = self.publishMany(6, size)
+                browser = self.connect(first, **options)
+                self.assertEqual(heads(data(browser)), heads(sent))
+                self.assertEqual([news[2] for news in self.told("replayed")], [1] * 6)
+
+    def test_othersBetween(self) -> None:
+        """
+        Between two pieces it is the others' turn: whoever else is resuming, or live.
+        """
+        self.serve()
+        first, sent = self.publishMany(200, 1000)
+        witness = self.quietly("")
+        self.clock.settle()
+        browsers = [self.quietly(first) for _ in range(5)]
+        for _ in range(3):
+            self.turn()
+        counts = [stream.eventsSent for stream in self.streams[1:]]
+        self.assertEqual(len(set(counts)), 1)
+        self.assertLess(counts[0], 100)
+        self.channel.publish("x")
+        self.turn()
+        self.turn()
+        self.assertEqual(witness._response.events[-1].data, "x")
+        for browser in browsers:
+            self.assertEqual(heads(data(browser)), heads([*sent, "x"]))
+
+    def test_slowReader(self) -> None:
+        """
+        1,000 events of 10 kB go to a slow reader with C{maxPending} 1 MiB without a disconnect;
+        what it has not read does not wait with us.
+        """
+        for fast in (False, True):
+            if fast:
+                self.fastWrites()
+            self.serve(Channel(History(maxEvents=2000, maxBytes=2**25)))
+            first, sent = self.publishMany(1000, 10_000)
+            browser = self.quietly(first)
+            stream = self.streams[0]
+            browser._transport.reading = False
+            browser._transport.kernelBuffer = 0
+            most = 0
+            for step in range(1, 110):
+                self.clock.advance(0.5)
+                most = max(most, browser._transport._held() + stream.bytesPending)
+                browser._transport.kernelBuffer = 90_000 * step
+            self.assertLess(most, 2 * PIECE + REPLAY)
+            self.assertFalse(stream.closed)
+            self.assertLess(stream.eventsSent, 1000)
+            self.channel.publish("live")
+            browser.resumeReading()
+            self.clock.advance(1)
+            self.assertEqual(heads(data(browser)), heads([*sent, "live"]))
+            self.assertFalse(stream.closed)
+
+    def test_tinyMaxPending(self) -> None:
+        """
+        A replay is never too much for C{maxPending}, however small that is.
+        """
+        self.serve(maxPending=1)
+        for size in (100, 5000, 30_000, 200_000):
+            first, sent = self.publishMany(20, size)
+            browser = self.quietly(first)
+            browser.stopReading(kernelBuffer=1000)
+            self.clock.advance(1)
+            browser.resumeReading()
+            self.clock.advance(1)
+            self.assertEqual(heads(data(browser)), heads(sent))
+            browser.disconnect()
+
+    def test_stalledReader(self) -> None:
+        """
+        Who reads nothing of its replay is stalled, and nothing is left.
+        """
+        self.serve(stallTimeout=60)
+        first, _ = self.publishMany(200, 10_000)
+        browser = self.quietly(first)
+        browser._transport.reading = False
+        browser._transport.kernelBuffer = 0
+        self.clock.advance(70)
+        self.assertEqual(self.reason(self.streams[0]).value, "stalled")
+        self.assertIdle()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_published(self) -> None:
+        """
+        What is published while it is behind comes after what it has missed, and is not handed to
+        it before.
+        """
+        self.serve()
+        first, sent = self.publishMany(100, 2000)
+        browser = self.quietly(first)
+        for number in range(30):
+            self.turn()
+            sent.append(f"new {number}".ljust(1000, "-"))
+            self.channel.publish(sent[-1])
+        self.assertEqual(heads(data(browser)), heads(sent))
+
+    def test_fewChosen(self) -> None:
+        """
+        When few events were chosen out of very many, no more than so many are looked at in one
+        turn, and all that were chosen come.
+        """
+        self.serve(Channel(History(maxEvents=None)))
+        asked: list[str | None] = []
+
+        def where(event: Event) -> bool:
+            asked.append(event.data)
+            return int(event.data or 0) % 1000 == 7
+
+        first = self.channel.publish("-1")
+        for number in range(5 * LOOKS):
+            self.channel.publish(str(number))
+        browser = self.quietly(first.id or "", where=where)
+        self.assertEqual(len(asked), LOOKS)
+        looked = []
+        for _ in range(8):
+            before = len(asked)
+            self.turn()
+            looked.append(len(asked) - before)
+        self.assertLessEqual(max(looked), LOOKS)
+        self.assertEqual(data(browser), ["7", "1007", "2007", "3007", "4007"])
+        self.assertEqual(len(asked), 5 * LOOKS)
+
+    def test_noneChosen(self) -> None:
+        """
+        When none was chosen, it is live nevertheless.
+        """
+        self.serve()
+        first, _ = self.publishMany(500, 10)
+        browser = self.connect(first, topics=["other"])
+        self.assertEqual(browser.events, [])
+        self.channel.publish("x", topics=["other"])
+        self.assertEqual(data(browser), ["x"])
+        self.assertEqual(self.told("replayed", "reset"), [])
+
+    def test_stalledAndLive(self) -> None:
+        """
+        Who has caught up while the last of it is still waiting is live, and in order.
+        """
+        self.serve()
+        first = self.channel.publish("0")
+        self.channel.publish(BIG)
+        browser = self.quietly(first.id or "")
+        browser._transport.reading = False
+        browser._transport.kernelBuffer = 0
+        self.clock.advance(1)
+        for number in range(5):
+            self.channel.publish(str(number))
+            self.clock.advance(1)
+        browser.resumeReading()
+        self.assertEqual(heads(data(browser)), heads([BIG, "0", "1", "2", "3", "4"]))
+
+    def test_whenWritable(self) -> None:
+        """
+        A coroutine that waits for room gets its turn, and no event of the replay is cut.
+        """
+        self.serve()
+        first, sent = self.publishMany(100, 5000)
+
+        async def connected(stream: EventStream) -> None:
+            self.channel.subscribe(stream)
+            for number in range(50):
+                await stream.whenWritable()
+                stream.send(f"own {number}".ljust(3000, "-"))
+
+        browser = self.connect(first, instead=connected)
+        self.clock.advance(1)
+        own = [text for text in data(browser) if text.startswith("own")]
+        others = [text for text in data(browser) if not text.startswith("own")]
+        self.assertEqual(len(own), 50)
+        self.assertEqual(heads(others), heads(sent))
