@@ -7,11 +7,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, LoopingCall
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse import Event
+from tests.support.streams import BIG, StreamTestCase
+from twisted_sse import CloseReason, Event, EventStream, InvalidEvent
 from twisted_sse.stream.every import Emission, cancel
 from twisted_sse.timing.ticker import TimerWheel
 
@@ -174,3 +176,345 @@ class EmissionTests(SynchronousTestCase):
         deferred: Deferred[None] = Deferred()
         cancel(deferred)
         self.failureResultOf(deferred, CancelledError)
+
+
+class EveryTests(StreamTestCase):
+    """
+    Tests for L{EventStream.every}.
+    """
+
+    def test_loop(self) -> None:
+        """
+        It is a running LoopingCall, which sends first after one interval.
+        """
+        stream = self.connect()
+        loop = stream.every(2, lambda: "tick")
+        self.assertIsInstance(loop, LoopingCall)
+        self.assertTrue(loop.running)
+        self.assertEqual(self.data(), [])
+        self.client.clock.advance(1.99)
+        self.assertEqual(self.data(), [])
+        self.client.clock.advance(0.01)
+        self.assertEqual(self.data(), ["tick"])
+        self.client.clock.advance(8)
+        self.assertEqual(self.data(), ["tick"] * 5)
+
+    def test_now(self) -> None:
+        """
+        With C{now} the first event is sent at once.
+        """
+        self.connect(lambda stream: stream.every(2, lambda: Event("tick"), now=True) and None)
+        self.assertEqual(self.data(), ["tick"])
+        self.client.clock.advance(2)
+        self.assertEqual(self.data(), ["tick", "tick"])
+
+    def test_everyResultThatIsAllowed(self) -> None:
+        """
+        The function may return an Event, a str, None for nothing, or a Deferred or coroutine of
+        one of these.
+        """
+        waiting: Deferred[str] = Deferred()
+
+        async def coroutine() -> Event:
+            return Event("from a coroutine", event="note")
+
+        async def nothing() -> None:
+            return None
+
+        results = iter([Event("an event"), "text", None, waiting, coroutine(), nothing(), "last"])
+        stream = self.connect()
+        stream.every(1, lambda: next(results))
+        self.client.clock.advance(4)
+        self.assertEqual(self.data(), ["an event", "text"])
+        waiting.callback("later")
+        self.assertEqual(self.data(), ["an event", "text", "later"])
+        self.client.clock.advance(3)
+        self.assertEqual(self.data()[3:], ["from a coroutine", "last"])
+
+    def test_waits(self) -> None:
+        """
+        The next call waits for the Deferred, and comes at the next full interval.
+        """
+        calls: list[float] = []
+        waiting: Deferred[None] = Deferred()
+
+        def emit() -> Deferred[None] | None:
+            calls.append(self.client.clock.seconds())
+            return waiting if len(calls) == 1 else None
+
+        stream = self.connect()
+        stream.every(1, emit)
+        self.client.clock.advance(3.5)
+        self.assertEqual(calls, [1])
+        waiting.callback(None)
+        self.client.clock.advance(1)
+        self.assertEqual(calls, [1, 4])
+
+    def test_exception(self) -> None:
+        """
+        An exception is logged once with the client's address, and ends this stream only.
+        """
+        stream = self.connect()
+        stream.every(1, lambda: "never" if self.client.clock.seconds() < 1 else str(1 // 0))
+        stream.send("before")
+        reasons = self.reasons()
+        other = self.client.get("/")
+        with capturedLogs() as logged:
+            self.client.clock.advance(5)
+        self.stream.send("to the other")
+        self.assertEqual(reasons, [CloseReason.ERROR])
+        self.assertTrue(self.browser.ended)
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(self.data(), ["before"])
+        self.assertFalse(other.ended)
+        self.assertEqual([event.data for event in other.events], ["to the other"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        failures = [event for event in logged if "log_failure" in event]
+        self.assertEqual(len(failures), 1)
+        self.assertEqual(failures[0]["address"], "127.0.0.1")
+        self.assertIn("{address}", failures[0]["log_format"])
+
+    def test_exceptionBeforeHeaders(self) -> None:
+        """
+        What fails at once, inside C{connected}, is an HTTP answer like all else that does.
+        """
+
+        def connected(stream: EventStream) -> None:
+            stream.every(1, lambda: 1 // 0, now=True)
+
+        self.connect(connected)
+        self.assertEqual(self.browser.status, 500)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertGone()
+
+    def test_deferredFails(self) -> None:
+        """
+        A Deferred or coroutine that fails ends the stream in the same way.
+        """
+
+        async def failing() -> None:
+            raise ZeroDivisionError
+
+        for emit in (failing, lambda: Deferred.fromCoroutine(failing())):
+            stream = self.connect()
+            stream.every(1, emit)
+            reasons = self.reasons()
+            self.client.clock.advance(1)
+            self.assertEqual(reasons, [CloseReason.ERROR])
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertTrue(self.browser.ended)
+            self.assertFalse(self.browser.complete)
+            self.assertGone()
+
+    def test_wrongResult(self) -> None:
+        """
+        A result that is no event ends the stream, with a TypeError in the log that shows it.
+        """
+
+        async def coroutine() -> object:
+            return 5
+
+        for emit in (lambda: 5, lambda: b"bytes", lambda: {"data": "x"}, coroutine, lambda: True):
+            stream = self.connect()
+            stream.every(1, emit)
+            reasons = self.reasons()
+            self.client.clock.advance(1)
+            self.assertEqual(reasons, [CloseReason.ERROR])
+            [failure] = self.flushLoggedErrors(TypeError)
+            self.assertIn("it may return an Event, a str", failure.getErrorMessage())
+            self.assertGone()
+
+    def test_invalidText(self) -> None:
+        """
+        A text that cannot be sent ends the stream as an exception does.
+        """
+        stream = self.connect()
+        stream.every(1, lambda: "\ud800")
+        self.client.clock.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(InvalidEvent)), 1)
+        self.assertGone()
+
+    def test_badInterval(self) -> None:
+        """
+        An interval that is no positive number of seconds is refused, by name and value.
+        """
+        stream = self.connect()
+        for interval in (0, -1, None, "1", True, float("nan"), float("inf")):
+            error = self.assertRaises(ValueError, stream.every, interval, lambda: "x")
+            self.assertIn(f"interval is {interval!r}", str(error))
+            self.assertIn("above 0", str(error))
+        self.assertFalse(stream.closed)
+
+    def test_badFunction(self) -> None:
+        """
+        What cannot be called is refused.
+        """
+        error = self.assertRaises(TypeError, self.connect().every, 1, "text")
+        self.assertIn("emit is 'text'", str(error))
+
+    def test_stop(self) -> None:
+        """
+        The loop may be stopped earlier: the stream goes on, and nothing is left of the loop.
+        """
+        stream = self.connect(heartbeat=None)
+        loop = stream.every(1, lambda: "tick")
+        self.client.clock.advance(2)
+        loop.stop()
+        self.client.clock.advance(5)
+        self.assertEqual(self.data(), ["tick"] * 2)
+        self.assertFalse(stream.closed)
+        self.assertEqual(stream._feeds, ())
+        self.assertEqual(self.client.clock.getDelayedCalls(), [])
+
+    def test_several(self) -> None:
+        """
+        A stream may have several loops; its end stops all of them.
+        """
+        stream = self.connect()
+        loops = [stream.every(1, lambda: "one"), stream.every(2.5, lambda: "two")]
+        self.client.clock.advance(2.5)
+        self.assertEqual(self.data(), ["one", "one", "two"])
+        stream.end()
+        self.client.clock.advance(10)
+        self.assertEqual([loop.running for loop in loops], [False, False])
+        self.assertEqual(self.data(), ["one", "one", "two"])
+        self.assertGone()
+
+    def test_stoppedByTheClient(self) -> None:
+        """
+        The loop ends with the connection, and its function is not called again.
+        """
+        calls: list[None] = []
+        stream = self.connect()
+        loop = stream.every(1, lambda: calls.append(None))
+        self.client.clock.advance(2)
+        self.browser.disconnect()
+        self.assertFalse(loop.running)
+        self.client.clock.advance(5)
+        self.assertEqual(len(calls), 2)
+        self.assertGone()
+
+    def test_stoppedFromInside(self) -> None:
+        """
+        The function may end its own stream; what it then returns is not sent.
+        """
+        for act in (EventStream.end, EventStream.abort):
+            for late in (None, "late", Event("late")):
+
+                def emit(act: Callable[[EventStream], None] = act, late: object = late) -> object:
+                    act(self.stream)
+                    return late
+
+                stream = self.connect()
+                stream.every(1, emit)
+                reasons = self.reasons()
+                self.client.clock.advance(3)
+                self.assertEqual(reasons, [CloseReason.ENDED])
+                self.assertEqual(self.data(), [])
+                self.assertGone()
+
+    def test_waitingIsCancelled(self) -> None:
+        """
+        A Deferred that the loop waits for is cancelled as the stream ends, without a log.
+        """
+        cancelled: list[object] = []
+        stream = self.connect()
+        loop = stream.every(1, lambda: Deferred(cancelled.append))
+        self.client.clock.advance(1)
+        self.assertEqual(cancelled, [])
+        self.browser.disconnect()
+        self.assertEqual(len(cancelled), 1)
+        self.assertFalse(loop.running)
+        self.assertGone()
+
+    def test_waitingCoroutineEndsItsStream(self) -> None:
+        """
+        A coroutine that ends its own stream and then waits for something is cancelled too.
+        """
+        for first in (None, Deferred()):
+            second: Deferred[None] = Deferred()
+
+            async def emit(
+                first: Deferred[None] | None = first, second: Deferred[None] = second
+            ) -> None:
+                if first is not None:
+                    await first
+                self.stream.end()
+                await second
+
+            stream = self.connect()
+            stream.every(1, emit)
+            self.client.clock.advance(1)
+            if first is not None:
+                first.callback(None)
+            self.client.clock.advance(1)
+            self.assertTrue(second.called)
+            self.assertGone()
+
+    def test_cancellerRaises(self) -> None:
+        """
+        A canceller that raises is logged, and the stream goes all the same.
+        """
+
+        def canceller(_: object) -> None:
+            raise ZeroDivisionError
+
+        stream = self.connect()
+        stream.every(1, lambda: Deferred(canceller))
+        reasons = self.reasons()
+        self.client.clock.advance(1)
+        self.browser.disconnect()
+        self.assertEqual(reasons, [CloseReason.CLIENT])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertGone()
+
+    def test_lateResult(self) -> None:
+        """
+        What arrives when the stream is over is dropped.
+        """
+        waiting: Deferred[str] = Deferred(lambda _: None)
+        stream = self.connect()
+        stream.every(1, lambda: waiting)
+        self.client.clock.advance(1)
+        self.browser.disconnect()
+        self.assertGone()
+        if not waiting.called:
+            waiting.callback("late")
+        self.assertEqual(stream.eventsSent, 0)
+
+    def test_afterEnd(self) -> None:
+        """
+        On a stream that is over or ending the loop is returned, not running, and never runs.
+        """
+        stream = self.connect()
+        stream.end()
+        ending = stream.every(1, lambda: 1 // 0, now=True)
+        self.client.clock.advance(1)
+        over = stream.every(1, lambda: 1 // 0, now=True)
+        self.assertEqual([ending.running, over.running], [False, False])
+        self.client.clock.advance(5)
+        self.assertGone()
+
+    def test_whileStalled(self) -> None:
+        """
+        The loop goes on while the client does not read; its events wait.
+        """
+        stream = self.connect()
+        self.stall()
+        stream.every(1, lambda: "tick")
+        self.client.clock.advance(3)
+        self.assertEqual(stream.bytesPending, 3 * len(Event("tick").encode()))
+        self.browser.resumeReading()
+        self.assertEqual(self.data(), [BIG, "tick", "tick", "tick"])
+
+    def test_lostIsNot(self) -> None:
+        """
+        Of 1,000 ticks at a crooked time none is lost.
+        """
+        stream = self.connect()
+        self.client.clock.rightNow = 1234567.891
+        stream.every(0.05, lambda: "tick")
+        for _ in range(100):
+            self.client.clock.advance(0.5)
+        self.client.clock.advance(0.01)
+        self.assertEqual(len(self.data()), 1000)

@@ -1,0 +1,425 @@
+"""
+Tests for L{twisted_sse.stream.stream}: clients that do not read, and transports that do not say so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+
+from tests.support.streams import BIG, StreamTestCase
+from twisted_sse import CloseReason, Event, EventStream, SlowReader
+
+
+class BackpressureTests(StreamTestCase):
+    """
+    Tests for clients that do not read.
+    """
+
+    def test_nothingMoreIsHandedOver(self) -> None:
+        """
+        Once the transport says pause, what is sent waits with us.
+        """
+        stream = self.connect()
+        self.stall()
+        self.assertEqual(stream.bytesPending, 0)
+        held = self.browser._transport._held()
+        self.assertIs(stream.send("waiting"), True)
+        self.assertIs(stream.comment("too"), True)
+        self.assertEqual(stream.bytesPending, len(b"data: waiting\n\n: too\n\n"))
+        self.assertEqual(self.browser._transport._held(), held)
+        self.assertEqual(stream.eventsSent, 1)
+        self.browser.resumeReading()
+        self.assertEqual(stream.bytesPending, 0)
+        self.assertEqual(stream.eventsSent, 2)
+
+    def test_kernelTakesSome(self) -> None:
+        """
+        Nothing waits while the kernel and the transport take what is sent.
+        """
+        stream = self.connect()
+        self.browser.stopReading(kernelBuffer=2**20)
+        for _ in range(10):
+            stream.send(BIG)
+            self.client.clock.advance(0)
+        self.assertEqual(stream.bytesPending, 0)
+        self.assertEqual(self.browser.events, [])
+        self.browser.resumeReading()
+        self.assertEqual(len(self.browser.events), 10)
+
+    def test_disconnect(self) -> None:
+        """
+        Beyond C{maxPending} a slow reader is disconnected, and send says so.
+        """
+        stream = self.connect(maxPending=1000)
+        self.stall()
+        reasons = self.reasons()
+        one = Event("y" * 400)
+        self.assertIs(stream.send(one), True)
+        self.assertIs(stream.send(one), True)
+        self.assertEqual(reasons, [])
+        self.assertIs(stream.send(one), False)
+        self.assertEqual(reasons, [CloseReason.SLOW])
+        self.assertTrue(self.browser.ended)
+        self.assertFalse(self.browser.complete)
+        self.assertGone()
+
+    def test_exactlyMaxPending(self) -> None:
+        """
+        C{maxPending} bytes may wait, one more may not.
+        """
+        one = Event("y" * 92)
+        self.assertEqual(len(one.encode()), 100)
+        stream = self.connect(maxPending=200)
+        self.stall()
+        self.assertTrue(stream.send(one))
+        self.assertTrue(stream.send(one))
+        self.assertEqual(stream.bytesPending, 200)
+        self.assertFalse(stream.send(comment=""))
+        self.assertTrue(stream.closed)
+
+    def test_oneBigEvent(self) -> None:
+        """
+        One event is always accepted, however big, whatever the policy.
+        """
+        for slow in SlowReader:
+            stream = self.connect(maxPending=1000, slow=slow)
+            self.stall()
+            self.assertTrue(stream.send("z" * 100_000))
+            self.assertFalse(stream.closed)
+            self.browser.resumeReading()
+            self.assertEqual(self.data(), [BIG, "z" * 100_000])
+
+    def test_dropOldest(self) -> None:
+        """
+        DROP_OLDEST drops from the front, and the client is told the number before what is left.
+        """
+        stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
+        self.stall()
+        for number in range(10, 20):
+            self.assertTrue(stream.send(str(number), id=number))
+        self.assertLessEqual(stream.bytesPending, 60)
+        self.browser.resumeReading()
+        _, gap, *rest = self.browser.events
+        self.assertEqual(gap.type, "stream-gap")
+        self.assertEqual(int(gap.data), 10 - len(rest))
+        self.assertEqual(
+            [event.data for event in rest], [str(n) for n in range(20 - len(rest), 20)]
+        )
+        self.assertTrue(rest)
+        self.assertFalse(stream.closed)
+
+    def test_dropOldestAgain(self) -> None:
+        """
+        Each time that something was dropped there is one gap event with its own number.
+        """
+        stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
+        for _ in range(2):
+            self.stall()
+            for number in range(10):
+                stream.send(str(number))
+            self.browser.resumeReading()
+        gaps = [event for event in self.browser.events if event.type == "stream-gap"]
+        kept = [event for event in self.browser.events if event.type == "message"]
+        self.assertEqual(len(gaps), 2)
+        self.assertEqual(sum(int(gap.data) for gap in gaps), 20 - len(kept))
+        stream.send("after")
+        self.assertEqual(self.data()[-1], "after")
+
+    def test_gapHasNoID(self) -> None:
+        """
+        The gap event leaves the client's last event ID as it was.
+        """
+        stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
+        stream.send("first", id="1")
+        self.stall()
+        for number in range(10):
+            stream.send(str(number))
+        self.browser.resumeReading()
+        gap = next(event for event in self.browser.events if event.type == "stream-gap")
+        self.assertEqual(gap.lastEventID, "1")
+
+    def test_commentsAreNotCounted(self) -> None:
+        """
+        Comments that are dropped are no loss, and no gap.
+        """
+        stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
+        self.stall()
+        for _ in range(20):
+            stream.comment("c" * 20)
+        stream.send("event")
+        self.browser.resumeReading()
+        self.assertEqual(self.data(), [BIG, "event"])
+
+    def test_latest(self) -> None:
+        """
+        LATEST keeps the newest event of each type, in order, and counts the rest.
+        """
+        stream = self.connect(maxPending=120, slow=SlowReader.LATEST)
+        self.stall()
+        for number in range(30):
+            stream.send(str(number), event="abc"[number % 3])
+        self.browser.resumeReading()
+        _, gap, *rest = self.browser.events
+        self.assertEqual(gap.type, "stream-gap")
+        self.assertEqual(int(gap.data), 30 - len(rest))
+        newest = {event.type: event.data for event in rest}
+        self.assertEqual(newest, {"a": "27", "b": "28", "c": "29"})
+        self.assertEqual([event.data for event in rest][-1], "29")
+
+    def test_gapAtEnd(self) -> None:
+        """
+        A stream that is ended with a gap tells it when the client reads again.
+        """
+        stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
+        self.stall()
+        for number in range(10):
+            stream.send(str(number))
+        stream.end()
+        self.browser.resumeReading()
+        self.client.clock.advance(1)
+        gap = self.browser.events[1]
+        self.assertEqual(gap.type, "stream-gap")
+        self.assertEqual(int(gap.data) + len(self.browser.events) - 2, 10)
+        self.assertTrue(self.browser.complete)
+        self.assertGone()
+
+    def test_stall(self) -> None:
+        """
+        A stream of which no byte is taken for C{stallTimeout} is aborted.
+        """
+        stream = self.connect(stallTimeout=60)
+        self.stall()
+        stream.send("waiting")
+        reasons = self.reasons()
+        self.client.clock.advance(59.9)
+        self.assertEqual(reasons, [])
+        self.client.clock.advance(0.2)
+        self.assertEqual(reasons, [CloseReason.STALLED])
+        self.assertTrue(self.browser.ended)
+        self.assertGone()
+
+    def test_stallOfALittle(self) -> None:
+        """
+        Less than what makes the transport say pause is a stall too, found by the heartbeat.
+        """
+        stream = self.connect(stallTimeout=60, heartbeat=15)
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send("a little")
+        reasons = self.reasons()
+        self.client.clock.advance(59)
+        self.assertEqual(reasons, [])
+        self.client.clock.advance(60)
+        self.assertEqual(reasons, [CloseReason.STALLED])
+        self.assertGone()
+
+    def test_stallOfALittleIsOver(self) -> None:
+        """
+        Who takes that little after all is no longer watched.
+        """
+        stream = self.connect(stallTimeout=60, heartbeat=15)
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send("a little")
+        self.client.clock.advance(20)
+        self.assertIsNotNone(stream._watch)
+        self.browser.resumeReading()
+        self.client.clock.advance(40)
+        self.assertIsNone(stream._watch)
+        self.client.clock.advance(200)
+        self.assertFalse(stream.closed)
+        self.assertGreater(len(self.browser.comments), 10)
+
+    def test_stallNever(self) -> None:
+        """
+        Without C{stallTimeout} a stalled stream stays.
+        """
+        stream = self.connect(stallTimeout=None)
+        self.stall()
+        self.client.clock.advance(10_000)
+        self.assertFalse(stream.closed)
+        self.browser.resumeReading()
+        self.assertEqual(self.data(), [BIG])
+
+    def test_progress(self) -> None:
+        """
+        A reader that takes something now and then is slow, but has not stalled.
+        """
+        stream = self.connect(stallTimeout=10)
+        self.stall()
+        for step in range(1, 30):
+            self.browser._transport.kernelBuffer = 100 * step
+            self.client.clock.advance(5)
+        self.assertFalse(stream.closed)
+        self.client.clock.advance(4)
+        self.assertFalse(stream.closed)
+        self.client.clock.advance(7)
+        self.assertTrue(stream.closed)
+        self.assertIs(self.successResultOf(stream.whenClosed()), CloseReason.STALLED)
+
+    def test_readAgain(self) -> None:
+        """
+        Who reads again is no longer watched.
+        """
+        stream = self.connect(stallTimeout=10, heartbeat=None)
+        self.stall()
+        self.client.clock.advance(9)
+        self.browser.resumeReading()
+        self.assertEqual(self.client.clock.getDelayedCalls(), [])
+        self.client.clock.advance(20)
+        self.assertFalse(stream.closed)
+        self.stall()
+        self.client.clock.advance(9)
+        self.assertFalse(stream.closed)
+
+    def test_endOverMaxPending(self) -> None:
+        """
+        The end itself is never too much: who was told to end, ends, and for that reason.
+        """
+        stream = self.connect(maxPending=1000, once=True)
+        self.stall()
+        stream.send("y" * 980)
+        reasons = self.reasons()
+        stream.end()
+        stream.whenClosed().addCallback(reasons.append)
+        self.browser.resumeReading()
+        self.client.clock.advance(1)
+        self.assertEqual(reasons, [CloseReason.ENDED] * 2)
+        self.assertEqual(self.browser.events[-1].type, "end")
+        self.assertTrue(self.browser.complete)
+
+    def test_manyPieces(self) -> None:
+        """
+        A long queue is handed over piece by piece, as the client reads, and nothing is lost.
+        """
+        stream = self.connect(maxPending=2**22)
+        self.stall()
+        for number in range(300):
+            stream.send(f"{number}:" + "p" * 10_000)
+        self.assertGreater(stream.bytesPending, 3_000_000)
+        last = stream.bytesPending
+        for step in range(1, 12):
+            self.browser._transport.kernelBuffer = 400_000 * step
+            self.client.clock.advance(0.01)
+            self.assertLessEqual(stream.bytesPending, last)
+            self.assertLess(self.browser._transport._held(), 200_000)
+            last = stream.bytesPending
+        self.browser.resumeReading()
+        self.assertEqual([int(data.partition(":")[0]) for data in self.data()[1:]], [*range(300)])
+
+    def test_stallOfLittleEvents(self) -> None:
+        """
+        A client that takes nothing is stalled, however little it is sent and however often.
+        """
+        for heartbeat in (15, None):
+            stream = self.connect(stallTimeout=60, heartbeat=heartbeat)
+            reasons = self.reasons()
+            self.browser.stopReading(kernelBuffer=10)
+            stream.every(2, lambda: "x")
+            self.client.clock.advance(70)
+            self.assertEqual(reasons, [CloseReason.STALLED])
+
+    def test_stallOfOneEvent(self) -> None:
+        """
+        It is stalled when C{stallTimeout} is over, to the second, without a heartbeat too.
+        """
+        stream = self.connect(stallTimeout=60, heartbeat=None)
+        self.browser.stopReading(kernelBuffer=10)
+        stream.send("a little more than that")
+        self.client.clock.advance(59)
+        self.assertFalse(stream.closed)
+        self.client.clock.advance(1)
+        self.assertTrue(stream.closed)
+
+
+class CongestionTests(StreamTestCase):
+    """
+    Tests for a transport that never says pause, as that of HTTP/2 does not when TCP stalls: we
+    look at what it holds ourselves.
+    """
+
+    def congest(self, **options: Any) -> EventStream:
+        """
+        Open such a stream.
+        """
+        self.patch(EventStream, "pauseProducing", lambda stream: None)
+        waiting: Deferred[None] = Deferred()
+        stream = self.connect(lambda stream: waiting, **options)
+        request: Any = stream.request
+        stream._http2 = True
+        request.channel.abortConnection = request.transport.abortConnection
+        waiting.callback(None)
+        return stream
+
+    def test_nothingMoreIsHandedOver(self) -> None:
+        """
+        While it holds more than 64 KiB, what is sent waits with us, in order.
+        """
+        stream = self.congest()
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send(BIG)
+        held = self.browser._transport._held()
+        for number in range(5):
+            stream.send(str(number))
+        self.client.clock.advance(5)
+        self.assertGreater(stream.bytesPending, 0)
+        self.assertEqual(self.browser._transport._held(), held)
+        self.assertNoResult(stream.whenWritable())
+        self.browser.resumeReading()
+        self.client.clock.advance(0.2)
+        self.assertEqual(stream.bytesPending, 0)
+        self.assertEqual(self.data(), [BIG, "0", "1", "2", "3", "4"])
+
+    def test_pieces(self) -> None:
+        """
+        Of much that waits at most two pieces are handed over at a time.
+        """
+        stream = self.congest(maxPending=2**24)
+        self.browser.stopReading(kernelBuffer=0)
+        for number in range(100):
+            stream.send(f"{number}:".ljust(50_000, "p"))
+        self.assertLess(self.browser._transport._held(), 3 * 2**16)
+        for step in range(1, 60):
+            self.browser._transport.kernelBuffer = 100_000 * step
+            self.client.clock.advance(0.2)
+            self.assertLess(self.browser._transport._held(), 3 * 2**16)
+        self.browser.resumeReading()
+        self.client.clock.advance(1)
+        self.assertEqual([int(data.partition(":")[0]) for data in self.data()], [*range(100)])
+
+    def test_stalls(self) -> None:
+        """
+        A stall is noticed.
+        """
+        stream = self.congest(stallTimeout=60)
+        self.browser.stopReading(kernelBuffer=0)
+        stream.send(BIG)
+        reasons = self.reasons()
+        self.client.clock.advance(76)
+        self.assertEqual(reasons, [CloseReason.STALLED])
+        self.assertTrue(self.browser.ended)
+        self.assertGone()
+
+    def test_error(self) -> None:
+        """
+        An error resets the stream.
+        """
+        stream = self.congest()
+        stream.every(1, lambda: 1 // 0)
+        reasons = self.reasons()
+        self.client.clock.advance(2)
+        self.assertEqual(reasons, [CloseReason.ERROR])
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertGone()
+
+    def test_idleTimeout(self) -> None:
+        """
+        Of a heartbeat that is slower than the site's idle timeout the log warns, once.
+        """
+        for options, warned in [({}, 0), ({"heartbeat": None}, 1), ({"heartbeat": 60}, 1)]:
+            with capturedLogs() as logged:
+                self.congest(**options)
+            warnings = [event for event in logged if event["log_level"].name == "warn"]
+            self.assertEqual(len(warnings), warned)

@@ -1,0 +1,269 @@
+"""
+Tests for L{twisted_sse.stream.stream}: the headers of the response, and what is sent before them.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web.error import Error
+from twisted.web.resource import EncodingResourceWrapper
+from twisted.web.server import GzipEncoderFactory
+
+from tests.support.streams import StreamTestCase
+from twisted_sse import EventStream, EventStreamResource
+from twisted_sse.testing import MemoryClient
+
+
+class HeaderTests(StreamTestCase):
+    """
+    Tests for the headers of the response, and for L{EventStream.open}.
+    """
+
+    def test_headers(self) -> None:
+        """
+        An event stream has these headers, and never C{Connection}.
+        """
+        self.connect()
+        headers = self.browser.headers
+        self.assertEqual(self.browser.status, 200)
+        self.assertEqual(headers["Content-Type"], "text/event-stream")
+        self.assertEqual(headers["Cache-Control"], "no-cache, no-transform")
+        self.assertEqual(headers["X-Accel-Buffering"], "no")
+        self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+        self.assertEqual(headers["Vary"], "Accept")
+        self.assertNotIn("Connection", headers)
+        self.assertNotIn("Content-Length", headers)
+
+    def test_ofTheApplication(self) -> None:
+        """
+        The application's headers win, but for the type.
+        """
+
+        def connected(stream: EventStream) -> None:
+            request = stream.request
+            assert request is not None
+            for name, value in [
+                (b"content-type", b"text/plain"),
+                (b"cache-control", b"no-store"),
+                (b"x-accel-buffering", b"yes"),
+                (b"x-content-type-options", b"mine"),
+                (b"x-mine", b"1"),
+            ]:
+                request.setHeader(name, value)
+
+        self.connect(connected)
+        headers = self.browser.headers
+        self.assertEqual(headers["Content-Type"], "text/event-stream")
+        self.assertEqual(headers["Cache-Control"], "no-store")
+        self.assertEqual(headers["X-Accel-Buffering"], "yes")
+        self.assertEqual(headers["X-Content-Type-Options"], "mine")
+        self.assertEqual(headers["X-Mine"], "1")
+
+    def test_firstComment(self) -> None:
+        """
+        A comment goes out with the headers, before anything is sent.
+        """
+        self.connect()
+        self.assertEqual(self.browser.comments, [""])
+        self.assertTrue(self.browser.text.startswith(":"))
+
+    def test_retry(self) -> None:
+        """
+        The resource's C{retry} is told with the headers.
+        """
+        self.connect(retry=1500)
+        self.assertEqual(self.browser.retry, 1500)
+        self.assertEqual(self.browser.events, [])
+
+    def test_noRetry(self) -> None:
+        """
+        Without C{retry} clients are told none.
+        """
+        self.connect()
+        self.assertIsNone(self.browser.retry)
+
+    def test_openEarly(self) -> None:
+        """
+        C{open} sends the headers though nothing is decided yet, and once only.
+        """
+
+        def connected(stream: EventStream) -> Deferred[None]:
+            stream.open()
+            stream.open()
+            return Deferred()
+
+        self.connect(connected)
+        self.assertEqual(self.browser.status, 200)
+        self.assertEqual(self.browser.comments, [""])
+
+    def test_openAfterEnd(self) -> None:
+        """
+        C{open} of a stream that is over does nothing.
+        """
+        stream = self.connect()
+        stream.abort()
+        stream.open()
+        self.assertGone()
+
+    def test_raisedAfterOpen(self) -> None:
+        """
+        What is raised after C{open} cannot become a status: the stream is cut.
+        """
+
+        def connected(stream: EventStream) -> None:
+            stream.open()
+            raise Error(403)
+
+        self.connect(connected)
+        self.assertEqual(self.browser.status, 200)
+        self.assertTrue(self.browser.ended)
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(len(self.flushLoggedErrors(Error)), 1)
+        self.assertGone()
+
+    def test_http10(self) -> None:
+        """
+        To HTTP/1.0 the body goes without chunks, and ends with the connection.
+        """
+        stream = self.connect(version="HTTP/1.0")
+        stream.send("a")
+        self.assertNotIn("Transfer-Encoding", self.browser.headers)
+        self.assertEqual(self.browser.body, b": \n\ndata: a\n\n")
+        self.assertFalse(self.browser.ended)
+        stream.end()
+        self.client.clock.advance(1)
+        self.assertTrue(self.browser.complete)
+        self.assertGone()
+
+    def test_http10Error(self) -> None:
+        """
+        To HTTP/1.0 an end after an error is a reset: nothing else would look incomplete.
+        """
+        stream = self.connect(version="HTTP/1.0")
+        stream._fail(Failure(ZeroDivisionError()))
+        self.assertTrue(self.browser.ended)
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertGone()
+
+    def test_encoder(self) -> None:
+        """
+        A gzip encoder around the resource is taken off: it would swallow the events.
+        """
+        streams: list[EventStream] = []
+        resource = EventStreamResource(streams.append)
+        wrapped = EncodingResourceWrapper(resource, [GzipEncoderFactory()])
+        client = MemoryClient(wrapped)
+        browser = client.get("/", headers={"Accept-Encoding": "gzip"})
+        streams[0].send("seen")
+        self.assertEqual([event.data for event in browser.events], ["seen"])
+        self.assertNotIn("Content-Encoding", browser.headers)
+
+    def test_slim(self) -> None:
+        """
+        A slim stream forgets what has arrived in the request when the headers go out.
+        """
+        seen: list[object] = []
+
+        def connected(stream: EventStream) -> None:
+            request = stream.request
+            assert request is not None
+            seen.append(request.getHeader(b"user-agent"))
+
+        stream = self.connect(connected, headers={"User-Agent": "me", "Cookie": "a=b"}, slim=True)
+        request = stream.request
+        assert request is not None
+        self.assertEqual(seen, [b"me"])
+        self.assertIsNone(request.getHeader(b"user-agent"))
+        self.assertEqual(request.args, {})
+        self.assertIsNone(request.getCookie(b"a"))
+        assert request.content is not None
+        self.assertTrue(request.content.closed)
+        stream.send("still here")
+        self.assertEqual(self.data(), ["still here"])
+        stream.end()
+        self.assertTrue(self.browser.complete)
+        self.assertGone()
+
+    def test_notSlim(self) -> None:
+        """
+        Otherwise the request keeps what it has.
+        """
+        stream = self.connect(headers={"User-Agent": "me"})
+        request = stream.request
+        assert request is not None
+        self.assertEqual(request.getHeader(b"user-agent"), b"me")
+
+    def test_contentLength(self) -> None:
+        """
+        An event stream has no length, whatever the application says: it would be cut off there.
+        """
+
+        def connected(stream: EventStream) -> None:
+            stream.request.setHeader("content-length", "5")
+
+        self.connect(connected)
+        self.stream.send("all of it")
+        self.assertEqual(self.browser.events[0].data, "all of it")
+        self.assertNotIn("content-length", self.browser.headers)
+
+
+class BeforeHeadersTests(StreamTestCase):
+    """
+    Tests for what is sent before the headers.
+    """
+
+    def test_queued(self) -> None:
+        """
+        What C{connected} sends is queued until it has returned.
+        """
+        seen: list[object] = []
+
+        def connected(stream: EventStream) -> None:
+            stream.send("one", id="1")
+            stream.comment("two")
+            seen.append((stream.bytesPending > 0, stream.eventsSent))
+
+        self.connect(connected)
+        self.assertEqual(seen, [(True, 0)])
+        self.assertEqual(self.data(), ["one"])
+        self.assertEqual(self.browser.comments, ["", "two"])
+
+    def test_droppedOnRefusal(self) -> None:
+        """
+        It is dropped if the answer becomes a refusal.
+        """
+
+        def connected(stream: EventStream) -> None:
+            stream.send("secret")
+            raise Error(403)
+
+        self.connect(connected)
+        self.assertEqual(self.browser.status, 403)
+        self.assertNotIn("secret", self.browser.text)
+        self.assertEqual(self.stream.eventsSent, 0)
+        self.assertGone()
+
+    def test_sentFromOutside(self) -> None:
+        """
+        While a Deferred of C{connected} is pending, the first thing sent sends the headers.
+        """
+        self.connect(lambda stream: Deferred())
+        self.assertIsNone(self.browser.status)
+        self.stream.send("now")
+        self.assertEqual(self.browser.status, 200)
+        self.assertEqual(self.data(), ["now"])
+
+    def test_tooMuch(self) -> None:
+        """
+        Beyond C{maxPending} it cannot be kept back any longer, and nothing is lost.
+        """
+
+        def connected(stream: EventStream) -> None:
+            for number in range(10):
+                self.assertTrue(stream.send(f"{number}" * 100))
+
+        self.connect(connected, maxPending=250)
+        self.assertEqual(self.browser.status, 200)
+        self.assertEqual(self.data(), [f"{number}" * 100 for number in range(10)])
