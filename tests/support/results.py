@@ -1,0 +1,100 @@
+"""
+A resource in memory whose C{connected} returns something, and its client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+from twisted.logger import LogEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse import CloseReason, EventStream, EventStreamResource
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
+
+
+class DriverTestCase(SynchronousTestCase):
+    """
+    One resource, one client in memory, one stream.
+    """
+
+    client: MemoryClient
+    resource: EventStreamResource
+    browser: MemoryStream
+    stream: EventStream
+
+    def setUp(self) -> None:
+        """
+        Make the clock, which what is tried needs too.
+        """
+        self.clock = MemoryClock()
+
+    def connect(self, connected: Callable[[EventStream], object], **options: Any) -> MemoryStream:
+        """
+        Connect to a resource with this C{connected}.
+        """
+
+        def remember(stream: EventStream) -> object:
+            self.stream = stream
+            self.reasons: list[CloseReason] = []
+            stream.whenClosed().addCallback(self.reasons.append)
+            return connected(stream)
+
+        self.resource = EventStreamResource(remember, **options)
+        self.client = MemoryClient(self.resource, clock=self.clock)
+        self.browser = self.client.get("/")
+        return self.browser
+
+    def wait(self, seconds: float = 1) -> Deferred[None]:
+        """
+        Something to be awaited.
+        """
+        return deferLater(self.clock, seconds)  # type: ignore[arg-type]
+
+    def data(self) -> list[str]:
+        """
+        The data of the events that have come.
+        """
+        return [event.data for event in self.browser.events]
+
+    def assertGone(self) -> None:
+        """
+        The stream is closed, and nothing of it is left.
+        """
+        self.assertTrue(self.stream.closed)
+        self.assertIsNone(self.stream.request)
+        self.assertEqual(self.resource.streams, frozenset())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def assertRefused(self, status: int) -> None:
+        """
+        The answer is this status, without a traceback and without an event stream.
+        """
+        self.assertEqual(self.browser.status, status)
+        self.assertTrue(self.browser.complete)
+        self.assertNotIn("Traceback", self.browser.text)
+        self.assertNotIn("File", self.browser.text)
+        self.assertNotEqual(self.browser.headers.get("Content-Type"), "text/event-stream")
+        self.assertEqual(self.browser.events, [])
+        self.assertEqual(self.reasons, [CloseReason.ERROR])
+        self.assertGone()
+
+    def assertCut(self) -> None:
+        """
+        The stream was ended as an error: it does not look complete.
+        """
+        self.assertEqual(self.browser.status, 200)
+        self.assertTrue(self.browser.ended)
+        self.assertFalse(self.browser.complete)
+        self.assertEqual(self.reasons, [CloseReason.ERROR])
+        self.assertGone()
+
+
+def warnings(events: list[LogEvent]) -> list[str]:
+    """
+    The formats of the warnings among log events.
+    """
+    return [event["log_format"] for event in events if event["log_level"].name == "warn"]
