@@ -1,0 +1,384 @@
+"""
+Tests for L{twisted_sse.server.group}: the streams are asked to go, by C{drain} and by the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
+from zope.interface.verify import verifyObject
+
+from tests.support.resources import ResourceTestCase
+from tests.support.streams import BIG
+from twisted_sse import CloseReason, EventStream
+
+
+class DrainTests(ResourceTestCase):
+    """
+    Tests for C{drain}.
+    """
+
+    def test_drain(self) -> None:
+        """
+        Each client is told a random reconnection time, and its stream ends.
+        """
+        client = self.serve()
+        browsers = [client.get("/") for _ in range(50)]
+        reasons: list[CloseReason] = []
+        for stream in self.streams:
+            stream.send("before")
+            stream.whenClosed().addCallback(reasons.append)
+        done = self.resource.drain(5)
+        client.clock.advance(1)
+        self.assertIsNone(self.successResultOf(done))
+        self.assertEqual(reasons, [CloseReason.DRAIN] * 50)
+        for browser in browsers:
+            self.assertEqual([event.data for event in browser.events], ["before"])
+            self.assertTrue(browser.complete)
+            retry = browser.retry
+            assert retry is not None
+            self.assertTrue(1000 <= retry <= 5000)
+        self.assertGreater(len({browser.retry for browser in browsers}), 20)
+        self.assertNothingLeft()
+
+    def test_retry(self) -> None:
+        """
+        The range of the reconnection times may be given.
+        """
+        client = self.serve()
+        browsers = [client.get("/") for _ in range(20)]
+        self.resource.drain(5, retry=(100, 102))
+        client.clock.advance(1)
+        self.assertEqual({browser.retry for browser in browsers} | {101}, {100, 101, 102})
+
+    def test_none(self) -> None:
+        """
+        Without streams it is done at once.
+        """
+        self.serve()
+        self.successResultOf(self.resource.drain(5))
+        self.assertNothingLeft()
+
+    def test_connectionIsClosed(self) -> None:
+        """
+        The connection is closed after the last chunk; after another end it is kept.
+        """
+        for end, closed in ((lambda: self.streams[0].end(), False), (self.drain, True)):
+            client = self.serve()
+            transport = StringTransport()
+            protocol = client.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+            assert protocol is not None
+            protocol.makeConnection(transport)
+            protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            end()
+            client.clock.advance(1)
+            self.assertTrue(transport.value().endswith(b"\r\n0\r\n\r\n"))
+            self.assertEqual(transport.disconnecting, closed)
+
+    def drain(self) -> None:
+        """
+        Drain the resource.
+        """
+        self.resource.drain(5)
+
+    def test_newcomers(self) -> None:
+        """
+        Who comes while it drains, and afterwards, is told to come back, in the same range.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        done = self.resource.drain(5, retry=(2000, 3000))
+        for _ in range(5):
+            self.assertComeBack(client.get("/"), 2000, 3000)
+        self.assertEqual(len(self.streams), 1)
+        browser.resumeReading()
+        client.clock.advance(1)
+        self.successResultOf(done)
+        self.assertComeBack(client.get("/"), 2000, 3000)
+        self.assertNothingLeft()
+
+    def test_deadline(self) -> None:
+        """
+        What does not read is aborted at the deadline.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        reasons: list[CloseReason] = []
+        self.streams[0].whenClosed().addCallback(reasons.append)
+        done = self.resource.drain(5)
+        client.clock.advance(4.9)
+        self.assertNoResult(done)
+        self.assertFalse(browser.ended)
+        client.clock.advance(0.2)
+        self.successResultOf(done)
+        self.assertEqual(reasons, [CloseReason.DRAIN])
+        self.assertTrue(browser.ended)
+        self.assertFalse(browser.complete)
+        self.assertNothingLeft()
+
+    def test_atOnce(self) -> None:
+        """
+        With 0 seconds nobody is waited for.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        done = self.resource.drain(0)
+        client.clock.settle()
+        self.successResultOf(done)
+        self.assertNothingLeft()
+
+    def test_full(self) -> None:
+        """
+        One who is behind by C{maxPending} is drained like all: he gets what is waiting.
+        """
+        client = self.serve(maxPending=100)
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        self.streams[0].send("y" * 90)
+        self.resource.drain(5)
+        client.clock.advance(1)
+        browser.resumeReading()
+        client.clock.advance(1)
+        self.assertEqual([len(event.data) for event in browser.events], [len(BIG), 90])
+        self.assertIsNotNone(browser.retry)
+        self.assertTrue(browser.complete)
+
+    def test_connecting(self) -> None:
+        """
+        A stream that is still connecting is answered, and what it waits for cancelled.
+        """
+        cancelled: list[object] = []
+        client = self.serve(lambda stream: Deferred(cancelled.append))
+        browser = client.get("/")
+        done = self.resource.drain(5)
+        self.assertComeBack(browser, 1000, 5000)
+        self.successResultOf(done)
+        self.assertEqual(len(cancelled), 1)
+        self.assertNothingLeft()
+
+    def test_twice(self) -> None:
+        """
+        Draining again while it drains is one drain with two who wait; the earlier deadline
+        counts.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        first = self.resource.drain(10)
+        client.clock.advance(1)
+        second = self.resource.drain(5)
+        client.clock.advance(4.9)
+        self.assertNoResult(first)
+        self.assertNoResult(second)
+        client.clock.advance(0.2)
+        self.successResultOf(first)
+        self.successResultOf(second)
+        self.assertNothingLeft()
+        self.successResultOf(self.resource.drain(1))
+
+    def test_ending(self) -> None:
+        """
+        A stream that is ending already is waited for.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        self.streams[0].end()
+        done = self.resource.drain(5)
+        client.clock.advance(1)
+        self.assertNoResult(done)
+        browser.resumeReading()
+        client.clock.advance(1)
+        self.successResultOf(done)
+        self.assertTrue(browser.complete)
+        self.assertNothingLeft()
+
+    def test_slices(self) -> None:
+        """
+        Draining very many does not hold the reactor for long: the rest is for later turns.
+        """
+        client = self.serve()
+        for _ in range(10):
+            client.get("/")
+        clock = client.clock
+        settle, clock.settle = clock.settle, lambda: None  # type: ignore[method-assign]
+        seconds = clock.seconds
+        time = [0.0]
+
+        def later() -> float:
+            time[0] += 0.015
+            return seconds() + time[0]
+
+        patched = self.patch(clock, "seconds", later)
+        self.resource.drain(5)
+        left = [stream for stream in self.streams if stream._living]
+        self.assertTrue(left)
+        self.assertLess(len(left), 10)
+        patched.restore()
+        clock.settle = settle  # type: ignore[method-assign]
+        clock.advance(20)
+        self.assertEqual([stream for stream in self.streams if not stream.closed], [])
+
+    def test_badArguments(self) -> None:
+        """
+        Bad arguments are refused, each by its name and value.
+        """
+        self.serve()
+        for arguments, message in [
+            ((-1,), "seconds is -1"),
+            ((None,), "seconds is None"),
+            (("5",), "seconds is '5'"),
+            ((5, 1000), "retry is 1000"),
+            ((5, (1, 2, 3)), "retry is (1, 2, 3)"),
+            ((5, (2, 1)), "retry is 1"),
+            ((5, (-1, 1)), "retry is -1"),
+            ((5, ("a", "b")), "retry is 'a'"),
+            ((5, None), "retry is None"),
+        ]:
+            error = self.assertRaises((ValueError, TypeError), self.resource.drain, *arguments)
+            self.assertIn(message, str(error))
+        self.assertFalse(self.resource._group.draining)
+
+    def test_waitsForCleaningUp(self) -> None:
+        """
+        A drain waits for the C{finally} of a generator, but not longer than it may take.
+        """
+        for seconds, tidy in ((5, True), (0.2, False)):
+            finished: list[str] = []
+
+            async def connected(
+                stream: EventStream, finished: list[str] = finished
+            ) -> AsyncIterator[str]:
+                try:
+                    yield "x"
+                    await Deferred()
+                finally:
+                    later: Deferred[None] = Deferred()
+                    self.client.clock.callLater(1, later.callback, None)
+                    await later
+                    finished.append("tidy")
+
+            client = self.serve(connected)
+            client.get("/")
+            drained = self.resource.drain(seconds)
+            client.clock.advance(0.1)
+            self.assertNoResult(drained)
+            client.clock.advance(0.5)
+            if not tidy:
+                self.successResultOf(drained)
+            client.clock.advance(1)
+            self.assertEqual(finished, ["tidy"])
+            if tidy:
+                self.successResultOf(drained)
+
+    def test_afterWhenClosed(self) -> None:
+        """
+        Who waits for the end of a stream is told before who waits for the end of all.
+        """
+        client = self.serve()
+        client.get("/")
+        told: list[str] = []
+        self.streams[0].whenClosed().addCallback(lambda _: told.append("stream"))
+        self.resource.drain(5).addCallback(lambda _: told.append("all"))
+        client.clock.advance(1)
+        self.assertEqual(told, ["stream", "all"])
+
+    def test_oneFails(self) -> None:
+        """
+        A stream that cannot be ended does not keep the others from it.
+        """
+        client = self.serve()
+        browsers = [client.get("/") for _ in range(3)]
+
+        def fail(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        real = EventStream._end
+
+        def end(stream: EventStream, *arguments: Any, **options: Any) -> None:
+            (fail if stream is self.streams[1] else real)(stream, *arguments, **options)
+
+        self.patch(EventStream, "_end", end)
+        self.resource.drain(1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual([browser.ended for browser in browsers], [True, False, True])
+        client.clock.advance(1)
+        self.assertTrue(browsers[1].ended)
+
+
+class ServiceTests(ResourceTestCase):
+    """
+    Tests for C{service}.
+    """
+
+    def test_stop(self) -> None:
+        """
+        It is a service, and stopping it drains the resource.
+        """
+        client = self.serve()
+        service = self.resource.service()
+        verifyObject(IService, service)
+        service.startService()
+        browser = client.get("/")
+        self.assertStream(browser)
+        done = service.stopService()
+        self.assertComeBack(browser, 1000, 5000)
+        self.successResultOf(done)
+        self.assertComeBack(client.get("/"), 1000, 5000)
+
+    def test_seconds(self) -> None:
+        """
+        How long it may take can be given.
+        """
+        client = self.serve()
+        service = self.resource.service(2)
+        service.startService()
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        done = service.stopService()
+        client.clock.advance(1.9)
+        self.assertNoResult(done)
+        client.clock.advance(0.2)
+        self.successResultOf(done)
+        self.assertRaises(ValueError, self.resource.service, -1)
+
+    def test_again(self) -> None:
+        """
+        A service that is started again serves again.
+        """
+        client = self.serve()
+        service = self.resource.service()
+        service.startService()
+        service.stopService()
+        self.assertComeBack(client.get("/"), 1000, 5000)
+        service.startService()
+        self.assertStream(client.get("/"))
+
+    def test_parent(self) -> None:
+        """
+        An application that stops waits for it.
+        """
+        client = self.serve()
+        application = MultiService()
+        self.resource.service().setServiceParent(application)
+        application.startService()
+        browser = client.get("/")
+        done = application.stopService()
+        client.clock.advance(1)
+        self.successResultOf(done)
+        self.assertTrue(browser.complete)

@@ -1,0 +1,427 @@
+"""
+Tests for L{twisted_sse.server.resource}: who gets a stream, and who what else, by what is asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+from twisted.web.error import Error
+from twisted.web.resource import EncodingResourceWrapper, Resource
+from twisted.web.server import GzipEncoderFactory
+
+from tests.support.resources import ResourceTestCase
+from twisted_sse import EventStream, EventStreamResource
+from twisted_sse.store.memory import LONGEST_ID
+from twisted_sse.testing import MemoryClient, MemoryStream
+
+
+class Text(Resource):
+    """
+    A resource that answers C{ok}.
+    """
+
+    isLeaf = True
+
+    def render_GET(self, request: object) -> bytes:
+        """
+        Answer.
+        """
+        return b"ok"
+
+
+class AcceptTests(ResourceTestCase):
+    """
+    Tests for the negotiation of the type.
+    """
+
+    #: Accept, whether a stream may be sent, whether it is asked for by name.
+    TABLE = [
+        (None, True, False),
+        ("text/event-stream", True, True),
+        ("TEXT/Event-Stream", True, True),
+        (" text/event-stream ; q=0.1 ", True, True),
+        ("text/event-stream;charset=utf-8", True, True),
+        ("text/html, text/event-stream", True, True),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True, False),
+        ("*/*", True, False),
+        ("text/*", True, False),
+        ("TEXT/*", True, False),
+        ("text/html", False, False),
+        ("application/json, image/*", False, False),
+        ("text/event-stream;q=0", False, False),
+        ("text/event-stream; Q=0.000, */*", False, False),
+        ("*/*, text/event-stream;q=0", False, False),
+        ("text/*;q=0, */*", False, False),
+        ("text/event-stream, text/*;q=0, */*;q=0", True, True),
+        ("*/*;q=0", False, False),
+        ("text/event-stream;q=0.001", True, True),
+        ("", True, False),
+        (" , ,", True, False),
+        ("*", True, False),
+        ("garbage", True, False),
+        (";q=0", True, False),
+        ("text/event-stream;q=banana", True, True),
+        ("text/event-stream;;;q", True, True),
+        ("text/event-stream2", False, False),
+        (",".join(["a/b"] * 1500), False, False),
+    ]
+
+    def ask(self, client: MemoryClient, accept: str | None) -> MemoryStream:
+        """
+        Make a request with this Accept.
+        """
+        return client.get("/", headers={} if accept is None else {"Accept": accept})
+
+    def test_withoutFallback(self) -> None:
+        """
+        Without a fallback all get the stream but those who exclude it: they get 406.
+        """
+        for accept, acceptable, _ in self.TABLE:
+            browser = self.ask(self.serve(), accept)
+            if acceptable:
+                self.assertStream(browser)
+            else:
+                self.assertEqual(browser.status, 406, accept)
+                self.assertIn("text/event-stream", browser.text)
+                self.assertEqual(self.streams, [])
+            self.assertEqual(browser.headers["Vary"], "Accept")
+
+    def test_withFallback(self) -> None:
+        """
+        With a fallback only those get the stream who name it; all others get the fallback.
+        """
+        for accept, _, named in self.TABLE:
+            browser = self.ask(self.serve(fallback=Text()), accept)
+            if named:
+                self.assertStream(browser)
+            else:
+                self.assertEqual((browser.status, browser.text), (200, "ok"), accept)
+                self.assertEqual(self.streams, [])
+            self.assertEqual(browser.headers["Vary"], "Accept")
+
+    def test_severalHeaders(self) -> None:
+        """
+        Several Accept headers are one list.
+        """
+        client = self.serve()
+        transport = StringTransport()
+        protocol = client.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 1))
+        assert protocol is not None
+        protocol.makeConnection(transport)
+        protocol.dataReceived(
+            b"GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\nAccept: text/event-stream\r\n\r\n"
+        )
+        self.assertIn(b"text/event-stream", transport.value())
+        self.assertEqual(len(self.streams), 1)
+        self.streams[0].abort()
+
+    def test_fallbackHasTheOtherMethods(self) -> None:
+        """
+        Whatever the method, who does not name the stream gets the fallback.
+        """
+
+        class Form(Resource):
+            isLeaf = True
+
+            def render_POST(self, request: object) -> bytes:
+                return b"posted"
+
+            def render_GET(self, request: object) -> bytes:
+                return b"got"
+
+        client = self.serve(fallback=Form())
+        self.assertEqual(client.post("/", body="a=b").text, "posted")
+        self.assertEqual(client.get("/").text, "got")
+        self.assertEqual(client.request("HEAD").status, 200)
+        browser = client.post("/", headers={"Accept": "text/event-stream"})
+        self.assertEqual(browser.status, 405)
+
+    def test_varyOfTheApplication(self) -> None:
+        """
+        What was in Vary before stays.
+        """
+        streams: list[EventStream] = []
+        inner = EventStreamResource(streams.append)
+
+        class Outer(Resource):
+            isLeaf = True
+
+            def render(self, request: Any) -> Any:
+                request.setHeader(b"vary", b"Cookie")
+                return inner.render(request)
+
+        self.assertEqual(MemoryClient(Outer()).get("/").headers["Vary"], "Cookie, Accept")
+
+
+class MethodTests(ResourceTestCase):
+    """
+    Tests for the methods.
+    """
+
+    def test_head(self) -> None:
+        """
+        HEAD has the headers of the stream, without a stream.
+        """
+        client = self.serve()
+        head = client.request("HEAD")
+        self.assertEqual(head.status, 200)
+        self.assertTrue(head.complete)
+        self.assertEqual(head.body, b"")
+        self.assertEqual(self.streams, [])
+        get = client.get("/")
+        names = ("Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Content-Type-Options")
+        for name in (*names, "Vary"):
+            self.assertEqual(head.headers[name], get.headers[name])
+        self.assertNotIn("Content-Length", head.headers)
+
+    def test_headNotAcceptable(self) -> None:
+        """
+        HEAD is negotiated as GET is, and a refusal has no body.
+        """
+        head = self.serve().request("HEAD", headers={"Accept": "image/png"})
+        self.assertEqual(head.status, 406)
+        self.assertEqual(head.body, b"")
+        self.assertTrue(head.complete)
+
+    def test_options(self) -> None:
+        """
+        OPTIONS without CORS is a 204 that says what is allowed.
+        """
+        browser = self.serve().request("OPTIONS", headers={"Origin": "https://example.com"})
+        self.assertEqual(browser.status, 204)
+        self.assertEqual(browser.headers["Allow"], "GET, HEAD, OPTIONS")
+        self.assertEqual(browser.body, b"")
+        self.assertTrue(browser.complete)
+        for name in ("Access-Control-Allow-Origin", "Access-Control-Allow-Methods"):
+            self.assertNotIn(name, browser.headers)
+        self.assertEqual(self.streams, [])
+
+    def test_others(self) -> None:
+        """
+        Any other method is a 405 that says what is allowed.
+        """
+        client = self.serve()
+        for method in ("POST", "PUT", "DELETE", "PATCH", "BREW"):
+            browser = client.request(method)
+            self.assertEqual(browser.status, 405)
+            self.assertEqual(browser.headers["Allow"], "GET, HEAD, OPTIONS")
+            self.assertTrue(browser.complete)
+        self.assertEqual(self.streams, [])
+
+    def test_methods(self) -> None:
+        """
+        C{methods} are answered with a stream; HEAD goes with GET.
+        """
+        client = self.serve(methods=("POST", "PUT"))
+        body: list[bytes] = []
+        self.assertStream(client.post("/", body="question"))
+        request = self.streams[0].request
+        assert request is not None and request.content is not None
+        body.append(request.content.read())
+        self.assertEqual(body, [b"question"])
+        self.assertStream(client.request("PUT"))
+        for method in ("GET", "HEAD"):
+            browser = client.request(method)
+            self.assertEqual(browser.status, 405)
+            self.assertEqual(browser.headers["Allow"], "POST, PUT, OPTIONS")
+        client = self.serve(methods=["GET", "POST"])
+        self.assertStream(client.get("/"))
+        self.assertStream(client.post("/"))
+        self.assertEqual(client.request("HEAD").status, 200)
+
+    def test_headEncoded(self) -> None:
+        """
+        HEAD has the headers of GET, behind a gzip wrapper too.
+        """
+        self.serve()
+        client = MemoryClient(EncodingResourceWrapper(self.resource, [GzipEncoderFactory()]))
+        for method in ("GET", "HEAD"):
+            browser = client.request(method, headers={"Accept-Encoding": "gzip"})
+            self.assertNotIn("content-encoding", browser.headers)
+        for method in ("OPTIONS",):
+            browser = client.request(method, headers={"Accept-Encoding": "gzip"})
+            self.assertEqual(browser.status, 204)
+            self.assertNotIn("content-encoding", browser.headers)
+
+
+class CrossOriginTests(ResourceTestCase):
+    """
+    Tests for CORS.
+    """
+
+    GOOD = "https://example.com"
+    BAD = "https://evil.example"
+
+    def test_none(self) -> None:
+        """
+        Without C{origins} nothing is said.
+        """
+        browser = self.serve().get("/", headers={"Origin": self.GOOD})
+        self.assertNotIn("Access-Control-Allow-Origin", browser.headers)
+        self.assertEqual(browser.headers["Vary"], "Accept")
+
+    def test_listed(self) -> None:
+        """
+        A listed origin is told that it may read.
+        """
+        client = self.serve(origins=[self.GOOD, "http://localhost:8080"])
+        for origin in (self.GOOD, "http://localhost:8080"):
+            browser = client.get("/", headers={"Origin": origin})
+            self.assertEqual(browser.headers["Access-Control-Allow-Origin"], origin)
+            self.assertEqual(browser.headers["Vary"], "Accept, Origin")
+            self.assertNotIn("Access-Control-Allow-Credentials", browser.headers)
+            self.assertStream(browser)
+
+    def test_unlisted(self) -> None:
+        """
+        No other origin is ever reflected.
+        """
+        client = self.serve(origins=[self.GOOD])
+        for origin in (
+            self.BAD,
+            "https://example.com.evil.example",
+            "https://EXAMPLE.com",
+            "http://example.com",
+            "https://example.com:444",
+            "null",
+            "*",
+            "",
+        ):
+            for method in ("GET", "OPTIONS", "HEAD", "POST"):
+                browser = client.request(method, headers={"Origin": origin})
+                self.assertNotIn("Access-Control-Allow-Origin", browser.headers)
+                self.assertNotIn("Access-Control-Allow-Methods", browser.headers)
+                self.assertIn("Origin", browser.headers["Vary"])
+        browser = client.get("/")
+        self.assertNotIn("Access-Control-Allow-Origin", browser.headers)
+
+    def test_any(self) -> None:
+        """
+        C{"*"} is for all, and without credentials.
+        """
+        browser = self.serve(origins="*").get("/", headers={"Origin": self.BAD})
+        self.assertEqual(browser.headers["Access-Control-Allow-Origin"], "*")
+        self.assertNotIn("Access-Control-Allow-Credentials", browser.headers)
+
+    def test_credentials(self) -> None:
+        """
+        With C{credentials} the listed origins may send cookies.
+        """
+        client = self.serve(origins=[self.GOOD], credentials=True)
+        browser = client.get("/", headers={"Origin": self.GOOD})
+        self.assertEqual(browser.headers["Access-Control-Allow-Credentials"], "true")
+        browser = client.get("/", headers={"Origin": self.BAD})
+        self.assertNotIn("Access-Control-Allow-Credentials", browser.headers)
+
+    def test_preflight(self) -> None:
+        """
+        A preflight is told the methods, and the headers that may be sent.
+        """
+        client = self.serve(origins=[self.GOOD], methods=("GET", "POST"))
+        browser = client.request(
+            "OPTIONS",
+            headers={
+                "Origin": self.GOOD,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "last-event-id",
+            },
+        )
+        self.assertEqual(browser.status, 204)
+        self.assertEqual(browser.headers["Access-Control-Allow-Origin"], self.GOOD)
+        self.assertEqual(browser.headers["Access-Control-Allow-Methods"], "GET, POST")
+        allowed = browser.headers["Access-Control-Allow-Headers"].lower()
+        for name in ("last-event-id", "content-type", "authorization"):
+            self.assertIn(name, allowed)
+        self.assertEqual(self.streams, [])
+
+    def test_refusals(self) -> None:
+        """
+        A page may read a refusal too: what is raised, and what the resource itself refuses.
+        """
+
+        def connected(stream: EventStream) -> None:
+            raise Error(403)
+
+        client = self.serve(connected, origins=[self.GOOD])
+        for browser, status in (
+            (client.get("/", headers={"Origin": self.GOOD}), 403),
+            (client.post("/", headers={"Origin": self.GOOD}), 405),
+            (client.get("/", headers={"Origin": self.GOOD, "Accept": "a/b"}), 406),
+        ):
+            self.assertEqual(browser.status, status)
+            self.assertEqual(browser.headers["Access-Control-Allow-Origin"], self.GOOD)
+
+
+class LastEventIDTests(ResourceTestCase):
+    """
+    Tests for the last event ID.
+    """
+
+    def ask(self, path: str = "/", header: str | None = None) -> str:
+        """
+        Make a request, and see what the stream has got.
+        """
+        headers = {} if header is None else {"Last-Event-ID": header}
+        browser = self.serve().get(path, headers=headers)
+        self.assertStream(browser)
+        return self.streams[0].lastEventID
+
+    def test_header(self) -> None:
+        """
+        It is what the header says.
+        """
+        self.assertEqual(self.ask(header="42"), "42")
+        self.assertEqual(self.ask(header="a b"), "a b")
+
+    def test_query(self) -> None:
+        """
+        Without the header it is what the query says, by each of three names.
+        """
+        for name in ("lastEventID", "lastEventId", "last_event_id"):
+            self.assertEqual(self.ask(f"/?{name}=4%202"), "4 2")
+        self.assertEqual(self.ask("/?lasteventid=1"), "")
+
+    def test_headerWins(self) -> None:
+        """
+        The header wins over the query: it is newer on a reconnection.
+        """
+        self.assertEqual(self.ask("/?lastEventID=1", header="2"), "2")
+
+    def test_severalInTheQuery(self) -> None:
+        """
+        Of several values the first counts.
+        """
+        self.assertEqual(self.ask("/?lastEventID=1&lastEventID=2"), "1")
+
+    def test_text(self) -> None:
+        """
+        It is UTF-8, and what is not is replaced rather than refused.
+        """
+        self.assertEqual(self.ask("/?lastEventID=%C3%A4%E2%98%83"), "ä☃")
+        self.assertEqual(self.ask("/?lastEventID=a%FFb"), "a\ufffdb")
+        self.assertEqual(self.ask(header="ä☃"), "ä☃")
+
+    def test_tooLong(self) -> None:
+        """
+        One of more than 8192 bytes is a 400; one of 8192 is fine.
+        """
+        self.assertEqual(LONGEST_ID, 8192)
+        self.assertEqual(self.ask(header="i" * 8192), "i" * 8192)
+        for path, headers in (
+            ("/", {"Last-Event-ID": "i" * 8193}),
+            ("/?lastEventID=" + "i" * 8193, {}),
+        ):
+            browser = self.serve().get(path, headers=headers)
+            self.assertEqual(browser.status, 400)
+            self.assertIn("too long", browser.text)
+            self.assertEqual(self.streams, [])
+
+    def test_emptyHeader(self) -> None:
+        """
+        An empty header says nothing: the query does.
+        """
+        self.serve().get("/?lastEventId=7", headers={"Last-Event-ID": ""})
+        self.assertEqual(self.streams[0].lastEventID, "7")
