@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.support.channels import BIG, ChannelTestCase, data, heads
+from tests.support.channels import ChannelTestCase, data, heads
+from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
 from twisted_sse.testing import MemoryClient
 

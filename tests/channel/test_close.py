@@ -8,7 +8,8 @@ from typing import Any
 
 from twisted.internet.task import Clock
 
-from tests.support.channels import BIG, ChannelTestCase, data, heads
+from tests.support.channels import ChannelTestCase, data, heads
+from tests.support.streams import BIG
 from twisted_sse import Channel, CloseReason, Event, EventStream, History
 from twisted_sse.testing import MemoryStream
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.support.channels import BIG, ChannelTestCase, data, lastEventID
+from tests.support.channels import ChannelTestCase, data, lastEventID
+from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, History
 from twisted_sse.testing import MemoryStream
 

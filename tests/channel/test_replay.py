@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.channels import BIG, ChannelTestCase, data, heads
+from tests.support.channels import ChannelTestCase, data, heads
+from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, History
 from twisted_sse.channel.subscription import LOOKS, REPLAY
 from twisted_sse.format.encoded import PIECE

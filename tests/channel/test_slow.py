@@ -4,7 +4,8 @@ Tests for L{twisted_sse.channel.channel}, in memory: clients that do not read wh
 
 from __future__ import annotations
 
-from tests.support.channels import BIG, ChannelTestCase, data, heads, lastEventID
+from tests.support.channels import ChannelTestCase, data, heads, lastEventID
+from tests.support.streams import BIG
 from twisted_sse import CloseReason, SlowReader
 
 

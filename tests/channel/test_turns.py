@@ -13,7 +13,8 @@ from twisted.internet.interfaces import IReactorCore
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from tests.support.channels import BIG, ChannelTestCase, data, heads
+from tests.support.channels import ChannelTestCase, data, heads
+from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
 from twisted_sse.channel.fanout import ROUND
 from twisted_sse.format.encoded import PIECE

@@ -29,12 +29,11 @@ from twisted.web.server import Site
 from tests.support.examples import ACCEPT, EXAMPLES, FORM, HELLO, example
 from tests.support.live import LiveTestCase, freePort, reactor, until
 from tests.support.memory_agent import MemoryAgent, MemoryResponse, eventStream
+from tests.support.python import TWISTD
 from tests.support.requirements import ROOT, needs
 from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
 from twisted_sse.client import Backoff, EventSource
 
-#: The console script C{twistd}, wherever pip put it.
-TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
 #: What a command of an example's docstring is here.
 COMMANDS = {
     "python": [sys.executable],

@@ -14,9 +14,6 @@ from twisted_sse import Channel, CloseReason, Event, EventStream, EventStreamRes
 from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream, MemoryTransport
 
-#: More than a transport takes before it says pause.
-BIG = "x" * 70_000
-
 
 class Recorder(Observer):
     """
