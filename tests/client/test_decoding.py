@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.client.decoding import PIECE, Inflater, makeInflater
+from twisted_sse.client.decoding import MOST_DECODED, Inflater, makeInflater
 from twisted_sse.client.errors import BadContentType, StreamBroken
 
 #: Does not compress well, so that it takes more than one piece in any form.
@@ -53,14 +53,10 @@ def decodeAll(decoding: Inflater, pieces: Iterable[bytes]) -> bytes:
     """
     decoded = b""
     for each in pieces:
-        decoding.rest += each
-        while not decoding.isDone:
-            before = len(decoding.rest)
-            piece = decoding.decode()
-            assert len(piece) <= PIECE
+        decoding.feed(each)
+        while piece := decoding.read():
+            assert len(piece) <= MOST_DECODED
             decoded += piece
-            if not piece and len(decoding.rest) == before:
-                break
     return decoded
 
 
@@ -129,14 +125,14 @@ class InflaterTests(SynchronousTestCase):
         also when it ends with one.
         """
         for name, form in FORMS.items():
-            for size in 10 * PIECE - 1, 10 * PIECE, 10 * PIECE + 1:
+            for size in 10 * MOST_DECODED - 1, 10 * MOST_DECODED, 10 * MOST_DECODED + 1:
                 decoding = inflater(name)
-                decoding.rest = form(bytes(size))
-                self.assertLess(len(decoding.rest), PIECE)
+                packed = form(bytes(size))
+                self.assertLess(len(packed), MOST_DECODED)
+                decoding.feed(packed)
                 decoded = 0
-                while not decoding.isDone:
-                    piece = decoding.decode()
-                    self.assertLessEqual(len(piece), PIECE)
+                while piece := decoding.read():
+                    self.assertLessEqual(len(piece), MOST_DECODED)
                     decoded += len(piece)
                 self.assertEqual(decoded, size)
 
@@ -147,7 +143,7 @@ class InflaterTests(SynchronousTestCase):
         for name in FORMS:
             decoding = inflater(name)
             self.assertTrue(decoding.isDone)
-            self.assertEqual(decoding.decode(), b"")
+            self.assertEqual(decoding.read(), b"")
             self.assertTrue(decoding.isDone)
 
     def test_garbage(self) -> None:
@@ -188,10 +184,10 @@ class InflaterTests(SynchronousTestCase):
         What follows gzip and is none is a broken stream, but what was before comes out first.
         """
         decoding = inflater("gzip")
-        decoding.rest = gzip.compress(b"data: x\n\n") + b"garbage"
-        self.assertEqual(decoding.decode(), b"data: x\n\n")
+        decoding.feed(gzip.compress(b"data: x\n\n") + b"garbage")
+        self.assertEqual(decoding.read(), b"data: x\n\n")
         self.assertFalse(decoding.isDone)
-        self.assertRaises(StreamBroken, decoding.decode)
+        self.assertRaises(StreamBroken, decoding.read)
 
     def test_garbageAfterDeflate(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Bodies that come compressed (RFC 9110, 8.4.1), decoded as they come.
+Compressed bodies (RFC 9110, 8.4.1), decoded as they arrive.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from .errors import BadContentType, StreamBroken
 
 __all__ = ["Inflater", "makeInflater"]
 
-#: How much is decoded at a time, in bytes: a thousand times as much may be in what has come.
-PIECE = 2**16
+#: The most bytes that are decoded at a time: the compressed data may be a thousandth of what it
+#: decodes to.
+MOST_DECODED = 2**16
 
-# What zlib is to expect (its manual, "inflateInit2").
+# Which format zlib is to expect (its manual, "inflateInit2").
 GZIP = 16 + zlib.MAX_WBITS
 ZLIB = zlib.MAX_WBITS
 RAW = -zlib.MAX_WBITS
@@ -22,68 +23,87 @@ RAW = -zlib.MAX_WBITS
 
 class Inflater:
     """
-    Decodes C{gzip} or C{deflate}.
-
-    @ivar rest: what has come and is not decoded yet.
+    Decodes C{gzip} or C{deflate}: L{feed} it with what has arrived, and call L{read} until it
+    returns nothing.
     """
 
     def __init__(self, isGzip: bool) -> None:
-        self.rest = b""
         self._isGzip = isGzip
+        # What has arrived and is not decoded yet.
+        self._rest = b""
         self._zlib: Any = zlib.decompressobj(GZIP) if isGzip else None
+        # Whether zlib may have more output without any more input.
         self._hasMore = False
         self._hasEnded = False
-        # Whether a member of gzip has ended, and no other has begun.
+        # Whether one member of a gzip file has ended, and the next has not begun.
         self._isBetween = False
 
     @property
     def isDone(self) -> bool:
         """
-        Whether there is nothing more to decode, as far as it has come.
+        Whether all that has arrived is decoded.
         """
-        return not self.rest and not self._hasMore
+        return not self._rest and not self._hasMore
 
-    def decode(self) -> bytes:
+    def feed(self, data: bytes) -> None:
         """
-        Decode some more of L{rest}.
+        Add what has arrived.
+        """
+        self._rest += data
 
-        @return: as many bytes as are decoded at a time, or all that there are.
-        @raise StreamBroken: if it is not what it should be.
+    def read(self) -> bytes:
+        """
+        Decode the next piece.
+
+        @return: at most 64 KiB; nothing if more input is needed first.
+        @raise StreamBroken: if the data is not in the format that it should be in.
+        """
+        while not self.isDone:
+            before = len(self._rest)
+            piece = self._decode()
+            if piece or len(self._rest) == before:
+                return piece
+        return b""
+
+    def _decode(self) -> bytes:
+        """
+        Take one step.
+
+        @return: what it has decoded.  Nothing, and no less left to decode: more input is needed.
         """
         if self._hasEnded:
-            self.rest = b""
+            self._rest = b""
             return b""
         if self._isBetween:
-            # Some fill up with zeros.
-            self.rest = self.rest.lstrip(b"\0")
-            if not self.rest:
+            # Some servers pad with zeros.
+            self._rest = self._rest.lstrip(b"\0")
+            if not self._rest:
                 return b""
             self._isBetween = False
         if self._zlib is None:
-            if len(self.rest) < 2:
+            if len(self._rest) < 2:
                 self._hasMore = False
                 return b""
-            # RFC 9110, 8.4.1.2: the zlib format, but some send its content alone.  RFC 1950,
-            # 2.2 has how to tell.
-            isZlib = self.rest[0] & 15 == 8 and int.from_bytes(self.rest[:2], "big") % 31 == 0
+            # RFC 9110, 8.4.1.2: deflate is the zlib format, but some servers send the raw data
+            # inside it.  RFC 1950, 2.2 says how to tell.
+            isZlib = self._rest[0] & 15 == 8 and int.from_bytes(self._rest[:2], "big") % 31 == 0
             self._zlib = zlib.decompressobj(ZLIB if isZlib else RAW)
         try:
-            piece: bytes = self._zlib.decompress(self.rest, PIECE)
+            piece: bytes = self._zlib.decompress(self._rest, MOST_DECODED)
         except zlib.error as e:
             raise StreamBroken(f"the body cannot be decoded: {e}") from e
-        self.rest = self._zlib.unconsumed_tail
-        # There may be more without any more input.
-        self._hasMore = len(piece) == PIECE
+        self._rest = self._zlib.unconsumed_tail
+        self._hasMore = len(piece) == MOST_DECODED
         if self._zlib.eof:
             self._hasMore = False
             if self._isGzip:
                 # RFC 1952, 2.2: another member may follow.
-                self.rest = self._zlib.unused_data
+                self._rest = self._zlib.unused_data
                 self._zlib = zlib.decompressobj(GZIP)
                 self._isBetween = True
             else:
-                # Nothing may.  zlib would keep it all.
-                self.rest = b""
+                # Nothing may follow, and zlib would keep all of it.
+                self._rest = b""
                 self._hasEnded = True
         return piece
 
@@ -92,9 +112,9 @@ def makeInflater(contentEncoding: str) -> Inflater | None:
     """
     Find what decodes a body.
 
-    @param contentEncoding: the response's C{Content-Encoding}.
-    @return: L{None} if nothing has to be decoded.
-    @raise BadContentType: if it is encoded otherwise.
+    @param contentEncoding: the C{Content-Encoding} of the response.
+    @return: L{None} if the body is not encoded.
+    @raise BadContentType: if it is encoded in another way.
     """
     names = [name.strip() for name in contentEncoding.lower().split(",")]
     name = ", ".join(name for name in names if name not in ("", "identity"))

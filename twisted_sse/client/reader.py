@@ -211,7 +211,7 @@ class EventBody(Protocol):
         if self._inflater is None:
             self._parse(data)
         else:
-            self._inflater.rest += data
+            self._inflater.feed(data)
             self._inflate()
         self._settle()
 
@@ -262,17 +262,15 @@ class EventBody(Protocol):
     def _inflate(self) -> None:
         inflater = self._inflater
         assert inflater is not None
-        while not (inflater.isDone or self._queue.isFull or self._finished):
-            before = len(inflater.rest)
+        while not (self._queue.isFull or self._finished):
             try:
-                piece = inflater.decode()
+                piece = inflater.read()
             except StreamBroken as e:
                 self._fail(e)
                 return
-            self._parse(piece)
-            if not piece and len(inflater.rest) == before:
-                # It needs more.
+            if not piece:
                 return
+            self._parse(piece)
 
     def _parse(self, data: bytes) -> None:
         pieces = [data]
@@ -466,13 +464,9 @@ def _decoded(start: bytes, contentEncoding: str | None) -> bytes:
         inflater = makeInflater(contentEncoding or "")
         if inflater is None:
             return start
-        inflater.rest = start
-        while len(body) < MOST_START and not inflater.isDone:
-            before = len(inflater.rest)
-            piece = inflater.decode()
+        inflater.feed(start)
+        while len(body) < MOST_START and (piece := inflater.read()):
             body += piece
-            if not piece and len(inflater.rest) == before:
-                break
     except (BadContentType, StreamBroken):
         return body or start
     return body[:MOST_START]
