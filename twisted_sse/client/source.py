@@ -24,6 +24,7 @@ from ..format.parser import EventStreamParser, MessageEvent
 from ..timing.backoff import Backoff
 from ..timing.reactors import installedReactor
 from .agent import EventStreamAgent
+from .body import MOST_EVENT, EventBody
 from .decoding import Inflater
 from .errors import (
     BadCertificate,
@@ -33,15 +34,9 @@ from .errors import (
     ReadTimeout,
     StreamBroken,
 )
+from .negotiation import checkResponse, discard, fieldValue
 from .place import BytesBody, Fields, Place, asHeaders, checkLastEventID, checkMethod
-from .reader import (
-    MOST_EVENT,
-    EventBody,
-    EventQueue,
-    checkResponse,
-    discard,
-    fieldValue,
-)
+from .queue import EventQueue
 
 __all__ = ["EventSource"]
 
@@ -161,7 +156,7 @@ class EventSource:
         self._onError = onError
         self._onComment = onComment
         self._queue = EventQueue(self._resume, self.close)
-        self._parser = self._makeParser(lastEventID)
+        self._eventParser = self._makeParser(lastEventID)
         self._retry: int | None = None
         self._failures = 0
         self._failingSince = 0.0
@@ -188,7 +183,7 @@ class EventSource:
         """
         The last event ID: what is sent with the next request.
         """
-        return self._parser.lastEventID
+        return self._eventParser.lastEventID
 
     # For who reads
 
@@ -490,17 +485,17 @@ class EventSource:
                 discard(response)
                 raise CancelledError
         self._body = EventBody(
-            response, self._queue, self._parser, inflater, self._reactor, self._readTimeout
+            response, self._queue, self._eventParser, inflater, self._reactor, self._readTimeout
         )
-        self._body.begin()
+        response.deliverBody(self._body)
         try:
             await self._step(self._body.done)
         finally:
             self._body = None
-            if self._parser.retry is not None:
-                self._retry = self._parser.retry
+            if self._eventParser.retry is not None:
+                self._retry = self._eventParser.retry
             # What is unfinished is no event, and its ID is none.
-            self._parser = self._makeParser(self.lastEventID)
+            self._eventParser = self._makeParser(self.lastEventID)
 
     def _failed(self, error: Exception, wasOpen: bool, wasRedirected: bool) -> float:
         """
