@@ -48,13 +48,15 @@ myst_heading_anchors = 3
 
 # Nothing is fetched; our own API is added by the extension.
 intersphinx_mapping: dict[str, tuple[str, None]] = {}
-PUBLIC = ["accesslog", "klein", "metrics", "observe", "testing"]
+PUBLIC = ["accesslog", "klein", "metrics", "observe"]
 PUBLIC += ["format", "format.event", "format.parser", "timing", "timing.backoff"]
 PUBLIC += ["stream", "stream.stream", "stream.pending", "server", "server.resource"]
 PUBLIC += ["store", "store.memory", "channel", "channel.channel"]
 PUBLIC += ["client", "client.source", "client.reader", "client.agent", "client.errors"]
+PUBLIC += ["testing", "testing.client", "testing.clock", "testing.response", "testing.stream"]
 PUBLIC += ["daemon", "daemon.tap", "daemon.sources", "daemon.sources.spec"]
 PRIVATE = ["**", "store.memory.Entry", "stream.pending.Pending"]
+PRIVATE += ["testing.clock.Writer", "testing.response.ResponseReader"]
 pydoctor_url_path = "api"
 pydoctor_args = [
     "--project-name=twisted-sse",

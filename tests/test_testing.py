@@ -18,7 +18,8 @@ from twisted.web.server import NOT_DONE_YET
 from zope.interface.verify import verifyObject
 
 from twisted_sse import Event, EventStream, EventStreamResource, MessageEvent
-from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream, ResponseHeaders, _Response
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream, ResponseHeaders
+from twisted_sse.testing.response import ResponseReader
 
 
 class Echo(Resource):
@@ -518,7 +519,7 @@ class ResponseTests(SynchronousTestCase):
             position += len(chunk)
         if end:
             data += b"0\r\n\r\n"
-        response = _Response("GET")
+        response = ResponseReader("GET")
         while data:
             size = chance.randrange(1, 50)
             response.feed(data[:size])
@@ -532,7 +533,7 @@ class ResponseTests(SynchronousTestCase):
         """
         An interim response comes before the one that counts.
         """
-        response = _Response("GET")
+        response = ResponseReader("GET")
         response.feed(b"HTTP/1.1 100 Continue\r\n\r\n" + self.HEAD)
         self.assertEqual(response.status, 200)
 
@@ -540,7 +541,7 @@ class ResponseTests(SynchronousTestCase):
         """
         A body of some length is complete when all of it has come.
         """
-        response = _Response("GET")
+        response = ResponseReader("GET")
         response.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel")
         self.assertFalse(response.complete)
         response.feed(b"lo")
@@ -557,6 +558,6 @@ class ResponseTests(SynchronousTestCase):
             ("GET", b"HTTP/1.1 304 Not Modified\r\n\r\n"),
             ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
         ]:
-            response = _Response(method)
+            response = ResponseReader(method)
             response.feed(head)
             self.assertTrue(response.complete)

@@ -569,7 +569,7 @@ class ChannelMachine(RuleBasedStateMachine):
             if identifier and not events and not client.mustReset and client.lastEventID == "":
                 # It has come without an event.
                 self.marks.setdefault(identifier, client.start)
-            if browser._closed or browser._response.complete:
+            if browser._response.closed or browser._response.complete:
                 client.lastEventID = identifier or client.lastEventID
                 client.browser = client.stream = None
 

@@ -12,7 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 import twisted_sse.stream.stream
 from twisted_sse import Channel, CloseReason, Event, EventStream, EventStreamResource
 from twisted_sse.observe import Observer
-from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream, MemoryTransport
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
+from twisted_sse.testing.transport import MemoryTransport
 
 
 class Recorder(Observer):

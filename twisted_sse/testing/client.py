@@ -1,0 +1,116 @@
+"""
+A client that makes requests of a resource, in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from weakref import WeakSet
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from .clock import MemoryClock
+from .response import ResponseReader
+from .stream import MemoryStream
+from .transport import MemoryTransport
+
+__all__ = ["MemoryClient"]
+
+
+class MemoryClient:
+    """
+    Makes requests of a resource, in memory.
+
+    @ivar clock: where the resource, and all that answers requests, gets the time from: a
+        L{MemoryClock}.
+    @ivar site: the L{Site} that was made for the resource.
+
+    @since: 0.1
+    """
+
+    def __init__(self, resource: IResource, clock: MemoryClock | None = None) -> None:
+        """
+        @param resource: the resource under test.
+        @param clock: a clock to share, with other clients or with objects that are made before
+            the client.
+        """
+        self.clock = clock if clock is not None else MemoryClock()
+        self.site = Site(resource, reactor=self.clock)
+        # The site holds those that are open.
+        self._transports: WeakSet[MemoryTransport] = WeakSet()
+
+    def close(self) -> None:
+        """
+        Close all connections.  C{with MemoryClient(resource) as client} does it at the end.
+        """
+        for transport in list(self._transports):
+            transport.disconnect()
+
+    def __enter__(self) -> MemoryClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def get(
+        self,
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+        address: str = "127.0.0.1",
+    ) -> MemoryStream:
+        """
+        Make a GET request.  See L{request}.
+        """
+        return self.request("GET", path, headers, b"", address)
+
+    def post(
+        self,
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str = b"",
+        address: str = "127.0.0.1",
+    ) -> MemoryStream:
+        """
+        Make a POST request.  See L{request}.
+        """
+        return self.request("POST", path, headers, body, address)
+
+    def request(
+        self,
+        method: str,
+        path: str = "/",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | str = b"",
+        address: str = "127.0.0.1",
+        version: str = "HTTP/1.1",
+    ) -> MemoryStream:
+        """
+        Make a request, on a connection of its own.
+
+        @param method: in capitals.
+        @param path: with the query, if any.
+        @param headers: besides C{Host} and C{Content-Length}; no others are sent.
+        @param body: a C{str} is sent as UTF-8.
+        @param address: the IP address of the client.
+        @param version: C{"HTTP/1.1"} or C{"HTTP/1.0"}.
+        @return: the request, and its response as far as it has arrived.
+        """
+        if isinstance(body, str):
+            body = body.encode()
+        sent = {"Host": "localhost", **(headers or {})}
+        if body or method in ("POST", "PUT", "PATCH"):
+            sent.setdefault("Content-Length", str(len(body)))
+        head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
+        family = IPv6Address if ":" in address else IPv4Address
+        peer = family("TCP", address, 50000)
+        response = ResponseReader(method)
+        transport = MemoryTransport(self.clock, response, peer)
+        self._transports.add(transport)
+        protocol = self.site.buildProtocol(peer)
+        assert protocol is not None, "a Site takes every connection"
+        transport.connect(protocol)
+        transport.receive(f"{method} {path} {version}\r\n{head}\r\n".encode() + body)
+        self.clock.settle()
+        return MemoryStream(self.clock, transport, response)

@@ -1,0 +1,136 @@
+"""
+A request in memory, and its response as the client sees it.
+"""
+
+from __future__ import annotations
+
+from ..format.parser import MessageEvent
+from .clock import MemoryClock
+from .response import ResponseHeaders, ResponseReader
+from .transport import KERNEL_BUFFER, MemoryTransport
+
+__all__ = ["MemoryStream"]
+
+
+class MemoryStream:
+    """
+    A request that a L{MemoryClient} has made, and its response as far as it has arrived.
+
+    Reading any of the properties first does what is due now.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self, clock: MemoryClock, transport: MemoryTransport, response: ResponseReader
+    ) -> None:
+        self._clock = clock
+        self._transport = transport
+        self._response = response
+
+    @property
+    def status(self) -> int | None:
+        """
+        The status of the response; L{None} before it has arrived.
+        """
+        return self._now().status
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """
+        The headers of the response.
+        """
+        return self._now().headers
+
+    @property
+    def events(self) -> list[MessageEvent]:
+        """
+        All events that have arrived, as a client would see them.
+        """
+        return list(self._now().events)
+
+    @property
+    def comments(self) -> list[str]:
+        """
+        All comments that have arrived, without the space after the colon.
+        """
+        return list(self._now().comments)
+
+    @property
+    def retry(self) -> int | None:
+        """
+        The reconnection time that the server sent last, in milliseconds.
+        """
+        return self._now().parser.retry
+
+    @property
+    def body(self) -> bytes:
+        """
+        All of the body that has arrived.
+        """
+        return bytes(self._now().body)
+
+    @property
+    def text(self) -> str:
+        """
+        All of the body that has arrived, as text.
+        """
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def ended(self) -> bool:
+        """
+        Whether nothing more will arrive: the response is complete, or the connection is closed.
+        """
+        response = self._now()
+        return response.complete or response.closed
+
+    @property
+    def complete(self) -> bool:
+        """
+        Whether the response has come to the end that its framing promised.  A body without a
+        length, as in HTTP/1.0, is complete when the connection is closed, but not when it is
+        reset.
+        """
+        response = self._now()
+        return response.complete or (response.closed and response.untilClose and not response.reset)
+
+    def disconnect(self, reset: bool = False) -> None:
+        """
+        Close the connection.
+
+        @param reset: whether with a reset, rather than properly.
+        """
+        self._transport.disconnect(reset)
+
+    def stopReading(self, kernelBuffer: int = KERNEL_BUFFER) -> None:
+        """
+        Stop reading.
+
+        As with a socket, the kernel still takes some data; then the buffer of the transport fills
+        up, and the transport pauses its producer.
+
+        @param kernelBuffer: how much the kernel takes, in bytes.
+        """
+        self._clock.settle()
+        self._transport.reading = False
+        self._transport.kernelBuffer = kernelBuffer
+
+    def resumeReading(self) -> None:
+        """
+        Read again.
+        """
+        self._transport.reading = True
+        self._transport.deliver()
+        self._clock.settle()
+
+    def write(self, data: bytes) -> None:
+        """
+        Send more bytes on the connection, such as the next request before there is a response to
+        this one.
+        """
+        self._transport.receive(data)
+
+    def _now(self) -> ResponseReader:
+        self._clock.settle()
+        return self._response
