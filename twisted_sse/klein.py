@@ -47,15 +47,15 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
                 await deferLater(reactor, 1)
 
     The function, or method, may be an asynchronous generator, a generator, or a coroutine
-    whose result is what C{connected} of an L{EventStreamResource} may return; then
-    C{EventStream.of(request)} is its stream.  What it raises before the headers go out
-    reaches the error handlers of the app.
+    whose result is what C{connected} of an L{EventStreamResource} may return; in a coroutine,
+    C{EventStream.of(request)} is the stream.  What the function raises before the headers are
+    sent reaches the error handlers of the app.
 
-    Any method that Klein has routed is answered.  Limits, C{.streams} and C{.drain} are on
-    the function's C{resource}.
+    Every method that Klein routes here is answered.  The attribute C{resource} of the function
+    has the limits, C{streams} and C{drain}.
 
-    @param options: those of L{EventStreamResource}, but for C{methods}.
-    @raise TypeError: if the function is no such function.
+    @param options: those of L{EventStreamResource}, except C{methods}.
+    @raise TypeError: if the function is of another kind.
 
     @since: 0.1
     """
@@ -76,10 +76,10 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
 
     @wraps(function)
     def route(*args: Any, **kwargs: Any) -> Deferred[IResource] | IResource:
-        # Klein calls a function with the request, and a method with its object before it.
+        # Klein calls a function with the request, and a method with its object and the request.
         request = cast("Request", next(filter(IRequest.providedBy, args)))
         method = request.method
-        # These two are answered for the method that they are about.
+        # These two are answered as the method that they ask about.
         if method == b"OPTIONS":
             method = request.getHeader(b"access-control-request-method") or b"GET"
         elif method == b"HEAD":
@@ -95,7 +95,7 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
 
 class _Answered(Resource):
     """
-    What tells Klein that a request is looked after.
+    Tells Klein that a request is being answered.
     """
 
     isLeaf = True
@@ -109,8 +109,8 @@ _ANSWERED = _Answered()  # type: ignore[no-untyped-call]
 
 class _StatusError(Error, HTTPException):  # type: ignore[misc]
     """
-    A L{twisted.web.error.Error} that Klein, when the app has no handler for it, answers with
-    its status rather than with 500.
+    A L{twisted.web.error.Error} that Klein answers with its status, instead of 500, when the app
+    has no handler for it.
     """
 
     def __init__(self, error: Error) -> None:
@@ -122,11 +122,11 @@ class _StatusError(Error, HTTPException):  # type: ignore[misc]
 
 def _forKlein(failure: Failure, request: Request) -> Failure:
     """
-    Prepare what was raised for Klein's error handlers.
+    Prepare an error for Klein's error handlers.
     """
     error = failure.value
     if type(error) not in (Error, PageRedirect):
-        # A subclass of somebody's own: so is the handler for it.
+        # The application's own subclass: it has a handler for it.
         return failure
     if isinstance(error, PageRedirect) and error.location is not None:
         request.setHeader(b"location", error.location)

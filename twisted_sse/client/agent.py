@@ -1,6 +1,6 @@
 """
-The agent of a client that was given none: connections that are used once, that notice when their
-peer has vanished, and that can be cut off.
+The default agent of a client: connections that are used once, that notice when their peer has
+vanished, and that can be closed at once.
 """
 
 from __future__ import annotations
@@ -42,32 +42,32 @@ __all__ = ["EventStreamAgent", "EventStreamResponse"]
 #: How long to wait for a connection, in seconds.
 CONNECT_TIMEOUT = 30.0
 
-#: How long to wait for the handshake of TLS after that, in seconds.
+#: How long to wait for the TLS handshake after that, in seconds.
 HANDSHAKE_TIMEOUT = 30.0
 
-#: A peer that has vanished is noticed after two minutes: the kernel asks after the first, and
-#: then four times.  Its own way is to ask after two hours.
+#: A peer that has vanished is noticed after two minutes: the kernel sends its first probe after a
+#: minute of silence, and four in all.  By default, it waits for two hours.
 KEEPALIVE = {
     "TCP_KEEPIDLE": 60,
-    # The same, as macOS calls it.
+    # The name of the same option on macOS.
     "TCP_KEEPALIVE": 60,
     "TCP_KEEPINTVL": 15,
     "TCP_KEEPCNT": 4,
 }
 
-#: How large the head of a response may be, in bytes.  Twisted has a limit for each line of it,
-#: but none for how many there are.
+#: How large the head of a response may be, in bytes.  Twisted limits the length of its lines, but
+#: not their number.
 MOST_HEAD = 2**18
 
 
 @implementer(IHandshakeListener)
 class _Connection(ProtocolWrapper):
     """
-    A connection that does not wait for a response for ever: not while the peer does not finish
-    the handshake of TLS, nor while it sends a head without an end.
+    A connection that does not wait for its peer for ever: neither for the end of the TLS
+    handshake, nor for the end of the response's head.
 
-    @ivar allowed: how many bytes may come; L{None} for any number.
-    @ivar refused: why it was cut off, if it was.
+    @ivar allowed: how many more bytes may arrive; L{None} for any number.
+    @ivar refused: why we have closed it; L{None} if we have not.
     """
 
     allowed: int | None = MOST_HEAD
@@ -81,7 +81,7 @@ class _Connection(ProtocolWrapper):
     def makeConnection(self, transport: Any) -> None:
         below = transport
         if isinstance(transport, ProtocolWrapper):
-            # TLS, and below it TCP.
+            # TLS, on top of TCP.
             below = transport.transport
             self._handshake = self._reactor.callLater(HANDSHAKE_TIMEOUT, self._noHandshake)
         _keepAlive(below)
@@ -122,9 +122,9 @@ class _Connection(ProtocolWrapper):
 
 def _keepAlive(transport: Any) -> None:
     """
-    Have the kernel ask whether the peer is still there.
+    Have the kernel check that the peer is still there.
 
-    @param transport: that of TCP.
+    @param transport: the transport of a TCP connection; others are left alone.
     """
     if not (ITCPTransport.providedBy(transport) and ISystemHandle.providedBy(transport)):
         return
@@ -138,7 +138,7 @@ def _keepAlive(transport: Any) -> None:
 
 class EventStreamResponse(proxyForInterface(IResponse, "_response")):  # type: ignore[misc]
     """
-    A response that can be cut off: through TLS too, whatever the peer does.
+    A response whose connection can be closed at once: through TLS too, whatever the peer does.
 
     @since: 0.1
     """
@@ -158,7 +158,7 @@ class EventStreamResponse(proxyForInterface(IResponse, "_response")):  # type: i
 @implementer(IStreamClientEndpoint)
 class _Endpoint:
     """
-    Connects, and counts what comes.
+    Connects, and keeps the connection.
     """
 
     def __init__(
@@ -182,12 +182,12 @@ class _Endpoint:
 
 class _HostEndpoint(HostnameEndpoint):
     """
-    Takes names with underscores too: containers have them, and Twisted finds them invalid.
+    Accepts host names with underscores, which containers have and Twisted rejects.
     """
 
     @staticmethod
     def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
-        # Not public: without it there is Twisted's error.
+        # Overrides a method that is not public.  If Twisted drops it, such names are rejected.
         isInvalid, asBytes, text = HostnameEndpoint._hostAsBytesAndText(host)
         isInvalid = isInvalid and not re.fullmatch(r"[\w.-]+", text, re.ASCII)
         return isInvalid, asBytes, text
@@ -196,9 +196,9 @@ class _HostEndpoint(HostnameEndpoint):
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     """
-    Finds out where to connect to, for one request.
+    Makes the endpoint of a single request.
 
-    @ivar connections: the one that was made, once there is one.
+    @ivar connections: the connection that was made, as soon as there is one.
     """
 
     def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None) -> None:
@@ -227,7 +227,7 @@ class EventStreamAgent:
 
     def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None = None) -> None:
         """
-        @param policy: which certificates are good; those that the system trusts if not given.
+        @param policy: which certificates to trust; by default, those that the system trusts.
         """
         self._reactor = reactor
         self._policy = policy
@@ -251,10 +251,10 @@ class EventStreamAgent:
                 why = f"https needs TLS ({e}): pip install 'twisted-sse[tls]'"
                 return fail(EventSourceError(why))
             if self._policy is None:
-                # Late: reading the system's certificates takes a while.
+                # As late as possible: reading the system's certificates takes a while.
                 self._policy = BrowserLikePolicyForHTTPS()
         endpoints = _Endpoints(self._reactor, self._policy)
-        # Without a pool, connections are not kept.
+        # There is no pool, so connections are not kept.
         agent = Agent.usingEndpointFactory(self._reactor, endpoints)
 
         def responded(response: IResponse) -> IResponse:

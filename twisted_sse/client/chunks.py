@@ -2,12 +2,14 @@
 The chunks of a response (RFC 9112, 7.1), many at a time.
 
 Most servers send each event as a chunk of its own.  Twisted's decoder takes several steps for each
-and hands each on by itself, so that they cost more than the events in them.  Here all whole chunks
-of what was read at once are handed on together; all that is unfinished or unusual is left to
-Twisted's.
+chunk and delivers each by itself, which costs more than parsing the events.  Here, all complete
+chunks of one read are delivered together.  Whatever is incomplete or unusual is left to Twisted's
+decoder.
 
-This needs attributes of Twisted that are not public.  All of them are in this module, and where
-they are gone everything goes the ordinary way.
+This needs names of Twisted that are not public: C{_ChunkedTransferDecoder} and its C{_buffer}; and
+C{_parser} and C{_transferDecoders}, to put ours in its place.  Where the decoder is another, or is
+not found there, Twisted's own does all the work.  (The client uses one more such name, in
+L{agent<twisted_sse.client.agent>}.)
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from typing import Any
 try:
     from twisted.web.http import _ChunkedTransferDecoder
 except ImportError:  # pragma: no cover
-    # A Twisted that has another.
+    # A version of Twisted with another decoder.
     _ChunkedTransferDecoder = None  # type: ignore[assignment,misc]
 
 __all__ = ["decodeTogether"]
 
-#: How long a chunk is, if nothing more is said of it.  Seven digits are more than is read at once.
+#: The size of a chunk without extensions.  Seven digits are more than a single read.
 _LENGTH = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
 
 
@@ -31,7 +33,7 @@ def decodeTogether(protocol: Any) -> None:
     """
     Have the chunks of a response decoded many at a time.
 
-    @param protocol: Twisted's, which has made a request and has had nothing of the response yet.
+    @param protocol: the protocol of an agent, after the request and before the response.
     """
     parser: Any = getattr(protocol, "_parser", None)
     decoders = getattr(parser, "_transferDecoders", {})
@@ -44,7 +46,7 @@ if _ChunkedTransferDecoder is not None:
 
     class _Together(_ChunkedTransferDecoder):
         """
-        A decoder that hands on whole chunks together.
+        Twisted's decoder, except that it delivers complete chunks together.
         """
 
         def dataReceived(self, data: bytes) -> None:
@@ -65,15 +67,16 @@ if _ChunkedTransferDecoder is not None:
 
         def _whole(self, data: bytes, at: int) -> int:
             """
-            Hand on the chunks that begin somewhere, as far as they are whole.
+            Deliver the complete chunks.
 
+            @param at: where the first chunk begins.
             @return: where the rest begins.
             """
             whole = []
             while (line := _LENGTH.match(data, at)) is not None:
                 begin = line.end()
                 end = begin + int(line[1], 16)
-                # The last chunk is that without a length.
+                # A chunk of size 0 is the last one.
                 if begin == end or data[end : end + 2] != b"\r\n":
                     break
                 whole.append(data[begin:end])

@@ -40,7 +40,7 @@ class StreamBroken(EventSourceError):
 
 class ReadTimeout(StreamBroken):
     """
-    Nothing has come for too long.
+    Nothing has arrived for too long.
 
     @since: 0.1
     """
@@ -48,11 +48,12 @@ class ReadTimeout(StreamBroken):
 
 class BadStatus(EventSourceError):
     """
-    The answer is no stream, but something else.
+    The response has a status other than 200.
 
-    @ivar status: the response's status, a number.
-    @ivar headers: its headers.
-    @ivar body: its body, the first 64 KiB of it.
+    @ivar status: the status, a number.
+    @ivar phrase: the reason phrase after it.
+    @ivar headers: the headers of the response.
+    @ivar body: the first 64 KiB of its body.
 
     @since: 0.1
     """
@@ -66,9 +67,9 @@ class BadStatus(EventSourceError):
 
     def json(self) -> Any:
         """
-        The body, parsed as JSON.
+        Parse the body as JSON.
 
-        @raise ValueError: if it is none.
+        @raise ValueError: if it is not JSON.
         """
         return json.loads(self.body)
 
@@ -79,9 +80,10 @@ class BadStatus(EventSourceError):
 
 class BadContentType(EventSourceError):
     """
-    The answer is of another type than C{text/event-stream}, or encoded so that it cannot be read.
+    The response has another type than C{text/event-stream}, or an encoding that cannot be decoded.
 
-    @ivar contentType: what type it says, as text; L{None} for nothing.
+    @ivar contentType: its C{Content-Type}, as text; L{None} if it has none, or if the encoding is
+        to blame.
 
     @since: 0.1
     """
@@ -100,7 +102,7 @@ class BadContentType(EventSourceError):
 
 class BadRedirect(EventSourceError):
     """
-    The server sends us elsewhere, but not to where we can go.
+    The server redirects to a place that we cannot or must not go to.
 
     @since: 0.1
     """
@@ -108,7 +110,7 @@ class BadRedirect(EventSourceError):
 
 class BadCertificate(EventSourceError):
     """
-    The server is not the one that it should be, as far as its certificate says.
+    The certificate of the server is not valid for it, or not trusted.
 
     @since: 0.1
     """
@@ -116,8 +118,9 @@ class BadCertificate(EventSourceError):
 
 class GaveUp(EventSourceError):
     """
-    It was tried as often, or for as long, as it was to be.
+    All tries have failed: there were as many, or they took as long, as L{Backoff} allows.
 
+    @ivar failures: how many tries have failed.
     @ivar lastError: what went wrong the last time.
 
     @since: 0.1

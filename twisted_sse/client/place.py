@@ -1,6 +1,5 @@
 """
-What a client asks for: where, how, with which headers and body; and one clear error if that cannot
-be asked for.
+Where a request goes, and what it consists of.  What cannot be sent raises a clear error.
 """
 
 from __future__ import annotations
@@ -32,26 +31,28 @@ __all__ = [
 
 _Text = str | bytes
 
-#: Headers as they may be given.
+#: The types that headers may have.
 Fields = Headers | Mapping[str, _Text | Sequence[_Text]]
 
 #: A method, or the name of a header (RFC 9110, 5.6.2).
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-#: What the value of a header cannot have (RFC 9110, 5.5).
+#: What the value of a header cannot contain (RFC 9110, 5.5).
 NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 #: The name of a host, or an IPv4 address.
 _HOST = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
 
-#: What an ID never has (HTML standard, 9.2.6); and it is sent as UTF-8, which has no surrogates.
+#: What an ID cannot contain (HTML standard, 9.2.6); nor surrogates, since it is sent as UTF-8.
 _NO_ID = re.compile("[\0\r\n\ud800-\udfff]")
 
 
 def checkMethod(method: object) -> None:
     """
-    @raise TypeError: if it is no C{str}.
-    @raise ValueError: if it is no method.
+    Check the method of a request.
+
+    @raise TypeError: if it is not a C{str}.
+    @raise ValueError: if it is not a method.
     """
     if not isinstance(method, str):
         raise TypeError(f"method is {method!r}: it must be a str, as 'GET'")
@@ -61,8 +62,10 @@ def checkMethod(method: object) -> None:
 
 def checkLastEventID(lastEventID: object) -> None:
     """
-    @raise TypeError: if it is no C{str}.
-    @raise ValueError: if it can be the ID of no event.
+    Check a last event ID.
+
+    @raise TypeError: if it is not a C{str}.
+    @raise ValueError: if no event can have this ID.
     """
     if not isinstance(lastEventID, str):
         raise TypeError(f"lastEventID is {lastEventID!r}: it must be a str")
@@ -72,10 +75,10 @@ def checkLastEventID(lastEventID: object) -> None:
 
 def asHeaders(fields: Fields | None) -> Headers:
     """
-    Make headers of what was given: C{str} as UTF-8.
+    Make headers of what an application gives; C{str} becomes UTF-8.
 
-    @raise TypeError: if it is none of what it may be.
-    @raise ValueError: if a name or a value cannot be one.
+    @raise TypeError: if it has a wrong type.
+    @raise ValueError: if a name or a value is not valid.
     """
     if isinstance(fields, Headers):
         return fields.copy()
@@ -86,11 +89,11 @@ def asHeaders(fields: Fields | None) -> Headers:
         values = [value] if isinstance(value, (str, bytes)) else value
         if not isinstance(values, Sequence):
             raise TypeError(f"the header {name} is {type(value).__name__}: it must be str or bytes")
-        # Not by Headers: its str are ISO-8859-1, and it makes spaces of line breaks.
+        # Headers itself would encode str as ISO-8859-1, and turn line breaks into spaces.
         encodedName, *encoded = [_asBytes(text) for text in (name, *values)]
         if not TOKEN.fullmatch(encodedName):
             raise ValueError(f"{name!r} is no name of a header")
-        # The value is not shown: it may be a secret.
+        # Without the value: it may be a secret.
         if any(NO_VALUE.search(each) for each in encoded):
             raise ValueError(f"the header {name} has a line break or another control character")
         headers.setRawHeaders(encodedName, encoded)
@@ -132,17 +135,18 @@ class Place:
     """
     Where a request goes.
 
-    @ivar uri: what the agent is asked for.
+    @ivar uri: the URI, as an agent takes it.
     @ivar origin: scheme, host and port.
-    @ivar authorization: what the user and the password in the URL make.
-    @ivar isOwn: whether it is, and has always been, where the user wanted to go to.
+    @ivar authorization: the user and the password in the URL, as the header C{Authorization};
+        L{None} if there are none.
+    @ivar isOwn: whether all redirects so far have stayed at the origin that the user asked for.
     """
 
     isOwn = True
 
     def __init__(self, url: str) -> None:
         """
-        @raise ValueError: if it is no URL of a web server.
+        @raise ValueError: if it is not the URL of a web server.
         """
         try:
             parsed = _asURI(URL.from_text(url)).replace(fragment="")
@@ -166,10 +170,12 @@ class Place:
 
     def resolve(self, location: str) -> Place:
         """
-        @param location: the value of a header, decoded with C{surrogateescape}.
+        Find the place that this one redirects to.
+
+        @param location: the C{Location}, decoded with C{surrogateescape}.
         @raise BadRedirect: if we cannot or must not go there.
         """
-        # What was not UTF-8 stays the bytes that it was.
+        # Bytes that are not UTF-8 are sent back as they came.
         location = re.sub("[\udc80-\udcff]", lambda m: f"%{ord(m[0]) - 0xDC00:02X}", location)
         try:
             place = Place(urljoin(self.uri.decode("ascii"), location))
@@ -177,8 +183,8 @@ class Place:
             raise BadRedirect(f"the server redirects to {location!r}: {e}") from e
         if self.origin[0] == "https" and place.origin[0] == "http":
             raise BadRedirect(f"the server redirects from https to {place}, without encryption")
-        # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: what was taken away at another
-        # origin does not come back.
+        # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: headers that were removed for
+        # another origin do not come back.
         place.isOwn = self.isOwn and place.origin == self.origin
         if place.authorization is not None and place.origin != self.origin:
             # The same steps: a network error.
@@ -193,14 +199,14 @@ class Place:
 
 def _asURI(url: URL) -> URL:
     """
-    Make of a URL what is sent.
+    Encode a URL as it is sent.
 
-    @raise ValueError: if its host is none.
+    @raise ValueError: if its host is not valid.
     """
     host = url.host
     if not host.isascii():
         return url.replace(scheme=url.scheme.lower()).to_uri()
     if host and ":" not in host and not _HOST.fullmatch(host):
         raise ValueError(f"{host!r} is the name of no host")
-    # to_uri() takes neither the address of IPv6, nor the underscores in the names of containers.
+    # to_uri() accepts neither IPv6 addresses, nor underscores as in the names of containers.
     return url.replace(scheme=url.scheme.lower(), host="").to_uri().replace(host=host)
