@@ -4,9 +4,11 @@ Tests for L{twisted_sse.checks}: checks of arguments.
 
 from __future__ import annotations
 
+import pickle
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.checks import checkFlag, checkInteger, checkList, checkSeconds
+from twisted_sse.checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
 
 
 class CheckTests(SynchronousTestCase):
@@ -55,6 +57,15 @@ class CheckTests(SynchronousTestCase):
             )
         error = self.assertRaises(ValueError, checkInteger, "count", None, 5, optional=False)
         self.assertEqual(str(error), "count is None: it must be an int of at least 5")
+
+    def test_name(self) -> None:
+        """
+        A value that is not allowed raises an error that has the argument's name apart, for who
+        calls it something else; it says the same when it has been pickled.
+        """
+        error = self.assertRaises(InvalidOption, checkInteger, "count", 4, 5)
+        for each in error, pickle.loads(pickle.dumps(error)):
+            self.assertEqual((each.name, str(each)), ("count", f"count {each.why}"))
 
     def test_flag(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Checks of arguments: one clear error, where they are given.
+Checks of arguments: one clear error, where the argument is given.
 """
 
 from __future__ import annotations
@@ -8,7 +8,38 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["checkFlag", "checkInteger", "checkList", "checkSeconds"]
+__all__ = [
+    "SHORTEST_RETRY",
+    "InvalidOption",
+    "checkFlag",
+    "checkInteger",
+    "checkList",
+    "checkSeconds",
+]
+
+#: The least reconnection time that a client may be told, in milliseconds.  Chromium has no lower
+#: bound of its own, so with less than this browsers would hammer the server.
+SHORTEST_RETRY = 500
+
+
+class InvalidOption(ValueError):
+    """
+    An argument has a value that is not allowed.
+
+    The name is kept apart from the text, so that a caller who knows the argument by another
+    name, such as an option of a command line, can use that name in its own message.
+
+    @ivar name: the name of the argument.
+    @ivar why: what is wrong with it: a predicate, such as C{"is 0: it must be ..."}.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(name, why)
+        self.name = name
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.why}"
 
 
 def checkFlag(name: str, value: object) -> None:
@@ -16,7 +47,7 @@ def checkFlag(name: str, value: object) -> None:
     Check a yes or no.
 
     @param name: the name of the argument.
-    @raise TypeError: if it is no C{bool}.
+    @raise TypeError: if it is not a C{bool}.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}: it must be True or False")
@@ -27,9 +58,10 @@ def checkList(name: str, value: object, of: str) -> list[Any]:
     Check an iterable of things.
 
     @param name: the name of the argument.
-    @param of: what it has to have, in the plural.
+    @param of: what it must contain, in the plural.
     @return: the things.
-    @raise TypeError: if it is none; a C{str} would be one of characters.
+    @raise TypeError: if it is not iterable, or is a C{str}, which would be a list of
+        characters.
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise TypeError(f"{name} is {value!r}: it must be a list of {of}")
@@ -43,14 +75,14 @@ def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = F
     @param name: the name of the argument.
     @param optional: whether it may be L{None}.
     @param zero: whether it may be 0.
-    @raise ValueError: if it is no finite number above 0.
+    @raise InvalidOption: if it is not a finite number above 0.
     """
     if (value is None and optional) or (zero and value == 0 and value is not False):
         return
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
         least = "of at least 0" if zero else "above 0"
         orNone = ", or None" if optional else ""
-        raise ValueError(f"{name} is {value!r}: it must be a number of seconds {least}{orNone}")
+        raise InvalidOption(name, f"is {value!r}: it must be a number of seconds {least}{orNone}")
 
 
 def checkInteger(name: str, value: object, least: int, optional: bool = True) -> None:
@@ -60,10 +92,10 @@ def checkInteger(name: str, value: object, least: int, optional: bool = True) ->
     @param name: the name of the argument.
     @param least: the least that is allowed.
     @param optional: whether it may be L{None}.
-    @raise ValueError: if it is no C{int} of at least that.
+    @raise InvalidOption: if it is not an C{int} of at least that.
     """
     if value is None and optional:
         return
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         orNone = ", or None" if optional else ""
-        raise ValueError(f"{name} is {value!r}: it must be an int of at least {least}{orNone}")
+        raise InvalidOption(name, f"is {value!r}: it must be an int of at least {least}{orNone}")

@@ -32,9 +32,10 @@ from twisted.web.server import Site
 
 from ..accesslog import AccessLog
 from ..channel.channel import Channel
+from ..checks import SHORTEST_RETRY, InvalidOption
 from ..format.event import Event, InvalidEvent
 from ..observe import Observer, Observers
-from ..server.resource import SHORTEST_RETRY, EventStreamResource
+from ..server.resource import EventStreamResource
 from ..store.memory import History
 from ..stream.pending import SlowReader
 from ..timing.reactors import installedReactor
@@ -448,9 +449,8 @@ class Options(usage.Options, AuthOptionMixin):
             self["port"] = DEFAULT_PORT
         try:
             self.makeResource(lambda stream: None, maxStreams=None)
-        except ValueError as e:
-            name, _, what = str(e).partition(" ")
-            raise usage.UsageError(f"--{RENAMED.get(name, name)} {what}") from e
+        except InvalidOption as e:
+            raise usage.UsageError(f"--{RENAMED.get(e.name, e.name)} {e.why}") from e
 
     def _addSource(self, said: str) -> None:
         """

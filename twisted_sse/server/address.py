@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from ..checks import checkList
+from ..checks import InvalidOption, checkList
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -22,7 +22,7 @@ def checkedNetworks(networks: Iterable[str]) -> Networks:
     """
     Check the networks of trusted proxies.
 
-    @raise ValueError: if one is none.
+    @raise InvalidOption: if one is none.
     @raise TypeError: if they are no list.
     """
     checked = checkList("trustedProxies", networks, "networks")
@@ -30,8 +30,8 @@ def checkedNetworks(networks: Iterable[str]) -> Networks:
         # An int would be a network too.
         return tuple(ip_network(str(network)) for network in checked)
     except ValueError as e:
-        raise ValueError(
-            f"trustedProxies is {networks!r}: {e}; a network is such as 10.0.0.0/8"
+        raise InvalidOption(
+            "trustedProxies", f"is {networks!r}: {e}; a network is such as 10.0.0.0/8"
         ) from None
 
 

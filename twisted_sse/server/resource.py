@@ -20,7 +20,14 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from ..checks import checkFlag, checkInteger, checkList, checkSeconds
+from ..checks import (
+    SHORTEST_RETRY,
+    InvalidOption,
+    checkFlag,
+    checkInteger,
+    checkList,
+    checkSeconds,
+)
 from ..observe import checkObserver
 from ..store.memory import LONGEST_ID
 from ..stream.pending import SlowReader
@@ -40,9 +47,6 @@ __all__ = ["EventStreamResource"]
 
 #: Names that polyfills, which cannot set a header, give the last event ID in the query.
 QUERY_NAMES = (b"lastEventID", b"lastEventId", b"last_event_id")
-
-#: Below this browsers would hammer at a server: Chromium has no floor of its own.
-SHORTEST_RETRY = 500
 
 #: When a client that is one too many is to come back, in milliseconds.
 LIMIT_RETRY = (5000, 15000)
@@ -413,16 +417,18 @@ def _checkedOrigins(origins: Iterable[str] | str, credentials: bool) -> frozense
     """
     if origins == "*":
         if credentials:
-            raise ValueError(
-                'origins is "*", and credentials is True: browsers refuse that. Name the origins.'
+            raise InvalidOption(
+                "origins",
+                'is "*", and credentials is True: browsers refuse that. Name the origins.',
             )
         return None
     checked = checkList("origins", origins, 'origins, or "*"')
     for origin in checked:
         if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
-            raise ValueError(
-                f"origins has {origin!r}: an origin is scheme://host or scheme://host:port, in"
-                " lower case and without a path"
+            raise InvalidOption(
+                "origins",
+                f"has {origin!r}: an origin is scheme://host or scheme://host:port, in lower case"
+                " and without a path",
             )
     return frozenset(origin.encode("ascii") for origin in checked)
 
@@ -437,9 +443,9 @@ def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
     checked = checkList("methods", methods, "methods")
     for method in checked:
         if not (isinstance(method, str) and _METHOD.fullmatch(method)):
-            raise ValueError(f"methods has {method!r}: a method is a word in capitals")
+            raise InvalidOption("methods", f"has {method!r}: a method is a word in capitals")
         if method in ("HEAD", "OPTIONS"):
-            raise ValueError(f"methods has {method!r}, which is answered without a stream")
+            raise InvalidOption("methods", f"has {method!r}, which is answered without a stream")
     if not checked:
-        raise ValueError("methods is empty: nothing could be answered")
+        raise InvalidOption("methods", "is empty: nothing could be answered")
     return tuple(method.encode("ascii") for method in checked)

@@ -14,9 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...channel.channel import Channel
+from ...checks import SHORTEST_RETRY
 from ...format.event import Event, InvalidEvent
 from ...printable import shown
-from ...server.resource import SHORTEST_RETRY
 from ...store.memory import LONGEST_ID
 from .lines import Line
 
