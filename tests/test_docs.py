@@ -39,8 +39,8 @@ from twisted_sse import (
     InvalidEvent,
     SlowReader,
 )
-from twisted_sse.daemon.sources.spec import tick
-from twisted_sse.daemon.tap import Options
+from twisted_sse.daemon import Options
+from twisted_sse.daemon.sources import tick
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 ACCEPT = {"Accept": "text/event-stream"}

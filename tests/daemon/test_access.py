@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.access} and L{twisted_sse.daemon.paths}: who gets what, of the whole daemon.
+Tests for L{twisted_sse.daemon.access}, L{twisted_sse.daemon.auth} and L{twisted_sse.daemon.paths}: who gets what, of the whole daemon.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 
 from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin
-from twisted_sse.daemon import tap
+from twisted_sse.daemon import Options, makeService
 from twisted_sse.daemon.access import KnownHosts, isHostName, isLocal, saysLocal
 from twisted_sse.daemon.listen import ListeningService
 from twisted_sse.testing import MemoryClient
@@ -54,7 +54,7 @@ class ExposureTestCase(OptionsMixin):
         Start a daemon.
         """
         reactor = MemoryReactorClock()
-        self.daemon: Any = tap.makeService(self.options(*arguments), reactor)
+        self.daemon: Any = makeService(self.options(*arguments), reactor)
         self.addCleanup(self.close)
         return reactor
 
@@ -362,7 +362,7 @@ class PathTests(ExposureTestCase):
         self.assertIn("no command 'nosuch'", self.refusal("--source", "command:nosuch x"))
         self.assertIn("it is a directory", self.refusal("--source", f"file:{self.directory}"))
         self.assertIn("one of text, json", self.refusal("--format", "xml"))
-        options = tap.Options()
+        options = Options()
         options.parent = {"nodaemon": False}
         exit = self.assertRaises(SystemExit, options.parseOptions, ["--source", "-"])
         self.assertEqual(exit.code, 64)

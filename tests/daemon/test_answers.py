@@ -9,7 +9,7 @@ import re
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin, site
-from twisted_sse.daemon import tap
+from twisted_sse.daemon import makeService
 from twisted_sse.testing import MemoryClient
 
 
@@ -145,7 +145,7 @@ class AnswerTests(OptionsMixin):
         There is nothing anywhere else: no listing, no way out of the page's directory.
         """
         client = self.client()
-        for path in "/x", "/page", "/page/", "/page/index.html", "/page/../tap.py", "/healthz/x":
+        for path in "/x", "/page", "/page/", "/page/index.html", "/page/../pages.py", "/healthz/x":
             self.assertEqual(client.get(path).status, 404, path)
 
     def test_noTracebacks(self) -> None:
@@ -153,7 +153,7 @@ class AnswerTests(OptionsMixin):
         What goes wrong in a source is in the log, not in the answer.
         """
         reactor = MemoryReactorClock()
-        tap.makeService(self.options("--source", "python:operator:truediv"), reactor)
+        makeService(self.options("--source", "python:operator:truediv"), reactor)
         self.assertFalse(site(reactor).displayTracebacks)
         answer = MemoryClient(site(reactor).resource).get("/", headers=ACCEPT)
         self.assertEqual(answer.status, 500)

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.daemon}: how the daemon stops, and its files.
+Tests for L{twisted_sse.daemon.daemon}, L{twisted_sse.daemon.logfile} and
+L{twisted_sse.daemon.limits}: how the daemon stops, and its files.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.options import ACCEPT, OptionsMixin, site
-from twisted_sse.daemon import daemon, tap
-from twisted_sse.daemon.daemon import WatchedFile, exitWith, raiseFileLimit
+from twisted_sse.daemon import Options, daemon, limits, makeService, service
+from twisted_sse.daemon.logfile import WatchedFile
+from twisted_sse.daemon.signals import exitWith
 from twisted_sse.testing import MemoryClient, MemoryClock
 
 
@@ -65,7 +67,7 @@ class StopTests(OptionsMixin):
         Start a daemon.
         """
         self.reactor: Any = _Reactor()
-        self.daemon: Any = tap.makeService(self.options(*arguments), self.reactor)
+        self.daemon: Any = makeService(self.options(*arguments), self.reactor)
         self.daemon.startService()
         return MemoryClient(site(self.reactor).resource, clock=self.reactor)
 
@@ -284,12 +286,12 @@ class FewFilesTests(SynchronousTestCase):
         """
         resource = __import__("resource")
         logged: list[dict[str, Any]] = []
-        self.patch(daemon._log, "warn", lambda said, /, **fields: logged.append(fields))
+        self.patch(limits._log, "warn", lambda said, /, **fields: logged.append(fields))
         self.patch(resource, "getrlimit", lambda which: (1024, 1024))
-        daemon.raiseFileLimit()
+        limits.raiseFileLimit()
         self.assertEqual(logged, [{"files": 1024, "streams": 960}])
         self.patch(resource, "getrlimit", lambda which: (8192, 8192))
-        daemon.raiseFileLimit()
+        limits.raiseFileLimit()
         self.assertEqual(len(logged), 1)
 
 
@@ -342,7 +344,7 @@ class FileLimitTests(SynchronousTestCase):
         set: list[Any] = []
         self.patch(resource, "getrlimit", lambda which: (soft, hard))
         self.patch(resource, "setrlimit", lambda which, limits: set.append(limits))
-        return raiseFileLimit(), set
+        return limits.raiseFileLimit(), set
 
     def test_raised(self) -> None:
         """
@@ -374,12 +376,12 @@ class FileLimitTests(SynchronousTestCase):
         """
         It is the limit, unless the options name one.
         """
-        self.patch(tap, "raiseFileLimit", lambda: 2)
+        self.patch(service, "raiseFileLimit", lambda: 2)
         for arguments, most in ([], 2), (["--max-streams", "1"], 1):
             reactor = MemoryReactorClock()
-            options = tap.Options()
+            options = Options()
             options.parseOptions(arguments)
-            tap.makeService(options, reactor)
+            makeService(options, reactor)
             client = MemoryClient(site(reactor).resource)
             streams = [client.get("/", headers=ACCEPT) for _ in range(3)]
             self.assertEqual([stream.ended for stream in streams].count(False), most)

@@ -22,7 +22,7 @@ from tests.support.daemons import FOREGROUND, PATIENCE, Client, DaemonMixin, fre
 from tests.support.options import OptionsMixin
 from tests.support.requirements import ROOT, SBIN, needs
 from twisted_sse import EventStreamParser
-from twisted_sse.daemon import tap
+from twisted_sse.daemon import makeService
 from twisted_sse.daemon.metrics import countSources
 from twisted_sse.metrics import PrometheusObserver
 
@@ -112,7 +112,7 @@ class FilesTests(OptionsMixin):
         unit = [each.replace("systemd:domain=INET:index=0", "tcp:0") for each in serviceOptions()]
         # Here it is no socket of this machine only.
         for arguments in [*unit, "--public"], containerOptions():
-            tap.makeService(self.options(*arguments), MemoryReactorClock())
+            makeService(self.options(*arguments), MemoryReactorClock())
 
     def test_kubernetes(self) -> None:
         """
@@ -122,7 +122,7 @@ class FilesTests(OptionsMixin):
         pod = deployment["spec"]["template"]
         (container,) = [each for each in pod["spec"]["containers"] if each["name"] == "events"]
         options = self.options(*container["args"])
-        tap.makeService(options, MemoryReactorClock())
+        makeService(options, MemoryReactorClock())
         ports = {each["name"]: each["containerPort"] for each in container["ports"]}
         self.assertEqual(options["listen"], [f"tcp:{ports['events']}"])
         self.assertEqual(options["admin"], f"tcp:{ports['admin']}")

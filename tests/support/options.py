@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import EventStream
-from twisted_sse.daemon import tap
+from twisted_sse.daemon import Options, makeService, service
 from twisted_sse.testing import MemoryClient
 
 ACCEPT = {"Accept": "text/event-stream"}
@@ -48,13 +48,13 @@ class OptionsMixin(SynchronousTestCase):
         Keep the module search path, and the limit on open files, as they are.
         """
         self.patch(sys, "path", sys.path[:])
-        self.patch(tap, "raiseFileLimit", lambda: None)
+        self.patch(service, "raiseFileLimit", lambda: None)
 
-    def options(self, *arguments: str) -> tap.Options:
+    def options(self, *arguments: str) -> Options:
         """
         @return: the options of a good command line.
         """
-        options = tap.Options()
+        options = Options()
         options.parseOptions(arguments)
         return options
 
@@ -65,7 +65,7 @@ class OptionsMixin(SynchronousTestCase):
         stderr = io.StringIO()
         self.patch(sys, "stderr", stderr)
         exit = self.assertRaises(
-            SystemExit, lambda: tap.makeService(self.options(*arguments), MemoryReactorClock())
+            SystemExit, lambda: makeService(self.options(*arguments), MemoryReactorClock())
         )
         self.assertEqual(exit.code, 64)
         (line,) = stderr.getvalue().splitlines()
@@ -76,5 +76,5 @@ class OptionsMixin(SynchronousTestCase):
         @return: a client of the daemon with these options.
         """
         reactor = MemoryReactorClock()
-        tap.makeService(self.options(*arguments), reactor)
+        makeService(self.options(*arguments), reactor)
         return MemoryClient(site(reactor).resource)

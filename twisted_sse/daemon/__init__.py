@@ -1,9 +1,10 @@
 """
-The daemon: its service, its sources, and what it answers besides its streams.
+The daemon, C{twistd sse} and C{twist sse}: its options, and the service that they make.
 """
 
 from __future__ import annotations
 
-from .tap import Options, makeService
+from .options import Options
+from .service import makeService
 
 __all__ = ["Options", "makeService"]

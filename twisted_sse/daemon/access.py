@@ -1,5 +1,5 @@
 """
-Who may see what the daemon serves: this machine alone, the names it answers to, passwords.
+Who may read what the daemon serves: local endpoints, known host names, passwords.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["KnownHosts", "isHostName", "isLocal", "saysLocal", "withPassword"]
 
-#: What browsers are told that a password is for.
+#: The realm that browsers show when they ask for a password.
 REALM = b"event stream"
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
 
-#: In the description of an endpoint, where a backslash takes a colon its meaning.
+#: The interface in an endpoint's description, where colons are escaped by a backslash.
 _INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
 
 
@@ -37,7 +37,7 @@ def isLocal(address: object) -> bool:
     """
     Whether only this machine can connect to an address.
 
-    @param address: where a port listens, as its C{getHost} says.
+    @param address: where a port listens, from its C{getHost}.
 
     @since: 0.1
     """
@@ -55,7 +55,7 @@ def _isLoopback(host: str) -> bool:
 
 def saysLocal(description: str) -> bool:
     """
-    Whether the description of an endpoint says that only this machine can connect to it.
+    Whether an endpoint's description says that only this machine can connect to it.
 
     @param description: such as C{"tcp:8080:interface=127.0.0.1"}.
 
@@ -67,7 +67,7 @@ def saysLocal(description: str) -> bool:
 
 def isHostName(name: str) -> bool:
     """
-    Whether this is a name of a host, or its address, without a port.
+    Whether this is the name or address of a host, without a port.
     """
     found = _HOST.fullmatch(name)
     return found is not None and found[2] is None
@@ -75,7 +75,7 @@ def isHostName(name: str) -> bool:
 
 class _Wrapper:
     """
-    A resource before another, that decides whether a request gets there.
+    A resource in front of another, that decides whether a request may pass.
     """
 
     isLeaf = False
@@ -108,20 +108,20 @@ class _Wrapper:
 
     def refusal(self, request: Request) -> IResource | None:
         """
-        @return: what answers instead; L{None} if the request may pass.
+        @return: the resource that answers instead; L{None} if the request may pass.
         """
         raise NotImplementedError
 
 
 class _Misdirected(Resource):
     """
-    RFC 9110, 15.5.20.
+    Answers 421: RFC 9110, 15.5.20.
     """
 
     isLeaf = True
 
     def render(self, request: Any) -> bytes:
-        # Twisted does not know what it is called.
+        # Twisted has no reason phrase for it.
         request.setResponseCode(421, b"Misdirected Request")
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
         return b"This server does not go by that name: see --allow-host\n"
@@ -130,20 +130,20 @@ class _Misdirected(Resource):
 @implementer(IResource)
 class KnownHosts(_Wrapper):
     """
-    Answers only requests that name a host of ours.
+    Answers only requests for a known host name.
 
-    A page of anybody's, open in a browser on this machine, may have its own name resolved to
-    127.0.0.1, and then read what is served there as if it were its own (DNS rebinding).  The
-    name that it has asked for is still in C{Host}.  An IP address cannot be rebound, but one
-    that is not loopback's is no way to get here.
+    A web page that is open in a browser on this machine may change the address of its own host
+    name to 127.0.0.1, and then read what is served there as its own (DNS rebinding).  But the
+    request still has that name in C{Host}.  An IP address cannot be rebound, and only loopback
+    addresses lead here.
 
     @since: 0.1
     """
 
     def __init__(self, resource: IResource, names: Iterable[str] = ()) -> None:
         """
-        @param resource: what answers if all is well.
-        @param names: the hosts that are ours besides loopback's, without ports.
+        @param resource: the resource that answers if the name is known.
+        @param names: the known names besides those of loopback, without ports.
         """
         super().__init__(resource)
         self._names = {name.lower().rstrip(".") for name in names}
@@ -170,7 +170,7 @@ class KnownHosts(_Wrapper):
 @implementer(IRealm)
 class _Realm:
     """
-    Gives everybody who has a password the same.
+    Gives every user the same resource.
     """
 
     def __init__(self, resource: IResource) -> None:
@@ -183,8 +183,8 @@ class _Realm:
 @implementer(IResource)
 class _Preflights(_Wrapper):
     """
-    Lets through what browsers ask before they send a password (Fetch standard, 4.8,
-    "CORS-preflight fetch"): the answer says which origins may read, and no more.
+    Lets preflight requests through, which browsers send without a password (Fetch standard, 4.8,
+    "CORS-preflight fetch"): the answer only says which origins may read.
     """
 
     def __init__(self, resource: IResource, guarded: IResource) -> None:
@@ -205,7 +205,8 @@ class _Preflights(_Wrapper):
 @implementer(ICredentialsChecker)
 class _Any:
     """
-    Knows whom one of several knows.  Of those that a L{Portal} is given, it asks the last.
+    Accepts a user whom one of several checkers accepts.  A L{Portal} with several checkers asks
+    only the last.
     """
 
     credentialInterfaces = (IUsernamePassword,)
@@ -230,8 +231,8 @@ def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -
     Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
     C{EventSource} too.
 
-    @param resource: what answers those who have one.
-    @param checkers: those who know.
+    @param resource: the resource that answers users who have a password.
+    @param checkers: what checks passwords; one of them must accept the user.
 
     @since: 0.1
     """

@@ -1,5 +1,5 @@
 """
-The daemon's listening sockets.
+Where the daemon listens.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -17,29 +17,45 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-__all__ = ["CannotListen", "ListeningService"]
+__all__ = ["CannotListen", "Endpoint", "ListeningService"]
 
-#: How many connections may wait to be accepted.  Of Twisted's 50 little is left when all
-#: clients of a server that was restarted come back: the kernel drops what is too much, and
-#: they try again a second later, or three, or seven.  Linux takes at most
-#: C{net.core.somaxconn}, by default 4096.
+#: How many connections may wait to be accepted.  Twisted's 50 are too few when all clients
+#: reconnect after a restart: the kernel drops the others, which try again after one second, or
+#: three, or seven.  Linux takes at most C{net.core.somaxconn}, by default 4096.
 BACKLOG = 4096
 
-#: What Twisted takes if the endpoint's description does not say.
+#: The backlog that Twisted uses if the endpoint's description has none.
 TWISTEDS_BACKLOG = 50
 
-#: When the kernel asks an idle connection whether its peer is still there, in seconds, how
-#: often after that, and how many unanswered questions mean no.  It is for connections that wait
-#: for a request, and for streams without a heartbeat: where something was sent and not
-#: acknowledged, the kernel does not ask.  For that there is TCP_USER_TIMEOUT.
+#: After how many idle seconds the kernel probes whether the peer is still there, at which
+#: interval it repeats that, and after how many unanswered probes it closes the connection.  This
+#: is for connections that wait for a request, and for streams without a heartbeat.  The kernel
+#: sends no probes while data is not acknowledged: TCP_USER_TIMEOUT is for that.
 KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 _log = Logger()
 
 
+class Endpoint(NamedTuple):
+    """
+    A place to listen, and the option of the command line that names it.
+
+    @ivar option: the name of the option.
+    @ivar value: its value, as the user wrote it.
+    @ivar description: the endpoint, as L{serverFromString} reads it.
+    """
+
+    option: Literal["port", "listen", "admin"]
+    value: str
+    description: str
+
+    def __str__(self) -> str:
+        return f"--{self.option} {self.value}"
+
+
 class CannotListen(Exception):
     """
-    An endpoint cannot be listened on.  The message says why.
+    It is not possible to listen on an endpoint.  The message says why.
 
     @since: 0.1
     """
@@ -49,19 +65,19 @@ class ListeningService(Service):
     """
     Listens on endpoints, from L{listen} until the service is stopped.
 
-    That is earlier than other services do it.  C{twistd} starts its services after it has become
-    a daemon, and after its standard error has gone: who started it would be told that all is
-    well, and find nothing there.  Ports below 1024 are open before root's rights are given up,
-    and clients wait in the backlog until the reactor runs.
+    Other services begin to listen when they are started.  C{twistd} starts its services after it
+    has become a daemon and has closed its standard error, so a failure would look like success
+    to its caller.  Listening early also opens ports below 1024 before root's rights are given
+    up.  Clients wait in the backlog until the reactor runs.
 
     @since: 0.1
     """
 
     def __init__(self, reactor: Any, userTimeout: float | None = None) -> None:
         """
-        @param reactor: what listens.
+        @param reactor: the reactor to listen with.
         @param userTimeout: after how many seconds the kernel closes a connection whose peer
-            acknowledges nothing.  L{None} for the system's choice, which is about 15 minutes.
+            acknowledges nothing.  L{None} for the system's default, which is about 15 minutes.
         """
         self._reactor = reactor
         self._userTimeout = userTimeout
@@ -80,9 +96,9 @@ class ListeningService(Service):
         Listen on one more endpoint.
 
         @param description: as for L{serverFromString}.
-        @param factory: what is served there.
-        @return: what listens; L{None} if that takes time.
-        @raise CannotListen: if that is not possible.
+        @param factory: the factory of what is served there.
+        @return: the port; L{None} if it is not open yet.
+        @raise CannotListen: if it is not possible.
         """
         try:
             endpoint = serverFromString(self._reactor, description)
@@ -98,7 +114,7 @@ class ListeningService(Service):
         opening.addErrback(refusals.append)
         if refusals:
             raise CannotListen(_explain(refusals[0].value))
-        # All of Twisted's own have answered by now, but there are others (Tor's take minutes).
+        # Twisted's own endpoints have answered by now.  Others may take minutes (Tor's do).
         opening.addCallback(lambda _: self._refusedLate(description, refusals))
         return self._ports[before] if len(self._ports) > before else None
 
@@ -113,15 +129,15 @@ class ListeningService(Service):
 
     def _setOptions(self, listening: socket.socket) -> None:
         """
-        See that peers are noticed that have vanished without a word.  The sockets of accepted
-        connections inherit these options, whatever is spoken on them.
+        Let the kernel notice peers that have vanished.  Accepted connections inherit these
+        options, whatever protocol they use.
         """
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         options = list(KEEPALIVE)
         if self._userTimeout is not None:
             options.append(("TCP_USER_TIMEOUT", min(round(self._userTimeout * 1000), 2**31 - 1)))
         for name, value in options:
-            # Which of them there are depends on the platform.
+            # Not every platform has all of them.
             option = getattr(socket, name, None)
             if option is not None:
                 listening.setsockopt(socket.IPPROTO_TCP, option, value)
@@ -132,14 +148,15 @@ class ListeningService(Service):
 
     def privilegedStartService(self) -> None:
         """
-        The process may be another one now: C{twistd} has become a daemon.
+        Take over the locks of UNIX sockets, if C{twistd} has become a daemon, and so is another
+        process now.
         """
         super().privilegedStartService()  # type: ignore[no-untyped-call]
         if os.getpid() != self._process:
             self._process = os.getpid()
             for port in self._ports:
-                # The lock of a UNIX socket names the process that holds it, and any other may
-                # take it away from one that has ended.
+                # The lock names the process that holds it.  When that process has ended, any
+                # other may take the lock.
                 lock = getattr(port, "lockFile", None)
                 if lock is not None:
                     os.remove(lock.name)
@@ -163,11 +180,11 @@ _IN_USE = "it is in use already: stop what listens there, or choose another"
 
 def _explain(error: BaseException | None) -> str:
     """
-    @return: why it is not possible, for somebody who has written the description.
+    @return: why it is not possible, for the user who has written the description.
     """
     if isinstance(error, CannotListenError):
         cause = error.socketError
-        # Of a UNIX socket whose lock is held it is a text.
+        # For a UNIX socket whose lock is held, the cause is a string.
         number = getattr(cause, "errno", errno.EADDRINUSE)
         if number == errno.EADDRINUSE:
             return _IN_USE
@@ -177,7 +194,7 @@ def _explain(error: BaseException | None) -> str:
             return "permission denied: ports below 1024 are for root, or choose another"
         return getattr(cause, "strerror", None) or str(cause)
     if isinstance(error, OSError):
-        # The second of two names is that of a link, such as the lock of a UNIX socket.
+        # If there are two names, the second is that of a link, such as a UNIX socket's lock.
         name = error.filename2 or error.filename
         where = f"{os.fsdecode(name)}: " if isinstance(name, (str, bytes)) else ""
         return f"{where}{error.strerror or error}"

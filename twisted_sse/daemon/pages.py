@@ -1,5 +1,6 @@
 """
-What the daemon answers besides its stream: a page that shows the events to browsers, and C{ok}.
+What the daemon answers to requests that do not ask for a stream: a page that shows the events, or
+C{ok}.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 
-#: The page loads only what is served with it, and runs nothing that is written in itself: should
-#: the text of an event ever get into it as HTML, that could do nothing.
+#: The page loads only what is served with it, and runs no inline script: if the text of an event
+#: ever got into it as HTML, that could do no harm.
 PAGE_HEADERS = (
     (
         b"content-security-policy",
@@ -44,19 +45,19 @@ PAGE_HEADERS = (
     ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
-    # To be asked for again each time, so that it is always that of the server that runs.
+    # Browsers ask again each time, so the page always fits the server that runs.
     (b"cache-control", b"no-cache"),
 )
 
 
 class _PageFile(Data):
     """
-    A file of the page, kept in memory: it is there even after C{twistd --chroot}.
+    A file of the page, kept in memory, so that it is available after C{twistd --chroot}.
     """
 
     def __init__(self, path: Path, **fields: str) -> None:
         """
-        @param fields: what is put into its places, as HTML.
+        @param fields: the values of its placeholders, as HTML.
         """
         text = path.read_text(encoding="utf-8")
         if fields:
@@ -73,8 +74,8 @@ class _PageFile(Data):
 
 class _Page(Resource):
     """
-    Answers those who do not ask for a stream: with a page if they want HTML, else C{ok},
-    whatever their method.
+    Answers requests that do not ask for a stream: with a page if they accept HTML by name, else
+    with C{ok}, whatever the method.
     """
 
     isLeaf = True
@@ -95,20 +96,20 @@ class _Page(Resource):
 
 class Greeting(_Page):
     """
-    Shows the stream that is where it is, for those who do not ask for the stream itself.
+    Shows the stream at its own path, for clients that do not ask for the stream itself.
 
     @since: 0.1
     """
 
     def __init__(self, path: str = "/", streams: Sequence[str] = ("/",)) -> None:
         """
-        @param path: where the stream is.
-        @param streams: where there are streams.
+        @param path: the path of the stream.
+        @param streams: the paths of all streams.
         """
         prefix = _prefix(path)
         name = escape(path)
         if len(streams) > 1:
-            # The links say where one is.
+            # The links show which stream this is.
             heading = f'<h1 class="hidden">{name}</h1>{_links(prefix, path, streams)}'
         else:
             heading = f'<h1><span id="host"></span>{name}</h1>'
@@ -117,14 +118,14 @@ class Greeting(_Page):
 
 class StreamList(_Page):
     """
-    Answers where there is no stream, but at other paths there are some.
+    Lists the streams, at the root if there is none.
 
     @since: 0.1
     """
 
     def __init__(self, streams: Sequence[str]) -> None:
         """
-        @param streams: where they are.
+        @param streams: their paths.
         """
         super().__init__(_PageFile(FILES / "list.html", streams=_links("", "", streams)))
 
@@ -138,7 +139,8 @@ class StreamList(_Page):
 
 def _prefix(path: str) -> str:
     """
-    @return: how one gets from a path to the root.  A proxy may have put both elsewhere.
+    @return: the way from a path to the root, as a relative reference: a proxy may serve both at
+        other paths.
     """
     return "../" * (path.count("/") - 1)
 
@@ -159,7 +161,7 @@ def _ok(request: Request) -> bytes:
 
 def pageFiles() -> IResource:
     """
-    Make what serves the files of the page, to be put at L{PATH}.
+    Make the resource that serves the files of the page, at L{PATH}.
 
     @since: 0.1
     """

@@ -1,11 +1,12 @@
 """
-The daemon's site: what answers where.
+Which path of the daemon's site belongs to which resource.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
@@ -13,70 +14,27 @@ from twisted.web.resource import IResource, Resource
 from .pages import PATH, pageFiles
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
     from twisted.web.server import Request
 
-__all__ = ["RESERVED", "Metrics", "makeProbes", "makeStreams"]
+__all__ = ["RESERVED", "isFree", "makeStreams"]
 
-#: What no stream can be at.
+#: Names at the root that no stream can have.
 RESERVED = ("healthz", "readyz", "metrics", PATH.decode())
 
+_PATH = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
 
-class _Text(Resource):
+
+def isFree(path: str) -> bool:
     """
-    Answers with a line of text, never to be cached.
+    Whether a stream may be at a path.
     """
-
-    isLeaf = True
-
-    def __init__(self, answer: Callable[[], tuple[int, str]]) -> None:
-        """
-        @param answer: returns the status and the text.
-        """
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._answer = answer
-
-    def render_GET(self, request: Request) -> bytes:
-        status, text = self._answer()
-        request.setResponseCode(status)
-        request.setHeader(b"cache-control", b"no-store")
-        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        return text.encode()
-
-
-class Metrics(Resource):
-    """
-    What Prometheus reads.
-
-    @since: 0.1
-    """
-
-    isLeaf = True
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._registry = registry
-
-    def render_GET(self, request: Request) -> bytes:
-        """
-        See L{Resource}.
-        """
-        from prometheus_client.exposition import choose_encoder
-
-        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
-        try:
-            encode, contentType = choose_encoder(accept)
-        except (TypeError, ValueError):
-            # A version that is none.
-            encode, contentType = choose_encoder("")
-        request.setHeader(b"content-type", contentType.encode())
-        request.setHeader(b"cache-control", b"no-store")
-        return encode(self._registry)
+    parts = path.split("/")
+    return bool(_PATH.fullmatch(path)) and parts[1] not in RESERVED and not {".", ".."} & {*parts}
 
 
 class _Paths(Resource):
     """
-    Resources by their whole paths: one may be where another's path goes on.
+    Resources by their whole paths: the path of one may be the beginning of another's.
     """
 
     def __init__(self, resources: Mapping[str, IResource], files: IResource) -> None:
@@ -95,50 +53,16 @@ class _Paths(Resource):
         found = self._resources.get(b"/".join([path, *rest]))
         if found is None:
             return notFound()
-        # All of it is found.
+        # The whole path is used up.
         request.prepath = [*(request.prepath or []), *rest]
         request.postpath = []
         return found
-
-
-class _Before(Resource):
-    """
-    Answers at some paths, and leaves the others to another resource.
-    """
-
-    def __init__(self, mine: Mapping[bytes, IResource], rest: IResource) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._mine = dict(mine)
-        self._rest = rest
-
-    def getChildWithDefault(self, path: bytes, request: Request) -> Any:
-        if path in self._mine and not request.postpath:
-            return self._mine[path]
-        return self._rest.getChildWithDefault(path, request)
 
 
 def makeStreams(streams: Mapping[str, IResource]) -> IResource:
     """
     Make the part of the site that shows events.
 
-    @param streams: what answers, by path.
-
-    @since: 0.1
+    @param streams: the resources, by path.
     """
     return _Paths(streams, pageFiles())
-
-
-def makeProbes(ready: Callable[[], bool], rest: IResource | None = None) -> IResource:
-    """
-    Make what tells whoever looks after the process how it is.
-
-    @param ready: whether it wants new clients.
-    @param rest: what answers everywhere else.
-
-    @since: 0.1
-    """
-    probes = {
-        b"healthz": _Text(lambda: (200, "ok")),
-        b"readyz": _Text(lambda: (200, "ok") if ready() else (503, "draining")),
-    }
-    return _Before(probes, notFound() if rest is None else rest)

@@ -1,5 +1,5 @@
 """
-The site of the daemon: whoever may ask, and however, a request is small.
+The daemon's site, which keeps no large request.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from twisted.web.server import Request, Site
 
 __all__ = ["SmallRequest", "SmallSite"]
 
-#: How much of a request's body is kept, in bytes.  Nothing here needs one; and Twisted reads all
-#: of it before anybody is asked for a password, and parses what came from a form.
+#: The largest body of a request that is kept, in bytes.  The daemon needs no bodies, but Twisted
+#: reads the whole body before a password is asked for, and parses those of forms.
 MOST_BODY = 2**14
 
-#: How much is read of one that is larger, in bytes, so that its client reads the answer.
+#: How much of a larger body is read, in bytes, so that its client reads the answer.
 MOST_READ = 2**20
 
 
@@ -32,13 +32,13 @@ class SmallRequest(Request):
     @property
     def isTooLarge(self) -> bool:
         """
-        Whether its body is not kept.
+        Whether its body was too large to be kept.
         """
         return self._size > MOST_BODY
 
     def gotLength(self, length: int | None) -> None:
         """
-        See L{Request}, which would make a file for a long one.
+        See L{Request}, which would make a temporary file for a large body.
         """
         self.content = BytesIO()
 
@@ -50,7 +50,7 @@ class SmallRequest(Request):
         if not self.isTooLarge:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
             return
-        # Nothing of it is to be parsed.
+        # Leave nothing to be parsed.
         self.content = BytesIO()
         if self._size > MOST_READ:
             self.loseConnection()  # type: ignore[no-untyped-call]

@@ -45,14 +45,19 @@ class _Reactor(MemoryReactorClock):
         super().__init__()
         self.processes: list[_Process] = []
         self.arguments: list[str] = []
+        self.run: Any = None
         self.refusal: OSError | None = None
+        self.exitsAtOnce = False
 
     def spawnProcess(self, protocol: Any, executable: Any, args: Any = (), **more: Any) -> Any:
         if self.refusal is not None:
             raise self.refusal
         self.arguments = args
+        self.run = protocol
         self.processes.append(_Process())
         protocol.makeConnection(self.processes[-1])
+        if self.exitsAtOnce:
+            protocol.processExited(Failure(ProcessDone(0)))
         return self.processes[-1]
 
 
@@ -106,8 +111,8 @@ class CommandTests(SynchronousTestCase):
         """
         error: Any = ProcessTerminated(status, number)
         reason = Failure(ProcessDone(0) if status == 0 else error)
-        source.processExited(reason)
-        source.processEnded(reason)
+        self.reactor.run.processExited(reason)
+        self.reactor.run.processEnded(reason)
 
     def test_lines(self) -> None:
         """
@@ -116,9 +121,9 @@ class CommandTests(SynchronousTestCase):
         source = self.start()
         self.assertEqual(self.reactor.arguments[-2:], ["/bin/cmd", "x"])
         self.assertEqual(self.reactor.arguments[0], sys.executable)
-        source.outReceived(b"one\ntw")
-        source.errReceived(b"oh\nno")
-        source.outReceived(b"o\nlast")
+        self.reactor.run.outReceived(b"one\ntw")
+        self.reactor.run.errReceived(b"oh\nno")
+        self.reactor.run.outReceived(b"o\nlast")
         self.finish(source)
         self.assertEqual(self.data, ["one", "two", "last"])
         self.assertEqual(self.logged[:2], ["cmd: oh", "cmd: no"])
@@ -174,7 +179,7 @@ class CommandTests(SynchronousTestCase):
         delivered: Deferred[None] = Deferred()
         self.patch(self.channel, "whenDelivered", lambda: delivered)
         source = self.start()
-        source.outReceived(b"one\n")
+        self.reactor.run.outReceived(b"one\n")
         (process,) = self.reactor.processes
         self.assertEqual(process.did, ["closeStdin", "pauseProducing"])
         delivered.callback(None)
@@ -189,15 +194,15 @@ class CommandTests(SynchronousTestCase):
         """
         self.patch(self.channel, "whenDelivered", Deferred)
         source = self.start()
-        source.outReceived(b"one\n")
+        self.reactor.run.outReceived(b"one\n")
         stopped = source.stopService()
         (process,) = self.reactor.processes
         self.assertEqual(process.did[-1], "resumeProducing")
         self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
-        source.outReceived(b"farewell\n")
+        self.reactor.run.outReceived(b"farewell\n")
         self.assertEqual(process.did[-1], "resumeProducing")
         # What it has started goes on for a while.
-        source.processExited(Failure(ProcessDone(0)))
+        self.reactor.run.processExited(Failure(ProcessDone(0)))
         self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
         self.reactor.advance(5)
         self.assertEqual(self.signals[2:], [(4711, signal.SIGKILL)])
@@ -213,12 +218,24 @@ class CommandTests(SynchronousTestCase):
         When it has ended, what it has started is ended, too.
         """
         source = self.start()
-        source.processExited(Failure(ProcessDone(0)))
+        self.reactor.run.processExited(Failure(ProcessDone(0)))
         self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
         self.reactor.advance(5)
         self.assertEqual(self.signals[1:], [(4711, signal.SIGKILL)])
-        source.processEnded(Failure(ProcessDone(0)))
+        self.reactor.run.processEnded(Failure(ProcessDone(0)))
         source.stopService()
+
+    def test_exitsAtOnce(self) -> None:
+        """
+        When it has ended before Twisted returns from starting it, the signal goes to its own
+        group: to group 0 it would be for the daemon's.
+        """
+        self.reactor.exitsAtOnce = True
+        source = self.start()
+        self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
+        self.reactor.run.processEnded(Failure(ProcessDone(0)))
+        source.stopService()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_noGroup(self) -> None:
         """
@@ -229,14 +246,14 @@ class CommandTests(SynchronousTestCase):
         self.patch(os, "kill", lambda pid, number: alone.append(pid))
         source = self.start()
         self.gone = True
-        source._terminate()
+        self.reactor.run.terminate()
         self.assertEqual(alone, [4711])
 
         def refuse(pid: int, number: int) -> None:
             raise PermissionError(1, "Operation not permitted")
 
         self.patch(os, "killpg", refuse)
-        source._terminate()
+        self.reactor.run.terminate()
         self.assertIn("cannot be ended: Operation not permitted", self.logged[-1])
         self.finish(source)
         source.stopService()
@@ -280,7 +297,7 @@ class LiveCommandTests(TestCase):
         source = self.start("trap '' TERM; sh -c 'echo $$; sleep 100' & echo $$; wait")
         await until(lambda: len(self.data) == 2)
         pids = [int(each or 0) for each in self.data]
-        self.assertEqual({os.getsid(pid) for pid in pids}, {source._pid})
+        self.assertEqual({os.getsid(pid) for pid in pids}, {source._run and source._run._pid})
         await source.stopService()
 
         def isGone(pid: int) -> bool:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.sources.spec}.
+Tests for L{twisted_sse.daemon.sources.function}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event, EventStreamResource
-from twisted_sse.daemon.sources.spec import SourceError, load, tick
+from twisted_sse.daemon.sources import SourceError, load, tick
 from twisted_sse.testing import MemoryClient
 
 

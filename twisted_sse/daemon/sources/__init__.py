@@ -4,6 +4,7 @@ Where the daemon's events come from.
 
 from __future__ import annotations
 
-from .spec import SourceError, load, tick
+from .errors import SourceError
+from .function import load, tick
 
 __all__ = ["SourceError", "load", "tick"]

@@ -1,5 +1,5 @@
 """
-A command as a source: what it writes.
+A command as a source: the lines that it writes.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from twisted.python.failure import Failure
 from ...channel.channel import Channel
 from ...printable import shown
 from .lines import Line, LineSplitter
-from .linesource import LineSource
+from .linesource import LineSource, noID
 
 __all__ = ["Command"]
 
-#: How long a command has for its end, in seconds, after it was asked for it.
+#: How long a command may take to end after SIGTERM, in seconds.
 PATIENCE = 5
 
 #: After how many seconds a command that has ended is started again: at first, and at most.
-#: It is twice as long each time, until it has run for the longest of these.
+#: The time doubles with each start, until the command has run for the longer of the two.
 SHORTEST_WAIT = 1
 LONGEST_WAIT = 60
 
 #: How much of a line on its standard error is logged, in characters.
 LONGEST_COMPLAINT = 2000
 
-#: Makes a session, and with it a process group, for the command and all that it starts: to be
-#: ended together, and not to be hit by a Ctrl-C that is for the daemon.  By a program of its
-#: own, since Twisted has no option for it, and after fork() is too late to be safe.
+#: Makes a session, and with it a process group, for the command and all that it starts.  So they
+#: can be ended together, and a Ctrl-C that is meant for the daemon does not reach them.  It is a
+#: program of its own, since Twisted has no option for this, and code that runs between fork()
+#: and exec() is not safe.
 SESSION = """\
 import os, signal, sys
 os.setsid()
@@ -52,7 +53,7 @@ except OSError as e:
 _log = Logger()
 
 
-class Command(LineSource, ProcessProtocol):
+class Command(LineSource):
     """
     Runs a command, and publishes the lines of its standard output.  When it has ended it is
     started again.
@@ -70,68 +71,153 @@ class Command(LineSource, ProcessProtocol):
     ) -> None:
         """
         @param arguments: the command, and its arguments.
-        @param ended: if given, the command is not started again: this is called instead with
-            its exit status, 128 and the signal's number if it was killed.
+        @param ended: if given, the command is run only once, and this is called with its exit
+            status: 128 and the signal's number if a signal killed it.
         """
         super().__init__(channel, format, ended)
         self._reactor = reactor
         self._arguments = list(arguments)
+        self._once = ended is not None
         self._wait = SHORTEST_WAIT
         self._restart: Any = None
-        self._kill: Any = None
-        self._pid = 0
-        self._since = 0.0
+        self._run: _Run | None = None
         self._stopped: Deferred[None] | None = None
-        self._exited = False
-        self._transport: Any = None
-        self._splitter = LineSplitter()
-        self._errors = LineSplitter()
 
     @property
     def command(self) -> str:
         """
-        Its name.
+        The name of the command.
         """
         return os.path.basename(self._arguments[0])
 
     def startService(self) -> None:
         """
-        Start it.
+        Start the command.
         """
-        LineSource.startService(self)  # type: ignore[no-untyped-call]
+        super().startService()  # type: ignore[no-untyped-call]
         self._start()
 
     def stopService(self) -> Deferred[None]:
         """
-        End it: by SIGTERM, and if that does not help within L{PATIENCE}, by SIGKILL.
+        End the command: by SIGTERM, and by SIGKILL if it has not ended within L{PATIENCE}.
+
+        @return: a L{Deferred} that fires when it has ended.
         """
-        LineSource.stopService(self)
+        super().stopService()
         if self._restart is not None:
             self._restart.cancel()
             self._restart = None
-        if not self._pid:
+        if self._run is None:
             return succeed(None)
         self._stopped = Deferred()
-        # It may wait for us to read.
-        self._transport.resumeProducing()
-        self._terminate()
+        # It may be waiting for us to read.
+        self._run.resume()
+        self._run.terminate()
         return self._stopped
 
     def _start(self) -> None:
         self._restart = None
-        self._splitter, self._errors = LineSplitter(), LineSplitter()
-        self._since = self._reactor.seconds()
-        trampoline = [sys.executable, "-I", "-S", "-c", SESSION, *self._arguments]
+        self._run = _Run(self, self._reactor)
         try:
-            self._transport = self._reactor.spawnProcess(self, sys.executable, trampoline, env=None)
+            self._run.start(self._arguments)
         except OSError as e:
-            # No process more, or no file.
+            # There are too many processes, or too many open files.
+            self._run = None
             self._again(f"cannot be started: {e.strerror}")
-            return
-        self._pid = self._transport.pid
-        self._transport.closeStdin()
 
-    def _terminate(self) -> None:
+    def _again(self, why: str) -> None:
+        _log.warn(
+            "{command} {why}. It is started again in {wait} s.",
+            command=self.command,
+            why=why,
+            wait=self._wait,
+        )
+        self._restart = self._reactor.callLater(self._wait, self._start)
+        self._wait = min(2 * self._wait, LONGEST_WAIT)
+
+    # What happens to a run
+
+    def _wrote(self, run: _Run, lines: Sequence[Line]) -> None:
+        """
+        Publish lines, and do not read more before they are delivered.
+        """
+        self.publish(lines, noID)
+        if self._stopped is None and self.whenDelivered(run.resume):
+            run.pause()
+
+    def _complained(self, lines: Sequence[Line]) -> None:
+        """
+        Log lines from the standard error.
+        """
+        for line in lines:
+            text = shown(line.text[:LONGEST_COMPLAINT])
+            _log.warn("{command}: {text}", command=self.command, text=text)
+
+    def _finished(self, run: _Run, status: int, how: str) -> None:
+        """
+        A run is over, and will write nothing more.
+
+        @param status: the exit status, as a shell has it.
+        @param how: the same in words.
+        """
+        self._run = None
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            stopped.callback(None)
+        elif self._once:
+            _log.info("{command} has ended: {how}", command=self.command, how=how)
+            self.end(status)
+        else:
+            if self._reactor.seconds() - run.since >= LONGEST_WAIT:
+                self._wait = SHORTEST_WAIT
+            self._again(f"has ended: {how}")
+
+
+class _Run(ProcessProtocol):
+    """
+    One run of the command: its process, and all that it starts.
+
+    @ivar since: when it was started.
+    """
+
+    transport: Any
+
+    def __init__(self, source: Command, reactor: Any) -> None:
+        self.since = reactor.seconds()
+        self._source = source
+        self._reactor = reactor
+        self._lines = LineSplitter()
+        self._complaints = LineSplitter()
+        self._pid = 0
+        self._exited = False
+        self._kill: Any = None
+
+    def start(self, arguments: Sequence[str]) -> None:
+        """
+        Start the process.
+
+        @raise OSError: if there can be none.
+        """
+        trampoline = [sys.executable, "-I", "-S", "-c", SESSION, *arguments]
+        self._reactor.spawnProcess(self, sys.executable, trampoline, env=None)
+        self.transport.closeStdin()
+
+    def pause(self) -> None:
+        """
+        Stop reading: soon it can write no more.
+        """
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """
+        Go on reading.
+        """
+        self.transport.resumeProducing()
+
+    def terminate(self) -> None:
+        """
+        End it by SIGTERM, and after L{PATIENCE} by SIGKILL.
+        """
         self._signal(signal.SIGTERM)
         if self._kill is None:
             self._kill = self._reactor.callLater(PATIENCE, self._killed)
@@ -139,11 +225,13 @@ class Command(LineSource, ProcessProtocol):
     def _killed(self) -> None:
         self._kill = None
         _log.warn(
-            "{command} did not end within {seconds} s", command=self.command, seconds=PATIENCE
+            "{command} did not end within {seconds} s",
+            command=self._source.command,
+            seconds=PATIENCE,
         )
         self._signal(signal.SIGKILL)
-        # Whoever holds its output still is none of ours: not to wait for that.
-        self._transport.loseConnection()
+        # A process that has left the group may hold its output open: do not wait for that.
+        self.transport.loseConnection()
 
     def _signal(self, number: int) -> None:
         """
@@ -158,80 +246,56 @@ class Command(LineSource, ProcessProtocol):
                 if self._exited:
                     return
             except PermissionError as e:
-                _log.error("{command} cannot be ended: {why}", command=self.command, why=e.strerror)
+                _log.error(
+                    "{command} cannot be ended: {why}",
+                    command=self._source.command,
+                    why=e.strerror,
+                )
                 return
 
     # ProcessProtocol
 
     def connectionMade(self) -> None:
         """
-        See L{ProcessProtocol}.
+        The process has started.  Twisted may call C{processExited} before C{spawnProcess}
+        returns, so its ID is taken now.
         """
-        self._exited = False
+        self._pid = self.transport.pid
 
     def outReceived(self, data: bytes) -> None:
         """
-        Publish what it writes, before it may write more.
+        See L{ProcessProtocol}.
         """
-        self.publish(self._splitter.feed(data), _noID)
-        if self._stopped is None and self.whenDelivered(self._transport.resumeProducing):
-            self._transport.pauseProducing()
+        self._source._wrote(self, self._lines.feed(data))
 
     def errReceived(self, data: bytes) -> None:
         """
-        Log what it complains about.
+        See L{ProcessProtocol}.
         """
-        self._logLines(self._errors.feed(data))
+        self._source._complained(self._complaints.feed(data))
 
     def processExited(self, reason: Failure) -> None:
         """
-        It has ended; what it has started may not have.
+        The command has ended.  What it has started may still run, and is ended too.
         """
         self._exited = True
-        self._terminate()
+        self.terminate()
 
     def processEnded(self, reason: Failure) -> None:
         """
-        Nothing more comes.
+        The command has ended, and its output is closed.
         """
         if self._kill is not None:
             self._kill.cancel()
             self._kill = None
-        self._pid = 0
-        self.publish(self._splitter.finish(), _noID)
-        self._logLines(self._errors.finish())
-        status, how = _told(reason)
-        stopped = self._stopped
-        if stopped is not None:
-            self._stopped = None
-            stopped.callback(None)
-        elif self._ended is not None:
-            _log.info("{command} has ended: {how}", command=self.command, how=how)
-            self.end(status)
-        else:
-            if self._reactor.seconds() - self._since >= LONGEST_WAIT:
-                self._wait = SHORTEST_WAIT
-            self._again(f"has ended: {how}")
-
-    def _again(self, why: str) -> None:
-        _log.warn(
-            "{command} {why}. It is started again in {wait} s.",
-            command=self.command,
-            why=why,
-            wait=self._wait,
-        )
-        self._restart = self._reactor.callLater(self._wait, self._start)
-        self._wait = min(2 * self._wait, LONGEST_WAIT)
-
-    def _logLines(self, lines: Sequence[Line]) -> None:
-        for line in lines:
-            text = shown(line.text[:LONGEST_COMPLAINT])
-            _log.warn("{command}: {text}", command=self.command, text=text)
+        self._source.publish(self._lines.finish(), noID)
+        self._source._complained(self._complaints.finish())
+        self._source._finished(self, *_told(reason))
 
 
 def _told(reason: Failure) -> tuple[int, str]:
     """
-    @return: the exit status, as shells have it, and the same in words.
+    @return: the exit status, as a shell has it, and the same in words.
     """
     if reason.check(ProcessDone):
         return 0, "status 0"
@@ -240,7 +304,3 @@ def _told(reason: Failure) -> tuple[int, str]:
         return 128 + number, f"killed by {signal.Signals(number).name}"
     status = getattr(reason.value, "exitCode", None) or 1
     return status, f"status {status}"
-
-
-def _noID(line: Line) -> None:
-    return None

@@ -1,5 +1,5 @@
 """
-A file as a source: what is appended to it, as C{tail -F} shows it.
+A file as a source: the lines that are appended to it, as C{tail -F} shows them.
 """
 
 from __future__ import annotations
@@ -18,21 +18,20 @@ from .linesource import LineSource
 
 __all__ = ["Tail"]
 
-#: How often the file is looked at, in seconds.  Nothing is told by the kernel that holds for
-#: every file system, and a look costs some microseconds.
+#: How often the file is checked, in seconds.  The kernel reports changes on some file systems
+#: only, and a check costs a few microseconds.
 INTERVAL = 0.1
 
 #: How much is read at a time, in bytes.
 CHUNK = 2**16
 
-#: How much of a file's beginning tells it from others, in bytes: its first line, if that is
-#: shorter.
+#: How much of the start of a file identifies it, in bytes: its first line, if that is shorter.
 HEAD = 1024
 
-#: How much of what was read last is compared with what is there now, in bytes.
+#: How many of the bytes that were read last are compared with what is there now.
 LAST = 64
 
-#: How much of a file is read at most when the daemon starts, in bytes.
+#: How much of a file is read when the daemon starts, in bytes, at most.
 MOST_LOADED = 2**25
 
 _log = Logger()
@@ -40,14 +39,16 @@ _log = Logger()
 
 class _File:
     """
-    One file, open: what the path was at some time.
+    One open file: the file that had the path at some time.
 
     @ivar key: its device and inode.
-    @ivar generation: how its lines' IDs begin; empty while there is no first line.
+    @ivar head: the bytes that identify it; empty while there is no first line.
+    @ivar generation: what the IDs of its lines begin with; empty while there is no first line.
+    @ivar splitter: splits what is read into lines.
     """
 
     def __init__(self, path: str) -> None:
-        # Not to wait for somebody who writes into a FIFO: that is refused.
+        # Opening a FIFO would otherwise wait for a writer.  It is refused below.
         self.fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             status = os.fstat(self.fd)
@@ -61,7 +62,7 @@ class _File:
         self.head = b""
         self.generation = ""
         self.splitter = LineSplitter()
-        # What was read last.
+        # The bytes that were read last.
         self._last = b""
 
     def close(self) -> None:
@@ -75,11 +76,11 @@ class _File:
 
     def look(self, taken: dict[str, int], isWhole: bool = False) -> None:
         """
-        Find out what generation it is.
+        Find out which generation it is.
 
-        @param isWhole: whether nothing more comes: then its first line may have no end.
-        @param taken: how often each was found in this process: a file that was truncated and
-            begins as before is another one all the same.
+        @param taken: how often this process has found each generation.  A file that was
+            truncated and begins as before is a new generation all the same.
+        @param isWhole: whether the file is complete: then its first line may have no line end.
         """
         head = os.pread(self.fd, HEAD, 0)
         line, end, _ = head.partition(b"\n")
@@ -91,8 +92,8 @@ class _File:
 
     def isOther(self) -> bool:
         """
-        Whether it was truncated: it is shorter than what was read, or something else is there
-        now where it begins, or where it was read last.
+        Whether it was truncated: it is shorter than what was read, or the bytes at its start,
+        or those that were read last, have changed.
         """
         position = self.splitter.position
         return (
@@ -103,19 +104,21 @@ class _File:
 
     def identify(self, line: Line) -> str:
         """
-        Make the ID of a line: where it ends, in which file, and what it says, so that the ID
-        of another line at the same place is not taken for it after a restart.
+        Make the ID of a line from the file, where in it the line ends, and what it says.  So
+        after a restart the ID does not match another line at the same place.
         """
         return f"{self.generation}-{line.end:x}-{crc32(line.raw):x}"
 
     def startOf(self, count: int) -> int:
         """
-        @return: where the last lines begin, so many of them; or as many as are whole in what is
-            read at most.
+        Find the last lines, as far as they are whole in the last L{MOST_LOADED} bytes.
+
+        @param count: how many lines.
+        @return: where the first of them begins.
         """
         position = self.size()
         least = max(0, position - MOST_LOADED)
-        # The last line's own end is none between lines.
+        # The line end of the last line does not separate two lines.
         count += position > 0 and os.pread(self.fd, 1, position - 1) == b"\n"
         while position > least:
             start = max(least, position - CHUNK)
@@ -126,7 +129,7 @@ class _File:
                 if not count:
                     return start + end + 1
             position = start
-        # There it is in the middle of a line.
+        # All that may be read has too few lines, and may begin in the middle of one: skip that.
         while least and (block := os.pread(self.fd, CHUNK, position)):
             end = block.find(b"\n")
             if end >= 0:
@@ -136,9 +139,9 @@ class _File:
 
     def read(self) -> list[Line]:
         """
-        Read on.
+        Read the next chunk.
 
-        @return: the lines that have their ends now.
+        @return: the lines that are complete now.
         """
         data = os.pread(self.fd, CHUNK, self.splitter.position)
         self._last = (self._last + data)[-LAST:]
@@ -146,7 +149,7 @@ class _File:
 
     def begin(self, position: int = 0) -> None:
         """
-        Read from somewhere on.
+        Read from this position on.
         """
         self.splitter = LineSplitter(position)
         self._last = b""
@@ -154,33 +157,36 @@ class _File:
 
 class Tail(LineSource):
     """
-    Publishes the lines of a file, under IDs that are made from the file: so that a client
-    resumes exactly though the daemon was restarted.
+    Publishes the lines of a file, with IDs that are made from the file: so a client resumes
+    exactly even after a restart of the daemon.
 
-    It follows the path: when the file is replaced by another (rotation), it reads the old one
-    to its end, and goes on with the new one.  When the file is truncated, it begins again.  A
-    file that does not exist may come.
+    It follows the path.  When the file is replaced by another (rotation), it reads the old one
+    to its end and continues with the new one.  When the file is truncated, it begins again.  The
+    file need not exist yet.
 
     @since: 0.1
     """
 
     def __init__(self, channel: Channel, reactor: Any, path: str, format: str = "text") -> None:
+        """
+        @param path: the path of the file.
+        """
         super().__init__(channel, format)
         self._reactor = reactor
         self._path = os.path.abspath(path)
         self._file: _File | None = None
         self._taken: dict[str, int] = {}
         self._call: Any = None
-        # What was wrong at the last look, and what is at this one: it is said once.
+        # What was wrong at the last check, and at this one: it is logged only when it is new.
         self._complaints: set[str] = set()
         self._wrong: set[str] = set()
 
     def load(self, count: int) -> None:
         """
-        Publish the last lines that are there, for clients that come back.  If the file has too
-        few, those of the file before it, which rotation has called C{PATH.1}.
+        Publish the last lines of the file, for clients that reconnect.  If the file has too few,
+        add the last lines of the file before it, which rotation has renamed to C{PATH.1}.
 
-        @param count: how many.
+        @param count: how many lines.
         @raise OSError: if the file is there and cannot be read.
         """
         try:
@@ -190,7 +196,7 @@ class Tail(LineSource):
             _log.info("{path} does not exist: waiting for it", path=self._path)
         before = self._before(file)
         if before is not None and (file is None or not file.size()):
-            # Whoever writes may not have changed over yet.
+            # The writer may not have switched files yet.
             if file is not None:
                 file.close()
             file, before = before, None
@@ -201,7 +207,7 @@ class Tail(LineSource):
                 lines[:0] = self._last(before, count + 1 - len(lines), isWhole=True)
             before.close()
         if len(lines) > count:
-            # Whoever has seen this one has missed nothing that comes after it.
+            # A client that has seen this line has missed nothing of what follows.
             assert self.channel.history is not None, "lines have a history"
             self.channel.history._begin(lines.pop(0)[1])
         identifiers = iter([identifier for _, identifier in lines])
@@ -209,9 +215,10 @@ class Tail(LineSource):
 
     def _before(self, file: _File | None) -> _File | None:
         """
-        Open the file that rotation has called C{PATH.1}.
+        Open the file that rotation has renamed to C{PATH.1}.
 
-        @param file: not if it is this one.
+        @param file: the file that is read now.
+        @return: L{None} if it does not exist, or is the file that is read now.
         """
         try:
             before = _File(f"{self._path}.1")
@@ -226,7 +233,8 @@ class Tail(LineSource):
         """
         Read the last lines of a file.
 
-        @param isWhole: whether nothing more comes: then its last line may have no end.
+        @param isWhole: whether the file is complete: then its last line may have no line end.
+        @return: the lines, and their IDs.
         """
         file.look(self._taken, isWhole)
         lines: list[Line] = []
@@ -248,7 +256,7 @@ class Tail(LineSource):
 
     def stopService(self) -> Any:
         """
-        Follow no more.
+        Stop following.
         """
         if self._call is not None:
             self._call.cancel()
@@ -260,7 +268,7 @@ class Tail(LineSource):
 
     def _look(self) -> None:
         """
-        Read what there is, and come back.
+        Read what is new, and check again later.
         """
         self._call = None
         waiting = False
@@ -274,14 +282,17 @@ class Tail(LineSource):
 
     def _follow(self) -> bool:
         """
-        @return: whether it will go on by itself.
+        Read a chunk, or switch to the next file.
+
+        @return: whether the next check has been arranged already.
         """
         if self._file is None:
             self._file = self._open()
             if self._file is None:
                 return False
         file = self._file
-        # In this order: what was written before the next one was begun is read now.
+        # Look for the next file before reading: so all that was written before the writer
+        # switched to it is read from this one.
         next = self._next(file)
         try:
             if file.isOther():
@@ -309,7 +320,10 @@ class Tail(LineSource):
 
     def _next(self, file: _File) -> _File | None:
         """
-        Open the file that whoever writes has changed over to from another, if so.
+        Open the file that the writer has switched to.
+
+        @param file: the file that is read now.
+        @return: L{None} if the writer has not switched.
         """
         next = self._open(unless=file)
         if next is None:
@@ -317,21 +331,23 @@ class Tail(LineSource):
         between = self._before(file)
         if between is not None:
             if between.key != next.key and between.modified() >= file.modified():
-                # Rotated twice since the last look.  One that is older is of another time.
+                # It was rotated twice since the last check.  An older PATH.1 is left from an
+                # earlier rotation.
                 next.close()
                 return between
             between.close()
         if not next.size():
-            # As long as it is empty, whoever writes has not changed over to it.
+            # As long as it is empty, the writer has not switched to it.
             next.close()
             return None
         return next
 
     def _open(self, unless: _File | None = None) -> _File | None:
         """
-        Open what the path is now.
+        Open the file that has the path now.
 
-        @param unless: not if it is this one.
+        @param unless: a file that is open already.
+        @return: L{None} if there is no file, or it is the one that is open already.
         """
         try:
             if unless is not None:
@@ -340,14 +356,14 @@ class Tail(LineSource):
                     return None
             return _File(self._path)
         except OSError as e:
-            # While it is rotated there may be none for a while.
+            # During a rotation there may be no file for a moment.
             if not isinstance(e, FileNotFoundError):
                 self._complain(e.strerror or str(e))
             return None
 
     def _begin(self, file: _File) -> None:
         """
-        A file was truncated: begin again.
+        The file was truncated: begin again.
         """
         _log.info("{path} was truncated", path=self._path)
         self._finish(file)
@@ -356,7 +372,7 @@ class Tail(LineSource):
 
     def _finish(self, file: _File) -> None:
         if not file.generation:
-            # All that it has is a line without an end.
+            # It has nothing but a line without a line end.
             file.look(self._taken, isWhole=True)
             self.publish(file.read(), file.identify)
         self.publish(file.splitter.finish(), file.identify)

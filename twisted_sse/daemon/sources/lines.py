@@ -1,5 +1,5 @@
 """
-Bytes in, lines out: what the daemon's sources read.
+Bytes in, lines out: how the daemon's sources cut what they read.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 __all__ = ["LONGEST_LINE", "Line", "LineSplitter"]
 
-#: How much of a line is sent, in bytes: as much as fits into an event, and what is longer is
-#: no line that anybody reads.
+#: How much of a line is sent, in bytes: as much as fits into an event.  Nobody reads a longer
+#: line.
 LONGEST_LINE = 2**20
 
 
@@ -17,10 +17,10 @@ class Line(NamedTuple):
     """
     One line.
 
-    @ivar text: without its end.  What is no UTF-8 is U+FFFD.
-    @ivar raw: the same as it was read, up to L{LONGEST_LINE} bytes.
-    @ivar cut: how many bytes are missing at its end.
-    @ivar end: how many bytes were read up to the end of this line, its end included.
+    @ivar text: the line without its end.  Bytes that are not UTF-8 become U+FFFD.
+    @ivar raw: the bytes that were read, at most L{LONGEST_LINE} of them.
+    @ivar cut: how many bytes are missing at the end.
+    @ivar end: how many bytes were read up to the end of this line, line end included.
     """
 
     text: str
@@ -31,37 +31,37 @@ class Line(NamedTuple):
 
 class LineSplitter:
     """
-    Cuts what is read into lines, wherever it was cut before.  A line ends with LF, or CRLF, as
-    programs write them; what a file calls its last line may have no end.
+    Splits what is read into lines, however the reads divide it.  A line ends with LF or CRLF, as
+    programs write them.  The last line of a file may have no line end.
 
-    Memory is bounded: of a longer line no more than L{LONGEST_LINE} bytes are kept.
+    Memory is bounded: no more than L{LONGEST_LINE} bytes of a line are kept.
 
     @ivar position: how many bytes were read.
     """
 
     def __init__(self, position: int = 0) -> None:
         """
-        @param position: how many bytes come before.
+        @param position: how many bytes come before the first that is read.
         """
         self.position = position
-        # The beginning of a line, as it came: joined once, lest a long line that comes in small
-        # pieces take quadratic time.
+        # The start of a line, in the pieces that came.  They are joined once: joining at each
+        # read would take quadratic time for a long line in small pieces.
         self._pieces: list[bytes] = []
         self._kept = 0
         self._cut = 0
-        # A CR at the end of what was kept may belong to the line's end.
+        # The last byte kept: a CR may be part of the line end.
         self._last = b""
 
     @property
     def pending(self) -> int:
         """
-        The size of what was read and is no whole line yet, in bytes.
+        The size of the incomplete line that was read, in bytes.
         """
         return self._kept + self._cut
 
     def feed(self, data: bytes) -> list[Line]:
         """
-        Read.
+        Take what was read.
 
         @return: the lines that are complete now.
         """
@@ -84,9 +84,9 @@ class LineSplitter:
 
     def finish(self) -> list[Line]:
         """
-        Nothing more comes.
+        There is nothing more to read.
 
-        @return: the last line, if it had no end.
+        @return: the last line, if it had no line end.
         """
         return [self._take(self.position)] if self._pieces else []
 
@@ -111,7 +111,7 @@ class LineSplitter:
         self._pieces, self._kept, self._cut, self._last = [], 0, 0, b""
         text = raw.decode("utf-8", "replace")
         if cut:
-            # Half of a character is not invalid: it was cut by us.
+            # Half a character at the end is not invalid: we cut it.
             text = raw.decode("utf-8", "ignore") if _endsInside(raw) else text
             text += f" [{cut} more bytes]"
         return Line(text, raw, cut, end)
@@ -119,7 +119,7 @@ class LineSplitter:
 
 def _endsInside(raw: bytes) -> bool:
     """
-    Whether some bytes end in the middle of a character, and are UTF-8 otherwise.
+    Whether bytes end in the middle of a character, and are UTF-8 otherwise.
     """
     try:
         raw.decode("utf-8")

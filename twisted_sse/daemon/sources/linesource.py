@@ -20,9 +20,9 @@ from ...printable import shown
 from ...store.memory import LONGEST_ID
 from .lines import Line
 
-__all__ = ["FORMATS", "LineSource"]
+__all__ = ["FORMATS", "LineSource", "noID"]
 
-#: What a line may be.
+#: How a line may be read.
 FORMATS = ("text", "json")
 
 #: The fields of an event, as a line of JSON names them.
@@ -31,15 +31,21 @@ _FIELDS = {"data", "event", "id", "retry"}
 _log = Logger()
 
 
+def noID(line: Line) -> None:
+    """
+    Leave it to the channel to make the ID of a line's event.
+    """
+
+
 class LineSource(Service):
     """
-    Publishes lines, and reads no faster than they go out.
+    Publishes lines, and reads no faster than they are delivered.
 
-    @ivar channel: where they are published.
+    @ivar channel: where the lines are published.
     @ivar lines: how many lines there were.
     @ivar linesCut: how many of these were too long, and were cut.
-    @ivar linesNotJSON: how many were to be JSON that says what the event is, were not, and have
-        been sent as text.
+    @ivar linesNotJSON: how many were not JSON that describes an event, though the format is
+        C{"json"}.  They were sent as text.
 
     @since: 0.1
     """
@@ -49,10 +55,9 @@ class LineSource(Service):
     ) -> None:
         """
         @param channel: where to publish.
-        @param format: C{"text"}: a line is the data of an event; C{"json"}: a line is an object
+        @param format: C{"text"}: a line is the data of an event.  C{"json"}: a line is an object
             with its fields.
-        @param ended: called when nothing more will come, with an exit status: 0 if all went
-            well.
+        @param ended: called when the source has ended, with an exit status: 0 for success.
         """
         if format not in FORMATS:
             raise ValueError(f"format is {format!r}: it must be one of {', '.join(FORMATS)}")
@@ -64,9 +69,16 @@ class LineSource(Service):
         self._ended = ended
         self._delivering: Deferred[None] | None = None
 
+    @property
+    def isDelivering(self) -> bool:
+        """
+        Whether L{whenDelivered} is waiting.
+        """
+        return self._delivering is not None
+
     def stopService(self) -> Any:
         """
-        Read no more.
+        Stop reading.
         """
         if self._delivering is not None:
             self._delivering.cancel()
@@ -78,8 +90,8 @@ class LineSource(Service):
         """
         Publish lines.
 
-        @param identify: called with a line, returns the ID of its event; L{None} for the
-            channel to make one.
+        @param identify: called with a line, returns the ID of its event; L{None} to leave it to
+            the channel.
         """
         for line in lines:
             self.lines += 1
@@ -99,11 +111,11 @@ class LineSource(Service):
 
     def whenDelivered(self, go: Callable[[], None]) -> bool:
         """
-        Wait until what was published has gone out.
+        Wait until all that was published has been delivered.
 
-        @param go: called then, unless the service is stopped before; not called if there is
-            nothing to wait for.
-        @return: whether there is.
+        @param go: called then, unless the service is stopped first.  It is not called if there
+            is nothing to wait for.
+        @return: whether there is something to wait for.
         """
         delivering = self.channel.whenDelivered()
         if delivering.called:
@@ -122,7 +134,9 @@ class LineSource(Service):
 
     def end(self, status: int) -> None:
         """
-        Nothing more will come.
+        The source has ended.
+
+        @param status: an exit status.
         """
         if self._ended is not None:
             self._ended(status)

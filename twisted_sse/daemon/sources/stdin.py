@@ -17,12 +17,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ...channel.channel import Channel
-from .lines import Line, LineSplitter
-from .linesource import LineSource
+from .lines import LineSplitter
+from .linesource import LineSource, noID
 
 __all__ = ["StandardInput"]
 
-#: How much is read at a time, in bytes: what a pipe holds.
+#: How much is read at a time, in bytes: the capacity of a pipe.
 CHUNK = 2**16
 
 _log = Logger()
@@ -33,8 +33,8 @@ class StandardInput(LineSource):
     """
     Publishes the lines that come from a file descriptor.
 
-    Not by Twisted's C{StandardIO}: that makes the descriptor non-blocking, which for a terminal
-    is standard output's as well, where our log goes, and for a pipe that of other programs.
+    It does not use Twisted's C{StandardIO}, which makes the descriptor non-blocking.  A terminal
+    shares that setting with standard output, where our log goes, and a pipe with other programs.
 
     @since: 0.1
     """
@@ -48,7 +48,7 @@ class StandardInput(LineSource):
         fd: int = 0,
     ) -> None:
         """
-        @param fd: what to read, standard input unless given.
+        @param fd: what to read; standard input if not given.
         """
         super().__init__(channel, format, ended)
         self._reactor = reactor
@@ -62,13 +62,13 @@ class StandardInput(LineSource):
         Begin to read.
         """
         super().startService()  # type: ignore[no-untyped-call]
-        # A file is always ready, and epoll refuses to say so.
+        # A file is always ready, but epoll refuses to watch it.
         self._isFile = stat.S_ISREG(os.fstat(self._fd).st_mode)
         self._resume()
 
     def stopService(self) -> Any:
         """
-        Read no more.
+        Stop reading.
         """
         self._pause()
         return super().stopService()
@@ -91,7 +91,7 @@ class StandardInput(LineSource):
         lost = self.doRead()
         if lost is not None:
             self.connectionLost(Failure(lost))
-        elif self._delivering is None:
+        elif not self.isDelivering:
             self._resume()
 
     # IReadDescriptor
@@ -110,7 +110,7 @@ class StandardInput(LineSource):
 
     def doRead(self) -> Any:
         """
-        Read once: it does not block, since there is something.
+        Read once.  That does not block, since the descriptor is ready.
         """
         try:
             data = os.read(self._fd, CHUNK)
@@ -120,23 +120,19 @@ class StandardInput(LineSource):
             return e
         if not data:
             return CONNECTION_DONE
-        self.publish(self._splitter.feed(data), _noID)
+        self.publish(self._splitter.feed(data), noID)
         if self.whenDelivered(self._resume):
             self._pause()
         return None
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        Nothing more comes.
+        There is nothing more to read.
         """
-        self.publish(self._splitter.finish(), _noID)
+        self.publish(self._splitter.finish(), noID)
         if reason.check(ConnectionDone):
             _log.info("The standard input has ended after {lines} lines", lines=self.lines)
             self.end(0)
         else:
             _log.error("The standard input cannot be read: {why}", why=reason.getErrorMessage())
             self.end(1)
-
-
-def _noID(line: Line) -> None:
-    return None

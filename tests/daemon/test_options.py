@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.tap}: what command lines mean, and what is made of them.
+Tests for L{twisted_sse.daemon.options} and L{twisted_sse.daemon.service}: what command lines mean, and what is made of them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from twisted.plugin import getPlugins
 
 from tests.support.options import ACCEPT, SOURCE, OptionsMixin, connected, site
 from twisted_sse import EventStreamResource, SlowReader
-from twisted_sse.daemon import tap
+from twisted_sse.daemon import Options, makeService
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 
 class ServiceTests(OptionsMixin):
     """
-    What L{tap.makeService} makes.
+    What L{makeService} makes.
     """
 
     def service(self, *arguments: str) -> tuple[IService, MemoryReactorClock]:
@@ -34,7 +34,7 @@ class ServiceTests(OptionsMixin):
         @return: the daemon, and the reactor that it listens with.
         """
         reactor = MemoryReactorClock()
-        return tap.makeService(self.options(*arguments), reactor), reactor
+        return makeService(self.options(*arguments), reactor), reactor
 
     def ports(self, *arguments: str) -> list[tuple[int, str]]:
         """
@@ -49,8 +49,8 @@ class ServiceTests(OptionsMixin):
         from twisted.application.service import IServiceMaker
 
         (plugin,) = [plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == "sse"]
-        self.assertIdentical(plugin.options, tap.Options)
-        self.assertIdentical(plugin.makeService, tap.makeService)
+        self.assertIdentical(plugin.options, Options)
+        self.assertIdentical(plugin.makeService, makeService)
 
     def test_where(self) -> None:
         """
@@ -118,7 +118,7 @@ class SignalTests(OptionsMixin):
         handlers[signal.SIGHUP] = getattr(reactor, "sigHup", signal.SIG_IGN)
         self.patch(signal, "getsignal", handlers.get)
         self.patch(signal, "signal", handlers.__setitem__)
-        service = tap.makeService(self.options(), reactor)
+        service = makeService(self.options(), reactor)
         service.startService()
         for function, arguments, keywords in reactor.whenRunningHooks:
             function(*arguments, **keywords)
@@ -162,14 +162,14 @@ class SignalTests(OptionsMixin):
 
 class OptionsTests(OptionsMixin):
     """
-    What L{tap.Options} reads.
+    What L{Options} reads.
     """
 
     def group(self, *arguments: str) -> Any:
         """
         @return: what the options made of the resource, by the names of its arguments.
         """
-        return self.options(*arguments).makeResource(connected, None)._group
+        return EventStreamResource(connected, **self.options(*arguments).resourceArguments())._group
 
     def assertOption(self, option: str, text: str, name: str, value: object) -> None:
         """
@@ -266,7 +266,7 @@ class OptionsTests(OptionsMixin):
         """
         No option has the name of one of C{twist}'s, which may come before C{sse} or after.
         """
-        ours = set(tap.Options().synonyms)
+        ours = set(Options().synonyms)
         self.assertEqual(ours & {"log-format", "log-file", "log-level", "reactor"}, set())
 
 

@@ -1,0 +1,48 @@
+"""
+What the system allows the daemon: how many open files.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+__all__ = ["raiseFileLimit"]
+
+#: How far the limit on open files is raised: the most that Linux allows by default
+#: (C{fs.nr_open}).  "Unlimited" is more than there can be.
+MOST_FILES = 2**20
+
+#: If fewer files than this may be open, that is logged at the start.
+FEW_FILES = 4096
+
+_log = Logger()
+
+
+def raiseFileLimit() -> int | None:
+    """
+    Raise the soft limit on open files as far as the process may.
+
+    @return: how many streams the limit is enough for; L{None} if that is not known.  Some files
+        are reserved for connections that wait for a request, or are told to come back later,
+        and for everything else.
+    """
+    try:
+        import resource
+    except ImportError:  # pragma: no cover
+        return None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    elif soft == resource.RLIM_INFINITY:
+        soft = MOST_FILES
+    streams = max(1, soft - max(64, soft // 16))
+    if soft < FEW_FILES:
+        _log.warn(
+            "Only {files} files may be open: that is enough for {streams} clients. Raise the"
+            " limit with ulimit -Hn, or LimitNOFILE= of systemd.",
+            files=soft,
+            streams=streams,
+        )
+    return streams

@@ -1,0 +1,274 @@
+"""
+The daemon's parts, put together: sources, resources, the site and the ports.
+
+What cannot be used is told like an error in an option: see L{twisted_sse.daemon.options}.
+
+On SIGTERM or SIGINT the ports are closed, and each client is told when to come back and gets a
+clean end to its stream; then the process exits with status 0.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import IService
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.usage import UsageError
+from twisted.web.pages import errorPage
+from twisted.web.resource import IResource
+from twisted.web.server import Site
+
+from ..accesslog import AccessLog
+from ..channel.channel import Channel
+from ..observe import Observer, Observers
+from ..server.resource import EventStreamResource
+from ..store.memory import History
+from ..timing.reactors import installedReactor
+from .access import KnownHosts, isLocal, saysLocal, withPassword
+from .daemon import Daemon
+from .health import makeProbes
+from .limits import raiseFileLimit
+from .listen import CannotListen, Endpoint, ListeningService
+from .logfile import WatchedFile
+from .options import Options, exitUsage
+from .pages import Greeting, StreamList
+from .paths import makeStreams
+from .site import SmallSite
+from .sources.errors import SourceError
+from .sources.function import Connected
+from .sources.lines import LONGEST_LINE
+from .sources.spec import Spec, makeLines
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+__all__ = ["makeService"]
+
+#: How long a connection may be open without a request, in seconds.
+IDLE_TIMEOUT = 60
+
+#: How large an event may be, in bytes: the longest line still fits if there is a CR after each of
+#: its characters, since each CR begins a new line of data.
+LARGEST_EVENT = 8 * LONGEST_LINE
+
+_log = Logger()
+
+
+def makeService(options: Options, reactor: Any = None) -> IService:
+    """
+    Make the daemon.  Its ports are open when this returns; requests are answered once the
+    reactor runs.
+
+    @param options: those of the command line.
+    @param reactor: the installed one if not given.
+    @raise SystemExit: with status 64, if something that the options name cannot be used: the
+        error has been written to standard error then.
+
+    @since: 0.1
+    """
+    try:
+        return _makeDaemon(options, installedReactor() if reactor is None else reactor)
+    except UsageError as e:
+        exitUsage(str(e))
+
+
+def _makeDaemon(options: Options, reactor: Any) -> Daemon:
+    """
+    @raise UsageError: if something that the options name cannot be used.
+    """
+    registry, observer = _makeObserver(options)
+    files = raiseFileLimit()
+    # Each path has a limit of its own.
+    maxStreams = None if files is None else max(1, files // len(options.sources))
+    listening = ListeningService(reactor, userTimeout=options["stall-timeout"])
+    daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"])
+    resources: dict[str, IResource] = {}
+    for path, spec in options.sources.items():
+        connected = options.connected.get(path)
+        if connected is None:
+            connected = _addLines(daemon, options, path, spec, observer, reactor)
+        resource = EventStreamResource(
+            connected,
+            fallback=Greeting(path, tuple(options.sources)),
+            name=path,
+            observer=observer,
+            **options.resourceArguments(maxStreams),
+        )
+        daemon.addResource(resource)
+        resources[path] = resource
+    if registry is not None:
+        from .metrics import countSources
+
+        countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
+    resources.setdefault("/", StreamList(tuple(options.sources)))
+    _listen(options, daemon, listening, resources, _makeMetrics(registry), reactor)
+    return daemon
+
+
+def _addLines(
+    daemon: Daemon,
+    options: Options,
+    path: str,
+    spec: Spec,
+    observer: Observer | None,
+    reactor: Any,
+) -> Connected:
+    """
+    Add a source of lines.
+
+    @return: the function to be called with each new stream.
+    """
+    channel = Channel(
+        History(maxEvents=options["history"], maxAge=options["history-age"]),
+        name=path,
+        maxEventSize=LARGEST_EVENT,
+        reactor=reactor,
+        observer=observer,
+    )
+
+    def ended(status: int) -> None:
+        daemon.sourceEnded(source, status)
+
+    try:
+        source = makeLines(
+            spec,
+            channel,
+            reactor,
+            options["format"],
+            options["history"],
+            ended if options["once"] else None,
+        )
+    except SourceError as e:
+        raise UsageError(f"--source {spec.text}: {e}") from e
+    daemon.addSource(source)
+    return partial(channel.subscribe, last=options["tail"])
+
+
+def _makeObserver(options: Options) -> tuple[CollectorRegistry | None, Observer | None]:
+    """
+    Make the observers that the options ask for.
+
+    @return: where metrics are collected, or L{None} without Prometheus' library; and the
+        observer of resources and channels.
+    """
+    log: Observer | None = None
+    path = options["access-log"]
+    if path is not None:
+        try:
+            file: Any = sys.stdout if path == "-" else WatchedFile(path)
+        except OSError as e:
+            raise UsageError(f"--access-log {path}: {e.strerror}") from e
+        log = AccessLog(file, options["access-log-format"])
+    try:
+        from prometheus_client import CollectorRegistry, ProcessCollector
+
+        from ..metrics import PrometheusObserver
+    except ImportError:
+        return None, log
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    return registry, Observers(PrometheusObserver(registry), log)
+
+
+def _makeMetrics(registry: CollectorRegistry | None) -> IResource:
+    """
+    @return: what answers at C{/metrics}.
+    """
+    if registry is None:
+        return errorPage(
+            501, "Not Implemented", "Metrics need twisted-sse[metrics]: pip install it"
+        )
+    from .metrics import MetricsPage
+
+    return MetricsPage(registry)
+
+
+def _listen(
+    options: Options,
+    daemon: Daemon,
+    listening: ListeningService,
+    resources: dict[str, IResource],
+    metrics: IResource,
+    reactor: Any,
+) -> None:
+    """
+    Open the ports.
+
+    @param resources: what answers clients, by path.
+    @param metrics: what answers at C{/metrics}.
+    """
+    admin = options.adminEndpoint()
+    if admin is None:
+        streams = _guard(options, makeStreams({**resources, "/metrics": metrics}))
+        root = makeProbes(lambda: daemon.ready, streams)
+    else:
+        root = _guard(options, makeStreams(resources))
+        rest = _guard(options, makeStreams({"/metrics": metrics}), hosts=False)
+        probes = makeProbes(lambda: daemon.ready, rest)
+        _open(listening, admin, _makeSite(options, probes, reactor))
+    site = _makeSite(options, root, reactor)
+    for endpoint in options.endpoints():
+        port = _open(listening, endpoint, site)
+        if options.isPrivate:
+            _checkLocal(endpoint, port)
+        if endpoint.option == "port":
+            _sayWhere(options, port)
+
+
+def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResource:
+    """
+    Put in front of a resource the checks that the options ask for.
+
+    @param hosts: whether the name by which the client knows the server is checked.
+    """
+    if options["credCheckers"]:
+        resource = withPassword(resource, options["credCheckers"])
+    if hosts and (options.isPrivate or options["allow-host"]):
+        resource = KnownHosts(resource, options["allow-host"])
+    return resource
+
+
+def _makeSite(options: Options, root: IResource, reactor: Any) -> Site:
+    # To HTTP/2 a connection is idle while its streams are silent.
+    timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
+    return SmallSite(root, timeout=timeout, reactor=reactor)  # type: ignore[no-untyped-call]
+
+
+def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:
+    """
+    Listen on an endpoint.
+    """
+    try:
+        return listening.listen(endpoint.description, site)
+    except CannotListen as e:
+        raise UsageError(f"{endpoint}: {e}") from e
+
+
+def _checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
+    """
+    Refuse an endpoint where other machines could connect.
+
+    @param port: what listens there; L{None} if it is not open yet.
+    """
+    if not (saysLocal(endpoint.description) or (port is not None and isLocal(port.getHost()))):
+        raise UsageError(
+            f"{endpoint}: other machines could read your data there. Give --auth, or --public if"
+            " everybody may, or listen on tcp:8080:interface=127.0.0.1"
+        )
+
+
+def _sayWhere(options: Options, port: IListeningPort | None) -> None:
+    """
+    Log where the page and the stream are.
+    """
+    number = getattr(port and port.getHost(), "port", None)
+    _log.info(
+        "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
+        " that accept text/event-stream",
+        port=number,
+    )
+    if options.isPrivate:
+        _log.info("It is for this machine only, as long as there is no --auth and no --public")

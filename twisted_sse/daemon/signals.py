@@ -1,0 +1,78 @@
+"""
+How the process ends: on which signals, and with which exit status.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import Logger
+
+__all__ = ["SignalService", "exitWith"]
+
+_log = Logger()
+
+
+def exitWith(status: int) -> None:
+    """
+    Let the process exit with a status when it ends.  Neither C{twistd} nor the reactor has a way
+    to set one.
+    """
+    if status:
+
+        def leave() -> None:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+
+        atexit.register(leave)
+
+
+class SignalService(Service):
+    """
+    Stops the reactor on SIGTERM, SIGINT and SIGHUP.
+
+    On the first two Twisted stops it too, but then sends itself the signal again, without a
+    handler: so a clean stop looks like a crash to the parent process.  SIGHUP, which comes when a
+    terminal is closed, would kill us and leave the command of a source running.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def startService(self) -> None:
+        """
+        Begin to handle signals.
+        """
+        super().startService()  # type: ignore[no-untyped-call]
+        # Twisted sets its handlers while the reactor starts.
+        self._reactor.callWhenRunning(self._replaceHandlers)
+
+    def _replaceHandlers(self) -> None:
+        for number, name in ((signal.SIGINT, "sigInt"), (signal.SIGTERM, "sigTerm")):
+            # A handler that is not Twisted's is there for a reason (a debugger, another main
+            # program).
+            theirs = getattr(self._reactor, name, None)
+            if theirs is not None and signal.getsignal(number) == theirs:
+                signal.signal(number, self._received)
+        # nohup ignores it: leave that.
+        hangup = getattr(signal, "SIGHUP", None)
+        if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
+            signal.signal(hangup, self._received)
+
+    def _received(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._stop, signal.Signals(number).name)
+
+    def _stop(self, name: str) -> None:
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            _log.info("Received {signal}, and am shutting down already", signal=name)
+        else:
+            _log.info("Received {signal}, shutting down", signal=name)

@@ -1,0 +1,15 @@
+"""
+What goes wrong with a source before it starts.
+"""
+
+from __future__ import annotations
+
+__all__ = ["SourceError"]
+
+
+class SourceError(Exception):
+    """
+    A source cannot be used.  The message says why.
+
+    @since: 0.1
+    """
