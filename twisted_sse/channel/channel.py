@@ -377,13 +377,13 @@ class Channel:
     ) -> None:
         live = not subscription.isBehind() and subscription not in self._joining
         if live:
-            self._exit(subscription)
+            self._withdraw(subscription)
         subscription.topics = topics
         subscription.where = where
         if live:
             self._enter(subscription)
 
-    def _exit(self, subscription: Subscription) -> None:
+    def _withdraw(self, subscription: Subscription) -> None:
         self._all.pop(subscription.stream, None)
         self._choosers.pop(subscription, None)
         for topic in subscription.topics or ():
@@ -398,7 +398,7 @@ class Channel:
         subscription.stream._detach(subscription)
         subscription.cancel()
         self._joining.pop(subscription, None)
-        self._exit(subscription)
+        self._withdraw(subscription)
 
     def _newest(self, subscription: Subscription, count: int) -> int:
         """
