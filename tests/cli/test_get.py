@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.cli.get}: the command, as far as no socket and no process is needed.
+Tests for L{twisted_sse.cli}: the command, as far as no socket and no process is needed.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from twisted.web.http_headers import Headers
 from tests.support.documents import blocks, table
 from tests.support.python import EXTRAS, LATE, run
 from twisted_sse import MessageEvent
-from twisted_sse.cli import get as __main__
-from twisted_sse.cli.get import Output, Status, asData, asJSON, asText, main, parse, statusFor
+from twisted_sse.cli import get, main, options
+from twisted_sse.cli.options import parse
+from twisted_sse.cli.output import OUTPUTS, CannotPrint, Output, asData, asJSON, asText
+from twisted_sse.cli.status import Status, say, statusFor, tellTrying
 from twisted_sse.client import (
     BadCertificate,
     BadContentType,
@@ -319,7 +321,7 @@ class ImportTests(SynchronousTestCase):
         for missing in [], EXTRAS:
             result = run(
                 "-c",
-                f"import sys; sys.modules |= dict.fromkeys({missing}); import twisted_sse.cli.get;"
+                f"import sys; sys.modules |= dict.fromkeys({missing}); import twisted_sse.cli;"
                 f" print([name for name in {LATE} if sys.modules.get(name)])",
             )
             self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
@@ -468,9 +470,9 @@ class DescriptorTests(SynchronousTestCase):
         self.assertNoResult(writing)
         self.close()
         output.connectionLost(Failure(output.doRead()))
-        failure = self.failureResultOf(writing, __main__.CannotPrint)
+        failure = self.failureResultOf(writing, CannotPrint)
         self.assertIsInstance(failure.value.__cause__, BrokenPipeError)
-        failure = self.failureResultOf(self.write(output, "x"), __main__.CannotPrint)
+        failure = self.failureResultOf(self.write(output, "x"), CannotPrint)
         self.assertIsInstance(failure.value.__cause__, BrokenPipeError)
 
     def test_withoutPoll(self) -> None:
@@ -551,7 +553,7 @@ class MainTests(ErrorMixin):
                 raise result
             return result
 
-        self.patch(__main__, "follow", follow)
+        self.patch(get, "follow", follow)
         return calls
 
     def test_get(self) -> None:
@@ -611,19 +613,19 @@ class MainTests(ErrorMixin):
         it.
         """
         self.patch(sys, "stderr", None)
-        __main__.say("something")
+        say("something")
         reader, writer = os.pipe()
         os.close(reader)
         with open(writer, "w") as stderr:
             self.patch(sys, "stderr", stderr)
-            __main__.say("something")
+            say("something")
             self.assertRaises(BrokenPipeError, stderr.close)
 
     def test_say(self) -> None:
         """
         What is told is one line, whatever others have written.
         """
-        __main__.say("this\n\x1b[2Jand\tthat.")
+        say("this\n\x1b[2Jand\tthat.")
         self.assertEqual(self.told(), "twisted-sse: this \\u001b[2Jand that")
 
     def test_serve(self) -> None:
@@ -650,13 +652,13 @@ class MainTests(ErrorMixin):
         """
         C{--version} says which one it is, also of a checkout that is not installed.
         """
-        self.patch(__main__, "version", lambda name: f"1.2.3 of {name}")
+        self.patch(options, "version", lambda name: f"1.2.3 of {name}")
         self.assertEqual(self.help("--version"), "twisted-sse 1.2.3 of twisted-sse\n")
 
         def version(name: str) -> str:
             raise PackageNotFoundError(name)
 
-        self.patch(__main__, "version", version)
+        self.patch(options, "version", version)
         self.assertIn("twisted-sse (not installed)\n", self.help("--version"))
 
     def test_help(self) -> None:
@@ -710,7 +712,7 @@ class PageTests(Terminal, ErrorMixin):
         So are the kinds of output.
         """
         rows = table("command.md", "## What is printed")
-        self.assertEqual([row[0].strip("`") for row in rows], list(__main__.OUTPUTS))
+        self.assertEqual([row[0].strip("`") for row in rows], list(OUTPUTS))
 
     def test_printed(self) -> None:
         """
@@ -728,7 +730,7 @@ class PageTests(Terminal, ErrorMixin):
         command, *told = re.findall(r"(?m)^\$ (.* many .*)\n(.*)$", self.sessions)[0]
         self.assertRaises(SystemExit, parse, shlex.split(command)[1:])
         self.assertEqual([self.told()], told)
-        __main__.tellTrying(ConnectionRefusedError(111, "Connection refused"))
+        tellTrying(ConnectionRefusedError(111, "Connection refused"))
         self.assertIn(f"\n{self.told()}\n", self.sessions)
         # There are no others.
         self.assertEqual(len(re.findall("(?m)^twisted-sse", self.sessions)), 2)
@@ -737,7 +739,7 @@ class PageTests(Terminal, ErrorMixin):
         """
         Each command that it shows to follow a stream is a good one.
         """
-        self.patch(__main__, "read", lambda name: b"{}")
+        self.patch(options, "read", lambda name: b"{}")
         commands = re.findall(r"twisted-sse (get [^|\n]*)", self.sessions)
         self.assertEqual(len(commands), 10)
         for command in commands:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.cli.get}, on real sockets: the command as a function, and as a process.
+Tests for L{twisted_sse.cli}, on real sockets: the command as a function, and as a process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from zope.interface import implementer
 from tests.support.live import LiveTestCase, freePort, reactor, serverContext, until
 from tests.support.requirements import ROOT, needs
 from tests.support.scripted import ScriptedServer, answer, chunk, stream
-from twisted_sse.cli.get import Status, follow, parse
+from twisted_sse.cli.get import follow
+from twisted_sse.cli.options import parse
+from twisted_sse.cli.status import Status
 
 ONE = b"id: 1\ndata: one\n\n"
 TWO = b"event: order\nid: 2\ndata: two\n\n"
@@ -39,7 +41,7 @@ SOON = b"retry: 100\n"
 #: background inherits that it is ignored.
 COMMAND = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " sys.argv[0] = 'twisted-sse'; from twisted_sse.cli.get import main; sys.exit(main())"
+    " sys.argv[0] = 'twisted-sse'; from twisted_sse.cli import main; sys.exit(main())"
 )
 
 #: The same with the meaning that is inherited.

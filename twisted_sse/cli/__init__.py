@@ -1,9 +1,9 @@
 """
-The command C{twisted-sse}.
+The command C{twisted-sse}, which is also C{python -m twisted_sse}.
 """
 
 from __future__ import annotations
 
-from .get import main
+from .commands import main
 
 __all__ = ["main"]

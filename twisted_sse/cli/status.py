@@ -1,0 +1,71 @@
+"""
+How C{get} ends: its exit status, and what it says on standard error.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import IntEnum
+
+from ..client.errors import (
+    BadCertificate,
+    BadContentType,
+    BadRedirect,
+    BadStatus,
+    GaveUp,
+    ReadTimeout,
+)
+from ..format.parser import EventTooLarge
+from ..printable import shown
+
+__all__ = ["Status", "say", "statusFor", "tellTrying"]
+
+
+class Status(IntEnum):
+    """
+    The exit statuses.  Besides these, C{get} exits with 128 and the signal's number after SIGINT
+    and SIGTERM, as a shell reports it.
+    """
+
+    ENDED = 0
+    FAILED = 1
+    #: That of argparse.
+    USAGE = 2
+    NO_STREAM = 3
+    CERTIFICATE = 4
+    TIMEOUT = 5
+
+
+def statusFor(error: Exception) -> Status:
+    """
+    @return: the exit status after an error.
+    """
+    if isinstance(error, GaveUp):
+        return statusFor(error.lastError)
+    if isinstance(error, ReadTimeout):
+        return Status.TIMEOUT
+    if isinstance(error, BadCertificate):
+        return Status.CERTIFICATE
+    if isinstance(error, (BadStatus, BadContentType, BadRedirect, EventTooLarge)):
+        return Status.NO_STREAM
+    return Status.FAILED
+
+
+def say(message: object) -> None:
+    """
+    Write a message to standard error, in one line.
+    """
+    line = shown(" ".join(str(message).split()).rstrip("."))
+    try:
+        sys.stderr.write(f"twisted-sse: {line}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError):
+        # Standard error is closed: there is nowhere to report that.
+        pass
+
+
+def tellTrying(error: Exception) -> None:
+    """
+    Report an error after which the client tries again.
+    """
+    say(f"{str(error).rstrip('.')}; trying again")
