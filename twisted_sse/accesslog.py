@@ -1,8 +1,8 @@
 """
 An observer that writes the access log: a line when a stream opens, and one when it is closed.
 
-Twisted's own log has a line for each request that was finished.  A stream that the client ends,
-as nearly all are, is never finished, and never logged.
+Twisted's own log has a line for each finished request.  Nearly all streams are ended by the
+client, so their requests are never finished, and never logged.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessLog", "LogFile"]
 
-#: How much of anything that a client says is logged, in bytes: more than browsers say of
-#: themselves, and little enough to be kept for each stream.
+#: How much of each text from a client is logged, in bytes: more than browsers send as
+#: C{User-Agent}, and little enough to be kept for each stream.
 LONGEST = 512
 
-#: How many of the things that clients say are kept, so that it is the same object for all
-#: who say the same: there are fewer browsers than streams.
+#: How many texts from clients are cached, so that streams with the same text share one object:
+#: there are fewer browsers than streams.
 CACHED = 256
 
-#: What might be mistaken for something else in a line of the log, or do harm to the terminal
-#: that shows it.
+#: Bytes that could be mistaken for the syntax of a log line, or do harm to a terminal that shows
+#: it.
 _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
 
-#: The same for what stands there without quotes.  Analysers find the time by its bracket, and
-#: AWStats knows no user with a slash.
+#: The same for fields without quotes.  Log analysers find the time by its bracket, and AWStats
+#: does not accept a slash in a user's name.
 _UNSAFE_BARE = re.compile(rb"[^!#-.0-Z^-~]")
 
 _log = Logger()
@@ -48,21 +48,22 @@ _log = Logger()
 
 class LogFile(Protocol):
     """
-    What an access log is written to: a text file, or anything else that has this method, such
-    as L{twisted.python.logfile.LogFile}.  It may have a method C{flush}, too.
+    What an access log is written to: a text file, or anything else with this method, such as
+    L{twisted.python.logfile.LogFile}.  If it has a method C{flush}, that is called too.
     """
 
     def write(self, line: str, /) -> object:
         """
-        Write a line, with its end.
+        Write a line, which has its line end.
         """
 
 
 class _Entry:
     """
-    What is remembered of a request while its stream is open: with C{slim} its headers are not.
+    What is kept of a request while its stream is open.  With C{slim} the request has no headers
+    then.
 
-    @ivar began: when the stream was opened, as C{stream._wheel.seconds} says.
+    @ivar began: when the stream was opened, in the seconds of the stream's clock.
     """
 
     __slots__ = ("agent", "began", "referer", "request", "user")
@@ -79,21 +80,21 @@ class _Entry:
 
 class AccessLog(Observer):
     r"""
-    Writes the access log, as ASCII whatever the clients say.
+    Writes the access log, in ASCII whatever the clients send.
 
-    C{"combined"} is the format of that name of Apache and nginx, with more at its end, which
-    programs that read such logs pass over::
+    C{"combined"} is the format of that name of Apache and nginx, with more fields at the end,
+    which programs that read such logs ignore::
 
         192.0.2.1 - - [22/Nov/2025:20:15:01 +0000] "GET /events HTTP/1.1" 200 - "-" "curl/8.5.0" "ticks" open
         192.0.2.1 - - [22/Nov/2025:20:15:13 +0000] "GET /events HTTP/1.1" 200 441 "-" "curl/8.5.0" "ticks" close reason=client seconds=12.345 events=17
 
-    What is not printable ASCII, a quote or a backslash is written as C{\xHH}, as nginx does.
+    Quotes, backslashes and all that is not printable ASCII are written as C{\xHH}, as nginx does.
 
-    C{"json"} is a JSON object a line.
+    C{"json"} writes a JSON object on each line.
 
-    A query is not logged, nor that of the referring page: tokens are often to be found there.
-    Each line is flushed.  When one cannot be written, that is said in Twisted's log, once, and
-    the next is tried all the same.
+    The query of a URL is not logged, nor is that of the referring page, since both often contain
+    tokens.  Each line is flushed.  When a line cannot be written, that is logged to Twisted's log,
+    once, and the next line is tried all the same.
 
     @ivar linesFailed: the number of lines that could not be written.
 
@@ -104,7 +105,7 @@ class AccessLog(Observer):
         """
         @param file: a text file, or something like it.  It is not closed.
         @param format: C{"combined"} or C{"json"}.
-        @raise TypeError: if the file is none, or one of bytes.
+        @raise TypeError: if the file has no method C{write}, or is a binary file.
         @raise ValueError: if there is no such format.
         """
         _checkFile(file)
@@ -115,9 +116,9 @@ class AccessLog(Observer):
         self._line = _combined if format == "combined" else _json
         self._text = lru_cache(CACHED)(_escaped if format == "combined" else _decoded)
         self._entries: dict[EventStream, _Entry] = {}
-        # What time it is, for everybody: the clock of a stream may be one of a test.
+        # The time of day: the clock of a stream may count from any start.
         self._seconds = time.time
-        # How many lines could not be written of late.
+        # How many lines could not be written since the last one that was.
         self._missing = 0
 
     def opened(self, stream: EventStream) -> None:
@@ -126,7 +127,7 @@ class AccessLog(Observer):
         """
         request = stream.request
         if request is None:
-            # Another observer has ended it when it was told.
+            # Another observer has ended it already.
             return
         referer = (request.getHeader(b"referer") or b"").partition(b"?")[0]
         entry = _Entry(
@@ -223,15 +224,15 @@ def _path(request: Request) -> bytes:
 
 def _user(request: Request) -> bytes:
     """
-    Find the name that the client says is its user's, or that the application has found.
+    Find the name of the user, from the application or from the client's C{Authorization}.
     """
     user: object = getattr(request, "user", None)
     if user is None and request.requestHeaders.hasHeader(b"authorization"):
-        # Only then, since a request remembers the answer.
+        # Not without that header: getUser() leaves attributes on the request.
         user = request.getUser()
     if isinstance(user, str):
         return _encoded(user)
-    # An application may have put there what it likes.
+    # An application may have set any object.
     return user if isinstance(user, bytes) else b""
 
 

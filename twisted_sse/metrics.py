@@ -33,15 +33,15 @@ if TYPE_CHECKING:
 
 __all__ = ["BUCKETS", "PrometheusObserver"]
 
-#: The upper bounds of the histogram's buckets, in seconds: from a handful of streams to a
-#: hundred thousand.
+#: The upper bounds of the histogram's buckets, in seconds: enough for a handful of streams and for
+#: a hundred thousand.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-#: The same as labels, and one for what takes longer.
+#: The same as labels, with one more for longer times.
 _BOUNDS = (*map(str, BUCKETS), "+Inf")
 
-#: What there is: kind, name without the namespace, labels, meaning.  The names follow
-#: Prometheus' conventions: base units, and C{_total} for what only grows.
+#: The metrics: kind, name without the namespace, labels, meaning.  The names follow Prometheus'
+#: conventions: base units, and C{_total} for counters.
 _METRICS: tuple[tuple[Any, str, tuple[str, ...], str], ...] = (
     (GaugeMetricFamily, "open_streams", ("resource",), "Streams that are open now."),
     (CounterMetricFamily, "streams_opened_total", ("resource",), "Streams that were opened."),
@@ -105,15 +105,15 @@ _METRICS: tuple[tuple[Any, str, tuple[str, ...], str], ...] = (
 
 class _ResourceCounts:
     """
-    What was counted for the resources of one name.
+    The counters of the resources with one name.
     """
 
     __slots__ = ("bytes", "closed", "dropped", "events", "opened", "replayed", "resets")
 
     def __init__(self) -> None:
         self.opened = 0
-        # All of them from the beginning: Prometheus does not see the first increase of a
-        # counter that was not there before.
+        # All reasons from the beginning: Prometheus does not see the first increase of a counter
+        # that did not exist before.
         self.closed = dict.fromkeys(CloseReason, 0)
         self.events = 0
         self.bytes = 0
@@ -124,7 +124,7 @@ class _ResourceCounts:
 
 class _ChannelCounts:
     """
-    What was counted for the channels of one name.
+    The counters of the channels with one name.
     """
 
     __slots__ = ("buckets", "bytes", "events", "seconds")
@@ -138,26 +138,25 @@ class _ChannelCounts:
 
 class PrometheusObserver(Observer):
     """
-    Counts what happens, and tells Prometheus when it asks.
+    Counts what happens, for Prometheus to collect.
 
     One observer may be given to any number of resources and channels.  Their names are the
-    labels C{resource} and C{channel}: those of one name, or without a name, are counted
+    labels C{resource} and C{channel}.  Those with the same name, or without one, are counted
     together.
 
-    Counting is done in plain integers.  The metrics are made of them when they are asked for,
-    in any thread.
+    The counters are plain integers.  They become metrics when they are collected, in any thread.
 
     @since: 0.1
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, namespace: str = "sse") -> None:
         """
-        @param registry: where the metrics are to be found: Prometheus' own registry, from
-            which C{prometheus_client.start_http_server} serves, if not given.
-        @param namespace: what their names begin with.
-        @raise ValueError: if the registry has metrics of these names, or the namespace cannot
-            begin a name.
-        @raise TypeError: if the registry is none.
+        @param registry: the registry to add the metrics to.  If not given, Prometheus' own, which
+            C{prometheus_client.start_http_server} serves.
+        @param namespace: the beginning of their names.
+        @raise ValueError: if the registry has metrics with these names already, or no name can
+            begin with the namespace.
+        @raise TypeError: if the registry is not a C{CollectorRegistry}.
         """
         if not isinstance(registry, CollectorRegistry):
             raise TypeError(f"registry is {registry!r}: it must be a CollectorRegistry")
@@ -168,8 +167,8 @@ class PrometheusObserver(Observer):
         self._namespace = namespace
         self._resources: dict[str, _ResourceCounts] = {}
         self._channels: dict[str, _ChannelCounts] = {}
-        # The streams that are open: for the bytes that wait, and so that what is told most
-        # often is counted without asking for a name.
+        # The open streams: for their pending bytes, and so that sent(), which is called most
+        # often, need not look up a name.
         self._streams: dict[EventStream, _ResourceCounts] = {}
         try:
             registry.register(self)
@@ -183,13 +182,13 @@ class PrometheusObserver(Observer):
 
     def close(self) -> None:
         """
-        Take the metrics out of the registry.  What is told from now on is counted in vain.
+        Remove the metrics from the registry.  What is counted from now on is never collected.
         """
         registry, self._registry = self._registry, None
         if registry is not None:
             registry.unregister(self)
 
-    # What is told
+    # Observer
 
     def opened(self, stream: EventStream) -> None:
         """
@@ -197,7 +196,7 @@ class PrometheusObserver(Observer):
         """
         counts = self._resource(stream)
         counts.opened += 1
-        # Another observer may have ended it when it was told.
+        # Another observer may have ended it already.
         if not stream.closed:
             self._streams[stream] = counts
 
@@ -249,7 +248,7 @@ class PrometheusObserver(Observer):
         """
         See L{Observer.delivered}.
         """
-        # A clock may be set back; a sum of times must not be.
+        # A clock may be set back, but a sum of times must not decrease.
         seconds = max(0.0, seconds)
         counts = self._channel(channel)
         counts.buckets[bisect_left(BUCKETS, seconds)] += 1
@@ -269,20 +268,20 @@ class PrometheusObserver(Observer):
             counts = self._channels[name] = _ChannelCounts()
         return counts
 
-    # What Prometheus asks for
+    # Collector
 
     def describe(self) -> Iterable[Metric]:
         """
-        The metrics without their values: for the registry.
+        Make the metrics without their values.  The registry calls this.
         """
         return self._families().values()
 
     def collect(self) -> Iterable[Metric]:
         """
-        The metrics as they are now: for the registry, which may ask in another thread.
+        Make the metrics with their values.  The registry calls this, perhaps in another thread.
         """
         families = self._families()
-        # Copied at one go, since the reactor's thread goes on counting.
+        # Each copy is atomic; the reactor's thread goes on counting meanwhile.
         streams, resources = self._streams.copy(), self._resources.copy()
         channels = self._channels.copy()
 
@@ -308,7 +307,7 @@ class PrometheusObserver(Observer):
         for name, told in channels.items():
             families["events_published_total"].add_metric([name], told.events)
             families["published_bytes_total"].add_metric([name], told.bytes)
-            # A bucket has all that took no longer than its bound.
+            # A bucket counts all that took no longer than its bound.
             buckets = list(zip(_BOUNDS, accumulate(told.buckets), strict=True))
             families["delivery_seconds"].add_metric([name], buckets, told.seconds)
         return families.values()
@@ -322,6 +321,6 @@ class PrometheusObserver(Observer):
 
 def _beginsName(namespace: object) -> bool:
     """
-    Whether the name of a metric may begin so in all versions of Prometheus.
+    Whether the name of a metric may begin with this in all versions of Prometheus.
     """
     return isinstance(namespace, str) and bool(re.fullmatch("[a-zA-Z_][a-zA-Z0-9_]*", namespace))

@@ -1,12 +1,12 @@
 """
 The C{sse} command of C{twistd} and C{twist}.
 
-Every C{twistd} of the machine imports this module, and may do so before it has
-installed the reactor that its user asked for. So it names the module that does
-the work and imports nothing that could import a reactor.
+Every C{twistd} on the machine imports this module, perhaps before it has installed the reactor
+that its user asked for.  So this module only names the one that does the work, and imports nothing
+that could import a reactor.
 
-There must never be an C{__init__.py} beside or above this file: installed, it
-would overwrite Twisted's own.
+There must never be an C{__init__.py} beside or above this file: installed, it would overwrite
+Twisted's own.
 """
 
 from __future__ import annotations
