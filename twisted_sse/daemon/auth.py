@@ -40,7 +40,7 @@ class AuthOptions(usage.Options, AuthOptionMixin):
             raise usage.UsageError(f"--auth {kind}: {e}: see --help-auth") from e
         checker = self["credCheckers"][-1]
         if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
-            # Its plugin keeps text, but clients send bytes: nobody could log in.
+            # Its plugin keeps text, but clients send bytes: without this, no login would succeed.
             checker.users = {_encoded(name): _encoded(it) for name, it in checker.users.items()}
 
 

@@ -1,7 +1,8 @@
 """
 The daemon's parts, put together: sources, resources, the site and the ports.
 
-What cannot be used is told like an error in an option: see L{twisted_sse.daemon.options}.
+Something that cannot be used is reported like an error in an option: see
+L{twisted_sse.daemon.options}.
 
 On SIGTERM or SIGINT the ports are closed, and each client is told when to come back and gets a
 clean end to its stream; then the process exits with status 0.
