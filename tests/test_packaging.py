@@ -20,103 +20,6 @@ from tests.support.requirements import ROOT
 
 PACKAGE = ROOT / "twisted_sse"
 
-#: The modules from the bottom to the top: each imports only from those before it.
-LAYERS = [
-    "checks",
-    "printable",
-    "format.event",
-    "format.encoded",
-    "format.parser",
-    "format",
-    "event",
-    "parser",
-    "store.memory",
-    "store",
-    "timing.reactors",
-    "timing.slices",
-    "timing.ticker",
-    "timing.backoff",
-    "timing",
-    "server.accept",
-    "server.address",
-    "observe",
-    "stream.transport",
-    "stream.stall",
-    "stream.pending",
-    "stream.feed",
-    "stream.every",
-    "stream.stream",
-    "stream.result",
-    "stream",
-    "server.heart",
-    "server.group",
-    "server.resource",
-    "server",
-    "channel.subscription",
-    "channel.fanout",
-    "channel.channel",
-    "channel",
-    "klein",
-    "client.errors",
-    "client.decoding",
-    "client.queue",
-    "client.negotiation",
-    "client.body",
-    "client.reader",
-    "client.place",
-    "client.asking",
-    "client.chunks",
-    "client.agent",
-    "client.failures",
-    "client.listeners",
-    "client.retrying",
-    "client.source",
-    "client",
-    "metrics",
-    "accesslog",
-    "testing.clock",
-    "testing.response",
-    "testing.transport",
-    "testing.stream",
-    "testing.client",
-    "testing",
-    "daemon.sources.errors",
-    "daemon.sources.function",
-    "daemon.sources.lines",
-    "daemon.sources.linesource",
-    "daemon.sources.stdin",
-    "daemon.sources.file",
-    "daemon.sources.command",
-    "daemon.sources.spec",
-    "daemon.sources",
-    "daemon.metrics",
-    "daemon.limits",
-    "daemon.logfile",
-    "daemon.signals",
-    "daemon.listen",
-    "daemon.access",
-    "daemon.auth",
-    "daemon.site",
-    "daemon.pages",
-    "daemon.paths",
-    "daemon.health",
-    "daemon.values",
-    "daemon.options",
-    "daemon.daemon",
-    "daemon.service",
-    "daemon",
-    "cli.output",
-    "cli.status",
-    "cli.certificates",
-    "cli.options",
-    "cli.get",
-    "cli.commands",
-    "cli",
-    "__init__",
-    "__main__",
-]
-
-
 #: These are the format alone, for use without Twisted too.
 WITHOUT_TWISTED = {"format.event", "format.parser"}
 
@@ -203,14 +106,8 @@ class FileTests(SynchronousTestCase):
 
 class ModuleTests(SynchronousTestCase):
     """
-    How the modules lie above one another.
+    What each module says and imports.
     """
-
-    def test_known(self) -> None:
-        """
-        Every module has its place in the list.
-        """
-        self.assertEqual(set(modules()) - set(LAYERS), set())
 
     def test_all(self) -> None:
         """
@@ -226,19 +123,6 @@ class ModuleTests(SynchronousTestCase):
             )
         ]
         self.assertEqual(silent, [])
-
-    def test_importsPointDownwards(self) -> None:
-        """
-        A module imports only from modules below it.
-        """
-        upwards = []
-        for name, tree in modules().items():
-            below = LAYERS[: LAYERS.index(name)] if name in LAYERS else []
-            for imported in importsAtRunTime(tree, packageOf(name)):
-                target = imported.removeprefix("twisted_sse.")
-                if target in LAYERS and target not in below:
-                    upwards.append(f"{name} imports {imported}")
-        self.assertEqual(upwards, [])
 
     def test_formatWithoutTwisted(self) -> None:
         """

@@ -18,7 +18,8 @@ from .format.parser import EventStreamParser, EventTooLarge, MessageEvent
 from .server.resource import EventStreamResource
 from .store.memory import History
 from .stream.pending import SlowReader
-from .stream.stream import CloseReason, EventStream
+from .stream.reasons import CloseReason
+from .stream.stream import EventStream
 
 __all__ = [
     "Channel",

@@ -19,11 +19,12 @@ from twisted.logger import Logger
 from twisted.web.http import datetimeToLogString
 
 from .observe import Observer
+from .stream.stream import EventStream, responseOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-    from .stream.stream import CloseReason, EventStream
+    from .stream.reasons import CloseReason
 
 __all__ = ["AccessLog", "LogFile"]
 
@@ -132,7 +133,7 @@ class AccessLog(Observer):
         referer = (request.getHeader(b"referer") or b"").partition(b"?")[0]
         entry = _Entry(
             request,
-            stream._wheel.seconds(),
+            _seconds(stream),
             _user(request)[:LONGEST],
             self._text(referer[:LONGEST]),
             self._text((request.getHeader(b"user-agent") or b"")[:LONGEST]),
@@ -183,7 +184,7 @@ def _combined(now: float, stream: EventStream, entry: _Entry, reason: CloseReaso
     if reason is not None:
         size = request.sentLength
         what = (
-            f"close reason={reason.value} seconds={stream._wheel.seconds() - entry.began:.3f}"
+            f"close reason={reason.value} seconds={_seconds(stream) - entry.began:.3f}"
             f" events={stream.eventsSent}"
         )
     return (
@@ -212,10 +213,17 @@ def _json(now: float, stream: EventStream, entry: _Entry, reason: CloseReason | 
     }
     if reason is not None:
         line["reason"] = reason.value
-        line["seconds"] = round(stream._wheel.seconds() - entry.began, 3)
+        line["seconds"] = round(_seconds(stream) - entry.began, 3)
         line["events"] = stream.eventsSent
         line["bytes"] = request.sentLength
     return json.dumps(line)
+
+
+def _seconds(stream: EventStream) -> float:
+    """
+    @return: what time it is for a stream, in the seconds of its clock.
+    """
+    return responseOf(stream).wheel.seconds()
 
 
 def _path(request: Request) -> bytes:

@@ -9,17 +9,12 @@ from collections.abc import Iterable
 from typing import Any
 
 __all__ = [
-    "SHORTEST_RETRY",
     "InvalidOption",
     "checkFlag",
     "checkInteger",
     "checkList",
     "checkSeconds",
 ]
-
-#: The least reconnection time that a client may be told, in milliseconds.  Chromium has no lower
-#: bound of its own, so with less than this browsers would hammer the server.
-SHORTEST_RETRY = 500
 
 
 class InvalidOption(ValueError):

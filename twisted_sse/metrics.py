@@ -24,7 +24,7 @@ from prometheus_client.core import (
 )
 
 from .observe import Observer
-from .stream.stream import CloseReason
+from .stream.reasons import CloseReason
 
 if TYPE_CHECKING:
     from .channel.channel import Channel

@@ -116,7 +116,7 @@ class ArgumentTests(ChannelTestCase):
             raised = self.assertRaises(error, channel.subscribe, **options)
             self.assertTrue(str(raised).startswith(message), str(raised))
             self.assertEqual(channel.streams, frozenset())
-            self.assertEqual(stream._feeds, ())
+            self.assertEqual(stream._response.feeds, ())
 
     def test_wrongWhileSubscribed(self) -> None:
         """

@@ -289,7 +289,7 @@ class ChoiceTests(ChannelTestCase):
         self.assertIdle()
         browsers = [self.connect(topics=["a", "b"]), self.connect(topics=["b", "c"])]
         browsers[0].disconnect()
-        self.assertEqual(set(channel._topics), {"b", "c"})
+        self.assertEqual(set(channel._broadcast.audience.topics), {"b", "c"})
 
     def test_topicsAreRead(self) -> None:
         """
@@ -332,7 +332,7 @@ class ChangeTests(ChannelTestCase):
         channel.publish("8")
         self.assertEqual(data(browser), ["1", "4", "5", "6", "8"])
         self.assertEqual(channel.streams, {stream})
-        self.assertEqual(len(stream._feeds), 1)
+        self.assertEqual(len(stream._response.feeds), 1)
         browser.disconnect()
         self.assertIdle()
 
@@ -467,7 +467,7 @@ class ChangeTests(ChannelTestCase):
             self.clock.settle()
             channel.unsubscribe(stream)
             self.assertIdle()
-            self.assertEqual(stream._feeds, ())
+            self.assertEqual(stream._response.feeds, ())
             channel.unsubscribe(stream)
             channel.publish("2", topics=["a"])
             stream.send("3")

@@ -219,5 +219,5 @@ class LeakTests(ChannelTestCase):
             self.assertLess(len(self.clock.getDelayedCalls()), 5)
         self.assertEqual(received, [str(number) for number in range(1000)])
         self.assertEqual(data(witness), received)
-        self.assertEqual(len(channel._subscriptions), 1)
+        self.assertEqual(len(channel._broadcast.subscriptions), 1)
         self.assertEqual(len(channel.history or ()), 50)

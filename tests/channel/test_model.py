@@ -27,7 +27,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 import twisted_sse.channel.fanout
-import twisted_sse.stream.stream
+import twisted_sse.stream.response
 from tests.support.channels import DirectTransport
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History, SlowReader
 from twisted_sse.observe import Observer
@@ -190,9 +190,9 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.direct = twisted_sse.stream.stream.directTransport
+        self.direct = twisted_sse.stream.response.directTransport
         self.round = twisted_sse.channel.fanout.ROUND
-        twisted_sse.stream.stream.directTransport = lambda request: DirectTransport(  # type: ignore[assignment, return-value]
+        twisted_sse.stream.response.directTransport = lambda request: DirectTransport(  # type: ignore[assignment, return-value]
             request.transport  # type: ignore[arg-type]
         )
         twisted_sse.channel.fanout.ROUND = 1
@@ -256,7 +256,7 @@ class ChannelMachine(RuleBasedStateMachine):
             if hasattr(self, "channel"):
                 self.finish()
         finally:
-            twisted_sse.stream.stream.directTransport = self.direct
+            twisted_sse.stream.response.directTransport = self.direct
             twisted_sse.channel.fanout.ROUND = self.round
 
     def finish(self) -> None:

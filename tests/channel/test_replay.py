@@ -10,8 +10,9 @@ from typing import Any
 from tests.support.channels import ChannelTestCase, data, heads
 from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, History
-from twisted_sse.channel.subscription import LOOKS, REPLAY
+from twisted_sse.channel.subscription import ASKED
 from twisted_sse.format.encoded import PIECE
+from twisted_sse.stream.turn import TURN
 from twisted_sse.testing import MemoryStream
 
 #: Ways to choose everything that L{PullTests.publishMany} publishes.
@@ -65,8 +66,8 @@ class PullTests(ChannelTestCase):
                 self.assertLessEqual(len(self.recorder.writes), 2 + turn)
             self.assertEqual(heads(data(browser)), heads(sent))
             sizes = [size for _, events, size in self.recorder.writes if events]
-            self.assertLessEqual(max(sizes), REPLAY)
-            self.assertGreater(min(sizes[:-1]), REPLAY - 1100)
+            self.assertLessEqual(max(sizes), TURN)
+            self.assertGreater(min(sizes[:-1]), TURN - 1100)
 
     def test_exactly(self) -> None:
         """
@@ -77,11 +78,11 @@ class PullTests(ChannelTestCase):
             first = channel.publish("first")
             empty = len(Event("", id="00").encode())
             for number in range(8):
-                channel.publish("x" * (REPLAY // 4 - empty), id=f"{number:02}", topics=["t"])
+                channel.publish("x" * (TURN // 4 - empty), id=f"{number:02}", topics=["t"])
             self.recorder.writes.clear()
             self.connect(first.id or "", **options)
             writes = [(events, size) for _, events, size in self.recorder.writes if events]
-            self.assertEqual(writes, [(4, REPLAY)] * 2)
+            self.assertEqual(writes, [(4, TURN)] * 2)
 
     def test_otherFeeds(self) -> None:
         """
@@ -167,7 +168,7 @@ class PullTests(ChannelTestCase):
                 self.clock.advance(0.5)
                 most = max(most, browser._transport._held() + stream.bytesPending)
                 browser._transport.kernelBuffer = 90_000 * step
-            self.assertLess(most, 2 * PIECE + REPLAY)
+            self.assertLess(most, 2 * PIECE + TURN)
             self.assertFalse(stream.closed)
             self.assertLess(stream.eventsSent, 1000)
             self.channel.publish("live")
@@ -232,18 +233,18 @@ class PullTests(ChannelTestCase):
             return int(event.data or 0) % 1000 == 7
 
         first = self.channel.publish("-1")
-        for number in range(5 * LOOKS):
+        for number in range(5 * ASKED):
             self.channel.publish(str(number))
         browser = self.quietly(first.id or "", where=where)
-        self.assertEqual(len(asked), LOOKS)
+        self.assertEqual(len(asked), ASKED)
         looked = []
         for _ in range(8):
             before = len(asked)
             self.turn()
             looked.append(len(asked) - before)
-        self.assertLessEqual(max(looked), LOOKS)
+        self.assertLessEqual(max(looked), ASKED)
         self.assertEqual(data(browser), ["7", "1007", "2007", "3007", "4007"])
-        self.assertEqual(len(asked), 5 * LOOKS)
+        self.assertEqual(len(asked), 5 * ASKED)
 
     def test_noneChosen(self) -> None:
         """

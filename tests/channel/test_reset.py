@@ -379,9 +379,9 @@ class ForgedTests(ChannelTestCase):
         history = channel.history
         assert history is not None
         channel.publish("1")
-        browser = self.connect(history._identify(5))
+        browser = self.connect(history.identify(5))
         self.assertEqual(types(browser), ["stream-reset", "message"])
-        browser = self.connect(history._mark(2))
+        browser = self.connect(history.mark(2))
         self.assertEqual(types(browser), ["stream-reset", "message"])
 
     def test_otherTopics(self) -> None:
@@ -392,7 +392,7 @@ class ForgedTests(ChannelTestCase):
         secret = channel.publish("secret 1", topics=["other"])
         channel.publish("secret 2", topics=["other"])
         channel.publish("mine", topics=["me"])
-        mark = channel.history._mark(0) if channel.history is not None else ""
+        mark = channel.history.mark(0) if channel.history is not None else ""
         for identifier in (secret.id or "", mark, "forged"):
             browser = self.connect(identifier, topics=["me"])
             self.assertNotIn("secret", browser.text)

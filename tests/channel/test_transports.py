@@ -8,10 +8,11 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-import twisted_sse.stream.stream
+import twisted_sse.stream.response
 from tests.support.channels import ChannelTestCase, data, heads
 from twisted_sse import CloseReason, EventStream
 from twisted_sse.format.encoded import PIECE
+from twisted_sse.stream.response import Response
 
 
 class DirectTests(ChannelTestCase):
@@ -31,7 +32,7 @@ class DirectTests(ChannelTestCase):
         """
         channel = self.serve()
         browsers = [self.connect(version=version) for version in ("HTTP/1.1", "HTTP/1.0")]
-        self.patch(twisted_sse.stream.stream, "directTransport", lambda request: None)
+        self.patch(twisted_sse.stream.response, "directTransport", lambda request: None)
         browsers.append(self.connect())
         marks = [browser.text for browser in browsers]
         events = [channel.publish(str(number)) for number in range(5)]
@@ -74,11 +75,11 @@ class DirectTests(ChannelTestCase):
         channel = self.serve()
         browser = self.connect()
         [stream] = self.streams
-        stream._cork()
+        stream._response.cork()
         stream.send("1")
         channel.publish("2")
         self.turn()
-        stream._uncork()
+        stream._response.uncork()
         self.assertEqual(data(browser), ["1", "2"])
         browser.stopReading(kernelBuffer=20)
         channel.publish("3" * 100)
@@ -115,7 +116,7 @@ class DirectTests(ChannelTestCase):
         def lost(*arguments: object) -> int:
             raise ConnectionResetError
 
-        direct: Any = self.streams[1]._direct
+        direct: Any = self.streams[1]._response.direct
         direct.send = lost
         channel.publish("x")
         self.turn()
@@ -148,12 +149,12 @@ class TransportTests(ChannelTestCase):
         Where the transport never says pause, no more than two pieces are handed over at a time,
         live or replayed.
         """
-        self.patch(EventStream, "pauseProducing", lambda stream: None)
+        self.patch(Response, "pauseProducing", lambda stream: None)
         channel = self.serve(maxPending=2**24)
         waiting: list[Deferred[None]] = []
 
         def connected(stream: EventStream) -> Deferred[None]:
-            stream._http2 = True
+            stream._response.http2 = True
             request: Any = stream.request
             request.channel.abortConnection = request.transport.abortConnection
             waiting.append(Deferred())

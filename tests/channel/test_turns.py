@@ -202,7 +202,7 @@ class TurnTests(ChannelTestCase):
         for number in range(20):
             channel.publish(str(number))
         self.clock.settle()
-        waiting = [stream._pending for stream in self.streams]
+        waiting = [stream._response._pending for stream in self.streams]
         pieces = {
             id(entry.data)
             for pending in waiting
@@ -232,11 +232,11 @@ class TurnTests(ChannelTestCase):
             self.clock.advance(5)
             for browser, stream in zip(browsers, self.streams, strict=True):
                 self.assertLess(browser._transport._held(), PIECE + 100)
-                pending = stream._pending
+                pending = stream._response._pending
                 assert pending is not None
                 if not stalledBefore:
                     assert pending._rest is not None and channel.history is not None
-                    entry = channel.history._get(0)
+                    entry = channel.history.get(0)
                     assert entry is not None
                     self.assertIs(pending._rest.obj, entry.data)
             for browser in browsers:
@@ -307,7 +307,7 @@ class SliceTests(ChannelTestCase):
         @return: the longest of them, in seconds, and how many sent something.
         """
         longest, turns, sending = 0.0, 0, 0
-        while self.channel._turn is not None:
+        while self.channel._broadcast._turn is not None:
             self.assertLess(turns, 500, "it never ends")
             before, writes = self.clock.rightNow, len(self.recorder.writes)
             self.turn()
@@ -624,7 +624,7 @@ class SliceTests(ChannelTestCase):
         newcomer = other.get()
         self.channel.publish("y")
         self.assertEqual(data(newcomer), ["y"])
-        self.assertEqual(self.channel._fresh, [])
+        self.assertEqual(self.channel._broadcast._fresh, [])
         self.recorder.cost = 0
         self.assertTrue(all(browser.ended for browser in browsers))
 

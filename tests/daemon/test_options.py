@@ -169,7 +169,8 @@ class OptionsTests(OptionsMixin):
         """
         @return: what the options made of the resource, by the names of its arguments.
         """
-        return EventStreamResource(connected, **self.options(*arguments).resourceArguments())._group
+        resource = EventStreamResource(connected, **self.options(*arguments).resourceArguments())
+        return resource._group.options
 
     def assertOption(self, option: str, text: str, name: str, value: object) -> None:
         """
@@ -201,7 +202,7 @@ class OptionsTests(OptionsMixin):
         The defaults are those of the resource, but the streams are slim.
         """
         group = self.group()
-        plain = EventStreamResource(connected)._group
+        plain = EventStreamResource(connected)._group.options
         for name in signature(EventStreamResource).parameters:
             if hasattr(plain, name) and name not in ("slim", "name"):
                 self.assertEqual(getattr(group, name), getattr(plain, name), name)

@@ -20,6 +20,7 @@ from tests.support.live import Client, Response, Server, allowDescriptors, react
 from tests.support.live_channels import ChannelTestCase, portOf, turns
 from tests.support.live_streams import NARROW, SMALL
 from tests.support.requirements import needs
+from tests.support.resources import observe
 from tests.support.writes import SlowResource, WriteCounter
 from twisted_sse import CloseReason, EventStream, EventStreamResource
 
@@ -356,7 +357,7 @@ class FanOutTests(ChannelTestCase):
                     for each in streams[:15]:
                         end(each)
 
-        self.resource._group.observer = Meddler()
+        observe(self.resource, Meddler())
         self.publish()
         responses = [response for _, response in clients]
         await until(lambda: sum(each.complete or each.broken for each in responses) == 15)
@@ -449,7 +450,7 @@ class FanOutTests(ChannelTestCase):
                     resetting.pop().reset()
                     closing.pop().close()
 
-        self.resource._group.observer = Leaver()
+        observe(self.resource, Leaver())
         self.publish(3)
         await until(lambda: not resetting)
         self.publish()
@@ -477,7 +478,7 @@ class FanOutTests(ChannelTestCase):
                         stream.abort()
 
         clients = await self.join(server, 20)
-        self.resource._group.observer = Meddler(self)
+        observe(self.resource, Meddler(self))
         self.publish()
         await until(lambda: sum(client.lost is not None for client, _ in clients) == 5)
         self.assertEqual(len(self.published), 21)

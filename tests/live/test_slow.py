@@ -180,7 +180,7 @@ class SlowReaderTests(LiveTestCase):
         client.stopReading()
         response = client.request()
         stream = await self.stream()
-        await until(lambda: stream.bytesPending or not stream._ready)
+        await until(lambda: stream.bytesPending or not stream._response.ready)
         before = pulled
         await deferLater(reactor, 0.05)
         self.assertEqual(pulled, before)

@@ -54,12 +54,12 @@ class DecisionTests(LiveTestCase):
         client, response = server.get(tls=site.get("tls", False))
         await until(lambda: response.events)
         stream = await self.stream()
-        self.assertIs(stream._direct, directTransport(stream.request))
+        self.assertIs(stream._response.direct, directTransport(stream.request))
         # The decision holds for what is sent after it.
         stream.send("again")
         await until(lambda: response.data[-1] == "again")
         self.assertEqual(response.data, [f"{MARK} 0", "again"])
-        return stream._direct, client, response
+        return stream._response.direct, client, response
 
     async def test_tcp(self) -> None:
         """
@@ -86,7 +86,7 @@ class DecisionTests(LiveTestCase):
         response = client.request()
         await until(lambda: response.events)
         stream = await self.stream()
-        self.assertIs(stream._direct, stream.request.transport)
+        self.assertIs(stream._response.direct, stream.request.transport)
         stream.abort()
 
     async def test_http10(self) -> None:
@@ -98,7 +98,7 @@ class DecisionTests(LiveTestCase):
         response = client.request(version="1.0")
         await until(lambda: response.events)
         stream = await self.stream()
-        self.assertIsNotNone(stream._direct)
+        self.assertIsNotNone(stream._response.direct)
         stream.send("again")
         await until(lambda: response.data[-1] == "again")
         self.assertTrue(bytes(response.body).endswith(b"\n\ndata: again\n\n"))
@@ -168,7 +168,7 @@ class DecisionTests(LiveTestCase):
         response = client.request()
         await until(lambda: response.events)
         stream = await self.stream()
-        self.assertIsNone(stream._direct)
+        self.assertIsNone(stream._response.direct)
         self.assertEqual(stream.clientAddress, "192.0.2.7")
         stream.send("again")
         await until(lambda: response.data == [f"{MARK} 0", "again"])
@@ -181,7 +181,7 @@ class DecisionTests(LiveTestCase):
         server.site.requestFactory = requestFactory
         _, response = server.get()
         await until(lambda: response.events)
-        return (await self.stream())._direct
+        return (await self.stream())._response.direct
 
     async def test_requests(self) -> None:
         """
@@ -231,7 +231,7 @@ class DecisionTests(LiveTestCase):
         server.site.buildProtocol = build
         _, response = server.get()
         await until(lambda: response.events)
-        self.assertIsNone((await self.stream())._direct)
+        self.assertIsNone((await self.stream())._response.direct)
 
     async def test_switchedOff(self) -> None:
         """
@@ -241,7 +241,7 @@ class DecisionTests(LiveTestCase):
         server = self.serve(self.resource)
         _, response = server.get()
         await until(lambda: response.events)
-        self.assertIsNone((await self.stream())._direct)
+        self.assertIsNone((await self.stream())._response.direct)
 
     async def test_encoder(self) -> None:
         """
@@ -251,7 +251,7 @@ class DecisionTests(LiveTestCase):
         server = self.serve(EncodingResourceWrapper(self.resource, [GzipEncoderFactory()]))
         _, response = server.get(headers={"Accept": "text/event-stream", "Accept-Encoding": "gzip"})
         await until(lambda: response.events)
-        self.assertIsNotNone((await self.stream())._direct)
+        self.assertIsNotNone((await self.stream())._response.direct)
 
 
 @needs("network")
@@ -329,7 +329,7 @@ class EqualityTests(LiveTestCase):
         server = self.serve(self.resource, site={"sendBuffer": 2**15})
         client, response = server.get(receiveBuffer=2**15)
         stream = await self.stream()
-        self.assertEqual(stream._direct is None, kind is SlowResource)
+        self.assertEqual(stream._response.direct is None, kind is SlowResource)
         request = stream.request
         closed = stream.whenClosed()
         for number, (what, size) in enumerate(steps):

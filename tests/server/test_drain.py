@@ -16,6 +16,7 @@ from zope.interface.verify import verifyObject
 from tests.support.resources import ResourceTestCase
 from tests.support.streams import BIG
 from twisted_sse import CloseReason, EventStream
+from twisted_sse.stream.response import Response
 
 
 class DrainTests(ResourceTestCase):
@@ -225,7 +226,7 @@ class DrainTests(ResourceTestCase):
 
         patched = self.patch(clock, "seconds", later)
         self.resource.drain(5)
-        left = [stream for stream in self.streams if stream._living]
+        left = [stream for stream in self.streams if stream._response.isLiving]
         self.assertTrue(left)
         self.assertLess(len(left), 10)
         patched.restore()
@@ -307,12 +308,13 @@ class DrainTests(ResourceTestCase):
         def fail(*_: object, **__: object) -> None:
             raise ZeroDivisionError
 
-        real = EventStream._end
+        real = Response.end
 
-        def end(stream: EventStream, *arguments: Any, **options: Any) -> None:
-            (fail if stream is self.streams[1] else real)(stream, *arguments, **options)
+        def end(response: Response, *arguments: Any, **options: Any) -> None:
+            isSecond = response.stream is self.streams[1]
+            (fail if isSecond else real)(response, *arguments, **options)
 
-        self.patch(EventStream, "_end", end)
+        self.patch(Response, "end", end)
         self.resource.drain(1)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual([browser.ended for browser in browsers], [True, False, True])

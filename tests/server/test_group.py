@@ -86,7 +86,7 @@ class HeartTests(GroupTestCase):
         clock.cost = SLICE / 5
         clock._turn()
         clock._turn()
-        beaten = [stream for stream in self.streams if stream._lastSent > 5]
+        beaten = [stream for stream in self.streams if stream._response.lastSent > 5]
         self.assertTrue(0 < len(beaten) < 30, len(beaten))
         for _ in range(200):
             clock.rightNow += 0.01
@@ -187,7 +187,7 @@ class CountTests(GroupTestCase):
         waiting: Deferred[None] = Deferred()
         [browser] = self.serve(1, lambda stream: waiting)
         group = self.resource._group
-        [stream] = self.streams
+        [stream] = [stream._response for stream in self.streams]
         self.assertEqual((group.connecting, group.streams), ({stream}, set()))
         waiting.callback(None)
         self.assertEqual((group.connecting, group.streams), (set(), {stream}))

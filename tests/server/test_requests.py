@@ -14,7 +14,7 @@ from twisted.web.server import GzipEncoderFactory
 
 from tests.support.resources import ResourceTestCase
 from twisted_sse import EventStream, EventStreamResource
-from twisted_sse.store.memory import LONGEST_ID
+from twisted_sse.stream.options import LONGEST_ID
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 

@@ -28,7 +28,7 @@ def kept(history: History) -> list[str | None]:
     """
     The data of the events that are kept.
     """
-    entries = [history._get(position) for position in range(history._first, history._end)]
+    entries = [history.get(position) for position in range(history.first, history.end)]
     assert None not in entries, "all between the first and the end are kept"
     return [entry.event.data for entry in entries if entry is not None]
 
@@ -139,7 +139,7 @@ class IdentifierTests(SynchronousTestCase):
         channel = Channel(history)
         identifiers = [channel.publish("x").id or "" for _ in range(5000)]
         edges = {2**power + step for power in range(13, 60) for step in (-1, 0, 1)}
-        identifiers += [history._identify(each) for each in sorted(edges)]
+        identifiers += [history.identify(each) for each in sorted(edges)]
         self.assertEqual(len(set(identifiers)), len(identifiers))
         self.assertEqual(sorted(identifiers), identifiers)
 
@@ -430,7 +430,7 @@ class BoundTests(SynchronousTestCase):
                 del expected[0]
             self.assertEqual(len(history), len(expected))
             self.assertEqual(history.bytes, sum(len(each.encode()) for each, _ in expected))
-            first = history._end - len(expected)
+            first = history.end - len(expected)
             latest = {each.id: first + index for index, (each, _) in enumerate(expected)}
             self.assertEqual(history._positions, latest)
 
@@ -460,7 +460,7 @@ class PieceTests(SynchronousTestCase):
             (12, 9, 10**6, []),
         ]:
             for _ in range(2):
-                next, entries = history._piece(first, end, most)
+                _, _, next, entries = history.read(first, end, most, None)
                 self.assertEqual([entry.position for entry in entries], expected)
                 self.assertEqual(next, first + len(expected))
 
@@ -474,7 +474,7 @@ class PieceTests(SynchronousTestCase):
         channel = Channel(history)
         for number in range(3):
             channel.publish(str(number))
-        history._piece(0, 3, 1000)
+        history.read(0, 3, 1000, None)
         for number in range(3):
             channel.publish(str(number))
         self.assertEqual(self.entries() - before, 3)
@@ -503,7 +503,7 @@ class FindTests(SynchronousTestCase):
         """
         It goes on after an event that is kept, and the latest is no exception.
         """
-        found = [self.history._after(event.id or "") for event in self.events]
+        found = [self.history.find(event.id or "", None) for event in self.events]
         self.assertEqual(found, [None, None, 3, 4, 5])
 
     def test_latestOccurrence(self) -> None:
@@ -514,12 +514,12 @@ class FindTests(SynchronousTestCase):
         channel = Channel(history)
         for identifier in ("a", "b", "a", "c"):
             channel.publish("x", id=identifier)
-        self.assertEqual(history._after("a"), 3)
+        self.assertEqual(history.find("a", None), 3)
         channel.publish("x", id="d")
-        self.assertEqual(history._after("a"), 3)
+        self.assertEqual(history.find("a", None), 3)
         channel.publish("x", id="e")
         channel.publish("x", id="f")
-        self.assertIsNone(history._after("a"))
+        self.assertIsNone(history.find("a", None))
 
     def test_marks(self) -> None:
         """
@@ -527,7 +527,7 @@ class FindTests(SynchronousTestCase):
         kept.
         """
         history = self.history
-        found = [history._after(history._mark(position)) for position in range(7)]
+        found = [history.find(history.mark(position), None) for position in range(7)]
         self.assertEqual(found, [None, None, 2, 3, 4, 5, None])
 
     def test_markOfNothing(self) -> None:
@@ -535,22 +535,22 @@ class FindTests(SynchronousTestCase):
         The beginning of an empty history can be found, until what has followed it is dropped.
         """
         history = History(maxEvents=1)
-        mark = history._mark(0)
-        self.assertEqual(history._after(mark), 0)
+        mark = history.mark(0)
+        self.assertEqual(history.find(mark, None), 0)
         channel = Channel(history)
         channel.publish("x")
-        self.assertEqual(history._after(mark), 0)
+        self.assertEqual(history.find(mark, None), 0)
         channel.publish("y")
-        self.assertIsNone(history._after(mark))
+        self.assertIsNone(history.find(mark, None))
 
     def test_markIsPrintable(self) -> None:
         """
         A mark is short and of printable ASCII, and is never the ID of an event.
         """
-        marks = {self.history._mark(position) for position in range(3000)}
+        marks = {self.history.mark(position) for position in range(3000)}
         for mark in marks:
             self.assertRegex(mark, r"\A[!-~]{1,40}\Z")
-        self.assertFalse(marks & {self.history._identify(each) for each in range(100_000)})
+        self.assertFalse(marks & {self.history.identify(each) for each in range(100_000)})
 
     def test_foreign(self) -> None:
         """
@@ -575,11 +575,11 @@ class FindTests(SynchronousTestCase):
             newest[:-1],
             newest + "0",
             newest.upper() + "!",
-            History()._mark(3)[:-3] + "zz.3",
+            History().mark(3)[:-3] + "zz.3",
             "\0",
             "\N{ARABIC-INDIC DIGIT THREE}",
         ):
-            self.assertIsNone(self.history._after(identifier), identifier)
+            self.assertIsNone(self.history.find(identifier, None), identifier)
 
     @given(st.text(max_size=40))
     def test_forged(self, text: str) -> None:
@@ -591,7 +591,7 @@ class FindTests(SynchronousTestCase):
         for number in range(5):
             channel.publish(str(number))
         for forged in (text, f"{history._token}.{text}", f"{history._token}{text}"):
-            position = history._after(forged)
+            position = history.find(forged, None)
             self.assertTrue(position is None or 2 <= position <= 5)
 
 
@@ -622,7 +622,7 @@ class DroppedTests(SynchronousTestCase):
         Whether a client with this ID has lost something about these topics.
         """
         chosen = frozenset(topics)
-        after = self.history._after(lastEventID, chosen)
+        after = self.history.find(lastEventID, chosen)
         return after is None or self.history._lostSince(after, chosen)
 
     def test_quietTopic(self) -> None:
@@ -652,7 +652,7 @@ class DroppedTests(SynchronousTestCase):
         An ID that is not known has lost something, whatever was dropped.
         """
         self.publish("other")
-        for forged in ("", "x", self.history._identify(7), self.history._mark(9)):
+        for forged in ("", "x", self.history.identify(7), self.history.mark(9)):
             self.assertTrue(self.lost(forged, "mine"))
 
     def test_manyTopics(self) -> None:
@@ -682,11 +682,11 @@ class DroppedTests(SynchronousTestCase):
         self.publish("kept")
         self.assertEqual(set(self.history._dropped), {"a", "c"})
         self.assertFalse(self.lost(last, "quiet"))
-        self.assertTrue(self.lost(self.history._mark(1), "quiet"))
-        self.assertFalse(self.lost(self.history._mark(2), "quiet"))
-        self.assertTrue(self.lost(self.history._mark(2), "a"))
-        self.assertTrue(self.lost(self.history._mark(3), "c"))
-        self.assertFalse(self.lost(self.history._mark(4), "c"))
+        self.assertTrue(self.lost(self.history.mark(1), "quiet"))
+        self.assertFalse(self.lost(self.history.mark(2), "quiet"))
+        self.assertTrue(self.lost(self.history.mark(2), "a"))
+        self.assertTrue(self.lost(self.history.mark(3), "c"))
+        self.assertFalse(self.lost(self.history.mark(4), "c"))
 
     def test_contains(self) -> None:
         """
@@ -696,7 +696,7 @@ class DroppedTests(SynchronousTestCase):
         self.assertNotIn(first, self.history)
         self.assertIn(second, self.history)
         self.assertIn(third, self.history)
-        self.assertIn(self.history._mark(1), self.history)
-        self.assertNotIn(self.history._mark(0), self.history)
+        self.assertIn(self.history.mark(1), self.history)
+        self.assertNotIn(self.history.mark(0), self.history)
         self.assertNotIn("", self.history)
         self.assertNotIn(5, self.history)

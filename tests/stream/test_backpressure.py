@@ -11,6 +11,7 @@ from twisted.logger import capturedLogs
 
 from tests.support.streams import BIG, StreamTestCase
 from twisted_sse import CloseReason, Event, EventStream, SlowReader
+from twisted_sse.stream.response import Response
 
 
 class BackpressureTests(StreamTestCase):
@@ -223,10 +224,10 @@ class BackpressureTests(StreamTestCase):
         self.browser.stopReading(kernelBuffer=0)
         stream.send("a little")
         self.client.clock.advance(20)
-        self.assertIsNotNone(stream._watch)
+        self.assertIsNotNone(stream._response.lag)
         self.browser.resumeReading()
         self.client.clock.advance(40)
-        self.assertIsNone(stream._watch)
+        self.assertIsNone(stream._response.lag)
         self.client.clock.advance(200)
         self.assertFalse(stream.closed)
         self.assertGreater(len(self.browser.comments), 10)
@@ -343,11 +344,11 @@ class CongestionTests(StreamTestCase):
         """
         Open such a stream.
         """
-        self.patch(EventStream, "pauseProducing", lambda stream: None)
+        self.patch(Response, "pauseProducing", lambda stream: None)
         waiting: Deferred[None] = Deferred()
         stream = self.connect(lambda stream: waiting, **options)
         request: Any = stream.request
-        stream._http2 = True
+        stream._response.http2 = True
         request.channel.abortConnection = request.transport.abortConnection
         waiting.callback(None)
         return stream

@@ -351,7 +351,7 @@ class EndTests(StreamTestCase):
         """
         stream = self.connect()
         self.browser.disconnect()
-        stream.stopProducing()
+        stream._response.stopProducing()
         self.assertGone()
 
 

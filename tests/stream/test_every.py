@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.streams import BIG, StreamTestCase
 from twisted_sse import CloseReason, Event, EventStream, InvalidEvent
 from twisted_sse.stream.every import Emission, cancel
+from twisted_sse.stream.feed import Feed
 from twisted_sse.timing.ticker import TimerWheel
 
 
@@ -27,14 +28,24 @@ class Recorder:
         self.sent: list[object] = []
         self.ended: list[Failure | None] = []
 
-    def send(self, what: Event | str, /) -> bool:
+    def send(self, event: Event, /) -> bool:
         """
         Record an event.
         """
-        self.sent.append(what)
+        self.sent.append(event)
         return True
 
-    def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
+    def detach(self, feed: Feed, /) -> None:
+        """
+        Record the end, without a failure so far.
+        """
+        self.ended.append(None)
+
+    def fail(self, failure: Failure, /) -> None:
+        """
+        Record a failure, which comes after the end.
+        """
+        assert self.ended.pop() is None, "it was detached"
         self.ended.append(failure)
 
 
@@ -60,13 +71,13 @@ class EmissionTests(SynchronousTestCase):
 
     def test_sends(self) -> None:
         """
-        Events and texts are sent, as they are.
+        Events are sent as they are, and texts as their data.
         """
         event = Event("x")
         results = iter([event, "text", None])
         self.emit(lambda: next(results), now=True)
         self.clock.pump([1, 1])
-        self.assertEqual(self.recorder.sent, [event, "text"])
+        self.assertEqual(self.recorder.sent, [event, Event("text")])
         self.assertIs(self.recorder.sent[0], event)
         self.assertEqual(self.recorder.ended, [])
 
@@ -363,7 +374,7 @@ class EveryTests(StreamTestCase):
         self.client.clock.advance(5)
         self.assertEqual(self.data(), ["tick"] * 2)
         self.assertFalse(stream.closed)
-        self.assertEqual(stream._feeds, ())
+        self.assertEqual(stream._response.feeds, ())
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
 
     def test_several(self) -> None:

@@ -141,7 +141,7 @@ class HeaderTests(StreamTestCase):
         To HTTP/1.0 an end after an error is a reset: nothing else would look incomplete.
         """
         stream = self.connect(version="HTTP/1.0")
-        stream._fail(Failure(ZeroDivisionError()))
+        stream._response.fail(Failure(ZeroDivisionError()))
         self.assertTrue(self.browser.ended)
         self.assertFalse(self.browser.complete)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -109,10 +109,10 @@ class HeartbeatTests(StreamTestCase):
         Neither does one that is paused though nothing waits, as for the flow control of HTTP/2.
         """
         stream = self.connect(heartbeat=1, stallTimeout=None)
-        stream.pauseProducing()
+        stream._response.pauseProducing()
         self.client.clock.advance(100)
         self.assertEqual(self.beats(), 0)
-        stream.resumeProducing()
+        stream._response.resumeProducing()
         self.client.clock.advance(2)
         self.assertGreaterEqual(self.beats(), 1)
 

@@ -23,6 +23,13 @@ def waiting(*events: Event) -> Pending:
     return pending
 
 
+def gap(dropped: int) -> bytes:
+    """
+    What the client is told when so many events were dropped.
+    """
+    return Event(str(dropped), event="stream-gap").encode()
+
+
 class PendingTests(SynchronousTestCase):
     """
     Tests for L{Pending}.
@@ -69,14 +76,12 @@ class PendingTests(SynchronousTestCase):
         large, small = Event("x" * 92), Event("y")
         pending = waiting(large, small)
         self.assertEqual(pending.take(40), (large.encode()[:40], 1))
-        self.assertTrue(pending.divided)
         self.assertEqual(pending.bytes, len(small.encode()))
         self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(Event("z")), 1), 1)
         pending.append(Encoded(small))
         self.assertEqual(pending.take(40), (large.encode()[40:80], 0))
         self.assertEqual(pending.take(40), (large.encode()[80:], 0))
-        self.assertFalse(pending.divided)
-        self.assertEqual(pending.take(40), (small.encode(), 1))
+        self.assertEqual(pending.take(40), (gap(1) + small.encode(), 2))
         self.assertEqual((pending.bytes, bool(pending)), (0, False))
 
     def test_extend(self) -> None:
@@ -89,14 +94,25 @@ class PendingTests(SynchronousTestCase):
         self.assertEqual(pending.bytes, 9 + sum(len(each.data) for each in events))
         self.assertEqual(pending.take(1000)[1], 3)
 
-    def test_prepend(self) -> None:
+    def test_gap(self) -> None:
         """
-        One may wait before all others.
+        Before all others comes how many were dropped, once, but after the rest of one that has
+        begun to leave.
         """
-        pending = waiting(Event("b"))
-        pending.prepend(Encoded(Event("a")))
-        self.assertEqual(pending.take(1000), (Event("a").encode() + Event("b").encode(), 2))
-        self.assertEqual(pending.bytes, 0)
+        large, small = Event("x" * 92), Event("y")
+        for taken in (0, 40):
+            pending = waiting(small, small) if not taken else waiting(large, small, small)
+            begun = pending.take(taken)[0] if taken else b""
+            room = pending.bytes
+            self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(small), room), 1)
+            pending.append(Encoded(small))
+            if taken:
+                begun += pending.take(60)[0]
+                self.assertEqual(begun, large.encode())
+            self.assertEqual(pending.take(1000), (gap(1) + small.encode() * 2, 3))
+            self.assertEqual(pending.bytes, 0)
+            pending.append(Encoded(small))
+            self.assertEqual(pending.take(1000), (small.encode(), 1))
 
     def test_dropOldest(self) -> None:
         """
@@ -133,7 +149,7 @@ class PendingTests(SynchronousTestCase):
         self.assertEqual(pending.makeRoom(SlowReader.LATEST, Encoded(coming), 10_000), 3)
         kept = Event("4", event="a").encode() + Event("5", event="message").encode()
         self.assertEqual(pending.bytes, len(kept))
-        self.assertEqual(pending.take(10_000), (kept, 2))
+        self.assertEqual(pending.take(10_000), (gap(3) + kept, 3))
 
     def test_latestIsTooMuch(self) -> None:
         """
@@ -143,6 +159,7 @@ class PendingTests(SynchronousTestCase):
         size = pending.bytes // 4
         dropped = pending.makeRoom(SlowReader.LATEST, Encoded(Event("y", event="e")), 2 * size + 30)
         self.assertEqual(dropped, 2)
+        self.assertEqual(pending.take(len(gap(2))), (gap(2), 1))
         self.assertEqual(pending.take(1000)[1], 2)
 
     @given(
@@ -162,6 +179,8 @@ class PendingTests(SynchronousTestCase):
         if pending:
             self.assertLessEqual(pending.bytes + len(coming.encode()), limit)
         size = pending.bytes
+        if dropped:
+            self.assertEqual(pending.take(len(gap(dropped))), (gap(dropped), 1))
         data, events = pending.take(10**9)
         self.assertEqual(len(data), size)
         self.assertEqual(dropped + events, len(parts))

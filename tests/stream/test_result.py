@@ -15,7 +15,7 @@ from twisted.logger import capturedLogs
 from tests.support.results import DriverTestCase, warnings
 from tests.support.streams import BIG
 from twisted_sse import CloseReason, Event, EventStream
-from twisted_sse.stream.result import TURN_BYTES
+from twisted_sse.stream.turn import TURN
 
 
 class ResultTests(DriverTestCase):
@@ -297,9 +297,9 @@ class PullTests(DriverTestCase):
             self.connect(lambda stream, items=items: items())
             # Without the first one, which has what was pulled as it connected.
             steps = [after - before for before, after in pairwise(pulled[1:])]
-            self.assertLessEqual(pulled[1], 2 * (TURN_BYTES // 1000 + 2))
+            self.assertLessEqual(pulled[1], 2 * (TURN // 1000 + 2))
             self.assertGreater(max(steps), 0)
-            self.assertLessEqual(max(steps), TURN_BYTES // 1000 + 2)
+            self.assertLessEqual(max(steps), TURN // 1000 + 2)
             self.assertGreater(sum(step > 0 for step in steps), 10)
             self.browser.disconnect()
             self.patch(clock, "_turn", turn)
@@ -355,7 +355,7 @@ class PullTests(DriverTestCase):
             before = self.pulled
             self.clock.advance(100)
             self.assertEqual(self.pulled, before)
-            self.assertLess(self.stream.bytesPending, 2 * TURN_BYTES)
+            self.assertLess(self.stream.bytesPending, 2 * TURN)
             self.assertEqual(self.clock.getDelayedCalls(), [])
             seen = len(self.browser._response.events)
             self.browser.resumeReading()

@@ -183,7 +183,7 @@ class AttributeTests(StreamTestCase):
         self.assertIs(stream.closed, False)
         self.assertEqual(stream.bytesPending, 0)
         self.assertEqual(stream.eventsSent, 0)
-        verifyObject(IPushProducer, stream)
+        verifyObject(IPushProducer, stream._response)
 
     def test_noLastEventID(self) -> None:
         """
@@ -296,7 +296,7 @@ class WhenWritableTests(StreamTestCase):
         fired: list[tuple[str, bool]] = []
         for name in ("first", "second"):
             stream.whenWritable().addCallback(
-                lambda _, name=name: fired.append((name, stream._paused))
+                lambda _, name=name: fired.append((name, stream._response._paused))
             ).addCallback(lambda _: stream.send(BIG))
         self.browser.resumeReading()
         self.assertEqual(fired, [("first", False), ("second", False)])

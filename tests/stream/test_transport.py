@@ -21,12 +21,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource
-from twisted_sse.stream import stream
+from twisted_sse.stream import response
 from twisted_sse.stream import transport as fastwrite
+from twisted_sse.stream.headers import removeEncoder
 from twisted_sse.stream.transport import (
     directTransport,
     outstanding,
-    removeEncoder,
     unsent,
     writeNow,
 )
@@ -113,7 +113,7 @@ class DirectTransportTests(SynchronousTestCase):
         """
         streams: list[EventStream] = []
         MemoryClient(EventStreamResource(streams.append)).get("/")
-        self.assertIsNone(streams[0]._direct)
+        self.assertIsNone(streams[0]._response.direct)
         request = streams[0].request
         assert request is not None
         self.assertIsNone(directTransport(request))
@@ -415,7 +415,7 @@ class StreamTests(SynchronousTestCase):
             return transport
 
         self.sends = 0
-        self.patch(stream, "directTransport", direct)
+        self.patch(response, "directTransport", direct)
         streams: list[EventStream] = []
         self.client = MemoryClient(EventStreamResource(streams.append, **options))
         browser = self.client.get("/")
@@ -481,5 +481,5 @@ class SwitchTests(SynchronousTestCase):
         class Slow(EventStreamResource):
             fastWrite = False
 
-        self.assertFalse(Slow(print)._group.fastWrite)
-        self.assertTrue(EventStreamResource(print)._group.fastWrite)
+        self.assertFalse(Slow(print)._group.options.fastWrite)
+        self.assertTrue(EventStreamResource(print)._group.options.fastWrite)

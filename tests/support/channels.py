@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-import twisted_sse.stream.stream
+import twisted_sse.stream.response
 from twisted_sse import Channel, CloseReason, Event, EventStream, EventStreamResource
 from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
@@ -200,7 +200,7 @@ class ChannelTestCase(SynchronousTestCase):
         def direct(request: Any) -> DirectTransport:
             return DirectTransport(request.transport)
 
-        self.patch(twisted_sse.stream.stream, "directTransport", direct)
+        self.patch(twisted_sse.stream.response, "directTransport", direct)
 
     def turn(self) -> None:
         """
@@ -226,11 +226,11 @@ class ChannelTestCase(SynchronousTestCase):
         """
         channel = channel or self.channel
         self.assertEqual(channel.streams, frozenset())
-        self.assertEqual(channel._subscriptions, {})
-        self.assertEqual(channel._all, {})
-        self.assertEqual(channel._topics, {})
-        self.assertEqual(channel._choosers, {})
-        self.assertEqual(channel._joining, {})
-        self.assertEqual(channel._fresh, [])
-        self.assertIsNone(channel._fanOut)
-        self.assertIsNone(channel._turn)
+        self.assertEqual(channel._broadcast.subscriptions, {})
+        self.assertEqual(channel._broadcast.audience.all, {})
+        self.assertEqual(channel._broadcast.audience.topics, {})
+        self.assertEqual(channel._broadcast.audience.choosers, {})
+        self.assertEqual(channel._broadcast._joining, {})
+        self.assertEqual(channel._broadcast._fresh, [])
+        self.assertIsNone(channel._broadcast._fanOut)
+        self.assertIsNone(channel._broadcast._turn)

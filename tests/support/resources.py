@@ -10,6 +10,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import EventStream, EventStreamResource
+from twisted_sse.stream.observer import StreamListeners
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 
@@ -65,3 +66,12 @@ class ResourceTestCase(SynchronousTestCase):
         self.assertEqual(self.resource.streams, frozenset())
         self.client.clock.settle()
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
+
+
+def observe(resource: EventStreamResource, observer: object) -> None:
+    """
+    Have an observer told of a resource that is there already.
+    """
+    group = resource._group
+    group._listeners = StreamListeners(observer)
+    group.sent = group._listeners.sent

@@ -6,25 +6,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from inspect import isawaitable, iscoroutine
-from typing import Protocol
+from typing import Any, Protocol
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from ..format.encoded import Batch, Encoded
 from ..format.event import Event
-from ..observe import tell
-from ..store.memory import Entry, History
+from ..store.contract import EventStore, Replay
+from ..store.entry import Entry
+from ..stream.awaited import cancel
 from ..stream.feed import Feed
-from ..stream.stream import EventStream
+from ..stream.response import Response
+from ..stream.turn import TURN
 
 __all__ = ["Publisher", "Subscription"]
 
-#: How much is replayed at a time, in bytes, before it is the others' turn.
-REPLAY = 2**14
-
-#: How many events are looked at for that.
-LOOKS = 1000
+#: How much is read, in bytes, and how many events are asked about, when a function chooses:
+#: more than is sent in a turn, since it may choose few.
+READ = 2**18
+ASKED = 1000
 
 
 class Publisher(Protocol):
@@ -32,37 +34,44 @@ class Publisher(Protocol):
     What a subscription needs of its channel.
     """
 
-    history: History | None
+    @property
+    def store(self) -> EventStore | None:
+        """
+        Keeps the events; L{None} if they are not kept: then no subscription is ever behind.
+        """
 
     @property
-    def _position(self) -> int:
+    def position(self) -> int:
         """
-        Everything before this position has been handed to those who are live.
-        """
-
-    def _lost(self) -> Encoded | None:
-        """
-        What a client is told that has missed something for good.
+        All that comes before this position has been handed to those that are live.
         """
 
-    def _kept(self) -> History:
+    def lost(self) -> Encoded | None:
         """
-        What can be replayed now.
-        """
-
-    def _caughtUp(self, subscription: Subscription) -> None:
-        """
-        A subscription has got all that is before its cursor: from here on it is live.
+        Make the event that tells a client that it has missed something for good; L{None} for
+        none.
         """
 
-    def _sendNow(self, subscription: Subscription) -> None:
+    def kept(self) -> EventStore:
         """
-        Hand over what would have been handed over in the next turn.
+        @return: the store, which there is, without what is too old.
         """
 
-    def _left(self, subscription: Subscription) -> None:
+    def caughtUp(self, subscription: Subscription, /) -> None:
         """
-        Its stream has ended.
+        Called when a subscription has got all that comes before its cursor: from here on it is
+        live.
+        """
+
+    def sendNow(self, subscription: Subscription, /) -> None:
+        """
+        Called for one that is live and whose stream is about to end: hand over what would have
+        been handed over in the next turn, then remove it.
+        """
+
+    def left(self, subscription: Subscription, /) -> None:
+        """
+        Called when its stream has ended: remove it, if it is still there.
         """
 
 
@@ -70,45 +79,61 @@ class Subscription(Feed):
     """
     What a stream gets of a channel, and how far it has got.
 
-    It begins behind: what the client has missed is pulled out of the history as fast as it
-    reads, so that none of it waits with us.  When it has caught up it is live: what is
+    It begins behind: what the client has missed is read from the store as fast as the client
+    takes it, so that none of it is queued here.  When it has caught up it is live: what is
     published is handed to it.
 
     @ivar topics: what it wants to hear about; L{None} for everything.
     @ivar where: chooses events; L{None} for all of them.
-    @ivar new: whether the client has nothing yet, and no ID to come back with.
-    @ivar cursor: where it goes on, or went live: the position of what is to be sent next.
+    @ivar isNew: whether the client has nothing yet, and no ID to come back with.
+    @ivar isPlaced: whether the cursor is known.
+    @ivar cursor: where it goes on, or went live: the position of what is to be sent next; -1 if
+        that is lost.
     """
 
-    __slots__ = ("_behind", "_call", "channel", "cursor", "new", "stream", "topics", "where")
+    __slots__ = (
+        "_behind",
+        "_call",
+        "_reading",
+        "cursor",
+        "isNew",
+        "isPlaced",
+        "publisher",
+        "response",
+        "topics",
+        "where",
+    )
 
     def __init__(
         self,
-        channel: Publisher,
-        stream: EventStream,
+        publisher: Publisher,
+        response: Response,
         topics: frozenset[str] | None,
         where: Callable[[Event], object] | None,
     ) -> None:
-        self.channel = channel
-        self.stream = stream
+        self.publisher = publisher
+        self.response = response
         self.topics = topics
         self.where = where
         self.cursor = 0
+        self.isNew = False
+        self.isPlaced = True
         self._behind = False
-        self.new = False
         self._call: IDelayedCall | None = None
-        stream._attach(self)
+        # What the store was asked for and has not found yet.
+        self._reading: Deferred[Any] | None = None
+        response.attach(self)
 
     def wants(self, entry: Entry) -> bool:
         """
-        Ask whether an event was chosen.
+        Whether an event is to be sent.
         """
         if self.topics is not None and self.topics.isdisjoint(entry.topics):
             return False
         if self.where is None:
             return True
         answer = self.where(entry.event)
-        if isawaitable(answer):
+        if isawaitable(answer) or isinstance(answer, Deferred):
             if iscoroutine(answer):
                 answer.close()
             raise TypeError(f"{self.where!r} returned {answer!r}: where has to know at once")
@@ -121,20 +146,41 @@ class Subscription(Feed):
         try:
             return [entry for entry in entries if self.wants(entry)]
         except Exception:
-            self.stream._fail(Failure())
+            self.response.fail(Failure())
             return []
 
-    def begin(self, cursor: int, new: bool) -> None:
+    def change(
+        self, topics: frozenset[str] | None, where: Callable[[Event], object] | None
+    ) -> None:
+        """
+        Choose other events from now on.
+        """
+        self.topics = topics
+        self.where = where
+        if self._reading is not None and self.isPlaced:
+            # What is being read is what was chosen before.
+            self._stopReading()
+            self._read()
+
+    def begin(self, place: int | Deferred[int | None] | None, isNew: bool) -> None:
         """
         Begin behind.
 
-        @param cursor: the position to begin with; -1 if that was lost.
-        @param new: whether the client has nothing yet, and no ID to come back with.
+        @param place: the position to begin with; L{None} if it was lost.
+        @param isNew: whether the client has nothing yet, and no ID to come back with.
         """
-        self.cursor = cursor
         self._behind = True
-        self.new = new
-        self._pull()
+        self.isNew = isNew
+        if isinstance(place, Deferred):
+            self.isPlaced = False
+            self._wait(place, self._begin)
+        else:
+            self._begin(place)
+
+    def _begin(self, place: int | None) -> None:
+        self.isPlaced = True
+        self.cursor = -1 if place is None else place
+        self._read()
 
     def isBehind(self) -> bool:
         """
@@ -142,93 +188,129 @@ class Subscription(Feed):
         """
         return self._behind
 
-    # Feed: what the stream calls
+    # Feed: what the response calls
 
     def resume(self) -> None:
         """
         The client can take more.
         """
         if self._behind and self._call is None:
-            self._pull()
+            self._read()
 
     def flush(self) -> None:
         """
         The stream is about to end: what was published goes out before.
         """
         if not self._behind:
-            self.channel._sendNow(self)
+            self.publisher.sendNow(self)
 
     def finish(self, now: bool) -> None:
         """
         The stream has ended.
         """
-        self.channel._left(self)
+        self.publisher.left(self)
 
     def cancel(self) -> None:
         """
-        Pull no more.
+        Read no more.
         """
         self._behind = False
         if self._call is not None:
             self._call.cancel()
             self._call = None
+        self._stopReading()
 
-    def _pull(self) -> None:
+    # Reading from the store
+
+    def _wait(self, found: Deferred[Any], use: Callable[[Any], None]) -> None:
         """
-        Send what comes next.
+        Go on when the store has found something.
+        """
+        self._reading = found
+
+        def arrived(result: Any) -> None:
+            if self._reading is found:
+                self._reading = None
+                use(result)
+
+        def failed(failure: Failure) -> None:
+            if self._reading is found:
+                self._reading = None
+                self.response.fail(failure)
+            else:
+                failure.trap(CancelledError)
+
+        found.addCallback(arrived).addErrback(failed)
+
+    def _stopReading(self) -> None:
+        reading, self._reading = self._reading, None
+        if reading is not None:
+            cancel(reading)
+
+    def _read(self) -> None:
+        """
+        Read what comes next, if the client can take it.
         """
         self._call = None
-        stream, channel = self.stream, self.channel
-        if not (self._behind and stream._ready):
+        if not (self._behind and self.response.ready) or self._reading is not None:
             return
-        history = channel._kept()
+        size = TURN if self.where is None else READ
+        store = self.publisher.kept()
+        found = store.read(self.cursor, self.publisher.position, size, self.topics)
+        if isinstance(found, Deferred):
+            self._wait(found, self._replay)
+        else:
+            self._replay(found)
+
+    def _replay(self, replay: Replay) -> None:
+        """
+        Send what was read.
+        """
+        response, publisher = self.response, self.publisher
         told: list[Encoded] = []
-        isLost = history._lostSince(self.cursor, self.topics)
-        # What was dropped and is no business of this subscription is nothing to speak of.
-        self.cursor = max(self.cursor, history._first)
-        if isLost:
-            lost = channel._lost()
+        if replay.isLost:
+            lost = publisher.lost()
             if lost is not None:
                 told.append(lost)
-            tell(stream._group.observer, "reset", stream)
-        elif self.new:
+            response.owner.reset(response)
+        elif self.isNew:
             # An ID and no event: HTML standard, 9.2.6, "dispatch the event", 1 and 2.  With it
             # the client comes back for what it misses even if it has got no event before.
-            told.append(Encoded(Event(id=history._mark(self.cursor))))
-        self.new = False
-        entries = self._take(history)
+            told.append(Encoded(Event(id=publisher.kept().mark(replay.start))))
+        self.isNew = False
+        self.cursor = replay.next
+        entries = replay.entries if self.where is None else self._chosen(replay.entries)
         if told or entries:
-            stream._push(Batch([*told, *entries]))
+            response.push(Batch([*told, *entries]))
         if entries:
-            tell(stream._group.observer, "replayed", stream, len(entries))
-        if not self.isBehind():
+            response.owner.replayed(response, len(entries))
+        if not self._behind:
             # It has ended meanwhile.
             return
-        if self.cursor >= channel._position:
+        if self.cursor >= publisher.position:
             self._behind = False
-            channel._caughtUp(self)
-        elif stream._ready:
-            self._call = stream._wheel.callLater(0, self._pull)
+            publisher.caughtUp(self)
+        elif response.ready:
+            self._call = response.wheel.callLater(0, self._read)
 
-    def _take(self, history: History) -> Sequence[Entry]:
+    def _chosen(self, entries: Sequence[Entry]) -> list[Entry]:
         """
-        Take what was chosen out of the history, as much as is sent at a time, and move on.
+        Choose among events, as many as are sent in a turn, and go on behind the last of those
+        that were asked about.
         """
-        if self.topics is None and self.where is None:
-            self.cursor, entries = history._piece(self.cursor, self.channel._position, REPLAY)
-            return entries
         chosen: list[Entry] = []
         size = 0
-        for position in range(self.cursor, min(self.channel._position, self.cursor + LOOKS)):
-            entry = history._get(position)
-            # None if whoever chooses has published so much that it was dropped just now.
-            if entry is None or (size and size + len(entry.data) > REPLAY):
+        store = self.publisher.kept()
+        for asked, entry in enumerate(entries):
+            # The function may have published so much that the rest was dropped just now.
+            isDropped = entry.position < store.first
+            if isDropped or asked == ASKED or (size and size + len(entry.data) > TURN):
+                self.cursor = entry.position
                 break
             if self.choose([entry]):
                 chosen.append(entry)
                 size += len(entry.data)
             if not self._behind:
-                # Whoever chooses has failed, or ended the stream.
+                # The function that chooses has failed, or ended the stream.
                 return []
-            self.cursor = position + 1
         return chosen

@@ -14,9 +14,10 @@ from typing import Any, NoReturn
 
 from twisted.python import usage
 
-from ..checks import SHORTEST_RETRY, InvalidOption
+from ..checks import InvalidOption
 from ..format.event import Event, InvalidEvent
 from ..server.resource import EventStreamResource
+from ..stream.options import SHORTEST_RETRY
 from ..stream.pending import SlowReader
 from .access import isHostName
 from .auth import AuthOptions

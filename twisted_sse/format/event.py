@@ -18,7 +18,7 @@ class InvalidEvent(ValueError):
     """
     An event cannot be sent as it is.
 
-    @ivar field: The name of the field at fault: C{"data"}, C{"event"}, C{"id"}, C{"retry"},
+    @ivar field: the name of the field at fault: C{"data"}, C{"event"}, C{"id"}, C{"retry"},
         C{"comment"}, the unknown key of a mapping; or L{None} when it is the event as a whole.
 
     @since: 0.1
@@ -69,12 +69,12 @@ def _text(field: str, value: object) -> str:
     """
     Check that a value is text that can be encoded.
 
-    @return: The same text as an exact L{str}. A subclass may have ideas of its own about C{+},
+    @return: the same text as an exact L{str}.  A subclass may have ideas of its own about C{+},
         C{format} or C{replace}: Markup escapes, an Enum formats as its name.
 
-    @raise TypeError: It is no L{str}.
+    @raise TypeError: it is no L{str}.
 
-    @raise InvalidEvent: It has a lone surrogate, for which UTF-8 has no bytes.
+    @raise InvalidEvent: it has a lone surrogate, for which UTF-8 has no bytes.
     """
     if value.__class__ is not str:
         if not isinstance(value, str):
@@ -133,7 +133,7 @@ def _digits(field: str, value: int) -> str:
     """
     Write out an integer.
 
-    @raise InvalidEvent: It is so large that Python refuses (C{sys.set_int_max_str_digits}).
+    @raise InvalidEvent: it is so large that Python refuses (C{sys.set_int_max_str_digits}).
     """
     try:
         # Not str(): that of an IntEnum may be its name.
@@ -144,7 +144,7 @@ def _digits(field: str, value: int) -> str:
 
 def _lines(prefix: str, text: str) -> str:
     """
-    Send each line of a text as a line of its own. CRLF, CR and LF end a line in an event stream
+    Send each line of a text as a line of its own.  CRLF, CR and LF end a line in an event stream
     and nothing else does (9.2.5): L{str.splitlines} would also split at U+2028, NEL and more.
     """
     if "\n" in text or "\r" in text:
@@ -155,7 +155,7 @@ def _lines(prefix: str, text: str) -> str:
 @final
 class Event:
     """
-    One event, or comment, of an event stream. It is frozen and hashable, and equal to another with
+    One event, or comment, of an event stream.  It is frozen and hashable, and equal to another with
     the same fields.
 
     What is not allowed raises here, where the mistake is, and nothing is ever stripped or repaired:
@@ -180,24 +180,24 @@ class Event:
         comment: str | None = None,
     ) -> None:
         """
-        @param data: The event's data, of any number of lines, which CRLF, CR or LF separate.
+        @param data: the event's data, of any number of lines, which CRLF, CR or LF separate.
             C{""} is an event with empty data; with L{None} clients see no event, but do take note
             of C{id} and C{retry}.
 
-        @param event: The event's type. C{""} is sent, and means what the standard says it means,
+        @param event: the event's type.  C{""} is sent, and means what the standard says it means,
             C{"message"}, as L{None} does.
 
-        @param id: The event's ID, from which a client resumes; an L{int} becomes text. C{""} makes
-            the client forget the ID it has. Blanks at its ends arrive, but HTTP takes them off
+        @param id: the event's ID, from which a client resumes; an L{int} becomes text.  C{""} makes
+            the client forget the ID it has.  Blanks at its ends arrive, but HTTP takes them off
             when the client sends the ID back in C{Last-Event-ID}.
 
-        @param retry: How long clients shall wait before they reconnect, in milliseconds, 0 or
-            more. Clients that give it to JavaScript's C{setTimeout} take more than 2**31 - 1 (25
+        @param retry: how long clients shall wait before they reconnect, in milliseconds, 0 or
+            more.  Clients that give it to JavaScript's C{setTimeout} take more than 2**31 - 1 (25
             days) for no time at all.
 
         @param comment: A text that clients ignore, of any number of lines.
 
-        @raise InvalidEvent: There is nothing to send; C{event} or C{id} contains CR or LF; C{id}
+        @raise InvalidEvent: there is nothing to send; C{event} or C{id} contains CR or LF; C{id}
             contains NUL; a text contains lone surrogates; C{retry} is not an L{int} of at least 0.
 
         @raise TypeError: A field is of another type; for C{data} see L{Event.json}.
@@ -235,12 +235,12 @@ class Event:
         """
         An event whose data is a value as compact JSON.
 
-        @param value: What L{json.dumps} takes. A lone surrogate in it is sent as its escape, which
+        @param value: what L{json.dumps} takes.  A lone surrogate in it is sent as its escape, which
             C{JSON.parse} turns back into the same.
 
-        @raise TypeError: Something in the value has no JSON.
+        @raise TypeError: something in the value has no JSON.
 
-        @raise InvalidEvent: Something in it is NaN, infinite, or contains itself; or a field is
+        @raise InvalidEvent: something in it is NaN, infinite, or contains itself; or a field is
             not valid (see L{Event}).
         """
         try:
@@ -262,10 +262,10 @@ class Event:
         """
         An event of the array that workerman's C{ServerSentEvents} takes.
 
-        @param mapping: The fields C{"event"}, C{"data"}, C{"id"}, C{"retry"} and C{""}, which is
-            the comment. L{None} is as good as absent.
+        @param mapping: the fields C{"event"}, C{"data"}, C{"id"}, C{"retry"} and C{""}, which is
+            the comment.  L{None} is as good as absent.
 
-        @raise InvalidEvent: It has another key; or a field is not valid (see L{Event}).
+        @raise InvalidEvent: it has another key; or a field is not valid (see L{Event}).
 
         @raise TypeError: A field is of a wrong type (see L{Event}).
         """

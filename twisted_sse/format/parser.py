@@ -24,7 +24,7 @@ _MAX_RETRY_DIGITS = 640
 @final
 class MessageEvent:
     """
-    One event as a client gets it, with the names of the browsers' C{MessageEvent}. It is frozen.
+    One event as a client gets it, with the names of the browsers' C{MessageEvent}.  It is frozen.
 
     @since: 0.1
     """
@@ -36,11 +36,11 @@ class MessageEvent:
 
     def __init__(self, type: str, data: str, lastEventID: str) -> None:
         """
-        @param type: The event's type, C{"message"} when the stream named none.
+        @param type: the event's type, C{"message"} when the stream named none.
 
-        @param data: The event's data; its lines are separated by LF.
+        @param data: the event's data; its lines are separated by LF.
 
-        @param lastEventID: The ID of this event or, if it had none, of the last one before it
+        @param lastEventID: the ID of this event or, if it had none, of the last one before it
             that had; C{""} for none.
         """
         self._type = type
@@ -72,9 +72,9 @@ class MessageEvent:
         """
         The event's data, parsed as JSON.
 
-        @return: What L{json.loads} makes of it.
+        @return: what L{json.loads} makes of it.
 
-        @raise ValueError: The data is not JSON (it is a C{json.JSONDecodeError}).
+        @raise ValueError: the data is not JSON (it is a C{json.JSONDecodeError}).
         """
         return json.loads(self._data)
 
@@ -104,9 +104,9 @@ class EventTooLarge(ValueError):
     """
     An event of the stream is larger than the parser's C{maxEventSize}.
 
-    @ivar maxEventSize: The limit, in bytes.
+    @ivar maxEventSize: the limit, in bytes.
 
-    @ivar events: The events that the same C{feed} completed before the one that is too large.
+    @ivar events: the events that the same C{feed} completed before the one that is too large.
 
     @since: 0.1
     """
@@ -126,15 +126,15 @@ class EventStreamParser:
 
     However the bytes are cut, the events are the same, and each is returned by the very C{feed}
     that brings the last byte it needs: a CR at the end of a chunk ends its line at once, and an LF
-    that follows it is then ignored. The time taken is linear in the number of bytes.
+    that follows it is then ignored.  The time taken is linear in the number of bytes.
 
-    What is still unfinished when the stream ends is no event; there is nothing to call then. The
+    What is still unfinished when the stream ends is no event; there is nothing to call then.  The
     parser of the next connection is a new one, with C{lastEventID} from this one.
 
-    @ivar lastEventID: The last event ID: what a client that reconnects sends. Only a blank line
+    @ivar lastEventID: the last event ID: what a client that reconnects sends.  Only a blank line
         sets it, so the ID of an event that was cut off does not count.
 
-    @ivar retry: The reconnection time in milliseconds that the stream asked for last, or L{None}.
+    @ivar retry: the reconnection time in milliseconds that the stream asked for last, or L{None}.
         The stream may say anything, up to numbers of 640 digits: clamp it before use.
 
     @since: 0.1
@@ -150,17 +150,17 @@ class EventStreamParser:
         onComment: Callable[[str], object] | None = None,
     ) -> None:
         """
-        @param maxEventSize: How many bytes one event may have, or L{None} for any number. All
+        @param maxEventSize: how many bytes one event may have, or L{None} for any number.  All
             lines since the last blank line count, comments, unknown fields, a byte order mark and
-            the still unfinished line included; line ends do not. So it bounds the memory that a
+            the still unfinished line included; line ends do not.  So it bounds the memory that a
             stream can make the parser use.
 
-        @param lastEventID: The last event ID of the connection before. Read literally, the
+        @param lastEventID: the last event ID of the connection before.  Read literally, the
             standard starts each connection with an empty one, and an event without an ID would
             then clear it; browsers and the web platform tests keep it.
 
-        @param onComment: Called with the text after the colon, nothing stripped, of each comment
-            as soon as its line ends. What it raises comes out of C{feed}, and the events of that
+        @param onComment: called with the text after the colon, nothing stripped, of each comment
+            as soon as its line ends.  What it raises comes out of C{feed}, and the events of that
             call are lost.
 
         @raise ValueError: C{maxEventSize} is less than 1.
@@ -189,12 +189,12 @@ class EventStreamParser:
         """
         Take the next bytes of the stream.
 
-        @param data: The bytes, cut anywhere, as many as there are; none is fine.
+        @param data: the bytes, cut anywhere, as many as there are; none is fine.
 
-        @return: The events that these bytes completed.
+        @return: the events that these bytes completed.
 
-        @raise EventTooLarge: An event is larger than C{maxEventSize}; the events before it are in
-            the exception. The parser is finished then: every later call raises this again.
+        @raise EventTooLarge: an event is larger than C{maxEventSize}; the events before it are in
+            the exception.  The parser is finished then: every later call raises this again.
         """
         if self._tooLarge:
             raise EventTooLarge(self._maxEventSize, [])
@@ -236,9 +236,9 @@ class EventStreamParser:
         """
         Count the bytes of the unfinished event.
 
-        @param block: Whole lines, each ended by LF. What follows them is in C{_partial}.
+        @param block: whole lines, each ended by LF. What follows them is in C{_partial}.
 
-        @return: The lines that may be interpreted, which are those before the first that makes
+        @return: the lines that may be interpreted, which are those before the first that makes
             its event too large; and whether there is such a line, the unfinished one included.
         """
         if self._size + len(block) + len(self._partial) <= self._maxEventSize:
@@ -261,9 +261,9 @@ class EventStreamParser:
         """
         Interpret whole lines (9.2.6).
 
-        @param text: The lines, each ended by LF.
+        @param text: the lines, each ended by LF.
 
-        @return: The events that are complete.
+        @return: the events that are complete.
         """
         events: list[MessageEvent] = []
         data, eventType, eventID = self._data, self._type, self._id

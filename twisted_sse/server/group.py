@@ -1,22 +1,22 @@
 """
-The streams of one resource, and what they share: options, limits, heart, the drain.
+The responses of one resource, and what they share: options, limits, heart, the drain.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from ..format.event import Event
-from ..observe import tell
-from ..stream.pending import SlowReader
-from ..stream.stream import CloseReason, EventStream
+from ..stream.observer import StreamListeners
+from ..stream.options import StreamOptions
+from ..stream.reasons import CloseReason
+from ..stream.response import Owner, Response
+from ..stream.stream import EventStream
 from ..timing.reactors import clockFor
 from ..timing.slices import inSlices
 from .heart import Heart
@@ -25,124 +25,160 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
     from twisted.web.server import Request
 
-    from ..observe import Observer
-
 __all__ = ["StreamGroup"]
 
 
 _log = Logger()
 
 
-@dataclass(eq=False)
-class StreamGroup:
+class StreamGroup(Owner):
     """
-    See L{EventStreamResource<twisted_sse.server.resource.EventStreamResource>} for the options.
+    The owner of a resource's responses.
 
     @ivar streams: those that are open.
     @ivar connecting: those whose headers have not been sent: nobody has said yet that they
         may have anything.
     @ivar refused: those that are one too many, while they are told so.
     @ivar draining: whether the last drain has begun.
-    @ivar cleaningUp: what streams have left behind that is not done yet.
     """
 
-    heartbeat: float | None
-    retry: int | None
-    once: bool
-    maxStreams: int | None
-    maxStreamsPerAddress: int | None
-    maxPending: int
-    slow: SlowReader
-    stallTimeout: float | None
-    openTimeout: float | None
-    closeTimeout: float
-    slim: bool
-    name: str | None
-    observer: Observer | None
-    reactor: IReactorTime | None
-    fastWrite: bool = True
-
-    streams: set[EventStream] = field(default_factory=set)
-    connecting: set[EventStream] = field(default_factory=set)
-    refused: set[EventStream] = field(default_factory=set)
-    draining: bool = False
-    cleaningUp: set[object] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self.preamble = Event(comment="", retry=self.retry).encode()
+    def __init__(self, options: StreamOptions, observer: object = None) -> None:
+        """
+        @param observer: the observer, if there is one.
+        """
+        self.options = options
+        self.preamble = options.preamble
+        self.streams: set[Response] = set()
+        self.connecting: set[Response] = set()
+        self.refused: set[Response] = set()
+        self.cleaningUp: set[object] = set()
+        self.draining = False
+        self._listeners = StreamListeners(observer)
+        self.sent = self._listeners.sent
         self._addresses: Counter[str] = Counter()
         self._hearts: dict[IReactorTime, Heart] = {}
         self._drained: list[Deferred[None]] = []
         self._warned = False
-        self._sent: Headers | None = None
+        self._sentHeaders: Headers | None = None
         self._drainRetry = (0, 0)
 
-    def _all(self) -> set[EventStream]:
+    def _all(self) -> set[Response]:
         return self.streams | self.connecting | self.refused
 
     def full(self, address: str) -> bool:
         """
         Whether one more stream, to this address, would be one too many.
         """
-        if self.maxStreams is not None:
-            if len(self.streams) + len(self.connecting) >= self.maxStreams:
+        options = self.options
+        if options.maxStreams is not None:
+            if len(self.streams) + len(self.connecting) >= options.maxStreams:
                 return True
         return (
-            self.maxStreamsPerAddress is not None
-            and self._addresses[address] >= self.maxStreamsPerAddress
+            options.maxStreamsPerAddress is not None
+            and self._addresses[address] >= options.maxStreamsPerAddress
         )
 
-    def newStream(
+    def respond(
         self, request: Request, address: str, lastEventID: str, refused: bool = False
-    ) -> EventStream:
+    ) -> Response:
         """
-        Make a stream that answers a request.
+        Make a response to a request, and the stream that is its face.
 
         @param refused: whether it is one too many, which is told no more than that.
         """
-        clock = clockFor(self.reactor, request)
+        clock = clockFor(self.options.reactor, request)
         heart = self._hearts.get(clock)
         if heart is None:
-            heart = self._hearts[clock] = Heart(self, clock)
-        heart.streams += 1
-        stream = EventStream(request, self, heart.wheel, address, lastEventID)
+            heart = self._hearts[clock] = Heart(self.streams, self.options.heartbeat, clock)
+        heart.responses += 1
+        response = Response(request, self, heart.wheel, address)
+        EventStream(response, lastEventID)
         if refused:
-            self.refused.add(stream)
-            return stream
-        self.connecting.add(stream)
-        if self.maxStreamsPerAddress is not None:
+            self.refused.add(response)
+            return response
+        self.connecting.add(response)
+        if self.options.maxStreamsPerAddress is not None:
             self._addresses[address] += 1
-        return stream
+        return response
 
-    def opened(self, stream: EventStream) -> None:
-        """
-        The headers of a stream have been sent.
-        """
-        if stream in self.connecting:
-            self.connecting.remove(stream)
-            self.streams.add(stream)
-        if stream._http2:
-            self._checkIdleTimeout(stream)
-        self._hearts[stream._wheel.clock].opened()
-        tell(self.observer, "opened", stream)
+    # Owner: what a response calls
 
     def share(self, headers: Headers) -> Headers:
         """
         Thousands are sent the same headers in the same second, and have no more use for them.
-
-        @param headers: those of a response, which have been sent.
-        @return: the same, and the same object for all of them.
         """
-        if self._sent is None or self._sent != headers:
-            self._sent = headers
-        return self._sent
+        if self._sentHeaders is None or self._sentHeaders != headers:
+            self._sentHeaders = headers
+        return self._sentHeaders
 
-    def _checkIdleTimeout(self, stream: EventStream) -> None:
+    def opened(self, response: Response) -> None:
+        """
+        The headers of a response have been sent.
+        """
+        if response in self.connecting:
+            self.connecting.remove(response)
+            self.streams.add(response)
+        if response.http2:
+            self._checkIdleTimeout(response)
+        self._hearts[response.wheel.clock].opened()
+        self._listeners.opened(response.stream)
+
+    def dropped(self, response: Response, events: int) -> None:
+        """
+        Events were dropped since the client does not read.
+        """
+        self._listeners.dropped(response.stream, events)
+
+    def replayed(self, response: Response, events: int) -> None:
+        """
+        Events of a history were sent.
+        """
+        self._listeners.replayed(response.stream, events)
+
+    def reset(self, response: Response) -> None:
+        """
+        The client was told that it has missed something for good.
+        """
+        self._listeners.reset(response.stream)
+
+    def closed(self, response: Response, reason: CloseReason) -> None:
+        """
+        A response is over.
+        """
+        wasRefused = response in self.refused
+        wasOpen = response in self.streams or wasRefused
+        for responses in (self.streams, self.connecting, self.refused):
+            responses.discard(response)
+        if self.options.maxStreamsPerAddress is not None and not wasRefused:
+            address = response.clientAddress
+            self._addresses[address] -= 1
+            if not self._addresses[address]:
+                del self._addresses[address]
+        if wasOpen:
+            self._listeners.closed(response.stream, reason)
+        clock = response.wheel.clock
+        heart = self._hearts[clock]
+        heart.responses -= 1
+        if not heart.responses:
+            heart.stop()
+            del self._hearts[clock]
+
+    def checkDrained(self) -> None:
+        """
+        End the drain if nothing is left that it waits for.
+        """
+        if self._drained and not self._all() and not self.cleaningUp:
+            drained, self._drained = self._drained, []
+            for done in drained:
+                done.callback(None)
+
+    def _checkIdleTimeout(self, response: Response) -> None:
         # Twisted's HTTP/1.1 stops its idle timer while a request is answered; its HTTP/2
         # does not, and drops the connection with all its streams.
-        site = getattr(stream.request, "site", None)
+        heartbeat = self.options.heartbeat
+        site = getattr(response.request, "site", None)
         timeout = getattr(site, "timeOut", None)
-        silent = self.heartbeat is None or (timeout is not None and self.heartbeat >= timeout)
+        silent = heartbeat is None or (timeout is not None and heartbeat >= timeout)
         if timeout is not None and silent and not self._warned:
             self._warned = True
             _log.warn(
@@ -151,36 +187,7 @@ class StreamGroup:
                 timeout=timeout,
             )
 
-    def closed(self, stream: EventStream, reason: CloseReason) -> None:
-        """
-        A stream is over.
-        """
-        wasRefused = stream in self.refused
-        wasOpen = stream in self.streams or wasRefused
-        for streams in (self.streams, self.connecting, self.refused):
-            streams.discard(stream)
-        if self.maxStreamsPerAddress is not None and not wasRefused:
-            address = stream.clientAddress
-            self._addresses[address] -= 1
-            if not self._addresses[address]:
-                del self._addresses[address]
-        if wasOpen:
-            tell(self.observer, "closed", stream, reason)
-        clock = stream._wheel.clock
-        heart = self._hearts[clock]
-        heart.streams -= 1
-        if not heart.streams:
-            heart.stop()
-            del self._hearts[clock]
-
-    def checkDrained(self) -> None:
-        """
-        Tell who waits for the end of all streams, if it has come.
-        """
-        if self._drained and not self._all() and not self.cleaningUp:
-            drained, self._drained = self._drained, []
-            for done in drained:
-                done.callback(None)
+    # The drain
 
     def drain(self, seconds: float, retry: tuple[int, int]) -> Deferred[None]:
         """
@@ -191,15 +198,15 @@ class StreamGroup:
         left = self._all()
         if not left:
             return succeed(None)
-        clock = next(iter(left))._wheel.clock
+        clock = next(iter(left)).wheel.clock
 
-        def end(stream: EventStream) -> None:
-            stream._end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True)
+        def end(response: Response) -> None:
+            response.end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True)
 
         def abortRest() -> None:
             rest = self._all()
             _log.info("Aborting {count} streams that would not end", count=len(rest))
-            inSlices(clock, rest, lambda stream: stream._abort(CloseReason.DRAIN))
+            inSlices(clock, rest, lambda response: response.abort(CloseReason.DRAIN))
             # There is no more time for those that are still cleaning up.
             self.cleaningUp.clear()
             self.checkDrained()
@@ -213,6 +220,6 @@ class StreamGroup:
 
     def drainRetry(self) -> int:
         """
-        A reconnection time for one client, in milliseconds.
+        @return: a reconnection time for one client, in milliseconds.
         """
         return random.randint(*self._drainRetry)

@@ -15,33 +15,28 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.error import Error
-from twisted.web.http import NO_BODY_CODES, RESPONSES
 from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
-from ..checks import (
-    SHORTEST_RETRY,
-    InvalidOption,
-    checkFlag,
-    checkInteger,
-    checkList,
-    checkSeconds,
-)
-from ..observe import checkObserver
-from ..store.memory import LONGEST_ID
+from ..checks import InvalidOption, checkInteger, checkList, checkSeconds
+from ..listeners import checkObserver
+from ..stream.headers import removeEncoder, setHeaders
+from ..stream.observer import AnyStreamObserver, StreamObserver
+from ..stream.options import END, LONGEST_ID, StreamOptions
 from ..stream.pending import SlowReader
+from ..stream.reasons import CloseReason
 from ..stream.result import start
-from ..stream.stream import CloseReason, EventStream, setHeaders
-from ..stream.transport import removeEncoder
+from ..stream.stream import EventStream
 from .accept import accepts
 from .address import checkedNetworks, clientAddress
+from .answers import allow, answer, vary
+from .drain import DrainService
 from .group import StreamGroup
+from .origins import Origins
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
-
-    from ..observe import Observer
 
 __all__ = ["EventStreamResource"]
 
@@ -50,6 +45,9 @@ QUERY_NAMES = (b"lastEventID", b"lastEventId", b"last_event_id")
 
 #: When a client that is one too many is to come back, in milliseconds.
 LIMIT_RETRY = (5000, 15000)
+
+#: With it a browser comes back that has seen the end of a stream that is sent once.
+END_ID = (END.id or "").encode()
 
 _log = Logger()
 
@@ -101,7 +99,7 @@ class EventStreamResource(Resource):
         closeTimeout: float = 5,
         slim: bool = False,
         name: str | None = None,
-        observer: Observer | None = None,
+        observer: AnyStreamObserver | None = None,
         reactor: IReactorTime | None = None,
     ) -> None:
         """
@@ -146,31 +144,13 @@ class EventStreamResource(Resource):
             raise TypeError(f"connected is {connected!r}: it must be a function of a stream")
         if fallback is not None and not IResource.providedBy(fallback):
             raise TypeError(f"fallback is {fallback!r}: it must be an IResource, or None")
-        if not isinstance(slow, SlowReader):
-            raise TypeError(f"slow is {slow!r}: it must be a SlowReader")
-        if name is not None and not isinstance(name, str):
-            raise TypeError(f"name is {name!r}: it must be a str, or None")
-        checkObserver(observer)
-        if reactor is not None and not IReactorTime.providedBy(reactor):
-            raise TypeError(f"reactor is {reactor!r}: it must be a reactor or a Clock")
-        checkFlag("once", once)
-        checkFlag("credentials", credentials)
-        checkFlag("slim", slim)
-        checkSeconds("heartbeat", heartbeat)
-        checkSeconds("stallTimeout", stallTimeout)
-        checkSeconds("openTimeout", openTimeout)
-        checkSeconds("closeTimeout", closeTimeout, optional=False)
-        checkInteger("retry", retry, SHORTEST_RETRY)
-        checkInteger("maxStreams", maxStreams, 1)
-        checkInteger("maxStreamsPerAddress", maxStreamsPerAddress, 1)
-        checkInteger("maxPending", maxPending, 1, optional=False)
+        checkObserver(observer, StreamObserver)
         self._connected = connected
         self._fallback = fallback
-        self._origins = _checkedOrigins(origins, credentials)
-        self._credentials = credentials
+        self._origins = Origins(origins, credentials)
         self._methods = _checkedMethods(methods)
         self._proxies = checkedNetworks(trustedProxies)
-        self._group = StreamGroup(
+        options = StreamOptions(
             heartbeat=heartbeat,
             retry=retry,
             once=once,
@@ -183,17 +163,17 @@ class EventStreamResource(Resource):
             closeTimeout=closeTimeout,
             slim=slim,
             name=name,
-            observer=observer,
             reactor=reactor,
             fastWrite=self.fastWrite,
         )
+        self._group = StreamGroup(options, observer)
 
     @property
     def streams(self) -> frozenset[EventStream]:
         """
         The streams that are open now.
         """
-        return frozenset(self._group.streams)
+        return frozenset(response.stream for response in self._group.streams)
 
     def drain(self, seconds: float, retry: tuple[int, int] = (1000, 5000)) -> Deferred[None]:
         """
@@ -216,6 +196,14 @@ class EventStreamResource(Resource):
         checkInteger("retry", high, low, optional=False)
         return self._group.drain(seconds, (low, high))
 
+    def admit(self) -> None:
+        """
+        Accept clients again, after a drain.
+
+        @since: 0.1
+        """
+        self._group.draining = False
+
     def service(self, seconds: float = 5) -> Service:
         """
         Make a service that drains this resource when the application stops.
@@ -226,7 +214,7 @@ class EventStreamResource(Resource):
         @param seconds: how long the drain may take.
         """
         checkSeconds("seconds", seconds, optional=False, zero=True)
-        return _Drain(self, seconds)
+        return DrainService([self], seconds)
 
     def __del__(self) -> None:
         # A resource that is gone while its streams are open was made for one request: limits
@@ -269,27 +257,27 @@ class EventStreamResource(Resource):
             return None
         method = request.method
         accept = accepts(request, b"text/event-stream")
-        _vary(request, b"Accept")
+        vary(request, b"Accept")
         if self._fallback is not None and method != b"OPTIONS" and not accept.named:
             request.render(self._fallback)
             return None
-        self._setCrossOrigin(request)
+        self._origins.allow(request)
         lastEventID = _lastEventID(request)
         if method == b"OPTIONS":
-            self._answerOptions(request, methods)
+            self._origins.answerOptions(request, methods)
         elif method not in methods and not (method == b"HEAD" and b"GET" in methods):
-            request.setHeader(b"allow", _allow(methods))
-            _answer(request, 405)
+            allow(request, methods)
+            answer(request, 405)
         elif not accept.acceptable:
-            _answer(request, 406, "This is an event stream: text/event-stream")
+            answer(request, 406, "This is an event stream: text/event-stream")
         elif len(lastEventID) > LONGEST_ID:
-            _answer(request, 400, "The last event ID is too long")
+            answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
             removeEncoder(request)
             setHeaders(request)
             request.finish()
-        elif self._group.once and lastEventID == b"end":
-            _answer(request, 204)
+        elif self._group.options.once and lastEventID == END_ID:
+            answer(request, 204)
         else:
             return self._begin(request, lastEventID.decode("utf-8", "replace"), connected)
         return None
@@ -300,88 +288,16 @@ class EventStreamResource(Resource):
         group = self._group
         address = clientAddress(request, self._proxies)
         full = group.full(address)
-        stream = group.newStream(request, address, lastEventID, refused=full)
+        response = group.respond(request, address, lastEventID, refused=full)
         # Any status but 200 would make a browser give up for good (HTML standard, 9.2.2:
         # "fail the connection"), so who is to come back later is answered with a stream.
         if group.draining:
-            stream._end(CloseReason.DRAIN, group.drainRetry(), closeConnection=True)
+            response.end(CloseReason.DRAIN, group.drainRetry(), closeConnection=True)
         elif full:
-            stream._end(CloseReason.LIMIT, random.randint(*LIMIT_RETRY))
+            response.end(CloseReason.LIMIT, random.randint(*LIMIT_RETRY))
         else:
-            start(stream, connected)
-        return stream._whenOpened()
-
-    def _setCrossOrigin(self, request: Request) -> None:
-        """
-        Let pages of the allowed origins read the answer: Fetch standard, 3.3.
-        """
-        if self._origins is None:
-            request.setHeader(b"access-control-allow-origin", b"*")
-        elif self._origins:
-            _vary(request, b"Origin")
-            origin = request.getHeader(b"origin")
-            if origin in self._origins:
-                request.setHeader(b"access-control-allow-origin", origin)
-                if self._credentials:
-                    request.setHeader(b"access-control-allow-credentials", b"true")
-
-    def _answerOptions(self, request: Request, methods: tuple[bytes, ...]) -> None:
-        request.setHeader(b"allow", _allow(methods))
-        if request.responseHeaders.hasHeader(b"access-control-allow-origin"):
-            request.setHeader(b"access-control-allow-methods", b", ".join(methods))
-            request.setHeader(
-                b"access-control-allow-headers", b"Last-Event-ID, Content-Type, Authorization"
-            )
-            request.setHeader(b"access-control-max-age", b"600")
-        _answer(request, 204)
-
-
-class _Drain(Service):
-    """
-    See L{EventStreamResource.service}.
-    """
-
-    def __init__(self, resource: EventStreamResource, seconds: float) -> None:
-        self._resource = resource
-        self._seconds = seconds
-
-    def startService(self) -> None:
-        super().startService()  # type: ignore[no-untyped-call]
-        self._resource._group.draining = False
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()  # type: ignore[no-untyped-call]
-        return self._resource.drain(self._seconds)
-
-
-def _vary(request: Request, name: bytes) -> None:
-    """
-    Tell caches that an answer depends on one more header of the request.
-    """
-    values = request.responseHeaders.getRawHeaders(b"vary", [])
-    request.setHeader(b"vary", b", ".join([*values, name]))
-
-
-def _allow(methods: tuple[bytes, ...]) -> bytes:
-    heads = (b"HEAD",) if b"GET" in methods else ()
-    return b", ".join(dict.fromkeys((*methods, *heads, b"OPTIONS")))
-
-
-def _answer(request: Request, status: int, text: str | None = None) -> None:
-    """
-    Answer with a status, and a line of text.
-    """
-    request.setResponseCode(status)
-    if status in NO_BODY_CODES:
-        removeEncoder(request)
-        request.finish()
-        return
-    message = text or RESPONSES.get(status, b"Error").decode("ascii")
-    body = message.encode("utf-8", "replace") + b"\n"
-    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-    request.setHeader(b"content-length", b"%d" % len(body))
-    request.write(body)
-    request.finish()
+            start(response, connected)
+        return response.whenOpened()
 
 
 def _refuse(failure: Failure, request: Request) -> None:
@@ -394,11 +310,11 @@ def _refuse(failure: Failure, request: Request) -> None:
         if location is not None:
             request.setHeader(b"location", location)
         text = error.response or error.message or b""
-        _answer(request, int(error.status), text.decode("utf-8", "replace"))
+        answer(request, int(error.status), text.decode("utf-8", "replace"))
     else:
         address = clientAddress(request, ())
         _log.failure("The event stream for {address} could not be opened", failure, address=address)
-        _answer(request, 500)
+        answer(request, 500)
     # Whoever keeps the failure must not keep the request with it.
     failure.cleanFailure()
 
@@ -409,31 +325,6 @@ def _lastEventID(request: Request) -> bytes:
         return header
     arguments: dict[bytes, list[bytes]] = request.args
     return next((arguments[name][0] for name in QUERY_NAMES if name in arguments), b"")
-
-
-def _checkedOrigins(origins: Iterable[str] | str, credentials: bool) -> frozenset[bytes] | None:
-    """
-    @return: the origins; L{None} for all.
-    """
-    if origins == "*":
-        if credentials:
-            raise InvalidOption(
-                "origins",
-                'is "*", and credentials is True: browsers refuse that. Name the origins.',
-            )
-        return None
-    checked = checkList("origins", origins, 'origins, or "*"')
-    for origin in checked:
-        if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
-            raise InvalidOption(
-                "origins",
-                f"has {origin!r}: an origin is scheme://host or scheme://host:port, in lower case"
-                " and without a path",
-            )
-    return frozenset(origin.encode("ascii") for origin in checked)
-
-
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", re.ASCII)
 
 
 _METHOD = re.compile(r"[A-Z]+(-[A-Z]+)*", re.ASCII)

@@ -4,6 +4,7 @@ Where the events of a channel are kept.
 
 from __future__ import annotations
 
+from .contract import EventStore
 from .memory import History
 
-__all__ = ["History"]
+__all__ = ["EventStore", "History"]

@@ -1,49 +1,28 @@
 """
-What can be replayed to a client that comes back.
+The store in memory: what can be replayed to a client that comes back.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
 
 from ..checks import checkInteger, checkSeconds
-from ..format.encoded import Encoded
-from ..format.event import Event
+from .contract import EventStore, Replay
+from .entry import Entry
 
-__all__ = ["LONGEST_ID", "Entry", "History"]
-
-
-#: The longest last event ID that is accepted from a client, in bytes.  IDs are ours, and short.
-LONGEST_ID = 8192
+__all__ = ["History"]
 
 
-#: Of how many topics it is remembered what was dropped.
+#: The number of topics of which it is remembered what was dropped.
 MOST_TOPICS = 10_000
 
-
-class Entry(Encoded):
-    """
-    One event of a channel's sequence.
-
-    @ivar event: as it was published, with its ID.
-    @ivar topics: what it is about.
-    @ivar position: its place in the sequence; the first event has 0.
-    @ivar time: when it was published, in the seconds of the channel's clock.
-    """
-
-    __slots__ = ("event", "position", "time", "topics")
-
-    def __init__(self, event: Event, topics: frozenset[str], position: int, time: float) -> None:
-        super().__init__(event)
-        self.event = event
-        self.topics = topics
-        self.position = position
-        self.time = time
+#: How many events are looked at for those about the topics of one client, before it is the
+#: others' turn.
+LOOKS = 1000
 
 
-class History:
+class History(EventStore):
     """
     The newest events of a channel, by their IDs.
 
@@ -89,9 +68,9 @@ class History:
         # IDs of the process before this one must not be taken for ours, nor those of another
         # process beside it.
         self._claimed = False
-        # What was asked of _piece last, and what it answered.
+        # What was asked of read() last, and what it answered.
         self._asked = (0, 0, 0)
-        self._answer: tuple[int, Sequence[Entry]] = (0, ())
+        self._answer = Replay(False, 0, 0, ())
         self._token = f"{int(time.time() * 1000):x}{secrets.token_hex(1)}"
 
     def __repr__(self) -> str:
@@ -106,7 +85,7 @@ class History:
         """
         if not isinstance(lastEventID, str):
             return False
-        after = self._after(lastEventID, None)
+        after = self.find(lastEventID, None)
         return after is not None and not self._lostSince(after, None)
 
     @property
@@ -118,38 +97,47 @@ class History:
 
     # What a channel uses
 
-    def _claim(self) -> None:
+    def claim(self) -> None:
+        """
+        See L{EventStore.claim}.
+        """
         if self._claimed:
             raise ValueError(f"{self!r} belongs to another channel: make one for each")
         self._claimed = True
 
     @property
-    def _first(self) -> int:
+    def first(self) -> int:
         """
-        The position of the oldest event that is kept, or of the one that comes next.
+        The position of the oldest event that is kept, or of the next one.
         """
         return self._end - len(self._entries)
 
-    def _identify(self, position: int) -> str:
+    @property
+    def end(self) -> int:
         """
-        Make an ID for the event at a position.  IDs sort as text in the order of their making:
-        the number of digits comes before the digits.
+        The position of the next event.
+        """
+        return self._end
+
+    def identify(self, position: int) -> str:
+        """
+        See L{EventStore.identify}.  IDs sort as text in the order of their making: the number of
+        digits comes before the digits.
         """
         digits = f"{position:x}"
         return f"{self._token}{len(digits):x}{digits}"
 
-    def _mark(self, position: int) -> str:
+    def mark(self, position: int) -> str:
         """
-        Make an ID for the place before a position: for a client that has got no event yet,
-        and nevertheless is to miss none when it comes back.
+        See L{EventStore.mark}.
 
-        If the event before it has an ID that was given, that is the one: whoever gives IDs may
-        know them again after a restart, and ours will be unknown then.
+        If the event before it has an ID that was given, that is the one: an application that
+        gives IDs may know them again after a restart, and ours will be unknown then.
         """
         before = position - 1
         entry = self._entries.get(before)
         given = self._origin if entry is None and before == self._beginning else None
-        if entry is not None and entry.event.id != self._identify(before):
+        if entry is not None and entry.event.id != self.identify(before):
             given = entry.event.id
         if given and self._positions.get(given) == before:
             return given
@@ -158,21 +146,16 @@ class History:
     def _ownMark(self, position: int) -> str:
         return f"{self._token}.{position:x}"
 
-    def _begin(self, identifier: str) -> None:
+    def beginAfter(self, lastEventID: str) -> None:
         """
-        Name the place before the next event by an ID: that of an event which is not kept, but
-        after which nothing is missing.
+        See L{EventStore.beginAfter}.
         """
-        self._origin, self._beginning = identifier, self._end - 1
-        self._positions[identifier] = self._beginning
+        self._origin, self._beginning = lastEventID, self._end - 1
+        self._positions[lastEventID] = self._beginning
 
-    def _after(self, lastEventID: str, topics: frozenset[str] | None = None) -> int | None:
+    def find(self, lastEventID: str, topics: frozenset[str] | None) -> int | None:
         """
-        Find what comes after an ID.
-
-        @param topics: what the client wants to hear about: then what was dropped may be none of
-            its business.
-        @return: a position; L{None} if the ID is unknown, or no longer kept.
+        See L{EventStore.find}.
         """
         position = self._positions.get(lastEventID)
         if position is not None:
@@ -184,8 +167,8 @@ class History:
         if not 0 <= position <= self._end:
             return None
         if lastEventID == self._ownMark(position):
-            return None if topics is None and position < self._first else position
-        if lastEventID == self._identify(position) and topics is not None:
+            return None if topics is None and position < self.first else position
+        if lastEventID == self.identify(position) and topics is not None:
             return position + 1
         return None
 
@@ -198,48 +181,62 @@ class History:
         """
         if position < 0:
             return True
-        if position >= self._first:
+        if position >= self.first:
             return False
         if topics is None or position <= self._forgotten:
             return True
         return any(self._dropped.get(topic, -1) >= position for topic in topics)
 
-    def _get(self, position: int) -> Entry | None:
+    def get(self, position: int) -> Entry:
         """
-        Find an event, if it is kept.
+        See L{EventStore.get}.
         """
-        return self._entries.get(position)
+        return self._entries[position]
 
-    def _piece(self, first: int, end: int, size: int) -> tuple[int, Sequence[Entry]]:
+    def read(self, position: int, end: int, size: int, topics: frozenset[str] | None) -> Replay:
         """
-        Take events from a position on: at least one, and no more than so many bytes.
-
-        @param first: the position of an event that is kept.
-        @param end: the position where to stop.
-        @param size: in bytes.
-        @return: the position that comes next, and the events.
+        See L{EventStore.read}.
         """
         # When thousands come back at the same time, most ask for the same.
-        if self._asked == (first, end, size):
+        if topics is None and self._asked == (position, end, size):
             return self._answer
+        isLost = self._lostSince(position, topics)
+        # What was dropped and is no business of this client is not worth a word.
+        start = max(position, self.first)
+        if topics is not None:
+            return Replay(isLost, start, *self._select(start, end, size, topics))
         entries: list[Entry] = []
         left = size
-        for position in range(first, end):
-            entry = self._entries.get(position)
-            if entry is None:
-                # Dropped just now, by what somebody has published who was told of this client.
-                break
+        for place in range(start, end):
+            entry = self._entries[place]
             left -= len(entry.data)
             if left < 0 and entries:
                 break
             entries.append(entry)
-        self._asked = first, end, size
-        self._answer = first + len(entries), entries
+        self._asked = position, end, size
+        self._answer = Replay(isLost, start, start + len(entries), entries)
         return self._answer
 
-    def _append(self, entry: Entry) -> None:
+    def _select(
+        self, start: int, end: int, size: int, topics: frozenset[str]
+    ) -> tuple[int, list[Entry]]:
         """
-        Keep one more event, the newest.
+        @return: the position to go on from, and the events about any of the topics.
+        """
+        entries: list[Entry] = []
+        last = max(start, min(end, start + LOOKS))
+        for place in range(start, last):
+            entry = self._entries[place]
+            if not topics.isdisjoint(entry.topics):
+                size -= len(entry.data)
+                if size < 0 and entries:
+                    return entries[-1].position + 1, entries
+                entries.append(entry)
+        return last, entries
+
+    def append(self, entry: Entry) -> None:
+        """
+        See L{EventStore.append}.
         """
         self._entries[entry.position] = entry
         self._end = entry.position + 1
@@ -252,9 +249,9 @@ class History:
             self._drop()
 
     def _drop(self) -> None:
-        # Lest the memory of it keep what is dropped.
-        self._asked, self._answer = (0, 0, 0), (0, ())
-        entry = self._entries.pop(self._first)
+        # What is dropped must not be kept for the sake of an answer.
+        self._asked, self._answer = (0, 0, 0), Replay(False, 0, 0, ())
+        entry = self._entries.pop(self.first)
         for topic in entry.topics:
             # The newest last.
             self._dropped.pop(topic, None)
@@ -266,23 +263,20 @@ class History:
         if identifier and self._positions[identifier] == entry.position:
             del self._positions[identifier]
 
-    def _shift(self, seconds: float) -> None:
+    def shift(self, seconds: float) -> None:
         """
-        Go by another clock, which is ahead by so many seconds.
+        See L{EventStore.shift}.
         """
         for entry in self._entries.values():
             entry.time += seconds
 
-    def _expire(self, now: float) -> float | None:
+    def expire(self, now: float) -> float | None:
         """
-        Drop what is too old.
-
-        @param now: in the seconds of the channel's clock.
-        @return: in how many seconds there will be more; L{None} if nothing is kept.
+        See L{EventStore.expire}.
         """
         assert self.maxAge is not None, "without a greatest age nothing is too old"
         while self._entries:
-            end = self._entries[self._first].time + self.maxAge
+            end = self._entries[self.first].time + self.maxAge
             if end > now:
                 # Not in no time at all: the difference may be lost in rounding.
                 return max(end - now, 0.001)

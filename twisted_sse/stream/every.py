@@ -15,37 +15,33 @@ from twisted.python.failure import Failure
 
 from ..format.event import Event
 from ..timing.ticker import Ticker, TimerWheel
+from .awaited import cancel
 from .feed import Feed
 
-__all__ = ["Emission", "Emitter", "cancel"]
+__all__ = ["Emission", "Emitter"]
 
 
 _log = Logger()
 
 
-def cancel(deferred: Deferred[Any]) -> None:
-    """
-    Cancel a L{Deferred} of the application's, whatever its canceller does.
-    """
-    try:
-        deferred.cancel()
-    except Exception:
-        _log.failure("{deferred} could not be cancelled", deferred=deferred)
-
-
 class Emitter(Protocol):
     """
-    What an emission needs of the stream that it belongs to.
+    What an emission needs of the response that it belongs to.
     """
 
-    def send(self, what: Event | str, /) -> bool:
+    def send(self, event: Event, /) -> bool:
         """
-        Send one event.
+        Send one event.  It raises nothing; what it returns does not matter here.
         """
 
-    def _emissionEnded(self, emission: Emission, failure: Failure | None) -> None:
+    def detach(self, feed: Feed, /) -> None:
         """
-        The loop is over: somebody has stopped it, or the function has failed.
+        The loop is over, before the response is.
+        """
+
+    def fail(self, failure: Failure, /) -> None:
+        """
+        The function has failed: end the response.  Called after C{detach}.
         """
 
 
@@ -82,7 +78,10 @@ class Emission(Ticker, Feed):
                 # Perhaps it is running just now, and what does not wait cannot be cancelled.
                 self.clock.callLater(0, cancel, self._waiting)
 
-    def _tick(self) -> Deferred[Any] | None:
+    def tick(self) -> Deferred[Any] | None:
+        """
+        See L{Ticker.tick}.
+        """
         result = self.f()
         if type(result) is Event:
             # First, since it is what nearly all of thousands of ticks are.
@@ -114,7 +113,9 @@ class Emission(Ticker, Feed):
         return None
 
     def _send(self, result: object) -> None:
-        if not isinstance(result, (Event, str)):
+        if isinstance(result, str):
+            result = Event(result)
+        if not isinstance(result, Event):
             raise TypeError(
                 f"{self.f!r} returned {result!r}: it may return an Event, a str (its data), "
                 "None (nothing this time), or a Deferred or coroutine of one of these"
@@ -127,9 +128,11 @@ class Emission(Ticker, Feed):
 
     def _end(self, failure: Failure | None) -> None:
         emitter, self._emitter = self._emitter, None
-        # After finish() nobody is interested; what a Deferred was cancelled with is no news.
+        # After finish() the failure is no news to the response; nor is the cancellation.
         if emitter is not None:
-            emitter._emissionEnded(self, failure)
+            emitter.detach(self)
+            if failure is not None:
+                emitter.fail(failure)
         elif failure is not None and not failure.check(CancelledError):
             _log.failure("An event was not made, and its stream has ended", failure)
             failure.cleanFailure()

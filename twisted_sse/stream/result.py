@@ -16,54 +16,53 @@ from twisted.python.failure import Failure
 from twisted.web.error import Error
 
 from ..format.event import Event
-from .every import cancel
+from .awaited import cancel
 from .feed import Feed
+from .reasons import CloseReason
+from .response import Response
 from .stream import EventStream
+from .turn import Turn
 
 __all__ = ["follow", "start"]
 
 #: What send() and every() return, and a lambda that calls nothing else.
 _RETURNED = (bool, LoopingCall)
 
-#: How much an iterable may give in one turn of the reactor: bytes, and seconds.
-TURN_BYTES = 2**14
-TURN_SECONDS = 0.005
-
 _log = Logger()
 
 
-def start(stream: EventStream, connected: Callable[[EventStream], object]) -> None:
+def start(response: Response, connected: Callable[[EventStream], object]) -> None:
     """
     Give a new stream to the application, and do what it says.
     """
     try:
-        result = connected(stream)
+        result = connected(response.stream)
     except BaseException:
         # All of them, as Twisted does for whatever it calls.
-        stream._fail(Failure())
+        response.fail(Failure())
     else:
-        follow(stream, result)
+        follow(response, result)
 
 
-def follow(stream: EventStream, result: object) -> None:
+def follow(response: Response, result: object) -> None:
     """
     Send what C{connected} has returned.
 
-    @param result: L{None} (or what C{stream.send} or C{stream.every} returns), an iterable or asynchronous iterable of events, or a L{Deferred}
-        or coroutine of one of these.
+    @param result: L{None} (or what C{stream.send} or C{stream.every} returns), an iterable or
+        asynchronous iterable of events, or a L{Deferred} or coroutine of one of these.
     """
-    if not stream._living:
+    if not response.isLiving:
         _discard(result)
     elif iscoroutine(result) or isinstance(result, Deferred):
-        _Result(stream).wait(result)
+        _Result(response).wait(result)
     elif result is None or isinstance(result, _RETURNED):
-        stream.open()
+        response.open()
     elif isinstance(result, AsyncIterable):
-        _AsyncIteration(stream, result).start()
+        _AsyncIteration(response, result).start()
     elif isinstance(result, Iterable) and not isinstance(result, (str, bytes, Mapping)):
-        _Iteration(stream, result).start()
+        _Iteration(response, result).start()
     else:
-        stream._fail(
+        response.fail(
             Failure(
                 TypeError(
                     f"connected returned {result!r}: it may return None, an iterable or "
@@ -91,45 +90,20 @@ def _checked(item: object) -> Event:
     raise TypeError(f"{item!r} is no event: yield an Event or a str (its data)")
 
 
-class _Turn:
-    """
-    How much of this turn of the reactor an iterable has left.
-    """
-
-    __slots__ = ("_bytes", "_end", "_stream")
-
-    def __init__(self, stream: EventStream) -> None:
-        self._stream = stream
-        self.begin()
-
-    def begin(self) -> None:
-        self._bytes = TURN_BYTES
-        self._end = self._stream._wheel.seconds() + TURN_SECONDS
-
-    def spend(self, size: int) -> bool:
-        """
-        Spend some of it.
-
-        @return: whether there is anything left.
-        """
-        self._bytes -= size
-        return self._bytes > 0 and self._stream._wheel.seconds() < self._end
-
-
 class _Iteration(Feed):
     """
     An iterable, pulled while the client reads.
     """
 
-    __slots__ = ("_busy", "_iterable", "_iterator", "_next", "_stream")
+    __slots__ = ("_busy", "_iterable", "_iterator", "_next", "_response")
 
-    def __init__(self, stream: EventStream, iterable: Iterable[object]) -> None:
-        self._stream: EventStream | None = stream
+    def __init__(self, response: Response, iterable: Iterable[object]) -> None:
+        self._response: Response | None = response
         self._iterable = iterable
         self._iterator: Iterator[object] | None = None
         self._next: IDelayedCall | None = None
         self._busy = False
-        stream._attach(self)
+        response.attach(self)
 
     def start(self) -> None:
         """
@@ -143,7 +117,7 @@ class _Iteration(Feed):
             self._pull(None)
 
     def finish(self, now: bool) -> None:
-        self._stream = None
+        self._response = None
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -152,51 +126,51 @@ class _Iteration(Feed):
 
     def _pullAgain(self) -> None:
         self._next = None
-        assert self._stream is not None, "no call is left when it is stopped"
+        assert self._response is not None, "no call is left when it is stopped"
         # Others may have filled the connection meanwhile; resume() is called then.
-        if self._stream._ready:
+        if self._response.ready:
             self._pull(None)
 
     def _pull(self, most: int | None) -> None:
-        stream = self._stream
-        assert stream is not None, "a stream that has ended pulls nothing"
+        response = self._response
+        assert response is not None, "a stream that has ended pulls nothing"
         failure: Failure | None = None
         exhausted = False
         self._busy = True
         # One write for all of them; and what the iterable sends by itself keeps its place.
-        stream._cork()
+        response.cork()
         try:
-            exhausted = self._take(stream, most)
+            exhausted = self._take(response, most)
         except BaseException:
             failure = Failure()
         if failure is None:
-            stream.open()
-        stream._uncork()
+            response.open()
+        response.uncork()
         self._busy = False
-        if self._stream is None:
+        if self._response is None:
             # Ended meanwhile, perhaps by the iterable itself: only now can it be closed.
             self._close()
             if failure is not None:
                 _tellFailure("A generator of events failed after its stream had ended", failure)
         elif failure is not None:
-            stream._fail(failure)
+            response.fail(failure)
         elif exhausted:
-            stream.end()
-        elif stream._ready:
-            self._next = stream._wheel.callLater(0, self._pullAgain)
+            response.end(CloseReason.ENDED)
+        elif response.ready:
+            self._next = response.wheel.callLater(0, self._pullAgain)
 
-    def _take(self, stream: EventStream, most: int | None) -> bool:
+    def _take(self, response: Response, most: int | None) -> bool:
         """
         Take events from the iterable, until it is the others' turn.
 
         @return: whether there are no more.
         """
-        turn = _Turn(stream)
+        turn = Turn(response.wheel.seconds)
         if self._iterator is None:
             self._iterator = iter(self._iterable)
         for count, item in enumerate(self._iterator, 1):
             event = _checked(item)
-            if not stream.send(event) or not (stream._corked or stream._ready):
+            if not response.send(event) or not (response.isCorked or response.ready):
                 return False
             if count == most or not turn.spend(len(event.encode())):
                 return False
@@ -224,16 +198,16 @@ class _Awaited(Feed):
     after C{closeTimeout}, and then abandoned.
     """
 
-    __slots__ = ("_call", "_deferred", "_done", "_group", "_stream", "_wheel")
+    __slots__ = ("_call", "_deferred", "_done", "_owner", "_response", "_wheel")
 
-    def __init__(self, stream: EventStream) -> None:
-        self._stream: EventStream | None = stream
-        self._wheel = stream._wheel
-        self._group = stream._group
+    def __init__(self, response: Response) -> None:
+        self._response: Response | None = response
+        self._wheel = response.wheel
+        self._owner = response.owner
         self._deferred: Deferred[Any] | None = None
         self._done = False
         self._call: IDelayedCall | None = None
-        stream._attach(self)
+        response.attach(self)
 
     def wait(self, result: Deferred[Any] | Coroutine[Deferred[Any], Any, Any]) -> None:
         """
@@ -245,45 +219,45 @@ class _Awaited(Feed):
         result.addCallback(self._arrived).addErrback(self._failed)
 
     def finish(self, now: bool) -> None:
-        self._stream = None
+        self._response = None
         self._cancelCall()
         if self._done:
             return
-        self._group.cleaningUp.add(self)
+        self._owner.cleaningUp.add(self)
         if now:
             self._cancel()
         else:
             # Perhaps it is running just now, and what is not waiting cannot be cancelled.
             self._call = self._wheel.callLater(0, self._cancel)
 
-    def arrived(self, stream: EventStream, result: object) -> None:
+    def arrived(self, response: Response, result: object) -> None:
         """
         It has fired while the stream lives.
         """
         raise NotImplementedError
 
     def _arrived(self, result: object) -> None:
-        stream = self._finish()
-        if stream is None:
+        response = self._finish()
+        if response is None:
             _discard(result)
         else:
-            self.arrived(stream, result)
+            self.arrived(response, result)
 
     def _failed(self, failure: Failure) -> None:
-        stream = self._finish()
-        if stream is not None:
-            stream._fail(failure)
+        response = self._finish()
+        if response is not None:
+            response.fail(failure)
         elif not failure.check(CancelledError):
             _tellFailure("What has made events failed after its stream had ended", failure)
 
-    def _finish(self) -> EventStream | None:
+    def _finish(self) -> Response | None:
         self._done = True
         self._cancelCall()
         self._cleanedUp()
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream._detach(self)
-        return stream
+        response, self._response = self._response, None
+        if response is not None:
+            response.detach(self)
+        return response
 
     def _cancelCall(self) -> None:
         if self._call is not None:
@@ -295,7 +269,7 @@ class _Awaited(Feed):
         if not self._done and self._deferred is not None:
             cancel(self._deferred)
             if not self._done:
-                self._call = self._wheel.callLater(self._group.closeTimeout, self._abandon)
+                self._call = self._wheel.callLater(self._owner.options.closeTimeout, self._abandon)
 
     def _abandon(self) -> None:
         self._call = None
@@ -306,13 +280,13 @@ class _Awaited(Feed):
                 "{deferred} was cancelled as its stream ended, and still runs {timeout} s"
                 " later: it is abandoned",
                 deferred=self._deferred,
-                timeout=self._group.closeTimeout,
+                timeout=self._owner.options.closeTimeout,
             )
             self._cleanedUp()
 
     def _cleanedUp(self) -> None:
-        self._group.cleaningUp.discard(self)
-        self._group.checkDrained()
+        self._owner.cleaningUp.discard(self)
+        self._owner.checkDrained()
 
 
 class _Result(_Awaited):
@@ -324,27 +298,27 @@ class _Result(_Awaited):
 
     def wait(self, result: Deferred[Any] | Coroutine[Deferred[Any], Any, Any]) -> None:
         super().wait(result)
-        stream = self._stream
-        if stream is not None:
+        response = self._response
+        if response is not None:
             # From here on whoever sends something wants it sent.
-            stream._release()
-            timeout = stream._group.openTimeout
-            if stream._connecting and timeout is not None:
+            response.release()
+            timeout = response.owner.options.openTimeout
+            if response.isConnecting and timeout is not None:
                 self._call = self._wheel.callLater(timeout, self._timedOut, timeout)
 
-    def arrived(self, stream: EventStream, result: object) -> None:
-        follow(stream, result)
+    def arrived(self, response: Response, result: object) -> None:
+        follow(response, result)
 
     def _timedOut(self, timeout: float) -> None:
         self._call = None
-        stream = self._stream
-        if stream is not None and stream._connecting:
+        response = self._response
+        if response is not None and response.isConnecting:
             _log.warn(
                 "Nothing was decided about {address} for {timeout} s: answering it 503",
-                address=stream.clientAddress,
+                address=response.clientAddress,
                 timeout=timeout,
             )
-            stream._fail(Failure(Error(503)))
+            response.fail(Failure(Error(503)))
 
 
 class _AsyncIteration(_Awaited):
@@ -354,8 +328,8 @@ class _AsyncIteration(_Awaited):
 
     __slots__ = ("_iterable",)
 
-    def __init__(self, stream: EventStream, iterable: AsyncIterable[object]) -> None:
-        super().__init__(stream)
+    def __init__(self, response: Response, iterable: AsyncIterable[object]) -> None:
+        super().__init__(response)
         self._iterable = iterable
 
     def start(self) -> None:
@@ -363,33 +337,33 @@ class _AsyncIteration(_Awaited):
         Run it to where it first waits or yields before the headers go out: until then an
         exception is an HTTP answer.
         """
-        stream = self._stream
-        assert stream is not None, "it has not been stopped yet"
-        self.wait(self._run(stream))
+        response = self._response
+        assert response is not None, "it has not been stopped yet"
+        self.wait(self._run(response))
         if not self._done:
-            stream.open()
+            response.open()
 
-    def arrived(self, stream: EventStream, result: object) -> None:
-        stream.end()
+    def arrived(self, response: Response, result: object) -> None:
+        response.end(CloseReason.ENDED)
 
-    async def _run(self, stream: EventStream) -> None:
+    async def _run(self, response: Response) -> None:
         # One coroutine for all of it: aclose() of a generator that is waiting raises, and a
         # coroutine for each __anext__() would be cancelled without the generator knowing.
-        turn = _Turn(stream)
+        turn = Turn(response.wheel.seconds)
         iterator = aiter(self._iterable)
         try:
             async for item in iterator:
-                if self._stream is None:
+                if self._response is None:
                     # Cancelled, and it has swallowed that.
                     break
                 event = _checked(item)
-                stream.open()
-                stream.send(event)
+                response.open()
+                response.send(event)
                 if not turn.spend(len(event.encode())):
                     await self._nextTurn()
                     turn.begin()
-                if not stream._ready:
-                    await stream.whenWritable()
+                if not response.ready:
+                    await response.whenWritable()
         finally:
             close = getattr(iterator, "aclose", None)
             if close is not None:

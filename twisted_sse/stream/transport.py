@@ -3,18 +3,18 @@ A frame straight to the socket, when that is safe; and what has not left the pro
 
 C{request.write} hands bytes to a transport that sends them in the next turn of the reactor:
 each event of each client costs two C{epoll_ctl}, a wake-up and one C{send}.  The C{send} is
-all that is needed when nothing is waiting to be sent before it, which is nearly always.
+all that is needed when nothing is queued before it, which is nearly always.
 
-This needs attributes of Twisted that are not public.  All of them are in this module, so
-that there is one place to look at when Twisted changes, and each function has an answer for
-the case that they are gone: the ordinary way.
+This needs attributes of Twisted that are not public.  All that the server uses of them are in
+this module and in L{headers<twisted_sse.stream.headers>}, so that it is clear where to look
+when Twisted changes, and each function falls back to the ordinary way when they are gone.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
@@ -35,19 +35,16 @@ except ImportError:  # pragma: no cover
     ioctl = None  # type: ignore[assignment]
 
 from ..format.encoded import PIECE, Batch
-from ..observe import tell
 
 if TYPE_CHECKING:
     from twisted.web.http import Request as HTTPRequest
 
-    from .stream import EventStream
-
 __all__ = [
+    "Recipient",
     "connectionOf",
     "directTransport",
     "heldBy",
     "outstanding",
-    "removeEncoder",
     "sendToAll",
     "unsent",
     "writeNow",
@@ -59,19 +56,6 @@ if unix is not None:
     _SOCKETS += (unix.Server,)
 
 
-def removeEncoder(request: HTTPRequest) -> None:
-    """
-    Take off the encoder that a resource wrapper has put on a request.
-
-    Twisted's gzip encoder hands on what it has compressed when it feels like it, which is
-    never for a stream of small events: the client would see the header of the gzip format
-    and nothing else.
-    """
-    if getattr(request, "_encoder", None) is not None:
-        cast(Any, request)._encoder = None
-        request.responseHeaders.removeHeader(b"content-encoding")
-
-
 def directTransport(request: HTTPRequest) -> tcp.Server | None:
     """
     Decide, once per stream and after the headers, whether its frames may be given to the
@@ -79,8 +63,8 @@ def directTransport(request: HTTPRequest) -> tcp.Server | None:
 
     It is decided by exact types, never by looking for attributes: the transport of a TLS
     connection forwards every attribute that it lacks to the TCP transport below it, so
-    whoever asks C{hasattr(transport, "socket")} writes plain text into a TLS session.
-    Throttling and PROXY protocol wrappers are the same.
+    C{hasattr(transport, "socket")} leads to plain text in a TLS session.  Throttling and PROXY
+    protocol wrappers are the same.
 
     @return: the transport to be given to L{writeNow}; L{None} where only
         C{request.write} is right.
@@ -135,36 +119,96 @@ def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
     return False
 
 
-def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
+class Recipient(Protocol):
     """
-    Send the same to many streams: C{stream._push(batch)} for each, without the calls and the
+    What L{sendToAll} needs of a response.
+
+    It reads all of this for each response, one after the other; between two of them anything
+    may have happened, since observers are called.
+    """
+
+    ready: bool
+    """Whether an event may go straight to the connection: nothing is queued before it."""
+
+    direct: tcp.Server | None
+    """What L{directTransport} returned; L{None} where only C{push} is right."""
+
+    lastSent: float
+    """When something was sent last, in the seconds of the wheel."""
+
+    eventsSent: int
+    """The number of events that were handed to the connection."""
+
+    @property
+    def lag(self) -> object:
+        """Whatever looks after a client that lags; L{None} for nearly all."""
+
+    @property
+    def request(self) -> Request | None:
+        """The request; L{None} once the response is closed, which is not ready then."""
+
+    @property
+    def stream(self) -> object:
+        """What observers are told it is."""
+
+    @property
+    def owner(self) -> Teller:
+        """Tells the observer."""
+
+    def push(self, batch: Batch, /) -> None:
+        """
+        Send a batch, however the client fares.  It raises nothing.
+        """
+
+    def lookLater(self) -> None:
+        """
+        The transport was given something that it has not sent.
+        """
+
+
+class Teller(Protocol):
+    """
+    What tells an observer of what was sent.
+    """
+
+    @property
+    def sent(self) -> Callable[[Any, int, int], None] | None:
+        """
+        Called with the stream, the number of events and their bytes; it raises nothing.
+        L{None} if nobody listens.
+        """
+
+
+def sendToAll(recipients: Iterable[Recipient], batch: Batch, now: float) -> None:
+    """
+    Send the same to many clients: C{recipient.push(batch)} for each, without the calls and the
     framing for each, which together cost as much as half a C{send}.
 
-    @param streams: each is taken when it is its turn.
-    @param now: in the seconds of the streams' wheel.
+    @param recipients: each is taken when it is its turn.
+    @param now: in the seconds of the recipients' wheel.
     """
     data, events = batch.data, batch.events
     if len(data) > PIECE:
-        for stream in streams:
-            stream._push(batch)
+        for recipient in recipients:
+            recipient.push(batch)
         return
     framed = _chunk(data)
-    for stream in streams:
-        transport = stream._direct
+    for recipient in recipients:
+        transport = recipient.direct
         if (
             transport is None
-            or not stream._ready
-            or stream._watch is not None
+            or not recipient.ready
+            or recipient.lag is not None
             or transport.dataBuffer
             or transport._tempDataBuffer
         ):
-            stream._push(batch)
+            recipient.push(batch)
             continue
-        request = stream.request
-        assert request is not None, "a stream that is ready has a request"
+        request = recipient.request
+        assert request is not None, "a response that is ready has a request"
         frame = framed if request.chunked else data
-        stream._lastSent = now
-        stream.eventsSent += events
+        recipient.lastSent = now
+        recipient.eventsSent += events
         request.sentLength += len(data)
         try:
             sent = transport.socket.send(frame)
@@ -173,10 +217,10 @@ def sendToAll(streams: Iterable[EventStream], batch: Batch, now: float) -> None:
             sent = 0
         if sent != len(frame):
             transport.write(frame[sent:])
-            stream._lookLater()
-        observer = stream._group.observer
-        if observer is not None:
-            tell(observer, "sent", stream, events, len(data))
+            recipient.lookLater()
+        told = recipient.owner.sent
+        if told is not None:
+            told(recipient.stream, events, len(data))
 
 
 def unsent(request: HTTPRequest) -> int | None:

@@ -60,7 +60,7 @@ class Ticker(LoopingCall):
         """
         self.call = None
         try:
-            result = self._tick()
+            result = self.tick()
         except BaseException:
             # All of them, as maybeDeferred does.
             self._failed(Failure())
@@ -72,7 +72,13 @@ class Ticker(LoopingCall):
             ticked.addCallback(self._ticked)
             ticked.addErrback(self._failed)
 
-    def _tick(self) -> object:
+    def tick(self) -> object:
+        """
+        Call the function.
+
+        @return: what it returned: nothing more happens until that has fired, if it is a
+            L{Deferred}.
+        """
         return self.f(*self.a, **self.kw)
 
     def _ticked(self, result: object) -> None:

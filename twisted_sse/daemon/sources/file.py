@@ -209,7 +209,7 @@ class Tail(LineSource):
         if len(lines) > count:
             # A client that has seen this line has missed nothing of what follows.
             assert self.channel.history is not None, "lines have a history"
-            self.channel.history._begin(lines.pop(0)[1])
+            self.channel.beginAfter(lines.pop(0)[1])
         identifiers = iter([identifier for _, identifier in lines])
         self.publish([line for line, _ in lines], lambda line: next(identifiers))
 

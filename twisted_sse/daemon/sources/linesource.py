@@ -14,10 +14,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...channel.channel import Channel
-from ...checks import SHORTEST_RETRY
 from ...format.event import Event, InvalidEvent
 from ...printable import shown
-from ...store.memory import LONGEST_ID
+from ...stream.options import LONGEST_ID, SHORTEST_RETRY
 from .lines import Line
 
 __all__ = ["FORMATS", "LineSource", "noID"]

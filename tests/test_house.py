@@ -1,0 +1,238 @@
+"""
+How the house is built: what lies above what, which names cross its walls, how long a file is,
+how a docstring is written.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+PACKAGE = Path(__file__).parent.parent / "twisted_sse"
+
+#: The packages and modules from the bottom to the top, and in each package its modules from
+#: the bottom to the top: each imports only from those before it.
+HOUSE = {
+    "checks": "",
+    "printable": "",
+    "listeners": "",
+    "format": "event parser encoded",
+    "event": "",
+    "parser": "",
+    "timing": "reactors slices ticker backoff",
+    "stream": "reasons turn awaited headers transport stall pending options feed lag every response stream observer result",
+    "server": "accept address answers origins drain heart group resource",
+    "store": "entry contract memory",
+    "channel": "observer subscription fanout audience broadcast channel",
+    "observe": "",
+    "klein": "",
+    "client": "errors decoding queue negotiation body reader place asking chunks agent failures listeners"
+    " retrying source",
+    "metrics": "",
+    "accesslog": "",
+    "testing": "clock response transport stream client",
+    "daemon.sources": "errors function lines linesource stdin file command spec",
+    "daemon": "metrics limits logfile signals listen access auth site pages paths health values options"
+    " daemon service",
+    "cli": "output status certificates options get commands",
+    "__init__": "",
+    "__main__": "",
+}
+
+#: A module over this many lines says at its top why it is not cut.
+LONG = 500
+
+#: The fields of epytext that describe something.
+FIELD = re.compile(r"^\s*@(?:param|keyword|return|raise|ivar|cvar)\b([^:]*): (.*)$", re.MULTILINE)
+
+
+def _order() -> list[str]:
+    """
+    @return: all modules from the bottom to the top; the face of a package comes last in it.
+    """
+    return [
+        name
+        for package, modules in HOUSE.items()
+        for name in (*(f"{package}.{module}" for module in modules.split()), package)
+    ]
+
+
+def _modules() -> dict[str, ast.Module]:
+    """
+    @return: our modules in every folder, by name without that of the package.  The face of a
+        folder has the folder's name.
+    """
+    trees = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        trees[name.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
+    return trees
+
+
+def _imports(name: str, tree: ast.Module) -> Iterator[str]:
+    """
+    Find what a module imports of us: at its top, in its functions, and for type checkers.
+
+    @return: names as those of L{_modules}, and as C{"module.name"} what is imported from one.
+    """
+    isFace = name != "__init__" and (PACKAGE / name.replace(".", "/")).is_dir()
+    parents = ["twisted_sse", *(name.split(".") if isFace else name.split(".")[:-1])]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name.removeprefix("twisted_sse.")
+        elif isinstance(node, ast.ImportFrom):
+            base = (node.module or "").split(".") if node.module else []
+            if node.level:
+                base = [*parents[: len(parents) - node.level + 1], *base]
+            if base[:1] == ["twisted_sse"]:
+                found = ".".join(base[1:])
+                yield found or "__init__"
+                yield from (".".join([*base[1:], alias.name]) for alias in node.names)
+
+
+def _definedPrivately(tree: ast.AST) -> set[str]:
+    """
+    @return: the underscore names that a module defines, as names, attributes or slots.
+    """
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+                names.add(node.attr)
+        elif isinstance(node, ast.Assign) and "__slots__" in map(ast.unparse, node.targets):
+            names.update(
+                each.value
+                for each in ast.walk(node.value)
+                if isinstance(each, ast.Constant) and isinstance(each.value, str)
+            )
+    return {name for name in names if _isPrivate(name)}
+
+
+def _usedPrivately(tree: ast.AST) -> Iterator[str]:
+    """
+    @return: the underscore names that a module uses: attributes, imports, and those that
+        are given to C{getattr} and the like as text.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.ImportFrom):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "setattr"):
+            if len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
+                yield str(node.args[1].value)
+
+
+def _isPrivate(name: str) -> bool:
+    return name.startswith("_") and not name.endswith("__")
+
+
+def _docstrings(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield ast.get_docstring(node) or ""
+
+
+class OrderTests(SynchronousTestCase):
+    """
+    What lies above what.
+    """
+
+    def test_listed(self) -> None:
+        """
+        Every module has its place in the house, and every place its module.
+        """
+        self.assertEqual(sorted(_modules()), sorted(_order()))
+
+    def test_importsPointDownwards(self) -> None:
+        """
+        A module imports only from modules below it, for type checkers too.
+        """
+        order = _order()
+        upwards = [
+            f"{name} imports {imported}"
+            for name, tree in _modules().items()
+            for imported in _imports(name, tree)
+            if imported in order and order.index(imported) >= order.index(name)
+        ]
+        self.assertEqual(upwards, [])
+
+    def test_noCircle(self) -> None:
+        """
+        No module imports itself, over however many others: those for type checkers count.
+        """
+        modules = _modules()
+        graph = {
+            name: {imported for imported in _imports(name, tree) if imported in modules}
+            for name, tree in modules.items()
+        }
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            self.fail(" imports ".join(reversed(error.args[1])))
+
+
+class NameTests(SynchronousTestCase):
+    """
+    Which names cross from one module to another.
+    """
+
+    def test_underscoreIsPrivate(self) -> None:
+        """
+        A name with an underscore is used in the module that defines it, and nowhere else.
+        """
+        modules = _modules()
+        defined = {name: _definedPrivately(tree) for name, tree in modules.items()}
+        ours = set().union(*defined.values())
+        crossing = [
+            f"{name} uses {used}"
+            for name, tree in modules.items()
+            for used in sorted(set(_usedPrivately(tree)))
+            if used in ours and used not in defined[name]
+        ]
+        self.assertEqual(crossing, [])
+
+
+class FileTests(SynchronousTestCase):
+    """
+    How the files are written.
+    """
+
+    def test_length(self) -> None:
+        """
+        A module is short enough to be read at a sitting, or says at its top why it is not.
+        """
+        long = []
+        for path in PACKAGE.rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            lines = len(text.splitlines())
+            about = ast.get_docstring(ast.parse(text)) or ""
+            if lines > LONG and "Longer than 500 lines: " not in about:
+                long.append(f"{path.relative_to(PACKAGE)}: {lines} lines")
+        self.assertEqual(sorted(long), [])
+
+    def test_oneDialect(self) -> None:
+        """
+        Docstrings are written in one dialect of epytext: what a field says begins with a
+        small letter, and two spaces come between sentences.
+        """
+        strange = [
+            f"{name}: {found}"
+            for name, tree in _modules().items()
+            for text in _docstrings(tree)
+            for found in (
+                *(words for _, words in FIELD.findall(text) if re.match("[A-Z][a-z]", words)),
+                *re.findall(r"[a-z)}]\. [A-Z].*", text),
+            )
+        ]
+        self.assertEqual(strange, [])

@@ -1,0 +1,85 @@
+"""
+Who wants to hear what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..checks import checkList
+from ..store.entry import Entry
+from ..stream.response import Response
+from .subscription import Subscription
+
+__all__ = ["Audience", "checkedTopics"]
+
+
+class Audience:
+    """
+    The subscribers that are live, by what they have chosen.
+
+    @ivar all: those that get everything.
+    @ivar choosers: those that have to be asked about each event.
+    @ivar topics: those that have chosen topics, by topic.
+    """
+
+    def __init__(self) -> None:
+        self.all: dict[Response, None] = {}
+        self.choosers: dict[Subscription, None] = {}
+        self.topics: dict[str, dict[Subscription, None]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.all or self.topics or self.choosers)
+
+    def enter(self, subscription: Subscription) -> None:
+        """
+        Add a subscriber.
+        """
+        if subscription.topics is not None:
+            for topic in subscription.topics:
+                self.topics.setdefault(topic, {})[subscription] = None
+        elif subscription.where is not None:
+            self.choosers[subscription] = None
+        else:
+            self.all[subscription.response] = None
+
+    def exit(self, subscription: Subscription) -> None:
+        """
+        Remove a subscriber, if it is there.
+        """
+        self.all.pop(subscription.response, None)
+        self.choosers.pop(subscription, None)
+        for topic in subscription.topics or ():
+            subscribed = self.topics.get(topic)
+            if subscribed is not None:
+                subscribed.pop(subscription, None)
+                if not subscribed:
+                    del self.topics[topic]
+
+    def interested(self, entries: Iterable[Entry]) -> dict[Subscription, list[Entry]]:
+        """
+        Find out who has chosen the topics of events.
+
+        @return: which of the events each of them wants, or is to be asked about.
+        """
+        interested: dict[Subscription, list[Entry]] = {}
+        for entry in entries if self.topics else ():
+            # Once, though one subscriber may have chosen several of its topics.
+            for subscription in {
+                each: None for topic in entry.topics for each in self.topics.get(topic, ())
+            }:
+                interested.setdefault(subscription, []).append(entry)
+        return interested
+
+
+def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
+    """
+    Check an argument C{topics}.
+
+    @raise TypeError: if it is no list of texts.
+    """
+    checked = checkList("topics", topics, "topics such as 'user:7'")
+    for topic in checked:
+        if not isinstance(topic, str):
+            raise TypeError(f"topics has {topic!r}: a topic must be a str")
+    return frozenset(checked)

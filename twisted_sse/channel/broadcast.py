@@ -1,0 +1,417 @@
+"""
+What is published, on its way to the subscribers.
+
+L{Channel<twisted_sse.channel.channel.Channel>} is the face that an application gets.
+
+Events have positions in one sequence.  All that comes before C{position} has been handed to the
+subscribers that are live, or is being handed to them by the L{FanOut}; what follows is fresh,
+and goes out in the next turn.  A subscription that is behind reads from the store until its
+cursor has reached C{position}; then it is live, so that there is no gap, and no duplicate.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from ..format.encoded import Encoded, cut
+from ..format.event import Event
+from ..store.contract import EventStore
+from ..store.entry import Entry
+from ..stream.feed import Feed
+from ..stream.reasons import CloseReason
+from ..stream.response import Response
+from ..timing.slices import SLICE, inSlices
+from ..timing.ticker import steady
+from .audience import Audience
+from .fanout import FanOut
+from .subscription import Subscription
+
+if TYPE_CHECKING:
+    from ..stream.stream import EventStream
+
+__all__ = ["Broadcast"]
+
+
+_log = Logger()
+
+
+class Broadcast:
+    """
+    One sequence of events, for as many subscribers as there are.
+
+    @ivar store: keeps the events; L{None} if they are not kept.
+    @ivar position: see above.
+    @ivar subscriptions: all of them, by response.
+    @ivar audience: those that are live.
+    @ivar isClosed: whether nothing more is published.
+    """
+
+    def __init__(
+        self, store: EventStore | None, reactor: IReactorTime | None, resetEvent: str | None
+    ) -> None:
+        """
+        @param reactor: where time comes from: that of the streams if not given.
+        @param resetEvent: see L{Channel<twisted_sse.channel.channel.Channel>}.
+        """
+        self.store = store
+        self.position = 0
+        self.subscriptions: dict[Response, Subscription] = {}
+        self.audience = Audience()
+        self.isClosed = False
+        self._reactor = reactor
+        self._resetEvent = resetEvent
+        self._warned = False
+        # Where time comes from; known at the latest when there is a subscriber.
+        self._clock = reactor
+        self._seconds = time.monotonic if reactor is None else steady(reactor)
+        self._fresh: list[Entry] = []
+        self._fanOut: FanOut | None = None
+        self._turn: IDelayedCall | None = None
+        self._expiry: IDelayedCall | None = None
+        self._waiting: dict[Deferred[None], None] = {}
+        # Called after each fan-out.  Of the channel, so that it is kept no longer than anything
+        # is on its way: else the two would keep each other.
+        self._delivered: Callable[[int, int, float], None] | None = None
+        # Where those were that have unsubscribed.
+        self._places: WeakKeyDictionary[EventStream, tuple[int, bool]] = WeakKeyDictionary()
+        # Those that are live from their cursor on: of what is fresh they do not get what comes
+        # before it.
+        self._joining: dict[Subscription, None] = {}
+
+    @property
+    def next(self) -> int:
+        """
+        The position of the event that is published next.
+        """
+        return self.position + len(self._fresh)
+
+    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
+        """
+        Make the next event of the sequence, which is published only by C{add}.
+        """
+        return Entry(event, topics, self.next, self._seconds())
+
+    def add(self, entry: Entry, delivered: Callable[[int, int, float], None]) -> None:
+        """
+        Publish an event.
+
+        @param entry: the latest that C{entry} has made.
+        @param delivered: called when it has been handed to all that want it, with the numbers
+            of events and of streams, and how many seconds that took.
+        """
+        if self.store is not None:
+            self.store.append(entry)
+            self._expire()
+        if self._fresh or self.audience or self._joining:
+            self._delivered = delivered
+            self._fresh.append(entry)
+            self._beginTurn()
+        else:
+            self.position += 1
+
+    def subscribe(
+        self,
+        response: Response,
+        lastEventID: str,
+        topics: frozenset[str] | None,
+        where: Callable[[Event], object] | None,
+        last: int,
+    ) -> None:
+        """
+        See L{Channel.subscribe<twisted_sse.channel.channel.Channel.subscribe>}.
+
+        @param lastEventID: that of the client.
+        """
+        if not response.isLiving:
+            return
+        old = self.subscriptions.get(response)
+        if old is not None:
+            self._changeChoice(old, topics, where)
+            return
+        self._adopt(response.wheel.clock)
+        if self.store is not None and not self._warned and any(map(_resumes, response.feeds)):
+            self._warned = True
+            _log.warn(
+                "{stream} is subscribed to several channels: when its client comes back, only"
+                " one of them will know the last event ID. Use one channel, and topics.",
+                stream=repr(response),
+            )
+        subscription = self.subscriptions[response] = Subscription(self, response, topics, where)
+        if self.store is None:
+            if lastEventID:
+                lost = self.lost()
+                if lost is not None:
+                    response.enqueue(lost)
+                response.owner.reset(response)
+            subscription.cursor = self.next
+            self.caughtUp(subscription)
+        elif response.stream in self._places:
+            subscription.begin(*self._places.pop(response.stream))
+        elif lastEventID:
+            subscription.begin(self.kept().find(lastEventID, topics), isNew=False)
+        else:
+            newest = self._newest(subscription, last)
+            # A function that chooses may have failed.
+            if response.isLiving:
+                subscription.begin(newest, isNew=True)
+
+    def unsubscribe(self, response: Response) -> None:
+        """
+        See L{Channel.unsubscribe<twisted_sse.channel.channel.Channel.unsubscribe>}.
+        """
+        subscription = self.subscriptions.get(response)
+        if subscription is None:
+            return
+        left = self._leftOf(subscription)
+        if left:
+            place = left[0].position
+        elif subscription.isBehind() or subscription in self._joining:
+            place = subscription.cursor
+        else:
+            place = self.position
+        isPlaced = subscription.isPlaced
+        self._leave(subscription)
+        if self.store is not None and isPlaced:
+            self._places[response.stream] = place, subscription.isNew
+
+    def close(self) -> None:
+        """
+        See L{Channel.close<twisted_sse.channel.channel.Channel.close>}.
+        """
+        if self.isClosed:
+            return
+        self.isClosed = True
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        if self._isIdle():
+            self._endAll()
+
+    def whenDelivered(self) -> Deferred[None]:
+        """
+        See L{Channel.whenDelivered<twisted_sse.channel.channel.Channel.whenDelivered>}.
+        """
+        if self._isIdle():
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._stopWaiting)
+        self._waiting[waiting] = None
+        return waiting
+
+    def _stopWaiting(self, waiting: Deferred[None]) -> None:
+        self._waiting.pop(waiting, None)
+
+    def _isIdle(self) -> bool:
+        """
+        Whether nothing is on its way.
+        """
+        return self._turn is None and self._fanOut is None
+
+    # See Publisher: what a subscription calls
+
+    def lost(self) -> Encoded | None:
+        """
+        Make the event that tells a client that it has missed something for good.
+        """
+        if self._resetEvent is None:
+            return None
+        # With the ID of the place where it goes on, so that it is not told again.
+        identifier = None if self.store is None else self.store.mark(self.store.first)
+        return Encoded(Event("", event=self._resetEvent, id=identifier))
+
+    def kept(self) -> EventStore:
+        """
+        @return: the store, without what is too old.
+        """
+        assert self.store is not None, "a subscription that is behind was promised a store"
+        self._expire()
+        return self.store
+
+    def caughtUp(self, subscription: Subscription) -> None:
+        """
+        A subscription has got all that comes before its cursor.
+        """
+        if subscription.cursor > self.position:
+            self._joining[subscription] = None
+        else:
+            self.audience.enter(subscription)
+            if self.isClosed and self._isIdle():
+                subscription.response.end(CloseReason.ENDED)
+
+    def sendNow(self, subscription: Subscription) -> None:
+        """
+        Hand over what would have been handed over in the next turn.
+        """
+        left = [*self._leftOf(subscription), *self._freshOf(subscription)]
+        # Before it is asked: whatever it does then, it is not asked again.
+        self._leave(subscription)
+        for batch in cut(subscription.choose(left)):
+            subscription.response.push(batch)
+
+    def left(self, subscription: Subscription) -> None:
+        """
+        The stream of a subscription has ended.
+        """
+        # It may have been unsubscribed by something else that has ended with its stream.
+        if self.subscriptions.get(subscription.response) is subscription:
+            self._leave(subscription)
+
+    def _leftOf(self, subscription: Subscription) -> Sequence[Entry]:
+        """
+        Take a subscription out of what is being sent.
+
+        @return: what it has not got of that.
+        """
+        return () if self._fanOut is None else self._fanOut.drop(subscription.response)
+
+    def _freshOf(self, subscription: Subscription) -> Sequence[Entry]:
+        """
+        @return: what is to be sent to it, or what it is to be asked about, in the next turn.
+        """
+        start = subscription.cursor if subscription in self._joining else self.position
+        return self._fresh[start - self.position :]
+
+    def _leave(self, subscription: Subscription) -> None:
+        del self.subscriptions[subscription.response]
+        subscription.response.detach(subscription)
+        subscription.cancel()
+        self._joining.pop(subscription, None)
+        self.audience.exit(subscription)
+
+    def _changeChoice(
+        self,
+        subscription: Subscription,
+        topics: frozenset[str] | None,
+        where: Callable[[Event], object] | None,
+    ) -> None:
+        live = not subscription.isBehind() and subscription not in self._joining
+        if live:
+            self.audience.exit(subscription)
+        subscription.change(topics, where)
+        if live:
+            self.audience.enter(subscription)
+
+    def _newest(self, subscription: Subscription, count: int) -> int:
+        """
+        @return: the position of the oldest of so many events that were chosen.
+        """
+        store = self.kept()
+        position = store.end
+        while count and position > store.first and subscription.response.isLiving:
+            position -= 1
+            count -= len(subscription.choose([store.get(position)]))
+        return position
+
+    # Time
+
+    def _adopt(self, clock: IReactorTime) -> None:
+        """
+        Go by the clock of a stream, if we have none, or nobody else goes by ours.
+        """
+        if self._reactor is not None or clock is self._clock or self.subscriptions:
+            return
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = clock.callLater(0, self._go)
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        before = self._seconds()
+        self._clock = clock
+        self._seconds = steady(clock)
+        if self.store is not None:
+            self.store.shift(self._seconds() - before)
+            self._expire()
+
+    def _expire(self) -> None:
+        """
+        Drop what is too old, now and later.
+        """
+        store = self.store
+        if store is None or store.maxAge is None:
+            return
+        next = store.expire(self._seconds())
+        if next is not None and self._expiry is None and self._clock is not None:
+            if not self.isClosed:
+                self._expiry = self._clock.callLater(next, self._expireAgain)
+
+    def _expireAgain(self) -> None:
+        self._expiry = None
+        self._expire()
+
+    # Sending
+
+    def _beginTurn(self) -> None:
+        if self._turn is None:
+            assert self._clock is not None, "the first subscriber has brought one"
+            self._turn = self._clock.callLater(0, self._go)
+
+    def _go(self) -> None:
+        """
+        Send, as long as one may hold the reactor.
+        """
+        self._turn = None
+        until = self._seconds() + SLICE
+        if self._fanOut is None:
+            self._fanOut = self._begin()
+        try:
+            if self._fanOut.send(lambda: self._seconds() >= until):
+                fanOut, self._fanOut = self._fanOut, None
+                seconds = self._seconds() - fanOut.entries[0].time
+                assert self._delivered is not None, "something was on its way"
+                self._delivered(len(fanOut.entries), fanOut.streams, seconds)
+        finally:
+            if self._fanOut is not None or self._fresh:
+                self._beginTurn()
+            else:
+                self._delivered = None
+                if self.isClosed:
+                    self._endAll()
+                waiting, self._waiting = self._waiting, {}
+                for delivered in waiting:
+                    delivered.callback(None)
+
+    def _begin(self) -> FanOut:
+        """
+        Find out who gets what of the events that are fresh.
+        """
+        fresh, self._fresh = self._fresh, []
+        start, self.position = self.position, self.position + len(fresh)
+        fanOut = FanOut(fresh)
+        if self.audience.all:
+            fanOut.give(list(self.audience.all), fresh)
+        for subscription in self.audience.choosers:
+            fanOut.ask(subscription, fresh)
+        same: dict[tuple[int, ...], tuple[list[Response], list[Entry]]] = {}
+        for subscription, entries in self.audience.interested(fresh).items():
+            if subscription.where is not None:
+                fanOut.ask(subscription, entries)
+            else:
+                key = tuple([entry.position for entry in entries])
+                same.setdefault(key, ([], entries))[0].append(subscription.response)
+        for responses, entries in same.values():
+            fanOut.give(responses, entries)
+        joining, self._joining = self._joining, {}
+        for subscription in joining:
+            fanOut.ask(subscription, fresh[subscription.cursor - start :])
+            self.audience.enter(subscription)
+        return fanOut
+
+    def _endAll(self) -> None:
+        live = [each.response for each in self.subscriptions.values() if not each.isBehind()]
+        if live:
+            assert self._clock is not None, "the first subscriber has brought one"
+            inSlices(self._clock, live, lambda response: response.end(CloseReason.ENDED))
+
+
+def _resumes(feed: Feed) -> bool:
+    """
+    Whether a feed goes on from the last event ID.
+    """
+    return isinstance(feed, Subscription) and feed.publisher.store is not None

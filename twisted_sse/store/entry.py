@@ -1,0 +1,30 @@
+"""
+One event of a channel's sequence.
+"""
+
+from __future__ import annotations
+
+from ..format.encoded import Encoded
+from ..format.event import Event
+
+__all__ = ["Entry"]
+
+
+class Entry(Encoded):
+    """
+    One event of a channel's sequence.
+
+    @ivar event: as it was published, with its ID.
+    @ivar topics: what it is about.
+    @ivar position: its place in the sequence; the first event has 0.
+    @ivar time: when it was published, in the seconds of the channel's clock.
+    """
+
+    __slots__ = ("event", "position", "time", "topics")
+
+    def __init__(self, event: Event, topics: frozenset[str], position: int, time: float) -> None:
+        super().__init__(event)
+        self.event = event
+        self.topics = topics
+        self.position = position
+        self.time = time

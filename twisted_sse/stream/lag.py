@@ -1,0 +1,223 @@
+"""
+A response whose client lags: looks at its connection until it has caught up.
+
+A transport tells us when it is full and when it is empty, but not everything: Twisted's HTTP/2
+is silent while TCP does not move, and what one C{send} left over is reported by nobody until
+the transport is full.  So we look, now and then, for as long as anything is held back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.logger import Logger
+
+from ..format.encoded import PIECE
+from ..timing.ticker import TimerWheel
+from .reasons import CloseReason
+from .stall import Watch
+from .transport import unsent
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.web.server import Request
+
+__all__ = ["Lag", "Lagging"]
+
+#: The longest delay between two looks at a transport that cannot tell us when it has sent
+#: what it holds, in seconds.
+LONGEST_LOOK = 0.1
+
+
+_log = Logger()
+
+
+class Lagging(Protocol):
+    """
+    What a L{Lag} needs of its response.
+    """
+
+    lag: Lag | None
+    """Set by L{Lag} to L{None} when it is not needed any more."""
+
+    @property
+    def request(self) -> Request | None:
+        """The request; there is one as long as there is a lag."""
+
+    @property
+    def wheel(self) -> TimerWheel:
+        """For the looks."""
+
+    @property
+    def stallTimeout(self) -> float | None:
+        """After how many seconds without a byte taken the client is stalled; L{None} for never."""
+
+    @property
+    def clientAddress(self) -> str:
+        """For the log."""
+
+    @property
+    def lastSent(self) -> float:
+        """When something was sent last, in the seconds of the wheel."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is held back."""
+
+    def watchClient(self) -> None:
+        """
+        Watch whether the client takes what the connection holds, with whatever L{Lag} the
+        response has by now.
+        """
+
+    def looked(self) -> None:
+        """
+        The connection takes more, as far as we can see: hand over what is queued, or end what
+        is ending.
+        """
+
+    def abort(self, reason: CloseReason) -> None:
+        """
+        The client is stalled: end the response at once.
+        """
+
+
+class Lag:
+    """
+    The looks at a connection that holds back something, and the watch over its client.
+
+    It is made for the first of them, and dropped after the last, so that the many clients that
+    do not lag cost nothing.
+
+    @ivar congested: whether nothing more is handed to the connection until it has moved,
+        though it does not say that it is full.
+    """
+
+    __slots__ = ("_look", "_looks", "_response", "_watch", "congested")
+
+    def __init__(self, response: Lagging) -> None:
+        self._response = response
+        self._look: IDelayedCall | None = None
+        self._looks = 0
+        self._watch: Watch | None = None
+        self.congested = False
+
+    def lookLater(self) -> None:
+        """
+        Something leaves in the next turn, or later, and nobody is going to tell us: look then.
+        """
+        if self._watch is None and self._look is None:
+            self._look = self._response.wheel.callLater(LONGEST_LOOK, self._looked)
+
+    def lookAgain(self, anew: bool = False) -> None:
+        """
+        Look at the connection a little later: it will not tell us.
+
+        @param anew: whether the connection has moved, so that a look is soon due again.
+        """
+        if self._look is not None:
+            self._look.cancel()
+        if anew:
+            self._looks = 0
+        # At once for the first two: the reactor makes its calls before it writes.
+        self._looks += 1
+        delay = 0.0 if self._looks < 3 else min(2 ** min(self._looks, 10) / 8000, LONGEST_LOOK)
+        self._look = self._response.wheel.callLater(delay, self._looked)
+
+    def lookNow(self) -> None:
+        """
+        The connection has moved: no need to wait for the next look.
+        """
+        self._looks = 0
+        if self._look is not None:
+            self._look.cancel()
+        self._looked()
+
+    def congest(self) -> None:
+        """
+        Hand nothing more to the connection until it has moved, and watch the client.
+        """
+        self.congested = True
+        self._response.watchClient()
+        self.lookAgain(anew=True)
+
+    def watch(self, since: float | None = None) -> None:
+        """
+        Something is held back: watch whether the client takes it.
+
+        @param since: when it has taken something last; when it was sent something if not given.
+        """
+        response = self._response
+        timeout = response.stallTimeout
+        if self._watch is None and timeout is not None:
+            assert response.request is not None, "nothing is held back for a closed stream"
+            if since is None:
+                since = response.lastSent
+            self._watch = Watch(response.request, response.wheel, timeout, since, self._watched)
+
+    def given(self, size: int, chunked: bool) -> None:
+        """
+        The connection was given more.
+
+        @param size: in bytes.
+        @param chunked: whether they were framed.
+        """
+        if self._watch is not None:
+            # RFC 9112, 7.1: the size of a chunk in hexadecimal, and two line ends.
+            framing = len(f"{size:x}") + 4 if chunked else 0
+            self._watch.given += size + framing
+
+    def caughtUp(self) -> None:
+        """
+        Nothing is held back: watch the client no longer.
+        """
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        self._settle()
+
+    def stop(self) -> None:
+        """
+        The response is over: leave nothing behind.
+        """
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+        self.congested = False
+        self.caughtUp()
+
+    def _looked(self) -> None:
+        self._look = None
+        response = self._response
+        assert response.request is not None, "the look is cancelled when the stream closes"
+        if self.congested:
+            self.congested = (unsent(response.request) or 0) > PIECE
+            if self.congested:
+                self.lookAgain()
+                return
+            self._looks = 0
+        response.looked()
+        if response.ready and unsent(response.request):
+            response.watchClient()
+        self._settle()
+
+    def _watched(self, stalled: bool) -> None:
+        self._watch = None
+        response = self._response
+        if stalled:
+            _log.info(
+                "{address} took no byte for {timeout} s. Disconnecting it.",
+                address=response.clientAddress,
+                timeout=response.stallTimeout,
+            )
+            response.abort(CloseReason.STALLED)
+        elif not response.ready:
+            # There is more to be taken.
+            self.watch(response.wheel.seconds())
+        self._settle()
+
+    def _settle(self) -> None:
+        # It may have been dropped already, and replaced, while the response was flushed.
+        if self._look is None and self._watch is None and not self.congested:
+            if self._response.lag is self:
+                self._response.lag = None

@@ -1,0 +1,80 @@
+"""
+The options of a stream: checked once, for resources, Klein routes and the daemon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from twisted.internet.interfaces import IReactorTime
+
+from ..checks import checkFlag, checkInteger, checkSeconds
+from ..format.event import Event
+from .pending import SlowReader
+
+__all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
+
+#: The least reconnection time that clients may be told, in milliseconds.  Below it browsers
+#: would hammer at a server: Chromium has no floor of its own.
+SHORTEST_RETRY = 500
+
+#: The longest last event ID that is accepted from a client, in bytes.  IDs are ours, and short.
+LONGEST_ID = 8192
+
+#: The last event of a stream that is sent once.  A browser that reconnects with its ID is
+#: answered 204, and stops: HTML standard, 9.2.3.
+END = Event("", event="end", id="end")
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """
+    What a resource says of all its streams.
+
+    See L{EventStreamResource<twisted_sse.server.resource.EventStreamResource>}, which has the
+    same names.
+
+    @raise ValueError: if one is out of its range.
+    @raise TypeError: if one has the wrong type.
+    """
+
+    heartbeat: float | None = 15
+    retry: int | None = None
+    once: bool = False
+    maxStreams: int | None = None
+    maxStreamsPerAddress: int | None = None
+    maxPending: int = 2**20
+    slow: SlowReader = SlowReader.DISCONNECT
+    stallTimeout: float | None = 60
+    openTimeout: float | None = 30
+    closeTimeout: float = 5
+    slim: bool = False
+    name: str | None = None
+    reactor: IReactorTime | None = None
+    fastWrite: bool = True
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.slow, SlowReader):
+            raise TypeError(f"slow is {self.slow!r}: it must be a SlowReader")
+        if self.name is not None and not isinstance(self.name, str):
+            raise TypeError(f"name is {self.name!r}: it must be a str, or None")
+        if self.reactor is not None and not IReactorTime.providedBy(self.reactor):
+            raise TypeError(f"reactor is {self.reactor!r}: it must be a reactor or a Clock")
+        checkFlag("once", self.once)
+        checkFlag("slim", self.slim)
+        checkSeconds("heartbeat", self.heartbeat)
+        checkSeconds("stallTimeout", self.stallTimeout)
+        checkSeconds("openTimeout", self.openTimeout)
+        checkSeconds("closeTimeout", self.closeTimeout, optional=False)
+        checkInteger("retry", self.retry, SHORTEST_RETRY)
+        checkInteger("maxStreams", self.maxStreams, 1)
+        checkInteger("maxStreamsPerAddress", self.maxStreamsPerAddress, 1)
+        checkInteger("maxPending", self.maxPending, 1, optional=False)
+
+    @property
+    def preamble(self) -> bytes:
+        """
+        The first bytes of a body.  They go out with the headers: Agent, Safari and some proxies
+        show nothing before both are there.
+        """
+        return Event(comment="", retry=self.retry).encode()
