@@ -1,5 +1,6 @@
 """
-The recipe of twelve lines of plain Twisted; and its wrong versions, each with what is wrong with it.
+The recipe of twelve lines of plain Twisted; and its wrong versions, each with what is wrong
+with it.
 """
 
 from __future__ import annotations

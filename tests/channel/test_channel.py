@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel.channel}: its arguments, and what is told to observers and to the log.
+Tests for L{twisted_sse.channel.channel}: its arguments, and what is told to observers and to
+the log.
 
 L{tests.channel.test_subscription} has what a client gets that comes back;
 L{tests.channel.test_model} does all of it in random order.

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel.subscription}: clients whose events are lost, and IDs that nobody has been given.
+Tests for L{twisted_sse.channel.subscription}: clients whose events are lost, and IDs that
+nobody has been given.
 """
 
 from __future__ import annotations

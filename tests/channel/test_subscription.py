@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel.subscription}: what a client gets that is new, and that comes back, in memory.
+Tests for L{twisted_sse.channel.subscription}: what a client gets that is new, and that comes
+back, in memory.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: events straight to a socket, and to other connections.
+Tests for L{twisted_sse.channel.channel}, in memory: events straight to a socket, and to other
+connections.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.client.source}, on real sockets: what happens when, row by row of the documentation's table.
+Tests for L{twisted_sse.client.source}, on real sockets: what happens when, row by row of the
+documentation's table.
 """
 
 from __future__ import annotations

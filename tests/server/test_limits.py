@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.server.resource}: how many streams there may be, and whose they are behind a proxy.
+Tests for L{twisted_sse.server.resource}: how many streams there may be, and whose they are
+behind a proxy.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.stream.stream}: one open response, in memory; what is sent, and what is said about it.
+Tests for L{twisted_sse.stream.stream}: one open response, in memory; what is sent, and what is
+said about it.
 """
 
 from __future__ import annotations
