@@ -8,6 +8,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support import typed
+from tests.support.typed import Bytes, Words
 from twisted_sse import EventStream, EventStreamResource
 from twisted_sse.observe import Observer, Observers
 from twisted_sse.stream.stream import CloseReason
@@ -130,3 +132,17 @@ class ObserversTests(SynchronousTestCase):
         """
         error = self.assertRaises(TypeError, Observers, Closings(), object())
         self.assertIn("observer is <object", str(error))
+
+    def test_parts(self) -> None:
+        """
+        An observer with only some of the methods type-checks, and is told what it listens to.
+        """
+        sizes, closings, words = Bytes(), typed.Closings(), Words()
+        several, one, channel = typed.observed(sizes, closings, words)
+        browsers = [MemoryClient(resource).get("/") for resource in (several, one)]
+        channel.publish("x")
+        for browser in browsers:
+            browser.disconnect()
+        self.assertGreater(sizes.total, 0)
+        self.assertEqual(closings.reasons, [CloseReason.CLIENT])
+        self.assertEqual(words.words, ["x"])
