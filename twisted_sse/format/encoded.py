@@ -1,5 +1,5 @@
 """
-Events as bytes: made once, shared by all who are sent them.
+Events as bytes, encoded once and shared by every stream that they are sent to.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from .event import Event
 
 __all__ = ["PIECE", "Batch", "Encoded", "cut"]
 
-#: How much is handed to a connection at a time, in bytes.  A transport calls itself full at
-#: 64 KiB (C{FileDescriptor.bufferSize}); more would only be copied about, for each client.
+#: How many bytes are handed to a connection at a time.  A transport pauses its producer at
+#: 64 KiB (C{FileDescriptor.bufferSize}); more would only be copied again, for each client.
 PIECE = 2**16
 
 
@@ -20,8 +20,8 @@ class Encoded:
     An event as it is sent.
 
     @ivar data: the bytes.
-    @ivar type: the event type that the client sees; L{None} for what is no event to it, such
-        as a comment or a reconnection time.
+    @ivar type: the event type that the client sees; L{None} if it sees no event, only a
+        comment or a reconnection time.
     """
 
     __slots__ = ("data", "type")
@@ -33,11 +33,11 @@ class Encoded:
 
 class Batch:
     """
-    Events that go to a stream together.
+    Events that are sent to a stream together.
 
     @ivar encoded: the events.
     @ivar data: their bytes.
-    @ivar events: how many of them are events to the client.
+    @ivar events: how many of them the client sees as events.
     """
 
     __slots__ = ("data", "encoded", "events")
@@ -52,7 +52,7 @@ class Batch:
 
 def cut(encoded: Sequence[Encoded]) -> list[Batch]:
     """
-    Make batches of many events: each of at most L{PIECE} bytes, or of one event.
+    Divide events into batches of at most L{PIECE} bytes, or of one larger event.
     """
     batches = []
     start = size = 0

@@ -1,5 +1,5 @@
 """
-One event of an event stream, checked, as bytes.
+One event of an event stream: its fields, validated, and its encoding.
 
 The format is the HTML standard's, U{section 9.2.5 "Parsing an event stream"
 <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>}.
@@ -16,10 +16,10 @@ __all__ = ["Event", "InvalidEvent", "makeEvent"]
 
 class InvalidEvent(ValueError):
     """
-    An event cannot be sent as it is.
+    An event is not valid.
 
-    @ivar field: the name of the field at fault: C{"data"}, C{"event"}, C{"id"}, C{"retry"},
-        C{"comment"}, the unknown key of a mapping; or L{None} when it is the event as a whole.
+    @ivar field: the field at fault: C{"data"}, C{"event"}, C{"id"}, C{"retry"}, C{"comment"}, or
+        the unknown key of a mapping; L{None} if it is the event as a whole.
 
     @since: 0.1
     """
@@ -31,7 +31,7 @@ class InvalidEvent(ValueError):
 
 class _Message(Protocol):
     """
-    What L{Event.fromMessage} needs of a message; C{MessageEvent} is one.
+    What L{Event.fromMessage} needs of a message, such as a C{MessageEvent}.
     """
 
     @property
@@ -44,22 +44,22 @@ class _Message(Protocol):
     def lastEventID(self) -> str: ...
 
 
-# The keys of the array that workerman's C{ServerSentEvents} takes, and what they are here.
+# The keys of the array that workerman's C{ServerSentEvents} takes, and our names for them.
 _MAPPING_KEYS = {"": "comment", "event": "event", "data": "data", "id": "id", "retry": "retry"}
 
-# Characters such as e-acute are sent as they are: shorter, and the stream is UTF-8 anyway. NaN and
-# the infinities are no JSON: JSON.parse in a browser throws.
+# Characters such as e-acute are not escaped: that is shorter, and the stream is UTF-8 anyway. NaN
+# and the infinities are not JSON: JSON.parse in a browser throws.
 _toJSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _shown(value: object) -> str:
     """
-    A value for an error message, short whatever it is.
+    Represent a value in an error message, shortened if need be.
     """
     if isinstance(value, (str, bytes)) and len(value) > 40:
         return f"{value[:40]!r}... ({len(value)} long)"
     if isinstance(value, int) and value.bit_length() > 128:
-        # Python refuses to write out very long ones.
+        # Python refuses to convert very long ones.
         return f"an integer of {value.bit_length()} bits"
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."
@@ -69,19 +69,19 @@ def _text(field: str, value: object) -> str:
     """
     Check that a value is text that can be encoded.
 
-    @return: the same text as an exact L{str}.  A subclass may have ideas of its own about C{+},
-        C{format} or C{replace}: Markup escapes, an Enum formats as its name.
+    @return: the same text as an exact L{str}.  A subclass may override C{+}, C{format} or
+        C{replace}: Markup escapes, and an Enum formats as its name.
 
-    @raise TypeError: it is no L{str}.
+    @raise TypeError: it is not a L{str}.
 
-    @raise InvalidEvent: it has a lone surrogate, for which UTF-8 has no bytes.
+    @raise InvalidEvent: it contains a lone surrogate, which UTF-8 cannot encode.
     """
     if value.__class__ is not str:
         if not isinstance(value, str):
             hint = "; Event.json(value) sends a value as JSON" if field == "data" else ""
             raise TypeError(f"{field} must be a str or None, not {_shown(value)}{hint}")
         value = str.__str__(value)
-    # isascii() only reads a flag, so most text is never encoded just to see whether it can be.
+    # isascii() only reads a flag, so most text need not be encoded just to check it.
     if not value.isascii():
         try:
             value.encode("utf-8")
@@ -96,7 +96,7 @@ def _text(field: str, value: object) -> str:
 
 def _line(field: str, value: object) -> str:
     """
-    Check that a value is text of one line.
+    Check that a value is a single line of text.
     """
     text = _text(field, value)
     if "\n" in text or "\r" in text:
@@ -111,7 +111,7 @@ def _identifier(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return _digits("id", value)
     text = _line("id", value)
-    # A client ignores an ID with NUL as a whole (9.2.6).
+    # A client ignores an ID that contains NUL (9.2.6).
     if "\0" in text:
         raise InvalidEvent(f"id {_shown(text)} must not contain NUL", "id")
     return text
@@ -131,12 +131,12 @@ def _milliseconds(value: object) -> int:
 
 def _digits(field: str, value: int) -> str:
     """
-    Write out an integer.
+    Convert an integer to text.
 
-    @raise InvalidEvent: it is so large that Python refuses (C{sys.set_int_max_str_digits}).
+    @raise InvalidEvent: it is too large for Python to convert (C{sys.set_int_max_str_digits}).
     """
     try:
-        # Not str(): that of an IntEnum may be its name.
+        # Not str(): for an IntEnum that may be its name.
         return int.__repr__(value)
     except ValueError:
         raise InvalidEvent(f"{field} must not be as large as {_shown(value)}", field) from None
@@ -144,8 +144,8 @@ def _digits(field: str, value: int) -> str:
 
 def _lines(prefix: str, text: str) -> str:
     """
-    Send each line of a text as a line of its own.  CRLF, CR and LF end a line in an event stream
-    and nothing else does (9.2.5): L{str.splitlines} would also split at U+2028, NEL and more.
+    Prefix each line of a text.  In an event stream CRLF, CR and LF end a line and nothing else
+    does (9.2.5): L{str.splitlines} would also split at U+2028, NEL and others.
     """
     if "\n" in text or "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\n" + prefix)
@@ -155,19 +155,18 @@ def _lines(prefix: str, text: str) -> str:
 @final
 class Event:
     """
-    One event, or comment, of an event stream.  It is frozen and hashable, and equal to another with
-    the same fields.
+    One event, or comment, of an event stream.  Events are frozen and hashable, and are equal if
+    their fields are.
 
-    What is not allowed raises here, where the mistake is, and nothing is ever stripped or repaired:
-    an ID C{"1\\n2"} that silently became C{"12"} would make a client resume from the wrong place.
-    Everything that is allowed comes back from a parser as it was put in, but that line ends in
-    C{data} come back as LF.
+    An invalid field raises here, where the mistake is.  Nothing is stripped or repaired: an ID
+    C{"1\\n2"} that silently became C{"12"} would make a client resume from the wrong place.
+    A parser returns valid fields unchanged, except that line ends in C{data} become LF.
 
     @since: 0.1
     """
 
-    # A new event for every tick of thousands of timers: plain stores into private slots, seen
-    # through properties that only read, take a third of the time of a frozen dataclass.
+    # Thousands of timers make a new event at every tick. Plain stores into private slots, exposed
+    # as read-only properties, take a third of the time of a frozen dataclass.
     __slots__ = ("_comment", "_data", "_event", "_id", "_retry")
     __match_args__ = ("data", "event", "id", "retry", "comment")
 
@@ -180,30 +179,29 @@ class Event:
         comment: str | None = None,
     ) -> None:
         """
-        @param data: the event's data, of any number of lines, which CRLF, CR or LF separate.
-            C{""} is an event with empty data; with L{None} clients see no event, but do take note
-            of C{id} and C{retry}.
+        @param data: the event's data: any number of lines, separated by CRLF, CR or LF.  C{""} is
+            an event with empty data; with L{None} clients see no event, but do use C{id} and
+            C{retry}.
 
-        @param event: the event's type.  C{""} is sent, and means what the standard says it means,
-            C{"message"}, as L{None} does.
+        @param event: the event's type.  C{""} is sent, and means C{"message"}, as L{None} does.
 
         @param id: the event's ID, from which a client resumes; an L{int} becomes text.  C{""} makes
-            the client forget the ID it has.  Blanks at its ends arrive, but HTTP takes them off
-            when the client sends the ID back in C{Last-Event-ID}.
+            the client forget its last event ID.  Leading and trailing spaces arrive, but HTTP
+            strips them when the client sends the ID back in C{Last-Event-ID}.
 
-        @param retry: how long clients shall wait before they reconnect, in milliseconds, 0 or
-            more.  Clients that give it to JavaScript's C{setTimeout} take more than 2**31 - 1 (25
-            days) for no time at all.
+        @param retry: how long clients should wait before they reconnect, in milliseconds, 0 or
+            more.  Clients that pass it to JavaScript's C{setTimeout} treat more than 2**31 - 1 (25
+            days) as 0.
 
-        @param comment: A text that clients ignore, of any number of lines.
+        @param comment: any number of lines of text, which clients ignore.
 
         @raise InvalidEvent: there is nothing to send; C{event} or C{id} contains CR or LF; C{id}
             contains NUL; a text contains lone surrogates; C{retry} is not an L{int} of at least 0.
 
-        @raise TypeError: A field is of another type; for C{data} see L{Event.json}.
+        @raise TypeError: a field has the wrong type; for C{data} see L{Event.json}.
         """
-        # The short way for what nearly all events are made of: an identifier is one line of
-        # text without lone surrogates, and so are letters and digits.
+        # A fast path for nearly all events: a Python identifier is a single line without lone
+        # surrogates, and so is text of letters and digits.
         if data is not None and not (data.__class__ is str and data.isascii()):
             data = _text("data", data)
         if event is not None and not (event.__class__ is str and event.isidentifier()):
@@ -233,15 +231,15 @@ class Event:
         comment: str | None = None,
     ) -> Event:
         """
-        An event whose data is a value as compact JSON.
+        Make an event whose data is a value as compact JSON.
 
-        @param value: what L{json.dumps} takes.  A lone surrogate in it is sent as its escape, which
-            C{JSON.parse} turns back into the same.
+        @param value: anything that L{json.dumps} accepts.  A lone surrogate is sent as its escape,
+            which C{JSON.parse} turns back into the surrogate.
 
-        @raise TypeError: something in the value has no JSON.
+        @raise TypeError: something in the value cannot be written as JSON.
 
-        @raise InvalidEvent: something in it is NaN, infinite, or contains itself; or a field is
-            not valid (see L{Event}).
+        @raise InvalidEvent: something in the value is NaN, infinite, or contains itself; or a field
+            is not valid (see L{Event}).
         """
         try:
             data = _toJSON(value)
@@ -252,22 +250,22 @@ class Event:
             ) from e
         except ValueError as e:
             raise InvalidEvent(f"data {_shown(value)} has no JSON: {e}", "data") from e
-        # A backslash escape is the same in Python and in JSON, and what is not ASCII stands in
-        # strings only.
+        # Python's escape of a surrogate is also JSON's, and anything that is not ASCII is inside
+        # a string.
         data = data.encode("utf-8", "backslashreplace").decode("utf-8")
         return cls(data, event, id, retry, comment)
 
     @classmethod
     def fromMapping(cls, mapping: Mapping[str, Any]) -> Event:
         """
-        An event of the array that workerman's C{ServerSentEvents} takes.
+        Make an event from the array that workerman's C{ServerSentEvents} takes.
 
         @param mapping: the fields C{"event"}, C{"data"}, C{"id"}, C{"retry"} and C{""}, which is
-            the comment.  L{None} is as good as absent.
+            the comment.  A value of L{None} means absent.
 
-        @raise InvalidEvent: it has another key; or a field is not valid (see L{Event}).
+        @raise InvalidEvent: the mapping has another key, or a field is not valid (see L{Event}).
 
-        @raise TypeError: A field is of a wrong type (see L{Event}).
+        @raise TypeError: a field has the wrong type (see L{Event}).
         """
         fields = {}
         for key, value in mapping.items():
@@ -283,17 +281,17 @@ class Event:
     @classmethod
     def fromMessage(cls, message: _Message) -> Event:
         """
-        An event that passes on what a parser gave, so that a client has of it what it would have
-        of the original: type, data and last event ID.
+        Make an event that relays a parsed message, so that the client ends up with the type, data
+        and last event ID of the original.
 
-        The ID is therefore sent always: an empty one too, because it makes the client forget the
-        ID it has, and one that was inherited from an earlier event too, because that event may not
-        have been passed on.
+        The ID is therefore always sent, even if it is empty, because that makes the client forget
+        its last event ID, and even if it is inherited from an earlier event, because that event
+        may not have been relayed.
 
-        @param message: A L{MessageEvent<twisted_sse.format.parser.MessageEvent>}, or whatever has its
-            attributes.
+        @param message: a L{MessageEvent<twisted_sse.format.parser.MessageEvent>}, or anything with
+            its attributes.
 
-        @raise InvalidEvent: A field is not valid (see L{Event}); from a parser all are.
+        @raise InvalidEvent: a field is not valid (see L{Event}); all are in a parser's messages.
         """
         event = None if message.type == "message" else message.type
         return cls(message.data, event, message.lastEventID)
@@ -301,7 +299,7 @@ class Event:
     @property
     def data(self) -> str | None:
         """
-        The event's data as it was given, or L{None}.
+        The event's data as given, or L{None}.
         """
         return self._data
 
@@ -315,7 +313,7 @@ class Event:
     @property
     def id(self) -> str | None:
         """
-        The event's ID, as text, or L{None}.
+        The event's ID as text, or L{None}.
         """
         return self._id
 
@@ -329,18 +327,18 @@ class Event:
     @property
     def comment(self) -> str | None:
         """
-        The comment as it was given, or L{None}.
+        The comment as given, or L{None}.
         """
         return self._comment
 
     def encode(self) -> bytes:
         """
-        The event as it is sent: comment, event, id, retry, data and a blank line.
+        Encode the event: comment, event, id, retry, data and a blank line, in this order.
 
         @return: UTF-8, with LF line ends.
         """
-        # Made anew each time: an event is encoded once and its bytes are shared, so a copy that
-        # stays with it would be memory for nothing.
+        # Not cached: an event is encoded once and its bytes are shared, so a copy kept here would
+        # waste memory.
         text = ""
         if self._comment is not None:
             text = _lines(": ", self._comment)
@@ -356,7 +354,7 @@ class Event:
 
     def _fields(self) -> tuple[str | None, str | None, str | None, int | None, str | None]:
         """
-        All that an event is, in the order of the constructor's arguments.
+        All fields, in the order of the constructor's arguments.
         """
         return self._data, self._event, self._id, self._retry, self._comment
 
@@ -379,13 +377,13 @@ class Event:
 
 def makeEvent(what: object, fields: dict[str, Any]) -> Event:
     """
-    Make the event that was meant by the arguments of C{send}.
+    Make an event from the arguments of C{send}.
 
     @param what: an L{Event}, a C{str} (its data), or L{None}.
     @param fields: C{json} or the fields of the event.
 
-    @raise TypeError: if they do not fit together.
-    @raise InvalidEvent: if a field is no good.
+    @raise TypeError: the arguments do not fit together.
+    @raise InvalidEvent: a field is not valid.
     """
     if isinstance(what, Event):
         if fields:

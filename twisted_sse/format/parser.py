@@ -1,10 +1,10 @@
 """
-The parser of event streams: bytes in, messages out, no input or output of its own.
+The parser of event streams: bytes in, messages out, no I/O.
 
-It is the algorithm of the HTML standard, U{section 9.2.5 "Parsing an event stream" and section
-9.2.6 "Interpreting an event stream"
+It implements the HTML standard, U{section 9.2.5 "Parsing an event stream" and section 9.2.6
+"Interpreting an event stream"
 <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>}, for
-bytes that are cut anywhere.
+bytes that arrive in chunks of any size.
 """
 
 from __future__ import annotations
@@ -16,32 +16,33 @@ from typing import Any, final
 
 __all__ = ["EventStreamParser", "EventTooLarge", "MessageEvent"]
 
-# The standard has no limit. But int() takes quadratic time and may raise for more digits than
-# these (640 is the least that sys.set_int_max_str_digits accepts), and no clock counts that far.
+# The standard has no limit. But int() takes quadratic time, and may raise for more digits than
+# this (640 is the least that sys.set_int_max_str_digits accepts); no clock counts that far.
 _MAX_RETRY_DIGITS = 640
 
 
 @final
 class MessageEvent:
     """
-    One event as a client gets it, with the names of the browsers' C{MessageEvent}.  It is frozen.
+    One event as a client receives it, with the attributes of the browsers' C{MessageEvent}.  It is
+    frozen.
 
     @since: 0.1
     """
 
     # One is made for every event, so construction has to be cheap: plain stores into private
-    # slots, seen through properties that only read, take a third of a frozen dataclass's time.
+    # slots, exposed as read-only properties, take a third of a frozen dataclass's time.
     __slots__ = ("_data", "_lastEventID", "_type")
     __match_args__ = ("type", "data", "lastEventID")
 
     def __init__(self, type: str, data: str, lastEventID: str) -> None:
         """
-        @param type: the event's type, C{"message"} when the stream named none.
+        @param type: the event's type, C{"message"} if the stream did not name one.
 
-        @param data: the event's data; its lines are separated by LF.
+        @param data: the event's data, its lines separated by LF.
 
-        @param lastEventID: the ID of this event or, if it had none, of the last one before it
-            that had; C{""} for none.
+        @param lastEventID: the ID of this event or, if it had none, of the last event before it
+            that had one; C{""} for none.
         """
         self._type = type
         self._data = data
@@ -50,14 +51,14 @@ class MessageEvent:
     @property
     def type(self) -> str:
         """
-        The event's type, C{"message"} when the stream named none.
+        The event's type, C{"message"} if the stream did not name one.
         """
         return self._type
 
     @property
     def data(self) -> str:
         """
-        The event's data; its lines are separated by LF.
+        The event's data, its lines separated by LF.
         """
         return self._data
 
@@ -70,11 +71,11 @@ class MessageEvent:
 
     def json(self) -> Any:
         """
-        The event's data, parsed as JSON.
+        Parse the event's data as JSON.
 
-        @return: what L{json.loads} makes of it.
+        @return: the result of L{json.loads}.
 
-        @raise ValueError: the data is not JSON (it is a C{json.JSONDecodeError}).
+        @raise ValueError: the data is not JSON (the exception is a C{json.JSONDecodeError}).
         """
         return json.loads(self._data)
 
@@ -106,7 +107,7 @@ class EventTooLarge(ValueError):
 
     @ivar maxEventSize: the limit, in bytes.
 
-    @ivar events: the events that the same C{feed} completed before the one that is too large.
+    @ivar events: the events that the same C{feed} completed before the one that was too large.
 
     @since: 0.1
     """
@@ -122,20 +123,20 @@ class EventTooLarge(ValueError):
 
 class EventStreamParser:
     """
-    Makes L{MessageEvent}s of the bytes of one event stream.
+    Turns the bytes of one event stream into L{MessageEvent}s.
 
-    However the bytes are cut, the events are the same, and each is returned by the very C{feed}
-    that brings the last byte it needs: a CR at the end of a chunk ends its line at once, and an LF
-    that follows it is then ignored.  The time taken is linear in the number of bytes.
+    The events do not depend on how the bytes are chunked, and each is returned by the very
+    C{feed} that completes it: a CR at the end of a chunk ends its line at once, and an LF that
+    follows it is ignored.  The time taken is linear in the number of bytes.
 
-    What is still unfinished when the stream ends is no event; there is nothing to call then.  The
-    parser of the next connection is a new one, with C{lastEventID} from this one.
+    An event that is unfinished when the stream ends is discarded; nothing has to be called then.
+    Make a new parser for the next connection, with the C{lastEventID} of this one.
 
-    @ivar lastEventID: the last event ID: what a client that reconnects sends.  Only a blank line
-        sets it, so the ID of an event that was cut off does not count.
+    @ivar lastEventID: the last event ID, which a client sends when it reconnects.  Only a blank
+        line sets it, so the ID of an event that was cut off does not count.
 
-    @ivar retry: the reconnection time in milliseconds that the stream asked for last, or L{None}.
-        The stream may say anything, up to numbers of 640 digits: clamp it before use.
+    @ivar retry: the reconnection time in milliseconds that the stream set last, or L{None}.  It may
+        be any number of up to 640 digits: clamp it before use.
 
     @since: 0.1
     """
@@ -150,18 +151,18 @@ class EventStreamParser:
         onComment: Callable[[str], object] | None = None,
     ) -> None:
         """
-        @param maxEventSize: how many bytes one event may have, or L{None} for any number.  All
-            lines since the last blank line count, comments, unknown fields, a byte order mark and
-            the still unfinished line included; line ends do not.  So it bounds the memory that a
-            stream can make the parser use.
+        @param maxEventSize: the most bytes that one event may have, or L{None} for no limit.  All
+            lines since the last blank line count, including comments, unknown fields, a byte order
+            mark and the unfinished line; line ends do not.  So it bounds the memory that a stream
+            can make the parser use.
 
-        @param lastEventID: the last event ID of the connection before.  Read literally, the
-            standard starts each connection with an empty one, and an event without an ID would
-            then clear it; browsers and the web platform tests keep it.
+        @param lastEventID: the last event ID of the previous connection.  Read literally, the
+            standard starts each connection with an empty ID buffer, so that an event without an
+            ID would clear the last event ID; browsers and the web platform tests keep it.
 
-        @param onComment: called with the text after the colon, nothing stripped, of each comment
-            as soon as its line ends.  What it raises comes out of C{feed}, and the events of that
-            call are lost.
+        @param onComment: called for each comment, as soon as its line ends, with the text after the
+            colon, not stripped.  If it raises, so does C{feed}, and the events of that call are
+            lost.
 
         @raise ValueError: C{maxEventSize} is less than 1.
         """
@@ -171,37 +172,37 @@ class EventStreamParser:
         self.retry = None
         self._maxEventSize = sys.maxsize if maxEventSize is None else maxEventSize
         self._onComment = onComment
-        # The unfinished line. A bytearray grows in place, so a long line that comes in small
-        # chunks is still copied a constant number of times only, and takes no more than its size.
+        # The unfinished line. A bytearray grows in place, so a long line that arrives in small
+        # chunks is copied only a constant number of times, and takes no more than its size.
         self._partial = bytearray()
-        # The bytes in the whole lines of the unfinished event.
+        # The bytes in the complete lines of the unfinished event.
         self._size = 0
         self._tooLarge = False
         self._atStart = True
         self._afterCR = False
         # The standard's buffers (9.2.6). The values of C{data} lines are joined with LF when the
-        # event is complete; no value yet is the standard's empty data buffer.
+        # event is complete; an empty list is the standard's empty data buffer.
         self._data: list[str] = []
         self._type = ""
         self._id = lastEventID
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[MessageEvent]:
         """
-        Take the next bytes of the stream.
+        Parse the next bytes of the stream.
 
-        @param data: the bytes, cut anywhere, as many as there are; none is fine.
+        @param data: a chunk of any size, even an empty one.
 
         @return: the events that these bytes completed.
 
-        @raise EventTooLarge: an event is larger than C{maxEventSize}; the events before it are in
-            the exception.  The parser is finished then: every later call raises this again.
+        @raise EventTooLarge: an event is larger than C{maxEventSize}; the exception has the events
+            before it.  The parser is then finished: every later call raises this again.
         """
         if self._tooLarge:
             raise EventTooLarge(self._maxEventSize, [])
         if not isinstance(data, bytes):
             data = bytes(memoryview(data))
         if self._afterCR and data:
-            # The CR has ended its line when it came; the other half of a CRLF ends nothing more.
+            # The CR ended its line when it arrived; the other half of a CRLF does not end another.
             self._afterCR = False
             if data[0] == 0x0A:
                 data = data[1:]
@@ -209,7 +210,7 @@ class EventStreamParser:
             self._afterCR = data.endswith(b"\r")
             data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-        # From here on a line ends with LF and nothing else.
+        # From here on only LF ends a line.
         end = data.rfind(b"\n") + 1
         block = b""
         if end:
@@ -218,8 +219,8 @@ class EventStreamParser:
         self._partial += data[end:]
         block, self._tooLarge = self._withinLimit(block)
 
-        # Always UTF-8, and a bad byte never stops the stream (9.2.5). No character has a line end
-        # inside, so whole lines can be decoded by themselves.
+        # Always UTF-8, and a bad byte never stops the stream (9.2.5). No character contains a line
+        # end, so complete lines can be decoded separately.
         text = block.decode("utf-8", "replace")
         if text and self._atStart:
             self._atStart = False
@@ -236,13 +237,13 @@ class EventStreamParser:
         """
         Count the bytes of the unfinished event.
 
-        @param block: whole lines, each ended by LF. What follows them is in C{_partial}.
+        @param block: complete lines, each ended by LF.  What follows them is in C{_partial}.
 
-        @return: the lines that may be interpreted, which are those before the first that makes
-            its event too large; and whether there is such a line, the unfinished one included.
+        @return: the lines before the first that makes its event too large, which may be
+            interpreted; and whether there is such a line, the unfinished one included.
         """
         if self._size + len(block) + len(self._partial) <= self._maxEventSize:
-            # Nearly always. No event in here can be too large: no need to look at each line.
+            # Nearly always. No event here can be too large: no need to look at each line.
             _, blankLine, unfinished = block.rpartition(b"\n\n")
             if blankLine or block.startswith(b"\n"):
                 self._size = 0
@@ -259,11 +260,11 @@ class EventStreamParser:
 
     def _interpret(self, text: str) -> list[MessageEvent]:
         """
-        Interpret whole lines (9.2.6).
+        Interpret complete lines (9.2.6).
 
         @param text: the lines, each ended by LF.
 
-        @return: the events that are complete.
+        @return: the events that they complete.
         """
         events: list[MessageEvent] = []
         data, eventType, eventID = self._data, self._type, self._id
@@ -271,16 +272,16 @@ class EventStreamParser:
         lines.pop()  # What follows the last LF: nothing.
         for line in lines:
             if not line:
-                # A blank line dispatches. The ID is committed first, and even when there is no
-                # data and therefore no event; it stays for the events that follow.
+                # A blank line dispatches. The ID is committed first, even when there is no data
+                # and therefore no event; it stays for the events that follow.
                 self.lastEventID = eventID
                 if data:
                     events.append(MessageEvent(eventType or "message", "\n".join(data), eventID))
                     data.clear()
                 eventType = ""
                 continue
-            # Nearly every line has a space after its first colon, and that one space belongs to
-            # neither name nor value. If the first colon has none, it is still in the name.
+            # Nearly every line has a space after its first colon, which belongs to neither name nor
+            # value. If there is none, the first colon is still in the name.
             name, _, value = line.partition(": ")
             if ":" in name:
                 name, _, value = line.partition(":")
@@ -292,7 +293,7 @@ class EventStreamParser:
             elif name == "event":
                 eventType = value
             elif name == "retry":
-                # ASCII digits and nothing else: str.isdigit() alone and int() accept a lot more.
+                # ASCII digits only: str.isdigit() and int() accept a lot more.
                 if value.isascii() and value.isdigit() and len(value) <= _MAX_RETRY_DIGITS:
                     self.retry = int(value)
             elif not name and self._onComment is not None:

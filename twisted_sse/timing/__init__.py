@@ -1,5 +1,5 @@
 """
-When things happen: many timers on one clock, long work in slices, and waiting before the next try.
+Time: many timers on one clock, long work in slices, and the delay before a retry.
 """
 
 from __future__ import annotations

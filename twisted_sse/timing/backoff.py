@@ -1,5 +1,5 @@
 """
-When a client that was cut off comes back.
+How long a client waits before it reconnects.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from ..checks import checkInteger, checkSeconds
 
 __all__ = ["Backoff"]
 
-#: The least and the most that is waited, in seconds, whatever a server says: C{retry: 0} is not
-#: to become an attack on it, and C{retry} may have hundreds of digits.
+#: The shortest and the longest wait, in seconds, whatever the server asks for: C{retry: 0} must
+#: not become an attack on it, and C{retry} may have hundreds of digits.
 SHORTEST = 0.1
 LONGEST = 86400.0
 
@@ -20,24 +20,24 @@ LONGEST = 86400.0
 @dataclass(frozen=True)
 class Backoff:
     """
-    How long a client waits before it connects again (HTML standard, 9.2.3, "reestablish the
+    How long a client waits before it reconnects (HTML standard, 9.2.3, "reestablish the
     connection").
 
-    After a stream that came to its end it waits for the reconnection time: what the server has
-    said by C{retry}, else C{initial}.  After a failure it waits for C{initial}, times C{factor}
-    for each failure before, C{maximum} at most; a random part of that, so that not all clients
-    come at the same time; and longer by the reconnection time if the server has said one.
+    After a stream that ended normally it waits for the reconnection time: the server's C{retry},
+    or else C{initial}.  After a failure it waits for C{initial}, multiplied by C{factor} for each
+    earlier failure, but at most C{maximum}; jitter shortens that, so that not all clients come back
+    at once; the server's C{retry}, if there is one, is added.
 
     @ivar initial: seconds to wait after the first failure, and after the end of a stream whose
-        server has said nothing.  If it is 0 a server may ask for less than a tenth of a second.
-    @ivar factor: by how much it is longer after each failure.
-    @ivar maximum: the most seconds that come of the two.
-    @ivar jitter: how much of that is random: from 0, nothing, to 1, all of it.
-    @ivar resetAfter: how many seconds a connection has to stay up for the failures before it to
-        be forgotten.
-    @ivar maxTries: after how many failures to give up, if no connection has stayed up for
+        server did not set C{retry}.  If it is 0, a server may ask for less than 0.1 seconds.
+    @ivar factor: by how much the wait is multiplied after each failure.
+    @ivar maximum: the longest wait that these two give, in seconds.
+    @ivar jitter: how much of the wait is random, from 0 (nothing) to 1 (all of it).
+    @ivar resetAfter: how many seconds a connection must stay up for earlier failures to be
+        forgotten.
+    @ivar maxTries: after how many failures to give up, if no connection stayed up for
         C{resetAfter} between them; L{None} for never.
-    @ivar maxTime: after how many seconds since the first failure to give up; L{None} for never.
+    @ivar maxTime: how many seconds after the first failure to give up; L{None} for never.
 
     @since: 0.1
     """
@@ -63,9 +63,9 @@ class Backoff:
 
     def afterEnd(self, retry: int | None) -> float:
         """
-        How long to wait after a stream that came to its end.
+        How long to wait after a stream that ended normally.
 
-        @param retry: the reconnection time that the server has said, in milliseconds.
+        @param retry: the reconnection time that the server set, in milliseconds; L{None} for none.
         @return: seconds.
         """
         return self._bounded(self.initial if retry is None else _seconds(retry))
@@ -74,12 +74,12 @@ class Backoff:
         """
         How long to wait after a failure.
 
-        @param failures: how many there were, one after the other, with this one.
+        @param failures: how many there were in a row, including this one.
         @param retry: as for L{afterEnd}.
         @return: seconds.
         """
         wait = self.initial
-        # Not by a power: after a thousand failures that is too large to be a number.
+        # Not factor ** failures: after a thousand failures that would overflow.
         for _ in range(failures - 1):
             if wait >= self.maximum or not wait:
                 break

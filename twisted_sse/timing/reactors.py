@@ -1,8 +1,8 @@
 """
-Which reactor time comes from.
+Which reactor is used for time.
 
-Importing C{twisted.internet.reactor} installs one, so it is looked up only when it is needed,
-and here only.
+Importing C{twisted.internet.reactor} installs one, so it is imported only when it is needed,
+and only here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["clockFor", "installedReactor"]
 
 def installedReactor() -> Any:
     """
-    Look up the installed reactor; install the default one if there is none.
+    Return the installed reactor, after installing the default one if there is none.
     """
     from twisted.internet import reactor
 
@@ -25,12 +25,12 @@ def installedReactor() -> Any:
 
 def clockFor(reactor: IReactorTime | None, request: object = None) -> IReactorTime:
     """
-    Find where time comes from.
+    Find the clock to use.
 
-    @param reactor: the argument C{reactor} of the application, if it was given.
-    @param request: a request that is being answered: its site has a reactor, so that a
-        C{MemoryClient} moves the clock of everything that answers it.
-    @return: the first of the two that there is, else the installed reactor.
+    @param reactor: the application's C{reactor} argument, if there was one.
+    @param request: the request that is being answered.  Its site has a reactor, so that a
+        C{MemoryClient} advances the clock of everything that answers it.
+    @return: C{reactor}, else the site's, else the installed one.
     """
     clock = reactor or getattr(getattr(request, "site", None), "reactor", None)
     return clock if clock is not None else installedReactor()

@@ -1,5 +1,5 @@
 """
-Work on many streams, in slices that do not hold the reactor for long.
+Work on many streams, in slices that do not block the reactor for long.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.logger import Logger
 
 __all__ = ["SLICE", "inSlices"]
 
-#: How long the reactor may be held by one round over many streams, in seconds.
+#: How long one slice may block the reactor, in seconds.
 SLICE = 0.02
 
 _log = Logger()
@@ -22,7 +22,7 @@ _Each = TypeVar("_Each")
 
 def inSlices(clock: IReactorTime, many: Iterable[_Each], act: Callable[[_Each], object]) -> None:
     """
-    Do something to each of many things, over as many turns of the reactor as it needs.
+    Call a function with each of many things, over as many turns of the reactor as that takes.
     """
     left = list(many)
 
@@ -32,7 +32,7 @@ def inSlices(clock: IReactorTime, many: Iterable[_Each], act: Callable[[_Each], 
             try:
                 act(left.pop())
             except Exception:
-                # The others must not suffer for it.
+                # Carry on with the others.
                 _log.failure("A stream could not be ended")
             if left and clock.seconds() - started > SLICE:
                 clock.callLater(0, go)

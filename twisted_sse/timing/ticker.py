@@ -1,11 +1,11 @@
 """
-Timers that are cheap ten thousand times.
+Timers that stay cheap when there are ten thousand of them.
 
-L{LoopingCall} is the right tool for one timer per connection, and its cost is what keeps
-people from using it so: each tick makes a L{Deferred}, two closures and a delayed call of
-the reactor, which has to keep all of them sorted.  L{Ticker} is a L{LoopingCall} that makes
-no L{Deferred} for a function that returns none, and L{TimerWheel} is a clock for it that
-puts all calls which are due within the same few milliseconds into one delayed call.
+L{LoopingCall} is the right tool for one timer per connection, but an expensive one: each tick
+makes a L{Deferred}, two closures and a delayed call of the reactor, which has to keep all of
+them sorted.  L{Ticker} is a L{LoopingCall} that makes no L{Deferred} unless its function
+returns one, and L{TimerWheel} is a clock that puts all calls due within the same few
+milliseconds into one delayed call.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from twisted.python.failure import Failure
 
 __all__ = ["Ticker", "TimerWheel", "WheelCall", "steady"]
 
-#: What a function may return that L{LoopingCall} waits for (see L{maybeDeferred}).
+#: The results that L{LoopingCall} waits for (see L{maybeDeferred}).
 _ASYNCHRONOUS = (Deferred, CoroutineType, Failure)
 
 
-#: By how much the system's clock must have been set back to be worth the trouble, in seconds.
+#: Smaller steps back of the system clock are ignored, in seconds.
 SET_BACK = 1.0
 
 
@@ -37,32 +37,32 @@ _log = Logger()
 
 def steady(clock: IReactorTime) -> Callable[[], float]:
     """
-    Find out how to measure time with a clock.
+    Choose how to measure time with a clock.
 
-    @return: the clock's C{seconds}; or, if it is a reactor, whose seconds are those of the
-        system's clock, which people set, those of a clock that nobody sets.
+    @return: the clock's C{seconds}; for a reactor, whose C{seconds} are those of the system
+        clock, which can be set, L{time.monotonic}.
     """
     return time.monotonic if IReactorCore.providedBy(clock) else clock.seconds
 
 
 class Ticker(LoopingCall):
     """
-    A L{LoopingCall} with a cheaper tick; in everything else the same.
+    A L{LoopingCall} with a cheaper tick, and otherwise the same.
 
-    Set C{clock} to a L{TimerWheel} before C{start}, where there are many of them.
+    If there are many, set C{clock} to a L{TimerWheel} before C{start}.
 
     @since: 0.1
     """
 
     def __call__(self) -> None:
         """
-        One tick.
+        Call the function, and schedule the next tick.
         """
         self.call = None
         try:
             result = self.tick()
         except BaseException:
-            # All of them, as maybeDeferred does.
+            # BaseException, as in maybeDeferred.
             self._failed(Failure())
             return
         if result is None or not isinstance(result, _ASYNCHRONOUS):
@@ -76,8 +76,7 @@ class Ticker(LoopingCall):
         """
         Call the function.
 
-        @return: what it returned: nothing more happens until that has fired, if it is a
-            L{Deferred}.
+        @return: its result; if that is a L{Deferred}, the next tick waits for it.
         """
         return self.f(*self.a, **self.kw)
 
@@ -94,8 +93,8 @@ class Ticker(LoopingCall):
         now = clock.seconds()
         delay = interval - (now - self.starttime) % interval  # type: ignore[operator]
         if now + delay == now:
-            # So close to the tick that the difference is lost in rounding: it is this one
-            # that has just happened, the next is a whole interval away.
+            # So close to the tick that rounding loses the difference: this is the tick that
+            # has just happened, and the next is a whole interval away.
             delay = interval
         self.call = clock.callLater(delay, self.__call__)
 
@@ -108,8 +107,7 @@ class Ticker(LoopingCall):
 
 class WheelCall:
     """
-    One call that a L{TimerWheel} is going to make: the part of L{IDelayedCall} that timers
-    need.
+    One call that a L{TimerWheel} will make: the part of L{IDelayedCall} that timers need.
     """
 
     __slots__ = ("_args", "_function", "_slot", "time")
@@ -124,19 +122,19 @@ class WheelCall:
 
     def getTime(self) -> float:
         """
-        @return: when the call is due, in the seconds of the wheel's clock.
+        @return: when the call is due, in the wheel's seconds.
         """
         return self.time
 
     def active(self) -> bool:
         """
-        @return: whether the call is still to come.
+        @return: whether the call is pending.
         """
         return self._slot is not None
 
     def cancel(self) -> None:
         """
-        Do not make the call.  Does nothing when it was made or cancelled already.
+        Cancel the call.  Does nothing if it was made or cancelled already.
         """
         slot = self._slot
         if slot is not None:
@@ -149,7 +147,7 @@ class _Slot:
     """
     The calls that are due within the same few milliseconds.
 
-    @ivar latest: when the last of them is due: then all of them are made.
+    @ivar latest: when the last of them is due, and all of them are made.
     @ivar waiting: how many of C{calls} are not cancelled.
     """
 
@@ -174,17 +172,16 @@ class TimerWheel:
     A clock for many timers: calls that are due within the same C{resolution} share one
     delayed call of the reactor.
 
-    No call is made early; one that shares its slot with others is made at most
-    C{resolution} late; one that is alone in it is made exactly when the reactor would make
-    it.  What is cancelled leaves nothing behind.
+    No call is made early.  A call that shares its slot with others is made at most C{resolution}
+    late, a call that is alone in it exactly when the reactor would make it.  A cancelled call
+    leaves nothing behind.
 
-    A reactor goes by the system's clock: when that is set back by an hour, all that is due is
-    an hour late.  The wheel notices as soon as anybody asks it for another call, and puts all
-    of its calls right.
+    A reactor uses the system clock: when that is set back by an hour, all delayed calls are an
+    hour late.  The wheel notices when it opens its next slot, and reschedules its calls.
 
     @ivar clock: where time comes from.
     @ivar seconds: the time; see L{steady}.
-    @ivar resolution: how far apart calls may be that are made together, in seconds.
+    @ivar resolution: how far apart calls that are made together may be due, in seconds.
 
     @since: 0.1
     """
@@ -197,7 +194,7 @@ class TimerWheel:
         """
         self.clock = clock
         self.resolution = resolution
-        # Looked up for each call: bound once.
+        # Bound once, since each call needs it.
         self.seconds: Callable[[], float] = steady(clock)
         self._ahead = clock.seconds() - self.seconds()
         self._slots: dict[int, _Slot] = {}
@@ -208,18 +205,18 @@ class TimerWheel:
         """
         Call C{function(*args)} after C{delay} seconds.
 
-        @return: the call, to be cancelled if need be.
+        @return: the call, which can be cancelled.
         """
         if delay <= 0:
-            # The next turn means the next turn, not when a slot is due.
+            # In the next turn of the reactor, not when a slot is due.
             return self.clock.callLater(0, function, *args)
         due = self.seconds() + delay
         number = int(due / self.resolution)
         slot = self._slots.get(number)
         if slot is None:
-            # Armed with the delay as it was given, not with a time made from the slot's
-            # number: that would be early or late by a rounding error, and one tick early
-            # is one tick too many.
+            # Scheduled with the given delay, not with a time computed from the slot's number:
+            # a rounding error could make that early, and a timer that is early ticks once too
+            # often.
             self._putRight()
             delayedCall = self.clock.callLater(delay, self._due, number)
             slot = self._slots[number] = _Slot(self, number, delayedCall)
@@ -232,7 +229,7 @@ class TimerWheel:
 
     def _putRight(self) -> None:
         """
-        If the clock was set back, have all calls made when they are due nevertheless.
+        If the clock was set back, reschedule the calls so that they are not late.
         """
         now = self.seconds()
         ahead = self.clock.seconds() - now
@@ -243,7 +240,7 @@ class TimerWheel:
 
     def _due(self, number: int) -> None:
         """
-        The first call of a slot is due: make them all, or wait for the last.
+        The first call of a slot is due: make all of them, or wait until the last is due.
         """
         slot = self._slots[number]
         now = self.seconds()
@@ -265,11 +262,11 @@ class TimerWheel:
                 else:
                     function()
             except BaseException:
-                # As the reactor does: one call that fails must not take the others with it.
+                # As in the reactor: the other calls are made even if one fails.
                 _log.failure("A timed call failed")
 
     def _drop(self, slot: _Slot) -> None:
-        # A slot that is being run is not in the table any more.
+        # A slot whose calls are being made is no longer in the table.
         if self._slots.get(slot.number) is slot:
             del self._slots[slot.number]
             slot.delayedCall.cancel()
