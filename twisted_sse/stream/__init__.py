@@ -1,5 +1,5 @@
 """
-One open response: its life, its queue, and the way to its socket.
+One open response: its phases, its queue, and its writes to the socket.
 """
 
 from __future__ import annotations

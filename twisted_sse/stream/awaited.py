@@ -1,5 +1,5 @@
 """
-What the application awaits: how to cancel it, and what it cannot be.
+Awaitables of the application: cancelling them, and a hint about those of asyncio.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 __all__ = ["cancel", "warnOfAsyncio"]
 
-#: What is said when a future of asyncio, or asyncio.sleep(), is awaited without its reactor.
+#: The errors of awaiting an asyncio future, or asyncio.sleep(), without the asyncio reactor.
 OF_ASYNCIO = ("await wasn't used with future", "no running event loop")
 
 
@@ -21,7 +21,7 @@ _log = Logger()
 
 def cancel(deferred: Deferred[Any]) -> None:
     """
-    Cancel a L{Deferred} of the application's, whatever its canceller does.
+    Cancel one of the application's L{Deferred}s; log what its canceller raises.
     """
     try:
         deferred.cancel()
@@ -31,7 +31,7 @@ def cancel(deferred: Deferred[Any]) -> None:
 
 def warnOfAsyncio(failure: Failure) -> None:
     """
-    Say what to do if something has failed because it is asyncio's.
+    Log what to do, if the failure comes from awaiting something of asyncio's.
     """
     if failure.check(RuntimeError) and failure.getErrorMessage() in OF_ASYNCIO:
         _log.warn(

@@ -1,5 +1,5 @@
 """
-A function that is called again and again, and what it returns sent: the heart of
+A loop that calls a function and sends what it returns, for
 L{EventStream.every<twisted_sse.stream.stream.EventStream.every>}.
 """
 
@@ -26,22 +26,22 @@ _log = Logger()
 
 class Emitter(Protocol):
     """
-    What an emission needs of the response that it belongs to.
+    What an emission needs of its response.
     """
 
     def send(self, event: Event, /) -> bool:
         """
-        Send one event.  It raises nothing; what it returns does not matter here.
+        Send one event.  Does not raise; the result is ignored.
         """
 
     def detach(self, feed: Feed, /) -> None:
         """
-        The loop is over, before the response is.
+        The loop has ended before the response.
         """
 
     def fail(self, failure: Failure, /) -> None:
         """
-        The function has failed: end the response.  Called after C{detach}.
+        The function failed: end the response.  Called after C{detach}.
         """
 
 
@@ -64,9 +64,9 @@ class Emission(Ticker, Feed):
 
     def finish(self, now: bool) -> None:
         """
-        The stream has ended: leave nothing behind.
+        The stream has ended: stop the loop.
 
-        @param now: whether this is certain not to be called by the function itself.
+        @param now: L{True} if this is certainly not called by the function itself.
         """
         self._emitter = None
         if self.running:
@@ -75,7 +75,7 @@ class Emission(Ticker, Feed):
             if now:
                 cancel(self._waiting)
             else:
-                # Perhaps it is running just now, and what does not wait cannot be cancelled.
+                # A coroutine that may be running right now cannot be cancelled before it waits.
                 self.clock.callLater(0, cancel, self._waiting)
 
     def tick(self) -> Deferred[Any] | None:
@@ -84,7 +84,7 @@ class Emission(Ticker, Feed):
         """
         result = self.f()
         if type(result) is Event:
-            # First, since it is what nearly all of thousands of ticks are.
+            # Checked first: this is nearly every tick.
             emitter = self._emitter
             if emitter is not None:
                 emitter.send(result)
@@ -98,7 +98,7 @@ class Emission(Ticker, Feed):
             self._waiting = result
             result.addBoth(self._arrived)
             if self._emitter is None:
-                # It has ended the stream, and waits for something else now.
+                # It has ended the stream, and is now waiting for something else.
                 cancel(result)
             return result
         self._send(result)
@@ -128,7 +128,7 @@ class Emission(Ticker, Feed):
 
     def _end(self, failure: Failure | None) -> None:
         emitter, self._emitter = self._emitter, None
-        # After finish() the failure is no news to the response; nor is the cancellation.
+        # After finish() the response takes no more failures; a cancellation is expected.
         if emitter is not None:
             emitter.detach(self)
             if failure is not None:

@@ -1,5 +1,5 @@
 """
-What the events of a stream come from: a loop, an iterable, a channel.
+The sources of a stream's events: a loop, an iterable, a channel.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ __all__ = ["Feed"]
 
 class Feed(Protocol):
     """
-    Something that sends events to a stream, and wants to know how it fares.
+    Something that sends events to a stream, and is told of its state.
     """
 
     __slots__ = ()
 
     def resume(self) -> None:
         """
-        The client has read what was sent: it can take more now.
+        The client has read what was sent, and can take more.
         """
         return
 
     def flush(self) -> None:
         """
-        The stream is about to end: send what it was promised already.
+        The stream is about to end: send what is already due to it.
         """
         return
 
     def finish(self, now: bool) -> None:
         """
-        The stream has ended: nothing more is wanted.
+        The stream has ended: send nothing more.
 
-        @param now: whether this is certain not to be called by the feed's own code, in the
-            middle of its running.
+        @param now: L{True} if this is certainly not called from within the feed's own running
+            code.
         """

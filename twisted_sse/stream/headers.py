@@ -1,5 +1,5 @@
 """
-The headers of an event stream, and what of a request is not needed once it is answered.
+The headers of an event stream, and the parts of a request that are not needed after them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["forgetRequest", "removeEncoder", "setHeaders"]
 
-#: The headers besides the type.  HTML standard, 9.2.7, on proxies; nginx buffers an answer
-#: unless it is told not to.  "Connection" is the server's to set.
+#: The headers besides the type.  See the HTML standard, 9.2.7, on proxies; nginx buffers a
+#: response unless told not to.  C{Connection} is for the server to set.
 HEADERS = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
@@ -25,12 +25,12 @@ HEADERS = (
 
 def setHeaders(request: Request) -> None:
     """
-    Set the headers of an event stream.  What the application has set wins, except for the
-    type.
+    Set the headers of an event stream.  Those that the application has set are kept, except
+    for the type.
     """
     headers = request.responseHeaders
     headers.setRawHeaders(b"content-type", [b"text/event-stream"])
-    # A length would cut the stream off.
+    # A length would end the stream early.
     headers.removeHeader(b"content-length")
     for name, value in HEADERS:
         if not headers.hasHeader(name):
@@ -39,11 +39,10 @@ def setHeaders(request: Request) -> None:
 
 def removeEncoder(request: HTTPRequest) -> None:
     """
-    Take off the encoder that a resource wrapper has put on a request.
+    Remove the encoder that a resource wrapper has put on a request.
 
-    Twisted's gzip encoder passes on what it has compressed when its buffer is full, which is
-    never for a stream of small events: the client would see the header of the gzip format
-    and nothing else.
+    Twisted's gzip encoder passes on compressed data only when its buffer is full, which hardly
+    ever happens with small events: the client would see the gzip header and nothing else.
     """
     if getattr(request, "_encoder", None) is not None:
         cast(Any, request)._encoder = None
@@ -52,7 +51,7 @@ def removeEncoder(request: HTTPRequest) -> None:
 
 def forgetRequest(request: Request) -> None:
     """
-    Drop what has arrived in a request: 3 kB for one of a browser.
+    Drop what the request brought: 3 kB for a browser's.
     """
     request.requestHeaders = Headers()
     request.received_cookies = {}

@@ -1,9 +1,9 @@
 """
-A response whose client lags: looks at its connection until it has caught up.
+Polling the connection of a client that lags, until it has caught up.
 
-A transport tells us when it is full and when it is empty, but not everything: Twisted's HTTP/2
-is silent while TCP does not move, and what one C{send} left over is reported by nobody until
-the transport is full.  So we look, now and then, for as long as anything is held back.
+A transport tells us when it is full and when it is empty, but that is not enough: Twisted's
+HTTP/2 says nothing while TCP is stuck, and what one C{send} leaves over goes unreported until
+the transport is full.  So we poll for as long as anything is held back.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Lag", "Lagging"]
 
-#: The longest delay between two looks at a transport that cannot tell us when it has sent
-#: what it holds, in seconds.
+#: The longest delay between two polls of a transport that cannot tell us when it has sent what
+#: it holds, in seconds.
 LONGEST_LOOK = 0.1
 
 
@@ -38,19 +38,19 @@ class Lagging(Protocol):
     """
 
     lag: Lag | None
-    """Set by L{Lag} to L{None} when it is not needed any more."""
+    """Set to L{None} by the L{Lag} when it is no longer needed."""
 
     @property
     def request(self) -> Request | None:
-        """The request; there is one as long as there is a lag."""
+        """The request, which is not L{None} while there is a lag."""
 
     @property
     def wheel(self) -> TimerWheel:
-        """For the looks."""
+        """For the polls."""
 
     @property
     def stallTimeout(self) -> float | None:
-        """After how many seconds without a byte taken the client is stalled; L{None} for never."""
+        """How many seconds a client may read nothing before it is stalled; L{None} for ever."""
 
     @property
     def clientAddress(self) -> str:
@@ -58,7 +58,7 @@ class Lagging(Protocol):
 
     @property
     def lastSent(self) -> float:
-        """When something was sent last, in the seconds of the wheel."""
+        """When something was last sent, in the wheel's seconds."""
 
     @property
     def ready(self) -> bool:
@@ -66,14 +66,13 @@ class Lagging(Protocol):
 
     def watchClient(self) -> None:
         """
-        Watch whether the client takes what the connection holds, with whatever L{Lag} the
+        Watch whether the client takes what the connection holds, with the L{Lag} that the
         response has by now.
         """
 
     def looked(self) -> None:
         """
-        The connection takes more, as far as we can see: hand over what is queued, or end what
-        is ending.
+        The connection seems to take more: hand over the queue, or go on with the end.
         """
 
     def abort(self, reason: CloseReason) -> None:
@@ -84,13 +83,13 @@ class Lagging(Protocol):
 
 class Lag:
     """
-    The looks at a connection that holds back something, and the watch over its client.
+    The polls of a connection that holds something back, and the watch over its client.
 
-    It is made for the first of them, and dropped after the last, so that the many clients that
-    do not lag cost nothing.
+    It is made on demand and dropped after the last poll, so that the many clients that do not
+    lag cost nothing.
 
-    @ivar congested: whether nothing more is handed to the connection until it has moved,
-        though it does not say that it is full.
+    @ivar congested: whether nothing more is handed to the connection until it has made progress,
+        although it does not say that it is full.
     """
 
     __slots__ = ("_look", "_looks", "_response", "_watch", "congested")
@@ -104,29 +103,30 @@ class Lag:
 
     def lookLater(self) -> None:
         """
-        Something leaves in the next turn, or later, and nobody is going to tell us: look then.
+        Poll later: something leaves in the next turn or after that, and we will not be told.
         """
         if self._watch is None and self._look is None:
             self._look = self._response.wheel.callLater(LONGEST_LOOK, self._looked)
 
     def lookAgain(self, anew: bool = False) -> None:
         """
-        Look at the connection a little later: it will not tell us.
+        Poll the connection again a little later: it will not tell us.
 
-        @param anew: whether the connection has moved, so that a look is soon due again.
+        @param anew: whether the connection has made progress, so that the delays start again from
+            the shortest.
         """
         if self._look is not None:
             self._look.cancel()
         if anew:
             self._looks = 0
-        # At once for the first two: the reactor makes its calls before it writes.
+        # Without delay for the first two: the reactor makes its calls before it writes.
         self._looks += 1
         delay = 0.0 if self._looks < 3 else min(2 ** min(self._looks, 10) / 8000, LONGEST_LOOK)
         self._look = self._response.wheel.callLater(delay, self._looked)
 
     def lookNow(self) -> None:
         """
-        The connection has moved: no need to wait for the next look.
+        The connection has made progress: do not wait for the next poll.
         """
         self._looks = 0
         if self._look is not None:
@@ -135,7 +135,7 @@ class Lag:
 
     def congest(self) -> None:
         """
-        Hand nothing more to the connection until it has moved, and watch the client.
+        Hand nothing more to the connection until it has made progress, and watch the client.
         """
         self.congested = True
         self._response.watchClient()
@@ -143,9 +143,9 @@ class Lag:
 
     def watch(self, since: float | None = None) -> None:
         """
-        Something is held back: watch whether the client takes it.
+        Watch whether the client takes what is held back.
 
-        @param since: when it has taken something last; when it was sent something if not given.
+        @param since: when it last took something; if not given, when something was last sent.
         """
         response = self._response
         timeout = response.stallTimeout
@@ -159,8 +159,8 @@ class Lag:
         """
         The connection was given more.
 
-        @param size: in bytes.
-        @param chunked: whether they were framed.
+        @param size: how many bytes, without framing.
+        @param chunked: whether they were framed as a chunk.
         """
         if self._watch is not None:
             # RFC 9112, 7.1: the size of a chunk in hexadecimal, and two line ends.
@@ -169,7 +169,7 @@ class Lag:
 
     def caughtUp(self) -> None:
         """
-        Nothing is held back: watch the client no longer.
+        Nothing is held back: stop watching the client.
         """
         if self._watch is not None:
             self._watch.stop()
@@ -178,7 +178,7 @@ class Lag:
 
     def stop(self) -> None:
         """
-        The response is over: leave nothing behind.
+        The response has closed: cancel everything.
         """
         if self._look is not None:
             self._look.cancel()
@@ -212,12 +212,12 @@ class Lag:
             )
             response.abort(CloseReason.STALLED)
         elif not response.ready:
-            # There is more to be taken.
+            # There is more for it to take.
             self.watch(response.wheel.seconds())
         self._settle()
 
     def _settle(self) -> None:
-        # It may have been dropped already, and replaced, while the response was flushed.
+        # It may already have been dropped and replaced, while the response was flushed.
         if self._look is None and self._watch is None and not self.congested:
             if self._response.lag is self:
                 self._response.lag = None

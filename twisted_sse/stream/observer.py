@@ -1,5 +1,5 @@
 """
-What happened to streams, told once: for metrics and logs.
+Observers of streams, for metrics and logs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Opened(Protocol):
 class _Closed(Protocol):
     def closed(self, stream: EventStream, reason: CloseReason, /) -> object:
         """
-        A stream that was opened is over.
+        A stream that was opened has closed.
         """
 
 
@@ -38,35 +38,35 @@ class _Sent(Protocol):
 class _Dropped(Protocol):
     def dropped(self, stream: EventStream, events: int, /) -> object:
         """
-        Events were dropped, since the client does not read.
+        Events were dropped because the client does not read.
         """
 
 
 class _Replayed(Protocol):
     def replayed(self, stream: EventStream, events: int, /) -> object:
         """
-        Events of a history were handed to a stream.
+        Events from a history were handed to a stream.
         """
 
 
 class _Reset(Protocol):
     def reset(self, stream: EventStream, /) -> object:
         """
-        A client was told that it has missed something for good.
+        A client was told that it has missed events for good.
         """
 
 
-#: An observer with any of the methods of L{StreamObserver}: it need not have the others.
+#: An observer with at least one of the methods of L{StreamObserver}.
 AnyStreamObserver = _Opened | _Closed | _Sent | _Dropped | _Replayed | _Reset
 
 
 class StreamObserver(Protocol):
     """
-    All that an observer of streams may be told.  It need only have the methods that interest
-    it.
+    Everything that an observer of streams can be told.  An observer needs only the methods that
+    it is interested in.
 
-    The methods are called in the middle of things, so they should be quick.  What they raise
-    is logged and otherwise ignored.
+    They are called while events are being sent, so they should be quick.  Exceptions are logged
+    and otherwise ignored.
 
     @since: 0.1
     """
@@ -79,7 +79,7 @@ class StreamObserver(Protocol):
 
     def closed(self, stream: EventStream, reason: CloseReason) -> None:
         """
-        A stream that was opened is over.
+        A stream that was opened has closed.
         """
         return
 
@@ -87,14 +87,14 @@ class StreamObserver(Protocol):
         """
         Something was handed to a stream's connection.
 
-        @param events: the number of events in it; 0 for a heartbeat.
-        @param size: its size in bytes, before the framing of HTTP.
+        @param events: the number of events; 0 for a heartbeat.
+        @param size: the size in bytes, without HTTP's framing.
         """
         return
 
     def dropped(self, stream: EventStream, events: int) -> None:
         """
-        Events were dropped, since the client does not read.
+        Events were dropped because the client does not read.
 
         @param events: how many.
         """
@@ -102,7 +102,7 @@ class StreamObserver(Protocol):
 
     def replayed(self, stream: EventStream, events: int) -> None:
         """
-        Events of a history were handed to a stream; C{sent} has told of them, too.
+        Events from a history were handed to a stream.  They were reported to C{sent} too.
 
         @param events: how many.
         """
@@ -110,8 +110,8 @@ class StreamObserver(Protocol):
 
     def reset(self, stream: EventStream) -> None:
         """
-        A client was told that it has missed something for good: its last event ID is unknown
-        or no longer kept, or it has read too slowly for the history.
+        A client was told that it has missed events for good: its last event ID is unknown or no
+        longer kept, or it read too slowly for the history.
         """
         return
 
@@ -120,7 +120,7 @@ class StreamListeners:
     """
     The methods of an observer of streams, bound once.
 
-    @ivar sent: L{None} if the observer does not have it: it is what a delivery costs.
+    @ivar sent: L{None} if the observer does not have it, since it is called for each delivery.
     """
 
     __slots__ = ("closed", "dropped", "opened", "replayed", "reset", "sent")

@@ -1,5 +1,5 @@
 """
-The options of a stream: checked once, for resources, Klein routes and the daemon.
+The options of a stream, validated in one place for resources, Klein routes and the daemon.
 """
 
 from __future__ import annotations
@@ -14,28 +14,29 @@ from .pending import SlowReader
 
 __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
 
-#: The least reconnection time that clients may be told, in milliseconds.  Below it browsers
-#: would hammer at a server: Chromium has no floor of its own.
+#: The shortest reconnection time that clients may be sent, in milliseconds.  With less, browsers
+#: would hammer the server: Chromium has no minimum of its own.
 SHORTEST_RETRY = 500
 
-#: The longest last event ID that is accepted from a client, in bytes.  IDs are ours, and short.
+#: The longest last event ID that is accepted from a client, in bytes.  IDs come from us, and are
+#: short.
 LONGEST_ID = 8192
 
-#: The last event of a stream that is sent once.  A browser that reconnects with its ID is
-#: answered 204, and stops: HTML standard, 9.2.3.
+#: The last event of a stream with C{once}.  A browser that reconnects with its ID gets a 204,
+#: and stops: HTML standard, 9.2.3.
 END = Event("", event="end", id="end")
 
 
 @dataclass(frozen=True)
 class StreamOptions:
     """
-    What a resource says of all its streams.
+    The options that all streams of a resource share.
 
-    See L{EventStreamResource<twisted_sse.server.resource.EventStreamResource>}, which has the
-    same names.
+    They are arguments of L{EventStreamResource<twisted_sse.server.resource.EventStreamResource>},
+    which describes them.
 
-    @raise ValueError: if one is out of its range.
-    @raise TypeError: if one has the wrong type.
+    @raise ValueError: an option is out of range.
+    @raise TypeError: an option has the wrong type.
     """
 
     heartbeat: float | None = 15
@@ -74,7 +75,7 @@ class StreamOptions:
     @property
     def preamble(self) -> bytes:
         """
-        The first bytes of a body.  They go out with the headers: Agent, Safari and some proxies
-        show nothing before both are there.
+        The first bytes of a body.  They go out with the headers, since Agent, Safari and some
+        proxies show nothing until both have arrived.
         """
         return Event(comment="", retry=self.retry).encode()

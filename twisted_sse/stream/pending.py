@@ -1,5 +1,5 @@
 """
-What is queued for a client that does not read, and what is dropped when it becomes too much.
+The queue of a client that does not read, and what is dropped when it is full.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ __all__ = ["Pending", "SlowReader"]
 
 class SlowReader(Enum):
     """
-    What happens to a client that reads more slowly than its events are sent, once more than
+    What to do about a client that reads more slowly than its events are sent, once more than
     C{maxPending} bytes are queued for it.
 
-    @cvar DISCONNECT: the connection is aborted.  The client comes back with the last event ID
-        that it has seen, so that it can be sent what it missed.
-    @cvar DROP_OLDEST: the oldest events of the queue are dropped.
-    @cvar LATEST: only the newest event of each type is kept in the queue.
+    @cvar DISCONNECT: abort the connection.  The client reconnects with the last event ID that it
+        has seen, so that it can be sent what it missed.
+    @cvar DROP_OLDEST: drop the oldest events in the queue.
+    @cvar LATEST: keep only the newest event of each type in the queue.
 
-    What the last two drop is lost for good, since the client's last event ID moves past it.
-    When the client reads again, it first gets an event of type C{stream-gap}, whose data is
-    the number of events dropped.
+    Events dropped by the last two are lost for good, since the client's last event ID moves past
+    them.  When the client reads again, it first gets an event of type C{stream-gap}, whose data
+    is the number of dropped events.
 
     @since: 0.1
     """
@@ -39,17 +39,16 @@ class Pending:
     """
     The events that are queued for one client, in order.
 
-    @ivar bytes: how many bytes are queued, without those of an event that has begun to leave.
+    @ivar bytes: how many bytes are queued, not counting an event that is partly sent.
     """
 
     __slots__ = ("_dropped", "_entries", "_rest", "bytes")
 
     def __init__(self) -> None:
         self._entries: deque[Encoded] = deque()
-        # Of an event that is larger than what is handed over at a time, and has begun to
-        # leave: no other may come between.
+        # The rest of a large event that is partly sent: no other event may come in between.
         self._rest: memoryview | None = None
-        # How many events were dropped of which the client has not been told.
+        # How many events were dropped that the client has not been told about.
         self._dropped = 0
         self.bytes = 0
 
@@ -58,24 +57,24 @@ class Pending:
 
     def append(self, event: Encoded) -> None:
         """
-        Queue an event behind all others.
+        Append an event.
         """
         self._entries.append(event)
         self.bytes += len(event.data)
 
     def extend(self, batch: Batch) -> None:
         """
-        Queue many events behind all others.
+        Append many events.
         """
         self._entries.extend(batch.encoded)
         self.bytes += len(batch.data)
 
     def take(self, size: int) -> tuple[bytes, int]:
         """
-        Take events from the front: whole ones, or a part of one that is larger than that.  If
-        some were dropped, an event comes first that tells the client how many.
+        Take events from the front: whole ones, or a part of one that is larger than C{size}.  If
+        any were dropped, the first is a C{stream-gap} that tells the client how many.
 
-        @param size: how many bytes at most.
+        @param size: how many bytes to take at most.
         @return: their bytes, and how many events begin in them.
         """
         entries = self._entries
@@ -106,9 +105,9 @@ class Pending:
 
     def makeRoom(self, policy: SlowReader, coming: Encoded, limit: int) -> int:
         """
-        Drop what the policy says, so that an event fits that is to be appended.
+        Drop events as the policy says, to make room for one that will be appended.
 
-        @param limit: how many bytes may be queued, it included.
+        @param limit: how many bytes may be queued, including that event.
         @return: how many events were dropped.
         """
         size = len(coming.data)
@@ -122,7 +121,7 @@ class Pending:
 
     def _keepLatest(self, coming: str | None) -> int:
         """
-        Keep the newest event of each type, and none of the type that is coming.
+        Keep the newest event of each type, and none of the incoming type.
         """
         dropped = 0
         newest: deque[Encoded] = deque()

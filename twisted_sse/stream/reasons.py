@@ -13,13 +13,13 @@ class CloseReason(Enum):
     """
     Why a stream is closed.
 
-    @cvar CLIENT: the client has gone.
-    @cvar ENDED: the application ended it: C{end()}, C{abort()}, or its events ran out.
-    @cvar ERROR: something that the application gave us failed; the log says what.
-    @cvar SLOW: more than C{maxPending} bytes were queued for it.
-    @cvar STALLED: it took no byte for C{stallTimeout} seconds.
-    @cvar LIMIT: one stream too many: it was told to come back later.
-    @cvar DRAIN: the server is being drained.
+    @cvar CLIENT: the client disconnected.
+    @cvar ENDED: the application ended it: C{end()}, C{abort()}, or it ran out of events.
+    @cvar ERROR: the application's code failed; the log says how.
+    @cvar SLOW: more than C{maxPending} bytes were queued for the client.
+    @cvar STALLED: the client read nothing for C{stallTimeout} seconds.
+    @cvar LIMIT: there were too many streams; the client was told to retry later.
+    @cvar DRAIN: the server is draining.
     @cvar SHUTDOWN: the reactor was stopped.
 
     @since: 0.1

@@ -1,9 +1,9 @@
 """
-One open response, as the house sees it: its phases, its queue, and its one way to die.
+One open response, as the rest of the package sees it: its phases, its queue, and its end.
 
-L{EventStream<twisted_sse.stream.stream.EventStream>} is the face that an application gets.
+Applications see it as an L{EventStream<twisted_sse.stream.stream.EventStream>}.
 
-Longer than 500 lines: its methods keep one invariant, which is written down here.
+Longer than 500 lines: its methods maintain one invariant, which is described here.
 
 
 The phases
@@ -11,52 +11,52 @@ The phases
 
 ::
 
-    CONNECTING --open()--> OPEN --end()--> ENDING --all has left--> CLOSED
+    CONNECTING --open()--> OPEN --end()--> ENDING --all sent------> CLOSED
          |                   |                |                       ^
          +-------------------+----------------+-----------------------+
-                  abort(), fail(), the client goes: at once
+          abort(), client disconnects, fail() while CONNECTING: at once
 
-    phase        headers   send()                             left by
-    CONNECTING   not sent  queues; opens, once release()d     open(), end(), fail(), the client
-    OPEN         sent      sends if ready, else queues        end(), fail(), abort(), the client
-    ENDING       sent      returns False                      the last byte, abort(), the client
-    CLOSED       -         returns False                      -
+    phase        headers   send()                           left by
+    CONNECTING   not sent  queues; opens after release()    open(), end(), fail(), abort(), client
+    OPEN         sent      sends if ready, else queues      end(), fail(), abort(), client
+    ENDING       sent      returns False                    last byte, abort(), client
+    CLOSED       -         returns False                    -
 
-Only L{Response.open}, L{Response.end} and C{_die} change the phase, and each at the first
-thing it does, since all that comes after may call an application, which may call us.  No phase
-comes twice.
+Only L{Response.open}, L{Response.end} and C{_die} change the phase.  C{open} and C{_die} do that
+before anything else, since the rest may call the application, which may call us; C{end} first
+flushes the feeds, and stops if one of them has ended the response.  No phase is entered twice.
 
-  - CONNECTING: nothing was sent, so that a failure can still be an HTTP status.  What
-    C{connected} sends is held back until it has returned, or waits for something
-    (L{Response.release}); a refusal drops it.
-  - OPEN: what is sent goes out.
-  - ENDING: nothing more is accepted.  The request is finished only when what was queued has
-    left this process: afterwards nobody would tell us when the client goes, and a client that
+  - CONNECTING: nothing was sent, so a failure can still become an HTTP status.  What
+    C{connected} sends is held back until it returns or waits for something
+    (L{Response.release}); a refusal discards it.
+  - OPEN: events go out.
+  - ENDING: no more events are accepted.  The request is finished only when everything queued has
+    left this process: after that Twisted would not tell us of a disconnect, and a client that
     does not read would never be noticed.
-  - CLOSED: nobody has a reference to the response any more, and it has none to its request,
-    to its timers, or to its face.
+  - CLOSED: nothing else refers to the response, and it has no reference to its request, its
+    timers, or its L{EventStream<twisted_sse.stream.stream.EventStream>}.
 
 
 What "ready" means
 ==================
 
-C{ready} is true if, and only if, an event may go straight to the connection: the phase is OPEN,
-and nothing is queued, and nothing forbids it.  It is stored, not computed, because the fan-out
-reads it a million times a second.  So whatever makes one of these false sets it to false:
+C{ready} is true if and only if an event may go straight to the connection.  It is stored, not
+computed, because the fan-out reads it a million times a second.  So code that makes one of these
+conditions false also sets C{ready} to false:
 
     ===============  =============================  ==========================================
-    what             made true by                   made false by
+    condition        made true by                   made false by
     ===============  =============================  ==========================================
     phase is OPEN    open()                         end(), _die()
     not paused       resumeProducing()              pauseProducing(), stopProducing()
-    not congested    a look (L{Lag})                a write over HTTP/2 that was not sent
+    not congested    a poll (L{Lag})                an HTTP/2 write that stays unsent
     not corked       uncork()                       cork()
-    nothing queued   _flush(), all handed over      nothing is queued while it is ready, except
-                                                    by push(), which clears C{ready} first
+    nothing queued   _flush(), all handed over      enqueue(), if not C{ready} already; push()
+                                                    and end(), which clear C{ready}
     ===============  =============================  ==========================================
 
-and only C{_flush} sets it to true, after it has found all five; C{push} restores what it cleared
-for the time of one large batch.
+Only C{_flush} sets it to true, after checking all five; C{push} clears it while it hands over a
+large batch, and restores it.
 """
 
 from __future__ import annotations
@@ -91,22 +91,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Owner", "Response"]
 
-#: A comment that means nothing: HTML standard, 9.2.6: "a line starting with U+003A COLON is
-#: ignored", and 9.2.7 recommends one every 15 seconds or so for proxies' sake.
+#: An empty comment.  HTML standard, 9.2.6: a line that starts with a colon is ignored; 9.2.7
+#: recommends one every 15 seconds or so, because of proxies.
 NOTHING = b":\n\n"
 
 
-# Not an attribute of the responses: what is logged by one refers to the object that it is an
-# attribute of, so that a log which is kept would keep the response.
+# Not an attribute of Response: a log event refers to the object whose attribute its logger is,
+# so a log that is kept in memory would keep the response alive.
 _log = Logger()
 
 
 class Owner(Protocol):
     """
-    What a response needs of the group that it belongs to.
+    What a response needs of its group.
 
-    None of its methods raises.  Those that tell an observer may end this response, or others,
-    before they return.
+    No method raises.  Those that call an observer may end this response, or others, before they
+    return.
     """
 
     options: StreamOptions
@@ -116,21 +116,21 @@ class Owner(Protocol):
 
     cleaningUp: set[object]
     """
-    What goes on after the end of its response, such as the C{finally} of a coroutine: a drain
-    waits for it.  C{checkDrained} is called when it is done.
+    Work that goes on after its response has ended, such as the C{finally} of a coroutine.  A drain
+    waits for it; C{checkDrained} is called when it is done.
     """
 
     sent: Callable[[Any, int, int], None] | None
     """
-    Called after each write with the face of the response, the number of events and their size in
-    bytes; L{None} if nobody listens.
+    Called after each write with the response's stream, the number of events and their size in
+    bytes; L{None} if no observer wants it.
     """
 
     def share(self, headers: Headers, /) -> Headers:
         """
-        Called once the headers have been sent, which nobody needs any more.
+        Called once the headers have been sent and are no longer needed.
 
-        @return: equal headers, to be kept in the place of these.
+        @return: equal headers, to be kept instead of these.
         """
 
     def opened(self, response: Response, /) -> None:
@@ -140,29 +140,28 @@ class Owner(Protocol):
 
     def dropped(self, response: Response, events: int, /) -> None:
         """
-        Called when events were dropped since the client does not read.
+        Called when events were dropped because the client does not read.
         """
 
     def replayed(self, response: Response, events: int, /) -> None:
         """
-        Called when events of a history were sent.
+        Called when events from a history were sent.
         """
 
     def reset(self, response: Response, /) -> None:
         """
-        Called when the client was told that it has missed something for good.
+        Called when the client was told that it has missed events for good.
         """
 
     def closed(self, response: Response, reason: CloseReason, /) -> None:
         """
-        Called once, whether the response was opened or not, when nothing of it is left with
-        anybody else.
+        Called once, whether the response was opened or not, when nothing else refers to it.
         """
 
     def checkDrained(self) -> None:
         """
-        Called last of all, when everybody knows that the response is closed: it may be what a
-        drain waits for.
+        Called last, after everything else has been told that the response is closed: a drain may
+        be waiting for it.
         """
 
 
@@ -179,14 +178,14 @@ class Response:
     One open response of type C{text/event-stream}.
 
     @ivar request: the request that is being answered; L{None} once the response is closed.
-    @ivar stream: what the application and observers know it as; L{None} once it is closed.
+    @ivar stream: the stream that the application and observers see; L{None} once it is closed.
     @ivar ready: whether an event may go straight to the connection.
-    @ivar direct: the transport for L{writeNow}; L{None} where only C{request.write} is right.
-    @ivar lag: looks after a client that lags; L{None} for one that does not.
-    @ivar lastSent: when something was sent last, in the seconds of the wheel.
+    @ivar direct: the transport for L{writeNow}; L{None} if only C{request.write} is safe.
+    @ivar lag: polls the connection of a client that lags; L{None} if it does not lag.
+    @ivar lastSent: when something was last sent, in the wheel's seconds.
     @ivar eventsSent: the number of events that were handed to the connection.
-    @ivar http2: whether it is a stream of HTTP/2.
-    @ivar feeds: what sends events to it.
+    @ivar http2: whether it is an HTTP/2 stream.
+    @ivar feeds: its sources of events.
     """
 
     __slots__ = (
@@ -222,8 +221,8 @@ class Response:
         self, request: Request, owner: Owner, wheel: TimerWheel, clientAddress: str
     ) -> None:
         """
-        @param wheel: for all that happens later.
-        @param clientAddress: where the client is, as text.
+        @param wheel: for delayed calls.
+        @param clientAddress: the client's address, as text.
         """
         self.request: Request | None = request
         self.stream: Any = None
@@ -234,30 +233,30 @@ class Response:
         self.lastSent = 0.0
         self._phase = _Phase.CONNECTING
         self.ready = False
-        # By the transport, or for HTTP/2's flow control.
+        # By the transport, or by HTTP/2's flow control.
         self._paused = False
-        # By ourselves, while many events are made.
+        # By us, while many events are being made.
         self._corked = False
         self.http2 = request.transport is None
         self.direct: tcp.Server | None = None
-        # Made when it is needed: nearly all clients have nothing queued.
+        # Made on demand: nearly all clients have nothing queued.
         self._pending: Pending | None = None
         self.lag: Lag | None = None
-        # How much had been sent at the last wait for room.
+        # How many bytes had been sent when whenWritable() last made its caller wait.
         self._sentBefore = 0
         self._reason: CloseReason | None = None
         self._closeConnection = False
-        # The connection, when the response is finished and its last bytes have to leave.
+        # The connection, once the response is finished and its last bytes still have to leave.
         self._leaving: object = None
-        # Whether what is sent before the headers is held back.
+        # Whether events sent before the headers are held back.
         self._held = True
         self.feeds: tuple[Feed, ...] = ()
         self._closers: tuple[Deferred[CloseReason], ...] = ()
         self._writers: tuple[Deferred[None], ...] = ()
         self._opening: Deferred[None] | None = None
-        # What was raised before the headers, until somebody asks for it.
+        # What was raised before the headers, until whenOpened() is called.
         self._refusal: Failure | None = None
-        # Taken now: one that is taken after the end never fires.
+        # Requested now: after the request has ended, it would never fire.
         self._notification: Deferred[None] | None = request.notifyFinish()
         self._notification.addBoth(self._notified)
 
@@ -270,28 +269,28 @@ class Response:
     @property
     def isConnecting(self) -> bool:
         """
-        Whether the headers have not been sent.
+        Whether the headers have not been sent yet.
         """
         return self._phase is _Phase.CONNECTING
 
     @property
     def isLiving(self) -> bool:
         """
-        Whether it has not begun to end.
+        Whether it is neither ending nor closed.
         """
         return self._phase in (_Phase.CONNECTING, _Phase.OPEN)
 
     @property
     def isClosed(self) -> bool:
         """
-        Whether it is over.
+        Whether it is closed.
         """
         return self._phase is _Phase.CLOSED
 
     @property
     def isCorked(self) -> bool:
         """
-        Whether what is sent is queued until C{uncork}.
+        Whether events are queued until C{uncork}.
         """
         return self._corked
 
@@ -307,17 +306,17 @@ class Response:
         """
         The number of bytes that are queued because the client does not read.
         """
-        # Looked up once: metrics may be asked for in another thread.
+        # Read once: another thread may ask, for metrics.
         pending = self._pending
         return pending.bytes if pending is not None else 0
 
-    # What a stream's methods do
+    # What a stream's methods call
 
     def send(self, event: Event) -> bool:
         """
         Send one event, or queue it.
 
-        @return: whether it will be sent, as far as we know.
+        @return: whether it was sent or queued.
         """
         if self.ready:
             self._write(event.encode(), event.data is not None)
@@ -326,7 +325,7 @@ class Response:
 
     def open(self) -> None:
         """
-        Send the headers, unless they have been sent.
+        Send the headers, unless they were sent already.
         """
         if self._phase is not _Phase.CONNECTING:
             return
@@ -355,9 +354,9 @@ class Response:
 
     def whenOpened(self) -> Deferred[None] | None:
         """
-        @return: a L{Deferred} that fires when the headers have been sent or nobody waits for
-            them any more, and fails with what was raised before; L{None} if they have been
-            sent already, as those of most are.
+        @return: a L{Deferred} that fires when the headers have been sent or the response has
+            closed, and fails with what was raised before; L{None} if they were sent already, as is
+            usual.
         """
         refusal, self._refusal = self._refusal, None
         if refusal is not None:
@@ -381,7 +380,7 @@ class Response:
         writable: Deferred[None] = Deferred()
         self._writers += (writable,)
         if self.ready:
-            # The client reads as fast as we write: now it is the others' turn.
+            # The client reads as fast as we write: give the others a turn.
             self._needLag().lookAgain(anew=True)
         return writable
 
@@ -400,7 +399,7 @@ class Response:
 
     def pauseProducing(self) -> None:
         """
-        The connection cannot take more.  It is said again with each write.
+        The connection cannot take more.  The transport repeats this at each write.
         """
         if not self._paused and self._phase is not _Phase.CLOSED:
             self._paused = True
@@ -409,7 +408,7 @@ class Response:
 
     def resumeProducing(self) -> None:
         """
-        The connection has sent all that it had.
+        The connection has sent everything it held.
         """
         if self._phase is not _Phase.CLOSED:
             self._paused = False
@@ -417,10 +416,10 @@ class Response:
 
     def stopProducing(self) -> None:
         """
-        The connection is lost: the request's notification follows.
+        The connection is lost; the request's notification follows.
         """
-        # Others may be notified before us, and send to all streams that there are: the
-        # transport has no socket any more.
+        # Others may be notified before us, and send to all streams: the transport no longer
+        # has a socket.
         self._paused = True
         self.ready = False
         self.direct = None
@@ -452,34 +451,33 @@ class Response:
 
     def beat(self) -> None:
         """
-        Nothing was sent for a while: send a comment.
+        Send a heartbeat: nothing was sent for a while.
         """
         if self.ready:
             assert self.request is not None, "a response that is ready has a request"
             if unsent(self.request):
-                # Something is held back for so long, though it is too little for a pause.
+                # Bytes are held back, though too few for the transport to pause us.
                 self.watchClient()
             else:
                 self._write(NOTHING, 0)
 
     def cork(self) -> None:
         """
-        Queue what is sent, until C{uncork}: many events become one write.
+        Queue events until C{uncork}, so that many events become one write.
         """
         self._corked = True
         self.ready = False
 
     def uncork(self) -> None:
         """
-        Send what was queued since C{cork}.
+        Send the events that were queued since C{cork}.
         """
         self._corked = False
         self._flush()
 
     def release(self) -> None:
         """
-        C{connected} has returned, or waits for something: what it has sent and will send goes
-        out.
+        Stop holding events back: C{connected} has returned, or waits for something.
         """
         self._held = False
         if self._pending:
@@ -487,14 +485,13 @@ class Response:
 
     def push(self, batch: Batch) -> None:
         """
-        Send what many clients are sent.
+        Send a batch that is shared by many clients.
         """
         pending = self._pending
         if self.ready and len(batch.data) <= PIECE:
             self._write(batch.data, batch.events)
         elif self.ready:
-            # What does not leave at once is not to be copied for each client: only the piece
-            # that is on its way is.
+            # Queued as it is, so that only the piece on its way is copied for this client.
             self.ready = False
             self._pending = Pending()
             self._pending.extend(batch)
@@ -513,7 +510,7 @@ class Response:
         """
         Queue an event, unless it can be sent at once.
 
-        @return: whether it will be sent, as far as we know.
+        @return: whether it was sent or queued.
         """
         if self.ready:
             self._write(event.data, event.type is not None)
@@ -525,11 +522,11 @@ class Response:
             return self.enqueue(event)
         options = self.owner.options
         pending = self._pending
-        # One event is always accepted: a client could never get past one that is larger
-        # than maxPending, however often it comes back.
+        # One event is always accepted: otherwise a client could never get past one that is
+        # larger than maxPending, however often it reconnects.
         if pending and pending.bytes and pending.bytes + len(event.data) > options.maxPending:
             if self._phase is _Phase.CONNECTING:
-                # Too much to be held back for the sake of a refusal.
+                # Too much to hold back in case of a refusal.
                 self.release()
                 return self.enqueue(event)
             if self._corked:
@@ -552,7 +549,7 @@ class Response:
 
     def _append(self, event: Encoded) -> None:
         """
-        Queue an event behind those that are queued.
+        Append an event to the queue.
         """
         if self._pending is None:
             self._pending = Pending()
@@ -560,13 +557,13 @@ class Response:
 
     def _isMovable(self) -> bool:
         """
-        Whether the connection takes more.
+        Whether the connection can take more.
         """
         return not (self._paused or (self.lag is not None and self.lag.congested))
 
     def _handOver(self) -> bool:
         """
-        Hand over what is queued, as far as it is taken.
+        Hand over the queue, as far as the connection takes it.
 
         @return: whether the connection can take more.
         """
@@ -579,7 +576,7 @@ class Response:
 
     def _flush(self) -> None:
         """
-        Hand over what is queued, as far as it is taken; then call those that wait for that.
+        Hand over the queue, as far as the connection takes it; then resume the senders that wait.
         """
         if self._corked or self._phase is _Phase.CONNECTING or not self._handOver():
             return
@@ -606,13 +603,13 @@ class Response:
 
     def lookLater(self) -> None:
         """
-        The transport was given something that it has not sent.
+        Poll the transport later: it has not sent all that it was given.
         """
         self._needLag().lookLater()
 
     def watchClient(self) -> None:
         """
-        Something is held back: watch whether the client takes it.
+        Watch whether the client takes what is held back.
         """
         if self.stallTimeout is not None:
             self._needLag().watch()
@@ -630,20 +627,20 @@ class Response:
 
     def attach(self, feed: Feed) -> None:
         """
-        Tell a feed when the client can take more, and when the response has ended.
+        Tell a feed when the client can take more, and when the response ends.
         """
         self.feeds += (feed,)
 
     def detach(self, feed: Feed) -> None:
         """
-        Tell a feed no more.
+        Stop telling a feed.
         """
         self.feeds = tuple(each for each in self.feeds if each is not feed)
 
     def fail(self, failure: Failure) -> None:
         """
-        What the application gave us has failed: an HTTP status while there is one to be
-        given, an end that does not look like one afterwards.
+        The application's code or its events failed.  Before the headers that becomes an HTTP
+        status, afterwards a response that is visibly cut off.
         """
         warnOfAsyncio(failure)
         if self._phase is _Phase.CONNECTING:
@@ -655,7 +652,7 @@ class Response:
                 opening.errback(failure)
             return
         _log.failure("The events for {address} failed", failure, address=self.clientAddress)
-        # A log that is kept must not keep the stream with it.
+        # A log that is kept in memory must not keep the stream alive.
         failure.cleanFailure()
         self.end(CloseReason.ERROR)
 
@@ -663,10 +660,10 @@ class Response:
         self, reason: CloseReason, retry: int | None = None, closeConnection: bool = False
     ) -> None:
         """
-        End as soon as what is queued has been sent.
+        End once the queue has been sent.
 
-        @param retry: a reconnection time to tell the client before, in milliseconds.
-        @param closeConnection: whether the connection is closed with the response.
+        @param retry: a reconnection time to send the client first, in milliseconds.
+        @param closeConnection: whether to close the connection with the response.
         """
         if closeConnection:
             self._closeConnection = True
@@ -676,9 +673,9 @@ class Response:
             for feed in self.feeds:
                 feed.flush()
             if self._reason is not None:
-                # Something in that has failed, or an observer has ended it.
+                # A feed has failed, or an observer has ended the response.
                 return
-        # These are queued behind all others, however much that is.
+        # Queued after everything else, whatever maxPending says.
         if retry is not None:
             self._append(Encoded(Event(retry=retry)))
         elif self.owner.options.once and reason is CloseReason.ENDED:
@@ -694,12 +691,12 @@ class Response:
 
     def abort(self, reason: CloseReason) -> None:
         """
-        End at once; what is queued is lost.
+        End at once, without sending the queue.
         """
         request = self.request
         if request is None:
             return
-        # HTTP/2: RST_STREAM, for which nobody fires the notification.
+        # HTTP/2: RST_STREAM, after which Twisted does not fire the notification.
         connection: Any = request.transport
         if self.http2:
             connection = getattr(request, "channel", None)
@@ -709,7 +706,7 @@ class Response:
 
     def _finish(self) -> None:
         """
-        All was handed over: finish the request when it has left.
+        Everything was handed over: finish the request when it has left the process.
         """
         request = self.request
         assert request is not None, "a response that is ending has a request"
@@ -721,24 +718,24 @@ class Response:
             self._cut(request)
             return
         if self._closeConnection:
-            # What comes next may be the end of the process, so the last chunk has to leave too.
+            # The process may exit next, so the last chunk has to leave too.
             self._leaving = connectionOf(request)
             if not self.http2:
-                # The channel closes the connection after a response that is its last.
+                # The channel closes a connection that is not persistent after the response.
                 cast(Any, request.channel).persistent = False
         request.unregisterProducer()
         request.finish()
 
     def _cut(self, request: Request) -> None:
         """
-        End a response so that it does not look complete.
+        End a response so that it looks incomplete.
         """
         if self.http2 or not request.chunked:
-            # RST_STREAM; and HTTP/1.0 has nothing but the end of the connection to tell the
-            # end of the response by, so that only a reset looks wrong.
+            # RST_STREAM for HTTP/2.  In HTTP/1.0 the end of the connection ends the response,
+            # so only a reset shows that it is incomplete.
             self.abort(CloseReason.ERROR)
         else:
-            # RFC 9112, 8: a chunked body without the last chunk is incomplete.
+            # RFC 9112, 8: a chunked body without its last chunk is incomplete.
             self._die(CloseReason.ERROR)
             request.loseConnection()
 
@@ -750,7 +747,7 @@ class Response:
         if lost is None:
             self._leave(anew=True)
             return
-        # A reactor that stops cuts what is still connected.
+        # A reactor that stops drops all connections.
         running = getattr(self.wheel.clock, "running", True)
         reason = CloseReason.CLIENT if running else CloseReason.SHUTDOWN
         self._die(reason, now=True)
@@ -765,15 +762,14 @@ class Response:
         feeds, self.feeds = self.feeds, ()
         for feed in feeds:
             feed.finish(now)
-        # Nobody has to wait any longer; send() says that it was in vain.
+        # They need not wait any longer; send() will return False.
         writers, self._writers = self._writers, ()
         for writable in writers:
             writable.callback(None)
 
     def _die(self, reason: CloseReason, now: bool = False) -> None:
         """
-        The one way to die.  However a response ends, it comes here, once, and afterwards
-        nothing of it is left with anybody.
+        Close the response.  However it ends, this runs once, and leaves no reference to it.
 
         @param now: see L{Feed.finish<twisted_sse.stream.feed.Feed.finish>}.
         """
@@ -781,8 +777,8 @@ class Response:
             return
         self._phase = _Phase.CLOSED
         if self._reason is not CloseReason.ERROR:
-            # What it was ended for may not be what became of it in the end: there may have been
-            # bytes left that nobody took.  An error remains one.
+            # The final reason may not be the one that end() was called with: the client may have
+            # left bytes unread.  An error remains an error.
             self._reason = reason
         self.ready = False
         self.direct = self._leaving = None
@@ -805,7 +801,7 @@ class Response:
 
     def _letGo(self, request: Request) -> None:
         """
-        Make a request, which others may keep for longer, forget the response.
+        Make the request, which others may keep for longer, forget the response.
         """
         del cast(Any, request).eventStream
         if request.producer is self:

@@ -1,5 +1,5 @@
 """
-What C{connected} has returned, sent event by event, as fast as the client reads.
+Sending what C{connected} returned, event by event, as fast as the client reads.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .turn import Turn
 
 __all__ = ["follow", "start"]
 
-#: What send() and every() return, and a lambda that calls nothing else.
+#: The results of send() and every(), which a lambda that calls them returns.
 _RETURNED = (bool, LoopingCall)
 
 _log = Logger()
@@ -33,12 +33,12 @@ _log = Logger()
 
 def start(response: Response, connected: Callable[[EventStream], object]) -> None:
     """
-    Give a new stream to the application, and do what it says.
+    Pass a new stream to the application, and send what it returns.
     """
     try:
         result = connected(response.stream)
     except BaseException:
-        # All of them, as Twisted does for whatever it calls.
+        # BaseException, as Twisted does for its callbacks.
         response.fail(Failure())
     else:
         follow(response, result)
@@ -46,9 +46,9 @@ def start(response: Response, connected: Callable[[EventStream], object]) -> Non
 
 def follow(response: Response, result: object) -> None:
     """
-    Send what C{connected} has returned.
+    Send what C{connected} returned.
 
-    @param result: L{None} (or what C{stream.send} or C{stream.every} returns), an iterable or
+    @param result: L{None} (or the result of C{stream.send} or C{stream.every}), an iterable or
         asynchronous iterable of events, or a L{Deferred} or coroutine of one of these.
     """
     if not response.isLiving:
@@ -74,7 +74,7 @@ def follow(response: Response, result: object) -> None:
 
 def _discard(result: object) -> None:
     """
-    Let go of what has come too late.
+    Discard a result that came too late.
     """
     if iscoroutine(result):
         result.close()
@@ -92,7 +92,7 @@ def _checked(item: object) -> Event:
 
 class _Iteration(Feed):
     """
-    An iterable, pulled while the client reads.
+    An iterable, consumed as the client reads.
     """
 
     __slots__ = ("_busy", "_iterable", "_iterator", "_next", "_response")
@@ -107,8 +107,8 @@ class _Iteration(Feed):
 
     def start(self) -> None:
         """
-        Pull the first event before the headers go out: until then an exception is an
-        HTTP answer.
+        Take the first event before the headers go out, so that an exception becomes an HTTP
+        response.
         """
         self._pull(1)
 
@@ -127,7 +127,7 @@ class _Iteration(Feed):
     def _pullAgain(self) -> None:
         self._next = None
         assert self._response is not None, "no call is left when it is stopped"
-        # Others may have filled the connection meanwhile; resume() is called then.
+        # Others may have filled the connection meanwhile; then resume() will be called.
         if self._response.ready:
             self._pull(None)
 
@@ -137,7 +137,7 @@ class _Iteration(Feed):
         failure: Failure | None = None
         exhausted = False
         self._busy = True
-        # One write for all of them; and what the iterable sends by itself keeps its place.
+        # One write for all events; and what the iterable itself sends keeps its place.
         response.cork()
         try:
             exhausted = self._take(response, most)
@@ -148,7 +148,7 @@ class _Iteration(Feed):
         response.uncork()
         self._busy = False
         if self._response is None:
-            # Ended meanwhile, perhaps by the iterable itself: only now can it be closed.
+            # It has ended, perhaps by the iterable itself, which can only be closed now.
             self._close()
             if failure is not None:
                 _tellFailure("A generator of events failed after its stream had ended", failure)
@@ -161,9 +161,9 @@ class _Iteration(Feed):
 
     def _take(self, response: Response, most: int | None) -> bool:
         """
-        Take events from the iterable, until it is the others' turn.
+        Take events from the iterable, until this turn is used up.
 
-        @return: whether there are no more.
+        @return: whether the iterable is exhausted.
         """
         turn = Turn(response.wheel.seconds)
         if self._iterator is None:
@@ -178,7 +178,7 @@ class _Iteration(Feed):
 
     def _close(self) -> None:
         """
-        Let a generator run its C{finally}.
+        Close a generator, so that its C{finally} runs.
         """
         close = getattr(self._iterator, "close", None)
         self._iterator = None
@@ -191,11 +191,11 @@ class _Iteration(Feed):
 
 class _Awaited(Feed):
     """
-    A L{Deferred} of the application's that belongs to a stream: it is cancelled when the
+    One of the application's L{Deferred}s that belongs to a stream, and is cancelled when the
     stream ends.
 
-    What swallows the cancellation, or takes its time to clean up, is cancelled once more
-    after C{closeTimeout}, and then abandoned.
+    If it swallows the cancellation, or is slow to clean up, it is cancelled once more after
+    C{closeTimeout}, and then abandoned.
     """
 
     __slots__ = ("_call", "_deferred", "_done", "_owner", "_response", "_wheel")
@@ -227,12 +227,12 @@ class _Awaited(Feed):
         if now:
             self._cancel()
         else:
-            # Perhaps it is running just now, and what is not waiting cannot be cancelled.
+            # A coroutine that may be running right now cannot be cancelled before it waits.
             self._call = self._wheel.callLater(0, self._cancel)
 
     def arrived(self, response: Response, result: object) -> None:
         """
-        It has fired while the stream lives.
+        It has fired before the stream ended.
         """
         raise NotImplementedError
 
@@ -291,7 +291,7 @@ class _Awaited(Feed):
 
 class _Result(_Awaited):
     """
-    What C{connected} returns later.
+    A L{Deferred} or coroutine that C{connected} returned.
     """
 
     __slots__ = ()
@@ -300,7 +300,7 @@ class _Result(_Awaited):
         super().wait(result)
         response = self._response
         if response is not None:
-            # From here on whoever sends something wants it sent.
+            # From here on events are no longer held back.
             response.release()
             timeout = response.owner.options.openTimeout
             if response.isConnecting and timeout is not None:
@@ -323,7 +323,7 @@ class _Result(_Awaited):
 
 class _AsyncIteration(_Awaited):
     """
-    An asynchronous iterable, pulled while the client reads.
+    An asynchronous iterable, consumed as the client reads.
     """
 
     __slots__ = ("_iterable",)
@@ -334,8 +334,8 @@ class _AsyncIteration(_Awaited):
 
     def start(self) -> None:
         """
-        Run it to where it first waits or yields before the headers go out: until then an
-        exception is an HTTP answer.
+        Run it to its first wait or event before the headers go out, so that an exception until
+        then becomes an HTTP response.
         """
         response = self._response
         assert response is not None, "it has not been stopped yet"
@@ -347,14 +347,14 @@ class _AsyncIteration(_Awaited):
         response.end(CloseReason.ENDED)
 
     async def _run(self, response: Response) -> None:
-        # One coroutine for all of it: aclose() of a generator that is waiting raises, and a
-        # coroutine for each __anext__() would be cancelled without the generator knowing.
+        # One coroutine for everything: aclose() raises if the generator is waiting, and
+        # cancelling a coroutine for each __anext__() would not reach the generator.
         turn = Turn(response.wheel.seconds)
         iterator = aiter(self._iterable)
         try:
             async for item in iterator:
                 if self._response is None:
-                    # Cancelled, and it has swallowed that.
+                    # It has swallowed its cancellation.
                     break
                 event = _checked(item)
                 response.open()
@@ -377,5 +377,5 @@ class _AsyncIteration(_Awaited):
 
 def _tellFailure(message: str, failure: Failure) -> None:
     _log.failure(message, failure)
-    # Whoever keeps the log must not keep what has failed, and its frames, with it.
+    # A log that is kept in memory must not keep the failed code and its frames alive.
     failure.cleanFailure()

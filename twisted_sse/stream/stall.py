@@ -1,5 +1,5 @@
 """
-Whether a client takes anything of what it is sent.
+Whether a client takes any of what it is sent.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Watch"]
 
-#: How often it is looked, in each timeout.
+#: How many times the connection is polled in each timeout.
 LOOKS = 4
 
-#: How long a connection has to take what goes to the kernel at once, in seconds.
+#: How long to wait before the first count, while the kernel takes what it can, in seconds.
 SETTLING = 0.1
 
 
 class Watch:
     """
-    Watches a connection that something waits for, until the client has taken something, or
-    until it has taken nothing for too long.
+    Watches a connection that holds something back, until the client has taken something, or has
+    taken nothing for too long.
 
-    @ivar given: how many bytes the connection was given meanwhile, with their framing.
+    @ivar given: how many bytes the connection was given since the first count, including framing.
     """
 
     __slots__ = (
@@ -53,9 +53,9 @@ class Watch:
     ) -> None:
         """
         @param timeout: in seconds.
-        @param since: when something was taken last, as far as is known, in the seconds of the
-            clock.
-        @param done: called when the watch is over, with whether the client is stalled.
+        @param since: when the client last took something, as far as is known, in the wheel's
+            seconds.
+        @param done: called when the watch is over, with whether the client has stalled.
         """
         self._request = request
         self._wheel = wheel
@@ -69,7 +69,7 @@ class Watch:
 
     def stop(self) -> None:
         """
-        Watch no longer.
+        Stop watching.
         """
         self._call.cancel()
 
@@ -79,7 +79,7 @@ class Watch:
         if self._outstanding:
             self._lookLater()
         else:
-            # It has taken all there was.
+            # It has taken everything.
             self._done(False)
 
     def _lookLater(self) -> None:

@@ -1,5 +1,5 @@
 """
-What an application sees of an open response.
+The application's interface to an open response.
 """
 
 from __future__ import annotations
@@ -26,11 +26,9 @@ class EventStream:
     """
     One open response of type C{text/event-stream}.
 
-    A resource makes it and hands it to your code, which sends events until one of the two
-    sides has had enough.
+    A resource makes it and passes it to your code, which sends events until either side ends it.
 
-    @ivar lastEventID: the ID of the last event that the client has already, C{""} if there
-        is none.
+    @ivar lastEventID: the ID of the last event that the client has received, C{""} for none.
 
     @since: 0.1
     """
@@ -39,13 +37,13 @@ class EventStream:
 
     def __init__(self, response: Response, lastEventID: str) -> None:
         """
-        Streams are made by resources: see L{EventStreamResource
+        Resources make streams: see L{EventStreamResource
         <twisted_sse.server.resource.EventStreamResource>}.
         """
         self._response = response
         self._state: dict[Any, Any] | None = None
         self.lastEventID = lastEventID
-        # The response lets go of both when it is closed, so that this is no circle for longer.
+        # The response drops both when it closes, so the reference cycle does not last.
         response.stream = self
         cast(Any, response.request).eventStream = self
 
@@ -55,10 +53,10 @@ class EventStream:
     @staticmethod
     def of(request: Request) -> EventStream:
         """
-        Find the stream that answers a request.
+        Return the stream that answers a request.
 
-        @param request: such as the argument of a Klein route.
-        @raise LookupError: if no stream answers it, or no longer.
+        @param request: the request, such as the argument of a Klein route.
+        @raise LookupError: if no stream answers it, or the stream has closed.
         """
         stream = getattr(request, "eventStream", None)
         if not isinstance(stream, EventStream):
@@ -75,14 +73,14 @@ class EventStream:
     @property
     def clientAddress(self) -> str:
         """
-        Where the client is, as text; where proxies are trusted, the address that they say.
+        The client's address, as text: the one that trusted proxies report, if there are any.
         """
         return self._response.clientAddress
 
     @property
     def name(self) -> str | None:
         """
-        The name of the resource that answers with it, if it was given one.
+        The name of the stream's resource, if it has one.
         """
         return self._response.owner.options.name
 
@@ -103,7 +101,7 @@ class EventStream:
     @property
     def closed(self) -> bool:
         """
-        Whether the stream is over.
+        Whether the stream is closed.
         """
         return self._response.isClosed
 
@@ -121,13 +119,13 @@ class EventStream:
         Send one event: C{send(Event(..))}, C{send("data")}, C{send("data", event="type")},
         C{send(json=value, event="type", id="1")}.
 
-        While the client does not read, the event is queued.  Beyond C{maxPending} bytes the
-        resource's policy for slow readers acts.
+        While the client does not read, events are queued.  Beyond C{maxPending} bytes the
+        resource's policy for slow readers applies.
 
         @param what: an L{Event}, or a C{str} that is its data.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
-        @return: whether it will be sent; L{False} means that the stream is closed or ending.
-        @raise InvalidEvent: if a field is no good.
+        @return: L{False} if the stream is closed or ending, else L{True}.
+        @raise InvalidEvent: if a field is not valid.
         """
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         return self._response.send(event)
@@ -136,8 +134,8 @@ class EventStream:
         """
         Send a comment: clients ignore it, but proxies and people see it.
 
-        @return: whether it will be sent.
-        @raise InvalidEvent: if it cannot be written in UTF-8.
+        @return: L{False} if the stream is closed or ending, else L{True}.
+        @raise InvalidEvent: if it cannot be encoded as UTF-8.
         """
         return self._response.send(Event(comment=text))
 
@@ -145,22 +143,22 @@ class EventStream:
         """
         Send the headers now, rather than with the first event.
 
-        From here on an exception cannot become an HTTP status any more.
+        After this an exception can no longer become an HTTP status.
         """
         self._response.open()
 
     def every(self, interval: float, emit: Callable[[], object], now: bool = False) -> LoopingCall:
         """
-        Call a function again and again, and send what it returns, until the stream ends.
+        Call a function repeatedly, and send what it returns, until the stream ends.
 
         @param interval: seconds between two calls.
         @param emit: a function of no arguments that returns an L{Event}, a C{str} (its data),
-            L{None} for nothing this time, or a L{Deferred} or coroutine of one of these: then
-            the next call waits for it.  When it fails, that is logged and ends this stream.
-        @param now: whether to call it at once for the first time.
-        @return: the running L{LoopingCall}; it may be stopped earlier.  If the stream has
-            ended already, it is not running.
-        @raise ValueError: if the interval is no positive number of seconds.
+            L{None} for nothing this time, or a L{Deferred} or coroutine of one of these, which
+            the next call waits for.  A failure is logged and ends this stream.
+        @param now: whether to make the first call at once.
+        @return: the running L{LoopingCall}, which you may stop earlier.  It is not running if the
+            stream has ended already.
+        @raise ValueError: if the interval is not a positive number of seconds.
         """
         checkSeconds("interval", interval, optional=False)
         if not callable(emit):
@@ -174,40 +172,40 @@ class EventStream:
 
     def whenWritable(self) -> Deferred[None]:
         """
-        Wait until the client has read what was sent before: for code that produces as much
-        as the client takes.
+        Wait until the client has read what was sent before: for code that produces events as fast
+        as the client reads them.
 
-        @return: a L{Deferred} that fires at once, or when there is room again (in the next
-            turn of the reactor after each 16 KiB), or when the stream ends meanwhile, as
-            C{send} will tell.  It fails with L{CancelledError} when
-            the stream has ended already, so that a loop around it cannot spin.
+        @return: a L{Deferred} that fires at once, or when there is room again (in the next turn
+            of the reactor after each 16 KiB), or when the stream ends meanwhile: then C{send}
+            returns L{False}.  It fails with L{CancelledError} if the stream has ended already, so
+            that a loop around it cannot spin.
         """
         return self._response.whenWritable()
 
     def whenClosed(self) -> Deferred[CloseReason]:
         """
-        @return: a new L{Deferred} that fires with a L{CloseReason} when the stream is over,
-            at once if it is over already.  It does not fail.
+        @return: a new L{Deferred} that fires with a L{CloseReason} when the stream closes, at
+            once if it is closed already.  It does not fail.
         """
         return self._response.whenClosed()
 
     def end(self) -> None:
         """
-        End the stream: what is queued goes out, then the response ends as it should.
+        End the stream: send what is queued, then finish the response.
 
-        A browser will connect again, unless it is answered 204 then: see C{once}.
+        A browser will reconnect, unless it gets a 204 then: see C{once}.
         """
         self._response.end(CloseReason.ENDED)
 
     def abort(self) -> None:
         """
-        End the stream at once; what is queued is lost.
+        End the stream at once, without sending what is queued.
         """
         self._response.abort(CloseReason.ENDED)
 
 
 def responseOf(stream: EventStream) -> Response:
     """
-    Find what stands behind a stream: for the rest of the house, not for applications.
+    Return the response of a stream: for the rest of the package, not for applications.
     """
     return stream._response

@@ -1,13 +1,13 @@
 """
-A frame straight to the socket, when that is safe; and what has not left the process yet.
+Writing straight to the socket when that is safe, and counting what has not been sent.
 
 C{request.write} hands bytes to a transport that sends them in the next turn of the reactor:
-each event of each client costs two C{epoll_ctl}, a wake-up and one C{send}.  The C{send} is
-all that is needed when nothing is queued before it, which is nearly always.
+each event for each client costs two C{epoll_ctl}, a wake-up and one C{send}.  The C{send} alone
+is enough if nothing is queued before it, which is nearly always so.
 
-This needs attributes of Twisted that are not public.  All that the server uses of them are in
-this module and in L{headers<twisted_sse.stream.headers>}, so that it is clear where to look
-when Twisted changes, and each function falls back to the ordinary way when they are gone.
+This needs private attributes of Twisted.  The server uses them only in this module and in
+L{headers<twisted_sse.stream.headers>}, so that it is clear where to look when Twisted changes.
+Where they are missing, each function falls back to the public API.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from twisted.web.server import Request
 try:
     from twisted.internet import unix
 except ImportError:  # pragma: no cover
-    # A platform without UNIX sockets.
+    # This platform has no UNIX sockets.
     unix = None  # type: ignore[assignment]
 
 try:
     from fcntl import ioctl
     from termios import TIOCOUTQ
 except ImportError:  # pragma: no cover
-    # Not a UNIX: what waits in the kernel cannot be asked for.
+    # Not UNIX: the kernel cannot be asked how many bytes it holds.
     ioctl = None  # type: ignore[assignment]
 
 from ..format.encoded import PIECE, Batch
@@ -50,7 +50,7 @@ __all__ = [
     "writeNow",
 ]
 
-#: The transports that are known to be a socket and nothing else.
+#: The transports that are known to be plain sockets.
 _SOCKETS: tuple[type, ...] = (tcp.Server,)
 if unix is not None:
     _SOCKETS += (unix.Server,)
@@ -58,16 +58,15 @@ if unix is not None:
 
 def directTransport(request: HTTPRequest) -> tcp.Server | None:
     """
-    Decide, once per stream and after the headers, whether its frames may be given to the
-    socket directly.
+    Decide whether a stream's frames may go straight to the socket: once per stream, after the
+    headers.
 
-    It is decided by exact types, never by looking for attributes: the transport of a TLS
-    connection forwards every attribute that it lacks to the TCP transport below it, so
-    C{hasattr(transport, "socket")} leads to plain text in a TLS session.  Throttling and PROXY
-    protocol wrappers are the same.
+    This compares exact types, and never relies on attributes alone: a TLS transport forwards
+    every attribute that it lacks to the TCP transport below it, so C{hasattr(transport,
+    "socket")} would lead to plain text in a TLS session.  Throttling and PROXY protocol wrappers
+    do the same.
 
-    @return: the transport to be given to L{writeNow}; L{None} where only
-        C{request.write} is right.
+    @return: the transport for L{writeNow}; L{None} if only C{request.write} is safe.
     """
     transport = request.transport
     if (
@@ -85,21 +84,20 @@ def directTransport(request: HTTPRequest) -> tcp.Server | None:
 
 def _chunk(data: bytes) -> bytes:
     """
-    Frame what is sent: RFC 9112, 7.1: the size in hexadecimal, the data, each followed by
-    CRLF.
+    Frame a chunk (RFC 9112, 7.1): the size in hexadecimal, then the data, each followed by CRLF.
     """
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
     """
-    The same as C{request.write(data)}, at once.
+    Do the same as C{request.write(data)}, but at once.
 
-    Bytes keep their order: while the transport holds any, these go behind them.  Any error
-    of the socket hands the whole frame to the transport, which meets the same error in the
-    next turn of the reactor and tears the connection down as it always does.
+    Bytes keep their order: if the transport holds any, these are queued after them.  On a socket
+    error the whole frame goes to the transport, which meets the same error in the next turn of
+    the reactor and closes the connection as usual.
 
-    @param transport: what L{directTransport} returned.
+    @param transport: the result of L{directTransport}.
     @param data: not empty.
     @return: whether the socket took all of it.
     """
@@ -111,7 +109,7 @@ def writeNow(request: HTTPRequest, transport: tcp.Server, data: bytes) -> bool:
         try:
             sent = transport.socket.send(data)
         except OSError:
-            # Whatever it is: the transport is going to meet it too.
+            # Of any kind: the transport will meet it too.
             sent = 0
     if sent == len(data):
         return True
@@ -123,68 +121,68 @@ class Recipient(Protocol):
     """
     What L{sendToAll} needs of a response.
 
-    It reads all of this for each response, one after the other; between two of them anything
-    may have happened, since observers are called.
+    All of this is read afresh for each response, since anything may have changed: observers are
+    called in between.
     """
 
     ready: bool
     """Whether an event may go straight to the connection: nothing is queued before it."""
 
     direct: tcp.Server | None
-    """What L{directTransport} returned; L{None} where only C{push} is right."""
+    """The result of L{directTransport}; L{None} if only C{push} is safe."""
 
     lastSent: float
-    """When something was sent last, in the seconds of the wheel."""
+    """When something was last sent, in the wheel's seconds."""
 
     eventsSent: int
     """The number of events that were handed to the connection."""
 
     @property
     def lag(self) -> object:
-        """Whatever looks after a client that lags; L{None} for nearly all."""
+        """Polls the connection of a client that lags; L{None} for nearly all."""
 
     @property
     def request(self) -> Request | None:
-        """The request; L{None} once the response is closed, which is not ready then."""
+        """The request; L{None} once the response is closed, and so not ready."""
 
     @property
     def stream(self) -> object:
-        """What observers are told it is."""
+        """The stream that observers are told of."""
 
     @property
     def owner(self) -> Teller:
-        """Tells the observer."""
+        """Has the observer's callback."""
 
     def push(self, batch: Batch, /) -> None:
         """
-        Send a batch, however the client fares.  It raises nothing.
+        Send or queue a batch, whatever the response's state.  Does not raise.
         """
 
     def lookLater(self) -> None:
         """
-        The transport was given something that it has not sent.
+        Poll the transport later: it has not sent all that it was given.
         """
 
 
 class Teller(Protocol):
     """
-    What tells an observer of what was sent.
+    Has the callback that tells an observer what was sent.
     """
 
     @property
     def sent(self) -> Callable[[Any, int, int], None] | None:
         """
-        Called with the stream, the number of events and their bytes; it raises nothing.
-        L{None} if nobody listens.
+        Called with the stream, the number of events and their size in bytes; does not raise.
+        L{None} if no observer wants it.
         """
 
 
 def sendToAll(recipients: Iterable[Recipient], batch: Batch, now: float) -> None:
     """
-    Send the same to many clients: C{recipient.push(batch)} for each, without the calls and the
-    framing for each, which together cost as much as half a C{send}.
+    Send the same batch to many clients: C{recipient.push(batch)} for each, but without the calls
+    and the framing, which together cost as much as half a C{send}.
 
-    @param recipients: each is taken when it is its turn.
+    @param recipients: consumed one by one while sending.
     @param now: in the seconds of the recipients' wheel.
     """
     data, events = batch.data, batch.events
@@ -225,9 +223,9 @@ def sendToAll(recipients: Iterable[Recipient], batch: Batch, now: float) -> None
 
 def unsent(request: HTTPRequest) -> int | None:
     """
-    Count the bytes that were written to a request, and that this process still holds.
+    Count the bytes that were written to a request and are still in this process.
 
-    @return: the number of bytes; L{None} where there is no way to know.
+    @return: the number of bytes; L{None} if it cannot be known.
     """
     try:
         if request.transport is None:
@@ -241,19 +239,19 @@ def _unsentBelow(transport: Any) -> int | None:
     if isinstance(transport, FileDescriptor):
         buffered = len(transport.dataBuffer) - transport.offset
         return buffered + transport._tempDataLen
-    # TLSMemoryBIOProtocol: plain bytes it could not encrypt yet, and below it a socket.
+    # TLSMemoryBIOProtocol: plain bytes that it could not encrypt yet, above a socket.
     below = _unsentBelow(transport.transport)
     if below is None:
         return None
     waiting = sum(map(len, transport._appSendBuffer))
-    # BufferingTLSTransport: small writes that it joins in the next turn.
+    # BufferingTLSTransport: small writes that it will join in the next turn.
     small = sum(map(len, transport._aggregator._buffer))
     return below + waiting + small
 
 
 def _unsentHTTP2(request: HTTPRequest) -> int:
-    # Twisted pauses a producer for HTTP/2's flow control only: a peer with a large window
-    # that stops reading TCP lets the queue of its stream grow without a word.
+    # Twisted pauses a producer only for HTTP/2's flow control: if a peer with a large window
+    # stops reading from TCP, the queue of its stream grows without a pause.
     stream = cast(Any, request.channel)
     queue = stream._conn._outboundStreamQueues[stream.streamID]
     return sum(len(chunk) for chunk in queue if isinstance(chunk, bytes))
@@ -261,7 +259,7 @@ def _unsentHTTP2(request: HTTPRequest) -> int:
 
 def connectionOf(request: HTTPRequest) -> Any:
     """
-    Find the transport of a request's connection, be it HTTP/1.1's or HTTP/2's.
+    Find the transport of a request's connection, for HTTP/1.1 or HTTP/2.
     """
     if request.transport is not None:
         return request.transport
@@ -270,7 +268,7 @@ def connectionOf(request: HTTPRequest) -> Any:
 
 def heldBy(transport: Any) -> int:
     """
-    Count the bytes that a connection still holds; of one that is closed, none.
+    Count the bytes that a connection still holds: none if it is closed.
     """
     try:
         return 0 if transport.disconnected else _unsentBelow(transport) or 0
@@ -280,15 +278,15 @@ def heldBy(transport: Any) -> int:
 
 def outstanding(request: HTTPRequest) -> int:
     """
-    Count the bytes that were written to a request, and that its client has not taken: those
-    that wait in this process, and those that wait in the kernel.
+    Count the bytes that were written to a request and that its client has not taken: those in
+    this process and those in the kernel.
 
-    The kernel has to be asked as well: it wakes us only when a third of its buffer is free,
-    and a slow client may take minutes for that.
+    The kernel has to be asked too: it wakes us only when a third of its buffer is free, which
+    may take minutes with a slow client.
     """
     waiting = unsent(request) or 0
     if request.transport is None and _isWindowShut(request):
-        # What moves in the kernel belongs to other streams of the connection.
+        # What the kernel sends belongs to other streams of the connection.
         return waiting
     transport = connectionOf(request)
     while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
@@ -298,7 +296,7 @@ def outstanding(request: HTTPRequest) -> int:
         try:
             answer = ioctl(transport.fileno(), TIOCOUTQ, b"\0\0\0\0")
         except (OSError, ValueError):
-            # This kind of socket does not tell; or it is closed already.
+            # This kind of socket cannot tell, or it is closed already.
             pass
         else:
             inKernel = struct.unpack("i", answer)[0]
@@ -307,7 +305,7 @@ def outstanding(request: HTTPRequest) -> int:
 
 def _isWindowShut(request: HTTPRequest) -> bool:
     """
-    Whether the client lets an HTTP/2 stream send nothing: RFC 9113, 5.2.
+    Whether the flow control window of an HTTP/2 stream is used up: RFC 9113, 5.2.
     """
     stream = cast(Any, request.channel)
     try:

@@ -1,5 +1,5 @@
 """
-How much of one turn of the reactor a stream may have.
+How much of one turn of the reactor a stream may use.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 __all__ = ["TURN", "Turn"]
 
-#: How much may be sent to one client in one turn, in bytes, however fast it reads: an endless
-#: iterable, a coroutine that waits for room in between, a replay.
+#: How many bytes may be sent to one client in one turn, however fast it reads, from an endless
+#: iterable, a coroutine that awaits C{whenWritable()}, or a replay.
 TURN = 2**14
 
 #: How long an iterable may take in one turn, in seconds.
@@ -18,14 +18,14 @@ LONGEST = 0.005
 
 class Turn:
     """
-    What is left of a turn of the reactor.
+    What is left of a stream's share of a turn of the reactor.
     """
 
     __slots__ = ("_bytes", "_end", "_seconds")
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         """
-        @param seconds: tells the time.
+        @param seconds: returns the time.
         """
         self._seconds = seconds
         self.begin()
@@ -39,10 +39,10 @@ class Turn:
 
     def spend(self, size: int) -> bool:
         """
-        Spend some of it.
+        Use some of the share.
 
         @param size: how many bytes were sent.
-        @return: whether anything is left.
+        @return: whether any of it is left.
         """
         self._bytes -= size
         return self._bytes > 0 and self._seconds() < self._end
