@@ -1,5 +1,5 @@
 """
-What a request says about the type of the answer that it wants.
+Content negotiation: whether a request accepts a media type.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Accept(NamedTuple):
     """
     What a request says about one media type.
 
-    @ivar acceptable: whether it may be sent.
-    @ivar named: whether it was asked for by name.
+    @ivar acceptable: whether the type may be sent.
+    @ivar named: whether the request names the type.
     """
 
     acceptable: bool
@@ -30,25 +30,25 @@ class Accept(NamedTuple):
 
 def accepts(request: Request, mediaType: bytes) -> Accept:
     """
-    Find out whether a client wants a media type: RFC 9110, 12.5.1.
+    Find out whether a client accepts a media type: RFC 9110, 12.5.1.
 
-    @param mediaType: in lower case.
+    @param mediaType: the type, in lower case.
     """
     values = request.requestHeaders.getRawHeaders(b"accept", [])
     return _parse(b",".join(values), mediaType)
 
 
-# There are few kinds of clients, and thousands of each that come back at the same time.
+# There are few kinds of clients, and thousands of each may reconnect at once.
 @lru_cache(maxsize=100)
 def _parse(value: bytes, mediaType: bytes) -> Accept:
     wanted: dict[bytes, bool] = {}
     for mediaRange in value.split(b","):
         name, *parameters = mediaRange.split(b";")
         name = name.strip().lower()
-        # What is no media range excludes nothing.
+        # Ignored if it is not a media range.
         if b"/" in name:
             wanted[name] = not any(map(_ZERO.fullmatch, parameters))
-    # From the range that says most about the type to the one that says least.
+    # From the most specific range to the least.
     ranges = (mediaType, mediaType.partition(b"/")[0] + b"/*", b"*/*")
     acceptable = next((wanted[name] for name in ranges if name in wanted), not wanted)
     return Accept(acceptable, wanted.get(mediaType, False))

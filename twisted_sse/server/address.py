@@ -1,5 +1,5 @@
 """
-Where a client is, as far as those who say so can be trusted.
+The address of a client, as reported by trusted proxies.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Networks = tuple[IPv4Network | IPv6Network, ...]
 
 def checkedNetworks(networks: Iterable[str]) -> Networks:
     """
-    Check the networks of trusted proxies.
+    Validate the networks of trusted proxies.
 
-    @raise InvalidOption: if one is none.
-    @raise TypeError: if they are no list.
+    @raise InvalidOption: one of them is not a network.
+    @raise TypeError: they are not a list.
     """
     checked = checkList("trustedProxies", networks, "networks")
     try:
-        # An int would be a network too.
+        # As text, since ip_network() accepts an int too.
         return tuple(ip_network(str(network)) for network in checked)
     except ValueError as e:
         raise InvalidOption(
@@ -37,8 +37,8 @@ def checkedNetworks(networks: Iterable[str]) -> Networks:
 
 def clientAddress(request: Request, proxies: Networks) -> str:
     """
-    Find out where a client is: the last address of the chain that was not written by a
-    proxy that is trusted.
+    Find a client's address: going back through C{X-Forwarded-For}, the first address that is not
+    a trusted proxy's.
     """
     address = getattr(request.getClientAddress(), "host", "unix")
     if proxies:
@@ -55,16 +55,16 @@ def clientAddress(request: Request, proxies: Networks) -> str:
 
 def _parseHop(hop: str) -> str:
     """
-    Find the address in C{192.0.2.1}, C{192.0.2.1:80}, C{2001:db8::1} or C{[2001:db8::1]:80}.
+    Parse the address in C{192.0.2.1}, C{192.0.2.1:80}, C{2001:db8::1} or C{[2001:db8::1]:80}.
 
-    @raise ValueError: if there is none.
+    @raise ValueError: there is none.
     """
     if hop.startswith("["):
         hop = hop[1:].partition("]")[0]
     elif hop.count(":") == 1:
         hop = hop.partition(":")[0]
     if "%" in hop:
-        # The zone of an address is any text, and means nothing to us.
+        # The zone of an address may be any text, and means nothing on this machine.
         raise ValueError(hop)
     address = ip_address(hop)
     return str(getattr(address, "ipv4_mapped", None) or address)
@@ -74,7 +74,7 @@ def _isIn(address: str, networks: Networks) -> bool:
     try:
         parsed = ip_address(address)
     except ValueError:
-        # A UNIX socket: only a proxy can be behind it.
+        # A UNIX socket: its peer can only be a proxy.
         return True
     mapped = getattr(parsed, "ipv4_mapped", None)
     return any((mapped or parsed) in network for network in networks)

@@ -1,5 +1,5 @@
 """
-Answers that are no event streams.
+Responses that are not event streams.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ __all__ = ["allow", "answer", "vary"]
 
 def answer(request: Request, status: int, text: str | None = None) -> None:
     """
-    Answer with a status, and a line of text.
+    Answer with a status and a line of text.
 
-    @param text: the status's own if not given.
+    @param text: the text; if not given, the status's own.
     """
     request.setResponseCode(status)
     if status in NO_BODY_CODES:
@@ -37,9 +37,9 @@ def answer(request: Request, status: int, text: str | None = None) -> None:
 
 def allow(request: Request, methods: tuple[bytes, ...]) -> None:
     """
-    Say which methods a resource answers: RFC 9110, 10.2.1.
+    Set the C{Allow} header: RFC 9110, 10.2.1.
 
-    @param methods: those that it answers with a stream.
+    @param methods: the methods that the resource answers with a stream.
     """
     heads = (b"HEAD",) if b"GET" in methods else ()
     request.setHeader(b"allow", b", ".join(dict.fromkeys((*methods, *heads, b"OPTIONS"))))
@@ -47,7 +47,7 @@ def allow(request: Request, methods: tuple[bytes, ...]) -> None:
 
 def vary(request: Request, name: bytes) -> None:
     """
-    Tell caches that an answer depends on one more header of the request: RFC 9110, 12.5.5.
+    Tell caches that the response also depends on this header of the request: RFC 9110, 12.5.5.
     """
     values = request.responseHeaders.getRawHeaders(b"vary", [])
     request.setHeader(b"vary", b", ".join([*values, name]))

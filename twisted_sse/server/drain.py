@@ -1,5 +1,5 @@
 """
-A service that drains resources as the application stops.
+A service that drains resources when the application stops.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Drainable(Protocol):
 
     def admit(self) -> None:
         """
-        Called when the service starts, perhaps once more after a drain: accept clients.
+        Called when the service starts, possibly after a drain: accept clients.
         """
 
     def drain(self, seconds: float, /) -> Deferred[None]:
@@ -36,13 +36,13 @@ class DrainService(Service):
     """
     Drains when it is stopped.
 
-    Give it to the application before the service that listens: services are stopped in reverse
-    order, and the port should be closed first.
+    Add it to the application before the service that listens: services stop in reverse order,
+    and the port should be closed first.
     """
 
     def __init__(self, drainables: Collection[Drainable], seconds: float) -> None:
         """
-        @param drainables: what is drained.
+        @param drainables: what to drain.
         @param seconds: how long the drain may take.
         """
         self._drainables = drainables

@@ -1,5 +1,5 @@
 """
-The responses of one resource, and what they share: options, limits, heart, the drain.
+The responses of one resource, and what they share: options, limits, heartbeat, drain.
 """
 
 from __future__ import annotations
@@ -35,11 +35,10 @@ class StreamGroup(Owner):
     """
     The owner of a resource's responses.
 
-    @ivar streams: those that are open.
-    @ivar connecting: those whose headers have not been sent: nobody has said yet that they
-        may have anything.
-    @ivar refused: those that are one too many, while they are told so.
-    @ivar draining: whether the last drain has begun.
+    @ivar streams: the responses that are open.
+    @ivar connecting: those whose headers have not been sent, and which may yet be refused.
+    @ivar refused: those over a limit, until they have been told so.
+    @ivar draining: whether a drain has begun, so that new clients are refused.
     """
 
     def __init__(self, options: StreamOptions, observer: object = None) -> None:
@@ -67,7 +66,7 @@ class StreamGroup(Owner):
 
     def full(self, address: str) -> bool:
         """
-        Whether one more stream, to this address, would be one too many.
+        Whether one more stream to this address would exceed a limit.
         """
         options = self.options
         if options.maxStreams is not None:
@@ -82,9 +81,9 @@ class StreamGroup(Owner):
         self, request: Request, address: str, lastEventID: str, refused: bool = False
     ) -> Response:
         """
-        Make a response to a request, and the stream that is its face.
+        Make a response to a request, and its stream.
 
-        @param refused: whether it is one too many, which is told no more than that.
+        @param refused: whether it is over a limit, and only tells the client so.
         """
         clock = clockFor(self.options.reactor, request)
         heart = self._hearts.get(clock)
@@ -105,7 +104,7 @@ class StreamGroup(Owner):
 
     def share(self, headers: Headers) -> Headers:
         """
-        Thousands are sent the same headers in the same second, and have no more use for them.
+        Share headers, since thousands of responses may be sent the same ones.
         """
         if self._sentHeaders is None or self._sentHeaders != headers:
             self._sentHeaders = headers
@@ -125,25 +124,25 @@ class StreamGroup(Owner):
 
     def dropped(self, response: Response, events: int) -> None:
         """
-        Events were dropped since the client does not read.
+        Events were dropped because the client does not read.
         """
         self._listeners.dropped(response.stream, events)
 
     def replayed(self, response: Response, events: int) -> None:
         """
-        Events of a history were sent.
+        Events from a history were sent.
         """
         self._listeners.replayed(response.stream, events)
 
     def reset(self, response: Response) -> None:
         """
-        The client was told that it has missed something for good.
+        The client was told that it has missed events for good.
         """
         self._listeners.reset(response.stream)
 
     def closed(self, response: Response, reason: CloseReason) -> None:
         """
-        A response is over.
+        A response has closed.
         """
         wasRefused = response in self.refused
         wasOpen = response in self.streams or wasRefused
@@ -165,7 +164,7 @@ class StreamGroup(Owner):
 
     def checkDrained(self) -> None:
         """
-        End the drain if nothing is left that it waits for.
+        End the drain if there is nothing left to wait for.
         """
         if self._drained and not self._all() and not self.cleaningUp:
             drained, self._drained = self._drained, []
@@ -173,7 +172,7 @@ class StreamGroup(Owner):
                 done.callback(None)
 
     def _checkIdleTimeout(self, response: Response) -> None:
-        # Twisted's HTTP/1.1 stops its idle timer while a request is answered; its HTTP/2
+        # Twisted's HTTP/1.1 stops its idle timer while a request is being answered; its HTTP/2
         # does not, and drops the connection with all its streams.
         heartbeat = self.options.heartbeat
         site = getattr(response.request, "site", None)
@@ -207,7 +206,7 @@ class StreamGroup(Owner):
             rest = self._all()
             _log.info("Aborting {count} streams that would not end", count=len(rest))
             inSlices(clock, rest, lambda response: response.abort(CloseReason.DRAIN))
-            # There is no more time for those that are still cleaning up.
+            # Those that are still cleaning up get no more time.
             self.cleaningUp.clear()
             self.checkDrained()
 

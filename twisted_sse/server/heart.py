@@ -14,16 +14,16 @@ from ..timing.ticker import TimerWheel
 
 __all__ = ["Heart"]
 
-#: A heartbeat is late by at most this part of its interval, so that one look over all
-#: responses can send many of them.
+#: A heartbeat may be late by its interval divided by this, so that one round over all responses
+#: can send many of them.
 ROUNDS = 32
 
 
 class Heart:
     """
-    The heartbeat, and the wheel, of all responses that go by the same clock.
+    The heartbeat, and the timer wheel, of all responses that use the same clock.
 
-    @ivar wheel: for what each response has to do at a time of its own.
+    @ivar wheel: for the delayed calls of single responses.
     @ivar responses: how many responses there are.
     """
 
@@ -31,8 +31,8 @@ class Heart:
         self, opened: Collection[Response], heartbeat: float | None, clock: IReactorTime
     ) -> None:
         """
-        @param opened: the responses that are open, those with other clocks included.
-        @param heartbeat: after how many seconds of silence a comment is sent; L{None} for
+        @param opened: the responses that are open, including those with other clocks.
+        @param heartbeat: after how many seconds of silence to send a comment; L{None} for
             never.
         """
         self._opened = opened
@@ -43,14 +43,14 @@ class Heart:
 
     def opened(self) -> None:
         """
-        One more response is open: see that it gets its heartbeats.
+        A response has opened: start the heartbeat, if it is not running.
         """
         if self._heartbeat is not None and self._beat is None:
             self._beat = self.wheel.callLater(self._heartbeat, self._beatAll, self._heartbeat)
 
     def stop(self) -> None:
         """
-        There are no responses any more.
+        There are no more responses.
         """
         if self._beat is not None:
             self._beat.cancel()
@@ -58,25 +58,26 @@ class Heart:
 
     def _beatAll(self, heartbeat: float) -> None:
         """
-        Send a heartbeat to each client that was sent nothing for so long, and find out when the
-        next one is due.
+        Send a heartbeat to each client that was sent nothing for so long, and schedule the next
+        round.
         """
         self._beat = None
         now = self.wheel.seconds()
         next = now + heartbeat
         for response in [each for each in self._opened if each.wheel is self.wheel]:
             due = response.lastSent + heartbeat
-            # A millisecond is nothing here, and a rounding error must not cost a round.
+            # A millisecond does not matter, and a rounding error must not cost a round.
             if due - now < 0.001:
                 if self.wheel.seconds() - now > SLICE:
-                    # The rest in the next turn of the reactor.
+                    # The rest will follow in the next turn of the reactor.
                     next = now
                     break
                 response.beat()
             elif due < next:
                 next = due
         if not self.responses or self._beat is not None:
-            # An observer that was told of a heartbeat has ended them, or begun anew.
+            # An observer that was told of a heartbeat has ended all responses, or new ones have
+            # restarted the timer.
             return
         delay = max(next - now, heartbeat / ROUNDS) if next > now else 0
         self._beat = self.wheel.callLater(delay, self._beatAll, heartbeat)

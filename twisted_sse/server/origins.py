@@ -1,5 +1,5 @@
 """
-Which pages may read an event stream: CORS, Fetch standard, 3.3.
+Which pages may read an event stream: CORS (Fetch standard, 3.3).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", re.ASCII)
 
 class Origins:
     """
-    The origins whose pages may read the answers of a resource.
+    The origins whose pages may read a resource's responses.
     """
 
     def __init__(self, origins: Iterable[str] | str, credentials: bool) -> None:
         """
-        @param origins: origins such as C{"https://example.com"}; or C{"*"} for all.
+        @param origins: origins such as C{"https://example.com"}, or C{"*"} for all.
         @param credentials: whether their pages may send cookies.
-        @raise InvalidOption: if one is no origin, or if all may send cookies.
-        @raise TypeError: if it is no list of origins.
+        @raise InvalidOption: one of them is not an origin, or all may send cookies.
+        @raise TypeError: C{origins} is not a list.
         """
         checkFlag("credentials", credentials)
         self._credentials = credentials
-        # None for all.
+        # None means all.
         self._origins: frozenset[bytes] | None = None
         if origins != "*":
             self._origins = _checked(origins)
@@ -45,7 +45,7 @@ class Origins:
 
     def allow(self, request: Request) -> None:
         """
-        Let a page read the answer to its request, if its origin is one of ours.
+        Let a page read the response to its request, if its origin is allowed.
         """
         if self._origins is None:
             request.setHeader(b"access-control-allow-origin", b"*")
@@ -59,9 +59,9 @@ class Origins:
 
     def answerOptions(self, request: Request, methods: tuple[bytes, ...]) -> None:
         """
-        Answer an OPTIONS request, such as the preflight of a page that has been allowed.
+        Answer an OPTIONS request, such as a page's preflight.
 
-        @param methods: those that are answered with a stream.
+        @param methods: the methods that are answered with a stream.
         """
         allow(request, methods)
         if request.responseHeaders.hasHeader(b"access-control-allow-origin"):

@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
 __all__ = ["EventStreamResource"]
 
-#: Names that polyfills, which cannot set a header, give the last event ID in the query.
+#: Query parameters for the last event ID, from polyfills that cannot set headers.
 QUERY_NAMES = (b"lastEventID", b"lastEventId", b"last_event_id")
 
-#: When a client that is one too many is to come back, in milliseconds.
+#: The reconnection time of a client over a limit, from and to, in milliseconds.
 LIMIT_RETRY = (5000, 15000)
 
-#: With it a browser comes back that has seen the end of a stream that is sent once.
+#: The last event ID of a browser that has seen the end of a stream with C{once}.
 END_ID = (END.id or "").encode()
 
 _log = Logger()
@@ -54,22 +54,22 @@ _log = Logger()
 
 class EventStreamResource(Resource):
     """
-    A resource that holds the requests for it open, and sends each of them events.
+    A resource that holds requests open, and sends events in response.
 
     C{connected(stream)} is called with an L{EventStream} for each client.  It may return
 
-      - L{None}, or what C{stream.send} or C{stream.every} returns: the stream stays open; send
-        to it whenever there is something to say;
+      - L{None}, or the result of C{stream.send} or C{stream.every}: the stream stays open, and
+        you can send to it at any time;
       - an iterable or asynchronous iterable of events (such as a generator): each is sent as
         soon as the client has read those before, then the stream ends;
       - a L{Deferred} or coroutine of one of these.
 
-    The headers go out when that is known, or with the first thing sent after C{connected}
-    has returned.  Until then whatever is raised is an HTTP answer:
+    The headers go out when that result is known, or with the first thing sent after C{connected}
+    has returned.  Until then an exception becomes an HTTP response:
     C{twisted.web.error.Error(403)} is a 403, C{Error(204)} tells a browser to stop for good,
-    anything else is logged and a 500.
+    anything else is logged and becomes a 500.
 
-    @cvar fastWrite: whether events may be handed to the socket directly where that is safe.
+    @cvar fastWrite: whether events may go straight to the socket where that is safe.
 
     @since: 0.1
     """
@@ -103,41 +103,41 @@ class EventStreamResource(Resource):
         reactor: IReactorTime | None = None,
     ) -> None:
         """
-        @param connected: what to do with a new stream.
-        @param fallback: what answers those who do not ask for C{text/event-stream} by name.
-            Without it, they get the stream too, unless their C{Accept} excludes it (406).
-        @param heartbeat: send a comment when nothing was sent for so many seconds, so that
-            proxies keep the connection and clients that have vanished are noticed.  L{None}
-            for none.
-        @param retry: the reconnection time that clients are told with the headers, in
-            milliseconds, at least 500.
-        @param once: for streams that have an end: the last event is C{event: end},
-            C{id: end}, and a browser that comes back with that ID gets a 204, and stops.
+        @param connected: called with each new stream.
+        @param fallback: the resource for requests that do not name C{text/event-stream}.
+            Without one they get the stream too, unless their C{Accept} excludes it (406).
+        @param heartbeat: send a comment after this many seconds of silence, so that proxies
+            keep the connection open and vanished clients are noticed.  L{None} for none.
+        @param retry: the reconnection time that is sent with the headers, in milliseconds, at
+            least 500.
+        @param once: for streams that come to an end: the last event is C{event: end},
+            C{id: end}, and a browser that reconnects with that ID gets a 204, and stops.
         @param origins: the origins whose pages may read the stream (CORS), such as
-            C{"https://example.com"}; or C{"*"} for all.
+            C{"https://example.com"}, or C{"*"} for all.
         @param credentials: whether those pages may send cookies; not with C{"*"}.
         @param methods: the methods that are answered with a stream.
-        @param maxStreams: how many there may be; who comes then is told to come back 5 to 15
-            seconds later.
-        @param maxStreamsPerAddress: how many one client address may have.
+        @param maxStreams: how many streams there may be.  Further clients are told to retry 5 to
+            15 seconds later.
+        @param maxStreamsPerAddress: how many streams one client address may have.
         @param trustedProxies: networks such as C{"10.0.0.0/8"} whose C{X-Forwarded-For} is
-            believed.
-        @param maxPending: how many bytes may wait for a client that does not read.
+            trusted.
+        @param maxPending: how many bytes may be queued for a client that does not read.
         @param slow: what happens beyond that.
-        @param stallTimeout: abort a stream of which no byte was taken for so many seconds.
+        @param stallTimeout: abort a stream if its client takes nothing for this many seconds.
             L{None} for never.
-        @param openTimeout: answer 503 when nothing was decided for so many seconds.  L{None}
-            for never.
-        @param closeTimeout: how many seconds an asynchronous generator or a coroutine may
-            take for its C{finally}.
-        @param slim: forget the headers and the body of a request once it is answered: it saves
-            3 kB for each browser.
+        @param openTimeout: answer 503 if the response's headers have not gone out after this
+            many seconds.  L{None} for never.
+        @param closeTimeout: how many seconds the C{finally} of an asynchronous generator or a
+            coroutine may take.
+        @param slim: drop the headers and body of the request once the response's headers are
+            sent, which saves 3 kB for each browser.
         @param name: what metrics and logs call the resource.
-        @param observer: who is told what happens.
-        @param reactor: where time comes from: that of the L{Site<twisted.web.server.Site>} if not given.
+        @param observer: the observer of the resource's streams.
+        @param reactor: where time comes from; if not given, from the
+            L{Site<twisted.web.server.Site>}.
 
-        @raise ValueError: if an argument is out of its range.
-        @raise TypeError: if it is no such thing.
+        @raise ValueError: an argument is out of range.
+        @raise TypeError: an argument has the wrong type.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         if not callable(connected):
@@ -171,20 +171,19 @@ class EventStreamResource(Resource):
     @property
     def streams(self) -> frozenset[EventStream]:
         """
-        The streams that are open now.
+        The streams that are open.
         """
         return frozenset(response.stream for response in self._group.streams)
 
     def drain(self, seconds: float, retry: tuple[int, int] = (1000, 5000)) -> Deferred[None]:
         """
-        End all streams, as a server does that is about to go away.
+        End all streams, before a server shuts down.
 
-        Each client is told a reconnection time of its own, so that they do not all come back
-        at once; its stream ends, and its connection is closed.  Who comes now is answered in
-        the same way.
+        Each client is sent a random reconnection time, so that they do not all come back at once;
+        its stream ends, and its connection is closed.  New clients are answered in the same way.
 
-        @param seconds: when to abort what has not ended by then.
-        @param retry: the least and the greatest reconnection time, in milliseconds.
+        @param seconds: after how many seconds to abort the streams that are left.
+        @param retry: the shortest and the longest reconnection time, in milliseconds.
         @return: a L{Deferred} that fires when no stream is left.
         """
         checkSeconds("seconds", seconds, optional=False, zero=True)
@@ -208,8 +207,8 @@ class EventStreamResource(Resource):
         """
         Make a service that drains this resource when the application stops.
 
-        Give it to the application before the service that listens: services are stopped in
-        reverse order, and the port should be closed first.
+        Add it to the application before the service that listens: services stop in reverse
+        order, and the port should be closed first.
 
         @param seconds: how long the drain may take.
         """
@@ -217,8 +216,8 @@ class EventStreamResource(Resource):
         return DrainService([self], seconds)
 
     def __del__(self) -> None:
-        # A resource that is gone while its streams are open was made for one request: limits
-        # that count to one, and a drain that nobody can ask for.
+        # A resource that is collected while its streams are open was made for a single request:
+        # its limits count one stream, and nothing can drain it.
         group = getattr(self, "_group", None)
         if group is not None and group.streams and not EventStreamResource._dropped:
             EventStreamResource._dropped = True
@@ -246,14 +245,14 @@ class EventStreamResource(Resource):
         """
         Answer a request, with an event stream if it may have one.
 
-        @param connected: what to do with the stream.
+        @param connected: called with the stream.
         @param methods: the methods that are answered with a stream.
-        @return: a L{Deferred} that fires when the headers have been sent, and fails with what
-            was raised before: then the request is still to be answered.  L{None} if they have
-            been sent already.
+        @return: a L{Deferred} that fires when the headers have been sent, and fails with what was
+            raised before; then the caller has to answer the request.  L{None} if it has been
+            answered already.
         """
         if getattr(request, "channel", None) is None:
-            # The client has gone while the resource was looked for: nobody is going to tell us.
+            # The client disconnected before the resource was found; notifyFinish() would not fire.
             return None
         method = request.method
         accept = accepts(request, b"text/event-stream")
@@ -289,8 +288,8 @@ class EventStreamResource(Resource):
         address = clientAddress(request, self._proxies)
         full = group.full(address)
         response = group.respond(request, address, lastEventID, refused=full)
-        # Any status but 200 would make a browser give up for good (HTML standard, 9.2.2:
-        # "fail the connection"), so who is to come back later is answered with a stream.
+        # Any status but 200 makes a browser give up for good (HTML standard, 9.2.2: "fail the
+        # connection"), so clients that should retry later are answered with a stream.
         if group.draining:
             response.end(CloseReason.DRAIN, group.drainRetry(), closeConnection=True)
         elif full:
@@ -315,7 +314,7 @@ def _refuse(failure: Failure, request: Request) -> None:
         address = clientAddress(request, ())
         _log.failure("The event stream for {address} could not be opened", failure, address=address)
         answer(request, 500)
-    # Whoever keeps the failure must not keep the request with it.
+    # A failure that is kept in memory must not keep the request alive.
     failure.cleanFailure()
 
 

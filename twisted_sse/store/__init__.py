@@ -1,5 +1,5 @@
 """
-Where the events of a channel are kept.
+Where a channel's events are kept.
 """
 
 from __future__ import annotations

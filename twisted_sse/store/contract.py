@@ -18,9 +18,8 @@ class Replay(NamedTuple):
     """
     Events for a client that is behind.
 
-    @ivar isLost: whether something is missing before them that will not come back, and that
-        was the client's business.
-    @ivar start: the position where they begin, with or without an event of the client's there.
+    @ivar isLost: whether earlier events that the client wanted are lost for good.
+    @ivar start: the position where reading began, whether or not the client wants the event there.
     @ivar next: the position to go on from.
     @ivar entries: the events, in order.
     """
@@ -34,21 +33,20 @@ class Replay(NamedTuple):
 @runtime_checkable
 class EventStore(Protocol):
     """
-    Keeps the newest events of one channel, for the clients that come back for them.
+    Keeps the newest events of one channel, for clients that reconnect.
 
     A store belongs to one channel, which calls it in the reactor's thread only.  Events have
     positions in the channel's sequence: 0, 1, 2 and so on, without gaps.  The channel appends
-    them in this order; what the store drops, it drops from the front.
+    them in this order; the store drops them from the front.
 
-    What has to be looked up, by C{find} and C{read}, may come later: then a L{Deferred} is
-    returned, and the channel asks nothing more for that client until it has fired.  The channel
-    may cancel it.  If it fails, the client's stream ends with an error, which the client takes
-    for a lost connection: it comes back, and asks again.  A store that has the events at hand
-    returns them as they are, which is many times cheaper.
+    C{find} and C{read} may return a L{Deferred}; then the channel asks nothing more for that
+    client until it has fired.  The channel may cancel it.  If it fails, the client's stream ends
+    with an error, which looks to the client like a lost connection: it reconnects and asks again.
+    A store that has the events in memory returns them directly, which is many times cheaper.
 
-    Everything else is answered at once, and raises nothing, except C{claim}.
+    The other methods return their results at once, and do not raise, except for C{claim}.
 
-    @ivar maxAge: for how many seconds an event is kept at most; L{None} for ever.
+    @ivar maxAge: how many seconds an event is kept at most; L{None} for ever.
     """
 
     maxAge: float | None
@@ -67,45 +65,45 @@ class EventStore(Protocol):
 
     def claim(self) -> None:
         """
-        Called once, before all others.
+        Called once, before all other methods.
 
-        @raise ValueError: if the store belongs to another channel already.
+        @raise ValueError: the store already belongs to another channel.
         """
 
     def identify(self, position: int) -> str:
         """
-        Make the ID of an event that was given none.
+        Make the ID of an event that was published without one.
 
-        @param position: that of the next event.
-        @return: an ID that no other event of any process ever has.
+        @param position: the position of the next event.
+        @return: an ID that is unique among all events of all processes.
         """
 
     def mark(self, position: int) -> str:
         """
-        Make an ID for the place before a position: for a client that has got no event yet, and
-        nevertheless is to miss none when it comes back.
+        Make an ID for the place before a position, for a client that has not received an event
+        yet and should miss none when it reconnects.
         """
 
     def beginAfter(self, lastEventID: str) -> None:
         """
-        Name the place before the next event: nothing is missing after the event with this ID,
-        although it is not kept.
+        Name the place before the next event: no events between the one with this ID and the next
+        are missing, although the one with this ID is not kept.
         """
 
     def append(self, entry: Entry) -> None:
         """
-        Keep one more event, the newest, and drop old ones that are too many for it.
+        Keep a new event, and drop old ones to stay within the limits.
         """
 
     def find(
         self, lastEventID: str, topics: frozenset[str] | None
     ) -> int | Deferred[int | None] | None:
         """
-        Find what comes after an ID.
+        Find the position after an ID.
 
-        @param lastEventID: what a client says; it may be anything.
-        @param topics: what the client wants to hear about: what was dropped may be none of its
-            business.  L{None} for everything.
+        @param lastEventID: the ID from the client, which may be any text.
+        @param topics: the client's topics, since dropped events may be about others; L{None} for
+            all events.
         @return: a position; L{None} if the ID is unknown, or no longer kept.
         """
 
@@ -113,32 +111,32 @@ class EventStore(Protocol):
         self, position: int, end: int, size: int, topics: frozenset[str] | None
     ) -> Replay | Deferred[Replay]:
         """
-        Read events from a position on, as many as are sent in one turn of the reactor.
+        Read some events from a position on.
 
-        @param position: -1 if it is not known where the client was; then something is lost.
+        @param position: where to begin; -1 if it is unknown, and events are therefore lost.
         @param end: the position before which to stop.
-        @param size: how many bytes at most, unless the first event alone has more.
-        @param topics: only those about any of these; L{None} for all.
-        @return: the events; none if there is none of the client's in the part that was looked
-            at, which is all there is only if C{next} is C{end}.
+        @param size: how many bytes to read at most, unless the first event alone is larger.
+        @param topics: read only events about at least one of these; L{None} for all.
+        @return: the events.  There may be none even before the end: everything was read only if
+            C{next} is C{end}.
         """
 
     def get(self, position: int) -> Entry:
         """
-        Get an event that has just been published or is at hand anyway.
+        Return a recent event, which is in memory.
 
         @param position: at least C{first}, and less than C{end}.
         """
 
     def expire(self, now: float) -> float | None:
         """
-        Drop what is older than C{maxAge}, which is not L{None}.
+        Drop events that are older than C{maxAge}, which is not L{None}.
 
-        @param now: in the seconds of the channel's clock.
-        @return: in how many seconds there will be more to drop; L{None} if nothing is kept.
+        @param now: the time, in the seconds of the channel's clock.
+        @return: in how many seconds there will be more to drop; L{None} if no events are kept.
         """
 
     def shift(self, seconds: float) -> None:
         """
-        Go by another clock, which is ahead by so many seconds.
+        Switch to a clock that is ahead by this many seconds.
         """

@@ -14,9 +14,9 @@ class Entry(Encoded):
     """
     One event of a channel's sequence.
 
-    @ivar event: as it was published, with its ID.
-    @ivar topics: what it is about.
-    @ivar position: its place in the sequence; the first event has 0.
+    @ivar event: the event as it is sent.
+    @ivar topics: its topics.
+    @ivar position: its place in the sequence, from 0.
     @ivar time: when it was published, in the seconds of the channel's clock.
     """
 

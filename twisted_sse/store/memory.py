@@ -1,5 +1,5 @@
 """
-The store in memory: what can be replayed to a client that comes back.
+The store in memory.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from .entry import Entry
 __all__ = ["History"]
 
 
-#: The number of topics of which it is remembered what was dropped.
+#: For how many topics the newest dropped event is remembered.
 MOST_TOPICS = 10_000
 
-#: How many events are looked at for those about the topics of one client, before it is the
-#: others' turn.
+#: How many events are searched for one client's topics in one turn of the reactor.
 LOOKS = 1000
 
 
 class History(EventStore):
     """
-    The newest events of a channel, by their IDs.
+    Keeps the newest events of a channel in memory, for replay.
 
-    Give it to one L{Channel<twisted_sse.channel.channel.Channel>}.
+    Each L{Channel<twisted_sse.channel.channel.Channel>} needs one of its own.
 
     @since: 0.1
     """
@@ -38,11 +37,10 @@ class History(EventStore):
         maxAge: float | None = None,
     ) -> None:
         """
-        @param maxEvents: how many events are kept at most; L{None} for any number.
-        @param maxBytes: how many bytes of events are kept at most, counted as they are sent;
-            L{None} for any number.
-        @param maxAge: for how many seconds an event is kept at most; L{None} for ever.
-        @raise ValueError: if one is out of its range, or there is no bound at all.
+        @param maxEvents: how many events to keep at most; L{None} for no limit.
+        @param maxBytes: how many bytes of encoded events to keep at most; L{None} for no limit.
+        @param maxAge: how many seconds to keep an event at most; L{None} for ever.
+        @raise ValueError: a limit is out of range, or there is none at all.
         """
         checkInteger("maxEvents", maxEvents, 1)
         checkInteger("maxBytes", maxBytes, 1)
@@ -52,25 +50,24 @@ class History(EventStore):
         self.maxEvents = maxEvents
         self.maxBytes = maxBytes
         self.maxAge = maxAge
-        # By position: the oldest is found and dropped, and any other found, at once.
+        # By position, so that any event can be found and the oldest dropped in constant time.
         self._entries: dict[int, Entry] = {}
-        # Of the latest occurrence of each ID.
+        # The position of the latest event with each ID.
         self._positions: dict[str, int] = {}
-        # Of the newest event that was dropped, by topic; and up to where that is not known, since
-        # there were too many topics.
+        # The position of the newest dropped event, by topic; and the position up to which that is
+        # incomplete, since there were too many topics.
         self._dropped: dict[str, int] = {}
         self._forgotten = -1
-        # The ID of the place before the first event of all, if it has one.
+        # The ID and the position that beginAfter() has named.
         self._origin = ""
         self._beginning = -1
         self._end = 0
         self._bytes = 0
-        # IDs of the process before this one must not be taken for ours, nor those of another
-        # process beside it.
         self._claimed = False
-        # What was asked of read() last, and what it answered.
+        # The last arguments of read(), and its answer.
         self._asked = (0, 0, 0)
         self._answer = Replay(False, 0, 0, ())
+        # Distinguishes our IDs from those of earlier processes, and of others that run now.
         self._token = f"{int(time.time() * 1000):x}{secrets.token_hex(1)}"
 
     def __repr__(self) -> str:
@@ -81,7 +78,7 @@ class History(EventStore):
 
     def __contains__(self, lastEventID: object) -> bool:
         """
-        Whether a client that has seen the event with this ID misses nothing that is not kept.
+        Whether all events after the one with this ID are kept.
         """
         if not isinstance(lastEventID, str):
             return False
@@ -91,11 +88,11 @@ class History(EventStore):
     @property
     def bytes(self) -> int:
         """
-        The size of the events that are kept, as they are sent.
+        The encoded size of the events that are kept.
         """
         return self._bytes
 
-    # What a channel uses
+    # EventStore: what a channel calls
 
     def claim(self) -> None:
         """
@@ -121,8 +118,8 @@ class History(EventStore):
 
     def identify(self, position: int) -> str:
         """
-        See L{EventStore.identify}.  IDs sort as text in the order of their making: the number of
-        digits comes before the digits.
+        See L{EventStore.identify}.  The IDs sort as text in the order of their positions, since the
+        number of digits precedes the digits.
         """
         digits = f"{position:x}"
         return f"{self._token}{len(digits):x}{digits}"
@@ -131,8 +128,8 @@ class History(EventStore):
         """
         See L{EventStore.mark}.
 
-        If the event before it has an ID that was given, that is the one: an application that
-        gives IDs may know them again after a restart, and ours will be unknown then.
+        If the application gave the event before it an ID, this is the mark: unlike ours, the
+        application may still recognise it after a restart.
         """
         before = position - 1
         entry = self._entries.get(before)
@@ -174,10 +171,10 @@ class History(EventStore):
 
     def _lostSince(self, position: int, topics: frozenset[str] | None) -> bool:
         """
-        Find out whether anything was dropped that comes at a position or later.
+        Find out whether any event at a position or later was dropped.
 
-        @param position: less than 0 if it is not known.
-        @param topics: anything about these; L{None} for anything at all.
+        @param position: the position; less than 0 if it is unknown.
+        @param topics: consider only events about these; L{None} for all.
         """
         if position < 0:
             return True
@@ -197,11 +194,11 @@ class History(EventStore):
         """
         See L{EventStore.read}.
         """
-        # When thousands come back at the same time, most ask for the same.
+        # When thousands of clients reconnect at once, most ask for the same.
         if topics is None and self._asked == (position, end, size):
             return self._answer
         isLost = self._lostSince(position, topics)
-        # What was dropped and is no business of this client is not worth a word.
+        # Dropped events that the client does not want are skipped silently.
         start = max(position, self.first)
         if topics is not None:
             return Replay(isLost, start, *self._select(start, end, size, topics))
@@ -249,11 +246,11 @@ class History(EventStore):
             self._drop()
 
     def _drop(self) -> None:
-        # What is dropped must not be kept for the sake of an answer.
+        # The cached answer must not keep dropped events in memory.
         self._asked, self._answer = (0, 0, 0), Replay(False, 0, 0, ())
         entry = self._entries.pop(self.first)
         for topic in entry.topics:
-            # The newest last.
+            # Keep the newest last.
             self._dropped.pop(topic, None)
             self._dropped[topic] = entry.position
             if len(self._dropped) > MOST_TOPICS:
@@ -278,7 +275,7 @@ class History(EventStore):
         while self._entries:
             end = self._entries[self.first].time + self.maxAge
             if end > now:
-                # Not in no time at all: the difference may be lost in rounding.
+                # Not 0, which the difference may be after rounding.
                 return max(end - now, 0.001)
             self._drop()
         return None
