@@ -1,5 +1,5 @@
 """
-C{python -m twisted_sse}: the command C{twisted-sse}.
+Run the command C{twisted-sse}, as C{python -m twisted_sse}.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-An observer that writes the access log: a line when a stream opens, and one when it is closed.
+An observer that writes the access log: a line when a stream opens, and one when it closes.
 
-Twisted's own log has a line for each finished request.  Nearly all streams are ended by the
-client, so their requests are never finished, and never logged.
+Twisted's own access log has a line for each finished request.  Most streams end because the
+client disconnects, so their requests never finish, and are never logged.
 """
 
 from __future__ import annotations
@@ -28,16 +28,15 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessLog", "LogFile"]
 
-#: How much of each text from a client is logged, in bytes: more than browsers send as
-#: C{User-Agent}, and little enough to be kept for each stream.
+#: How many bytes of each text from a client are logged: more than browsers send as
+#: C{User-Agent}, and few enough to be kept for each stream.
 LONGEST = 512
 
 #: How many texts from clients are cached, so that streams with the same text share one object:
-#: there are fewer browsers than streams.
+#: there are fewer kinds of browsers than streams.
 CACHED = 256
 
-#: Bytes that could be mistaken for the syntax of a log line, or do harm to a terminal that shows
-#: it.
+#: Bytes that could be mistaken for the syntax of a log line, or harm a terminal that shows it.
 _UNSAFE = re.compile(rb"[^ !#-\[\]-~]")
 
 #: The same for fields without quotes.  Log analysers find the time by its bracket, and AWStats
@@ -49,20 +48,20 @@ _log = Logger()
 
 class LogFile(Protocol):
     """
-    What an access log is written to: a text file, or anything else with this method, such as
+    A text file for an access log, or anything else with this method, such as
     L{twisted.python.logfile.LogFile}.  If it has a method C{flush}, that is called too.
     """
 
     def write(self, line: str, /) -> object:
         """
-        Write a line, which has its line end.
+        Write a line, which includes its line end.
         """
 
 
 class _Entry:
     """
-    What is kept of a request while its stream is open.  With C{slim} the request has no headers
-    then.
+    What is kept of a request while its stream is open, since with C{slim} the request loses its
+    headers.
 
     @ivar began: when the stream was opened, in the seconds of the stream's clock.
     """
@@ -89,13 +88,14 @@ class AccessLog(Observer):
         192.0.2.1 - - [22/Nov/2025:20:15:01 +0000] "GET /events HTTP/1.1" 200 - "-" "curl/8.5.0" "ticks" open
         192.0.2.1 - - [22/Nov/2025:20:15:13 +0000] "GET /events HTTP/1.1" 200 441 "-" "curl/8.5.0" "ticks" close reason=client seconds=12.345 events=17
 
-    Quotes, backslashes and all that is not printable ASCII are written as C{\xHH}, as nginx does.
+    Quotes, backslashes and anything that is not printable ASCII are written as C{\xHH}, as in
+    nginx.
 
     C{"json"} writes a JSON object on each line.
 
     The query of a URL is not logged, nor is that of the referring page, since both often contain
-    tokens.  Each line is flushed.  When a line cannot be written, that is logged to Twisted's log,
-    once, and the next line is tried all the same.
+    tokens.  Each line is flushed.  If a line cannot be written, that is logged once to Twisted's
+    log, and the next line is still tried.
 
     @ivar linesFailed: the number of lines that could not be written.
 
@@ -104,10 +104,10 @@ class AccessLog(Observer):
 
     def __init__(self, file: LogFile, format: str = "combined") -> None:
         """
-        @param file: a text file, or something like it.  It is not closed.
+        @param file: a text file, or something like it.  It is never closed.
         @param format: C{"combined"} or C{"json"}.
-        @raise TypeError: if the file has no method C{write}, or is a binary file.
-        @raise ValueError: if there is no such format.
+        @raise TypeError: the file has no method C{write}, or is a binary file.
+        @raise ValueError: there is no such format.
         """
         _checkFile(file)
         if format not in ("combined", "json"):
@@ -117,9 +117,9 @@ class AccessLog(Observer):
         self._line = _combined if format == "combined" else _json
         self._text = lru_cache(CACHED)(_escaped if format == "combined" else _decoded)
         self._entries: dict[EventStream, _Entry] = {}
-        # The time of day: the clock of a stream may count from any start.
+        # The time of day: a stream's clock may count from any start.
         self._seconds = time.time
-        # How many lines could not be written since the last one that was.
+        # How many lines have failed since the last one that was written.
         self._missing = 0
 
     def opened(self, stream: EventStream) -> None:
@@ -221,7 +221,7 @@ def _json(now: float, stream: EventStream, entry: _Entry, reason: CloseReason | 
 
 def _seconds(stream: EventStream) -> float:
     """
-    @return: what time it is for a stream, in the seconds of its clock.
+    @return: the time, in the seconds of a stream's clock.
     """
     return responseOf(stream).wheel.seconds()
 
@@ -232,11 +232,11 @@ def _path(request: Request) -> bytes:
 
 def _user(request: Request) -> bytes:
     """
-    Find the name of the user, from the application or from the client's C{Authorization}.
+    Find the user's name, from the application or from the client's C{Authorization}.
     """
     user: object = getattr(request, "user", None)
     if user is None and request.requestHeaders.hasHeader(b"authorization"):
-        # Not without that header: getUser() leaves attributes on the request.
+        # Only with that header: getUser() leaves attributes on the request.
         user = request.getUser()
     if isinstance(user, str):
         return _encoded(user)

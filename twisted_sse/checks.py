@@ -1,5 +1,5 @@
 """
-Checks of arguments: one clear error, where the argument is given.
+Validation of arguments, with a clear error where the argument is passed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = [
 
 class InvalidOption(ValueError):
     """
-    An argument has a value that is not allowed.
+    An argument has an invalid value.
 
-    The name is kept apart from the text, so that a caller who knows the argument by another
-    name, such as an option of a command line, can use that name in its own message.
+    The name is separate from the text, so that a caller that knows the argument by another name,
+    such as a command line option, can use that in its own message.
 
     @ivar name: the name of the argument.
-    @ivar why: what is wrong with it: a predicate, such as C{"is 0: it must be ..."}.
+    @ivar why: what is wrong with it, as a predicate such as C{"is 0: it must be ..."}.
     """
 
     def __init__(self, name: str, why: str) -> None:
@@ -39,10 +39,10 @@ class InvalidOption(ValueError):
 
 def checkFlag(name: str, value: object) -> None:
     """
-    Check a yes or no.
+    Validate a flag.
 
     @param name: the name of the argument.
-    @raise TypeError: if it is not a C{bool}.
+    @raise TypeError: it is not a C{bool}.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}: it must be True or False")
@@ -50,13 +50,12 @@ def checkFlag(name: str, value: object) -> None:
 
 def checkList(name: str, value: object, of: str) -> list[Any]:
     """
-    Check an iterable of things.
+    Validate an iterable.
 
     @param name: the name of the argument.
-    @param of: what it must contain, in the plural.
-    @return: the things.
-    @raise TypeError: if it is not iterable, or is a C{str}, which would be a list of
-        characters.
+    @param of: what it must contain, in the plural, for the error message.
+    @return: the items.
+    @raise TypeError: it is not iterable, or it is a C{str}, which would be a list of characters.
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise TypeError(f"{name} is {value!r}: it must be a list of {of}")
@@ -65,12 +64,12 @@ def checkList(name: str, value: object, of: str) -> list[Any]:
 
 def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = False) -> None:
     """
-    Check a time.
+    Validate a time in seconds.
 
     @param name: the name of the argument.
     @param optional: whether it may be L{None}.
     @param zero: whether it may be 0.
-    @raise InvalidOption: if it is not a finite number above 0.
+    @raise InvalidOption: it is not a finite number above 0.
     """
     if (value is None and optional) or (zero and value == 0 and value is not False):
         return
@@ -82,12 +81,12 @@ def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = F
 
 def checkInteger(name: str, value: object, least: int, optional: bool = True) -> None:
     """
-    Check a number of things.
+    Validate an integer.
 
     @param name: the name of the argument.
-    @param least: the least that is allowed.
+    @param least: the smallest that is allowed.
     @param optional: whether it may be L{None}.
-    @raise InvalidOption: if it is not an C{int} of at least that.
+    @raise InvalidOption: it is not an C{int} of at least C{least}.
     """
     if value is None and optional:
         return

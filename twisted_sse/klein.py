@@ -37,7 +37,7 @@ def eventStream(**options: Any) -> Callable[[_Function], _Function]: ...
 
 def eventStream(function: Any = None, /, **options: Any) -> Any:
     """
-    Make a Klein route of a function that yields events::
+    Turn a function that yields events into a Klein route::
 
         @app.route("/ticks")
         @eventStream(heartbeat=15)
@@ -46,16 +46,16 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
                 yield Event("tick")
                 await deferLater(reactor, 1)
 
-    The function, or method, may be an asynchronous generator, a generator, or a coroutine
-    whose result is what C{connected} of an L{EventStreamResource} may return; in a coroutine,
-    C{EventStream.of(request)} is the stream.  What the function raises before the headers are
-    sent reaches the error handlers of the app.
+    The function, or method, may be an asynchronous generator, a generator, or a coroutine whose
+    result is anything that C{connected} of an L{EventStreamResource} may return; in a coroutine,
+    C{EventStream.of(request)} is the stream.  An exception before the headers are sent goes to the
+    error handlers of the app.
 
-    Every method that Klein routes here is answered.  The attribute C{resource} of the function
-    has the limits, C{streams} and C{drain}.
+    Every HTTP method that Klein routes here is answered.  The function's attribute C{resource} is
+    the L{EventStreamResource}, with C{streams} and C{drain}.
 
-    @param options: those of L{EventStreamResource}, except C{methods}.
-    @raise TypeError: if the function is of another kind.
+    @param options: the options of L{EventStreamResource}, except C{methods}.
+    @raise TypeError: the function is of another kind.
 
     @since: 0.1
     """
@@ -76,10 +76,10 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
 
     @wraps(function)
     def route(*args: Any, **kwargs: Any) -> Deferred[IResource] | IResource:
-        # Klein calls a function with the request, and a method with its object and the request.
+        # Klein passes a function the request, and a method its object and the request.
         request = cast("Request", next(filter(IRequest.providedBy, args)))
         method = request.method
-        # These two are answered as the method that they ask about.
+        # These two are answered like the method that they ask about.
         if method == b"OPTIONS":
             method = request.getHeader(b"access-control-request-method") or b"GET"
         elif method == b"HEAD":
@@ -95,7 +95,7 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
 
 class _Answered(Resource):
     """
-    Tells Klein that a request is being answered.
+    Tells Klein that the request is being answered.
     """
 
     isLeaf = True
@@ -109,8 +109,8 @@ _ANSWERED = _Answered()  # type: ignore[no-untyped-call]
 
 class _StatusError(Error, HTTPException):  # type: ignore[misc]
     """
-    A L{twisted.web.error.Error} that Klein answers with its status, instead of 500, when the app
-    has no handler for it.
+    A L{twisted.web.error.Error} that Klein answers with its status, not 500, if the app has no
+    handler for it.
     """
 
     def __init__(self, error: Error) -> None:
@@ -126,7 +126,7 @@ def _forKlein(failure: Failure, request: Request) -> Failure:
     """
     error = failure.value
     if type(error) not in (Error, PageRedirect):
-        # The application's own subclass: it has a handler for it.
+        # The application's own subclass, for which it has a handler.
         return failure
     if isinstance(error, PageRedirect) and error.location is not None:
         request.setHeader(b"location", error.location)

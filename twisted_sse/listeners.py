@@ -1,8 +1,8 @@
 """
 The methods of an observer, each bound once.
 
-Observers are told of every delivery, a million times a second: looking a method up by its name
-each time costs more than calling it.
+Observers are told of every delivery, a million times a second: looking a method up by name each
+time would cost more than calling it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def methodsOf(kind: type) -> list[str]:
     List the methods of a protocol for observers.
 
     @param kind: the protocol.
-    @return: their names, those of the protocols that it extends included.
+    @return: their names, including those of the protocols that it extends.
     """
     return [
         name
@@ -36,10 +36,10 @@ def methodsOf(kind: type) -> list[str]:
 
 def checkObserver(observer: object, *kinds: type) -> None:
     """
-    Check an argument C{observer}.
+    Validate an argument C{observer}.
 
     @param kinds: the protocols for it, which may share methods.
-    @raise TypeError: if it has none of their methods.
+    @raise TypeError: it has none of their methods.
     """
     names = list(dict.fromkeys(name for kind in kinds for name in methodsOf(kind)))
     if observer is not None and not any(callable(getattr(observer, name, None)) for name in names):
@@ -56,13 +56,13 @@ def ignore(*news: object) -> None:
 
 def listener(observer: object, name: str, kind: type) -> Callable[..., None] | None:
     """
-    Bind a method of an observer, such that what it raises is logged and goes no further.
+    Bind a method of an observer, so that its exceptions are logged and ignored.
 
     @param observer: the observer; L{None} for none.
     @param name: the name of the method.
     @param kind: the protocol that the method belongs to.
-    @return: the bound method; L{None} if the observer has none of its own.  One that it has
-        inherited from the protocol does nothing, and is none.
+    @return: the bound method; L{None} if the observer has none, or has inherited the protocol's,
+        which does nothing.
     """
     method: Any = getattr(observer, name, None)
     if method is None or getattr(method, "__func__", None) is getattr(kind, name):

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["BUCKETS", "PrometheusObserver"]
 
-#: The upper bounds of the histogram's buckets, in seconds: enough for a handful of streams and for
-#: a hundred thousand.
+#: The upper bounds of the histogram's buckets, in seconds: suitable for a handful of streams and
+#: for a hundred thousand.
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
-#: The same as labels, with one more for longer times.
+#: The same as labels, plus one for longer times.
 _BOUNDS = (*map(str, BUCKETS), "+Inf")
 
 #: The metrics: kind, name without the namespace, labels, meaning.  The names follow Prometheus'
@@ -138,7 +138,7 @@ class _ChannelCounts:
 
 class PrometheusObserver(Observer):
     """
-    Counts what happens, for Prometheus to collect.
+    Counts what happens to streams and channels, for Prometheus to collect.
 
     One observer may be given to any number of resources and channels.  Their names are the
     labels C{resource} and C{channel}.  Those with the same name, or without one, are counted
@@ -151,12 +151,12 @@ class PrometheusObserver(Observer):
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, namespace: str = "sse") -> None:
         """
-        @param registry: the registry to add the metrics to.  If not given, Prometheus' own, which
+        @param registry: the registry to add the metrics to; if not given, Prometheus' own, which
             C{prometheus_client.start_http_server} serves.
         @param namespace: the beginning of their names.
-        @raise ValueError: if the registry has metrics with these names already, or no name can
-            begin with the namespace.
-        @raise TypeError: if the registry is not a C{CollectorRegistry}.
+        @raise ValueError: the registry already has metrics with these names, or the namespace
+            cannot begin a name.
+        @raise TypeError: the registry is not a C{CollectorRegistry}.
         """
         if not isinstance(registry, CollectorRegistry):
             raise TypeError(f"registry is {registry!r}: it must be a CollectorRegistry")
@@ -182,7 +182,7 @@ class PrometheusObserver(Observer):
 
     def close(self) -> None:
         """
-        Remove the metrics from the registry.  What is counted from now on is never collected.
+        Remove the metrics from the registry.  Nothing is collected after that.
         """
         registry, self._registry = self._registry, None
         if registry is not None:
@@ -307,7 +307,7 @@ class PrometheusObserver(Observer):
         for name, told in channels.items():
             families["events_published_total"].add_metric([name], told.events)
             families["published_bytes_total"].add_metric([name], told.bytes)
-            # A bucket counts all that took no longer than its bound.
+            # A bucket counts all deliveries that took no longer than its bound.
             buckets = list(zip(_BOUNDS, accumulate(told.buckets), strict=True))
             families["delivery_seconds"].add_metric([name], buckets, told.seconds)
         return families.values()

@@ -1,5 +1,5 @@
 """
-Who wants to hear what.
+Which subscribers want which events.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ __all__ = ["Audience", "checkedTopics"]
 
 class Audience:
     """
-    The subscribers that are live, by what they have chosen.
+    The live subscribers, by what they have chosen.
 
-    @ivar all: those that get everything.
-    @ivar choosers: those that have to be asked about each event.
+    @ivar all: those that get all events.
+    @ivar choosers: those with a C{where} function and no topics.
     @ivar topics: those that have chosen topics, by topic.
     """
 
@@ -58,13 +58,13 @@ class Audience:
 
     def interested(self, entries: Iterable[Entry]) -> dict[Subscription, list[Entry]]:
         """
-        Find out who has chosen the topics of events.
+        Find the subscribers that have chosen the topics of some events.
 
-        @return: which of the events each of them wants, or is to be asked about.
+        @return: the events that each of them wants, or has to be asked about.
         """
         interested: dict[Subscription, list[Entry]] = {}
         for entry in entries if self.topics else ():
-            # Once, though one subscriber may have chosen several of its topics.
+            # Each subscriber once, although it may have chosen several of the event's topics.
             for subscription in {
                 each: None for topic in entry.topics for each in self.topics.get(topic, ())
             }:
@@ -74,9 +74,9 @@ class Audience:
 
 def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
     """
-    Check an argument C{topics}.
+    Validate an argument C{topics}.
 
-    @raise TypeError: if it is no list of texts.
+    @raise TypeError: it is not a list of C{str}.
     """
     checked = checkList("topics", topics, "topics such as 'user:7'")
     for topic in checked:

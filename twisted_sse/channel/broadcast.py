@@ -1,12 +1,12 @@
 """
-What is published, on its way to the subscribers.
+Sending published events to the subscribers.
 
-L{Channel<twisted_sse.channel.channel.Channel>} is the face that an application gets.
+Applications see it as a L{Channel<twisted_sse.channel.channel.Channel>}.
 
-Events have positions in one sequence.  All that comes before C{position} has been handed to the
-subscribers that are live, or is being handed to them by the L{FanOut}; what follows is fresh,
-and goes out in the next turn.  A subscription that is behind reads from the store until its
-cursor has reached C{position}; then it is live, so that there is no gap, and no duplicate.
+Events have positions in one sequence.  Everything before C{position} has been handed to the live
+subscribers, or is being handed to them by the L{FanOut}; the events from there on are fresh, and
+go out in the next turn.  A subscription that is behind reads from the store until its cursor
+reaches C{position}; then it goes live, without a gap or a duplicate.
 """
 
 from __future__ import annotations
@@ -44,20 +44,20 @@ _log = Logger()
 
 class Broadcast:
     """
-    One sequence of events, for as many subscribers as there are.
+    One sequence of events, for any number of subscribers.
 
     @ivar store: keeps the events; L{None} if they are not kept.
     @ivar position: see above.
-    @ivar subscriptions: all of them, by response.
-    @ivar audience: those that are live.
-    @ivar isClosed: whether nothing more is published.
+    @ivar subscriptions: all subscriptions, by response.
+    @ivar audience: the live subscriptions.
+    @ivar isClosed: whether C{close} was called.
     """
 
     def __init__(
         self, store: EventStore | None, reactor: IReactorTime | None, resetEvent: str | None
     ) -> None:
         """
-        @param reactor: where time comes from: that of the streams if not given.
+        @param reactor: where time comes from; if L{None}, from the streams.
         @param resetEvent: see L{Channel<twisted_sse.channel.channel.Channel>}.
         """
         self.store = store
@@ -68,7 +68,7 @@ class Broadcast:
         self._reactor = reactor
         self._resetEvent = resetEvent
         self._warned = False
-        # Where time comes from; known at the latest when there is a subscriber.
+        # Where time comes from; known once there is a subscriber.
         self._clock = reactor
         self._seconds = time.monotonic if reactor is None else steady(reactor)
         self._fresh: list[Entry] = []
@@ -76,25 +76,25 @@ class Broadcast:
         self._turn: IDelayedCall | None = None
         self._expiry: IDelayedCall | None = None
         self._waiting: dict[Deferred[None], None] = {}
-        # Called after each fan-out.  Of the channel, so that it is kept no longer than anything
-        # is on its way: else the two would keep each other.
+        # Called after each fan-out.  It refers to the channel, so it is dropped when nothing is
+        # left to send: the two must not keep each other alive.
         self._delivered: Callable[[int, int, float], None] | None = None
-        # Where those were that have unsubscribed.
+        # Where streams were when they unsubscribed.
         self._places: WeakKeyDictionary[EventStream, tuple[int, bool]] = WeakKeyDictionary()
-        # Those that are live from their cursor on: of what is fresh they do not get what comes
+        # Subscriptions that are live from their cursor on: they do not get the fresh events
         # before it.
         self._joining: dict[Subscription, None] = {}
 
     @property
     def next(self) -> int:
         """
-        The position of the event that is published next.
+        The position of the next event to be published.
         """
         return self.position + len(self._fresh)
 
     def entry(self, event: Event, topics: frozenset[str]) -> Entry:
         """
-        Make the next event of the sequence, which is published only by C{add}.
+        Make the next event of the sequence.  Only C{add} publishes it.
         """
         return Entry(event, topics, self.next, self._seconds())
 
@@ -102,9 +102,9 @@ class Broadcast:
         """
         Publish an event.
 
-        @param entry: the latest that C{entry} has made.
-        @param delivered: called when it has been handed to all that want it, with the numbers
-            of events and of streams, and how many seconds that took.
+        @param entry: the latest result of C{entry}.
+        @param delivered: called when it has been handed to all subscribers that want it, with the
+            numbers of events and of streams, and how many seconds that took.
         """
         if self.store is not None:
             self.store.append(entry)
@@ -127,7 +127,7 @@ class Broadcast:
         """
         See L{Channel.subscribe<twisted_sse.channel.channel.Channel.subscribe>}.
 
-        @param lastEventID: that of the client.
+        @param lastEventID: the ID from the client.
         """
         if not response.isLiving:
             return
@@ -158,7 +158,7 @@ class Broadcast:
             subscription.begin(self.kept().find(lastEventID, topics), isNew=False)
         else:
             newest = self._newest(subscription, last)
-            # A function that chooses may have failed.
+            # A where function may have failed.
             if response.isLiving:
                 subscription.begin(newest, isNew=True)
 
@@ -209,25 +209,25 @@ class Broadcast:
 
     def _isIdle(self) -> bool:
         """
-        Whether nothing is on its way.
+        Whether nothing is being sent.
         """
         return self._turn is None and self._fanOut is None
 
-    # See Publisher: what a subscription calls
+    # Publisher: what a subscription calls
 
     def lost(self) -> Encoded | None:
         """
-        Make the event that tells a client that it has missed something for good.
+        Make the event that tells a client that it has missed events for good.
         """
         if self._resetEvent is None:
             return None
-        # With the ID of the place where it goes on, so that it is not told again.
+        # With the ID of the place where it resumes, so that it is not told again.
         identifier = None if self.store is None else self.store.mark(self.store.first)
         return Encoded(Event("", event=self._resetEvent, id=identifier))
 
     def kept(self) -> EventStore:
         """
-        @return: the store, without what is too old.
+        @return: the store, without expired events.
         """
         assert self.store is not None, "a subscription that is behind was promised a store"
         self._expire()
@@ -235,7 +235,7 @@ class Broadcast:
 
     def caughtUp(self, subscription: Subscription) -> None:
         """
-        A subscription has got all that comes before its cursor.
+        A subscription has received everything before its cursor.
         """
         if subscription.cursor > self.position:
             self._joining[subscription] = None
@@ -246,10 +246,10 @@ class Broadcast:
 
     def sendNow(self, subscription: Subscription) -> None:
         """
-        Hand over what would have been handed over in the next turn.
+        Remove a subscription, and hand over the events that it has not been sent yet.
         """
         left = [*self._leftOf(subscription), *self._freshOf(subscription)]
-        # Before it is asked: whatever it does then, it is not asked again.
+        # First, so that it is not asked again whatever it does when asked.
         self._leave(subscription)
         for batch in cut(subscription.choose(left)):
             subscription.response.push(batch)
@@ -258,21 +258,21 @@ class Broadcast:
         """
         The stream of a subscription has ended.
         """
-        # It may have been unsubscribed by something else that has ended with its stream.
+        # Something else that ended with its stream may have unsubscribed it.
         if self.subscriptions.get(subscription.response) is subscription:
             self._leave(subscription)
 
     def _leftOf(self, subscription: Subscription) -> Sequence[Entry]:
         """
-        Take a subscription out of what is being sent.
+        Remove a subscription from the fan-out.
 
-        @return: what it has not got of that.
+        @return: the events that it has not been sent.
         """
         return () if self._fanOut is None else self._fanOut.drop(subscription.response)
 
     def _freshOf(self, subscription: Subscription) -> Sequence[Entry]:
         """
-        @return: what is to be sent to it, or what it is to be asked about, in the next turn.
+        @return: the events that would be sent to it, or that it would be asked about, next turn.
         """
         start = subscription.cursor if subscription in self._joining else self.position
         return self._fresh[start - self.position :]
@@ -299,7 +299,7 @@ class Broadcast:
 
     def _newest(self, subscription: Subscription, count: int) -> int:
         """
-        @return: the position of the oldest of so many events that were chosen.
+        @return: the position of the oldest of the C{count} newest events that it wants.
         """
         store = self.kept()
         position = store.end
@@ -312,7 +312,7 @@ class Broadcast:
 
     def _adopt(self, clock: IReactorTime) -> None:
         """
-        Go by the clock of a stream, if we have none, or nobody else goes by ours.
+        Use the clock of a stream, if we have none, or no other stream uses ours.
         """
         if self._reactor is not None or clock is self._clock or self.subscriptions:
             return
@@ -331,7 +331,7 @@ class Broadcast:
 
     def _expire(self) -> None:
         """
-        Drop what is too old, now and later.
+        Drop expired events, now and in future.
         """
         store = self.store
         if store is None or store.maxAge is None:
@@ -354,7 +354,7 @@ class Broadcast:
 
     def _go(self) -> None:
         """
-        Send, as long as one may hold the reactor.
+        Send for as long as one slice may block the reactor.
         """
         self._turn = None
         until = self._seconds() + SLICE
@@ -379,7 +379,7 @@ class Broadcast:
 
     def _begin(self) -> FanOut:
         """
-        Find out who gets what of the events that are fresh.
+        Find out which subscribers get which of the fresh events.
         """
         fresh, self._fresh = self._fresh, []
         start, self.position = self.position, self.position + len(fresh)
@@ -412,6 +412,6 @@ class Broadcast:
 
 def _resumes(feed: Feed) -> bool:
     """
-    Whether a feed goes on from the last event ID.
+    Whether a feed resumes from the last event ID.
     """
     return isinstance(feed, Subscription) and feed.publisher.store is not None

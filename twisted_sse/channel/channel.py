@@ -31,7 +31,7 @@ __all__ = ["Channel"]
 
 class _Own:
     """
-    The default: a history of its own for each channel.
+    The default: each channel has its own history.
     """
 
     def __repr__(self) -> str:
@@ -49,14 +49,14 @@ class Channel:
         >>> resource = EventStreamResource(channel.subscribe)
         >>> channel.publish("hello", event="greeting")
 
-    What is published in one turn of the reactor goes out in the next, in one write for each
-    stream, encoded once for all.  A client that comes back with the ID of the last event that
-    it has seen gets what it has missed, then what is new: no gap, no duplicate, in order.
+    Events published in one turn of the reactor go out in the next, in one write for each stream,
+    encoded once for all.  A client that reconnects with the ID of the last event that it has seen
+    gets what it has missed, then new events: in order, without gaps or duplicates.
 
-    It is to be used in the reactor's thread only.
+    Use it in the reactor's thread only.
 
     @ivar name: what metrics call it.
-    @ivar history: what can be replayed.
+    @ivar history: keeps the events that can be replayed; L{None} for none.
 
     @since: 0.1
     """
@@ -72,16 +72,16 @@ class Channel:
         observer: AnyChannelObserver | AnyStreamObserver | None = None,
     ) -> None:
         """
-        @param history: what can be replayed, C{History()} if not given; L{None} for nothing:
-            then events are sent without an ID if they have none.
+        @param history: keeps events for replay, C{History()} if not given.  With L{None} nothing
+            is replayed, and events published without an ID are sent without one.
         @param name: what metrics call it.
-        @param maxEventSize: how large an event may be, in bytes, as it is sent.
-        @param reactor: where time comes from: that of the streams if not given.
-        @param resetEvent: the type of the event that tells a client that it has missed
-            something for good; L{None} for no such event.
-        @param observer: told what happens.
-        @raise ValueError: if an argument is out of its range.
-        @raise TypeError: if it is no such thing.
+        @param maxEventSize: how large an encoded event may be, in bytes.
+        @param reactor: where time comes from; if not given, from the streams.
+        @param resetEvent: the type of the event that tells a client that it has missed events for
+            good; L{None} for no such event.
+        @param observer: the channel's observer.
+        @raise ValueError: an argument is out of range.
+        @raise TypeError: an argument has the wrong type.
         """
         if history is _OWN:
             history = History()
@@ -94,7 +94,7 @@ class Channel:
         if reactor is not None and not IReactorTime.providedBy(reactor):
             raise TypeError(f"reactor is {reactor!r}: it must be a reactor or a Clock")
         if resetEvent is not None:
-            # If it is none, this is where to say so.
+            # Raises if it is not a valid type.
             Event("", event=resetEvent)
         checkObserver(observer, ChannelObserver, StreamObserver)
         if history is not None:
@@ -132,13 +132,13 @@ class Channel:
         C{publish("data", event="type")}, C{publish(json=value, topics=["user:7"])}.
 
         @param what: an L{Event}, or a C{str} that is its data.
-        @param topics: what it is about: a subscriber that has chosen topics gets it only if one
-            of them is among these.
+        @param topics: what the event is about.  A subscriber that has chosen topics gets it only
+            if one of them is among these.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
         @return: the event as it is sent: with a history, every event has an ID.
-        @raise InvalidEvent: if a field is no good.
-        @raise EventTooLarge: if it is larger than C{maxEventSize}.
-        @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
+        @raise InvalidEvent: a field is not valid.
+        @raise EventTooLarge: the event is larger than C{maxEventSize}.
+        @raise RuntimeError: the channel is closed, or this is not the reactor's thread.
         """
         if get_ident() != (cast("int | None", threadable.ioThread) or self._thread):
             raise RuntimeError(
@@ -174,16 +174,16 @@ class Channel:
         last: int = 0,
     ) -> None:
         """
-        Send a stream what is published from now on, and before that, what its client has
-        missed.  A stream that is subscribed already changes its choice.  If the channel is
-        closed, the stream ends after what it has missed.
+        Send a stream the events that its client has missed, then those that are published from
+        now on.  If the stream is subscribed already, change its choice.  If the channel is closed,
+        the stream ends after the missed events.
 
-        @param topics: send it only what is about one of these; everything if not given.
-        @param where: send it only events of which this function says so.  When it fails, the
-            stream ends.
-        @param last: how many of the newest events a client gets that has none yet.
-        @raise ValueError: if C{last} is less than 0, or there is no history to take it from.
-        @raise TypeError: if an argument is no such thing.
+        @param topics: send only events about at least one of these; if not given, all events.
+        @param where: a function of an event: send only events for which it returns a true value.
+            If it fails, the stream ends.
+        @param last: how many of the newest events to send to a client that has none yet.
+        @raise ValueError: C{last} is less than 0, or there is no history to take events from.
+        @raise TypeError: an argument has the wrong type.
         """
         if not isinstance(stream, EventStream):
             raise TypeError(f"stream is {stream!r}: it must be an EventStream")
@@ -198,19 +198,19 @@ class Channel:
 
     def unsubscribe(self, stream: EventStream) -> None:
         """
-        Send a stream nothing more, but leave it open.  Does nothing if it is not subscribed.
+        Stop sending events to a stream, but leave it open.  Does nothing if it is not subscribed.
 
-        If it subscribes again, it goes on where it was.
+        With a history, it resumes where it was if it is subscribed again.
         """
         self._broadcast.unsubscribe(responseOf(stream))
 
     def beginAfter(self, lastEventID: str) -> None:
         """
-        Say what comes before the next event: a client that comes back with this ID has missed
-        nothing, although no event with it is in the history.  For events that are kept
-        elsewhere too, such as the lines of a file.
+        Set the ID that comes just before the next event: a client that reconnects with it has
+        missed nothing, although the history has no event with this ID.  For events that are also
+        kept elsewhere, such as the lines of a file.
 
-        @raise ValueError: if there is no history.
+        @raise ValueError: there is no history.
         """
         if self.history is None:
             raise ValueError("beginAfter needs a history: without it no client resumes")
@@ -218,17 +218,17 @@ class Channel:
 
     def close(self) -> None:
         """
-        End: what was published goes out, to clients that come back for it as well, then the
-        streams end.
+        Close the channel: send what was published, then end the streams.  Clients that reconnect
+        still get what they have missed.
         """
         self._broadcast.close()
 
     def whenDelivered(self) -> Deferred[None]:
         """
-        Wait for what was published to go out: so that code which reads from somewhere, and
-        publishes what it reads, reads no faster than that.
+        Wait until published events have gone out, so that code that publishes what it reads need
+        not read faster than that.
 
         @return: a new L{Deferred} each time, which fires when everything has been handed to the
-            streams that are live, at once if it has been already.
+            live streams, at once if it has been already.
         """
         return self._broadcast.whenDelivered()

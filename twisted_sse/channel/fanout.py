@@ -1,5 +1,5 @@
 """
-What was published in one turn of the reactor, on its way to all subscribers that get it.
+Sending the events of one turn of the reactor to all subscribers that want them.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from .subscription import Subscription
 
 __all__ = ["FanOut"]
 
-#: After how many responses we look at the clock.
+#: After how many responses the clock is checked.
 ROUND = 32
 
 
 class _Group:
     """
-    Responses that get the same, as far as they have got it.
+    Responses that are sent the same events, and how far that has got.
 
-    @ivar batches: what they get, one in each turn: a connection cannot take more.
-    @ivar turn: the number of the batch that is being sent.
-    @ivar waiting: the responses that have not got that yet.
+    @ivar batches: what they are sent, one batch in each turn: a connection cannot take more.
+    @ivar turn: the index of the batch that is being sent.
+    @ivar waiting: the responses that have not been sent that batch yet.
     """
 
     __slots__ = ("batches", "responses", "turn", "waiting")
@@ -41,19 +41,19 @@ class _Group:
 
     def rest(self, place: int) -> list[Batch]:
         """
-        @return: what the response at a place in the list has not got.
+        @return: the batches that the response at a place in the list has not been sent.
         """
-        # Exact even while one of them is being served, and an observer asks.
+        # Exact even while one of them is being served, and an observer drops another.
         served = len(self.responses) - length_hint(self.waiting)
         return self.batches[self.turn + (place < served) :]
 
 
 class FanOut:
     """
-    Some events for many responses, handed over in slices that do not hold the reactor for long.
+    Some events for many responses, sent in slices that do not block the reactor for long.
 
     @ivar entries: the events.
-    @ivar streams: how many responses were handed any of them.
+    @ivar streams: how many responses are sent any of them.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -66,14 +66,14 @@ class FanOut:
 
     def give(self, responses: list[Response], entries: Sequence[Entry]) -> None:
         """
-        Have these events sent to these responses.
+        Add responses that are all sent these events.
         """
         self._groups.append(_Group(responses, cut(entries)))
         self.streams += len(responses)
 
     def ask(self, subscription: Subscription, entries: Sequence[Entry]) -> None:
         """
-        Have those of these events sent that a subscriber chooses.
+        Add a subscriber that is sent those of these events that it chooses.
         """
         self._asked[subscription.response] = subscription, entries
 
@@ -81,7 +81,7 @@ class FanOut:
         """
         Go on sending.
 
-        @param isLate: whether it is time for others.
+        @param isLate: returns whether this turn's time is used up.
         @return: whether everything was sent.
         """
         while self._groups or self._asked:
@@ -106,11 +106,11 @@ class FanOut:
 
     def _askNext(self) -> None:
         """
-        Ask the next of the subscribers that have to be asked, and send it what it wants.
+        Ask the next of the subscribers that choose, and send it what it wants.
         """
         response, (subscription, candidates) = next(iter(self._asked.items()))
         batches = cut(subscription.choose(candidates))
-        # It may have been dropped as it was asked.
+        # It may have been dropped while it was asked.
         if self._asked.pop(response, None) is not None and batches:
             group = _Group([response], batches)
             self._groups.append(group)
@@ -120,16 +120,16 @@ class FanOut:
 
     def drop(self, response: Response) -> Sequence[Entry]:
         """
-        Send a response no more.
+        Stop sending to a response.
 
-        @return: what it has not got, or would have been asked about.
+        @return: the events that it has not been sent, or asked about.
         """
         self._gone.add(response)
         if response in self._asked:
             _, candidates = self._asked.pop(response)
             return candidates
         if self._places is None:
-            # All at once: if one ends, all may, by a drain.
+            # Computed for all at once: if one ends, all may end, because of a drain.
             self._places = {
                 each: (group, place)
                 for group in self._groups

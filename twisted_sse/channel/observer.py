@@ -1,5 +1,5 @@
 """
-What happened to channels, told once: for metrics and logs.
+Observers of channels, for metrics and logs.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ class _Published(Protocol):
 class _Delivered(Protocol):
     def delivered(self, channel: Any, events: int, streams: int, seconds: float, /) -> object:
         """
-        What was published in one turn of the reactor has been handed over.
+        The events published in one turn of the reactor have been handed over.
         """
 
 
-#: An observer with any of the methods of L{ChannelObserver}: it need not have the others.
+#: An observer with at least one of the methods of L{ChannelObserver}.
 AnyChannelObserver = _Published | _Delivered
 
 
 class ChannelObserver(Protocol):
     """
-    All that an observer of channels may be told.  It need only have the methods that interest
-    it.
+    Everything that an observer of channels can be told.  An observer needs only the methods that
+    it is interested in.
 
-    The methods are called in the middle of things, so they should be quick.  What they raise
-    is logged and otherwise ignored.
+    They are called while events are being sent, so they should be quick.  Exceptions are logged
+    and otherwise ignored.
 
     @since: 0.1
     """
@@ -47,20 +47,20 @@ class ChannelObserver(Protocol):
         An event was published.
 
         @param channel: the L{Channel<twisted_sse.channel.channel.Channel>}.
-        @param event: with its ID.
+        @param event: the event, with its ID.
         @param size: its size in bytes.
         """
         return
 
     def delivered(self, channel: Any, events: int, streams: int, seconds: float) -> None:
         """
-        What was published in one turn of the reactor has been handed to all subscribers that
-        want it.
+        The events published in one turn of the reactor have been handed to all subscribers that
+        want them.
 
         @param channel: the L{Channel<twisted_sse.channel.channel.Channel>}.
         @param events: how many events were published.
-        @param streams: how many streams were handed something.
-        @param seconds: how long it took since the first of them was published.
+        @param streams: how many streams were handed any of them.
+        @param seconds: how long that took, from the publication of the first.
         """
         return
 

@@ -1,5 +1,5 @@
 """
-One stream's place in the sequence of a channel.
+One stream's subscription to a channel, and its place in the sequence of events.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ..stream.turn import TURN
 
 __all__ = ["Publisher", "Subscription"]
 
-#: How much is read, in bytes, and how many events are asked about, when a function chooses:
-#: more than is sent in a turn, since it may choose few.
+#: With a C{where} function: how many bytes are read, and how many events it is asked about, in a
+#: turn.  More than is sent in a turn, since it may choose few.
 READ = 2**18
 ASKED = 1000
 
@@ -37,58 +37,57 @@ class Publisher(Protocol):
     @property
     def store(self) -> EventStore | None:
         """
-        Keeps the events; L{None} if they are not kept: then no subscription is ever behind.
+        Keeps the events; L{None} if they are not kept, so that no subscription is ever behind.
         """
 
     @property
     def position(self) -> int:
         """
-        All that comes before this position has been handed to those that are live.
+        Everything before this position has been handed to the live subscriptions.
         """
 
     def lost(self) -> Encoded | None:
         """
-        Make the event that tells a client that it has missed something for good; L{None} for
-        none.
+        Make the event that tells a client that it has missed events for good; L{None} for none.
         """
 
     def kept(self) -> EventStore:
         """
-        @return: the store, which there is, without what is too old.
+        @return: the store, without expired events.  Called only if there is a store.
         """
 
     def caughtUp(self, subscription: Subscription, /) -> None:
         """
-        Called when a subscription has got all that comes before its cursor: from here on it is
-        live.
+        Called when a subscription has received everything before its cursor: it is live from now
+        on.
         """
 
     def sendNow(self, subscription: Subscription, /) -> None:
         """
-        Called for one that is live and whose stream is about to end: hand over what would have
-        been handed over in the next turn, then remove it.
+        Called when the stream of a live subscription is about to end: remove the subscription, and
+        hand over the events that it has not been sent yet.
         """
 
     def left(self, subscription: Subscription, /) -> None:
         """
-        Called when its stream has ended: remove it, if it is still there.
+        Called when a subscription's stream has ended: remove it, if it is still there.
         """
 
 
 class Subscription(Feed):
     """
-    What a stream gets of a channel, and how far it has got.
+    Which of a channel's events a stream receives, and how far it has got.
 
-    It begins behind: what the client has missed is read from the store as fast as the client
-    takes it, so that none of it is queued here.  When it has caught up it is live: what is
-    published is handed to it.
+    It begins behind: what the client has missed is read from the store as fast as the client takes
+    it, so that nothing is queued here.  When it has caught up it is live: new events are handed to
+    it.
 
-    @ivar topics: what it wants to hear about; L{None} for everything.
-    @ivar where: chooses events; L{None} for all of them.
-    @ivar isNew: whether the client has nothing yet, and no ID to come back with.
+    @ivar topics: the topics that it wants; L{None} for all events.
+    @ivar where: a function that chooses events; L{None} for all of them.
+    @ivar isNew: whether the client has no events yet, and no ID to reconnect with.
     @ivar isPlaced: whether the cursor is known.
-    @ivar cursor: where it goes on, or went live: the position of what is to be sent next; -1 if
-        that is lost.
+    @ivar cursor: the position of the next event to send, or where the subscription went live; -1
+        if that event is lost.
     """
 
     __slots__ = (
@@ -120,13 +119,13 @@ class Subscription(Feed):
         self.isPlaced = True
         self._behind = False
         self._call: IDelayedCall | None = None
-        # What the store was asked for and has not found yet.
+        # What the store is still looking up.
         self._reading: Deferred[Any] | None = None
         response.attach(self)
 
     def wants(self, entry: Entry) -> bool:
         """
-        Whether an event is to be sent.
+        Whether an event should be sent.
         """
         if self.topics is not None and self.topics.isdisjoint(entry.topics):
             return False
@@ -141,7 +140,7 @@ class Subscription(Feed):
 
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """
-        Choose events.  If that fails, the stream ends.
+        Choose among events.  If that fails, the stream ends.
         """
         try:
             return [entry for entry in entries if self.wants(entry)]
@@ -153,12 +152,12 @@ class Subscription(Feed):
         self, topics: frozenset[str] | None, where: Callable[[Event], object] | None
     ) -> None:
         """
-        Choose other events from now on.
+        Change the choice of events.
         """
         self.topics = topics
         self.where = where
         if self._reading is not None and self.isPlaced:
-            # What is being read is what was chosen before.
+            # The read in progress is for the previous choice.
             self._stopReading()
             self._read()
 
@@ -166,8 +165,8 @@ class Subscription(Feed):
         """
         Begin behind.
 
-        @param place: the position to begin with; L{None} if it was lost.
-        @param isNew: whether the client has nothing yet, and no ID to come back with.
+        @param place: the position to begin with; L{None} if that is lost.
+        @param isNew: whether the client has no events yet, and no ID to reconnect with.
         """
         self._behind = True
         self.isNew = isNew
@@ -184,7 +183,7 @@ class Subscription(Feed):
 
     def isBehind(self) -> bool:
         """
-        Whether there is something to be sent before what is published now.
+        Whether older events have to be sent before new ones.
         """
         return self._behind
 
@@ -199,7 +198,7 @@ class Subscription(Feed):
 
     def flush(self) -> None:
         """
-        The stream is about to end: what was published goes out before.
+        The stream is about to end: first send what was published.
         """
         if not self._behind:
             self.publisher.sendNow(self)
@@ -212,7 +211,7 @@ class Subscription(Feed):
 
     def cancel(self) -> None:
         """
-        Read no more.
+        Stop reading.
         """
         self._behind = False
         if self._call is not None:
@@ -274,8 +273,8 @@ class Subscription(Feed):
                 told.append(lost)
             response.owner.reset(response)
         elif self.isNew:
-            # An ID and no event: HTML standard, 9.2.6, "dispatch the event", 1 and 2.  With it
-            # the client comes back for what it misses even if it has got no event before.
+            # An ID without an event: HTML standard, 9.2.6, "dispatch the event", 1 and 2.  With
+            # it the client can resume even if it has not received an event.
             told.append(Encoded(Event(id=publisher.kept().mark(replay.start))))
         self.isNew = False
         self.cursor = replay.next
@@ -285,7 +284,7 @@ class Subscription(Feed):
         if entries:
             response.owner.replayed(response, len(entries))
         if not self._behind:
-            # It has ended meanwhile.
+            # The stream has ended meanwhile.
             return
         if self.cursor >= publisher.position:
             self._behind = False
@@ -295,14 +294,14 @@ class Subscription(Feed):
 
     def _chosen(self, entries: Sequence[Entry]) -> list[Entry]:
         """
-        Choose among events, as many as are sent in a turn, and go on behind the last of those
-        that were asked about.
+        Choose among events, as many as are sent in a turn, and set the cursor after the last one
+        that was considered.
         """
         chosen: list[Entry] = []
         size = 0
         store = self.publisher.kept()
         for asked, entry in enumerate(entries):
-            # The function may have published so much that the rest was dropped just now.
+            # The function may itself have published so much that the rest was dropped.
             isDropped = entry.position < store.first
             if isDropped or asked == ASKED or (size and size + len(entry.data) > TURN):
                 self.cursor = entry.position
@@ -311,6 +310,6 @@ class Subscription(Feed):
                 chosen.append(entry)
                 size += len(entry.data)
             if not self._behind:
-                # The function that chooses has failed, or ended the stream.
+                # The function has failed, or has ended the stream.
                 return []
         return chosen

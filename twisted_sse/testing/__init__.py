@@ -8,8 +8,8 @@ Test a resource and its event streams, without a socket, a running reactor or re
     [MessageEvent(type='message', data='hello', lastEventID='1')]
     >>> stream.disconnect()
 
-It works in trial and in pytest, and for any L{IResource<twisted.web.resource.IResource>},
-such as C{app.resource()} of Klein.
+It works with trial and pytest, and with any L{IResource<twisted.web.resource.IResource>},
+such as Klein's C{app.resource()}.
 """
 
 from __future__ import annotations

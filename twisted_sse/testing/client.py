@@ -23,8 +23,8 @@ class MemoryClient:
     """
     Makes requests of a resource, in memory.
 
-    @ivar clock: where the resource, and all that answers requests, gets the time from: a
-        L{MemoryClock}.
+    @ivar clock: the L{MemoryClock} that gives the resource, and everything else that answers
+        requests, the time.
     @ivar site: the L{Site} that was made for the resource.
 
     @since: 0.1
@@ -33,17 +33,17 @@ class MemoryClient:
     def __init__(self, resource: IResource, clock: MemoryClock | None = None) -> None:
         """
         @param resource: the resource under test.
-        @param clock: a clock to share, with other clients or with objects that are made before
+        @param clock: a clock to share with other clients, or with objects that are made before
             the client.
         """
         self.clock = clock if clock is not None else MemoryClock()
         self.site = Site(resource, reactor=self.clock)
-        # The site holds those that are open.
+        # The site keeps the open ones alive.
         self._transports: WeakSet[MemoryTransport] = WeakSet()
 
     def close(self) -> None:
         """
-        Close all connections.  C{with MemoryClient(resource) as client} does it at the end.
+        Close all connections.  C{with MemoryClient(resource) as client} does this at the end.
         """
         for transport in list(self._transports):
             transport.disconnect()
@@ -89,10 +89,10 @@ class MemoryClient:
         """
         Make a request, on a connection of its own.
 
-        @param method: in capitals.
-        @param path: with the query, if any.
-        @param headers: besides C{Host} and C{Content-Length}; no others are sent.
-        @param body: a C{str} is sent as UTF-8.
+        @param method: the method, in capitals.
+        @param path: the path, with the query if there is one.
+        @param headers: the headers to send besides C{Host} and C{Content-Length}.
+        @param body: the body; a C{str} is sent as UTF-8.
         @param address: the IP address of the client.
         @param version: C{"HTTP/1.1"} or C{"HTTP/1.0"}.
         @return: the request, and its response as far as it has arrived.

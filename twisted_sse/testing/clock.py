@@ -1,5 +1,5 @@
 """
-A clock that is a small reactor: it makes calls, and it moves bytes.
+A clock that is a small reactor: it makes delayed calls and moves bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 __all__ = ["MemoryClock", "Writer"]
 
-#: How many turns are made without time going on.  Something that always wants another turn, such
+#: How many turns are made without advancing the time.  Code that always wants another turn, such
 #: as an endless iterable, must not hang a test.
 MOST_TURNS = 256
 
@@ -22,33 +22,33 @@ class Writer(Protocol):
 
     def isWritable(self) -> bool:
         """
-        Whether L{move} would do anything now.
+        Whether L{move} would do anything.
         """
 
     def move(self) -> None:
         """
-        Write what there is room for.  Called in each turn in which the transport is writable.
+        Write what there is room for.  Called in each turn while the transport is writable.
         """
 
 
 class MemoryClock(Clock):
     """
-    A L{Clock} that also moves the bytes between memory transports, and that does not jump: on
-    C{advance(10)}, a call that is due every 2 seconds is made five times, each at its time.
+    A L{Clock} that also moves bytes between memory transports, and does not jump: during
+    C{advance(10)}, a call that is due every 2 seconds is made five times, each at its own time.
 
     @since: 0.1
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # A dict for its order.
+        # A dict, to keep the order.
         self._writers: dict[Writer, None] = {}
 
     def advance(self, amount: float) -> None:
         """
-        Move time on, and do everything that becomes due on the way.
+        Advance the time, and do everything that becomes due on the way.
 
-        @param amount: in seconds; 0 does what is due now.
+        @param amount: in seconds; with 0, do what is due now.
         """
         end = self.rightNow + amount
         self.settle()
@@ -64,7 +64,7 @@ class MemoryClock(Clock):
 
     def settle(self) -> None:
         """
-        Make turns of the reactor until nothing is due any more.
+        Make turns of the reactor until nothing more is due.
         """
         for _ in range(MOST_TURNS):
             if not self._turn():
@@ -72,7 +72,7 @@ class MemoryClock(Clock):
 
     def _turn(self) -> bool:
         """
-        Make the calls that are due, but not those that they add, and move bytes.
+        Make the calls that are due, but not those that they schedule, and move bytes.
 
         @return: whether there was anything to do.
         """
@@ -93,12 +93,12 @@ class MemoryClock(Clock):
 
     def addReader(self, reader: object) -> None:
         """
-        Does nothing: a memory transport is handed what it is to read.
+        Do nothing: data for a memory transport is passed to it directly.
         """
 
     def removeReader(self, reader: object) -> None:
         """
-        Does nothing.
+        Do nothing.
         """
 
     def addWriter(self, writer: Writer) -> None:
@@ -109,6 +109,6 @@ class MemoryClock(Clock):
 
     def removeWriter(self, writer: Writer) -> None:
         """
-        A transport has nothing to write any more.
+        A transport has nothing more to write.
         """
         self._writers.pop(writer, None)

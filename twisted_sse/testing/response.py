@@ -13,10 +13,10 @@ __all__ = ["ResponseHeaders", "ResponseReader"]
 
 class ResponseHeaders(Headers):
     """
-    The headers of a response.  Besides the methods of L{Headers}: C{headers["Vary"]} is the value
-    of a header as text (several values are joined by C{", "}), C{headers.get(name)} is the same
-    or L{None}, C{name in headers} says whether the header is there, and C{dict(headers)} has all
-    of them.  Case does not matter, and names may be C{bytes} too.
+    The headers of a response.  In addition to the methods of L{Headers}, C{headers["Vary"]} is the
+    value of a header as text (several values are joined with C{", "}), C{headers.get(name)} is the
+    same or L{None}, C{name in headers} is whether the header is there, and C{dict(headers)} has all
+    of them.  Names are case-insensitive, and may also be C{bytes}.
     """
 
     def __getitem__(self, name: str | bytes) -> str:
@@ -48,18 +48,18 @@ class ResponseHeaders(Headers):
 
 class ResponseReader:
     """
-    Reads a response of HTTP/1.0 or 1.1 (RFC 9112) as it arrives.
+    Reads an HTTP/1.0 or 1.1 response (RFC 9112) as it arrives.
 
-    @ivar status: its status; L{None} before it has arrived.
-    @ivar complete: whether it has come to the end that its framing promised.
-    @ivar untilClose: whether only the end of the connection ends its body.
+    @ivar status: the status; L{None} before it has arrived.
+    @ivar complete: whether the response has reached the end that its framing gives.
+    @ivar untilClose: whether only the end of the connection ends the body.
     @ivar closed: whether the connection is closed.
-    @ivar reset: whether the server has closed it with a reset.
+    @ivar reset: whether the server closed it with a reset.
     """
 
     def __init__(self, method: str) -> None:
         """
-        @param method: that of the request.
+        @param method: the method of the request.
         """
         self.status: int | None = None
         self.headers = ResponseHeaders()
@@ -73,13 +73,13 @@ class ResponseReader:
         self.parser = EventStreamParser(onComment=self._comment)
         self._method = method
         self._unread = b""
-        # What is left of the chunk or the body that is being read, and which of them it is.
+        # What is left of the chunk or body that is being read, and which of them it is.
         self._left: int | None = None
         self._chunked = False
 
     def feed(self, data: bytes) -> None:
         """
-        Read what has arrived.
+        Read data that has arrived.
         """
         self._unread += data
         while self._unread and not self.complete and self._step():
@@ -89,7 +89,7 @@ class ResponseReader:
         """
         Read the next part.
 
-        @return: whether there was enough of it.
+        @return: whether enough of it had arrived.
         """
         if self.status is None:
             return self._head()
@@ -128,7 +128,7 @@ class ResponseReader:
         return True
 
     def _chunkSize(self) -> bool:
-        # If there was a chunk before, its CRLF comes first.
+        # After a chunk, its CRLF comes first.
         size, end, rest = self._unread[2 if self._left == 0 else 0 :].partition(b"\r\n")
         if not end:
             return False

@@ -16,7 +16,7 @@ class MemoryStream:
     """
     A request that a L{MemoryClient} has made, and its response as far as it has arrived.
 
-    Reading any of the properties first does what is due now.
+    Each property first does everything that is due now.
 
     @since: 0.1
     """
@@ -59,7 +59,7 @@ class MemoryStream:
     @property
     def retry(self) -> int | None:
         """
-        The reconnection time that the server sent last, in milliseconds.
+        The reconnection time that the server last sent, in milliseconds; L{None} for none.
         """
         return self._now().parser.retry
 
@@ -88,9 +88,8 @@ class MemoryStream:
     @property
     def complete(self) -> bool:
         """
-        Whether the response has come to the end that its framing promised.  A body without a
-        length, as in HTTP/1.0, is complete when the connection is closed, but not when it is
-        reset.
+        Whether the response has reached the end that its framing gives.  A body without a length,
+        as in HTTP/1.0, is complete when the connection is closed, but not when it is reset.
         """
         response = self._now()
         return response.complete or (response.closed and response.untilClose and not response.reset)
@@ -99,7 +98,7 @@ class MemoryStream:
         """
         Close the connection.
 
-        @param reset: whether with a reset, rather than properly.
+        @param reset: whether to reset it, rather than close it properly.
         """
         self._transport.disconnect(reset)
 
@@ -107,10 +106,10 @@ class MemoryStream:
         """
         Stop reading.
 
-        As with a socket, the kernel still takes some data; then the buffer of the transport fills
-        up, and the transport pauses its producer.
+        As with a socket, the kernel still takes some data; then the transport's buffer fills up,
+        and the transport pauses its producer.
 
-        @param kernelBuffer: how much the kernel takes, in bytes.
+        @param kernelBuffer: how many bytes the kernel takes.
         """
         self._clock.settle()
         self._transport.reading = False
@@ -118,7 +117,7 @@ class MemoryStream:
 
     def resumeReading(self) -> None:
         """
-        Read again.
+        Start reading again.
         """
         self._transport.reading = True
         self._transport.deliver()
@@ -126,8 +125,7 @@ class MemoryStream:
 
     def write(self, data: bytes) -> None:
         """
-        Send more bytes on the connection, such as the next request before there is a response to
-        this one.
+        Send more bytes on the connection, such as a pipelined request.
         """
         self._transport.receive(data)
 

@@ -1,5 +1,5 @@
 """
-The server's end of a connection in memory.
+The server's end of an in-memory connection.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["KERNEL_BUFFER", "Address", "MemoryTransport"]
 
 Address = IPv4Address | IPv6Address
 
-#: How much the kernel takes for a client that does not read, unless told otherwise, in bytes.
+#: How many bytes the kernel takes for a client that does not read, by default.
 KERNEL_BUFFER = 2**16
 
 
@@ -27,16 +27,16 @@ class MemoryTransport(FileDescriptor):
     """
     A transport with Twisted's own buffering, on top of a kernel buffer of limited size.
 
-    How much Twisted has buffered is found in attributes of L{FileDescriptor}, one of them private:
+    What Twisted has buffered is counted by attributes of L{FileDescriptor}, one of them private:
     C{dataBuffer}, C{offset} and C{_tempDataLen}.
 
-    @ivar kernelBuffer: how much the kernel takes while the client does not read, in bytes.
-    @ivar reading: whether the client reads.
+    @ivar kernelBuffer: how many bytes the kernel takes while the client does not read.
+    @ivar reading: whether the client is reading.
     """
 
     def __init__(self, clock: MemoryClock, response: ResponseReader, peer: Address) -> None:
         """
-        @param response: the client's end: it is given all that arrives there.
+        @param response: the client's end, which is fed all data that arrives there.
         @param peer: the client's address.
         """
         super().__init__(clock)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ class MemoryTransport(FileDescriptor):
 
     def connect(self, protocol: IProtocol) -> None:
         """
-        Give the connection to a protocol.
+        Connect a protocol to the transport.
         """
         self._protocol = protocol
         protocol.makeConnection(self)
@@ -68,7 +68,7 @@ class MemoryTransport(FileDescriptor):
         """
         The client closes the connection.
 
-        @param reset: whether with a reset.
+        @param reset: whether to reset it.
         """
         self._clock.settle()
         self.connectionLost(Failure(ConnectionLost() if reset else ConnectionDone()))
@@ -85,7 +85,7 @@ class MemoryTransport(FileDescriptor):
 
     def move(self) -> None:
         """
-        Move bytes to the kernel's buffer, and to the client if it reads.
+        Move bytes to the kernel's buffer, and on to the client if it is reading.
         """
         why = self.doWrite()  # type: ignore[no-untyped-call]
         if why is not None:
@@ -103,13 +103,13 @@ class MemoryTransport(FileDescriptor):
 
     def deliver(self) -> None:
         """
-        Give the client what the kernel has, if it reads.
+        Pass the kernel's buffer to the client, if it is reading.
         """
         if self.reading and self._kernel:
             data, self._kernel = self._kernel, b""
             self._response.feed(data)
             if self._response.complete:
-                # Most clients that make a single request close the connection now.
+                # As most clients that make a single request do.
                 self._clock.callLater(0, self.connectionLost, Failure(ConnectionDone()))
 
     def connectionLost(self, reason: Failure) -> None:
@@ -126,7 +126,7 @@ class MemoryTransport(FileDescriptor):
 
     def abortConnection(self) -> None:
         """
-        Close the connection in the next turn; what has not been sent is lost.
+        Close the connection in the next turn, without sending what is buffered.
         """
         if self._protocol is not None and not self._aborting:
             self._aborting = True
@@ -135,12 +135,12 @@ class MemoryTransport(FileDescriptor):
 
     def startWriting(self) -> None:
         """
-        Have L{move} called, unless the connection is being aborted.
+        Arrange for L{move} to be called, unless the connection is being aborted.
         """
         if not self._aborting:
             super().startWriting()  # type: ignore[no-untyped-call]
 
-    # What else ITCPTransport has
+    # The rest of ITCPTransport
 
     def getPeer(self) -> Address:
         """
