@@ -106,8 +106,8 @@ class AccessLog(Observer):
         """
         @param file: a text file, or something like it.  It is never closed.
         @param format: C{"combined"} or C{"json"}.
-        @raise TypeError: the file has no method C{write}, or is a binary file.
-        @raise ValueError: there is no such format.
+        @raise TypeError: if the file has no method C{write}, or is a binary file.
+        @raise ValueError: if there is no such format.
         """
         _checkFile(file)
         if format not in ("combined", "json"):

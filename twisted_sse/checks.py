@@ -42,7 +42,7 @@ def checkFlag(name: str, value: object) -> None:
     Validate a flag.
 
     @param name: the name of the argument.
-    @raise TypeError: it is not a C{bool}.
+    @raise TypeError: if it is not a C{bool}.
     """
     if not isinstance(value, bool):
         raise TypeError(f"{name} is {value!r}: it must be True or False")
@@ -55,7 +55,7 @@ def checkList(name: str, value: object, of: str) -> list[Any]:
     @param name: the name of the argument.
     @param of: what it must contain, in the plural, for the error message.
     @return: the items.
-    @raise TypeError: it is not iterable, or it is a C{str}, which would be a list of characters.
+    @raise TypeError: if it is not iterable, or it is a C{str}, which would be a list of characters.
     """
     if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
         raise TypeError(f"{name} is {value!r}: it must be a list of {of}")
@@ -69,7 +69,7 @@ def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = F
     @param name: the name of the argument.
     @param optional: whether it may be L{None}.
     @param zero: whether it may be 0.
-    @raise InvalidOption: it is not a finite number above 0.
+    @raise InvalidOption: if it is not a finite number above 0.
     """
     if (value is None and optional) or (zero and value == 0 and value is not False):
         return
@@ -86,7 +86,7 @@ def checkInteger(name: str, value: object, least: int, optional: bool = True) ->
     @param name: the name of the argument.
     @param least: the smallest that is allowed.
     @param optional: whether it may be L{None}.
-    @raise InvalidOption: it is not an C{int} of at least C{least}.
+    @raise InvalidOption: if it is not an C{int} of at least C{least}.
     """
     if value is None and optional:
         return

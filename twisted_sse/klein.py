@@ -55,7 +55,7 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
     the L{EventStreamResource}, with C{streams} and C{drain}.
 
     @param options: the options of L{EventStreamResource}, except C{methods}.
-    @raise TypeError: the function is of another kind.
+    @raise TypeError: if the function is of another kind.
 
     @since: 0.1
     """

@@ -39,7 +39,7 @@ def checkObserver(observer: object, *kinds: type) -> None:
     Validate an argument C{observer}.
 
     @param kinds: the protocols for it, which may share methods.
-    @raise TypeError: it has none of their methods.
+    @raise TypeError: if it has none of their methods.
     """
     names = list(dict.fromkeys(name for kind in kinds for name in methodsOf(kind)))
     if observer is not None and not any(callable(getattr(observer, name, None)) for name in names):

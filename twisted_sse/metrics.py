@@ -154,9 +154,9 @@ class PrometheusObserver(Observer):
         @param registry: the registry to add the metrics to; if not given, Prometheus' own, which
             C{prometheus_client.start_http_server} serves.
         @param namespace: the beginning of their names.
-        @raise ValueError: the registry already has metrics with these names, or the namespace
+        @raise ValueError: if the registry already has metrics with these names, or the namespace
             cannot begin a name.
-        @raise TypeError: the registry is not a C{CollectorRegistry}.
+        @raise TypeError: if the registry is not a C{CollectorRegistry}.
         """
         if not isinstance(registry, CollectorRegistry):
             raise TypeError(f"registry is {registry!r}: it must be a CollectorRegistry")

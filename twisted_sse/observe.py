@@ -46,7 +46,7 @@ class Observers(Observer):
     def __init__(self, *observers: AnyObserver | None) -> None:
         """
         @param observers: the observers.  L{None} is skipped.
-        @raise TypeError: one of them has none of the methods.
+        @raise TypeError: if one of them has none of the methods.
         """
         for observer in observers:
             checkObserver(observer, Observer)

@@ -76,7 +76,7 @@ def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
     """
     Validate an argument C{topics}.
 
-    @raise TypeError: it is not a list of C{str}.
+    @raise TypeError: if it is not a list of C{str}.
     """
     checked = checkList("topics", topics, "topics such as 'user:7'")
     for topic in checked:

@@ -80,8 +80,8 @@ class Channel:
         @param resetEvent: the type of the event that tells a client that it has missed events for
             good; L{None} for no such event.
         @param observer: the channel's observer.
-        @raise ValueError: an argument is out of range.
-        @raise TypeError: an argument has the wrong type.
+        @raise ValueError: if an argument is out of range.
+        @raise TypeError: if an argument has the wrong type.
         """
         if history is _OWN:
             history = History()
@@ -136,9 +136,9 @@ class Channel:
             if one of them is among these.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
         @return: the event as it is sent: with a history, every event has an ID.
-        @raise InvalidEvent: a field is not valid.
-        @raise EventTooLarge: the event is larger than C{maxEventSize}.
-        @raise RuntimeError: the channel is closed, or this is not the reactor's thread.
+        @raise InvalidEvent: if a field is not valid.
+        @raise EventTooLarge: if the event is larger than C{maxEventSize}.
+        @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         if get_ident() != (cast("int | None", threadable.ioThread) or self._thread):
             raise RuntimeError(
@@ -182,8 +182,8 @@ class Channel:
         @param where: a function of an event: send only events for which it returns a true value.
             If it fails, the stream ends.
         @param last: how many of the newest events to send to a client that has none yet.
-        @raise ValueError: C{last} is less than 0, or there is no history to take events from.
-        @raise TypeError: an argument has the wrong type.
+        @raise ValueError: if C{last} is less than 0, or there is no history to take events from.
+        @raise TypeError: if an argument has the wrong type.
         """
         if not isinstance(stream, EventStream):
             raise TypeError(f"stream is {stream!r}: it must be an EventStream")
@@ -210,7 +210,7 @@ class Channel:
         missed nothing, although the history has no event with this ID.  For events that are also
         kept elsewhere, such as the lines of a file.
 
-        @raise ValueError: there is no history.
+        @raise ValueError: if there is no history.
         """
         if self.history is None:
             raise ValueError("beginAfter needs a history: without it no client resumes")

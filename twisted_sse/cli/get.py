@@ -72,7 +72,7 @@ async def follow(options: argparse.Namespace, reactor: Any, fd: int) -> Status:
                     break
     except CannotPrint as e:
         if isinstance(e.__cause__, BrokenPipeError):
-            # The reader has closed its end: it has all that it wants.
+            # The reader has closed its end: it wants no more.
             return Status.ENDED
         say(f"standard output: {e}")
         return Status.FAILED

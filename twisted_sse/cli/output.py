@@ -1,5 +1,5 @@
 """
-What C{get} prints of an event, and where.
+How C{get} formats events, and where it prints them.
 """
 
 from __future__ import annotations

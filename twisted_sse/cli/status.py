@@ -1,5 +1,5 @@
 """
-How C{get} ends: its exit status, and what it says on standard error.
+How C{get} ends: its exit status, and its messages on standard error.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Status(IntEnum):
 
     ENDED = 0
     FAILED = 1
-    #: That of argparse.
+    #: The same as argparse's.
     USAGE = 2
     NO_STREAM = 3
     CERTIFICATE = 4

@@ -1,5 +1,5 @@
 """
-What is asked for: the request for a stream, and what becomes of it when the server redirects it.
+The request for a stream, and how redirects change it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class StreamRequest:
         self.method = method
         self._content = content
         self._own = own
-        # What was asked for since the server last set a cookie.
+        # The requests made since the server last set a cookie.
         self._seen = {(method, place.uri)}
         self._redirects = 0
 
@@ -62,7 +62,7 @@ class StreamRequest:
 
     def headers(self, lastEventID: str) -> Headers:
         """
-        @param lastEventID: what the server is to resume after; C{""} for nothing.
+        @param lastEventID: the ID that the server should resume after; C{""} for none.
         @return: all headers, for the agent.
         """
         fields = self._own.copy() if self.place.isOwn else Headers()

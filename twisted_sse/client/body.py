@@ -1,5 +1,5 @@
 """
-The body of an event stream: bytes in, events out, no faster than they are taken.
+The body of an event stream: bytes in, events out, no faster than they are consumed.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ class EventBody(Protocol):
             pieces = _BEFORE_COMMENT.split(data)
         for piece in pieces:
             if self._finished:
-                # A callback has closed us.
+                # A callback has closed the stream.
                 return
             events: Sequence[MessageEvent] = ()
             error = None
@@ -169,8 +169,8 @@ class EventBody(Protocol):
                 events = self._eventParser.feed(piece)
             except Exception as e:
                 if self._finished:
-                    # onComment has closed us and then raised.  No consumer is left to see the
-                    # error, so let it be logged.
+                    # onComment has closed the stream and then raised.  No consumer is left to see
+                    # the error, so let it be logged.
                     raise
                 # An event that is too large, with the events before it; or an error of onComment.
                 events, error = getattr(e, "events", ()), e

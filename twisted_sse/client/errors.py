@@ -1,5 +1,5 @@
 """
-What goes wrong with a client.
+The errors of the client.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = [
 
 class EventSourceError(Exception):
     """
-    There is no event stream, or no more of it.  The message says why.
+    There is no event stream, or it cannot go on.  The message says why.
 
     @since: 0.1
     """

@@ -14,7 +14,7 @@ __all__ = ["explained"]
 
 def explained(error: Exception) -> Exception:
     """
-    Explain why a request failed, to somebody who does not know how an agent works.
+    Explain why a request failed, to a user who does not know how an agent works.
 
     @param error: what the request failed with.
     @return: one of our errors if C{error} only wraps the reason, as some of Twisted's do; else

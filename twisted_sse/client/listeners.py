@@ -76,7 +76,7 @@ class Listeners:
         self._source.close()
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
-            # The callback of one before it may have cancelled it.
+            # The callback of an earlier one may have cancelled it.
             if not listener.ended.called:
                 listener.ended.callback(result)
 
@@ -85,7 +85,7 @@ class _Listener:
     """
     A function that is called with events.
 
-    @ivar ended: fires when the function will not be called any more.
+    @ivar ended: fires when the function will no longer be called.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 """
-Whether a response is an event stream; and how to be rid of one that is not.
+Whether a response is an event stream, and closing one that is not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def cutOff(response: IResponse, transport: Any) -> None:
     """
     Close the connection of a response, at once if possible.
 
-    @param transport: that of the protocol which reads the body; L{None} if it has none.
+    @param transport: the transport of the protocol that reads the body; L{None} if it has none.
     """
     # Twisted's own response has no abort(), and its transport has no abortConnection().
     abort = getattr(response, "abort", None) or getattr(transport, "abortConnection", None)
@@ -70,7 +70,7 @@ class _Start(Protocol):
 
     def stop(self) -> None:
         """
-        Be content with what has arrived, and close the connection.
+        Return what has arrived, and close the connection.
         """
         if not self.done.called:
             # In this order: closing the connection may call connectionLost() at once.

@@ -25,7 +25,7 @@ class EventQueue:
     """
     Events that have arrived and have not been taken yet.
 
-    It is never too full for more events: L{isFull} asks the one who puts them in to stop.
+    It always accepts more events: L{isFull} asks the producer to stop.
 
     @ivar onRoom: called when there is room again after the queue was full.
     @ivar onCancel: called when the caller that waits for the next event is cancelled.
@@ -72,7 +72,7 @@ class EventQueue:
 
     def end(self, error: BaseException | None = None) -> None:
         """
-        Say that there will be no more events.
+        Mark the end: there will be no more events.
 
         @param error: what is raised after the last queued event; L{None} if the iteration is
             simply over.

@@ -70,7 +70,7 @@ class EventReader:
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, MessageEvent]:
-        # Not a coroutine around that of the queue: every event goes through this.
+        # Not wrapped in another coroutine: every event goes through this.
         response, self._response = self._response, None
         return self._queue.take() if response is None else self._first(response)
 
@@ -138,12 +138,12 @@ def readEvents(
 
     @param response: from an L{Agent<twisted.web.client.Agent>}, or from treq with
         C{unbuffered=True}; without that, treq keeps the whole body in memory.
-    @param lastEventID: the last event ID of the connection before.
-    @param maxEventSize: how many bytes one event may have; L{None} for any number.
+    @param lastEventID: the last event ID of the previous connection.
+    @param maxEventSize: how many bytes one event may have; L{None} for no limit.
     @param readTimeout: after how many seconds without a byte the stream counts as broken; L{None}
         for never.
     @param onComment: called with the text of each comment as it arrives.
-    @param reactor: what tells the time; the installed reactor by default.
+    @param reactor: where time comes from; by default, the installed reactor.
     @return: the events.  Iterating over them raises L{BadStatus} or L{BadContentType} if the
         response is not an event stream, L{StreamBroken} if it is cut off, and L{EventTooLarge}.
     @raise ValueError: if an argument is out of bounds.

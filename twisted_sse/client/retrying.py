@@ -47,7 +47,7 @@ class Retries:
 
     def stayedOpen(self, seconds: float) -> None:
         """
-        A stream has ended, in whatever way: forget the failures before it if it was long enough.
+        A stream has ended: forget the failures before it if it was open long enough.
 
         @param seconds: how long the stream was open.
         """
@@ -68,7 +68,7 @@ class Retries:
         """
         A connection has failed.
 
-        @param error: how.
+        @param error: the error.
         @param wasOpen: whether a stream had begun.
         @param wasRedirected: whether the request went straight to the place that an earlier
             request was redirected to.

@@ -1,5 +1,5 @@
 """
-C{EventSource} of the HTML standard (9.2): an event stream, over as many connections as it takes.
+C{EventSource} of the HTML standard (9.2): an event stream, over as many connections as needed.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ CLOSED: Final = 2
 
 class EventSource:
     """
-    Follows an event stream, over as many connections as it takes: C{async for event in source}.
+    Follows an event stream, over as many connections as needed: C{async for event in source}.
 
     Nothing happens before the first use.  Only one caller may iterate; code without coroutines
     uses L{listen}.  At most a few hundred events are queued: the connection is read no faster
     than you take them.
 
-    It follows the standard (HTML standard, 9.2).  Where the standard gives up although the server
-    may come back (a status such as 503), it tries again, after longer and longer waits.
+    It follows the HTML standard, 9.2.  Where the standard gives up although the server may recover
+    (a status such as 503), it retries, after longer and longer waits.
 
     @ivar url: the URL that it was made with.
 
@@ -82,7 +82,7 @@ class EventSource:
     ) -> None:
         """
         @param url: where the stream is.  A user and a password in it are sent as HTTP Basic.
-        @param reactor: what tells the time and connects; the installed reactor by default.
+        @param reactor: makes connections and timers; by default, the installed reactor.
         @param agent: what makes the requests: for proxies, cookies, or certificates of your own.
             By default, an agent that trusts what the system trusts.
         @param method: the method of the request.
@@ -90,15 +90,15 @@ class EventSource:
             coroutine of them, and is called before each attempt.  They are not sent to another
             origin that the server redirects to.
         @param body: the body of the request.
-        @param lastEventID: where to begin: the ID of the last event that you have seen.
+        @param lastEventID: the ID of the last event that you have seen, to begin after it.
         @param backoff: how long to wait before connecting again.
         @param reconnect: whether to connect again at all; L{None} for C{method == "GET"}.
         @param readTimeout: after how many seconds without a byte the stream counts as broken, and
             how long a response may take; L{None} for any time.
-        @param maxEventSize: how many bytes one event may have; L{None} for any number.
+        @param maxEventSize: how many bytes one event may have; L{None} for no limit.
         @param strict: whether a status such as 503 is the end, as it is in browsers.
         @param onOpen: called with the response when a stream has begun.
-        @param onError: called with what went wrong, before the next try.
+        @param onError: called with the error before each retry.
         @param onComment: called with the text of each comment as it arrives.
         @raise ValueError: if an argument is out of bounds, or C{url} is not a URL.
         @raise TypeError: if C{body} is not C{bytes}, or another argument has a wrong type.
@@ -162,7 +162,7 @@ class EventSource:
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, MessageEvent]:
-        # Not a coroutine around that of the queue: every event goes through this.
+        # Not wrapped in another coroutine: every event goes through this.
         if not self._hasStarted and self._readyState != CLOSED:
             self._start()
         return self._queue.take()
@@ -182,9 +182,8 @@ class EventSource:
         @param callback: if it returns a L{Deferred} or a coroutine, the next event has to wait.
         @param eventType: call it with events of this type only; with all by default.
         @return: a L{Deferred} that fires when there will be no more events, and fails with what
-            iterating would raise, or with what the function has raised.  Cancel it to have the
-            function called no more.
-        @raise RuntimeError: if somebody iterates.
+            iterating would raise, or with what the function raised.  Cancel it to stop the calls.
+        @raise RuntimeError: if the source is already being iterated over.
         """
         return self._listeners.add(callback, eventType)
 
@@ -192,7 +191,7 @@ class EventSource:
         """
         End it at once: close the connection and drop the queued events.
 
-        @return: a L{Deferred} that fires when nothing is left.
+        @return: a L{Deferred} that fires when everything is closed.
         """
         self._queue.close()
         if self._readyState != CLOSED:
@@ -378,7 +377,7 @@ class EventSource:
 
     def _responded(self, response: IResponse) -> IResponse:
         if self._isInterrupted:
-            # It was too late to cancel the request.
+            # The request completed before it could be cancelled.
             discard(response)
         return response
 

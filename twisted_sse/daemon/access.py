@@ -132,10 +132,10 @@ class KnownHosts(_Wrapper):
     """
     Answers only requests for a known host name.
 
-    A web page that is open in a browser on this machine may change the address of its own host
-    name to 127.0.0.1, and then read what is served there as its own (DNS rebinding).  But the
-    request still has that name in C{Host}.  An IP address cannot be rebound, and only loopback
-    addresses lead here.
+    A web page in a browser on this machine may change the address of its own host name to
+    127.0.0.1, and then read what is served there as its own (DNS rebinding).  But the request still
+    has that name in C{Host}.  An IP address cannot be rebound, and only loopback addresses lead
+    here.
 
     @since: 0.1
     """

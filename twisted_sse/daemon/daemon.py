@@ -30,11 +30,11 @@ class Daemon(MultiService):
         no more clients;
       - the ports are closed;
       - the sources are stopped;
-      - the resources are drained: each client is told when to come back, and its stream ends.
+      - the resources are drained: each client is told when to reconnect, and its stream ends.
 
     With C{--once} it stops by itself when all sources have ended.
 
-    @ivar ready: whether new clients are welcome.
+    @ivar ready: whether new clients are accepted.
     @ivar sources: the sources of lines.
     """
 
@@ -43,7 +43,7 @@ class Daemon(MultiService):
     ) -> None:
         """
         @param listening: the ports.
-        @param drain: how many seconds streams have for their end.
+        @param drain: how many seconds streams have to end.
         @param drainDelay: for how many seconds it is not L{ready} before anything else happens.
         """
         super().__init__()  # type: ignore[no-untyped-call]
@@ -96,8 +96,8 @@ class Daemon(MultiService):
     @inlineCallbacks
     def sourceEnded(self, source: LineSource, status: int) -> Generator[Deferred[Any], Any, None]:
         """
-        A source has ended: its clients get what is queued for them, and the end.  After the last
-        source the daemon stops, and exits with the first status that is not 0.
+        A source has ended: its clients get what is queued for them, and their streams end.  After
+        the last source the daemon stops, and exits with the first status that is not 0.
 
         @param status: an exit status.
         """

@@ -1,5 +1,5 @@
 """
-How the daemon is: C{/healthz} and C{/readyz}.
+The daemon's health: C{/healthz} and C{/readyz}.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ class _Before(Resource):
 
 def makeProbes(ready: Callable[[], bool], rest: IResource | None = None) -> IResource:
     """
-    Make the resources that tell a supervisor or a load balancer how the process is.
+    Make the resources that report the health of the process to a supervisor or a load balancer.
 
-    @param ready: whether new clients are welcome.
+    @param ready: whether new clients are accepted.
     @param rest: what answers at all other paths.
     """
     probes = {

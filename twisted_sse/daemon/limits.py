@@ -1,5 +1,5 @@
 """
-What the system allows the daemon: how many open files.
+The system's limit on the daemon's open files.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ def raiseFileLimit() -> int | None:
     Raise the soft limit on open files as far as the process may.
 
     @return: how many streams the limit is enough for; L{None} if that is not known.  Some files
-        are reserved for connections that wait for a request, or are told to come back later,
-        and for everything else.
+        are reserved for connections that wait for a request or are told to retry later, and for
+        everything else.
     """
     try:
         import resource

@@ -1,6 +1,6 @@
 """
-Metrics of the daemon: the page that Prometheus reads, and the counters of the sources, beside
-those of streams and channels (L{twisted_sse.metrics}).
+Metrics of the daemon: the page that Prometheus reads, and the counters of the sources, in
+addition to those of streams and channels (L{twisted_sse.metrics}).
 """
 
 from __future__ import annotations

@@ -320,7 +320,7 @@ class Options(AuthOptions):
 
     def postOptions(self) -> None:
         """
-        Check all that can be checked without opening or starting anything.
+        Check everything that can be checked without opening or starting anything.
         """
         self.sources: dict[str, Spec] = {}
         self.connected: dict[str, Connected] = {}

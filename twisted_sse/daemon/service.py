@@ -4,7 +4,7 @@ The daemon's parts, put together: sources, resources, the site and the ports.
 Something that cannot be used is reported like an error in an option: see
 L{twisted_sse.daemon.options}.
 
-On SIGTERM or SIGINT the ports are closed, and each client is told when to come back and gets a
+On SIGTERM or SIGINT the ports are closed, and each client is told when to reconnect and gets a
 clean end to its stream; then the process exits with status 0.
 """
 
@@ -82,7 +82,7 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     """
     registry, observer = _makeObserver(options)
     files = raiseFileLimit()
-    # Each path has a limit of its own.
+    # Each path has its own limit.
     maxStreams = None if files is None else max(1, files // len(options.sources))
     listening = ListeningService(reactor, userTimeout=options["stall-timeout"])
     daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"])

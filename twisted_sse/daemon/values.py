@@ -1,5 +1,5 @@
 """
-Readers of option values: each turns what was written into a value, or says what it must be.
+Readers of option values: each converts text to a value, or says what it must be.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ def _text(field: str, value: object) -> str:
     @return: the same text as an exact L{str}.  A subclass may override C{+}, C{format} or
         C{replace}: Markup escapes, and an Enum formats as its name.
 
-    @raise TypeError: it is not a L{str}.
+    @raise TypeError: if it is not a L{str}.
 
-    @raise InvalidEvent: it contains a lone surrogate, which UTF-8 cannot encode.
+    @raise InvalidEvent: if it contains a lone surrogate, which UTF-8 cannot encode.
     """
     if value.__class__ is not str:
         if not isinstance(value, str):
@@ -133,7 +133,7 @@ def _digits(field: str, value: int) -> str:
     """
     Convert an integer to text.
 
-    @raise InvalidEvent: it is too large for Python to convert (C{sys.set_int_max_str_digits}).
+    @raise InvalidEvent: if it is too large for Python to convert (C{sys.set_int_max_str_digits}).
     """
     try:
         # Not str(): for an IntEnum that may be its name.
@@ -195,10 +195,11 @@ class Event:
 
         @param comment: any number of lines of text, which clients ignore.
 
-        @raise InvalidEvent: there is nothing to send; C{event} or C{id} contains CR or LF; C{id}
-            contains NUL; a text contains lone surrogates; C{retry} is not an L{int} of at least 0.
+        @raise InvalidEvent: if there is nothing to send; if C{event} or C{id} contains CR or LF; if
+            C{id} contains NUL; if a text contains lone surrogates; if C{retry} is not an L{int} of
+            at least 0.
 
-        @raise TypeError: a field has the wrong type; for C{data} see L{Event.json}.
+        @raise TypeError: if a field has the wrong type; for C{data} see L{Event.json}.
         """
         # A fast path for nearly all events: a Python identifier is a single line without lone
         # surrogates, and so is text of letters and digits.
@@ -236,10 +237,10 @@ class Event:
         @param value: anything that L{json.dumps} accepts.  A lone surrogate is sent as its escape,
             which C{JSON.parse} turns back into the surrogate.
 
-        @raise TypeError: something in the value cannot be written as JSON.
+        @raise TypeError: if something in the value cannot be written as JSON.
 
-        @raise InvalidEvent: something in the value is NaN, infinite, or contains itself; or a field
-            is not valid (see L{Event}).
+        @raise InvalidEvent: if something in the value is NaN, infinite, or contains itself, or if a
+            field is not valid (see L{Event}).
         """
         try:
             data = _toJSON(value)
@@ -263,9 +264,9 @@ class Event:
         @param mapping: the fields C{"event"}, C{"data"}, C{"id"}, C{"retry"} and C{""}, which is
             the comment.  A value of L{None} means absent.
 
-        @raise InvalidEvent: the mapping has another key, or a field is not valid (see L{Event}).
+        @raise InvalidEvent: if the mapping has another key, or a field is not valid (see L{Event}).
 
-        @raise TypeError: a field has the wrong type (see L{Event}).
+        @raise TypeError: if a field has the wrong type (see L{Event}).
         """
         fields = {}
         for key, value in mapping.items():
@@ -291,7 +292,8 @@ class Event:
         @param message: a L{MessageEvent<twisted_sse.format.parser.MessageEvent>}, or anything with
             its attributes.
 
-        @raise InvalidEvent: a field is not valid (see L{Event}); all are in a parser's messages.
+        @raise InvalidEvent: if a field is not valid (see L{Event}), never so with a parser's
+            messages.
         """
         event = None if message.type == "message" else message.type
         return cls(message.data, event, message.lastEventID)
@@ -382,8 +384,8 @@ def makeEvent(what: object, fields: dict[str, Any]) -> Event:
     @param what: an L{Event}, a C{str} (its data), or L{None}.
     @param fields: C{json} or the fields of the event.
 
-    @raise TypeError: the arguments do not fit together.
-    @raise InvalidEvent: a field is not valid.
+    @raise TypeError: if the arguments do not fit together.
+    @raise InvalidEvent: if a field is not valid.
     """
     if isinstance(what, Event):
         if fields:

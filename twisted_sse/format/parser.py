@@ -75,7 +75,7 @@ class MessageEvent:
 
         @return: the result of L{json.loads}.
 
-        @raise ValueError: the data is not JSON (the exception is a C{json.JSONDecodeError}).
+        @raise ValueError: if the data is not JSON (the exception is a C{json.JSONDecodeError}).
         """
         return json.loads(self._data)
 
@@ -164,7 +164,7 @@ class EventStreamParser:
             colon, not stripped.  If it raises, so does C{feed}, and the events of that call are
             lost.
 
-        @raise ValueError: C{maxEventSize} is less than 1.
+        @raise ValueError: if C{maxEventSize} is less than 1.
         """
         if maxEventSize is not None and maxEventSize < 1:
             raise ValueError(f"maxEventSize must be None or at least 1, not {maxEventSize!r}")
@@ -194,8 +194,8 @@ class EventStreamParser:
 
         @return: the events that these bytes completed.
 
-        @raise EventTooLarge: an event is larger than C{maxEventSize}; the exception has the events
-            before it.  The parser is then finished: every later call raises this again.
+        @raise EventTooLarge: if an event is larger than C{maxEventSize}; the exception has the
+            events before it.  The parser is then finished: every later call raises this again.
         """
         if self._tooLarge:
             raise EventTooLarge(self._maxEventSize, [])

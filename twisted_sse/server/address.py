@@ -22,8 +22,8 @@ def checkedNetworks(networks: Iterable[str]) -> Networks:
     """
     Validate the networks of trusted proxies.
 
-    @raise InvalidOption: one of them is not a network.
-    @raise TypeError: they are not a list.
+    @raise InvalidOption: if one of them is not a network.
+    @raise TypeError: if they are not a list.
     """
     checked = checkList("trustedProxies", networks, "networks")
     try:
@@ -57,7 +57,7 @@ def _parseHop(hop: str) -> str:
     """
     Parse the address in C{192.0.2.1}, C{192.0.2.1:80}, C{2001:db8::1} or C{[2001:db8::1]:80}.
 
-    @raise ValueError: there is none.
+    @raise ValueError: if there is none.
     """
     if hop.startswith("["):
         hop = hop[1:].partition("]")[0]

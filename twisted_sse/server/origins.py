@@ -28,8 +28,8 @@ class Origins:
         """
         @param origins: origins such as C{"https://example.com"}, or C{"*"} for all.
         @param credentials: whether their pages may send cookies.
-        @raise InvalidOption: one of them is not an origin, or all may send cookies.
-        @raise TypeError: C{origins} is not a list.
+        @raise InvalidOption: if one of them is not an origin, or all may send cookies.
+        @raise TypeError: if C{origins} is not a list.
         """
         checkFlag("credentials", credentials)
         self._credentials = credentials

@@ -136,8 +136,8 @@ class EventStreamResource(Resource):
         @param reactor: where time comes from; if not given, from the
             L{Site<twisted.web.server.Site>}.
 
-        @raise ValueError: an argument is out of range.
-        @raise TypeError: an argument has the wrong type.
+        @raise ValueError: if an argument is out of range.
+        @raise TypeError: if an argument has the wrong type.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         if not callable(connected):

@@ -67,7 +67,7 @@ class EventStore(Protocol):
         """
         Called once, before all other methods.
 
-        @raise ValueError: the store already belongs to another channel.
+        @raise ValueError: if the store already belongs to another channel.
         """
 
     def identify(self, position: int) -> str:

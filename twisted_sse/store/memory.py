@@ -40,7 +40,7 @@ class History(EventStore):
         @param maxEvents: how many events to keep at most; L{None} for no limit.
         @param maxBytes: how many bytes of encoded events to keep at most; L{None} for no limit.
         @param maxAge: how many seconds to keep an event at most; L{None} for ever.
-        @raise ValueError: a limit is out of range, or there is none at all.
+        @raise ValueError: if a limit is out of range, or there is none at all.
         """
         checkInteger("maxEvents", maxEvents, 1)
         checkInteger("maxBytes", maxBytes, 1)

@@ -35,8 +35,8 @@ class StreamOptions:
     They are arguments of L{EventStreamResource<twisted_sse.server.resource.EventStreamResource>},
     which describes them.
 
-    @raise ValueError: an option is out of range.
-    @raise TypeError: an option has the wrong type.
+    @raise ValueError: if an option is out of range.
+    @raise TypeError: if an option has the wrong type.
     """
 
     heartbeat: float | None = 15

@@ -34,9 +34,9 @@ LONGEST_WAIT = 60
 #: How much of a line on its standard error is logged, in characters.
 LONGEST_COMPLAINT = 2000
 
-#: Makes a session, and with it a process group, for the command and all that it starts.  So they
-#: can be ended together, and a Ctrl-C that is meant for the daemon does not reach them.  It is a
-#: program of its own, since Twisted has no option for this, and code that runs between fork()
+#: Makes a session, and with it a process group, for the command and everything that it starts.  So
+#: they can be ended together, and a Ctrl-C that is meant for the daemon does not reach them.  It
+#: is a separate program, since Twisted has no option for this, and code that runs between fork()
 #: and exec() is not safe.
 SESSION = """\
 import os, signal, sys
@@ -175,7 +175,7 @@ class Command(LineSource):
 
 class _Run(ProcessProtocol):
     """
-    One run of the command: its process, and all that it starts.
+    One run of the command: its process, and everything that it starts.
 
     @ivar since: when it was started.
     """
@@ -196,7 +196,7 @@ class _Run(ProcessProtocol):
         """
         Start the process.
 
-        @raise OSError: if there can be none.
+        @raise OSError: if it cannot be started.
         """
         trampoline = [sys.executable, "-I", "-S", "-c", SESSION, *arguments]
         self._reactor.spawnProcess(self, sys.executable, trampoline, env=None)
@@ -204,7 +204,7 @@ class _Run(ProcessProtocol):
 
     def pause(self) -> None:
         """
-        Stop reading: soon it can write no more.
+        Stop reading, so that it will soon block when it writes.
         """
         self.transport.pauseProducing()
 
@@ -235,7 +235,7 @@ class _Run(ProcessProtocol):
 
     def _signal(self, number: int) -> None:
         """
-        Send a signal to the command, and to all that it has started.
+        Send a signal to the command, and to everything that it has started.
         """
         for send, target in ((os.killpg, self._pid), (os.kill, self._pid)):
             try:
@@ -276,7 +276,7 @@ class _Run(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         """
-        The command has ended.  What it has started may still run, and is ended too.
+        The command has ended.  Processes that it started may still run, and are ended too.
         """
         self._exited = True
         self.terminate()

@@ -1,5 +1,5 @@
 """
-What goes wrong with a source before it starts.
+The error of a source that cannot be used.
 """
 
 from __future__ import annotations

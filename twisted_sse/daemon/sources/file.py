@@ -78,8 +78,8 @@ class _File:
         """
         Find out which generation it is.
 
-        @param taken: how often this process has found each generation.  A file that was
-            truncated and begins as before is a new generation all the same.
+        @param taken: how often this process has found each generation.  A file that was truncated
+            and begins as before is still a new generation.
         @param isWhole: whether the file is complete: then its first line may have no line end.
         """
         head = os.pread(self.fd, HEAD, 0)
@@ -104,7 +104,7 @@ class _File:
 
     def identify(self, line: Line) -> str:
         """
-        Make the ID of a line from the file, where in it the line ends, and what it says.  So
+        Make the ID of a line from the file, the place where the line ends, and its text.  So
         after a restart the ID does not match another line at the same place.
         """
         return f"{self.generation}-{line.end:x}-{crc32(line.raw):x}"
@@ -129,7 +129,7 @@ class _File:
                 if not count:
                     return start + end + 1
             position = start
-        # All that may be read has too few lines, and may begin in the middle of one: skip that.
+        # What may be read has too few lines, and may begin in the middle of one: skip that.
         while least and (block := os.pread(self.fd, CHUNK, position)):
             end = block.find(b"\n")
             if end >= 0:
@@ -372,7 +372,7 @@ class Tail(LineSource):
 
     def _finish(self, file: _File) -> None:
         if not file.generation:
-            # It has nothing but a line without a line end.
+            # It has only a line without a line end.
             file.look(self._taken, isWhole=True)
             self.publish(file.read(), file.identify)
         self.publish(file.splitter.finish(), file.identify)

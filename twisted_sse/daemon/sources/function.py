@@ -26,7 +26,7 @@ Connected = Callable[["EventStream"], object]
 
 def tick(interval: float, event: Event) -> Connected:
     """
-    Send each client the same event again and again, starting when it connects.
+    Send each client the same event repeatedly, starting when it connects.
 
     @param interval: in seconds.
     @param event: the event to send.

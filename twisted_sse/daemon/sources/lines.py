@@ -1,5 +1,5 @@
 """
-Bytes in, lines out: how the daemon's sources cut what they read.
+Bytes in, lines out: how the daemon's sources split their input.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 __all__ = ["LONGEST_LINE", "Line", "LineSplitter"]
 
-#: How much of a line is sent, in bytes: as much as fits into an event.  Nobody reads a longer
-#: line.
+#: How much of a line is sent, in bytes: as much as fits into an event.  People do not read longer
+#: lines.
 LONGEST_LINE = 2**20
 
 
@@ -74,7 +74,7 @@ class LineSplitter:
                 self._keep(piece)
                 found.append(self._take(self.position + start))
             else:
-                # The usual case, without detours.
+                # A fast path for the usual case.
                 raw = piece[:-1] if piece.endswith(b"\r") else piece
                 found.append(Line(raw.decode("utf-8", "replace"), raw, 0, self.position + start))
         self.position += len(data)

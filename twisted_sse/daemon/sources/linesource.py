@@ -110,7 +110,7 @@ class LineSource(Service):
 
     def whenDelivered(self, go: Callable[[], None]) -> bool:
         """
-        Wait until all that was published has been delivered.
+        Wait until everything published has been delivered.
 
         @param go: called then, unless the service is stopped first.  It is not called if there
             is nothing to wait for.

@@ -1,5 +1,5 @@
 """
-What the daemon's option C{--source} says.
+The values of the daemon's option C{--source}.
 
 A source of lines (standard input, a file, a command) publishes them in a channel, for all
 clients.  Any other source is a function that is called with each new stream.
