@@ -183,7 +183,7 @@ class EventSource:
         @param eventType: call it with events of this type only; with all by default.
         @return: a L{Deferred} that fires when there will be no more events, and fails with what
             iterating would raise, or with what the function raised.  Cancel it to stop the calls.
-        @raise RuntimeError: if the source is already being iterated over.
+        @raise RuntimeError: if another caller is already waiting for the next event.
         """
         return self._listeners.add(callback, eventType)
 

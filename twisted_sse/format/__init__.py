@@ -1,5 +1,5 @@
 """
-The format of an event stream: events as bytes, and bytes as events (HTML standard, 9.2.5 and 9.2.6).
+The format of an event stream: encoding and parsing (HTML standard, 9.2.5 and 9.2.6).
 """
 
 from __future__ import annotations
