@@ -42,17 +42,17 @@ What "ready" means
 
 C{ready} is true if and only if an event may go straight to the connection.  It is stored, not
 computed, because the fan-out reads it a million times a second.  So code that makes one of these
-conditions false also sets C{ready} to false:
+conditions false also sets C{ready} to false::
 
     ===============  =============================  ==========================================
     condition        made true by                   made false by
     ===============  =============================  ==========================================
     phase is OPEN    open()                         end(), _die()
     not paused       resumeProducing()              pauseProducing(), stopProducing()
-    not congested    a poll (L{Lag})                an HTTP/2 write that stays unsent
+    not congested    a poll (see Lag)               an HTTP/2 write that stays unsent
     not corked       uncork()                       cork()
-    nothing queued   _flush(), all handed over      enqueue(), if not C{ready} already; push()
-                                                    and end(), which clear C{ready}
+    nothing queued   _flush(), all handed over      enqueue(), if not ready already; push()
+                                                    and end(), which clear it
     ===============  =============================  ==========================================
 
 Only C{_flush} sets it to true, after checking all five; C{push} clears it while it hands over a

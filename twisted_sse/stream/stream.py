@@ -177,8 +177,9 @@ class EventStream:
 
         @return: a L{Deferred} that fires at once, or when there is room again (in the next turn
             of the reactor after each 16 KiB), or when the stream ends meanwhile: then C{send}
-            returns L{False}.  It fails with L{CancelledError} if the stream has ended already, so
-            that a loop around it cannot spin.
+            returns L{False}.  It fails with
+            L{CancelledError<twisted.internet.defer.CancelledError>} if the stream has ended
+            already, so that a loop around it cannot spin.
         """
         return self._response.whenWritable()
 
