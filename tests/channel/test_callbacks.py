@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: code that is called in the middle of things.
+Tests for L{twisted_sse.channel.channel}, in memory: callbacks that re-enter the channel.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from twisted_sse.testing import MemoryClient
 
 class CallbackTests(ChannelTestCase):
     """
-    Tests for code that is called in the middle of things, and publishes.
+    Tests for callbacks that publish, end streams or unsubscribe them.
     """
 
     def test_where(self) -> None:
         """
-        What C{where} publishes goes out after, to all.
+        Events that C{where} publishes reach every subscriber, after the current one.
         """
         channel = self.serve()
 
@@ -37,7 +37,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereInReplay(self) -> None:
         """
-        What C{where} publishes in replay comes after what is replayed.
+        Events that C{where} publishes during a replay come after the replayed ones.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -57,8 +57,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereTrims(self) -> None:
         """
-        When C{where} publishes so much that what is being replayed is dropped, the client is
-        told so, and gets what is kept.
+        When C{where} publishes so much that the rest of its replay is dropped, the client gets a
+        C{stream-reset} and what is kept.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         first = channel.publish("0")
@@ -77,8 +77,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereEnds(self) -> None:
         """
-        A C{where} that ends its stream, or another's, or unsubscribes them, live or in replay,
-        disturbs nobody.
+        A C{where} that ends or unsubscribes streams, its own or another, live or in a replay, does
+        not disturb the rest.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.end,
@@ -114,7 +114,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereSubscribesAgain(self) -> None:
         """
-        A C{where} that subscribes its stream again in replay loses nothing.
+        A C{where} that subscribes its stream again during a replay loses no event.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -132,7 +132,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_observer(self) -> None:
         """
-        What an observer publishes, whatever it was told, goes out once, after.
+        An event that an observer publishes, whatever the notification, goes out exactly once.
         """
         for name in ("opened", "closed", "sent", "published", "delivered", "replayed", "reset"):
             channel = self.serve()
@@ -157,8 +157,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerEnds(self) -> None:
         """
-        An observer that ends or unsubscribes every stream it is told of leaves nothing, whatever
-        it is told.
+        An observer that ends or unsubscribes every stream it is told about leaves no subscription
+        and no delayed call.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.end,
@@ -194,8 +194,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerEndsTheOthers(self) -> None:
         """
-        When an observer, told of the first write, ends or unsubscribes all, those who end get
-        all that was published, and those who are unsubscribed nothing more.
+        When an observer reacts to the first write by publishing once more and ending all streams,
+        each gets both events; streams it unsubscribes instead get nothing more.
         """
         for fast in (False, True):
             if fast:
@@ -232,7 +232,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerEndsItself(self) -> None:
         """
-        A stream that ends as it is sent the first of what was published gets the rest.
+        A stream that is ended at its first write still gets everything published before.
         """
         sent = [str(number).ljust(30_000, "-") for number in range(7)]
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
@@ -254,8 +254,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerEndsInALargeEvent(self) -> None:
         """
-        A stream that ends as the first piece of a large event is sent takes nothing more, and
-        the others get it all.
+        A stream closed at its first write of a large event accepts nothing more, and the others get
+        everything.
         """
         for perform in (EventStream.end, EventStream.abort):
             for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
@@ -288,7 +288,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_whereEndsItself(self) -> None:
         """
-        A stream that its own C{where} ends has no gap in what it has got.
+        A stream that its own C{where} ends has received the events without a gap.
         """
         channel = self.serve()
 
@@ -308,7 +308,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerRaises(self) -> None:
         """
-        An observer that raises is logged, and harmless.
+        An exception in an observer is logged and does no other harm.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -327,7 +327,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_whenClosed(self) -> None:
         """
-        What is published as a stream is closed goes to the others.
+        An event published from C{whenClosed} goes to the remaining subscribers.
         """
         channel = self.serve()
         browsers = [self.connect() for _ in range(4)]
@@ -343,8 +343,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_connected(self) -> None:
         """
-        What C{connected} publishes before it subscribes is not for the new client, what it
-        publishes after is.
+        A new client gets what C{connected} publishes after it subscribes, and nothing from before.
         """
         for history in (None, History()):
             channel = self.serve(Channel(history))
@@ -366,7 +365,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_generator(self) -> None:
         """
-        A generator of events may publish.
+        A generator of events may publish to the channel.
         """
         channel = self.serve()
         witness = self.connect()
@@ -385,8 +384,7 @@ class CallbackTests(ChannelTestCase):
 
     def test_drain(self) -> None:
         """
-        What is published while a resource is being drained does no harm, and goes to the streams
-        of another.
+        Publishing during a drain is safe, and reaches the streams of other resources.
         """
         channel = self.serve()
         other = MemoryClient(EventStreamResource(channel.subscribe), clock=self.clock)

@@ -1,9 +1,8 @@
 """
-Tests for L{twisted_sse.channel.channel}: its arguments, and what is told to observers and to
-the log.
+Tests for L{twisted_sse.channel.channel}: its arguments, and what it tells observers and the log.
 
-L{tests.channel.test_subscription} has what a client gets that comes back;
-L{tests.channel.test_model} does all of it in random order.
+L{tests.channel.test_subscription} tests clients that reconnect; L{tests.channel.test_model} does
+everything in random order.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_defaults(self) -> None:
         """
-        A channel has a history of its own, no name, and is not closed.
+        By default a channel has its own history and no name, and it is open.
         """
         one, two = Channel(), Channel()
         assert one.history is not None
@@ -38,7 +37,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_positional(self) -> None:
         """
-        The first four arguments may be given by position.
+        The first four arguments may be positional, and no more.
         """
         history, clock = History(), Clock()
         channel = Channel(history, "news", 100, clock)
@@ -49,7 +48,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is no such thing is an error that names the argument and shows what it was.
+        A wrong argument raises an error that names the argument and shows its value.
         """
         for name, bad, error in [
             ("history", 5, TypeError),
@@ -73,14 +72,14 @@ class ArgumentTests(ChannelTestCase):
         ]:
             raised = self.assertRaises(error, Channel, **{name: bad})
             if name == "resetEvent":
-                # It says what is wrong with it as an event type.
+                # The error is the one for an event type.
                 self.assertIn("event", str(raised))
             else:
                 self.assertTrue(str(raised).startswith(f"{name} is {bad!r}"), str(raised))
 
     def test_repr(self) -> None:
         """
-        The repr tells the name, the number of streams, and the history.
+        The repr shows the name, the number of streams and the history.
         """
         channel = self.serve(Channel(name="news"))
         self.connect()
@@ -91,7 +90,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_subscribeWrong(self) -> None:
         """
-        A wrong argument of C{subscribe} is an error that names it; then nothing is subscribed.
+        A wrong argument to C{subscribe} raises an error that names it, and nothing is subscribed.
         """
         channel = self.serve()
         self.connect(instead=lambda stream: None)
@@ -121,7 +120,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_wrongWhileSubscribed(self) -> None:
         """
-        A wrong argument of C{subscribe} leaves a stream that is subscribed as it is.
+        A wrong argument to C{subscribe} leaves an existing subscription unchanged.
         """
         channel = self.serve()
         browser = self.connect(topics=["a"])
@@ -132,7 +131,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_lastWithoutHistory(self) -> None:
         """
-        C{last} without a history is an error; 0 is not.
+        Without a history, C{last} raises an error unless it is 0.
         """
         channel = self.serve(Channel(None))
         self.connect(instead=lambda stream: None)
@@ -144,7 +143,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_publishWrongTopics(self) -> None:
         """
-        Wrong topics of C{publish} are an error that names them, and nothing is published.
+        Wrong topics in C{publish} raise an error that shows them, and nothing is published.
         """
         channel = self.serve()
         browser = self.connect()
@@ -163,7 +162,7 @@ class ArgumentTests(ChannelTestCase):
 
     def test_publishNoEvent(self) -> None:
         """
-        What is no event, or no good, is the error that C{send} has for it, and nothing is
+        Wrong arguments to C{publish} raise the same errors as those to C{send}, and nothing is
         published.
         """
         channel = self.serve()
@@ -188,7 +187,7 @@ class ArgumentTests(ChannelTestCase):
 
     def assertNothingPublished(self, browser: MemoryStream) -> None:
         """
-        Nothing was published, and the channel is as good as new.
+        Assert that nothing was published, and that the channel still works.
         """
         self.assertEqual(len(self.channel.history or ()), 0)
         self.assertEqual(self.told("published"), [])
@@ -199,12 +198,12 @@ class ArgumentTests(ChannelTestCase):
 
 class ObserverTests(ChannelTestCase):
     """
-    Tests for what the observers are told.
+    Tests for what observers are told.
     """
 
     def test_published(self) -> None:
         """
-        Each event that was published is told, with its ID and its size.
+        Observers are told of each published event and its size, with the ID assigned to it.
         """
         channel = self.serve()
         events = [channel.publish("1"), channel.publish("2", topics=["t"])]
@@ -215,7 +214,8 @@ class ObserverTests(ChannelTestCase):
 
     def test_delivered(self) -> None:
         """
-        Each round is told once, with its events, the streams that got something, and its time.
+        Observers are told of each round once: its events, the streams that got any, and its
+        duration.
         """
         channel = self.serve()
         for options in ({}, {}, {"topics": ["t"]}, {"topics": ["u"]}):
@@ -233,7 +233,7 @@ class ObserverTests(ChannelTestCase):
 
     def test_deliveredInSlices(self) -> None:
         """
-        A round that is cut into slices is told at its end, with all of its time.
+        A round cut into slices is reported once, at its end, with its total duration.
         """
         channel = self.serve()
         for _ in range(100):
@@ -247,7 +247,7 @@ class ObserverTests(ChannelTestCase):
 
     def test_nobody(self) -> None:
         """
-        When nobody has subscribed nothing is delivered.
+        Without subscribers, nothing is reported as delivered.
         """
         channel = self.serve()
         channel.publish("x")
@@ -259,7 +259,7 @@ class ObserverTests(ChannelTestCase):
 
     def test_replayed(self) -> None:
         """
-        What is replayed is told, piece by piece, and adds up.
+        A replay is reported piece by piece, and the counts add up.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -275,7 +275,7 @@ class ObserverTests(ChannelTestCase):
 
     def test_reset(self) -> None:
         """
-        A reset is told once, also when the client is not.
+        A reset is reported once, even when the client is not told.
         """
         for options in ({}, {"resetEvent": None}, {"history": None}):
             self.serve(Channel(**options))
@@ -287,12 +287,12 @@ class ObserverTests(ChannelTestCase):
 
 class LogTests(ChannelTestCase):
     """
-    Tests that nothing is logged which is not worth it.
+    Tests that ordinary events are not logged as problems.
     """
 
     def test_quiet(self) -> None:
         """
-        Of forged IDs, disconnections and the like nothing is logged as an error.
+        Forged IDs and disconnects are not logged as warnings or errors.
         """
         channel = self.serve()
         logged: list[Any]

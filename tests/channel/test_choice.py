@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: who gets which event, and who changes that.
+Tests for L{twisted_sse.channel.channel}, in memory: which subscriber gets which event, and how that
+changes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_topics(self) -> None:
         """
-        Who wants topics gets what is about one of them, once, in order, and nothing else.
+        A subscriber to topics gets each event about any of them once, in order, and no other.
         """
         channel = self.serve()
         a = self.connect(topics=["a"])
@@ -46,7 +47,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_asManyOfOthers(self) -> None:
         """
-        Who gets as many events of a turn as somebody else gets nevertheless its own.
+        Subscribers that get the same number of events in a turn each get their own.
         """
         channel = self.serve()
         browsers = [self.connect(topics=[topic]) for topic in "abca"]
@@ -59,7 +60,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_where(self) -> None:
         """
-        C{where} is asked about each event, with the event as it is sent.
+        C{where} is called with each event as it is sent.
         """
         channel = self.serve()
         asked: list[Event] = []
@@ -75,8 +76,8 @@ class ChoiceTests(ChannelTestCase):
 
     def test_both(self) -> None:
         """
-        With topics and C{where} an event must pass both, and C{where} is asked only about what
-        is about the topics.
+        With topics and C{where} an event must pass both, and C{where} is called only for events
+        about the topics.
         """
         channel = self.serve()
         asked: list[str | None] = []
@@ -94,7 +95,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_replayIsAlike(self) -> None:
         """
-        What is chosen in replay is what would have been chosen live.
+        A replay has the same events that the subscriber would have got live.
         """
         channel = self.serve()
         first = channel.publish("first")
@@ -116,7 +117,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereRaises(self) -> None:
         """
-        When C{where} raises, that is logged once, that subscriber ends with an error, and the
+        When C{where} raises, the error is logged once, its stream ends with an error, and the
         others get the event.
         """
 
@@ -146,7 +147,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereRaisesWithMoreToCome(self) -> None:
         """
-        That C{where} would raise about what was published meanwhile, too, is not logged again.
+        After C{where} has raised, it is not called for later events of the same round.
         """
         channel = self.serve()
 
@@ -164,7 +165,8 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereRaisesAtTheEnd(self) -> None:
         """
-        When C{where} raises about what has to go out before its stream ends, that is an error.
+        When C{where} raises for an event that is sent before its stream ends, the stream ends with
+        an error.
         """
         channel = self.serve()
         broken = self.connect(where=lambda event: 1 // 0)
@@ -178,7 +180,8 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereIsAsynchronous(self) -> None:
         """
-        A C{where} that has to be waited for is an error that says so, not a yes.
+        A C{where} that returns a coroutine or a L{Deferred} ends its stream with an error that
+        explains why.
         """
 
         async def later(event: Event) -> bool:
@@ -198,7 +201,8 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereRaisesInReplay(self) -> None:
         """
-        When C{where} raises in replay the same happens.
+        When C{where} raises in a replay, the error is logged once and its stream ends with an
+        error.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -218,8 +222,8 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereRaisesForTheLast(self) -> None:
         """
-        When C{where} raises while the newest events are looked for, the stream ends with an
-        error, and is not subscribed.
+        When C{where} raises in the search for the newest events, the stream ends with an error and
+        is not subscribed.
         """
         channel = self.serve()
         channel.publish("1")
@@ -233,7 +237,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_whereRaisesBeforeTheHeaders(self) -> None:
         """
-        When C{where} raises before the headers, the answer is a 500.
+        When C{where} raises before the headers are sent, the response is a 500.
         """
         channel = self.serve()
         channel.publish("1")
@@ -245,7 +249,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_unhashableTruth(self) -> None:
         """
-        When the truth of what C{where} returns cannot be told, that is an error of C{where}.
+        When C{bool} of what C{where} returns raises, the stream ends with that error.
         """
 
         class Neither:
@@ -260,7 +264,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_index(self) -> None:
         """
-        To publish to one of ten thousand topics nobody else is looked at.
+        Publishing to one of 300 topics examines only the subscribers to that topic.
         """
         channel = self.serve()
         browsers = [self.connect(topics=[f"user:{number}"]) for number in range(300)]
@@ -281,7 +285,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_indexIsCleared(self) -> None:
         """
-        A topic that nobody wants any more is forgotten.
+        A topic is forgotten when its last subscriber leaves.
         """
         channel = self.serve()
         for number in range(50):
@@ -293,7 +297,7 @@ class ChoiceTests(ChannelTestCase):
 
     def test_topicsAreRead(self) -> None:
         """
-        A list of topics that changes afterwards changes nothing.
+        Changing the list of topics after C{subscribe} has no effect.
         """
         channel = self.serve()
         topics = ["a"]
@@ -306,12 +310,12 @@ class ChoiceTests(ChannelTestCase):
 
 class ChangeTests(ChannelTestCase):
     """
-    Tests for C{subscribe} again, and C{unsubscribe}.
+    Tests for C{subscribe} on a subscribed stream, and for C{unsubscribe}.
     """
 
     def test_topics(self) -> None:
         """
-        To subscribe again changes the topics; there is one subscription.
+        Subscribing again replaces the topics, and there is still one subscription.
         """
         channel = self.serve()
         browser = self.connect(topics=["a"])
@@ -338,8 +342,8 @@ class ChangeTests(ChannelTestCase):
 
     def test_nothingTwice(self) -> None:
         """
-        To subscribe again loses nothing and repeats nothing that both choices have, at any
-        moment.
+        Subscribing again, at any moment, neither loses nor repeats an event that both choices
+        include.
         """
         for history in (None, History()):
             channel = self.serve(Channel(history))
@@ -356,7 +360,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_behind(self) -> None:
         """
-        A stream that is behind goes on from where it is, by the new choice.
+        A stream that is behind continues from its position with its new choice.
         """
         channel = self.serve()
         first = channel.publish("first")
@@ -382,13 +386,13 @@ class ChangeTests(ChannelTestCase):
         numbers = [int(each.split()[0]) for each in data(stalled[0])]
         changed = next(index for index, number in enumerate(numbers) if number % 2)
         self.assertTrue(all(number % 2 == 0 for number in numbers[:changed]))
-        # All the odd ones follow that come after the last even one.
+        # Then come all the odd numbers after the last even one.
         self.assertEqual(numbers[changed:], list(range(numbers[changed - 1] + 1, 100, 2)))
 
     def test_behindAndPublished(self) -> None:
         """
-        A stream that is behind, or has subscribed in this turn, and chooses anew gets what is
-        published then once, and after what it has missed.
+        A stream that subscribes again, while behind or in the turn that it joined, gets new events
+        once, after its backlog.
         """
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
             channel = self.serve()
@@ -416,8 +420,8 @@ class ChangeTests(ChannelTestCase):
 
     def test_beforeTheHeaders(self) -> None:
         """
-        When it happens before the headers, a new client gets an ID all the same, and one that
-        comes back gets what it has missed.
+        When a stream subscribes again before the headers, a new client still gets an ID, and a
+        reconnecting one its backlog.
         """
         channel = self.serve()
         first = channel.publish("first")
@@ -441,7 +445,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_last(self) -> None:
         """
-        C{last} is for the beginning: a stream that is subscribed gets nothing again.
+        C{last} has no effect on a stream that is already subscribed.
         """
         channel = self.serve()
         channel.publish("1")
@@ -451,8 +455,8 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribe(self) -> None:
         """
-        To unsubscribe leaves the stream open, and the channel has nothing of it any more; to do
-        it again does nothing.
+        C{unsubscribe} leaves the stream open and nothing of it in the channel, and may be called
+        twice.
         """
         channel = self.serve()
         for options in (
@@ -477,7 +481,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeBehind(self) -> None:
         """
-        A stream that is behind gets no more of what it has missed.
+        A stream unsubscribed in the middle of its replay gets no more of it.
         """
         channel = self.serve()
         first = channel.publish("first")
@@ -497,7 +501,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeInTheSameTurn(self) -> None:
         """
-        What was published in the same turn before it is not sent after it.
+        A stream unsubscribed in the turn of a C{publish} is not sent that event.
         """
         channel = self.serve()
         browsers = [self.connect(), self.connect()]
@@ -507,7 +511,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeInARound(self) -> None:
         """
-        Who is unsubscribed while the others are served is sent nothing more.
+        A stream unsubscribed while others are being served is sent nothing more.
         """
         channel = self.serve()
         first: list[EventStream] = []
@@ -522,7 +526,7 @@ class ChangeTests(ChannelTestCase):
             channel.publish("x", topics=["t"])
             self.clock.settle()
             self.assertEqual(data(browsers[0]), ["x"])
-            # Only if it was served before.
+            # It has the event only if it was served first.
             order = [stream for stream, events, _ in self.recorder.writes if events]
             self.assertEqual(data(browsers[1]), ["x"] if order[0] is self.streams[1] else [])
             first.extend(order)
@@ -533,7 +537,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unknown(self) -> None:
         """
-        To unsubscribe what was never subscribed does nothing.
+        Unsubscribing a stream that was never subscribed does nothing.
         """
         channel = self.serve()
         self.connect(instead=lambda stream: None)
@@ -542,7 +546,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_fromFinally(self) -> None:
         """
-        Code that unsubscribes its stream as it is cancelled by the end of it does no harm.
+        Code may unsubscribe its stream in the C{finally} that runs when the stream ends.
         """
         channel = self.serve()
 
@@ -589,7 +593,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_subscribeAfterUnsubscribe(self) -> None:
         """
-        A stream that subscribes again after it was unsubscribed goes on where it was.
+        A stream that subscribes again after C{unsubscribe} continues where it was.
         """
         for resumes in (True, False):
             channel = self.serve()
@@ -608,7 +612,8 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeBeforeTheHeaders(self) -> None:
         """
-        The same when it has got nothing yet, not even the first ID.
+        A stream unsubscribed and subscribed again before its headers, or even its first ID, gets
+        its backlog.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -630,8 +635,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeInAFanOut(self) -> None:
         """
-        The same when it is unsubscribed before it was served what was published: it gets that
-        when it subscribes again.
+        A stream unsubscribed before its turn in a round gets those events when it subscribes again.
         """
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
             channel = self.serve()
@@ -653,7 +657,7 @@ class ChangeTests(ChannelTestCase):
 
     def test_unsubscribeAsksNobody(self) -> None:
         """
-        C{where} is not asked any more by its being unsubscribed.
+        C{where} is not called again after its stream is unsubscribed.
         """
         channel = self.serve()
 

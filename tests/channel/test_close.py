@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: its end.
+Tests for L{twisted_sse.channel.channel}, in memory: closing a channel.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class CloseTests(ChannelTestCase):
 
     def test_close(self) -> None:
         """
-        What was published goes out, then the streams end as they should.
+        Published events go out first, then every stream ends cleanly.
         """
         channel = self.serve()
         browsers = [
@@ -41,7 +41,7 @@ class CloseTests(ChannelTestCase):
 
     def test_nothingPublished(self) -> None:
         """
-        When nothing was published they end at once.
+        With nothing queued, the streams end at once.
         """
         channel = self.serve()
         browser = self.connect()
@@ -51,7 +51,7 @@ class CloseTests(ChannelTestCase):
 
     def test_twice(self) -> None:
         """
-        To close again, at any time, does nothing.
+        Closing a channel again, at any time, does nothing.
         """
         channel = self.serve()
         browser = self.connect()
@@ -64,7 +64,7 @@ class CloseTests(ChannelTestCase):
 
     def test_unused(self) -> None:
         """
-        A channel that nobody has used can be closed.
+        A channel that was never used can be closed.
         """
         for channel in (Channel(), Channel(None), Channel(reactor=Clock())):
             channel.publish("x")
@@ -73,7 +73,7 @@ class CloseTests(ChannelTestCase):
 
     def test_publish(self) -> None:
         """
-        To publish on a closed channel raises, and is told nobody.
+        Publishing to a closed channel raises an error that names it, and nothing is kept.
         """
         channel = self.serve(Channel(name="news"))
         channel.close()
@@ -84,7 +84,7 @@ class CloseTests(ChannelTestCase):
 
     def test_subscribe(self) -> None:
         """
-        A stream that subscribes to a closed channel gets what it has missed, as it should, and
+        A stream that subscribes to a closed channel gets its backlog, or a C{stream-reset}, and
         ends.
         """
         channel = self.serve()
@@ -114,8 +114,7 @@ class CloseTests(ChannelTestCase):
 
     def test_age(self) -> None:
         """
-        Who subscribes to a closed channel gets nothing that is too old, and leaves no delayed
-        call.
+        A subscriber to a closed channel gets nothing that is too old, and leaves no delayed call.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         self.connect()
@@ -136,7 +135,7 @@ class CloseTests(ChannelTestCase):
 
     def test_subscribeWhileClosing(self) -> None:
         """
-        The same while what was published before is still going out.
+        A stream that subscribes while a closing channel sends its last events ends too.
         """
         channel = self.serve()
         browser = self.connect()
@@ -152,7 +151,7 @@ class CloseTests(ChannelTestCase):
 
     def test_slowReader(self) -> None:
         """
-        A client that does not read gets all when it reads, and is closed then.
+        A client that stops reading gets everything once it reads again, and then its stream ends.
         """
         channel = self.serve()
         browser = self.connect()
@@ -170,7 +169,7 @@ class CloseTests(ChannelTestCase):
 
     def test_behind(self) -> None:
         """
-        A client that is still being sent what it has missed gets all of it.
+        A client in the middle of its replay gets all of it.
         """
         channel = self.serve()
         first = channel.publish("first")
@@ -204,8 +203,8 @@ class CloseTests(ChannelTestCase):
 
     def test_fromCallbacks(self) -> None:
         """
-        To close in the middle of sending, from whatever is called there, lets everybody have
-        what was published before.
+        When a callback closes the channel in the middle of a round, every subscriber still gets
+        what was published.
         """
 
         def whereCloses(event: Event) -> bool:
@@ -235,7 +234,7 @@ class CloseTests(ChannelTestCase):
 
     def test_fromEnd(self) -> None:
         """
-        To close as a stream is closed ends the others.
+        Closing the channel from C{whenClosed} of one stream ends the others.
         """
         channel = self.serve()
         browsers = [self.connect() for _ in range(3)]
@@ -246,7 +245,7 @@ class CloseTests(ChannelTestCase):
 
     def test_historyStays(self) -> None:
         """
-        The history of a closed channel can still be looked at.
+        The history of a closed channel can still be read.
         """
         channel = self.serve()
         channel.publish("x")

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: nothing is left of clients that have gone.
+Tests for L{twisted_sse.channel.channel}, in memory: nothing keeps closed streams alive.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from twisted_sse.testing import MemoryStream
 
 class LeakTests(ChannelTestCase):
     """
-    Tests that nothing is left: the collector of garbage is off.
+    Tests that closed streams are freed with the garbage collector off.
     """
 
     def setUp(self) -> None:
         """
-        Switch the collector off.
+        Turn the garbage collector off.
         """
         gc.collect()
         gc.disable()
@@ -38,7 +38,7 @@ class LeakTests(ChannelTestCase):
         **options: Any,
     ) -> None:
         """
-        A stream dies when something has been done to it.
+        Assert that a stream is freed after C{act} was called with it.
         """
         channel = self.serve(observer=None)
         witness = self.connect()
@@ -61,7 +61,7 @@ class LeakTests(ChannelTestCase):
             channel.publish("y")
             self.clock.advance(1)
         for failure in self.flushLoggedErrors(ZeroDivisionError):
-            # pytest keeps tracebacks in Failures, to show them; and the log keeps these.
+            # pytest keeps tracebacks in Failures to show them, and the log keeps the Failures.
             vars(failure).clear()
         self.assertIsNone(reference())
         self.assertEqual(len(channel.streams), 1)
@@ -71,7 +71,7 @@ class LeakTests(ChannelTestCase):
 
     def test_everyWay(self) -> None:
         """
-        However a stream ends that is live, nothing holds it.
+        A live stream is freed however it ends.
         """
         acts: list[Callable[[MemoryStream, EventStream], object]] = [
             lambda browser, stream: browser.disconnect(),
@@ -92,7 +92,7 @@ class LeakTests(ChannelTestCase):
 
     def test_stalled(self) -> None:
         """
-        The same when it is stalled, live or behind.
+        A stalled stream is freed too, live or behind.
         """
         acts: list[Callable[[MemoryStream, EventStream], object]] = [
             lambda browser, stream: browser.disconnect(),
@@ -104,7 +104,7 @@ class LeakTests(ChannelTestCase):
 
     def test_unsubscribed(self) -> None:
         """
-        The same when it was unsubscribed, or has subscribed again.
+        A stream is freed after it was unsubscribed or subscribed again.
         """
 
         def unsubscribe(browser: MemoryStream, stream: EventStream) -> None:
@@ -122,7 +122,7 @@ class LeakTests(ChannelTestCase):
 
     def test_whereFails(self) -> None:
         """
-        The same when its C{where} fails.
+        A stream is freed after its C{where} has raised.
         """
 
         def where(event: Event) -> object:
@@ -132,8 +132,8 @@ class LeakTests(ChannelTestCase):
 
     def test_joining(self) -> None:
         """
-        The same when it goes in the turn in which it has come, and something was published
-        before.
+        A stream that subscribes after a C{publish} and leaves in the same turn is released by the
+        channel.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.abort,
@@ -163,7 +163,7 @@ class LeakTests(ChannelTestCase):
 
     def test_never(self) -> None:
         """
-        A stream that was refused after it had subscribed is not held.
+        A stream that subscribes and is disconnected before its headers is freed.
         """
         channel = self.serve()
         waiting: Deferred[None] = Deferred()
@@ -183,7 +183,7 @@ class LeakTests(ChannelTestCase):
 
     def test_close(self) -> None:
         """
-        A channel that was closed and dropped is gone, with its history and its streams.
+        A channel is freed after it was closed, with its history and its streams.
         """
         self.serve(Channel(History(maxAge=10)), observer=None)
         self.connect()
@@ -202,7 +202,7 @@ class LeakTests(ChannelTestCase):
 
     def test_reconnections(self) -> None:
         """
-        A client that reconnects a hundred times a second is served, and nothing grows.
+        A client that reconnects a hundred times a second gets every event, and nothing grows.
         """
         channel = self.serve(Channel(History(maxEvents=50)))
         witness = self.connect()

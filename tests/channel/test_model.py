@@ -1,9 +1,9 @@
 """
-A model of L{twisted_sse.channel.channel}: whatever happens in whatever order, a client sees each event
-that it has chosen once and in order, or is told first that it has missed something.
+A model of L{twisted_sse.channel.channel}: in any sequence of operations, a client gets each event
+that it chose once and in order, or is first told that it has missed some.
 
-The model knows a plain list of all events, how long they are kept, and for each client where it
-has got to.  It does not know how the channel does it.
+The model has a plain list of all events, how long they are kept, and each client's position.  It
+does not know how the channel works.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 #: How many clients there are.
 CLIENTS = 4
 
-#: How long a write takes while the machine is busy, in seconds: such that two of them are a
-#: slice, and without a rounding error.
+#: How long a write takes while the machine is busy, in seconds: two of them fill a slice, and the
+#: value has no rounding error.
 COST = 1 / 64
 
 
 class QuietClock(MemoryClock):
     """
-    A clock that makes no turns of the reactor by itself.
+    A clock that runs no reactor turns by itself.
     """
 
     quiet = True
 
     def settle(self) -> None:
         """
-        Make turns, if it is time for that.
+        Run turns, unless the clock is quiet.
         """
         if not self.quiet:
             super().settle()
@@ -58,7 +58,7 @@ class QuietClock(MemoryClock):
 
 class Cost(Observer):
     """
-    Lets each write take time.
+    An observer that makes each write take time.
     """
 
     def __init__(self, clock: MemoryClock) -> None:
@@ -89,7 +89,7 @@ class Published:
 @dataclass(frozen=True)
 class Choice:
     """
-    What a client has chosen.
+    What a client chose.
     """
 
     topics: frozenset[str] | None = None
@@ -97,19 +97,19 @@ class Choice:
 
     def isAbout(self, event: Published) -> bool:
         """
-        Whether an event is about what was chosen.
+        Tell whether an event is about the chosen topics.
         """
         return self.topics is None or bool(self.topics & event.topics)
 
     def wants(self, number: int, event: Published) -> bool:
         """
-        Whether an event was chosen.
+        Tell whether the choice includes an event.
         """
         return self.isAbout(event) and (not self.even or number % 2 == 0)
 
     def arguments(self) -> dict[str, Any]:
         """
-        The arguments for C{subscribe}.
+        Make the arguments for C{subscribe}.
         """
         where: Callable[[Event], bool] | None = None
         if self.even:
@@ -155,16 +155,16 @@ connections = st.builds(
 @dataclass
 class Client:
     """
-    A client, over its reconnections.
+    A client, across its reconnections.
 
-    @ivar lastEventID: what its parser has had when it was disconnected.
-    @ivar due: the number of the first event that it has not got, or passed, yet.
-    @ivar choices: those that may decide about what it has not got yet.
-    @ivar mustReset: whether the next thing that it is told must be that it has missed something.
-    @ivar lostBelow: it has been told that it may have missed what was before this number.
-    @ivar gap: how many events it was told to have been dropped, which are not accounted for.
-    @ivar exact: whether there was one choice all the time.
-    @ivar end: it is to get nothing from this number on; L{None} if it is to get everything.
+    @ivar lastEventID: the last ID that its parser had when it was disconnected.
+    @ivar due: the number of the first event that it has neither received nor passed.
+    @ivar choices: those that may apply to what it has not received yet.
+    @ivar mustReset: whether the next event must tell it that it has missed some.
+    @ivar lostBelow: it was told that it may have missed events before this number.
+    @ivar gap: how many events it was told were dropped that are not accounted for yet.
+    @ivar exact: whether its choice has never changed.
+    @ivar end: it must get nothing from this number on; L{None} if it must get everything.
     @ivar ending: whether its stream was ended.
     """
 
@@ -185,7 +185,7 @@ class Client:
 
 class ChannelMachine(RuleBasedStateMachine):
     """
-    A channel, and some clients, to which things happen.
+    A channel and its clients, to which the rules happen.
     """
 
     def __init__(self) -> None:
@@ -199,12 +199,11 @@ class ChannelMachine(RuleBasedStateMachine):
         self.clock = QuietClock()
         self.cost = Cost(self.clock)
         self.published: list[Published] = []
-        #: The number of the first event that is kept.
+        #: The number of the first event still kept.
         self.first = 0
-        #: The number of the event that follows an ID which is no event's.
+        #: For an ID that belongs to no event: the number of the event that follows it.
         self.marks: dict[str, int] = {}
-        #: For an ID that came with a reset: what the client was due then, and what it may have
-        #: missed.
+        #: For an ID that came with a reset: the client's C{due} and C{lostBelow} at that time.
         self.resets: dict[str, tuple[int, int]] = {}
         self.clients = [Client() for _ in range(CLIENTS)]
         self.closed = False
@@ -250,7 +249,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """
-        Close the channel: everybody gets what is missing, and nothing is left.
+        Close the channel: every client gets the rest, and nothing is left.
         """
         try:
             if hasattr(self, "channel"):
@@ -261,7 +260,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def finish(self) -> None:
         """
-        See L{teardown}.
+        Do the work of L{teardown}.
         """
         self.cost.cost = 0
         for client in self.clients:
@@ -279,12 +278,12 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def pick(self, number: int, connected: bool) -> Client | None:
         """
-        Find a client that is connected, or one that is not.
+        Pick a client that is connected, or one that is not.
         """
         some = [client for client in self.clients if (client.browser is not None) is connected]
         return some[number % len(some)] if some else None
 
-    # What may happen
+    # Rules
 
     @rule(topics=st.frozensets(st.sampled_from(["x", "y"])), turns=st.sampled_from([0, 0, 1]))
     def publishOne(self, topics: frozenset[str], turns: int) -> None:
@@ -338,7 +337,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1), connection=connections)
     def connect(self, client: int, connection: Connection) -> None:
         """
-        Let a client connect, and resume if it can.
+        Connect a client, which resumes if it can.
         """
         each = self.pick(client, connected=False)
         if each is not None:
@@ -352,7 +351,7 @@ class ChannelMachine(RuleBasedStateMachine):
     )
     def reconnect(self, client: int, act: str, missed: int, connection: Connection) -> None:
         """
-        Let a client go, miss something, and come back.
+        Disconnect a client, let it miss something, and connect it again.
         """
         each = self.pick(client, connected=True)
         if each is not None:
@@ -384,7 +383,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def resume(self, client: Client, identifier: str, choice: Choice, last: int) -> None:
         """
-        Work out what a client is to get that comes with an ID.
+        Work out what a client with this ID must get.
         """
         client.seen = client.gap = 0
         client.choices = [choice]
@@ -401,7 +400,7 @@ class ChannelMachine(RuleBasedStateMachine):
         elif numbers:
             client.lostBelow = 0
             client.due = numbers[-1] + 1
-            # An ID that we have made can be placed even if its event is not kept.
+            # The position of an ID that we made is known even if its event is not kept.
             made = len(identifier) > 1
             isKnown = numbers[-1] >= self.first or (made and choice.topics is not None)
             client.mustReset = not isKnown or self.isLost(client)
@@ -419,7 +418,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1), act=st.sampled_from(["client", "abort", "end"]))
     def disconnect(self, client: int, act: str) -> None:
         """
-        End a stream, from the one side or the other.
+        End a stream, from one side or the other.
         """
         each = self.pick(client, connected=True)
         if each is not None:
@@ -444,7 +443,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1), kernelBuffer=st.sampled_from([0, 30, 10_000]))
     def stall(self, client: int, kernelBuffer: int) -> None:
         """
-        Let a client stop reading, or let the kernel take some more.
+        Stop a client from reading, or let the kernel take some more.
         """
         each = self.pick(client, connected=True)
         if each is not None and each.browser is not None:
@@ -454,7 +453,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1))
     def read(self, client: int) -> None:
         """
-        Let a client read.
+        Let a client read again.
         """
         each = self.pick(client, connected=True)
         if each is not None and each.browser is not None:
@@ -463,12 +462,12 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1), choice=choices)
     def choose(self, client: int, choice: Choice) -> None:
         """
-        Let a client change its choice.
+        Change a client's choice.
         """
         each = self.pick(client, connected=True)
         if each is not None and each.stream is not None and not each.ending:
             self.channel.subscribe(each.stream, **choice.arguments())
-            # Who was unsubscribed goes on where it was.
+            # A stream that was unsubscribed continues where it was.
             each.end = None
             if each.due < len(self.published):
                 each.exact = False
@@ -479,7 +478,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(client=st.integers(0, CLIENTS - 1))
     def unsubscribe(self, client: int) -> None:
         """
-        Let a client be sent nothing more.
+        Unsubscribe a client.
         """
         each = self.pick(client, connected=True)
         if each is not None and each.stream is not None and each.end is None:
@@ -490,20 +489,20 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule(busy=st.booleans())
     def work(self, busy: bool) -> None:
         """
-        Be busy from now on, so that rounds are cut into slices, or not.
+        Make writes take time from now on, so that rounds are cut into slices, or not.
         """
         self.cost.cost = COST if busy else 0
 
     @rule(turns=st.sampled_from([1, 1, 2, 5]))
     def makeTurns(self, turns: int) -> None:
         """
-        Make some turns of the reactor.
+        Run some reactor turns.
         """
         self.turn(turns)
 
     def turn(self, turns: int) -> None:
         """
-        Make some turns of the reactor.
+        Run some reactor turns.
         """
         for _ in range(turns):
             self.clock._turn()
@@ -520,12 +519,12 @@ class ChannelMachine(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         """
-        Make turns until nothing is left to be done: then everybody who reads has everything.
+        Run turns until nothing is left to do: every client that reads then has everything.
         """
         cost, self.cost.cost = self.cost.cost, 0
         self.clock.quiet = False
-        # It makes so many turns of its own, and a long replay needs more; and a little time has
-        # to pass for a stream whose bytes the transport holds.
+        # One call runs a limited number of turns, and a long replay needs more; a stream whose
+        # bytes are in the transport needs a little time.
         for _ in range(3):
             self.clock.advance(0.5)
         self.clock.quiet = True
@@ -535,11 +534,11 @@ class ChannelMachine(RuleBasedStateMachine):
             if client.browser is not None and client.browser._transport.reading:
                 self.checkAll(client)
 
-    # What must hold
+    # Invariants
 
     def trim(self) -> None:
         """
-        Find out what is kept.
+        Work out which events are kept.
         """
         maxEvents, maxBytes, maxAge = self.bounds
         now = self.clock.rightNow
@@ -554,7 +553,7 @@ class ChannelMachine(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "channel"))
     def check(self) -> None:
         """
-        Look at what the clients have got.
+        Check what the clients have received.
         """
         self.trim()
         for client in self.clients:
@@ -567,7 +566,7 @@ class ChannelMachine(RuleBasedStateMachine):
             client.seen = len(events)
             identifier = browser._response.parser.lastEventID
             if identifier and not events and not client.mustReset and client.lastEventID == "":
-                # It has come without an event.
+                # This ID came without an event.
                 self.marks.setdefault(identifier, client.start)
             if browser._response.closed or browser._response.complete:
                 client.lastEventID = identifier or client.lastEventID
@@ -575,7 +574,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def checkEvent(self, client: Client, event: Any) -> None:
         """
-        Check one event that a client has got.
+        Check one event that a client has received.
         """
         if event.type == "stream-reset":
             assert event.data == ""
@@ -602,7 +601,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def isLost(self, client: Client) -> bool:
         """
-        Whether something that a client may have wanted is no longer kept.
+        Tell whether an event that a client may have wanted is no longer kept.
         """
         return any(
             choice.isAbout(event)
@@ -612,7 +611,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def missing(self, client: Client, end: int) -> list[int]:
         """
-        What a client should have got before a number, and has not.
+        List what a client should have received before a number, and has not.
         """
         return [
             number
@@ -622,7 +621,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def checkAll(self, client: Client) -> None:
         """
-        Check that a client who reads has got everything.
+        Check that a client that reads has received everything.
         """
         if client.end is not None:
             return
@@ -638,13 +637,13 @@ class ChannelMachine(RuleBasedStateMachine):
 
 class ModelTests(SynchronousTestCase):
     """
-    Tests for all of it.
+    Runs the model.
     """
 
     def test_model(self) -> None:
         """
-        Every client that resumes sees each event that it has chosen exactly once and in order,
-        or is told by C{stream-reset} or C{stream-gap} first.
+        A client that resumes gets each event that it chose exactly once and in order, or is first
+        told by C{stream-reset} or C{stream-gap}.
         """
         run_state_machine_as_test(
             ChannelMachine,

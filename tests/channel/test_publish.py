@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: one event to many streams.
+Tests for L{twisted_sse.channel.channel}, in memory: publishing one event to many streams.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class PublishTests(ChannelTestCase):
 
     def test_forms(self) -> None:
         """
-        An event, text, JSON or fields are published, and the event is returned as it is sent.
+        C{publish} accepts an event, text, JSON or fields, and returns the event as it is sent.
         """
         channel = self.serve()
         browser = self.connect()
@@ -43,7 +43,7 @@ class PublishTests(ChannelTestCase):
 
     def test_noEvent(self) -> None:
         """
-        A comment and a reconnection time go to all, too.
+        A comment and a C{retry} also go to every subscriber.
         """
         channel = self.serve()
         browser = self.connect()
@@ -56,7 +56,7 @@ class PublishTests(ChannelTestCase):
 
     def test_topicsAreNotSent(self) -> None:
         """
-        Topics are not on the wire.
+        Topics are not sent to clients.
         """
         channel = self.serve()
         browser = self.connect(topics=["secret:7"])
@@ -67,7 +67,7 @@ class PublishTests(ChannelTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history an event is sent as it is: without an ID, if it has none.
+        Without a history an event is sent as it is, and gets no ID.
         """
         channel = self.serve(Channel(None))
         browser = self.connect()
@@ -77,7 +77,8 @@ class PublishTests(ChannelTestCase):
 
     def test_tooLarge(self) -> None:
         """
-        An event of 10 MB raises in C{publish}, says why, and nobody else notices.
+        Publishing an event of 10 MB raises L{EventTooLarge}, which names the limit, and affects no
+        subscriber.
         """
         channel = self.serve()
         browser = self.connect()
@@ -93,8 +94,7 @@ class PublishTests(ChannelTestCase):
 
     def test_maxEventSize(self) -> None:
         """
-        As large as C{maxEventSize} is allowed, counted in bytes as it is sent, and one byte
-        more is not.
+        An event may have C{maxEventSize} bytes as sent, and not one more.
         """
         size = len(Event("\N{EURO SIGN}" * 10, id="1").encode())
         for history in (None, History()):
@@ -108,7 +108,7 @@ class PublishTests(ChannelTestCase):
 
     def test_madeIDCounts(self) -> None:
         """
-        An ID that is made counts, since it is sent.
+        An assigned ID counts towards the size, because it is sent.
         """
         channel = Channel(maxEventSize=len(Event("x" * 50).encode()))
         self.assertRaises(EventTooLarge, channel.publish, "x" * 50)
@@ -116,8 +116,8 @@ class PublishTests(ChannelTestCase):
 
     def test_longestID(self) -> None:
         """
-        With a history an ID must be one that a client can come back with; without, it may be
-        any.
+        With a history, an ID must fit in a header of 8,192 bytes; without one, any length is
+        allowed.
         """
         channel = self.serve()
         browser = self.connect()
@@ -133,7 +133,8 @@ class PublishTests(ChannelTestCase):
 
     def test_thread(self) -> None:
         """
-        In another thread it raises, names C{reactor.callFromThread}, and nothing is published.
+        Publishing from another thread raises an error that names C{reactor.callFromThread}, and
+        nothing is published.
         """
         channel = self.serve()
         browser = self.connect()
@@ -157,7 +158,7 @@ class PublishTests(ChannelTestCase):
 
     def test_reactorsThread(self) -> None:
         """
-        The right thread is that of the reactor, wherever the channel was made.
+        The right thread is the reactor's, wherever the channel was made.
         """
         channel = Channel()
         published: list[Event] = []
@@ -170,12 +171,12 @@ class PublishTests(ChannelTestCase):
         thread.start()
         thread.join()
         self.assertEqual(len(published), 1)
-        # That was then the reactor's.
+        # The reactor's thread was that one.
         self.assertRaises(RuntimeError, channel.publish, "y")
 
     def test_nobody(self) -> None:
         """
-        When nobody has subscribed nothing waits, and there is no delayed call.
+        Without subscribers nothing is queued, and there is no delayed call.
         """
         for history in (None, History()):
             self.serve(Channel(history))
@@ -192,7 +193,7 @@ class PublishTests(ChannelTestCase):
 
     def test_topicsFromAGenerator(self) -> None:
         """
-        Topics may come from a generator, even one that publishes: each event has its own place.
+        Topics may come from a generator that publishes itself: each event has its own ID.
         """
         channel = self.serve()
         browser = self.connect()
@@ -210,12 +211,13 @@ class PublishTests(ChannelTestCase):
 
 class FreshTests(ChannelTestCase):
     """
-    Tests for what is published while nobody listens, and more is to be sent.
+    Tests for publishing from an observer in the middle of a round.
     """
 
     def test_leavesAndComesBack(self) -> None:
         """
-        Who leaves and comes back in the middle of sending gets everything once.
+        A stream that unsubscribes and subscribes again in the middle of a round gets every event
+        once.
         """
         channel = self.serve()
         browser = self.connect()
@@ -238,8 +240,7 @@ class FreshTests(ChannelTestCase):
 
     def test_publishedAtAReset(self) -> None:
         """
-        An observer that publishes when it is told of a reset, into a history that is full, breaks
-        nothing.
+        An observer may publish to a full history when it is told of a reset.
         """
         self.serve(Channel(History(maxEvents=2)))
         for number in range(3):

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.subscription}: how a replay is sent, in memory.
+Tests for L{twisted_sse.channel.subscription}, in memory: how a replay is sent.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class PullTests(ChannelTestCase):
 
     def publishMany(self, number: int, size: int) -> tuple[str, list[str]]:
         """
-        Publish many.
+        Publish many events after a first one.
 
-        @return: the ID of what was before them, and their data.
+        @return: the ID of the first one, and the data of the others.
         """
         first = self.channel.publish("first")
         sent = [str(each).ljust(size, "-") for each in range(number)]
@@ -43,7 +43,7 @@ class PullTests(ChannelTestCase):
 
     def quietly(self, lastEventID: str, **options: Any) -> MemoryStream:
         """
-        Connect without making turns of the reactor.
+        Connect without running reactor turns.
         """
         settle = self.clock.settle
         self.clock.settle = lambda: None  # type: ignore[method-assign]
@@ -54,7 +54,8 @@ class PullTests(ChannelTestCase):
 
     def test_pieces(self) -> None:
         """
-        It is sent in pieces of at most 16 KiB, one in each turn, filled as far as events fit.
+        A replay is sent in pieces of at most 16 KiB, one per turn, each as full as its events
+        allow.
         """
         for options in ALL:
             self.serve()
@@ -71,7 +72,7 @@ class PullTests(ChannelTestCase):
 
     def test_exactly(self) -> None:
         """
-        Events of 16 KiB together are one piece.
+        Events that total exactly 16 KiB are one piece.
         """
         for options in ALL:
             channel = self.serve()
@@ -86,7 +87,7 @@ class PullTests(ChannelTestCase):
 
     def test_otherFeeds(self) -> None:
         """
-        It is one piece in each turn, whatever else the stream is sent meanwhile.
+        A replay sends one piece per turn, whatever else the stream is sent.
         """
         self.serve()
         first, sent = self.publishMany(100, 1000)
@@ -106,7 +107,7 @@ class PullTests(ChannelTestCase):
 
     def test_nothingLeft(self) -> None:
         """
-        Who is unsubscribed in the middle of it leaves no delayed call.
+        Unsubscribing in the middle of a replay cancels its delayed call.
         """
         self.serve()
         first, _ = self.publishMany(100, 1000)
@@ -118,7 +119,7 @@ class PullTests(ChannelTestCase):
 
     def test_largeEvents(self) -> None:
         """
-        An event larger than a piece is a piece of its own.
+        An event larger than a piece is sent on its own.
         """
         for options in ALL:
             for size in (17_000, 100_000):
@@ -130,7 +131,7 @@ class PullTests(ChannelTestCase):
 
     def test_othersBetween(self) -> None:
         """
-        Between two pieces it is the others' turn: whoever else is resuming, or live.
+        Other streams, resuming or live, are served between two pieces of a replay.
         """
         self.serve()
         first, sent = self.publishMany(200, 1000)
@@ -151,8 +152,8 @@ class PullTests(ChannelTestCase):
 
     def test_slowReader(self) -> None:
         """
-        1,000 events of 10 kB go to a slow reader with C{maxPending} 1 MiB without a disconnect;
-        what it has not read does not wait with us.
+        A slow reader gets a replay of 10 MB with C{maxPending} 1 MiB: it is not disconnected, and
+        what it has not read is not queued.
         """
         for fast in (False, True):
             if fast:
@@ -179,7 +180,7 @@ class PullTests(ChannelTestCase):
 
     def test_tinyMaxPending(self) -> None:
         """
-        A replay is never too much for C{maxPending}, however small that is.
+        A replay never disconnects a slow reader, however small C{maxPending} is.
         """
         self.serve(maxPending=1)
         for size in (100, 5000, 30_000, 200_000):
@@ -194,7 +195,7 @@ class PullTests(ChannelTestCase):
 
     def test_stalledReader(self) -> None:
         """
-        Who reads nothing of its replay is stalled, and nothing is left.
+        A client that reads nothing of its replay is aborted as stalled, and nothing is left.
         """
         self.serve(stallTimeout=60)
         first, _ = self.publishMany(200, 10_000)
@@ -208,8 +209,7 @@ class PullTests(ChannelTestCase):
 
     def test_published(self) -> None:
         """
-        What is published while it is behind comes after what it has missed, and is not handed to
-        it before.
+        Events published during a replay come after it.
         """
         self.serve()
         first, sent = self.publishMany(100, 2000)
@@ -222,8 +222,8 @@ class PullTests(ChannelTestCase):
 
     def test_fewChosen(self) -> None:
         """
-        When few events were chosen out of very many, no more than so many are looked at in one
-        turn, and all that were chosen come.
+        When C{where} wants few of very many events, each turn examines a limited number, and all
+        that it wants are sent.
         """
         self.serve(Channel(History(maxEvents=None)))
         asked: list[str | None] = []
@@ -248,7 +248,7 @@ class PullTests(ChannelTestCase):
 
     def test_noneChosen(self) -> None:
         """
-        When none was chosen, it is live nevertheless.
+        A stream that wants nothing of the backlog is live at once.
         """
         self.serve()
         first, _ = self.publishMany(500, 10)
@@ -260,7 +260,8 @@ class PullTests(ChannelTestCase):
 
     def test_stalledAndLive(self) -> None:
         """
-        Who has caught up while the last of it is still waiting is live, and in order.
+        A stream that has caught up with its last bytes still queued is live, and gets events in
+        order.
         """
         self.serve()
         first = self.channel.publish("0")
@@ -277,7 +278,8 @@ class PullTests(ChannelTestCase):
 
     def test_whenWritable(self) -> None:
         """
-        A coroutine that waits for room gets its turn, and no event of the replay is cut.
+        A coroutine that awaits C{whenWritable} gets its turn during a replay, and every event stays
+        whole.
         """
         self.serve()
         first, sent = self.publishMany(100, 5000)

@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.channel.subscription}: clients whose events are lost, and IDs that
-nobody has been given.
+Tests for L{twisted_sse.channel.subscription}: clients that have lost events, and forged IDs.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from twisted_sse.testing import MemoryStream
 
 def types(browser: MemoryStream) -> list[str]:
     """
-    The types of the events that have come.
+    List the types of the events received.
     """
     return [event.type for event in browser.events]
 
 
 class ResetTests(ChannelTestCase):
     """
-    Tests for what was lost.
+    Tests for clients that have lost events.
     """
 
     def test_unknown(self) -> None:
         """
-        Who comes with an ID that is unknown is told so, then gets what is kept.
+        A client with an unknown ID gets a C{stream-reset}, then everything that is kept.
         """
         channel = self.serve()
         channel.publish("1")
@@ -41,7 +40,7 @@ class ResetTests(ChannelTestCase):
 
     def test_nothingKept(self) -> None:
         """
-        The same when nothing is kept.
+        A client with an unknown ID gets a C{stream-reset} even when nothing is kept.
         """
         channel = self.serve()
         browser = self.connect("unknown")
@@ -51,7 +50,7 @@ class ResetTests(ChannelTestCase):
 
     def test_noLongerKept(self) -> None:
         """
-        Who has missed something that is no longer kept is told so; who has not, is not.
+        A client gets a C{stream-reset} exactly when an event that it missed is no longer kept.
         """
         channel = self.serve(Channel(History(maxEvents=3)))
         events = [channel.publish(str(number)) for number in range(6)]
@@ -65,7 +64,7 @@ class ResetTests(ChannelTestCase):
 
     def test_onlyOnce(self) -> None:
         """
-        Who was told is not told again when it comes back, at whatever event it was cut off.
+        A client is not told of the same loss again, wherever in the backlog it was disconnected.
         """
         channel = self.serve(Channel(History(maxEvents=3)))
         for number in range(6):
@@ -79,7 +78,7 @@ class ResetTests(ChannelTestCase):
 
     def test_onlyOnceWhenNothingIsKept(self) -> None:
         """
-        The same when nothing was kept.
+        A client is not told again when it was reset before anything was kept.
         """
         channel = self.serve()
         browser = self.connect("unknown")
@@ -89,7 +88,7 @@ class ResetTests(ChannelTestCase):
 
     def test_againIfLost(self) -> None:
         """
-        It is told again if it has lost something again.
+        A client is told again after it has lost more events.
         """
         channel = self.serve(Channel(History(maxEvents=2)))
         browser = self.connect("unknown")
@@ -102,14 +101,14 @@ class ResetTests(ChannelTestCase):
 
     def test_name(self) -> None:
         """
-        Its type can be set.
+        The type of the reset event can be set.
         """
         self.serve(Channel(resetEvent="begin-anew"))
         self.assertEqual(types(self.connect("unknown")), ["begin-anew"])
 
     def test_off(self) -> None:
         """
-        It can be switched off: the client gets what is kept.
+        The reset event can be turned off: the client gets just what is kept.
         """
         channel = self.serve(Channel(resetEvent=None))
         channel.publish("1")
@@ -119,8 +118,7 @@ class ResetTests(ChannelTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history who comes back is told that it may have missed something, and who is
-        new is not.
+        Without a history a reconnecting client gets a C{stream-reset}, and a new one does not.
         """
         channel = self.serve(Channel(None))
         self.assertEqual(types(self.connect()), [])
@@ -134,7 +132,7 @@ class ResetTests(ChannelTestCase):
 
     def test_chosen(self) -> None:
         """
-        It is told whatever was chosen, and is not subject to the choice.
+        The reset event is sent regardless of topics and C{where}.
         """
         channel = self.serve()
         channel.publish("1", topics=["a"])
@@ -144,8 +142,8 @@ class ResetTests(ChannelTestCase):
 
     def test_quietTopic(self) -> None:
         """
-        Who wants to hear about something quiet is not told of what was dropped that is about
-        something else, whether it comes with the ID of an event or with its first.
+        A subscriber to a quiet topic is not told of dropped events about other topics, from an
+        event's ID or from its first one.
         """
         channel = self.serve(Channel(History(maxEvents=3)))
         mark = lastEventID(self.connect(topics=["mine"]))
@@ -170,7 +168,8 @@ class ResetTests(ChannelTestCase):
 
     def test_quietTopicUnderAReplay(self) -> None:
         """
-        The same when it is dropped under a replay, and for who is live or behind.
+        A subscriber to a quiet topic is not told when events about it that it already has are
+        dropped during its replay.
         """
         channel = self.serve(Channel(History(maxEvents=50)))
         first = channel.publish("first", topics=["mine"])
@@ -194,7 +193,8 @@ class ResetTests(ChannelTestCase):
 
     def test_smallerThanOneEvent(self) -> None:
         """
-        With a history smaller than one event that goes out live, and who comes back is told.
+        An event larger than the whole history goes out live, and a reconnecting client gets a
+        C{stream-reset}.
         """
         channel = self.serve(Channel(History(maxBytes=100)))
         browser = self.connect()
@@ -210,8 +210,8 @@ class ResetTests(ChannelTestCase):
 
     def test_trimmedUnderAReplay(self) -> None:
         """
-        Whose replay is overtaken by trimming is told so, in the place where something is
-        missing, then gets what is kept.
+        When trimming overtakes a replay, the client gets a C{stream-reset} where events are
+        missing, then what is kept.
         """
         for byTime in (False, True):
             history = History(maxEvents=100, maxBytes=None, maxAge=1000)
@@ -227,7 +227,8 @@ class ResetTests(ChannelTestCase):
             self.assertTrue(0 < got < 90, got)
             if byTime:
                 self.clock.advance(5)
-                # Nobody reads, but somebody takes a byte now and then, lest it is stalled.
+                # The kernel takes a byte now and then, so that the stream does not count as
+                # stalled.
                 for step in range(40):
                     browser._transport.kernelBuffer = step + 1
                     self.clock.advance(25)
@@ -252,8 +253,8 @@ class ResetTests(ChannelTestCase):
 
     def test_trimmedWhileConnecting(self) -> None:
         """
-        A new client whose headers had to wait for longer than what it should get was kept is
-        told so.
+        A new client gets a C{stream-reset} when events published since it subscribed are dropped
+        before its headers.
         """
         channel = self.serve(Channel(History(maxEvents=3)))
         waiting: Deferred[None] = Deferred()
@@ -271,7 +272,7 @@ class ResetTests(ChannelTestCase):
 
     def test_trimmedToTheLive(self) -> None:
         """
-        Who is live gets all, however little is kept.
+        A live subscriber gets everything, however little is kept.
         """
         channel = self.serve(Channel(History(maxEvents=1)))
         browsers = [self.connect(), self.connect(where=lambda event: True)]
@@ -282,7 +283,8 @@ class ResetTests(ChannelTestCase):
 
     def test_age(self) -> None:
         """
-        Who comes when what it has missed is too old is told so, though nothing was published.
+        A client gets a C{stream-reset} when what it missed is too old, even if nothing was
+        published since.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         browser = self.connect()
@@ -296,8 +298,7 @@ class ResetTests(ChannelTestCase):
 
     def test_nothingMissedByAge(self) -> None:
         """
-        Who has seen the last event is not told, when only its ID is kept no more but it was live
-        until then.
+        A live subscriber is not told when events that it has received expire.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         browser = self.connect()
@@ -308,7 +309,8 @@ class ResetTests(ChannelTestCase):
 
     def test_restart(self) -> None:
         """
-        Who comes with an ID, or a mark, of a channel that was there before is told so.
+        A client with an ID from before a restart, of an event or its first one, gets a
+        C{stream-reset}.
         """
         channel = self.serve()
         browser = self.connect()
@@ -324,13 +326,13 @@ class ResetTests(ChannelTestCase):
 
 class ForgedTests(ChannelTestCase):
     """
-    Tests for IDs that nobody has been given.
+    Tests for IDs that the channel never sent.
     """
 
     def test_forged(self) -> None:
         """
-        Whatever comes as the last event ID, a client gets a C{stream-reset}, or a 400 if it is
-        longer than 8 kB, and nothing is logged as an error.
+        Any forged ID gets a C{stream-reset}, or a 400 if it is longer than 8 KiB, and nothing is
+        logged as a warning or an error.
         """
         channel = self.serve()
         ancient = Channel().publish("x").id or ""
@@ -374,7 +376,7 @@ class ForgedTests(ChannelTestCase):
 
     def test_future(self) -> None:
         """
-        An ID of an event that is still to come is unknown.
+        The ID of an event not yet published is unknown.
         """
         channel = self.serve()
         history = channel.history
@@ -387,7 +389,7 @@ class ForgedTests(ChannelTestCase):
 
     def test_otherTopics(self) -> None:
         """
-        With an ID that a client has not been given it gets nothing that was not chosen for it.
+        With an ID that was never sent to it, a client still gets only its own topics.
         """
         channel = self.serve()
         secret = channel.publish("secret 1", topics=["other"])
@@ -401,7 +403,7 @@ class ForgedTests(ChannelTestCase):
 
     def test_empty(self) -> None:
         """
-        An empty header is none: such a client is new.
+        A client with an empty C{Last-Event-ID} header is a new one.
         """
         channel = self.serve()
         channel.publish("1")

@@ -21,7 +21,8 @@ class SeveralTests(ChannelTestCase):
 
     def test_channelsOnOneStream(self) -> None:
         """
-        A stream may have several channels: it gets the events of all, and leaves all.
+        A stream may subscribe to several channels: it gets the events of all, and leaves them all
+        when it disconnects.
         """
         one = self.serve(Channel(None))
         two, three = Channel(None), Channel(None)
@@ -51,8 +52,8 @@ class SeveralTests(ChannelTestCase):
 
     def test_channelsWithHistories(self) -> None:
         """
-        A stream that comes back resumes the channel whose event it has seen last, and is told
-        that the others cannot be resumed.
+        A reconnecting stream resumes the channel of its last event, and gets a reset from the
+        others.
         """
         one = self.serve(Channel(resetEvent="one-reset"))
         two = Channel(resetEvent="two-reset")
@@ -77,8 +78,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_severalHistoriesAreWarnedOf(self) -> None:
         """
-        Of a stream with several channels that have histories the log warns; of one with
-        channels that have none not.
+        The log warns of a stream on several channels with histories, and not of one without them.
         """
         self.assertWarned([Channel(), Channel()], True)
         self.assertWarned([Channel(None), Channel(None)], False)
@@ -86,7 +86,7 @@ class SeveralTests(ChannelTestCase):
 
     def assertWarned(self, channels: list[Channel], warned: bool) -> None:
         """
-        Subscribe a stream to channels, and see whether the log warns.
+        Subscribe a stream to channels, and check whether the log warns.
         """
 
         def connected(stream: EventStream) -> None:
@@ -102,7 +102,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_replaysOnOneStream(self) -> None:
         """
-        Two long replays on one stream both come to their end, each in order.
+        Two long replays on one stream both finish, each in order.
         """
         one = self.serve(Channel())
         two = Channel()
@@ -128,7 +128,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_resources(self) -> None:
         """
-        Streams of several resources may have one channel.
+        Streams of several resources may share one channel.
         """
         channel = self.serve()
         browser = self.connect()
@@ -148,7 +148,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_clocks(self) -> None:
         """
-        Streams may go by different clocks: when all of them go on, everybody gets everything.
+        Streams may have different clocks: when all advance, every stream gets every event.
         """
         channel = self.serve(Channel())
         clients = [MemoryClient(EventStreamResource(channel.subscribe)) for _ in range(3)]
@@ -180,7 +180,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_firstClock(self) -> None:
         """
-        A channel goes by the clock of who has come first, as long as somebody is there.
+        A channel uses the clock of its first subscriber while there is one.
         """
         channel = self.serve(Channel())
         first, second = (MemoryClient(EventStreamResource(channel.subscribe)) for _ in range(2))
@@ -191,7 +191,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_clockOfItsOwn(self) -> None:
         """
-        A channel that was given a clock goes by that, whoever subscribes.
+        A channel that was given a clock uses it, whatever its subscribers have.
         """
         own = MemoryClock()
         channel = self.serve(Channel(reactor=own))
@@ -203,8 +203,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_newClient(self) -> None:
         """
-        A channel that has gone by one client's clock goes by that of the next when the first
-        has gone.
+        When its last subscriber has left, a channel uses the clock of the next.
         """
         channel = self.serve(Channel(History(maxAge=100)))
         for _ in range(3):
@@ -217,7 +216,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_ageMoves(self) -> None:
         """
-        What is kept keeps its age when the channel goes by another clock.
+        Kept events keep their age when the channel switches to another clock.
         """
         now = 5000.0
         self.patch(time, "monotonic", lambda: now)
@@ -245,7 +244,7 @@ class SeveralTests(ChannelTestCase):
 
     def test_ageAtTheFirstStream(self) -> None:
         """
-        What is too old when the first stream comes is not sent to it.
+        Events too old when the first stream subscribes are not sent to it.
         """
         now = 5000.0
         self.patch(time, "monotonic", lambda: now)

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: clients that do not read what is published.
+Tests for L{twisted_sse.channel.channel}, in memory: clients that do not read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_disconnect(self) -> None:
         """
-        Who is too slow is disconnected, and has lost nothing when it comes back.
+        A client that is too slow is disconnected, and loses nothing when it reconnects.
         """
         channel = self.serve(maxPending=50_000)
         browser, witness = self.connect(), self.connect()
@@ -35,8 +35,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        Where the oldest are dropped, the client is told how many, in the place where they are
-        missing.
+        With C{DROP_OLDEST} the client is told how many events were dropped, where they are missing.
         """
         channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
         browser = self.connect()
@@ -55,7 +54,8 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_dropOldestAtOnce(self) -> None:
         """
-        The same when all of them are published in one turn.
+        With C{DROP_OLDEST} the client is told of the dropped events when all were published in one
+        turn.
         """
         channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
         browser = self.connect()
@@ -71,7 +71,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_latest(self) -> None:
         """
-        Where the latest are kept, the client gets the latest of each type.
+        With C{LATEST} the client gets the newest event of each type.
         """
         channel = self.serve(maxPending=500, slow=SlowReader.LATEST)
         browser = self.connect()
@@ -89,7 +89,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_gapThenResume(self) -> None:
         """
-        Who goes before it was told of what was dropped gets it when it comes back.
+        A client disconnected before its C{stream-gap} gets the dropped events when it reconnects.
         """
         channel = self.serve(maxPending=500, slow=SlowReader.DROP_OLDEST)
         browser = self.connect()
@@ -107,7 +107,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_oneLarger(self) -> None:
         """
-        One event larger than C{maxPending} disconnects nobody.
+        A single event larger than C{maxPending} does not disconnect a client.
         """
         channel = self.serve(maxPending=1000)
         browser = self.connect()
@@ -119,8 +119,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_burst(self) -> None:
         """
-        Much more than C{maxPending} may be published in one turn, and nobody who reads is
-        disconnected.
+        A burst much larger than C{maxPending} in one turn does not disconnect a client that reads.
         """
         channel = self.serve(maxPending=200_000)
         browsers = [

@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.channel.subscription}: what a client gets that is new, and that comes
-back, in memory.
+Tests for L{twisted_sse.channel.subscription}, in memory: what new and reconnecting clients get.
 """
 
 from __future__ import annotations
@@ -16,12 +15,12 @@ from twisted_sse.testing import MemoryClient
 
 class NewTests(ChannelTestCase):
     """
-    Tests for clients that have nothing yet.
+    Tests for clients without a last event ID.
     """
 
     def test_nothing(self) -> None:
         """
-        A new client gets none of what was published before.
+        A new client gets nothing that was published before.
         """
         channel = self.serve()
         channel.publish("before")
@@ -31,8 +30,8 @@ class NewTests(ChannelTestCase):
 
     def test_identifier(self) -> None:
         """
-        It gets an ID and no event, before anything else, so that it resumes from there though it
-        has got no event.
+        A new client first gets an ID without an event, so that it can resume even if it gets no
+        event.
         """
         channel = self.serve()
         channel.publish("before")
@@ -45,12 +44,12 @@ class NewTests(ChannelTestCase):
         channel.publish("2")
         again = self.connect(lastEventID(browser))
         self.assertEqual(data(again), ["1", "2"])
-        # The client has an ID: it needs no other.
+        # The client has an ID and needs no other.
         self.assertEqual(again.text.count("id: "), 2)
 
     def test_identifierOfNothing(self) -> None:
         """
-        The same when nothing was ever published, and when nothing is until it comes back.
+        A new client gets an ID, and can resume from it, even when nothing was ever published.
         """
         channel = self.serve()
         browser = self.connect()
@@ -64,7 +63,7 @@ class NewTests(ChannelTestCase):
 
     def test_identifierOfAChoice(self) -> None:
         """
-        One that chooses gets it too, and resumes from it what it has chosen.
+        A subscriber to topics gets a first ID too, and resumes its topics from it.
         """
         channel = self.serve()
         browser = self.connect(topics=["a"])
@@ -76,8 +75,8 @@ class NewTests(ChannelTestCase):
 
     def test_identifierOfATurn(self) -> None:
         """
-        Who comes after something was published in this turn, and goes at once, is to miss
-        nothing of what is published after.
+        A client that joins after a C{publish} and leaves in the same turn misses nothing published
+        later.
         """
         channel = self.serve()
         self.connect()
@@ -95,7 +94,7 @@ class NewTests(ChannelTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history there is nothing to resume from, and no ID.
+        Without a history a new client gets no ID.
         """
         channel = self.serve(Channel(None))
         browser = self.connect()
@@ -104,7 +103,7 @@ class NewTests(ChannelTestCase):
 
     def test_last(self) -> None:
         """
-        A new client gets so many of the newest events first, or all that there are.
+        A new client first gets the C{last} newest events, or as many as there are.
         """
         channel = self.serve()
         for number in range(5):
@@ -123,7 +122,7 @@ class NewTests(ChannelTestCase):
 
     def test_lastOfAChoice(self) -> None:
         """
-        It is so many of those that were chosen.
+        C{last} counts only the events that the client chose.
         """
         channel = self.serve()
         for number in range(20):
@@ -141,7 +140,7 @@ class NewTests(ChannelTestCase):
 
     def test_lastOfThisTurn(self) -> None:
         """
-        What was published in this turn counts, and is not sent twice.
+        Events published in the same turn count for C{last} and are not sent twice.
         """
         channel = self.serve()
         witness = self.connect()
@@ -155,7 +154,7 @@ class NewTests(ChannelTestCase):
 
     def test_lastIsForNewOnes(self) -> None:
         """
-        Who comes back gets what it has missed, however much C{last} is.
+        A reconnecting client gets what it missed, whatever C{last} says.
         """
         channel = self.serve()
         events = [channel.publish(str(number)) for number in range(5)]
@@ -164,7 +163,7 @@ class NewTests(ChannelTestCase):
 
     def test_lastIsResumed(self) -> None:
         """
-        Who is disconnected in the middle of its first events resumes from there.
+        A client disconnected in the middle of its first events resumes from there.
         """
         channel = self.serve()
         sent = [str(number).ljust(5000, "-") for number in range(40)]
@@ -172,14 +171,14 @@ class NewTests(ChannelTestCase):
             channel.publish(each)
         browser = self.connect(last=30)
         self.assertEqual(heads(data(browser)), heads(sent[10:]))
-        # Each of them has one, and the client has got one before the first.
+        # Each event has an ID, and there is one before the first.
         self.assertEqual(browser.text.count("id: "), 31)
         half = browser.events[14].lastEventID
         self.assertEqual(heads(data(self.connect(half))), heads(sent[25:]))
 
     def test_identifierBeforeTheLast(self) -> None:
         """
-        Who gets no further than to its first ID resumes with its first events.
+        A client that got only its first ID resumes with its first events.
         """
         channel = self.serve()
         for number in range(5):
@@ -200,12 +199,12 @@ class NewTests(ChannelTestCase):
 
 class ResumeTests(ChannelTestCase):
     """
-    Tests for clients that come back.
+    Tests for clients that reconnect.
     """
 
     def test_missed(self) -> None:
         """
-        A client gets what it has missed, then what is new, once each, in order.
+        A client gets what it missed, then new events, each once and in order.
         """
         channel = self.serve()
         browser = self.connect()
@@ -226,7 +225,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_fromAnyPlace(self) -> None:
         """
-        From each event that is kept it goes on after that.
+        A client can resume after any event that is kept.
         """
         channel = self.serve()
         events = [channel.publish(str(number)) for number in range(30)]
@@ -238,7 +237,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_query(self) -> None:
         """
-        The ID may come in the query, as from a polyfill.
+        The ID may be in the query, where polyfills put it.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -248,7 +247,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_latestOccurrence(self) -> None:
         """
-        From an ID that was published again it goes on after the latest.
+        An ID that was published more than once resumes after the latest.
         """
         channel = self.serve()
         for text, identifier in [("1", "a"), ("2", "b"), ("3", "a"), ("4", "c")]:
@@ -270,7 +269,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_sameTurn(self) -> None:
         """
-        Who catches up in the turn in which something is published gets it once.
+        A client that catches up in the turn of a C{publish} gets that event once.
         """
         channel = self.serve()
         witness = self.connect()
@@ -287,7 +286,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_fromThisTurn(self) -> None:
         """
-        Who comes back with the ID of what was published in this very turn gets the rest of it.
+        A client with the ID of an event published in this turn gets the rest of the turn.
         """
         channel = self.serve()
         self.connect()
@@ -304,7 +303,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_live(self) -> None:
         """
-        Who has caught up is live in the same turn: it is handed what is published from there on.
+        A client that has caught up is live in the same turn.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -319,7 +318,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_lateSubscription(self) -> None:
         """
-        A coroutine that subscribes its stream later misses nothing of what a client has missed.
+        A stream that a coroutine subscribes later still gets everything the client missed.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -338,8 +337,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_whileConnecting(self) -> None:
         """
-        What is published while the headers have to wait is not lost and waits in the history,
-        not with the stream.
+        Events published before the headers go out are not lost, and are not queued with the stream.
         """
         channel = self.serve(maxPending=10)
         first = channel.publish("0")
@@ -366,7 +364,7 @@ class ResumeTests(ChannelTestCase):
 
     def test_gone(self) -> None:
         """
-        Who goes before the headers, or in the middle of a replay, leaves nothing.
+        A client that disconnects before its headers, or in the middle of a replay, leaves nothing.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -392,13 +390,13 @@ class ResumeTests(ChannelTestCase):
 
 class OnceTests(ChannelTestCase):
     """
-    Tests for a channel with what else a resource can do.
+    Tests for a channel together with other features of a resource.
     """
 
     def test_once(self) -> None:
         """
-        A finite channel: when it is closed its clients are told the end, and those who come back
-        with that are told to stop.
+        With C{once}, clients of a closed channel get an C{end} event, and a 204 when they reconnect
+        with its ID.
         """
         channel = Channel()
         client = MemoryClient(EventStreamResource(channel.subscribe, once=True))
@@ -413,7 +411,7 @@ class OnceTests(ChannelTestCase):
 
     def test_limit(self) -> None:
         """
-        Who is one too many is not subscribed.
+        A client beyond C{maxStreams} is not subscribed.
         """
         channel = self.serve(maxStreams=1)
         self.connect()
@@ -423,7 +421,7 @@ class OnceTests(ChannelTestCase):
 
     def test_directly(self) -> None:
         """
-        C{channel.subscribe} is all that a resource needs.
+        C{channel.subscribe} can be passed to a resource directly.
         """
         channel = Channel()
         client = MemoryClient(EventStreamResource(channel.subscribe))

@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: events straight to a socket, and to other
-connections.
+Tests for L{twisted_sse.channel.channel}, in memory: direct writes to a socket, HTTP/1.0, HTTP/2 and
+slim streams.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from twisted_sse.stream.response import Response
 
 class DirectTests(ChannelTestCase):
     """
-    Tests for what goes straight to a socket.
+    Tests for events written directly to a socket.
     """
 
     def setUp(self) -> None:
         """
-        Write as to sockets.
+        Enable direct writes.
         """
         self.fastWrites()
 
     def test_equal(self) -> None:
         """
-        The bytes are those of the slow path, framed for HTTP/1.1 and not for 1.0, and counted.
+        Direct writes send the same bytes as the slow path, for HTTP/1.1 and HTTP/1.0, and are
+        counted.
         """
         channel = self.serve()
         browsers = [self.connect(version=version) for version in ("HTTP/1.1", "HTTP/1.0")]
@@ -44,7 +45,7 @@ class DirectTests(ChannelTestCase):
             self.assertEqual(stream.eventsSent, 5)
             request = stream.request
             assert request is not None
-            # Twisted counts the framing of what goes the slow way.
+            # On the slow path, Twisted counts the framing too.
             self.assertGreaterEqual(request.sentLength, len(browser.body))
         for browser in browsers:
             browser.disconnect()
@@ -52,7 +53,7 @@ class DirectTests(ChannelTestCase):
 
     def test_partly(self) -> None:
         """
-        What the socket does not take follows in order, and a stall is noticed.
+        What the socket does not take follows in order, and a stall is detected.
         """
         channel = self.serve(stallTimeout=60)
         browser = self.connect()
@@ -70,8 +71,7 @@ class DirectTests(ChannelTestCase):
 
     def test_behindWhatWaits(self) -> None:
         """
-        What is published does not overtake what waits: with the stream, or in its transport
-        though the socket has room again.
+        A published event does not overtake what is queued, in the stream or in its transport.
         """
         channel = self.serve()
         browser = self.connect()
@@ -97,7 +97,7 @@ class DirectTests(ChannelTestCase):
 
     def test_stallsWithoutHeartbeat(self) -> None:
         """
-        That a client takes nothing is noticed without a heartbeat, too.
+        A stall is detected without a heartbeat, too.
         """
         channel = self.serve(stallTimeout=60, heartbeat=None)
         browser = self.connect()
@@ -109,7 +109,7 @@ class DirectTests(ChannelTestCase):
 
     def test_socketError(self) -> None:
         """
-        An error of one socket ends that stream only.
+        A socket error ends only its own stream.
         """
         channel = self.serve()
         browsers = [self.connect() for _ in range(3)]
@@ -128,12 +128,12 @@ class DirectTests(ChannelTestCase):
 
 class TransportTests(ChannelTestCase):
     """
-    Tests for other connections.
+    Tests for other kinds of connection.
     """
 
     def test_http10(self) -> None:
         """
-        A client of HTTP/1.0 gets replay and events like any other.
+        An HTTP/1.0 client gets replay and events like any other.
         """
         channel = self.serve()
         first = channel.publish("0")
@@ -147,8 +147,8 @@ class TransportTests(ChannelTestCase):
 
     def test_http2(self) -> None:
         """
-        Where the transport never says pause, no more than two pieces are handed over at a time,
-        live or replayed.
+        On a transport that never pauses its producer, at most two pieces are handed over at a time,
+        live or in a replay.
         """
         self.patch(Response, "pauseProducing", lambda stream: None)
         channel = self.serve(maxPending=2**24)
@@ -184,7 +184,7 @@ class TransportTests(ChannelTestCase):
 
     def test_slim(self) -> None:
         """
-        A slim stream resumes like any other, also when its headers go out before.
+        A slim stream resumes like any other, even when it subscribes after its headers.
         """
         channel = self.serve(slim=True)
         first = channel.publish("0")

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.channel}, in memory: what is sent in which turn of the reactor.
+Tests for L{twisted_sse.channel.channel}, in memory: what is sent in which reactor turn.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class TurnTests(ChannelTestCase):
 
     def writes(self) -> list[tuple[int, int]]:
         """
-        The writes since the last time: how many events and bytes.
+        Return the events and bytes of each write since the last call.
         """
         writes, self.recorder.writes = self.recorder.writes, []
         return [(events, size) for _, events, size in writes]
 
     def test_nextTurn(self) -> None:
         """
-        What is published goes out in the next turn of the reactor, not in this.
+        A published event goes out in the next reactor turn, not in the current one.
         """
         for fast in (False, True):
             if fast:
@@ -52,7 +52,7 @@ class TurnTests(ChannelTestCase):
 
     def test_oneWrite(self) -> None:
         """
-        What is published in one turn goes out in one write to each stream, whatever chooses it.
+        Events published in one turn go to each stream in one write, however it chose them.
         """
         for fast in (False, True):
             if fast:
@@ -76,7 +76,7 @@ class TurnTests(ChannelTestCase):
 
     def test_endInTheSameTurn(self) -> None:
         """
-        A stream that ends in the turn in which something was published gets it before.
+        A stream that ends in the turn of a C{publish} first gets those events.
         """
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
             channel = self.serve()
@@ -90,7 +90,7 @@ class TurnTests(ChannelTestCase):
 
     def test_endAfterJoining(self) -> None:
         """
-        One that has subscribed in that turn gets only what was published after.
+        A stream that subscribes and ends in one turn gets only what was published in between.
         """
         for history in (None, History()):
             channel = self.serve(Channel(history))
@@ -111,7 +111,7 @@ class TurnTests(ChannelTestCase):
 
     def test_turns(self) -> None:
         """
-        What is published in two turns goes out in two writes.
+        Events published in two turns go out in two writes.
         """
         channel = self.serve()
         self.connect()
@@ -125,7 +125,7 @@ class TurnTests(ChannelTestCase):
 
     def test_moreThanAPiece(self) -> None:
         """
-        More than 64 KiB goes out in several writes, in order, and each of at most 64 KiB.
+        More than 64 KiB goes out in several writes of at most 64 KiB, in order.
         """
         for options in ({}, {"where": lambda event: True}, {"topics": ["t"]}):
             channel = self.serve()
@@ -143,7 +143,7 @@ class TurnTests(ChannelTestCase):
 
     def test_largeAmongSmall(self) -> None:
         """
-        An event larger than 64 KiB keeps its place, and arrives whole.
+        An event larger than 64 KiB keeps its place and arrives whole.
         """
         for fast in (False, True):
             if fast:
@@ -158,13 +158,14 @@ class TurnTests(ChannelTestCase):
 
     def test_encodedOnce(self) -> None:
         """
-        An event is encoded once, and framed once, for all streams and for the replay.
+        An event is encoded once and framed once for all streams, and not encoded again for a
+        replay.
         """
         self.fastWrites()
         channel = self.serve()
         for _ in range(20):
             self.connect()
-        # Until what went out with the headers has been looked after.
+        # Let the streams finish with what went out with the headers.
         self.clock.advance(60)
         counts = {"encode": 0, "chunk": 0}
         encode, chunk = Event.encode, fastwrite._chunk
@@ -191,7 +192,7 @@ class TurnTests(ChannelTestCase):
 
     def test_sharedBytes(self) -> None:
         """
-        What waits for streams that do not read is the same bytes for all of them.
+        Streams that do not read share the bytes of their queued events.
         """
         channel = self.serve()
         browsers = [self.connect() for _ in range(10)]
@@ -214,8 +215,8 @@ class TurnTests(ChannelTestCase):
 
     def test_largeIsNotCopied(self) -> None:
         """
-        Of an event of 1 MB each slow stream has a copy of 64 KiB, no more, and gets it all when
-        it reads.
+        For an event of 1 MB, each slow stream copies at most 64 KiB, and gets all of it when it
+        reads.
         """
         for fast, stalledBefore in [(False, False), (True, False), (False, True), (True, True)]:
             if fast:
@@ -245,8 +246,7 @@ class TurnTests(ChannelTestCase):
 
     def test_interleaved(self) -> None:
         """
-        What is published keeps its order with all that is published before and after, to
-        streams that stop reading and go on at any time.
+        Events stay in order for streams that stop and resume reading at any time.
         """
         channel = self.serve(maxPending=2**24)
         browsers = [self.connect(), self.connect(where=lambda event: True)]
@@ -266,7 +266,7 @@ class TurnTests(ChannelTestCase):
 
     def test_noHeartbeatBetween(self) -> None:
         """
-        A stream that is published to gets no heartbeat.
+        A stream that is sent events gets no heartbeat.
         """
         for fast in (False, True):
             if fast:
@@ -283,7 +283,7 @@ class TurnTests(ChannelTestCase):
 
 class SliceTests(ChannelTestCase):
     """
-    Tests for many streams: nobody holds the reactor for long.
+    Tests that a round to many streams does not block the reactor for long.
     """
 
     #: How long a write takes, in seconds.
@@ -291,7 +291,7 @@ class SliceTests(ChannelTestCase):
 
     def many(self, number: int = 300, **options: Any) -> list[MemoryStream]:
         """
-        Connect many, to whom writing takes time.
+        Connect many clients, each of which takes time to write to.
         """
         self.serve()
         browsers = [self.connect(**options) for _ in range(number)]
@@ -301,10 +301,10 @@ class SliceTests(ChannelTestCase):
 
     def longest(self, between: Callable[[int], object] = lambda turn: None) -> tuple[float, int]:
         """
-        Make turns until all is sent.
+        Run turns until everything is sent.
 
-        @param between: what to do between two of them; it is told which number it is.
-        @return: the longest of them, in seconds, and how many sent something.
+        @param between: called after each turn with the number of turns so far.
+        @return: the longest turn, in seconds, and how many turns sent something.
         """
         longest, turns, sending = 0.0, 0, 0
         while self.channel._broadcast._turn is not None:
@@ -322,7 +322,7 @@ class SliceTests(ChannelTestCase):
 
     def test_slices(self) -> None:
         """
-        A round that takes 150 ms is cut into slices of 20 ms, and everybody gets everything.
+        A round that takes 150 ms is cut into slices of 20 ms, and every stream gets the event.
         """
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
             browsers = self.many(**options)
@@ -334,7 +334,7 @@ class SliceTests(ChannelTestCase):
 
     def test_chosenApart(self) -> None:
         """
-        Between those who choose for themselves it is looked at the time each time.
+        The time is checked after each stream that has its own C{where}.
         """
         self.many(100, where=lambda event: True)
         self.channel.publish("x")
@@ -343,7 +343,7 @@ class SliceTests(ChannelTestCase):
 
     def test_othersBetween(self) -> None:
         """
-        Between two slices it is the others' turn: a slice ends with the turn of the reactor.
+        A slice ends with its reactor turn, so that other calls run between two slices.
         """
         self.many()
         self.channel.publish("x")
@@ -361,7 +361,7 @@ class SliceTests(ChannelTestCase):
 
     def test_order(self) -> None:
         """
-        What is published between two slices goes out after, in order for each stream.
+        Events published between two slices go out later, in order for each stream.
         """
         browsers = self.many()
         sent = ["0"]
@@ -378,7 +378,7 @@ class SliceTests(ChannelTestCase):
 
     def test_severalPieces(self) -> None:
         """
-        When more than 64 KiB goes to each, in several rounds, it is sliced too, in order.
+        More than 64 KiB per stream, sent in several rounds, is sliced too, and in order.
         """
         browsers = self.many(100)
         sent = [f"{number}".ljust(30_000, "-") for number in range(7)]
@@ -392,8 +392,8 @@ class SliceTests(ChannelTestCase):
 
     def test_ending(self) -> None:
         """
-        Streams that end between two slices, served or not, disturb nobody, and what they have
-        got has no gap.
+        Streams that end between two slices do not disturb the others, and have received events
+        without a gap.
         """
         browsers = self.many()
         others = set(range(300))
@@ -428,8 +428,7 @@ class SliceTests(ChannelTestCase):
 
     def test_endGetsWhatWasPublished(self) -> None:
         """
-        A stream that ends between two slices gets what was published before, served or not:
-        all of it, in order.
+        A stream that ends between two slices first gets everything published before, in order.
         """
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
             browsers = self.many(200, **options)
@@ -447,7 +446,7 @@ class SliceTests(ChannelTestCase):
 
     def test_endBetweenPieces(self) -> None:
         """
-        The same when one round is more than a connection takes at a time.
+        A stream that ends between two pieces of a round first gets everything published before.
         """
         sent = [str(number).ljust(30_000, "-") for number in range(10)]
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
@@ -464,7 +463,7 @@ class SliceTests(ChannelTestCase):
 
     def test_endAfterOthers(self) -> None:
         """
-        The same when they end one after the other, each when it was served a part.
+        Streams that end one by one, each partly served, get everything published before.
         """
         sent = [str(number).ljust(30_000, "-") for number in range(10)]
         for options in ({}, {"topics": ["t"]}, {"where": lambda event: True}):
@@ -486,8 +485,8 @@ class SliceTests(ChannelTestCase):
 
     def test_joining(self) -> None:
         """
-        Streams that come between two slices get what is published from then on, or what they
-        have missed, no more and no less.
+        Streams that join between two slices get their backlog, if any, and new events, no more and
+        no less.
         """
         self.many()
         first = self.channel.publish("0")
@@ -522,7 +521,7 @@ class SliceTests(ChannelTestCase):
 
     def _connectQuietly(self, lastEventID: str = "", **options: Any) -> MemoryStream:
         """
-        Connect without making turns of the reactor.
+        Connect without running reactor turns.
         """
         settle = self.clock.settle
         self.clock.settle = lambda: None  # type: ignore[method-assign]
@@ -556,8 +555,7 @@ class SliceTests(ChannelTestCase):
 
     def test_close(self) -> None:
         """
-        To close between two slices lets what was published go out first, then ends all of them,
-        in slices.
+        Closing between two slices first sends what was published, then ends every stream.
         """
         browsers = self.many()
         self.channel.publish("x")
@@ -575,7 +573,7 @@ class SliceTests(ChannelTestCase):
 
     def test_closeInSlices(self) -> None:
         """
-        The streams are ended in slices, too.
+        The streams of a closing channel are ended in slices, too.
         """
 
         class SlowEnd(MemoryClock):
@@ -596,7 +594,7 @@ class SliceTests(ChannelTestCase):
 
     def test_everybodyLeaves(self) -> None:
         """
-        When all leave between two slices nothing is left, and the next who comes is served.
+        When every client leaves between two slices nothing is left, and the next client is served.
         """
         browsers = self.many()
         self.channel.publish("x")
@@ -612,8 +610,7 @@ class SliceTests(ChannelTestCase):
 
     def test_everybodyLeavesAnotherClockComes(self) -> None:
         """
-        When all leave between two slices and who comes then goes by another clock, it is served
-        by that.
+        When every client leaves between two slices, the next is served by its own clock.
         """
         browsers = self.many()
         self.channel.publish("x")
@@ -631,12 +628,12 @@ class SliceTests(ChannelTestCase):
 
 class AgeTests(ChannelTestCase):
     """
-    Tests for the time that a real reactor has.
+    Tests for a real reactor, whose clock can be set back.
     """
 
     def realClock(self) -> MemoryClock:
         """
-        Make a clock that is one of a reactor, and can be set back.
+        Make a clock that counts as a real reactor's, and make C{time.monotonic} return C{self.now}.
         """
         clock = MemoryClock()
         clock.rightNow = 1e9
@@ -647,7 +644,7 @@ class AgeTests(ChannelTestCase):
 
     def test_setBack(self) -> None:
         """
-        When the clock is set back, what is too old goes nevertheless.
+        Events expire even after the reactor's clock is set back.
         """
         channel = self.serve(Channel(History(maxAge=10)), clock=self.realClock())
         browser = self.connect()
@@ -668,7 +665,8 @@ class AgeTests(ChannelTestCase):
 
     def test_setForward(self) -> None:
         """
-        When it is set forward, nothing goes too early, and there is no call after call.
+        After the reactor's clock is set forward nothing expires early, and calls do not repeat
+        endlessly.
         """
         channel = self.serve(Channel(History(maxAge=10)), clock=self.realClock())
         self.connect()
@@ -686,7 +684,7 @@ class AgeTests(ChannelTestCase):
 
     def test_slice(self) -> None:
         """
-        How long the reactor is held is measured by what nobody sets back.
+        The length of a slice is measured with the monotonic clock.
         """
         channel = self.serve(Channel(), clock=self.realClock())
         browsers = [self.connect(where=lambda event: True) for _ in range(20)]
