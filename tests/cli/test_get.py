@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.cli}: the command, as far as no socket and no process is needed.
+Tests for L{twisted_sse.cli}: the parts of the command that need no socket and no process.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ from twisted_sse.client import (
 
 URL = "http://localhost/"
 
-#: What a terminal takes for more than a character, besides the end of a line and the tab.
+#: Characters that control a terminal, except the line feed and the tab.
 ACTIVE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
-#: What comes of a stream has no CR, and but for the data no LF.
+#: Parsed events contain no CR, and only their data may contain LF.
 lines = texts.map(lambda text: re.sub("[\r\n]", "", text))
 events = st.builds(
     MessageEvent, lines, texts.map(lambda text: text.replace("\r", "")), lines.filter("\0".__ne__)
@@ -64,12 +64,12 @@ events = st.builds(
 
 class Terminal(SynchronousTestCase):
     """
-    Has the environment of a terminal, and a time.
+    Sets up the environment of a terminal and a fixed time.
     """
 
     def setUp(self) -> None:
         """
-        Leave nothing to who runs the tests.
+        Replace the environment and the time.
         """
         self.environment = {"TERM": "xterm"}
         self.patch(os, "environ", self.environment)
@@ -78,13 +78,12 @@ class Terminal(SynchronousTestCase):
 
 class OutputTests(Terminal):
     """
-    What is printed of an event.
+    Tests for how an event is printed.
     """
 
     def test_text(self) -> None:
         """
-        Text is a line with the time, the type and the ID, if there is one, and the data below
-        it.
+        Text output has a line with the time, the type and the ID, if any, and the data below.
         """
         event = MessageEvent("order", "one\ntwo", "17")
         self.assertEqual(asText(event, False), "12:30:00  order  id 17\n    one\n    two")
@@ -93,7 +92,7 @@ class OutputTests(Terminal):
 
     def test_colours(self) -> None:
         """
-        On a terminal text is in colours, unless NO_COLOR is set or it is a dumb one.
+        Text output is coloured on a terminal, unless C{NO_COLOR} is set or the terminal is dumb.
         """
         event = MessageEvent("order", "one", "17")
         plain = asText(event, False)
@@ -110,7 +109,7 @@ class OutputTests(Terminal):
 
     def test_json(self) -> None:
         """
-        JSON is an object on one line, with letters as they are.
+        JSON output is one object on one line, with letters unescaped.
         """
         event = MessageEvent("order", '"Grüße"\n日本', "17")
         self.assertEqual(
@@ -120,7 +119,7 @@ class OutputTests(Terminal):
 
     def test_data(self) -> None:
         """
-        Data is what the event says, and nothing else.
+        Data output is the event's data and nothing else.
         """
         self.assertEqual(
             asData(MessageEvent("order", "one\n\x1b[2Jtwo", "17"), False), "one\n\x1b[2Jtwo"
@@ -128,7 +127,7 @@ class OutputTests(Terminal):
 
     def test_escaped(self) -> None:
         """
-        What would move a terminal's cursor, or turn the direction of writing, is shown instead.
+        Characters that would control a terminal or reverse the text are escaped.
         """
         evil = "\x1b[2J\x07\x9b1m\u202etxt\x7f"
         safe = "\\u001b[2J\\u0007\\u009b1m\\u202etxt\\u007f"
@@ -140,8 +139,8 @@ class OutputTests(Terminal):
     @given(events)
     def test_anything(self, event: MessageEvent) -> None:
         """
-        Whatever an event says, nothing active reaches a terminal; each line of the data is a
-        line; and JSON is one line that says the same.
+        For any event, no control character reaches a terminal, each line of data is one line, and
+        JSON is one line that decodes to the event.
         """
         for form in asText, asData, asJSON:
             with mock.patch.dict(self.environment, NO_COLOR="1"):
@@ -156,19 +155,19 @@ class OutputTests(Terminal):
 
 class ErrorMixin(SynchronousTestCase):
     """
-    Reads what is told on standard error.
+    Captures what is printed on standard error.
     """
 
     def setUp(self) -> None:
         """
-        Put something else in its place.
+        Replace standard error.
         """
         self.stderr = io.StringIO()
         self.patch(sys, "stderr", self.stderr)
 
     def told(self) -> str:
         """
-        @return: the one line that was told.
+        @return: the one line that was printed.
         """
         (line,) = self.stderr.getvalue().splitlines()
         self.stderr.seek(0)
@@ -178,12 +177,12 @@ class ErrorMixin(SynchronousTestCase):
 
 class ParseTests(ErrorMixin):
     """
-    Command lines of C{get}.
+    Tests for the command line of C{get}.
     """
 
     def setUp(self) -> None:
         """
-        Have a directory.
+        Make a directory.
         """
         super().setUp()
         temporary = TemporaryDirectory()
@@ -192,7 +191,7 @@ class ParseTests(ErrorMixin):
 
     def file(self, content: bytes) -> str:
         """
-        @return: the name of a file.
+        @return: the path of a file with this content.
         """
         path = self.directory / "file"
         path.write_bytes(content)
@@ -200,7 +199,7 @@ class ParseTests(ErrorMixin):
 
     def refused(self, *arguments: str) -> str:
         """
-        @return: the line that is told about a bad command line.
+        @return: the error message for a bad command line.
         """
         exit = self.assertRaises(SystemExit, parse, ["get", *arguments])
         self.assertEqual(exit.code, 2)
@@ -211,7 +210,7 @@ class ParseTests(ErrorMixin):
 
     def test_defaults(self) -> None:
         """
-        With nothing but a URL it is a GET that shows everything.
+        With only a URL the request is a GET, and every event is printed as text.
         """
         options = vars(parse(["get", URL]))
         self.assertEqual(options.pop("url"), URL)
@@ -220,7 +219,7 @@ class ParseTests(ErrorMixin):
 
     def test_request(self) -> None:
         """
-        Headers, a method and a body are taken as they are; with a body the method is POST.
+        Headers, method and body are used as given, and with a body the default method is POST.
         """
         options = parse(["get", "-H", "X-Name: Jürgen: x ", "-H", "Empty:", "-d", "h\udcff", URL])
         self.assertEqual(options.header, [(b"X-Name", "Jürgen: x".encode()), (b"Empty", b"")])
@@ -230,14 +229,14 @@ class ParseTests(ErrorMixin):
 
     def test_bodyOfFile(self) -> None:
         """
-        A body may be what is in a file.
+        The body may be read from a file.
         """
         options = parse(["get", "-d", f"@{self.file(b'a' + bytes(range(256)))}", URL])
         self.assertEqual(options.body, b"a" + bytes(range(256)))
 
     def test_bodyOfInput(self) -> None:
         """
-        Or what comes from standard input, which stays open.
+        The body may be read from standard input, which stays open.
         """
         before = os.dup(0)
         self.addCleanup(os.close, before)
@@ -249,7 +248,8 @@ class ParseTests(ErrorMixin):
 
     def test_withoutTLS(self) -> None:
         """
-        Where TLS is not installed, certificates are left to the client, which says so.
+        Without TLS installed, C{--cacert} is not checked here: the client reports the missing
+        extra.
         """
         with mock.patch.dict(sys.modules, {"OpenSSL": None, "OpenSSL.crypto": None}):
             options = parse(["get", "--cacert", self.file(b""), URL])
@@ -257,7 +257,7 @@ class ParseTests(ErrorMixin):
 
     def test_refused(self) -> None:
         """
-        What is wrong is told in one line, which names the option; the exit status is 2.
+        A wrong argument prints one line that names the option, and the exit status is 2.
         """
         noFile = str(self.directory / "none")
         junk = self.file(b"-----BEGIN CERTIFICATE-----\njunk\n-----END CERTIFICATE-----\n")
@@ -298,8 +298,8 @@ class ParseTests(ErrorMixin):
 
     def test_unknown(self) -> None:
         """
-        So is an option that there is not, also the beginning of one that there is; and what is
-        no command.
+        An unknown or abbreviated option, or an unknown command, prints one line, and the exit
+        status is 2.
         """
         for arguments in (["get", URL, "--cou", "1"], ["get", URL, "\x1b[2J"], ["fetch"], []):
             exit = self.assertRaises(SystemExit, parse, arguments)
@@ -311,12 +311,12 @@ class ParseTests(ErrorMixin):
 
 class ImportTests(SynchronousTestCase):
     """
-    What importing it costs.
+    Tests for what importing the command costs.
     """
 
     def test_light(self) -> None:
         """
-        It brings no reactor and none of the extras, and needs none of them.
+        Importing the command imports no reactor and no extras, and needs none.
         """
         for missing in [], EXTRAS:
             result = run(
@@ -329,13 +329,12 @@ class ImportTests(SynchronousTestCase):
 
 class StatusTests(SynchronousTestCase):
     """
-    What the exit status says.
+    Tests for the exit statuses.
     """
 
     def test_errors(self) -> None:
         """
-        Each error has its status, and one that was tried again until there was no use in it has
-        the same.
+        Each error has an exit status, and giving up after retries has that of the last error.
         """
         statuses: dict[Exception, Status] = {
             StreamBroken("x"): Status.FAILED,
@@ -356,7 +355,7 @@ class StatusTests(SynchronousTestCase):
 
 class Selected:
     """
-    A reactor that only takes notes of descriptors.
+    A reactor that only records its readers and writers.
     """
 
     def __init__(self) -> None:
@@ -368,37 +367,37 @@ class Selected:
 
 class DescriptorTests(SynchronousTestCase):
     """
-    Where it is printed.
+    Tests for the output's descriptor.
     """
 
     def setUp(self) -> None:
         """
-        Have a pipe.
+        Make a pipe.
         """
         self.closed: list[None] = []
         self.reactor = Selected()
         self.reader, self.writer = os.pipe()
-        # It is looked before each write whether there is room: who does not, fails.
+        # The output must check for room before each write: otherwise this write fails.
         os.set_blocking(self.writer, False)
         self.addCleanup(os.close, self.writer)
         self.addCleanup(self.close)
 
     def output(self, fd: int | None = None) -> Output:
         """
-        Make what is tested.
+        Make the output under test.
         """
         fd = self.writer if fd is None else fd
         return Output(self.reactor, fd, lambda: self.closed.append(None))
 
     def write(self, output: Output, text: str) -> Deferred[None]:
         """
-        Begin to write.
+        Start a write.
         """
         return Deferred.fromCoroutine(output.write(text))
 
     def close(self) -> None:
         """
-        Read no more.
+        Close the reading end.
         """
         if self.reader != -1:
             os.close(self.reader)
@@ -406,7 +405,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_atOnce(self) -> None:
         """
-        What there is room for is written at once.
+        Text for which there is room is written at once.
         """
         output = self.output()
         self.successResultOf(self.write(output, "Grüße\n"))
@@ -415,7 +414,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_slowly(self) -> None:
         """
-        When there is no more room, it goes on when there is; and never has to wait in a write.
+        Without room, writing continues when there is some, and never blocks.
         """
         output = self.output()
         text = "0123456789" * 20_000
@@ -432,7 +431,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_watched(self) -> None:
         """
-        Of a pipe it is noticed when nobody reads, until it is looked at no more.
+        A pipe is watched for its reader to close, until the output is stopped.
         """
         output = self.output()
         output.start()
@@ -448,7 +447,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_notWatched(self) -> None:
         """
-        Where there may be something to be read, such as a terminal, it is not looked at.
+        A descriptor that may have input, such as a terminal, is not watched.
         """
         first, second = os.openpty()
         self.addCleanup(os.close, first)
@@ -463,7 +462,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        If nobody reads, writing fails; also what waits for room.
+        When the reader closes, writes fail, including one that is waiting.
         """
         output = self.output()
         writing = self.write(output, "x" * 2**20)
@@ -477,7 +476,7 @@ class DescriptorTests(SynchronousTestCase):
 
     def test_withoutPoll(self) -> None:
         """
-        Where there is no C{poll}, it is written all the same.
+        Without C{poll}, output is not watched but still written.
         """
         self.patch(select, "poll", None)
         output = self.output()
@@ -489,7 +488,7 @@ class DescriptorTests(SynchronousTestCase):
 
 class FakeReactor:
     """
-    A reactor that does what is to be done when it runs, and no more.
+    A reactor that makes its startup calls when it runs, and does nothing else.
     """
 
     def __init__(self) -> None:
@@ -520,12 +519,12 @@ class FakeReactor:
 
 class MainTests(ErrorMixin):
     """
-    The command as a whole, without what it follows.
+    Tests for the whole command, without a stream.
     """
 
     def setUp(self) -> None:
         """
-        Have a reactor, and signals that are not those of the process.
+        Replace the reactor, the signal handlers and standard output.
         """
         super().setUp()
         self.reactor = FakeReactor()
@@ -541,9 +540,9 @@ class MainTests(ErrorMixin):
 
     def following(self, result: Status | Exception) -> list[Any]:
         """
-        Have nothing followed.
+        Replace C{follow}.
 
-        @return: with what it was called.
+        @return: a list of the arguments of each call.
         """
         calls: list[Any] = []
 
@@ -558,8 +557,7 @@ class MainTests(ErrorMixin):
 
     def test_get(self) -> None:
         """
-        C{get} follows a stream, on a reactor that leaves the signals to us, and gives the exit
-        status.
+        C{get} follows a stream on a reactor without signal handlers, and returns the exit status.
         """
         calls = self.following(Status.NO_STREAM)
         self.assertEqual(main(["get", URL]), 3)
@@ -570,7 +568,7 @@ class MainTests(ErrorMixin):
 
     def test_ourMistake(self) -> None:
         """
-        What nobody has thought of is raised.
+        An unexpected exception is raised.
         """
         self.following(ZeroDivisionError())
         self.assertRaises(ZeroDivisionError, main, ["get", URL])
@@ -578,7 +576,7 @@ class MainTests(ErrorMixin):
 
     def test_signals(self) -> None:
         """
-        SIGINT and SIGTERM end it at once, with the statuses that shells have for them.
+        SIGINT and SIGTERM end the process at once, with the statuses that shells use for them.
         """
         self.following(Status.ENDED)
         main(["get", URL])
@@ -590,7 +588,7 @@ class MainTests(ErrorMixin):
 
     def test_ignoredSignals(self) -> None:
         """
-        A signal that is ignored stays so.
+        An ignored signal stays ignored.
         """
         self.handlers[signal.SIGINT] = signal.SIG_IGN
         self.following(Status.ENDED)
@@ -599,7 +597,7 @@ class MainTests(ErrorMixin):
 
     def test_noOutput(self) -> None:
         """
-        Without a standard output there is nothing to be done.
+        Without a standard output the command fails and follows nothing.
         """
         calls = self.following(Status.ENDED)
         self.patch(sys, "stdout", None)
@@ -609,8 +607,7 @@ class MainTests(ErrorMixin):
 
     def test_noErrors(self) -> None:
         """
-        Nothing happens when something is to be told and standard error is closed, or nobody reads
-        it.
+        A closed standard error, or one that nobody reads, is ignored.
         """
         self.patch(sys, "stderr", None)
         say("something")
@@ -623,14 +620,14 @@ class MainTests(ErrorMixin):
 
     def test_say(self) -> None:
         """
-        What is told is one line, whatever others have written.
+        A message is one line, whatever its text.
         """
         say("this\n\x1b[2Jand\tthat.")
         self.assertEqual(self.told(), "twisted-sse: this \\u001b[2Jand that")
 
     def test_serve(self) -> None:
         """
-        C{serve} is C{twist sse}, also in what it is called.
+        C{serve} runs C{twist sse}, in C{sys.argv} too.
         """
         called: list[list[str]] = []
         self.patch(Twist, "main", called.append)
@@ -641,7 +638,7 @@ class MainTests(ErrorMixin):
 
     def help(self, *arguments: str) -> str:
         """
-        @return: what is printed by an option that asks for no more.
+        @return: what an option that only prints something printed.
         """
         self.patch(os, "environ", {**os.environ, "COLUMNS": "100", "NO_COLOR": "1"})
         exit = self.assertRaises(SystemExit, main, list(arguments))
@@ -650,7 +647,7 @@ class MainTests(ErrorMixin):
 
     def test_version(self) -> None:
         """
-        C{--version} says which one it is, also of a checkout that is not installed.
+        C{--version} prints the version, or says that the package is not installed.
         """
         self.patch(options, "version", lambda name: f"1.2.3 of {name}")
         self.assertEqual(self.help("--version"), "twisted-sse 1.2.3 of twisted-sse\n")
@@ -663,7 +660,7 @@ class MainTests(ErrorMixin):
 
     def test_help(self) -> None:
         """
-        The help lists the commands; that of C{get} the exit statuses.
+        C{--help} lists the commands, and C{get --help} the exit statuses.
         """
         said = self.help("--help")
         self.assertRegex(said, r"(?m)^ +get +\w[^\n]*\n +serve +\w")
@@ -673,7 +670,7 @@ class MainTests(ErrorMixin):
 
     def test_documentedOptions(self) -> None:
         """
-        The page about the command has all options of C{get}, as the help shows them.
+        The documentation of the command lists exactly the options that C{get --help} shows.
         """
         said = self.help("get", "--help").partition("options:")[2].partition("exit status:")[0]
         options = set(re.findall(r"(?<![\w-])--?[a-z-]+(?=[\s,])", said, re.IGNORECASE))
@@ -687,12 +684,12 @@ class MainTests(ErrorMixin):
 
 class PageTests(Terminal, ErrorMixin):
     """
-    What else the page about the command says.
+    Tests for the rest of the command's documentation.
     """
 
     def setUp(self) -> None:
         """
-        Read the sessions.
+        Read the example sessions.
         """
         Terminal.setUp(self)
         ErrorMixin.setUp(self)
@@ -700,7 +697,7 @@ class PageTests(Terminal, ErrorMixin):
 
     def test_statuses(self) -> None:
         """
-        Its exit statuses are those that there are.
+        The documented exit statuses are the actual ones.
         """
         rows = table("command.md", "## Exit status")
         self.assertEqual(
@@ -709,14 +706,14 @@ class PageTests(Terminal, ErrorMixin):
 
     def test_outputs(self) -> None:
         """
-        So are the kinds of output.
+        The documented kinds of output are the actual ones.
         """
         rows = table("command.md", "## What is printed")
         self.assertEqual([row[0].strip("`") for row in rows], list(OUTPUTS))
 
     def test_printed(self) -> None:
         """
-        What it shows to be printed is what is printed.
+        The documented output is what is actually printed.
         """
         event = MessageEvent("message", "hello", "1")
         for form in asText, asJSON, asData:
@@ -725,19 +722,19 @@ class PageTests(Terminal, ErrorMixin):
 
     def test_told(self) -> None:
         """
-        What it shows to be told is what is told.
+        The documented error messages are what is actually printed.
         """
         command, *told = re.findall(r"(?m)^\$ (.* many .*)\n(.*)$", self.sessions)[0]
         self.assertRaises(SystemExit, parse, shlex.split(command)[1:])
         self.assertEqual([self.told()], told)
         tellTrying(ConnectionRefusedError(111, "Connection refused"))
         self.assertIn(f"\n{self.told()}\n", self.sessions)
-        # There are no others.
+        # There are no other messages.
         self.assertEqual(len(re.findall("(?m)^twisted-sse", self.sessions)), 2)
 
     def test_commands(self) -> None:
         """
-        Each command that it shows to follow a stream is a good one.
+        Each documented C{get} command is valid.
         """
         self.patch(options, "read", lambda name: b"{}")
         commands = re.findall(r"twisted-sse (get [^|\n]*)", self.sessions)

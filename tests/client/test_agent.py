@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.agent}, in memory.
+Tests for L{twisted_sse.client.agent}, in memory: connections, TLS and limits.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from twisted_sse.client.errors import EventSourceError, StreamBroken
 @implementer(ITCPTransport, ISystemHandle)
 class _Transport(StringTransport):
     """
-    Notes what is done to it.
+    A transport that records what is done to it.
 
-    @ivar socket: one that is not connected.
+    @ivar socket: a socket that is not connected.
     """
 
     def __init__(self, socket: socket.socket) -> None:
@@ -65,15 +65,15 @@ class _Transport(StringTransport):
 
 class AgentTests(SynchronousTestCase):
     """
-    L{EventStreamAgent}.
+    Tests for L{EventStreamAgent}.
     """
 
     def setUp(self) -> None:
         """
-        Have a reactor.
+        Make a reactor and a socket.
         """
         self.reactor = MemoryNamesReactor()
-        # Twisted's TLS asks for the installed one.
+        # Twisted's TLS uses the installed reactor.
         self.patch(twisted.internet, "reactor", self.reactor)
         self.socket = socket.socket()
         self.addCleanup(self.socket.close)
@@ -95,7 +95,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_request(self) -> None:
         """
-        Each request has a connection of its own, with keepalive, which is closed after it.
+        Each request has its own connection, with keepalive, which is closed after the response.
         """
         for count in 1, 2:
             responding, protocol, transport = self.request()
@@ -107,7 +107,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_hosts(self) -> None:
         """
-        The name of a container may have an underscore, and an address may be one of IPv6.
+        A host may be a name with an underscore, such as a container's, or an IPv6 address.
         """
         for host, named in (b"my_container", b"my_container:81"), (b"[::1]", b"[::1]:81"):
             _, _, transport = self.request(b"http://%b:81/" % host)
@@ -117,8 +117,8 @@ class AgentTests(SynchronousTestCase):
 
     def test_keepAlive(self) -> None:
         """
-        The kernel asks after a minute whether the peer is there, and gives up a minute later;
-        where it cannot be told, it is as it is.
+        The kernel probes an idle connection after a minute and gives up a minute later; where that
+        cannot be set, the defaults stay.
         """
         for uri in b"http://localhost/", b"https://localhost/":
             self.request(uri)
@@ -133,8 +133,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_noHandshake(self) -> None:
         """
-        A peer that accepts a connection and is silent about TLS is cut off, and that is no
-        mystery.
+        A peer that does not answer the TLS handshake is disconnected, and the error says so.
         """
         responding, protocol, transport = self.request(b"https://localhost/")
         self.reactor.advance(HANDSHAKE_TIMEOUT - 0.1)
@@ -148,7 +147,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_handshake(self) -> None:
         """
-        Once the handshake is done, the response may take its time.
+        The handshake timeout does not apply to the response.
         """
         context = serverContext()
         responding, protocol, transport = self.request(b"https://localhost/", trusting(context))
@@ -175,7 +174,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_lostInHandshake(self) -> None:
         """
-        A connection that is lost in the handshake leaves nothing behind.
+        A connection lost during the handshake leaves no delayed call.
         """
         responding, protocol, _ = self.request(b"https://localhost/")
         protocol.connectionLost(Failure(ConnectionAborted()))
@@ -185,7 +184,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_chunks(self) -> None:
         """
-        The chunks that are read at once come at once.
+        Chunks that arrive in one read are delivered in one call.
         """
         responding, protocol, _ = self.request()
         protocol.dataReceived(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n")
@@ -199,7 +198,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_abort(self) -> None:
         """
-        The connection of a response can be cut off, once.
+        C{abort} of a response aborts its connection.
         """
         responding, protocol, transport = self.request()
         protocol.dataReceived(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -209,7 +208,7 @@ class AgentTests(SynchronousTestCase):
 
     def test_head(self) -> None:
         """
-        A head that is too large is cut off; a body may be as large as it likes.
+        A response whose headers are too large is aborted; its body has no limit.
         """
         responding, protocol, transport = self.request()
         protocol.dataReceived(b"HTTP/1.1 200 OK\r\n")
@@ -229,7 +228,8 @@ class AgentTests(SynchronousTestCase):
 
     def test_noTLS(self) -> None:
         """
-        Where TLS is not installed an https URL is refused in words, and an http one is not.
+        Without TLS installed, an https URL fails with an error that names the extra, and http still
+        works.
         """
         for policy in None, object():
             agent = EventStreamAgent(self.reactor, policy)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.chunks}.
+Tests for L{twisted_sse.client.chunks}: chunked bodies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 class Body(Protocol):
     """
-    Keeps what it gets.
+    A protocol that records the body it receives.
     """
 
     def __init__(self) -> None:
@@ -36,22 +36,22 @@ class Body(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """
-        Some of the body.
+        Record some of the body.
         """
         self.pieces.append(data)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """
-        The end.
+        Record why the body ended.
         """
         self.reason = reason
 
 
 def receive(pieces: list[bytes], together: bool = True) -> tuple[Body, Any]:
     """
-    Have Twisted receive a response.
+    Receive a response with Twisted's HTTP client.
 
-    @param pieces: what is read, one after the other.
+    @param pieces: the pieces to receive, in order.
     @param together: whether the chunks of a piece are decoded together.
     @return: the body, and the protocol.
     """
@@ -70,7 +70,7 @@ def receive(pieces: list[bytes], together: bool = True) -> tuple[Body, Any]:
 
 def outcome(pieces: list[bytes], together: bool) -> tuple[bytes, list[type] | None, Any]:
     """
-    @return: the body, what its end was, and what the transport was told.
+    @return: the body, how it ended, and whether the transport was told to disconnect.
     """
     body, protocol = receive(pieces, together)
     ends = None
@@ -82,7 +82,7 @@ def outcome(pieces: list[bytes], together: bool) -> tuple[bytes, list[type] | No
 
 def framed(*bodies: bytes) -> bytes:
     """
-    Make chunks.
+    Frame each body as a chunk.
     """
     return b"".join(b"%x\r\n%b\r\n" % (len(body), body) for body in bodies)
 
@@ -118,26 +118,26 @@ PARTS = st.one_of(
 
 class DecodeTests(SynchronousTestCase):
     """
-    L{decodeTogether}.
+    Tests for L{decodeTogether}.
     """
 
     @settings(max_examples=300, deadline=None)
     @given(st.lists(PARTS, max_size=8), st.lists(st.integers(0, 200), max_size=6))
     def test_asTwisted(self, parts: list[bytes], cuts: list[int]) -> None:
         """
-        Whatever comes, and wherever it is cut, the body and its end are those that Twisted makes
-        of it.
+        For any input, cut anywhere, the body and its end are the same as with Twisted's decoder.
         """
         wire = b"".join(parts)
         places = [0, *sorted(cut % (len(wire) + 1) for cut in cuts), len(wire)]
         pieces = [wire[a:b] for a, b in pairwise(places) if a < b]
         self.assertEqual(outcome(pieces, True), outcome(pieces, False))
-        # An error is logged by Twisted as well.
+        # Twisted also logs errors.
         self.flushLoggedErrors()
 
     def test_unusual(self) -> None:
         """
-        So it is with each thing that is no plain chunk, first and after one, cut in two anywhere.
+        Each unusual chunk, first or after another and cut in two anywhere, is decoded as Twisted
+        decodes it.
         """
         for part in UNUSUAL:
             for wire in part + framed(b"one"), framed(b"x" * 17) + part + framed(b"one"):
@@ -148,7 +148,7 @@ class DecodeTests(SynchronousTestCase):
 
     def test_cutAnywhere(self) -> None:
         """
-        Chunks that are cut in two at any place, or in single bytes, are whole again.
+        Chunks cut in two anywhere, or into single bytes, are decoded whole.
         """
         wire = framed(b"one", b"\r\n", b"three" * 5) + b"4;x=y\r\nfour\r\n0\r\nT: t\r\n\r\n"
         whole = b"one\r\n" + b"three" * 5 + b"four"
@@ -162,8 +162,8 @@ class DecodeTests(SynchronousTestCase):
 
     def test_together(self) -> None:
         """
-        All whole chunks of what is read at once are handed on at once, and the beginning of one
-        that is not whole does not wait for the rest of it.
+        All whole chunks of one read are delivered together, and the start of an incomplete one does
+        not wait for its rest.
         """
         wire = framed(b"one", b"two", b"three", b"four")
         body, protocol = receive([wire[:-4]])
@@ -173,14 +173,14 @@ class DecodeTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        A thousand chunks cost no call for each.
+        A thousand chunks in one read are delivered in one call.
         """
         body, _ = receive([framed(*[b"data: x\n\n"] * 1000)])
         self.assertEqual(body.pieces, [b"data: x\n\n" * 1000])
 
     def test_brokenOff(self) -> None:
         """
-        A connection that is lost in the middle of a chunk is no end of the body.
+        A connection lost in the middle of a chunk fails the response.
         """
         body, protocol = receive([framed(b"one") + b"5\r\ntw"])
         protocol.connectionLost(Failure(ConnectionError()))
@@ -190,7 +190,7 @@ class DecodeTests(SynchronousTestCase):
 
     def test_otherTwisted(self) -> None:
         """
-        Where Twisted is not as it was, or has a decoder of somebody else's, all goes as it did.
+        With another chunk decoder, or a Twisted without the expected one, decoding stays as it was.
         """
 
         class Other(_ChunkedTransferDecoder):

@@ -17,19 +17,19 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_sse.client.decoding import MOST_DECODED, Inflater, makeInflater
 from twisted_sse.client.errors import BadContentType, StreamBroken
 
-#: Does not compress well, so that it takes more than one piece in any form.
+#: Compresses badly, so that every format needs several pieces.
 DATA = b"".join(b"id: %d\ndata: %x\n\n" % (n, n**9) for n in range(3000))
 
 
 def raw(data: bytes) -> bytes:
     """
-    @return: what is in the zlib format, without what is around it.
+    @return: raw deflate data, without the zlib header and checksum.
     """
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     return packer.compress(data) + packer.flush()
 
 
-#: How to make what a name stands for.
+#: How to encode a body for each content coding.
 FORMS = {
     "gzip": gzip.compress,
     "x-gzip": gzip.compress,
@@ -40,7 +40,7 @@ FORMS = {
 
 def inflater(name: str) -> Inflater:
     """
-    @return: what decodes it.
+    @return: an inflater for this content coding.
     """
     found = makeInflater(name)
     assert found is not None
@@ -49,7 +49,7 @@ def inflater(name: str) -> Inflater:
 
 def decodeAll(decoding: Inflater, pieces: Iterable[bytes]) -> bytes:
     """
-    Decode all that comes, as soon as it can be.
+    Feed each piece, and read everything as soon as it can be decoded.
     """
     decoded = b""
     for each in pieces:
@@ -62,7 +62,7 @@ def decodeAll(decoding: Inflater, pieces: Iterable[bytes]) -> bytes:
 
 def cut(data: bytes, at: Iterable[int]) -> list[bytes]:
     """
-    Cut some bytes in these places.
+    Cut bytes at these places.
     """
     places = sorted({0, len(data), *(each % (len(data) + 1) for each in at)})
     return [data[start:end] for start, end in pairwise(places)]
@@ -75,7 +75,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_whole(self) -> None:
         """
-        Each of the forms is decoded, also when it comes at once.
+        Each content coding is decoded when the body comes in one piece.
         """
         for name, form in FORMS.items():
             for data in b"", b"x", DATA:
@@ -85,7 +85,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_byByte(self) -> None:
         """
-        Each of the forms is decoded when it comes byte by byte.
+        Each content coding is decoded when the body comes byte by byte.
         """
         for name, form in FORMS.items():
             pieces = (bytes([byte]) for byte in form(DATA))
@@ -94,7 +94,7 @@ class InflaterTests(SynchronousTestCase):
     @given(st.sampled_from(list(FORMS)), st.binary(max_size=300), st.lists(st.integers(0, 999)))
     def test_cutAnywhere(self, name: str, data: bytes, at: list[int]) -> None:
         """
-        Whatever it is and however it is cut, what was put in comes out.
+        Any data, cut anywhere, is decoded to what was encoded.
         """
         decoding = inflater(name)
         self.assertEqual(decodeAll(decoding, cut(FORMS[name](data), at)), data)
@@ -103,7 +103,7 @@ class InflaterTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=60), min_size=1, max_size=5), st.lists(st.integers(0, 999)))
     def test_members(self, parts: list[bytes], at: list[int]) -> None:
         """
-        Of gzip there may be one after the other (RFC 1952, 2.2), cut anywhere.
+        Several gzip members in a row (RFC 1952, 2.2), cut anywhere, are all decoded.
         """
         packed = b"".join(map(gzip.compress, parts))
         self.assertEqual(decodeAll(inflater("gzip"), cut(packed, at)), b"".join(parts))
@@ -111,7 +111,7 @@ class InflaterTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=60), max_size=5), st.sampled_from([31, 15, -15]))
     def test_flushed(self, parts: list[bytes], wbits: int) -> None:
         """
-        What was flushed comes out at once, before the rest comes.
+        Flushed data is decoded at once, before the rest arrives.
         """
         packer = zlib.compressobj(wbits=wbits)
         decoding = inflater("gzip" if wbits == 31 else "deflate")
@@ -121,8 +121,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_pieces(self) -> None:
         """
-        Of something small that is large when decoded no more comes out at a time than a piece;
-        also when it ends with one.
+        A small body that expands a lot is decoded piece by piece, even if it ends exactly at one.
         """
         for name, form in FORMS.items():
             for size in 10 * MOST_DECODED - 1, 10 * MOST_DECODED, 10 * MOST_DECODED + 1:
@@ -138,7 +137,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_empty(self) -> None:
         """
-        Nothing is nothing, and an Inflater that has got nothing has nothing to do.
+        Without input, an inflater is done and decodes nothing.
         """
         for name in FORMS:
             decoding = inflater(name)
@@ -148,7 +147,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_garbage(self) -> None:
         """
-        What is nothing of the kind is a broken stream, and so is what becomes that later.
+        A body that cannot be decoded, from the start or later, raises L{StreamBroken}.
         """
         for name, form in FORMS.items():
             with self.assertRaises(StreamBroken) as caught:
@@ -161,7 +160,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_checksum(self) -> None:
         """
-        A body that is not what it was is a broken stream.
+        A body whose checksum is wrong raises L{StreamBroken}.
         """
         for form, name in (gzip.compress, "gzip"), (zlib.compress, "deflate"):
             packed = bytearray(form(DATA))
@@ -170,7 +169,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_zerosAfterGzip(self) -> None:
         """
-        Zeros behind gzip, or between its members, are nothing, however they are cut.
+        Zeros after a gzip member are ignored, however they are cut.
         """
         packed = gzip.compress(b"a") + bytes(9) + gzip.compress(b"b") + bytes(9)
         for size in 1, 2, 100:
@@ -181,7 +180,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_garbageAfterGzip(self) -> None:
         """
-        What follows gzip and is none is a broken stream, but what was before comes out first.
+        Garbage after gzip data raises L{StreamBroken}, once the data before it has been read.
         """
         decoding = inflater("gzip")
         decoding.feed(gzip.compress(b"data: x\n\n") + b"garbage")
@@ -191,7 +190,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_garbageAfterDeflate(self) -> None:
         """
-        What follows deflate is ignored: however much comes, none of it is kept.
+        Data after the end of deflate is ignored, and none of it is kept.
         """
         for form in zlib.compress, raw:
             decoding = inflater("deflate")
@@ -207,7 +206,7 @@ class InflaterTests(SynchronousTestCase):
 
     def test_unfinished(self) -> None:
         """
-        What has come so far comes out, though the end is missing.
+        A body that lacks its end is decoded as far as it goes.
         """
         for name, form in FORMS.items():
             self.assertEqual(decodeAll(inflater(name), [form(b"data: x\n\n")[:-1]]), b"data: x\n\n")
@@ -220,14 +219,14 @@ class MakeInflaterTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        What is not encoded does not have to be decoded.
+        A body without an encoding needs no inflater.
         """
         for name in "", " ", "identity", " Identity ", "identity, ,":
             self.assertIsNone(makeInflater(name))
 
     def test_names(self) -> None:
         """
-        Names are names however they are written (RFC 9110, 8.4.1).
+        Names of content codings are case-insensitive (RFC 9110, 8.4.1).
         """
         for name in (
             "gzip",
@@ -243,7 +242,7 @@ class MakeInflaterTests(SynchronousTestCase):
 
     def test_others(self) -> None:
         """
-        Everything else is said to be no stream, with its name.
+        Any other encoding raises L{BadContentType} with its name.
         """
         for name in "br", "zstd", "compress", "gzip, gzip", "gzip, br", "x-deflate", "*":
             error = self.assertRaises(BadContentType, makeInflater, name)

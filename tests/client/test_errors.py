@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.errors}: what goes wrong with a client, as its user sees it.
+Tests for L{twisted_sse.client.errors}: the errors that a user of the client sees.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from twisted_sse.client.errors import (
 
 HEADERS = Headers({b"Retry-After": [b"7"]})
 
-#: One of each, and what it says.
+#: One error of each class, and its text.
 SAYS: list[tuple[EventSourceError, str]] = [
     (EventSourceError("why"), "why"),
     (StreamBroken("why"), "why"),
@@ -49,14 +49,14 @@ class ErrorTests(SynchronousTestCase):
 
     def test_says(self) -> None:
         """
-        Each says what was wrong.
+        Each error says what was wrong.
         """
         for error, text in SAYS:
             self.assertEqual(str(error), text)
 
     def test_kinds(self) -> None:
         """
-        All can be caught by one name, and a timeout is a stream that was broken off.
+        All errors share a base class, and a timeout is a broken stream.
         """
         for error, _ in SAYS:
             self.assertIsInstance(error, EventSourceError)
@@ -66,7 +66,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_public(self) -> None:
         """
-        All have their names in the client's module too.
+        All errors are public in the client's module too.
         """
         for name in clienterrors.__all__:
             self.assertIn(name, client.__all__)
@@ -74,7 +74,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_copied(self) -> None:
         """
-        Each survives being pickled or copied, with all that it knows.
+        Each error can be pickled and copied with all its attributes.
         """
         for error, text in SAYS:
             copies: list[Any] = [copy.copy(error), copy.deepcopy(error)]
@@ -95,7 +95,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """
-        The body of an answer may be JSON; if it is not, that is a ValueError.
+        The body of a L{BadStatus} may be JSON; if it is not, C{json} raises L{ValueError}.
         """
         error = BadStatus(400, "Bad", HEADERS, '{"error": {"code": "\xfc"}}'.encode())
         self.assertEqual(error.json(), {"error": {"code": "\xfc"}})
@@ -104,7 +104,7 @@ class ErrorTests(SynchronousTestCase):
 
     def test_body(self) -> None:
         """
-        Of a body only the beginning is said, in one line, whatever it is.
+        The text of a L{BadStatus} has the beginning of the body, on one line.
         """
         error = BadStatus(500, "No", HEADERS, b"a\r\n\tb \xff" + b"x" * 9999)
         self.assertTrue(str(error).startswith("the server answered 500 No: a b \ufffdxxx"))

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.place}.
+Tests for L{twisted_sse.client.place}: URLs, redirects and what else makes a request.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from twisted_sse.client.place import Place, asHeaders, checkLastEventID, checkMe
 
 class PlaceTests(SynchronousTestCase):
     """
-    L{Place}.
+    Tests for L{Place}.
     """
 
     def test_uri(self) -> None:
         """
-        What is asked for is a URI, without the fragment and without the user.
+        The URI has neither the URL's fragment nor its user.
         """
         for url, uri in (
             ("http://sse.example", b"http://sse.example/"),
@@ -42,7 +42,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_origin(self) -> None:
         """
-        Scheme, host and port say where it belongs, however they are written.
+        The origin is the scheme, host and port, however they are written.
         """
         origin = Place("http://SSE.example/a").origin
         for url in "HTTP://sse.example:80/b", "http://me@sse.EXAMPLE/":
@@ -52,7 +52,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_authorization(self) -> None:
         """
-        User and password are those of HTTP Basic, in UTF-8.
+        User and password become HTTP Basic credentials in UTF-8.
         """
         for url, credentials in (
             ("http://sse.example/", None),
@@ -66,7 +66,7 @@ class PlaceTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        What is no URL of a web server is refused in words, with the URL.
+        Anything but the URL of a web server raises an error that says why and shows the URL.
         """
         for url, why in (
             ("", "must begin with http"),
@@ -94,8 +94,8 @@ class PlaceTests(SynchronousTestCase):
 
     def test_resolve(self) -> None:
         """
-        A redirect leads to where it says, seen from here; and not from https to http, nor to what
-        is no web server.
+        A redirect is resolved against the current URL, and refused from https to http or to
+        anything but a web server.
         """
         place = Place("https://me:secret@sse.example/a/b?c")
         for location, uri in (
@@ -121,12 +121,12 @@ class PlaceTests(SynchronousTestCase):
 
 class CheckTests(SynchronousTestCase):
     """
-    What else a request is made of.
+    Tests for the checks of the other parts of a request.
     """
 
     def test_method(self) -> None:
         """
-        A method is a token of HTTP.
+        A method must be an HTTP token.
         """
         for method in "GET", "POST", "get", "M-SEARCH":
             checkMethod(method)
@@ -136,7 +136,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_lastEventID(self) -> None:
         """
-        An ID is what a server can have sent.
+        A last event ID must be one that a server could have sent.
         """
         for lastEventID in "", "1", " ", "\N{SNOWMAN}\N{GRINNING FACE}", "x" * 9000:
             checkLastEventID(lastEventID)
@@ -147,7 +147,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_headers(self) -> None:
         """
-        Headers may be given in several ways, and str are UTF-8.
+        Headers may be given in several forms, and text is encoded as UTF-8.
         """
         given: list[Any] = [
             {"X-Names": ["ä", b"\xff"], "x-one": "1"},
@@ -162,8 +162,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_badHeaders(self) -> None:
         """
-        What cannot be a header is refused by its name, and its value, which may be a secret, is
-        not told.
+        A bad header raises an error with its name but not its value, which may be a secret.
         """
         for name in "", "X Y", "X:", "Ä", "X\r\nY":
             error = self.assertRaises(ValueError, asHeaders, {name: "secret"})

@@ -30,19 +30,19 @@ ONE = b"id: 1\ndata: one\n\n"
 
 def numbered(count: int) -> bytes:
     """
-    @return: so many events.
+    @return: this many events.
     """
     return b"".join(b"data: %d\n\n" % number for number in range(count))
 
 
 class ReadTests(SynchronousTestCase):
     """
-    L{readEvents}.
+    Tests for L{readEvents}.
     """
 
     def setUp(self) -> None:
         """
-        Have a clock.
+        Make a clock.
         """
         self.clock = Clock()
 
@@ -55,7 +55,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_lazy(self) -> None:
         """
-        Nothing is read before the first event is wanted.
+        Nothing is read before the first event is requested.
         """
         response = eventStream(ONE)
         taking = self.read(response, 0)
@@ -65,8 +65,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_ends(self) -> None:
         """
-        A body that comes to its end is all, also if only the end of the connection says so; one
-        that is broken off is not.
+        Iteration ends when the body does, even if only a closed connection marks the end, and fails
+        when the body is cut short.
         """
         for end in True, PotentialDataLoss():
             taking = self.read(eventStream(ONE + b"data: half", end=end))
@@ -80,13 +80,13 @@ class ReadTests(SynchronousTestCase):
 
     def test_pauses(self) -> None:
         """
-        With 256 events waiting no more is read, with 64 it is; they come in order, and none is
-        missing.
+        Reading pauses with 256 events queued and resumes at 64, and events stay in order and
+        complete.
         """
         response = eventStream(numbered(255))
         taking = self.read(response, 0)
         taking.take(1)
-        # One of the 255 is taken.
+        # One of the 255 events was taken.
         self.assertEqual(response.calls, [])
         response.write(numbered(2))
         self.assertEqual(response.calls, ["pause"])
@@ -102,7 +102,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_unpacks(self) -> None:
         """
-        No more of a compressed body is decoded than is taken; its end is not told before that.
+        A compressed body is decoded only as its events are taken, and its end is reported after the
+        last.
         """
         body = gzip.compress(numbered(50_000))
         response = eventStream(body, end=True, encoding=b"gzip")
@@ -115,7 +116,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_unpacksInOrder(self) -> None:
         """
-        The order is kept when the one who reads makes room while a piece with comments is read.
+        Events stay in order when the reader frees room while a piece with comments is parsed.
         """
         body = b"".join(b"data: %d\n\n" % n + b":\n" * (n % 300 == 299) for n in range(40_000))
         for encoding, sent in (b"gzip", gzip.compress(body)), (None, body):
@@ -128,8 +129,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_largeEvents(self) -> None:
         """
-        Of large events no more wait than make a million characters; then it goes on when none
-        waits.
+        At most a million characters are queued, and reading resumes once the queue is empty.
         """
         response = eventStream()
         taking = self.read(response, 1)
@@ -149,7 +149,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_afterError(self) -> None:
         """
-        Behind an error there is the end.
+        After an error, iteration ends.
         """
         taking = self.read(MemoryResponse(404, end=True))
         self.assertIsInstance(taking.error, BadStatus)
@@ -157,7 +157,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_closedWhileChecked(self) -> None:
         """
-        What is closed while the beginning of an error's page is read is cut off, and ends.
+        Closing while the body of an error response is read aborts it and ends iteration.
         """
         response = MemoryResponse(404)
         taking = self.read(response)
@@ -167,7 +167,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_closedAfterError(self) -> None:
         """
-        To close is to want to know nothing any more: neither the events that wait nor an error.
+        After C{close}, neither queued events nor an error are reported.
         """
         taking = self.read(eventStream(ONE * 3, end=ConnectionLost()), 1)
         self.events.close()
@@ -176,7 +176,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_leftBeforeTooLarge(self) -> None:
         """
-        Who leaves at the event before one that is too large is not told of that.
+        A caller that leaves before an event that is too large does not get the error.
         """
 
         async def leave() -> None:
@@ -192,7 +192,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_inMemory(self) -> None:
         """
-        A response that was read before, and so has nothing to pause, is read to its end.
+        A response that was already read, and so cannot be paused, is read to its end.
         """
 
         class Read(MemoryResponse):
@@ -206,7 +206,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_contentType(self) -> None:
         """
-        The last type that is one counts, whatever else is said of it.
+        Of several content types the last valid one counts, whatever its parameters.
         """
         for good in (
             b"text/event-stream",
@@ -236,7 +236,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        What is no event stream, or has an event that is too large, is raised, and cut off.
+        A response that is not an event stream, or has too large an event, raises an error and is
+        aborted.
         """
         plain = {b"Content-Type": b"text/plain"}
         for response, kind in (
@@ -253,7 +254,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_status(self) -> None:
         """
-        Of another status 64 KiB are read, for 5 seconds.
+        For another status, at most 64 KiB of the body are read, for at most 5 seconds.
         """
         response = MemoryResponse(404, body=b"x" * 70_000)
         taking = self.read(response)
@@ -282,7 +283,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         """
-        If nothing comes for too long it counts as broken.
+        A stream that is silent for C{readTimeout} raises L{ReadTimeout}.
         """
         response = eventStream(ONE)
         taking = self.read(response, readTimeout=10)
@@ -296,7 +297,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        Closed before, while or after it is read, it is cut off and has no more events.
+        C{close} before, during or after reading aborts the response and drops queued events.
         """
         for count in 0, 1, 2:
             response = eventStream(ONE + ONE)
@@ -309,7 +310,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Who does not wait any more has it closed.
+        Cancelling the wait for an event closes the stream.
         """
         response = eventStream()
         events = readEvents(response, reactor=self.clock)
@@ -320,7 +321,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_cutOff(self) -> None:
         """
-        A connection is aborted if that is possible, by the response or its transport, else closed.
+        The connection is aborted through the response or its transport, and otherwise closed.
         """
         aborted: list[str] = []
         response = eventStream(ONE)
@@ -337,8 +338,8 @@ class ReadTests(SynchronousTestCase):
 
     def test_comments(self) -> None:
         """
-        Comments are told when they come; what that raises is raised where events are read; and
-        what is raised after it was closed is raised to who delivers.
+        C{onComment} gets each comment at once, and its error is raised to the reader, or after
+        C{close} to the transport.
         """
         told: list[str] = []
         taking = self.read(eventStream(b": a\n" + ONE + b": b\n"), onComment=told.append)

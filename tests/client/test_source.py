@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.source}, in memory: when it comes back, and how it waits.
+Tests for L{twisted_sse.client.source}, in memory: reconnecting, waiting and closing.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ from twisted_sse.format.parser import MessageEvent
 
 ONE = b"id: 1\ndata: one\n\n"
 
-#: Without anything at random.
+#: A backoff without randomness.
 STEADY = Backoff(jitter=0)
 
 
 class ClientTests(SynchronousTestCase):
     """
-    A source with a clock and an agent that the test has.
+    Tests for a source with the test's clock and agent.
     """
 
     def setUp(self) -> None:
         """
-        Begin at some time that is not zero.
+        Start the clock at a time other than zero.
         """
         self.clock = Clock()
         self.clock.advance(1000)
@@ -47,7 +47,7 @@ class ClientTests(SynchronousTestCase):
 
     def begin(self, *answers: Any, **options: Any) -> Taking:
         """
-        Make a source, and iterate over it.
+        Make a source and iterate over it.
         """
         self.agent = MemoryAgent(*answers)
         options.setdefault("backoff", STEADY)
@@ -62,7 +62,7 @@ class ClientTests(SynchronousTestCase):
 
     def assertWaits(self, seconds: float) -> None:
         """
-        Fail unless the next request is made exactly then.
+        Assert that the next request is made after exactly this time.
         """
         (call,) = self.clock.getDelayedCalls()
         self.assertAlmostEqual(call.getTime() - self.clock.seconds(), seconds)
@@ -72,8 +72,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_afterEnd(self) -> None:
         """
-        After the end of a stream it waits for what the server has said last, which holds for
-        later connections too, and at least 100 ms; or for a second.
+        After a stream ends, the source waits for the server's last C{retry}, also of an earlier
+        connection, and at least 100 ms; or for a second.
         """
         answers = [
             eventStream(ONE, end=True),
@@ -90,7 +90,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_afterFailure(self) -> None:
         """
-        After each failure it waits twice as long, thirty seconds at most.
+        After each failure the source waits twice as long, up to thirty seconds.
         """
         self.begin(*[ConnectionRefusedError() for _ in range(7)])
         for seconds in 1, 2, 4, 8, 16, 30, 30:
@@ -99,7 +99,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_forgets(self) -> None:
         """
-        Failures are forgotten after a connection that stayed up for long enough, and only then.
+        Failures are forgotten only after a connection that stayed up for long enough.
         """
         stream = eventStream()
         self.begin(ConnectionRefusedError(), ConnectionRefusedError(), stream)
@@ -114,17 +114,17 @@ class ClientTests(SynchronousTestCase):
 
     def broken(self, stream: MemoryResponse) -> MemoryResponse:
         """
-        Break off a stream.
+        Break a stream.
 
-        @return: the next.
+        @return: the next stream.
         """
         stream.breakOff(ConnectionLost())
         return eventStream()
 
     def test_retryAfter(self) -> None:
         """
-        It waits for at least as long as a server says that is busy, as seconds or as a date by
-        the server's clock; five minutes of it count, and nonsense does not.
+        The source honours C{Retry-After}, in seconds or as a date by the server's clock, up to five
+        minutes, and ignores invalid values.
         """
         date = {b"Date": b"Sun, 06 Nov 1994 08:49:37 GMT"}
         for fields, seconds in (
@@ -142,8 +142,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_gaveUp(self) -> None:
         """
-        It gives up with the failure that uses up the tries; and before it would wait beyond the
-        time.
+        The source gives up when it has used its tries, or when its next wait would exceed
+        C{maxTime}.
         """
         taking = self.begin(
             *[ConnectionRefusedError() for _ in range(3)], backoff=Backoff(jitter=0, maxTries=3)
@@ -163,7 +163,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_readTimeout(self) -> None:
         """
-        Each byte begins the time anew; not taking events does not use it up.
+        Each byte restarts the read timeout, and time in which no events are taken does not count.
         """
         stream = eventStream()
         taking = self.begin(stream, readTimeout=10)
@@ -193,7 +193,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_noAnswer(self) -> None:
         """
-        So does a server that does not answer, and the request is given up.
+        The read timeout also covers the wait for a response, and then cancels the request.
         """
         self.begin(None, readTimeout=10)
         self.clock.advance(10)
@@ -204,7 +204,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_lateAnswer(self) -> None:
         """
-        A response that comes though nobody wants it any more is cut off.
+        A response that arrives after C{close} is aborted.
         """
         responding: Deferred[Any] = Deferred(lambda _: responding.callback(stream))
         stream = eventStream(ONE)
@@ -216,7 +216,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_otherError(self) -> None:
         """
-        What the cancelled request makes of that is not taken for the network's.
+        The error of a request cancelled by C{close} is not reported.
         """
         responding: Deferred[Any] = Deferred(lambda _: responding.errback(ConnectionLost()))
         taking = self.begin(lambda request: responding)
@@ -226,8 +226,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_lastEventID(self) -> None:
         """
-        The ID of a block without data counts, that of an unfinished one does not, an empty one
-        takes the header away.
+        A block without data sets the last event ID, an unfinished one does not, and an empty ID
+        removes the header.
         """
         self.begin(
             eventStream(b"id: 1\n\nid: 2\n", end=True),
@@ -242,7 +242,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_once(self) -> None:
         """
-        Who is not to come back raises what is wrong, and waits for nothing.
+        A source that does not reconnect raises its first error, and leaves no delayed call.
         """
         for answer, kind in (
             (eventStream(ONE, end=ConnectionLost()), StreamBroken),
@@ -256,8 +256,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_waitsForRoom(self) -> None:
         """
-        The next stream is not asked for while the events of the last one fill the queue, not even
-        by C{reconnectNow}.
+        The source does not reconnect while the queue is full, not even for C{reconnectNow}.
         """
         body = b"retry: 100\n" + b"".join(b"data: %d\n\n" % number for number in range(300))
         answers = [eventStream(body, end=True) for _ in range(3)]
@@ -277,7 +276,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_closedWithoutRoom(self) -> None:
         """
-        It can be closed while it waits for room.
+        A source with a full queue can be closed.
         """
         taking = self.begin(eventStream(ONE * 300, end=True))
         self.source.close()
@@ -293,8 +292,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_closedAfterEnd(self) -> None:
         """
-        What waits is forgotten too if the stream has ended by itself before it was closed, and so
-        is what was wrong with its end.
+        C{close} drops queued events, and the stream's error, even after the stream has ended.
         """
         for end in True, ConnectionLost():
             self.agent = MemoryAgent(eventStream(ONE * 100, end=end))
@@ -309,7 +307,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_closedInOnOpen(self) -> None:
         """
-        When C{onOpen} closes it, nothing of the stream is told.
+        When C{onOpen} closes the source, no event and no comment is delivered.
         """
         response = eventStream(b": c\n" + ONE)
         comments: list[str] = []
@@ -321,7 +319,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_closedBeforeComment(self) -> None:
         """
-        When it is closed at an event, the comments behind that are not told.
+        When an event handler closes the source, the comments after that event are not delivered.
         """
         comments: list[str] = []
         response = eventStream()
@@ -335,11 +333,11 @@ class ClientTests(SynchronousTestCase):
 
     def test_busy(self) -> None:
         """
-        What has come in time, while the program was busy, is no silence.
+        Data that arrived in time while the program was busy does not count as silence.
         """
         response = eventStream()
         taking = self.begin(response, readTimeout=1)
-        # It is called late, as it is if something else took long; then the reactor reads.
+        # The timeout is called late, as when other code blocks the reactor; then the reactor reads.
         self.clock.calls[0].delay(4)
         self.clock.callLater(5, response.write, ONE)
         self.clock.advance(5)
@@ -352,7 +350,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_oddHeaders(self) -> None:
         """
-        No header of a server, whatever it says, is more than a header.
+        Nonsense in C{Retry-After} or C{Date} is ignored.
         """
         for date in (
             b"Fri, 31 Dec 99999999999999999999 23:59:59 GMT",
@@ -367,7 +365,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_redirectAgent(self) -> None:
         """
-        An agent that follows redirects, and finds that they have no end, is believed.
+        When an agent that follows redirects reports an endless loop, the source fails with
+        L{BadRedirect}.
         """
         problem = InfiniteRedirection(302, b"Infinite redirection detected", None, b"/")
         taking = self.begin(ResponseFailed([Failure(problem)], None))
@@ -375,7 +374,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_redirectedToError(self) -> None:
         """
-        A redirect that leads to an error is one; where a stream was it may pass.
+        An error after a redirect is final, unless there was a stream before: then the source
+        retries from the original URL.
         """
 
         def redirect(location: bytes) -> MemoryResponse:
@@ -397,7 +397,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_redirectedPost(self) -> None:
         """
-        What has become a GET says nothing about a body, and next time it is asked as at first.
+        A POST redirected to a GET loses its body and content type, and the next attempt is a POST
+        again.
         """
         see = MemoryResponse(303, {b"Location": b"/result"}, end=True)
         again = MemoryResponse(303, {b"Location": b"/result"}, end=True)
@@ -422,7 +423,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_redirectedBack(self) -> None:
         """
-        What was taken away at another origin does not come back with a redirect from there.
+        Credentials removed for another origin stay removed when it redirects back.
         """
         locations = [b"/same", b"http://other.example/", b"http://sse.example/chosen"]
         self.agent = MemoryAgent(
@@ -448,8 +449,8 @@ class ClientTests(SynchronousTestCase):
 
     def test_cookieWall(self) -> None:
         """
-        A redirect back to where it came from is none in a circle if a cookie was set; the number
-        of them is bounded all the same.
+        A redirect to the same URL is followed if it sets a cookie, but only a limited number of
+        times.
         """
 
         def wall(_: object = None) -> MemoryResponse:
@@ -464,7 +465,7 @@ class ClientTests(SynchronousTestCase):
 
     def test_arguments(self) -> None:
         """
-        What cannot be is refused when the source is made, by name.
+        A wrong argument raises an error that names it when the source is made.
         """
         for error, name, options in (
             (ValueError, "readTimeout", {"readTimeout": 0}),
@@ -484,18 +485,18 @@ class ClientTests(SynchronousTestCase):
 
 class ListenTests(SynchronousTestCase):
     """
-    Functions that do something to the source, or to each other, while they are called.
+    Tests for listeners that change the source or each other while they are called.
     """
 
     def setUp(self) -> None:
         """
-        Have a clock.
+        Make a clock.
         """
         self.clock = Clock()
 
     def listen(self, response: MemoryResponse) -> None:
         """
-        Have a source on which nobody iterates.
+        Make a source that is not iterated over.
         """
         self.response = response
         self.told: list[str] = []
@@ -504,13 +505,13 @@ class ListenTests(SynchronousTestCase):
 
     def tell(self, who: str) -> Any:
         """
-        @return: a function that notes the events.
+        @return: a listener that records events.
         """
         return lambda event: self.told.append(f"{who} {event.data}")
 
     def test_iterating(self) -> None:
         """
-        While somebody iterates no function can be called, and that one goes on undisturbed.
+        C{listen} raises while the source is iterated over, and iteration continues.
         """
         self.listen(eventStream())
         taking = Taking(self.source)
@@ -521,7 +522,7 @@ class ListenTests(SynchronousTestCase):
 
     def test_takenAway(self) -> None:
         """
-        One that another has taken away is not called, not even with the same event.
+        A listener that another one cancels is not called, not even for the current event.
         """
         self.listen(eventStream())
         ended: list[Deferred[None]] = []
@@ -539,7 +540,7 @@ class ListenTests(SynchronousTestCase):
 
     def test_added(self) -> None:
         """
-        One that is added by another is called with the next event.
+        A listener added by another one is called from the next event on.
         """
         self.listen(eventStream())
 
@@ -555,7 +556,8 @@ class ListenTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        When one closes the source, or takes itself away and was the only one, no more events come.
+        When a listener closes the source, or the only one cancels itself, no more events are
+        delivered.
         """
         for isCancelled in False, True:
             self.listen(eventStream())
@@ -578,8 +580,8 @@ class ListenTests(SynchronousTestCase):
 
     def test_othersAfterClose(self) -> None:
         """
-        When one closes the source those behind it are not called any more, and one that hears of
-        the end may cancel the others.
+        When a listener closes the source the ones after it are not called, and a callback may
+        cancel another listener.
         """
         self.listen(eventStream())
         first = self.source.listen(lambda event: self.source.close())
