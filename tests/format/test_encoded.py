@@ -16,7 +16,7 @@ from twisted_sse.format.encoded import PIECE, Batch, Encoded, cut
 
 def ofSize(size: int, event: str | None = None) -> Encoded:
     """
-    Make an event of so many bytes.
+    Make an event of this many bytes.
     """
     empty = len(Event("", event=event).encode())
     encoded = Encoded(Event("x" * (size - empty), event=event))
@@ -31,15 +31,15 @@ class EncodedTests(SynchronousTestCase):
 
     def test_data(self) -> None:
         """
-        The bytes are those of the event.
+        The bytes are those of the encoded event.
         """
         event = Event("hello\nyou", event="greeting", id="1", retry=700, comment="note")
         self.assertEqual(Encoded(event).data, event.encode())
 
     def test_type(self) -> None:
         """
-        The type is what the client sees: C{"message"} if none was given or it is empty, and
-        none for what is no event to it.
+        The type is the one the client sees: C{"message"} if none or an empty one was given, and
+        L{None} without data.
         """
         for event, type in [
             (Event("x"), "message"),
@@ -55,8 +55,7 @@ class EncodedTests(SynchronousTestCase):
 
     def test_batch(self) -> None:
         """
-        A batch has the bytes of its events in their order, and counts those that are events to
-        the client.
+        A batch has the bytes of its events in order, and counts those that a client sees as events.
         """
         encoded = [Encoded(Event("1")), Encoded(Event(comment="c")), Encoded(Event("2", id="2"))]
         batch = Batch(encoded)
@@ -66,7 +65,7 @@ class EncodedTests(SynchronousTestCase):
 
     def test_batchOfOne(self) -> None:
         """
-        A batch of one event has the very bytes of it: they are not copied.
+        A batch of one event shares its bytes without a copy.
         """
         encoded = ofSize(100_000)
         batch = Batch([encoded])
@@ -82,20 +81,20 @@ class CutTests(SynchronousTestCase):
 
     def sizes(self, *sizes: int) -> list[list[int]]:
         """
-        Cut events of these sizes, and tell the sizes in each batch.
+        Cut events of these sizes, and return the sizes in each batch.
         """
         batches = list(cut([ofSize(size) for size in sizes]))
         return [[len(each.data) for each in batch.encoded] for batch in batches]
 
     def test_nothing(self) -> None:
         """
-        Of nothing no batch is made.
+        No events make no batch.
         """
         self.assertEqual(self.sizes(), [])
 
     def test_fits(self) -> None:
         """
-        What is 64 KiB together is one batch, and one byte more is two.
+        Events of 64 KiB together are one batch, and with one byte more they are two.
         """
         self.assertEqual(self.sizes(PIECE - 10, 10), [[PIECE - 10, 10]])
         self.assertEqual(self.sizes(PIECE - 10, 11), [[PIECE - 10], [11]])
@@ -103,7 +102,7 @@ class CutTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """
-        An event that is larger is a batch of its own, wherever it is.
+        A larger event is a batch of its own, wherever it is.
         """
         large = PIECE + 1
         self.assertEqual(self.sizes(large), [[large]])
@@ -112,7 +111,7 @@ class CutTests(SynchronousTestCase):
 
     def test_last(self) -> None:
         """
-        What is left at the end is not forgotten, however small.
+        The last batch is kept, however small.
         """
         self.assertEqual(self.sizes(PIECE, 9), [[PIECE], [9]])
         self.assertEqual(self.sizes(9), [[9]])
@@ -120,8 +119,8 @@ class CutTests(SynchronousTestCase):
     @given(st.lists(st.one_of(st.integers(9, 200), st.integers(9, 150_000)), max_size=30))
     def test_any(self, sizes: list[int]) -> None:
         """
-        Nothing is lost or reordered, no batch is too large unless it is one event, and none
-        could have been joined with what follows it.
+        No event is lost or reordered, only a single event exceeds the limit, and no batch has room
+        for the next event.
         """
         encoded = [ofSize(size) for size in sizes]
         batches = list(cut(encoded))

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.format.event}.
+Tests for L{twisted_sse.format.event}: what an event may contain, and how it is encoded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ class EncodeTests(SynchronousTestCase):
 
     def test_allFields(self) -> None:
         """
-        The order is comment, event, id, retry, data; always a colon and a space; a blank line ends.
+        The fields are in the order comment, event, id, retry, data, each with a colon and a space;
+        a blank line ends the event.
         """
         event = Event(data="hello", event="message", id="1", retry=500, comment="note")
         self.assertEqual(
@@ -38,7 +39,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_oneField(self) -> None:
         """
-        Any field may be alone, and no other is sent then.
+        Any field may be the only one, and then no other is sent.
         """
         self.assertEqual(Event("hi").encode(), b"data: hi\n\n")
         self.assertEqual(Event(event="tick").encode(), b"event: tick\n\n")
@@ -48,7 +49,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_emptyText(self) -> None:
         """
-        An empty text is sent as such: it is not the same as none.
+        Empty text is sent, unlike L{None}.
         """
         self.assertEqual(Event("").encode(), b"data: \n\n")
         self.assertEqual(Event(event="").encode(), b"event: \n\n")
@@ -57,7 +58,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_linesOfData(self) -> None:
         """
-        Each line of data has its own C{data} field, whichever of CRLF, CR and LF ends it.
+        Each line of data has its own C{data} field, whether CRLF, CR or LF ends it.
         """
         self.assertEqual(
             Event("a\r\nb\rc\nd\n\re").encode(),
@@ -68,7 +69,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_linesOfComment(self) -> None:
         """
-        Each line of a comment is a comment: no part of it can become a field.
+        Each line of a comment is a comment, so that no part becomes a field.
         """
         self.assertEqual(
             Event(comment="a\r\ndata: b\rid: c\n").encode(), b": a\n: data: b\n: id: c\n: \n\n"
@@ -76,7 +77,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_noOtherLineEnds(self) -> None:
         """
-        Nothing else that Unicode calls a line end is one.
+        Other line separators of Unicode do not end a line.
         """
         text = "a\x0bb\x0cc\x1cd\x1de\x1ef\x85g\u2028h\u2029i"
         self.assertEqual(
@@ -92,7 +93,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_blanksStay(self) -> None:
         """
-        Blanks at the ends of a value are sent as they are.
+        Leading and trailing blanks of a value are sent unchanged.
         """
         self.assertEqual(
             Event(" a ", event=" b ", id="\tc ").encode(), b"event:  b \nid: \tc \ndata:  a \n\n"
@@ -108,7 +109,7 @@ class EncodeTests(SynchronousTestCase):
 
     def test_subclasses(self) -> None:
         """
-        Of a subclass of str or int the value is sent, whatever it thinks its text is.
+        For a subclass of str or int its value is sent, not what its methods return.
         """
 
         class Kind(str, enum.Enum):
@@ -142,7 +143,7 @@ class InvalidEventTests(SynchronousTestCase):
 
     def refused(self, field: str | None, said: str, **fields: Any) -> None:
         """
-        Check that some fields raise an error that names the field at fault and says what is wrong.
+        Assert that some fields raise an error that names the field and says what is wrong.
         """
         error = self.assertRaises(InvalidEvent, Event, **fields)
         self.assertEqual(error.field, field)
@@ -152,7 +153,7 @@ class InvalidEventTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        An event with nothing to say is refused.
+        An event without any field is refused.
         """
         self.refused(None, "at least one of data, event, id, retry and comment")
 
@@ -167,14 +168,14 @@ class InvalidEventTests(SynchronousTestCase):
 
     def test_nul(self) -> None:
         """
-        NUL is refused in id, since clients ignore such an ID, and allowed anywhere else.
+        NUL is refused in id, because clients ignore such an ID, and allowed elsewhere.
         """
         self.refused("id", "NUL", id="a\0b")
         Event("a\0b", event="a\0b", comment="a\0b")
 
     def test_surrogates(self) -> None:
         """
-        A lone surrogate is refused everywhere: UTF-8 cannot express it.
+        A lone surrogate is refused in every field, because UTF-8 cannot encode it.
         """
         for field in ("data", "event", "id", "comment"):
             for bad in SURROGATES:
@@ -183,14 +184,14 @@ class InvalidEventTests(SynchronousTestCase):
 
     def test_retry(self) -> None:
         """
-        retry is an int of at least 0, which a bool is not, and text is not either.
+        C{retry} must be an int of at least 0, and not a bool.
         """
         for bad in (-1, True, False, 1.5, 500.0, "500", b"500", float("nan"), [500]):
             self.refused("retry", "int of at least 0", retry=bad)
 
     def test_hugeInts(self) -> None:
         """
-        Integers that Python will not write out are refused, and large ones are sent.
+        Integers too long for Python to convert to text are refused, and other large ones are sent.
         """
         self.assertEqual(Event(retry=2**64).encode(), b"retry: 18446744073709551616\n\n")
         self.refused("retry", "33220 bits", retry=10**10000)
@@ -198,7 +199,7 @@ class InvalidEventTests(SynchronousTestCase):
 
     def test_types(self) -> None:
         """
-        data, event, id and comment of a wrong type are TypeErrors that name the field.
+        Values of a wrong type raise a L{TypeError} that names the field.
         """
         for field in ("data", "event", "id", "comment"):
             for bad in (b"a", True, 1.5, [], {}, object()):
@@ -209,7 +210,7 @@ class InvalidEventTests(SynchronousTestCase):
 
     def test_dataNamesJSON(self) -> None:
         """
-        The error for data that is no text says what to use instead.
+        The error for data that is not text names C{Event.json}.
         """
         for bad in ({"a": 1}, 5, b"a"):
             self.assertIn("Event.json", str(self.assertRaises(TypeError, Event, bad)))
@@ -240,7 +241,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_attributes(self) -> None:
         """
-        The fields can be read, by name or, in a match, by position.
+        The fields can be read by name, and matched by position.
         """
         event = self.full
         self.assertEqual(
@@ -263,7 +264,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_equality(self) -> None:
         """
-        Two are equal, with equal hashes, if all five fields are; and none equals anything else.
+        Events are equal, with equal hashes, if all five fields are, and not equal to anything else.
         """
         same = Event(data="d", event="e", id="i", retry=1, comment="c")
         self.assertEqual(self.full, same)
@@ -282,7 +283,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_repr(self) -> None:
         """
-        The repr has the fields there are, and can be evaluated.
+        The repr shows the fields that are set, and can be evaluated.
         """
         self.assertEqual(repr(Event("a\n", id=1)), r"Event(data='a\n', id='1')")
         self.assertEqual(repr(Event(comment="")), "Event(comment='')")
@@ -290,7 +291,7 @@ class ValueTests(SynchronousTestCase):
 
     def test_copies(self) -> None:
         """
-        It can be copied and pickled.
+        An event can be copied and pickled.
         """
         self.assertEqual(copy.deepcopy(self.full), self.full)
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -318,7 +319,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_surrogates(self) -> None:
         """
-        A lone surrogate is sent as its escape, and comes back as it was.
+        A lone surrogate is sent as its escape, and decodes to the same text.
         """
         self.assertEqual(Event.json("\u00e9\ud800\\").encode(), b'data: "\xc3\xa9\\ud800\\\\"\n\n')
         for text in ("\ud800", "a\udfffb", "\\\ud800", "\ude00\ud83d"):
@@ -328,7 +329,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_notANumber(self) -> None:
         """
-        NaN and the infinities are refused, and so is what contains itself: they are no JSON.
+        NaN, infinities and circular references are refused, because JSON cannot express them.
         """
         loop: list[object] = []
         loop.append(loop)
@@ -337,7 +338,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_noJSON(self) -> None:
         """
-        A value that JSON does not know is a TypeError that says which, and what to do.
+        A value that JSON does not support raises a L{TypeError} that names its type and a remedy.
         """
         error = self.assertRaises(TypeError, Event.json, {"a": b"x"})
         self.assertIn("bytes", str(error))
@@ -345,7 +346,7 @@ class JSONTests(SynchronousTestCase):
 
     def test_badField(self) -> None:
         """
-        The other fields are checked, and the data cannot be given twice.
+        The other fields are checked, and C{data} is not accepted.
         """
         self.assertRaises(InvalidEvent, Event.json, 1, id="\n")
         self.assertRaises(TypeError, Event.json, 1, data="x")
@@ -358,7 +359,7 @@ class MappingTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """
-        Each key is the field of that name, the empty one the comment, and None is as absent.
+        Each key sets the field of that name, the empty key the comment, and L{None} means absent.
         """
         self.assertEqual(
             Event.fromMapping({"": "c", "event": "e", "data": "d", "id": 1, "retry": 2}),
@@ -371,7 +372,7 @@ class MappingTests(SynchronousTestCase):
 
     def test_unknownKey(self) -> None:
         """
-        Another key is refused by name, even with None, and the error says which there are.
+        An unknown key is refused by name, even with L{None}, and the error lists the valid ones.
         """
         for key in ("dta", "comment", "Data", 5):
             error = self.assertRaises(InvalidEvent, Event.fromMapping, {"data": "d", key: None})
@@ -381,14 +382,14 @@ class MappingTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        The values are checked as they are otherwise.
+        Values are checked as in the constructor.
         """
         self.assertRaises(InvalidEvent, Event.fromMapping, {})
         self.assertRaises(InvalidEvent, Event.fromMapping, {"id": "1\n2"})
         self.assertRaises(TypeError, Event.fromMapping, {"data": 5})
 
 
-# Text of what is ordinary, what is special somewhere, and what other languages take for special.
+# Ordinary characters, and some that have a special meaning here or in other languages.
 CHARACTERS = st.characters(exclude_categories=["Cs"]) | st.sampled_from(
     "\n\r\n\r\0\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\ufeff\ufffd\ufffe\U0001f600\u00e9 \t::ad1"
 )
@@ -416,8 +417,7 @@ class RoundTripTests(SynchronousTestCase):
     @given(st.lists(EVENTS, max_size=4), PLACES)
     def test_comesBack(self, sent: list[dict[str, Any]], places: list[int]) -> None:
         """
-        What was put in comes back from the parser, for every valid event, with others before and
-        after it, and wherever the bytes are cut.
+        The parser returns what was encoded, for any valid events, wherever the bytes are cut.
         """
         stream = b"".join(Event(**fields).encode() for fields in sent)
 
@@ -448,7 +448,7 @@ class RoundTripTests(SynchronousTestCase):
     @given(st.lists(EVENTS, max_size=4), st.sampled_from(["", "7"]))
     def test_relay(self, sent: list[dict[str, Any]], lastEventID: str) -> None:
         """
-        A client of what fromMessage makes gets the very messages, whatever ID it had before.
+        A client of relayed messages gets exactly the original ones, whatever ID it had before.
         """
         messages = EventStreamParser().feed(b"".join(Event(**fields).encode() for fields in sent))
         relayed = b"".join(Event.fromMessage(message).encode() for message in messages)
@@ -456,14 +456,14 @@ class RoundTripTests(SynchronousTestCase):
 
     def test_relayResets(self) -> None:
         """
-        A message without a last event ID makes a client forget the one it has.
+        Relaying a message without a last event ID clears the client's ID.
         """
         event = Event.fromMessage(MessageEvent("message", "hi", ""))
         self.assertEqual(event, Event("hi", id=""))
 
     def test_relayOfAnything(self) -> None:
         """
-        A message needs no more than the three attributes, and its fields are checked.
+        Any object with the three attributes can be relayed, and its fields are checked.
         """
 
         class Message:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.format.parser}.
+Tests for L{twisted_sse.format.parser}: the WHATWG algorithm, limits and cost.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOM = b"\xef\xbb\xbf"
 
 class Outcome(NamedTuple):
     """
-    All that a stream makes a parser tell.
+    Everything that a parser returns for a stream.
     """
 
     events: list[MessageEvent]
@@ -40,7 +40,7 @@ def parse(
     """
     Feed chunks to a new parser.
 
-    @return: The outcome, and the number of events there were after each chunk.
+    @return: the outcome, and the number of events after each chunk.
     """
     comments: list[str] = []
     events: list[MessageEvent] = []
@@ -61,7 +61,7 @@ def interpretSlowly(
     stream: bytes, maxEventSize: int = sys.maxsize, lastEventID: str = ""
 ) -> Outcome:
     """
-    The standard's algorithm as it reads, for a whole stream at once, to compare with.
+    Interpret a whole stream exactly as the standard's algorithm is written, to compare with.
     """
     events: list[MessageEvent] = []
     comments: list[str] = []
@@ -80,7 +80,7 @@ def interpretSlowly(
         if number == 0:
             text = text.removeprefix("\ufeff")
         if line == b"":
-            size = 0  # Not after a line that was blank but for the byte order mark: that counts.
+            size = 0  # A line with only a byte order mark is not blank here: it counts.
         if text == "":
             lastEventID = eventID
             if data != "":
@@ -111,7 +111,7 @@ def cut(stream: bytes, places: list[int]) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(edges)]
 
 
-# Everything that means something, or nearly does, and all line ends more often than the rest.
+# Everything with a meaning, or almost one, and line ends more often than the rest.
 PIECES = [
     *[b"data", b"data:", b"data: ", b"id:", b"id: ", b"id", b"event: ", b"event:", b"retry: "],
     *[b":", b" ", b"\t", b"\0", b"1", b"500", b"-", b"x", b": ", b"DATA: ", b"a: b: c"],
@@ -133,12 +133,12 @@ ANYTHING = settings(max_examples=500, deadline=None)
 
 class VectorTests(SynchronousTestCase):
     """
-    Tests for L{EventStreamParser} with the vectors: streams, and what must come of them.
+    Tests for L{EventStreamParser} with the vectors: streams and their expected outcome.
     """
 
     def check(self, cutter: object, counts: bool = False) -> None:
         """
-        Check each vector, cut into chunks in every way that C{cutter} gives.
+        Check each vector, cut into chunks in every way that C{cutter} returns.
         """
         assert callable(cutter)
         self.assertGreater(len(VECTORS), 150)
@@ -158,7 +158,8 @@ class VectorTests(SynchronousTestCase):
 
     def test_asGiven(self) -> None:
         """
-        Every vector passes as it is cut, and each event is there after the chunk that ends it.
+        Every vector passes in its own chunks, and each event is returned with the chunk that ends
+        it.
         """
         self.check(lambda chunks: [chunks], counts=True)
 
@@ -188,14 +189,14 @@ class VectorTests(SynchronousTestCase):
 
 class AnyStreamTests(SynchronousTestCase):
     """
-    Tests for L{EventStreamParser} with whatever bytes there may be.
+    Tests for L{EventStreamParser} with arbitrary bytes.
     """
 
     @ANYTHING
     @given(STREAMS, PLACES, st.sampled_from(["", "7"]))
     def test_standard(self, stream: bytes, places: list[int], lastEventID: str) -> None:
         """
-        Any bytes, cut anywhere, give what the standard's algorithm gives for all of them at once.
+        Any bytes, cut anywhere, have the outcome of the standard's algorithm.
         """
         expected = interpretSlowly(stream, lastEventID=lastEventID)
         self.assertEqual(parse(cut(stream, places), None, lastEventID)[0], expected)
@@ -215,7 +216,7 @@ class AnyStreamTests(SynchronousTestCase):
     @given(STREAMS)
     def test_atOnce(self, stream: bytes) -> None:
         """
-        After each byte there are all the events that the bytes so far can give.
+        After each byte, all events that are complete by then have been returned.
         """
         _, counts = parse([stream[at : at + 1] for at in range(len(stream))])
         expected = [len(interpretSlowly(stream[: n + 1]).events) for n in range(len(stream))]
@@ -224,12 +225,12 @@ class AnyStreamTests(SynchronousTestCase):
 
 class FeedTests(SynchronousTestCase):
     """
-    Tests for L{EventStreamParser}: its arguments, attributes and what it takes.
+    Tests for the arguments, the attributes and the input of L{EventStreamParser}.
     """
 
     def test_event(self) -> None:
         """
-        An event is returned when its blank line has come, and only once.
+        An event is returned once, when its blank line has arrived.
         """
         parser = EventStreamParser()
         self.assertEqual(parser.feed(b"data: hi\n"), [])
@@ -249,7 +250,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_kindsOfBytes(self) -> None:
         """
-        bytes, bytearray and memoryview are all taken, and copied: the caller may reuse them.
+        bytes, bytearray and memoryview are accepted and copied, so that the caller may reuse them.
         """
         for kind in (bytes, bytearray, memoryview):
             parser = EventStreamParser()
@@ -264,14 +265,14 @@ class FeedTests(SynchronousTestCase):
 
     def test_notBytes(self) -> None:
         """
-        Text, or a number, which bytes() would make NULs of, is a TypeError.
+        Text, or a number, which bytes() would turn into NULs, raises a L{TypeError}.
         """
         for wrong in ("data: a\n\n", 5, None):
             self.assertRaises(TypeError, EventStreamParser().feed, wrong)
 
     def test_lastEventIDIsKept(self) -> None:
         """
-        The last event ID of the connection before holds until the stream sets another.
+        The last event ID of an earlier connection stays until the stream sets another.
         """
         parser = EventStreamParser(lastEventID="7")
         self.assertEqual(parser.lastEventID, "7")
@@ -281,7 +282,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_lastEventIDOfUnfinishedEvent(self) -> None:
         """
-        An ID counts from the blank line on, be there data or not, and no earlier.
+        An ID takes effect at the blank line, with or without data, and no earlier.
         """
         parser = EventStreamParser(lastEventID="7")
         parser.feed(b"id: 8\ndata: a\n")
@@ -293,7 +294,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_retryAtOnce(self) -> None:
         """
-        The reconnection time counts when its line ends, and a bad one changes nothing.
+        C{retry} takes effect when its line ends, and an invalid one changes nothing.
         """
         parser = EventStreamParser()
         self.assertIsNone(parser.retry)
@@ -308,7 +309,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_retryOfManyDigits(self) -> None:
         """
-        A reconnection time of more digits than int() takes everywhere is ignored.
+        A C{retry} with more digits than C{int} accepts on every platform is ignored.
         """
         parser = EventStreamParser()
         parser.feed(b"retry: " + b"9" * 640 + b"\n")
@@ -319,7 +320,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_comment(self) -> None:
         """
-        A comment is told at its line end with all its text after the colon.
+        A comment is reported when its line ends, with all the text after the colon.
         """
         comments: list[str] = []
         parser = EventStreamParser(onComment=comments.append)
@@ -330,7 +331,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_commentInOrder(self) -> None:
         """
-        When a comment is told, the last event ID and reconnection time are those before it.
+        When a comment is reported, the last event ID and C{retry} are those before it.
         """
         seen: list[tuple[str, int | None]] = []
 
@@ -343,7 +344,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_commentRaises(self) -> None:
         """
-        What onComment raises comes out of feed.
+        An exception in C{onComment} propagates out of C{feed}.
         """
 
         def onComment(text: str) -> None:
@@ -354,7 +355,7 @@ class FeedTests(SynchronousTestCase):
 
     def allocatedBy(self, parser: EventStreamParser, chunks: list[bytes]) -> int:
         """
-        Feed chunks and add up the memory that each C{feed} needed beyond what was held before.
+        Feed chunks, and add up the memory that each C{feed} allocates beyond what was held before.
         """
         total = 0
         tracemalloc.start()
@@ -369,7 +370,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_longLineIsLinear(self) -> None:
         """
-        What has come of a line is not copied again for each chunk that brings more of it.
+        The start of a line is not copied again for each chunk that continues it.
         """
         for maxEventSize in (None, 2**20):
             parser = EventStreamParser(maxEventSize)
@@ -379,7 +380,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_manyLinesAreLinear(self) -> None:
         """
-        What has come of an event is not copied again for each line that follows.
+        The start of an event is not copied again for each line that follows.
         """
         for maxEventSize in (None, 2**20):
             parser = EventStreamParser(maxEventSize)
@@ -389,7 +390,7 @@ class FeedTests(SynchronousTestCase):
 
     def test_longLineByteByByte(self) -> None:
         """
-        A long line that comes in single bytes is one event.
+        A long line that arrives in single bytes is one event.
         """
         parser = EventStreamParser()
         parser.feed(b"data:")
@@ -405,7 +406,7 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_exactly(self) -> None:
         """
-        All lines of an event count, comments and unknown fields too, but no line ends.
+        All lines of an event count, including comments and unknown fields, but not line ends.
         """
         event = b":cc\r\nid:1\r\nfoo\r\ndata:a\r\n\r\n"
         size = len(b":ccid:1foodata:a")
@@ -414,7 +415,7 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_unfinishedLine(self) -> None:
         """
-        A line that never ends is too large at the byte that passes the limit, comment or not.
+        A line without an end raises at the byte that exceeds the limit, comment or not.
         """
         for start in (b"data: ", b": ", b"foo"):
             parser = EventStreamParser(100)
@@ -425,7 +426,7 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_linesInManyChunks(self) -> None:
         """
-        Lines count together when each comes in a chunk of its own, and blank lines begin anew.
+        Lines count together even in separate chunks, and a blank line resets the count.
         """
         parser = EventStreamParser(20)
         for _ in range(50):
@@ -437,8 +438,8 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_eventsBefore(self) -> None:
         """
-        The events before the one that is too large are in the exception, and so are counted the
-        lines before the one that is too much.
+        The exception has the events before the one that is too large, and the lines before the
+        excess take effect.
         """
         parser = EventStreamParser(20)
         stream = b"id: 1\ndata: a\n\nid: 2\ndata: b\n\nretry: 7\nid: 3\n: 45678901\nretry: 8\n\n"
@@ -450,7 +451,7 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_finished(self) -> None:
         """
-        After an event that is too large every call raises, and gives no event a second time.
+        After an event that is too large, every call raises and returns no event again.
         """
         parser = EventStreamParser(10)
         self.assertRaises(EventTooLarge, parser.feed, b"data: a\n\ndata: 123456")
@@ -459,14 +460,14 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_manyEvents(self) -> None:
         """
-        A chunk may be much larger than the limit if no event in it is.
+        A chunk may be much larger than the limit if none of its events is.
         """
         stream = b"\n\ndata: 1234\n\n\ndata: 5\ndata\n\n" * 1000
         self.assertEqual(len(EventStreamParser(11).feed(stream)), 2000)
 
     def test_error(self) -> None:
         """
-        The exception is a ValueError that says the limit, and can be pickled.
+        The exception is a L{ValueError} that shows the limit, and can be pickled.
         """
         error = EventTooLarge(1234, [MessageEvent("message", "a", "")])
         self.assertIsInstance(error, ValueError)
@@ -476,7 +477,7 @@ class EventTooLargeTests(SynchronousTestCase):
 
     def test_badLimit(self) -> None:
         """
-        A limit that lets nothing through is refused.
+        A limit below 1 is refused.
         """
         for limit in (0, -1):
             self.assertRaises(ValueError, EventStreamParser, limit)
@@ -489,7 +490,7 @@ class MessageEventTests(SynchronousTestCase):
 
     def test_fields(self) -> None:
         """
-        Its fields are given by position or name, and match by position.
+        A message can be made and matched by position, and made by name.
         """
         message = MessageEvent(type="t", data="d", lastEventID="i")
         self.assertEqual((message.type, message.data, message.lastEventID), ("t", "d", "i"))
@@ -509,7 +510,7 @@ class MessageEventTests(SynchronousTestCase):
 
     def test_equality(self) -> None:
         """
-        Two are equal, with equal hashes, if all fields are; and none equals anything else.
+        Messages are equal, with equal hashes, if all fields are, and not equal to anything else.
         """
         message = MessageEvent("t", "d", "i")
         same = MessageEvent("t", "d", "i")
@@ -525,7 +526,7 @@ class MessageEventTests(SynchronousTestCase):
 
     def test_repr(self) -> None:
         """
-        Its repr shows each field and can be evaluated.
+        The repr shows each field and can be evaluated.
         """
         message = MessageEvent("t", "d\n'", "")
         self.assertEqual(repr(message), """MessageEvent(type='t', data="d\\n'", lastEventID='')""")
@@ -533,7 +534,7 @@ class MessageEventTests(SynchronousTestCase):
 
     def test_copies(self) -> None:
         """
-        It can be copied and pickled.
+        A message can be copied and pickled.
         """
         message = MessageEvent("t", "d", "i")
         self.assertEqual(copy.deepcopy(message), message)
@@ -542,7 +543,7 @@ class MessageEventTests(SynchronousTestCase):
 
     def test_json(self) -> None:
         """
-        json() parses the data, and raises a ValueError if they are no JSON.
+        C{json} parses the data, and raises a L{ValueError} if it is not JSON.
         """
         self.assertEqual(MessageEvent("t", '{"a": [1, null]}', "").json(), {"a": [1, None]})
         self.assertRaises(ValueError, MessageEvent("t", "a", "").json)

@@ -1,7 +1,7 @@
 """
-Tests for L{twisted_sse.store.memory}: what can be replayed.
+Tests for L{twisted_sse.store.memory}: what a history keeps and finds.
 
-Through its channel, as it is used; L{tests.channel} has what clients see of it.
+They publish through a channel, as users do; L{tests.channel} tests what clients see.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from twisted_sse import Channel, Event, History
 from twisted_sse.store import memory as history
 from twisted_sse.store.memory import Entry
 
-#: What is known of IDs, so that nobody can mistake one for another.
+#: The form of the IDs that we make.
 MADE = r"\A[0-9a-f]{4,40}\Z"
 
 
 def kept(history: History) -> list[str | None]:
     """
-    The data of the events that are kept.
+    List the data of the events that are kept.
     """
     entries = [history.get(position) for position in range(history.first, history.end)]
     assert None not in entries, "all between the first and the end are kept"
@@ -40,7 +40,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """
-        1,000 events of 16 MiB together are kept, of any age.
+        By default a history keeps 1,000 events of at most 16 MiB in total, of any age.
         """
         history = History()
         self.assertEqual(
@@ -50,14 +50,14 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_positional(self) -> None:
         """
-        The bounds may be given by position.
+        The limits may be positional.
         """
         history = History(1, 2, 3.5)
         self.assertEqual((history.maxEvents, history.maxBytes, history.maxAge), (1, 2, 3.5))
 
     def test_wrong(self) -> None:
         """
-        What is out of range or no number is an error that names the argument.
+        A limit that is out of range or not a number raises an error that names the argument.
         """
         for name, least in (("maxEvents", 1), ("maxBytes", 1)):
             for bad in (0, -1, 1.5, True, "10", b"", []):
@@ -73,7 +73,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_unbounded(self) -> None:
         """
-        A history without any bound is refused, one with any bound is not.
+        A history without any limit is refused, and one limit is enough.
         """
         error = self.assertRaises(ValueError, History, None, None, None)
         self.assertIn("maxEvents, maxBytes or maxAge", str(error))
@@ -83,7 +83,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_twoChannels(self) -> None:
         """
-        A history that is given to a second channel is refused, and goes on with the first.
+        Giving a history to a second channel raises, and the first keeps using it.
         """
         history = History()
         channel = Channel(history)
@@ -95,7 +95,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_notClaimedInVain(self) -> None:
         """
-        A channel that could not be made has not taken the history.
+        A channel whose constructor fails has not claimed its history.
         """
         history = History()
         self.assertRaises(TypeError, Channel, history, name=5)
@@ -107,7 +107,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_repr(self) -> None:
         """
-        The repr tells how much is kept.
+        The repr shows how much is kept.
         """
         history = History()
         channel = Channel(history)
@@ -118,12 +118,12 @@ class ArgumentTests(SynchronousTestCase):
 
 class IdentifierTests(SynchronousTestCase):
     """
-    Tests for the IDs that are made.
+    Tests for the IDs that a history makes.
     """
 
     def test_form(self) -> None:
         """
-        They are short, of printable ASCII, with nothing in them that HTTP takes off.
+        IDs are short hexadecimal text, which HTTP never trims.
         """
         channel = Channel()
         for number in range(300):
@@ -133,7 +133,7 @@ class IdentifierTests(SynchronousTestCase):
 
     def test_increasing(self) -> None:
         """
-        They ever increase, as text, at each power of the base too.
+        IDs always increase as text, also at each power of the base.
         """
         history = History()
         channel = Channel(history)
@@ -145,7 +145,7 @@ class IdentifierTests(SynchronousTestCase):
 
     def test_restart(self) -> None:
         """
-        Those of a history that is made later are greater, and all are different.
+        IDs of a history made later are greater, and all are different.
         """
         now = time.time()
         seen: list[str] = []
@@ -158,14 +158,14 @@ class IdentifierTests(SynchronousTestCase):
 
     def test_sameMoment(self) -> None:
         """
-        Those of histories that are made at the same moment are not all the same.
+        Histories made at the same moment make different IDs.
         """
         self.patch(time, "time", lambda: 1.8e9)
         self.assertGreater(len({Channel().publish("x").id for _ in range(50)}), 5)
 
     def test_notMadeIfGiven(self) -> None:
         """
-        An event that has an ID keeps it, an int as text, and is sent as it is.
+        An event with an ID keeps it, an int as text, and is sent unchanged.
         """
         channel = Channel()
         event = Event("x", id="mine")
@@ -174,14 +174,14 @@ class IdentifierTests(SynchronousTestCase):
 
     def test_empty(self) -> None:
         """
-        An event whose ID is empty gets one: the client could not resume from it.
+        An event with an empty ID gets one, because a client could not resume from it.
         """
         channel = Channel()
         self.assertRegex(channel.publish("x", id="").id or "", MADE)
 
     def test_otherFields(self) -> None:
         """
-        An event that is given an ID keeps all else, and the one that was published is as it was.
+        An event that gets an ID keeps its other fields, and the published object is unchanged.
         """
         event = Event("x", event="greeting", retry=700, comment="note")
         published = Channel().publish(event)
@@ -190,7 +190,7 @@ class IdentifierTests(SynchronousTestCase):
 
     def test_noHistory(self) -> None:
         """
-        Without a history no ID is made, and the event is sent as it was given.
+        Without a history no ID is made, and the event is sent unchanged.
         """
         channel = Channel(None)
         event = Event("x")
@@ -200,12 +200,12 @@ class IdentifierTests(SynchronousTestCase):
 
 class BoundTests(SynchronousTestCase):
     """
-    Tests for the bounds.
+    Tests for the limits.
     """
 
     def test_events(self) -> None:
         """
-        Of the events the newest are kept, exactly so many.
+        Exactly C{maxEvents} of the newest events are kept.
         """
         history = History(maxEvents=3)
         channel = Channel(history)
@@ -216,7 +216,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_bytes(self) -> None:
         """
-        The bytes are those on the wire; as many events are kept as fit exactly.
+        The limit is in bytes as sent, and events may fill it exactly.
         """
         size = len(Event("x" * 50, id="1").encode())
         history = History(maxBytes=3 * size)
@@ -233,7 +233,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_bytesOfOthersThanASCII(self) -> None:
         """
-        A character counts as the bytes that it is sent as.
+        A character counts as the bytes that encode it.
         """
         history = History()
         event = Channel(history).publish("\N{EURO SIGN}" * 100)
@@ -242,7 +242,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_tooLargeForIt(self) -> None:
         """
-        An event that is larger than all that may be kept is not kept, nor is what was before.
+        An event larger than the whole history is not kept, and empties it.
         """
         history = History(maxBytes=100)
         channel = Channel(history)
@@ -255,7 +255,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_age(self) -> None:
         """
-        An event is kept until it has its age, and not longer, though nothing is published.
+        An event is dropped when it reaches C{maxAge}, even if nothing is published.
         """
         clock = Clock()
         history = History(maxAge=10)
@@ -276,8 +276,8 @@ class BoundTests(SynchronousTestCase):
 
     def test_ageRounds(self) -> None:
         """
-        At each time and for each age that a float can have, an event goes when it has its age,
-        by a handful of delayed calls.
+        At any time and for any age, an event is dropped when it reaches C{maxAge}, with a handful
+        of delayed calls.
         """
 
         class Counting(Clock):
@@ -286,7 +286,7 @@ class BoundTests(SynchronousTestCase):
             def callLater(self, *args: Any, **kwargs: Any) -> Any:
                 self.made += 1
                 if self.made > 1000:
-                    # Instead of an endless loop.
+                    # Fail instead of looping forever.
                     raise RuntimeError("too many delayed calls")
                 return super().callLater(*args, **kwargs)
 
@@ -307,7 +307,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_ageHasOneCall(self) -> None:
         """
-        However many events there are, there is one delayed call for their age.
+        There is one delayed call for C{maxAge}, however many events are kept.
         """
         clock = Clock()
         history = History(maxAge=10)
@@ -323,7 +323,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_ageAgain(self) -> None:
         """
-        When all are gone and others are published, these go in their turn.
+        Events published after all others have expired expire in turn.
         """
         clock = Clock()
         history = History(maxAge=10)
@@ -337,7 +337,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_ageWithoutClock(self) -> None:
         """
-        A channel that has no clock yet keeps nothing that is too old at the next publish.
+        Without a clock, a channel drops expired events at the next publish.
         """
         now = 1000.0
         self.patch(time, "monotonic", lambda: now)
@@ -353,7 +353,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_allBounds(self) -> None:
         """
-        Whichever bound is reached first holds.
+        The first limit that is reached applies.
         """
         clock = Clock()
         history = History(maxEvents=3, maxBytes=200, maxAge=10)
@@ -369,7 +369,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_ageOfWhatIsDropped(self) -> None:
         """
-        When what was the oldest has been dropped for another reason, the rest goes in time.
+        The rest expires on time after the oldest event was dropped for another reason.
         """
         clock = Clock()
         history = History(maxEvents=1, maxAge=10)
@@ -385,7 +385,7 @@ class BoundTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        A closed channel leaves no delayed call for its history.
+        Closing a channel cancels the delayed call of its history.
         """
         clock = Clock()
         channel = Channel(History(maxAge=10), reactor=clock)
@@ -411,8 +411,8 @@ class BoundTests(SynchronousTestCase):
         maxAge: int | None,
     ) -> None:
         """
-        Whatever is published, exactly the newest are kept that are within all bounds, and the
-        size and the IDs are those of what is kept.
+        For any sequence, exactly the newest events within all limits are kept, and the sizes and
+        IDs match.
         """
         clock = Clock()
         history = History(maxEvents, maxBytes or 10**6, maxAge)
@@ -437,12 +437,12 @@ class BoundTests(SynchronousTestCase):
 
 class PieceTests(SynchronousTestCase):
     """
-    Tests for what is taken out of a history at a time.
+    Tests for reading a piece of a history.
     """
 
     def test_piece(self) -> None:
         """
-        It is as many events as fit, exactly, but at least one, and none beyond the end.
+        A piece has as many events as fit exactly, but at least one, and none beyond the end.
         """
         history = History()
         channel = Channel(history)
@@ -466,7 +466,7 @@ class PieceTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        What was taken last is not kept for that when it is dropped.
+        A history does not keep a dropped event alive because it was read last.
         """
         gc.collect()
         before = self.entries()
@@ -481,19 +481,19 @@ class PieceTests(SynchronousTestCase):
 
     def entries(self) -> int:
         """
-        How many there are.
+        Count the entries that exist.
         """
         return sum(type(each) is Entry for each in gc.get_objects())
 
 
 class FindTests(SynchronousTestCase):
     """
-    Tests for where an ID is in the sequence.
+    Tests for finding the position of an ID.
     """
 
     def setUp(self) -> None:
         """
-        Make a history of five events, the first two of which are not kept.
+        Make a history of five events that keeps the last three.
         """
         self.history = History(maxEvents=3)
         self.channel = Channel(self.history)
@@ -501,14 +501,14 @@ class FindTests(SynchronousTestCase):
 
     def test_after(self) -> None:
         """
-        It goes on after an event that is kept, and the latest is no exception.
+        A kept event's ID is found at the position after it.
         """
         found = [self.history.find(event.id or "", None) for event in self.events]
         self.assertEqual(found, [None, None, 3, 4, 5])
 
     def test_latestOccurrence(self) -> None:
         """
-        It goes on after the latest event of that ID, also when an earlier one is dropped.
+        A repeated ID is found after its latest event, even when an earlier one is dropped.
         """
         history = History(maxEvents=4)
         channel = Channel(history)
@@ -523,8 +523,7 @@ class FindTests(SynchronousTestCase):
 
     def test_marks(self) -> None:
         """
-        A place between two events can be found like an event, as long as what follows it is
-        kept.
+        A mark between two events is found as long as the event after it is kept.
         """
         history = self.history
         found = [history.find(history.mark(position), None) for position in range(7)]
@@ -532,7 +531,7 @@ class FindTests(SynchronousTestCase):
 
     def test_markOfNothing(self) -> None:
         """
-        The beginning of an empty history can be found, until what has followed it is dropped.
+        The mark of an empty history is found until the event after it is dropped.
         """
         history = History(maxEvents=1)
         mark = history.mark(0)
@@ -545,7 +544,7 @@ class FindTests(SynchronousTestCase):
 
     def test_markIsPrintable(self) -> None:
         """
-        A mark is short and of printable ASCII, and is never the ID of an event.
+        A mark is short printable ASCII, and never the ID of an event.
         """
         marks = {self.history.mark(position) for position in range(3000)}
         for mark in marks:
@@ -554,7 +553,7 @@ class FindTests(SynchronousTestCase):
 
     def test_foreign(self) -> None:
         """
-        What is no ID of ours, nor nearly one, is not found, and harmless.
+        An ID that is not ours, or almost ours, is not found.
         """
         token = self.history._token
         newest = self.events[-1].id or ""
@@ -584,7 +583,7 @@ class FindTests(SynchronousTestCase):
     @given(st.text(max_size=40))
     def test_forged(self, text: str) -> None:
         """
-        Whatever follows our own token, the place is within the history, or there is none.
+        Any text after our own token is found within the history or not at all.
         """
         history = History(maxEvents=3)
         channel = Channel(history)
@@ -597,12 +596,12 @@ class FindTests(SynchronousTestCase):
 
 class DroppedTests(SynchronousTestCase):
     """
-    Tests for what a L{History} remembers of what it has dropped.
+    Tests for what a L{History} remembers of dropped events.
     """
 
     def setUp(self) -> None:
         """
-        Publish to a channel that keeps two events.
+        Make a channel that keeps two events.
         """
         self.history = History(maxEvents=2)
         self.channel = Channel(self.history)
@@ -619,7 +618,7 @@ class DroppedTests(SynchronousTestCase):
 
     def lost(self, lastEventID: str, *topics: str) -> bool:
         """
-        Whether a client with this ID has lost something about these topics.
+        Tell whether a client with this ID has lost an event about these topics.
         """
         chosen = frozenset(topics)
         after = self.history.find(lastEventID, chosen)
@@ -627,7 +626,7 @@ class DroppedTests(SynchronousTestCase):
 
     def test_quietTopic(self) -> None:
         """
-        Who wants to hear about something quiet has lost nothing when others were dropped.
+        A client has lost nothing when only events about other topics were dropped.
         """
         mine = self.publish("mine")
         for _ in range(5):
@@ -638,7 +637,7 @@ class DroppedTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        Who has not seen an event of his own that was dropped has lost it.
+        A client has lost a dropped event about its topic that it had not received.
         """
         first = self.publish("mine")
         second = self.publish("mine", "other")
@@ -649,7 +648,7 @@ class DroppedTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        An ID that is not known has lost something, whatever was dropped.
+        A client with an unknown ID has lost something, whatever was dropped.
         """
         self.publish("other")
         for forged in ("", "x", self.history.identify(7), self.history.mark(9)):
@@ -657,7 +656,8 @@ class DroppedTests(SynchronousTestCase):
 
     def test_manyTopics(self) -> None:
         """
-        Of more topics than are remembered, those that were dropped longest ago are taken as lost.
+        When more topics are dropped than are remembered, the ones dropped longest ago count as
+        lost.
         """
         self.patch(history, "MOST_TOPICS", 3)
         mine = self.publish("mine")
@@ -672,8 +672,7 @@ class DroppedTests(SynchronousTestCase):
 
     def test_mostTopics(self) -> None:
         """
-        When there are too many topics, those are forgotten that were dropped longest ago, not
-        those that were dropped first.
+        The topics forgotten first are those whose latest drop is oldest, not those dropped first.
         """
         self.patch(history, "MOST_TOPICS", 2)
         for topic in ("a", "b", "a", "c"):
@@ -690,7 +689,7 @@ class DroppedTests(SynchronousTestCase):
 
     def test_contains(self) -> None:
         """
-        An ID is in the history if a client that has it misses nothing that is not kept.
+        An ID is in the history if its client has missed only events that are kept.
         """
         first, second, third = self.publish(), self.publish(), self.publish()
         self.assertNotIn(first, self.history)

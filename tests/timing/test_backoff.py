@@ -15,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.timing.backoff import Backoff
 
-#: The largest that L{random.random} returns.
+#: The largest number that L{random.random} returns.
 ALMOST_1 = 1 - 2**-53
 
 DAY = 86400.0
@@ -28,14 +28,15 @@ class AfterEndTests(SynchronousTestCase):
 
     def test_initial(self) -> None:
         """
-        Where the server has said nothing it is C{initial}, whatever the rest says.
+        If the server has sent no C{retry}, the wait is C{initial}, whatever the other arguments
+        are.
         """
         self.assertEqual(Backoff().afterEnd(None), 1)
         self.assertEqual(Backoff(initial=50, maximum=3).afterEnd(None), 50)
 
     def test_retry(self) -> None:
         """
-        What the server says counts, in milliseconds, and is not random.
+        The wait is the server's C{retry}, in milliseconds, and not random.
         """
         backoff = Backoff(initial=5)
         for retry, seconds in (100, 0.1), (1500, 1.5), (60_000, 60), (86_400_000, DAY):
@@ -43,7 +44,7 @@ class AfterEndTests(SynchronousTestCase):
 
     def test_shortest(self) -> None:
         """
-        It is never less than a tenth of a second, unless C{initial} is 0.
+        The wait is at least a tenth of a second, unless C{initial} is 0.
         """
         for retry in 0, 1, 99:
             self.assertEqual(Backoff().afterEnd(retry), 0.1)
@@ -53,7 +54,7 @@ class AfterEndTests(SynchronousTestCase):
 
     def test_longest(self) -> None:
         """
-        It is never more than a day: a number may have as many digits as the parser takes.
+        The wait is at most a day, however many digits C{retry} has.
         """
         for backoff in Backoff(), Backoff(initial=0):
             for retry in 86_400_001, 10**18, int("9" * 640):
@@ -68,13 +69,13 @@ class AfterFailureTests(SynchronousTestCase):
 
     def draw(self, number: float) -> None:
         """
-        Have every random number be this one.
+        Make C{random.random} return this number.
         """
         self.patch(random, "random", lambda: number)
 
     def test_doubles(self) -> None:
         """
-        Without anything random it doubles from C{initial} until it is C{maximum}.
+        Without jitter the wait doubles from C{initial} up to C{maximum}.
         """
         backoff = Backoff(jitter=0)
         waits = [backoff.afterFailure(failures, None) for failures in range(1, 9)]
@@ -82,7 +83,7 @@ class AfterFailureTests(SynchronousTestCase):
 
     def test_factor(self) -> None:
         """
-        It grows by C{factor}; by nothing if that is 1.
+        The wait grows by C{factor}, and stays the same if that is 1.
         """
         backoff = Backoff(initial=0.5, factor=3, maximum=10, jitter=0)
         waits = [backoff.afterFailure(failures, None) for failures in range(1, 6)]
@@ -91,7 +92,7 @@ class AfterFailureTests(SynchronousTestCase):
 
     def test_retry(self) -> None:
         """
-        What the server has said comes on top, and is not random.
+        The server's C{retry} is added, and is not random.
         """
         self.draw(ALMOST_1)
         self.assertEqual(Backoff(jitter=0).afterFailure(2, 5000), 7)
@@ -100,7 +101,7 @@ class AfterFailureTests(SynchronousTestCase):
 
     def test_jitter(self) -> None:
         """
-        Of the time, as much as C{jitter} is random: from all of it down to what is left.
+        C{jitter} is the share of the wait that is random, down from the full wait.
         """
         for jitter, least in (0, 8), (0.25, 6), (0.5, 4), (1, 0.1):
             backoff = Backoff(jitter=jitter)
@@ -111,8 +112,8 @@ class AfterFailureTests(SynchronousTestCase):
 
     def test_jitterOfMaximum(self) -> None:
         """
-        The random part is one of C{maximum} too, so that clients that have waited for long do not
-        come together.
+        The jitter applies to C{maximum} too, so that clients do not reconnect together after a long
+        outage.
         """
         self.draw(0.5)
         self.assertEqual(Backoff().afterFailure(100, None), 15)
@@ -120,7 +121,7 @@ class AfterFailureTests(SynchronousTestCase):
     @given(st.integers(1, 12), st.floats(0, 1))
     def test_bounds(self, failures: int, jitter: float) -> None:
         """
-        Whatever is drawn, it is between the two.
+        Every wait is between the full wait and what jitter leaves of it.
         """
         backoff = Backoff(jitter=jitter)
         most = min(2.0 ** (failures - 1), 30)
@@ -131,14 +132,14 @@ class AfterFailureTests(SynchronousTestCase):
 
     def test_spread(self) -> None:
         """
-        With all of it random, as it is if nothing is said, no two clients come at the same time.
+        With the default, full jitter, almost all waits differ.
         """
         waits = {Backoff().afterFailure(5, None) for _ in range(100)}
         self.assertGreater(len(waits), 90)
 
     def test_shortest(self) -> None:
         """
-        It is never less than a tenth of a second, unless C{initial} is 0: then it is nothing.
+        The wait is at least a tenth of a second, unless C{initial} is 0: then it may be 0.
         """
         self.draw(ALMOST_1)
         self.assertEqual(Backoff().afterFailure(1, None), 0.1)
@@ -148,13 +149,13 @@ class AfterFailureTests(SynchronousTestCase):
 
     def test_initialAboveMaximum(self) -> None:
         """
-        C{maximum} holds for C{initial} too.
+        C{maximum} also limits C{initial}.
         """
         self.assertEqual(Backoff(initial=60, maximum=30, jitter=0).afterFailure(1, None), 30)
 
     def test_many(self) -> None:
         """
-        However many failures there are, it is a number.
+        The wait stays finite, however many failures there are.
         """
         for factor in 1, 1.5, 2, 1e308:
             wait = Backoff(factor=factor, jitter=0).afterFailure(10_000, None)
@@ -165,25 +166,26 @@ class AfterFailureTests(SynchronousTestCase):
 
 class ArgumentTests(SynchronousTestCase):
     """
-    Tests for what L{Backoff} is made with.
+    Tests for the arguments of L{Backoff}.
     """
 
     def test_defaults(self) -> None:
         """
-        If nothing is said it is x2 from a second up to half a minute, all of it random, for ever.
+        By default the wait doubles from a second to half a minute, with full jitter, without an
+        end.
         """
         self.assertEqual(Backoff(), Backoff(1, 2, 30, 1, 60, None, None))
 
     def test_good(self) -> None:
         """
-        The least and the most of everything are allowed.
+        The limits of every argument are allowed.
         """
         Backoff(0, 1, 0, 0, 0, 1, 0.001)
         Backoff(1e9, 1e308, 1e9, 1, 1e9, 10**9, 1e9)
 
     def test_bad(self) -> None:
         """
-        What is out of bounds is refused, and the error has the name and the value.
+        A value out of range raises an error with the name and the value.
         """
         wrong: list[Any] = [-1, inf, nan, "1", True, b"1", [], -0.001]
         for name, values in {
@@ -201,7 +203,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_frozen(self) -> None:
         """
-        It does not change, so that several clients can have the same.
+        A backoff cannot be changed, so that several clients can share it.
         """
         backoff = Backoff()
         with self.assertRaises(FrozenInstanceError):

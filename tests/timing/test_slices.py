@@ -17,7 +17,7 @@ class SliceTests(SynchronousTestCase):
 
     def test_atOnce(self) -> None:
         """
-        A few are done at once.
+        A few items are processed at once.
         """
         done: list[object] = []
         clock = Clock()
@@ -27,7 +27,7 @@ class SliceTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        What takes longer is done in several turns, each once.
+        Longer work is spread over several turns, and each item is processed once.
         """
         done: list[object] = []
         clock = Clock()

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.timing.ticker}: the cheap LoopingCall, and the clock that many of them share.
+Tests for L{twisted_sse.timing.ticker}: the cheap C{LoopingCall} and the timer wheel.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from twisted_sse.testing import MemoryClock
 from twisted_sse.timing import ticker
 from twisted_sse.timing.ticker import Ticker, TimerWheel
 
-#: The instant at which a wheel that rounds times to slot numbers loses ticks.
+#: A time at which a wheel that rounds times to slot numbers would lose ticks.
 CROOKED = 1234567.891
 
 
 class WheelTicker(Ticker):
     """
-    A ticker that puts the clock which it is given on a wheel.
+    A ticker that puts its clock on a wheel.
     """
 
     def start(self, interval: float, now: bool = True) -> Deferred[LoopingCall]:
         """
-        Start it on a wheel.
+        Start the ticker on a wheel.
         """
         if not isinstance(self.clock, TimerWheel):
             self.clock = TimerWheel(self.clock)  # type: ignore[arg-type, assignment]
@@ -53,7 +53,7 @@ class TickerLoopTests(test_task.LoopTests):
 
     def setUp(self) -> None:
         """
-        Let them test ours.
+        Replace Twisted's class with ours.
         """
         self.patch(task, "LoopingCall", self.ticker)
 
@@ -68,12 +68,12 @@ class WheelLoopTests(TickerLoopTests):
 
 class TickerTests(SynchronousTestCase):
     """
-    Tests for what L{Ticker} has besides.
+    Tests for what L{Ticker} adds.
     """
 
     def setUp(self) -> None:
         """
-        Count the Deferreds that are made, by C{maybeDeferred} and at all.
+        Count the Deferreds made, and the calls of C{maybeDeferred}.
         """
         self.clock: Clock = Clock()
         self.calls = 0
@@ -95,7 +95,7 @@ class TickerTests(SynchronousTestCase):
 
     def loop(self, function: Callable[[], object]) -> Ticker:
         """
-        Make a ticker with our clock.
+        Make a ticker with the test's clock.
         """
         loop = Ticker(function)
         loop.clock = self.clock
@@ -103,7 +103,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_noDeferredPerTick(self) -> None:
         """
-        A function that returns nothing to wait for costs no Deferred, whatever it returns.
+        A tick makes no Deferred, unless its function returns something to wait for.
         """
         results = iter([None, 5, "text", object(), [], False] * 100)
         loop = self.loop(lambda: next(results))
@@ -116,7 +116,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_waits(self) -> None:
         """
-        A Deferred or coroutine is waited for, as L{LoopingCall} does.
+        The next tick waits for a Deferred or a coroutine, as with L{LoopingCall}.
         """
 
         async def wait(waiting: Deferred[None]) -> None:
@@ -136,7 +136,8 @@ class TickerTests(SynchronousTestCase):
 
     def test_failures(self) -> None:
         """
-        An exception, a Failure, and a Deferred or coroutine that fails end it, by its Deferred.
+        An exception, a Failure, or a Deferred or coroutine that fails stops the ticker and fails
+        its Deferred.
         """
 
         async def coroutine() -> None:
@@ -156,7 +157,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_baseException(self) -> None:
         """
-        Even one that is no Exception ends it by its Deferred.
+        An exception that is not an L{Exception} also fails the ticker's Deferred.
         """
 
         class Severe(BaseException):
@@ -169,7 +170,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_stoppedInside(self) -> None:
         """
-        It may be stopped by its own function.
+        The ticker's function may stop it.
         """
         loop = self.loop(lambda: loop.stop())
         done = loop.start(1)
@@ -178,7 +179,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_zero(self) -> None:
         """
-        With an interval of 0 it is called in each turn.
+        With an interval of 0 the function is called in every turn.
         """
         calls: list[None] = []
         self.clock = MemoryClock()
@@ -191,7 +192,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_zeroWithResult(self) -> None:
         """
-        The same when it returns Deferreds.
+        With an interval of 0, a function that returns a fired Deferred is called in every turn.
         """
         calls: list[None] = []
         self.clock = MemoryClock()
@@ -204,7 +205,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """
-        A loop that is late skips what it has missed, and keeps its beat.
+        A ticker that is late skips the ticks it missed, and keeps its beat.
         """
         times: list[float] = []
         loop = self.loop(lambda: times.append(self.clock.seconds()))
@@ -215,7 +216,7 @@ class TickerTests(SynchronousTestCase):
 
     def test_noTickIsLost(self) -> None:
         """
-        At a crooked time, of 100 ticks none is lost and none comes twice, on a wheel or not.
+        Of 100 ticks from an awkward time none is lost and none comes twice, on a wheel or not.
         """
         for make in (Ticker, WheelTicker):
             clock = Clock()
@@ -240,7 +241,7 @@ class WheelTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a wheel at a crooked time.
+        Make a wheel at an awkward time.
         """
         self.clock = Clock()
         self.clock.rightNow = CROOKED
@@ -249,13 +250,13 @@ class WheelTests(SynchronousTestCase):
 
     def note(self, what: object) -> None:
         """
-        Note that a call was made.
+        Record a call.
         """
         self.made.append((what, self.clock.seconds()))
 
     def go(self) -> None:
         """
-        Go from one delayed call to the next until there is none.
+        Advance from one delayed call to the next until there is none.
         """
         while self.clock.getDelayedCalls():
             next = min(call.getTime() for call in self.clock.getDelayedCalls())
@@ -264,7 +265,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_alone(self) -> None:
         """
-        A call that is alone is made exactly when the reactor would make it.
+        A single call is made exactly when the reactor would make it.
         """
         for delay in (0.05, 0.005, 0.0001, 1, 15, 3.3333333, 0):
             self.made.clear()
@@ -280,7 +281,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_arguments(self) -> None:
         """
-        The arguments are passed on, and the time is the clock's.
+        Arguments are passed on, and the time is the clock's.
         """
         got: list[object] = []
         self.wheel.callLater(1, lambda *args: got.extend(args), 1, "two")
@@ -294,7 +295,7 @@ class WheelTests(SynchronousTestCase):
     )
     def test_neverEarly(self, began: float, delays: list[float]) -> None:
         """
-        No call is made early, none later than 5 ms, and there is one delayed call per slot.
+        No call is early or more than 5 ms late, and there is one delayed call per slot.
         """
         self.clock.rightNow = began
         self.made.clear()
@@ -304,7 +305,7 @@ class WheelTests(SynchronousTestCase):
         slots = {
             int(time / self.wheel.resolution) for number, time in due.items() if delays[number] > 0
         }
-        # What is for the next turn is no business of the wheel.
+        # Calls for the next turn do not go through the wheel.
         self.assertEqual(len(self.clock.getDelayedCalls()), len(slots) + delays.count(0))
         self.go()
         self.assertEqual(len(self.made), len(delays))
@@ -315,7 +316,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_oneDelayedCall(self) -> None:
         """
-        A thousand calls within a slot need one delayed call, and are made in order.
+        A thousand calls in one slot need one delayed call, and are made in order.
         """
         self.clock.rightNow = 100.0001
         for number in range(1000):
@@ -326,7 +327,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_cancel(self) -> None:
         """
-        What is cancelled is not made, and leaves nothing; cancelling again does nothing.
+        A cancelled call is not made and leaves nothing, and cancelling it again does nothing.
         """
         calls = [self.wheel.callLater(1, self.note, number) for number in range(3)]
         self.assertTrue(calls[1].active())
@@ -343,7 +344,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_cancelSome(self) -> None:
         """
-        The others of a slot are made all the same.
+        Cancelling one call of a slot leaves the others.
         """
         calls = [self.wheel.callLater(1, self.note, number) for number in range(3)]
         calls[1].cancel()
@@ -355,7 +356,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_cancelFromACall(self) -> None:
         """
-        A call may cancel another that is due in the same moment.
+        A call may cancel another that is due at the same time.
         """
         self.wheel.callLater(1, lambda: later.cancel())
         later = self.wheel.callLater(1, self.note, "late")
@@ -367,7 +368,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_cancelAllFromACall(self) -> None:
         """
-        Even all of them.
+        A call may cancel all others that are due at the same time.
         """
         others: list[Any] = []
         self.wheel.callLater(1, lambda: [other.cancel() for other in others])
@@ -378,7 +379,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_callLaterFromACall(self) -> None:
         """
-        A call may add another for the same moment, which is made in a later turn.
+        A call may schedule another for the same time, which is made in a later turn.
         """
         self.wheel.callLater(1, lambda: self.wheel.callLater(0, self.note, "next"))
         self.wheel.callLater(1, self.note, "first")
@@ -387,7 +388,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_failure(self) -> None:
         """
-        A call that fails is logged, and does not take the others with it.
+        A call that fails is logged, and does not affect the others.
         """
         self.wheel.callLater(1, self.note, "before")
         self.wheel.callLater(1, lambda: 1 // 0)
@@ -399,7 +400,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_roundingIsNotEarly(self) -> None:
         """
-        A slot that waits for its last call does not make it early by a rounding error.
+        Rounding errors do not make the last call of a slot early.
         """
         chance = random.Random(2)
         for _ in range(2000):
@@ -415,7 +416,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_manyLoops(self) -> None:
         """
-        A thousand loops on a wheel tick as often as they should, with few delayed calls.
+        A thousand tickers on a wheel keep their rate with few delayed calls.
         """
         chance = random.Random(1)
         counts = [0] * 1000
@@ -446,7 +447,7 @@ class WheelTests(SynchronousTestCase):
         """
         A call without a delay is made in the next turn, whatever else is due soon.
         """
-        # The beginning of a slot, so that both are in it.
+        # The start of a slot, so that both calls are in it.
         self.clock.rightNow = 1.0
         self.wheel.callLater(0.0049, self.note, "soon")
         self.wheel.callLater(0, self.note, "now")
@@ -455,8 +456,7 @@ class WheelTests(SynchronousTestCase):
 
     def test_systemExit(self) -> None:
         """
-        Not even C{SystemExit} takes the other calls of a slot with it: the reactor would not let
-        it either.
+        C{SystemExit} in a call is logged and does not affect the others, as with the reactor.
         """
 
         def leave() -> None:
@@ -472,32 +472,32 @@ class WheelTests(SynchronousTestCase):
 @implementer(IReactorCore)
 class SystemClock(Clock):
     """
-    A reactor, which goes by a clock that people set.
+    A reactor whose time is the system's clock, which can be set.
     """
 
     set = 0.0
 
     def seconds(self) -> float:
         """
-        What the system's clock says.
+        Return the time of the system's clock.
         """
         return super().seconds() + self.set
 
     def setBack(self, amount: float) -> None:
         """
-        Set the clock back: what is due at a time is due later.
+        Set the clock back, so that pending calls are due later.
         """
         self.set -= amount
 
 
 class SetBackTests(SynchronousTestCase):
     """
-    Tests for a system's clock that is set while calls are waiting.
+    Tests for setting the system's clock while calls are pending.
     """
 
     def setUp(self) -> None:
         """
-        Make a reactor, and time that nobody sets.
+        Make a reactor, and a monotonic clock.
         """
         self.reactor = SystemClock()
         steady = SimpleNamespace(monotonic=lambda: Clock.seconds(self.reactor))
@@ -507,7 +507,7 @@ class SetBackTests(SynchronousTestCase):
 
     def test_seconds(self) -> None:
         """
-        The wheel's time goes on when the clock is set back or forward.
+        The wheel's time is not affected when the clock is set back or forward.
         """
         before = self.wheel.seconds()
         for amount in (3600, -7200):
@@ -517,7 +517,7 @@ class SetBackTests(SynchronousTestCase):
 
     def test_setBack(self) -> None:
         """
-        Once anybody asks for a call, those that were waiting are made when they are due.
+        After the clock was set back, pending calls are on time once another is scheduled.
         """
         self.wheel.callLater(5, self.made.append, "old")
         self.reactor.advance(1)
@@ -531,7 +531,7 @@ class SetBackTests(SynchronousTestCase):
 
     def test_overdue(self) -> None:
         """
-        What should have been made meanwhile is made at once.
+        Pending calls that are overdue are made at once when another is scheduled.
         """
         self.wheel.callLater(5, self.made.append, "old")
         self.reactor.setBack(3600)
@@ -543,7 +543,7 @@ class SetBackTests(SynchronousTestCase):
 
     def test_setForward(self) -> None:
         """
-        When the clock is set forward nothing is made early.
+        No call is early when the clock is set forward.
         """
         self.wheel.callLater(5, self.made.append, "x")
         self.reactor.setBack(-3600)
@@ -554,7 +554,7 @@ class SetBackTests(SynchronousTestCase):
 
     def test_loop(self) -> None:
         """
-        A loop goes on after the clock was set back, at its own times.
+        A ticker keeps its times after the clock was set back.
         """
         for interval in (1, 1.5):
             loop = Ticker(self.made.append, "tick")
