@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: clients that do not read, and transports that do not say so.
+Tests for L{twisted_sse.stream.stream}: clients that do not read, and transports that never pause.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_nothingMoreIsHandedOver(self) -> None:
         """
-        Once the transport says pause, what is sent waits with us.
+        Once the transport pauses the stream, what is sent is queued in the stream.
         """
         stream = self.connect()
         self.stall()
@@ -38,7 +38,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_kernelTakesSome(self) -> None:
         """
-        Nothing waits while the kernel and the transport take what is sent.
+        Nothing is queued in the stream while the kernel and the transport take what is sent.
         """
         stream = self.connect()
         self.browser.stopReading(kernelBuffer=2**20)
@@ -52,7 +52,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_disconnect(self) -> None:
         """
-        Beyond C{maxPending} a slow reader is disconnected, and send says so.
+        A slow reader beyond C{maxPending} is disconnected, and C{send} returns False.
         """
         stream = self.connect(maxPending=1000)
         self.stall()
@@ -69,7 +69,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_exactlyMaxPending(self) -> None:
         """
-        C{maxPending} bytes may wait, one more may not.
+        C{maxPending} bytes may be queued, and not one more.
         """
         one = Event("y" * 92)
         self.assertEqual(len(one.encode()), 100)
@@ -83,7 +83,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_oneBigEvent(self) -> None:
         """
-        One event is always accepted, however big, whatever the policy.
+        A single event is always accepted, however big, whatever the policy.
         """
         for slow in SlowReader:
             stream = self.connect(maxPending=1000, slow=slow)
@@ -95,7 +95,8 @@ class BackpressureTests(StreamTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        DROP_OLDEST drops from the front, and the client is told the number before what is left.
+        DROP_OLDEST drops events from the front of the queue, and the client is told how many before
+        the rest.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         self.stall()
@@ -114,7 +115,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_dropOldestAgain(self) -> None:
         """
-        Each time that something was dropped there is one gap event with its own number.
+        Each time events are dropped, there is one gap event with the number of that time.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         for _ in range(2):
@@ -131,7 +132,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_gapHasNoID(self) -> None:
         """
-        The gap event leaves the client's last event ID as it was.
+        The gap event does not change the client's last event ID.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         stream.send("first", id="1")
@@ -144,7 +145,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_commentsAreNotCounted(self) -> None:
         """
-        Comments that are dropped are no loss, and no gap.
+        Dropped comments do not count, and cause no gap event.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         self.stall()
@@ -156,7 +157,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_latest(self) -> None:
         """
-        LATEST keeps the newest event of each type, in order, and counts the rest.
+        LATEST keeps the newest event of each type, in order, and counts the dropped ones.
         """
         stream = self.connect(maxPending=120, slow=SlowReader.LATEST)
         self.stall()
@@ -172,7 +173,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_gapAtEnd(self) -> None:
         """
-        A stream that is ended with a gap tells it when the client reads again.
+        A stream that ends after a gap reports it when the client reads again.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         self.stall()
@@ -189,7 +190,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stall(self) -> None:
         """
-        A stream of which no byte is taken for C{stallTimeout} is aborted.
+        A stream is aborted when the client takes no byte for C{stallTimeout}.
         """
         stream = self.connect(stallTimeout=60)
         self.stall()
@@ -204,7 +205,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfALittle(self) -> None:
         """
-        Less than what makes the transport say pause is a stall too, found by the heartbeat.
+        The heartbeat detects a stall even when too little is sent to make the transport pause.
         """
         stream = self.connect(stallTimeout=60, heartbeat=15)
         self.browser.stopReading(kernelBuffer=0)
@@ -218,7 +219,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfALittleIsOver(self) -> None:
         """
-        Who takes that little after all is no longer watched.
+        A client that takes those few bytes after all is no longer watched.
         """
         stream = self.connect(stallTimeout=60, heartbeat=15)
         self.browser.stopReading(kernelBuffer=0)
@@ -234,7 +235,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallNever(self) -> None:
         """
-        Without C{stallTimeout} a stalled stream stays.
+        Without C{stallTimeout} a stalled stream stays open.
         """
         stream = self.connect(stallTimeout=None)
         self.stall()
@@ -245,7 +246,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_progress(self) -> None:
         """
-        A reader that takes something now and then is slow, but has not stalled.
+        A reader that takes some bytes now and then has not stalled.
         """
         stream = self.connect(stallTimeout=10)
         self.stall()
@@ -261,7 +262,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_readAgain(self) -> None:
         """
-        Who reads again is no longer watched.
+        A client that reads again is no longer watched.
         """
         stream = self.connect(stallTimeout=10, heartbeat=None)
         self.stall()
@@ -276,7 +277,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_endOverMaxPending(self) -> None:
         """
-        The end itself is never too much: who was told to end, ends, and for that reason.
+        C{end} never exceeds C{maxPending}: the stream ends, and its reason is ENDED.
         """
         stream = self.connect(maxPending=1000, once=True)
         self.stall()
@@ -292,7 +293,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_manyPieces(self) -> None:
         """
-        A long queue is handed over piece by piece, as the client reads, and nothing is lost.
+        A long queue is handed over piece by piece as the client reads, and nothing is lost.
         """
         stream = self.connect(maxPending=2**22)
         self.stall()
@@ -311,7 +312,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfLittleEvents(self) -> None:
         """
-        A client that takes nothing is stalled, however little it is sent and however often.
+        A client that takes nothing has stalled, however little it is sent and however often.
         """
         for heartbeat in (15, None):
             stream = self.connect(stallTimeout=60, heartbeat=heartbeat)
@@ -323,7 +324,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_stallOfOneEvent(self) -> None:
         """
-        It is stalled when C{stallTimeout} is over, to the second, without a heartbeat too.
+        A stalled stream is aborted exactly after C{stallTimeout}, without a heartbeat too.
         """
         stream = self.connect(stallTimeout=60, heartbeat=None)
         self.browser.stopReading(kernelBuffer=10)
@@ -336,13 +337,13 @@ class BackpressureTests(StreamTestCase):
 
 class CongestionTests(StreamTestCase):
     """
-    Tests for a transport that never says pause, as that of HTTP/2 does not when TCP stalls: we
-    look at what it holds ourselves.
+    Tests for a transport that never pauses its producer, as that of HTTP/2 when TCP stalls: the
+    stream itself checks how much it holds.
     """
 
     def congest(self, **options: Any) -> EventStream:
         """
-        Open such a stream.
+        Open a stream on such a transport.
         """
         self.patch(Response, "pauseProducing", lambda stream: None)
         waiting: Deferred[None] = Deferred()
@@ -355,7 +356,7 @@ class CongestionTests(StreamTestCase):
 
     def test_nothingMoreIsHandedOver(self) -> None:
         """
-        While it holds more than 64 KiB, what is sent waits with us, in order.
+        While the transport holds more than 64 KiB, what is sent is queued in the stream, in order.
         """
         stream = self.congest()
         self.browser.stopReading(kernelBuffer=0)
@@ -374,7 +375,7 @@ class CongestionTests(StreamTestCase):
 
     def test_pieces(self) -> None:
         """
-        Of much that waits at most two pieces are handed over at a time.
+        At most two pieces of a long queue are handed over at a time.
         """
         stream = self.congest(maxPending=2**24)
         self.browser.stopReading(kernelBuffer=0)
@@ -391,7 +392,7 @@ class CongestionTests(StreamTestCase):
 
     def test_stalls(self) -> None:
         """
-        A stall is noticed.
+        A stall is detected.
         """
         stream = self.congest(stallTimeout=60)
         self.browser.stopReading(kernelBuffer=0)
@@ -417,7 +418,7 @@ class CongestionTests(StreamTestCase):
 
     def test_idleTimeout(self) -> None:
         """
-        Of a heartbeat that is slower than the site's idle timeout the log warns, once.
+        The log warns once of a heartbeat slower than the site's idle timeout.
         """
         for options, warned in [({}, 0), ({"heartbeat": None}, 1), ({"heartbeat": 60}, 1)]:
             with capturedLogs() as logged:

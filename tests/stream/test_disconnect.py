@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.result}: what is cancelled and closed as a stream ends.
+Tests for L{twisted_sse.stream.result}: what is cancelled and closed when a stream ends.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_sse import CloseReason, EventStream
 
 class DisconnectTests(DriverTestCase):
     """
-    Tests for what is cancelled and closed as a stream ends.
+    Tests for what is cancelled and closed when a stream ends.
     """
 
     def test_deferred(self) -> None:
@@ -33,7 +33,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_deferredOfAStreamThatIsOver(self) -> None:
         """
-        A Deferred that is returned when the stream is over already is cancelled too.
+        A Deferred returned for a stream that has already ended is cancelled too.
         """
         for act in (EventStream.abort, EventStream.end):
             cancelled: list[object] = []
@@ -53,7 +53,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_failedDeferredOfAStreamThatIsOver(self) -> None:
         """
-        One that has failed is no "unhandled error" of nobody: at most it is logged once.
+        A failed Deferred returned for an aborted stream is logged at most once, and not as
+        unhandled.
         """
 
         def connected(stream: EventStream) -> Deferred[None]:
@@ -67,7 +68,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_coroutine(self) -> None:
         """
-        A coroutine gets CancelledError where it waits, and its C{finally} is run.
+        A coroutine gets L{CancelledError} where it waits, and its C{finally} runs.
         """
         seen: list[str] = []
 
@@ -87,7 +88,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_coroutineCleansUp(self) -> None:
         """
-        A C{finally} that waits is given the time.
+        A C{finally} that awaits is given time to finish.
         """
         seen: list[str] = []
 
@@ -108,7 +109,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_coroutineOfAStreamThatIsOver(self) -> None:
         """
-        A coroutine that is returned when the stream is over is not run.
+        A coroutine returned for an aborted stream is not run.
         """
         seen: list[str] = []
 
@@ -125,8 +126,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_lateResults(self) -> None:
         """
-        What a Deferred gives after the client has gone is dropped, whatever it is, and closed if
-        it is a coroutine.
+        A result that a Deferred gives after a disconnect is dropped, and closed if it is a
+        coroutine.
         """
 
         async def coroutine() -> None:
@@ -146,7 +147,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_lateResultOfOneThatSwallows(self) -> None:
         """
-        A coroutine that swallows the cancellation may return what it likes.
+        What a coroutine returns after it has swallowed its cancellation is dropped.
         """
         made: list[str] = []
 
@@ -167,7 +168,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_failsAsItIsCancelled(self) -> None:
         """
-        What a coroutine or asynchronous generator raises as it is cancelled is logged once.
+        What a coroutine or asynchronous generator raises when it is cancelled is logged once.
         """
 
         async def coroutine(stream: EventStream) -> None:
@@ -192,7 +193,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_cancellerRaises(self) -> None:
         """
-        A canceller that raises is logged, and the stream goes all the same.
+        A canceller that raises is logged, and the stream is still released.
         """
 
         def canceller(_: object) -> None:
@@ -207,7 +208,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generator(self) -> None:
         """
-        A generator is closed where it stands, and its C{finally} is run.
+        A generator that waits for the client is closed, and its C{finally} runs.
         """
         closed: list[str] = []
 
@@ -228,7 +229,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorBetweenTurns(self) -> None:
         """
-        The same while the next pull is due.
+        A generator whose next pull is due is closed, and its C{finally} runs.
         """
         closed: list[str] = []
 
@@ -248,7 +249,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorFailsAsItIsClosed(self) -> None:
         """
-        A generator whose C{finally} fails, or that does not stop, is logged.
+        A generator whose C{finally} raises, or that does not stop, is logged.
         """
 
         def fails(stream: EventStream) -> Iterator[str]:
@@ -275,7 +276,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorAbortsItsStream(self) -> None:
         """
-        A generator may abort its own stream: it is closed, and what it still yields dropped.
+        A generator that aborts its own stream is closed, and what it yields next is dropped.
         """
         closed: list[str] = []
 
@@ -308,7 +309,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorAbortsItsStreamAtOnce(self) -> None:
         """
-        The same before its first event.
+        A generator that aborts its own stream before its first event is closed, and nothing is
+        sent.
         """
         closed: list[str] = []
 
@@ -336,7 +338,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorEndsItsStream(self) -> None:
         """
-        A generator may end its own stream: all that it has yielded before goes out.
+        When a generator ends its own stream, everything it yielded before is sent.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -360,7 +362,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_generatorRaisesAfterItsAbort(self) -> None:
         """
-        What a generator raises after it has ended its own stream is logged.
+        What a generator raises after it has aborted its own stream is logged.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -381,7 +383,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_asyncGeneratorWaiting(self) -> None:
         """
-        An asynchronous generator that waits is cancelled there; its C{finally} may await.
+        An asynchronous generator is cancelled where it waits, and its C{finally} may await.
         """
         seen: list[str] = []
 
@@ -402,7 +404,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_asyncGeneratorSuspended(self) -> None:
         """
-        One that has yielded and waits for the client to read is closed, and may await too.
+        An asynchronous generator that waits for the client to read is closed, and its C{finally}
+        may await.
         """
         seen: list[str] = []
 
@@ -424,7 +427,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_asyncGeneratorEndedFromInside(self) -> None:
         """
-        One that ends its own stream and waits on is cancelled.
+        An asynchronous generator that ends its own stream and then waits is cancelled.
         """
         seen: list[str] = []
 
@@ -445,7 +448,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_asyncGeneratorSwallowsOnce(self) -> None:
         """
-        One that swallows the cancellation and yields is closed; what it yields is dropped.
+        An asynchronous generator that swallows its cancellation and yields is closed, and that
+        event is dropped.
         """
         seen: list[str] = []
 
@@ -469,7 +473,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_swallowsOnceAndWaits(self) -> None:
         """
-        One that swallows it and waits again is cancelled again.
+        An asynchronous generator that swallows its cancellation and waits again is cancelled again.
         """
         seen: list[str] = []
 
@@ -494,7 +498,8 @@ class DisconnectTests(DriverTestCase):
 
     def test_swallowsForEver(self) -> None:
         """
-        One that will not stop is abandoned after C{closeTimeout}, and that is logged once.
+        Code that keeps swallowing its cancellation is abandoned after C{closeTimeout}, and that is
+        logged once.
         """
         stop: list[bool] = []
 
@@ -527,7 +532,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_asyncIteratorWithAclose(self) -> None:
         """
-        A class-based asynchronous iterator is told by C{aclose}, if it has that.
+        A class-based asynchronous iterator is closed with C{aclose}, if it has one.
         """
         closed: list[str] = []
 
@@ -552,7 +557,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_asyncIterableWithAGenerator(self) -> None:
         """
-        An object whose C{__aiter__} is an asynchronous generator has that closed, awaiting.
+        When C{__aiter__} is an asynchronous generator it is closed, and its C{finally} may await.
         """
         seen: list[str] = []
         wait = self.wait
@@ -576,7 +581,7 @@ class DisconnectTests(DriverTestCase):
 
     def test_drainCancels(self) -> None:
         """
-        A drain ends a stream whose C{connected} has not decided yet, and cancels it.
+        A drain cancels a pending C{connected} and ends its stream.
         """
         cancelled: list[object] = []
         self.connect(lambda stream: Deferred(cancelled.append))

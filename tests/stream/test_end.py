@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: the ways a stream ends, and who lets go of it then.
+Tests for L{twisted_sse.stream.stream}: how a stream ends, and what is released then.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class EndTests(StreamTestCase):
 
     def test_endTwice(self) -> None:
         """
-        Ending and aborting again does nothing.
+        Calling C{end} or C{abort} again does nothing.
         """
         stream = self.connect()
         reasons = self.reasons()
@@ -49,7 +49,7 @@ class EndTests(StreamTestCase):
 
     def test_endBeforeHeaders(self) -> None:
         """
-        C{end} inside C{connected} sends the headers, what was sent, and the end.
+        C{end} inside C{connected} sends the headers and what was sent, and completes the response.
         """
 
         def connected(stream: EventStream) -> None:
@@ -64,7 +64,7 @@ class EndTests(StreamTestCase):
 
     def test_endWithPending(self) -> None:
         """
-        C{end} lets out what is waiting first, and is closed only when the bytes have left.
+        C{end} first sends what is queued, and the stream is closed only when the bytes have left.
         """
         stream = self.connect()
         self.stall()
@@ -85,7 +85,7 @@ class EndTests(StreamTestCase):
 
     def test_endWithBytesInTheTransport(self) -> None:
         """
-        Bytes that the transport holds are not gone yet: the stream is not closed before.
+        An ending stream is not closed while its transport still holds bytes.
         """
         stream = self.connect()
         self.browser.stopReading(kernelBuffer=0)
@@ -102,7 +102,7 @@ class EndTests(StreamTestCase):
 
     def test_endWithPendingThenDisconnect(self) -> None:
         """
-        A client that goes while something waits for it has gone, though the stream was ending.
+        When the client disconnects before an ending stream is done, the reason is CLIENT.
         """
         stream = self.connect()
         self.stall()
@@ -115,7 +115,7 @@ class EndTests(StreamTestCase):
 
     def test_endThenAbort(self) -> None:
         """
-        C{abort} acts on a stream that is ending and cannot.
+        C{abort} aborts a stream that is ending but stalled.
         """
         stream = self.connect()
         self.stall()
@@ -128,8 +128,8 @@ class EndTests(StreamTestCase):
 
     def test_endStalled(self) -> None:
         """
-        A reader that stalls cannot keep an ending stream: C{stallTimeout} aborts it, whether
-        the transport had said pause or not.
+        C{stallTimeout} aborts an ending stream whose client does not read, whether or not its
+        transport has paused it.
         """
         for data in (BIG, "a little"):
             stream = self.connect(stallTimeout=60)
@@ -147,7 +147,7 @@ class EndTests(StreamTestCase):
 
     def test_endStalledForLong(self) -> None:
         """
-        Without C{stallTimeout} an ending stream waits for its reader, however long.
+        Without C{stallTimeout} an ending stream waits for its client indefinitely.
         """
         stream = self.connect(stallTimeout=None)
         self.browser.stopReading(kernelBuffer=0)
@@ -164,7 +164,7 @@ class EndTests(StreamTestCase):
 
     def test_endDrained(self) -> None:
         """
-        A drain's deadline aborts a stream that is ending and cannot.
+        A drain's deadline aborts a stream that is ending but stalled.
         """
         stream = self.connect()
         self.stall()
@@ -179,7 +179,7 @@ class EndTests(StreamTestCase):
 
     def test_abort(self) -> None:
         """
-        C{abort} cuts the response at once; what is waiting is lost.
+        C{abort} ends the response at once, and what is queued is lost.
         """
         stream = self.connect()
         self.stall()
@@ -194,7 +194,7 @@ class EndTests(StreamTestCase):
 
     def test_abortBeforeHeaders(self) -> None:
         """
-        C{abort} inside C{connected} closes the connection without an answer.
+        C{abort} inside C{connected} closes the connection without a response.
         """
         self.connect(EventStream.abort)
         self.assertIsNone(self.browser.status)
@@ -203,7 +203,7 @@ class EndTests(StreamTestCase):
 
     def test_disconnect(self) -> None:
         """
-        A client that goes closes the stream, properly or with a reset.
+        A disconnect closes the stream, with or without a reset.
         """
         for reset in (False, True):
             self.connect()
@@ -214,7 +214,7 @@ class EndTests(StreamTestCase):
 
     def test_disconnectBeforeHeaders(self) -> None:
         """
-        A client that goes before the headers closes the stream too.
+        A disconnect before the headers closes the stream too.
         """
         stream = self.connect(lambda stream: Deferred())
         reasons = self.reasons()
@@ -225,7 +225,7 @@ class EndTests(StreamTestCase):
 
     def test_errorHasNoLastChunk(self) -> None:
         """
-        After an error what was sent arrives, but the response does not look complete.
+        After an error, what was sent arrives, but the response does not look complete.
         """
         stream = self.connect()
         stream.send("before")
@@ -238,7 +238,7 @@ class EndTests(StreamTestCase):
 
     def test_errorWithPending(self) -> None:
         """
-        After an error what was waiting still goes out, then the cut.
+        After an error, what is queued is still sent, and then the response is cut off.
         """
         stream = self.connect()
         self.stall()
@@ -258,7 +258,7 @@ class EndTests(StreamTestCase):
 
     def test_errorStalled(self) -> None:
         """
-        A reader that has stalled cannot keep a stream that failed.
+        A stream that failed is aborted even if its client has stalled.
         """
         stream = self.connect(stallTimeout=10)
         self.stall()
@@ -271,7 +271,7 @@ class EndTests(StreamTestCase):
 
     def test_shutdown(self) -> None:
         """
-        A client that is cut because the reactor stops is no client that went.
+        When the reactor stops, the reason of a disconnect is SHUTDOWN.
         """
         self.connect()
         reasons = self.reasons()
@@ -281,7 +281,7 @@ class EndTests(StreamTestCase):
 
     def test_reasons(self) -> None:
         """
-        These are the reasons, and no others.
+        C{CloseReason} has exactly these members.
         """
         self.assertEqual(
             [reason.name for reason in CloseReason],
@@ -304,7 +304,7 @@ class EndTests(StreamTestCase):
 
     def test_once(self) -> None:
         """
-        With C{once} the end is an event that tells the browser not to come back.
+        With C{once} the last event tells the browser not to reconnect.
         """
         stream = self.connect(once=True)
         stream.send("x", id="1")
@@ -315,7 +315,7 @@ class EndTests(StreamTestCase):
 
     def test_onceAborted(self) -> None:
         """
-        With C{once} an abort or an error is no end: there is no such event.
+        With C{once}, an abort or an error sends no C{end} event.
         """
         stream = self.connect(once=True)
         stream.abort()
@@ -328,7 +328,7 @@ class EndTests(StreamTestCase):
 
     def test_endedFromWhenClosed(self) -> None:
         """
-        Acting on the stream as it closes does nothing.
+        Methods called on a stream from C{whenClosed} do nothing.
         """
         stream = self.connect()
         results: list[object] = []
@@ -347,7 +347,7 @@ class EndTests(StreamTestCase):
 
     def test_transportsCallsAfterEnd(self) -> None:
         """
-        What a transport may still say to its producer after the end does nothing.
+        What a transport still calls on its producer after the end does nothing.
         """
         stream = self.connect()
         self.browser.disconnect()
@@ -357,7 +357,7 @@ class EndTests(StreamTestCase):
 
 class ReleaseTests(StreamTestCase):
     """
-    Tests that a stream which is over is let go of by everybody, without the collector.
+    Tests that a closed stream is freed without the garbage collector.
     """
 
     def assertReleased(
@@ -367,7 +367,7 @@ class ReleaseTests(StreamTestCase):
         **options: Any,
     ) -> None:
         """
-        Open a stream, end it, and see that it is gone.
+        Open a stream, end it, and assert that it is freed.
         """
         gc.collect()
         gc.disable()
@@ -387,31 +387,31 @@ class ReleaseTests(StreamTestCase):
 
     def test_disconnect(self) -> None:
         """
-        By the client.
+        A stream is freed when the client disconnects.
         """
         self.assertReleased(lambda self: self.browser.disconnect())
 
     def test_reset(self) -> None:
         """
-        By the client, with a reset.
+        A stream is freed when the client resets the connection.
         """
         self.assertReleased(lambda self: self.browser.disconnect(reset=True))
 
     def test_end(self) -> None:
         """
-        By C{end}.
+        A stream is freed after C{end}.
         """
         self.assertReleased(lambda self: self.stream.end())
 
     def test_abort(self) -> None:
         """
-        By C{abort}.
+        A stream is freed after C{abort}.
         """
         self.assertReleased(lambda self: self.stream.abort())
 
     def test_stalled(self) -> None:
         """
-        By a stall, with bytes pending.
+        A stream that stalls with bytes queued is freed.
         """
 
         def end(self: ReleaseTests) -> None:
@@ -423,7 +423,7 @@ class ReleaseTests(StreamTestCase):
 
     def test_slow(self) -> None:
         """
-        By too much pending.
+        A stream disconnected for exceeding C{maxPending} is freed.
         """
 
         def end(self: ReleaseTests) -> None:
@@ -435,7 +435,7 @@ class ReleaseTests(StreamTestCase):
 
     def test_loop(self) -> None:
         """
-        With a loop running.
+        A stream with a running loop is freed.
         """
         self.assertReleased(
             lambda self: self.browser.disconnect(),
@@ -444,7 +444,7 @@ class ReleaseTests(StreamTestCase):
 
     def test_loopFails(self) -> None:
         """
-        By a loop that fails.
+        A stream is freed when its loop fails.
         """
         self.assertReleased(
             lambda self: self.client.clock.advance(1),
@@ -453,13 +453,13 @@ class ReleaseTests(StreamTestCase):
 
     def test_drain(self) -> None:
         """
-        By a drain.
+        A stream is freed by a drain.
         """
         self.assertReleased(lambda self: self.resource.drain(5))
 
     def test_waiting(self) -> None:
         """
-        While somebody waits for it to be writable, or closed.
+        A stream is freed while Deferreds of C{whenWritable} and C{whenClosed} are pending.
         """
 
         def end(self: ReleaseTests) -> None:
@@ -472,7 +472,7 @@ class ReleaseTests(StreamTestCase):
 
     def test_notification(self) -> None:
         """
-        After an abort nobody waits to be notified: of HTTP/2 nobody ever would be.
+        C{abort} removes our C{notifyFinish}, which HTTP/2 would never fire.
         """
         stream = self.connect()
         request = stream.request
@@ -484,7 +484,7 @@ class ReleaseTests(StreamTestCase):
 
     def test_requestThatIsKept(self) -> None:
         """
-        A request that others keep does not keep the stream.
+        A reference to the request does not keep the stream alive.
         """
         gc.disable()
         try:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.every}: a loop, and what becomes of what it makes.
+Tests for L{twisted_sse.stream.every}: loops, and what happens to their results.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_sends(self) -> None:
         """
-        Events are sent as they are, and texts as their data.
+        Events are sent as they are, and text becomes the data of an event.
         """
         event = Event("x")
         results = iter([event, "text", None])
@@ -83,7 +83,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_loopStopped(self) -> None:
         """
-        Whoever stops the loop ends the emission, without a failure.
+        Stopping the loop ends the emission without a failure.
         """
         emission = self.emit(lambda: "x")
         emission.stop()
@@ -92,7 +92,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_failure(self) -> None:
         """
-        A failure ends it, and is told.
+        A failure ends the emission and is reported.
         """
         emission = self.emit(lambda: 1 // 0)
         self.clock.advance(1)
@@ -103,7 +103,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        A stream that stops it is not told so; stopping it again does nothing.
+        C{finish} stops the emission without reporting an end, and may be called twice.
         """
         for now in (True, False):
             emission = self.emit(lambda: "x")
@@ -116,8 +116,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_stopWaiting(self) -> None:
         """
-        What it waits for is cancelled: at once, or, where that may be the caller, in the next
-        turn.
+        C{finish} cancels a pending result, at once or in the next turn.
         """
         for now in (True, False):
             cancelled: list[object] = []
@@ -132,7 +131,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_stopIgnored(self) -> None:
         """
-        A result that comes in spite of the cancellation is not sent.
+        A result that arrives despite its cancellation is not sent.
         """
         waiting: Deferred[str] = Deferred(lambda deferred: deferred.callback("late"))
         emission = self.emit(lambda: waiting)
@@ -142,7 +141,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_failsAsItIsStopped(self) -> None:
         """
-        What goes wrong as it is cancelled is logged; that it is cancelled is not.
+        An exception raised on cancellation is logged, but a L{CancelledError} is not.
         """
 
         async def fails() -> None:
@@ -160,7 +159,7 @@ class EmissionTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """
-        A wrong result is a TypeError that shows the function and the result.
+        A wrong result raises a L{TypeError} that shows the function and the result.
         """
 
         def makesNumbers() -> int:
@@ -196,7 +195,7 @@ class EveryTests(StreamTestCase):
 
     def test_loop(self) -> None:
         """
-        It is a running LoopingCall, which sends first after one interval.
+        C{every} returns a running L{LoopingCall} that first sends after one interval.
         """
         stream = self.connect()
         loop = stream.every(2, lambda: "tick")
@@ -221,8 +220,8 @@ class EveryTests(StreamTestCase):
 
     def test_everyResultThatIsAllowed(self) -> None:
         """
-        The function may return an Event, a str, None for nothing, or a Deferred or coroutine of
-        one of these.
+        The function may return an Event, a str, None for nothing, or a Deferred or coroutine of one
+        of these.
         """
         waiting: Deferred[str] = Deferred()
 
@@ -244,7 +243,7 @@ class EveryTests(StreamTestCase):
 
     def test_waits(self) -> None:
         """
-        The next call waits for the Deferred, and comes at the next full interval.
+        The next call waits for the Deferred, and is made at the next full interval.
         """
         calls: list[float] = []
         waiting: Deferred[None] = Deferred()
@@ -263,7 +262,7 @@ class EveryTests(StreamTestCase):
 
     def test_exception(self) -> None:
         """
-        An exception is logged once with the client's address, and ends this stream only.
+        An exception is logged once with the client's address, and ends only this stream.
         """
         stream = self.connect()
         stream.every(1, lambda: "never" if self.client.clock.seconds() < 1 else str(1 // 0))
@@ -287,7 +286,7 @@ class EveryTests(StreamTestCase):
 
     def test_exceptionBeforeHeaders(self) -> None:
         """
-        What fails at once, inside C{connected}, is an HTTP answer like all else that does.
+        An exception raised inside C{connected} by a loop's first call becomes a 500.
         """
 
         def connected(stream: EventStream) -> None:
@@ -300,7 +299,7 @@ class EveryTests(StreamTestCase):
 
     def test_deferredFails(self) -> None:
         """
-        A Deferred or coroutine that fails ends the stream in the same way.
+        A Deferred or coroutine that fails ends the stream with an error.
         """
 
         async def failing() -> None:
@@ -319,7 +318,7 @@ class EveryTests(StreamTestCase):
 
     def test_wrongResult(self) -> None:
         """
-        A result that is no event ends the stream, with a TypeError in the log that shows it.
+        A result that is not an event ends the stream and logs a L{TypeError}.
         """
 
         async def coroutine() -> object:
@@ -337,7 +336,7 @@ class EveryTests(StreamTestCase):
 
     def test_invalidText(self) -> None:
         """
-        A text that cannot be sent ends the stream as an exception does.
+        Text that cannot be sent ends the stream with an error.
         """
         stream = self.connect()
         stream.every(1, lambda: "\ud800")
@@ -347,7 +346,7 @@ class EveryTests(StreamTestCase):
 
     def test_badInterval(self) -> None:
         """
-        An interval that is no positive number of seconds is refused, by name and value.
+        An interval that is not a positive number raises an error with its name and value.
         """
         stream = self.connect()
         for interval in (0, -1, None, "1", True, float("nan"), float("inf")):
@@ -358,14 +357,14 @@ class EveryTests(StreamTestCase):
 
     def test_badFunction(self) -> None:
         """
-        What cannot be called is refused.
+        A function that is not callable is refused.
         """
         error = self.assertRaises(TypeError, self.connect().every, 1, "text")
         self.assertIn("emit is 'text'", str(error))
 
     def test_stop(self) -> None:
         """
-        The loop may be stopped earlier: the stream goes on, and nothing is left of the loop.
+        Stopping the loop leaves the stream open and nothing of the loop.
         """
         stream = self.connect(heartbeat=None)
         loop = stream.every(1, lambda: "tick")
@@ -379,7 +378,7 @@ class EveryTests(StreamTestCase):
 
     def test_several(self) -> None:
         """
-        A stream may have several loops; its end stops all of them.
+        A stream may have several loops, and its end stops them all.
         """
         stream = self.connect()
         loops = [stream.every(1, lambda: "one"), stream.every(2.5, lambda: "two")]
@@ -393,7 +392,7 @@ class EveryTests(StreamTestCase):
 
     def test_stoppedByTheClient(self) -> None:
         """
-        The loop ends with the connection, and its function is not called again.
+        A disconnect stops the loop, and its function is not called again.
         """
         calls: list[None] = []
         stream = self.connect()
@@ -407,7 +406,7 @@ class EveryTests(StreamTestCase):
 
     def test_stoppedFromInside(self) -> None:
         """
-        The function may end its own stream; what it then returns is not sent.
+        The function may end its own stream, and what it then returns is not sent.
         """
         for act in (EventStream.end, EventStream.abort):
             for late in (None, "late", Event("late")):
@@ -426,7 +425,7 @@ class EveryTests(StreamTestCase):
 
     def test_waitingIsCancelled(self) -> None:
         """
-        A Deferred that the loop waits for is cancelled as the stream ends, without a log.
+        A pending Deferred of the loop is cancelled when the stream ends, and nothing is logged.
         """
         cancelled: list[object] = []
         stream = self.connect()
@@ -440,7 +439,7 @@ class EveryTests(StreamTestCase):
 
     def test_waitingCoroutineEndsItsStream(self) -> None:
         """
-        A coroutine that ends its own stream and then waits for something is cancelled too.
+        A coroutine that ends its own stream and then waits is cancelled.
         """
         for first in (None, Deferred()):
             second: Deferred[None] = Deferred()
@@ -464,7 +463,7 @@ class EveryTests(StreamTestCase):
 
     def test_cancellerRaises(self) -> None:
         """
-        A canceller that raises is logged, and the stream goes all the same.
+        A canceller that raises is logged, and the stream is still released.
         """
 
         def canceller(_: object) -> None:
@@ -481,7 +480,7 @@ class EveryTests(StreamTestCase):
 
     def test_lateResult(self) -> None:
         """
-        What arrives when the stream is over is dropped.
+        A result that arrives after the stream has ended is dropped.
         """
         waiting: Deferred[str] = Deferred(lambda _: None)
         stream = self.connect()
@@ -495,7 +494,7 @@ class EveryTests(StreamTestCase):
 
     def test_afterEnd(self) -> None:
         """
-        On a stream that is over or ending the loop is returned, not running, and never runs.
+        On a stream that is ending or closed, C{every} returns a loop that never runs.
         """
         stream = self.connect()
         stream.end()
@@ -508,7 +507,7 @@ class EveryTests(StreamTestCase):
 
     def test_whileStalled(self) -> None:
         """
-        The loop goes on while the client does not read; its events wait.
+        The loop continues while the client does not read, and its events are queued.
         """
         stream = self.connect()
         self.stall()
@@ -520,7 +519,7 @@ class EveryTests(StreamTestCase):
 
     def test_lostIsNot(self) -> None:
         """
-        Of 1,000 ticks at a crooked time none is lost.
+        Of 1,000 ticks from an awkward time none is lost.
         """
         stream = self.connect()
         self.client.clock.rightNow = 1234567.891

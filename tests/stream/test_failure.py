@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.result}: what is raised, before the headers and after.
+Tests for L{twisted_sse.stream.result}: exceptions before and after the headers.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from twisted_sse import EventStream
 
 class RefusalTests(DriverTestCase):
     """
-    Tests for what is raised before the headers.
+    Tests for exceptions before the headers.
     """
 
     def ways(self, error: Exception) -> Iterator[Callable[[EventStream], object]]:
         """
-        All ways to raise it.
+        List all ways to raise an exception.
         """
 
         def function(stream: EventStream) -> None:
@@ -54,7 +54,7 @@ class RefusalTests(DriverTestCase):
 
     def test_error(self) -> None:
         """
-        C{Error(403)} is a 403, however it is raised, and nothing is logged.
+        C{Error(403)} becomes a 403, however it is raised, and nothing is logged.
         """
         for connected in self.ways(Error(403)):
             self.connect(connected)
@@ -76,7 +76,7 @@ class RefusalTests(DriverTestCase):
 
     def test_noContent(self) -> None:
         """
-        C{Error(204)} is a 204 without a body: a browser stops for good.
+        C{Error(204)} becomes a 204 without a body, so that a browser stops for good.
         """
         for connected in self.ways(Error(204)):
             self.connect(connected)
@@ -86,7 +86,7 @@ class RefusalTests(DriverTestCase):
 
     def test_redirect(self) -> None:
         """
-        A redirection has its location.
+        A redirect has its C{Location}.
         """
         for connected in self.ways(PageRedirect(302, location=b"https://example.com/other")):
             self.connect(connected)
@@ -96,7 +96,7 @@ class RefusalTests(DriverTestCase):
 
     def test_others(self) -> None:
         """
-        Any other exception is a 500 without a traceback, and logged once.
+        Any other exception becomes a 500 without a traceback, and is logged once.
         """
         for connected in self.ways(ZeroDivisionError("secret")):
             self.connect(connected)
@@ -107,7 +107,7 @@ class RefusalTests(DriverTestCase):
 
     def test_headersOfTheApplication(self) -> None:
         """
-        Headers that the application has set are on the refusal.
+        Headers that the application set are sent with the refusal.
         """
 
         def connected(stream: EventStream) -> None:
@@ -120,7 +120,7 @@ class RefusalTests(DriverTestCase):
 
     def test_openTimeout(self) -> None:
         """
-        When nothing is decided for C{openTimeout} the answer is 503, and what was awaited is
+        Without a result within C{openTimeout} the response is a 503, and the pending Deferred is
         cancelled.
         """
         cancelled: list[object] = []
@@ -135,7 +135,7 @@ class RefusalTests(DriverTestCase):
 
     def test_openTimeoutOfAResult(self) -> None:
         """
-        It goes for what a coroutine waits for as well.
+        C{openTimeout} also applies to a coroutine.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -147,7 +147,7 @@ class RefusalTests(DriverTestCase):
 
     def test_openTimeoutNone(self) -> None:
         """
-        Without C{openTimeout} it may take for ever.
+        Without C{openTimeout} the result may take any time.
         """
         self.connect(lambda stream: Deferred(), openTimeout=None)
         self.clock.advance(10_000)
@@ -156,7 +156,7 @@ class RefusalTests(DriverTestCase):
 
     def test_openTimeoutIsOver(self) -> None:
         """
-        Once the headers are out nobody asks how long it takes.
+        C{openTimeout} no longer applies once the headers are sent.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -172,7 +172,7 @@ class RefusalTests(DriverTestCase):
 
     def test_openTimeoutAfterAPush(self) -> None:
         """
-        Sending something from outside decides too.
+        C{openTimeout} no longer applies once another caller has sent an event.
         """
         self.connect(lambda stream: Deferred(), openTimeout=5)
         self.clock.advance(4)
@@ -184,12 +184,12 @@ class RefusalTests(DriverTestCase):
 
 class FailureTests(DriverTestCase):
     """
-    Tests for what is raised after the headers.
+    Tests for exceptions after the headers.
     """
 
     def test_generators(self) -> None:
         """
-        What is raised after an event ends the stream as an error, after that event.
+        An exception after an event ends the stream with an error, after that event.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -217,7 +217,7 @@ class FailureTests(DriverTestCase):
 
     def test_errorIsNoStatusAnyMore(self) -> None:
         """
-        An Error after the first event is an error like others: logged, and a cut.
+        After the first event, an Error is logged and cuts the stream off like any exception.
         """
 
         def connected(stream: EventStream) -> Iterator[str]:
@@ -247,7 +247,7 @@ class FailureTests(DriverTestCase):
 
     def test_logged(self) -> None:
         """
-        The log has it once, with the client's address.
+        The log has the exception once, with the client's address.
         """
 
         def connected(stream: EventStream) -> Iterator[str]:
@@ -263,7 +263,8 @@ class FailureTests(DriverTestCase):
 
     def test_noEvents(self) -> None:
         """
-        What is yielded and no event ends the stream, with a TypeError in the log that shows it.
+        Yielding something that is not an event ends the stream and logs a L{TypeError} that shows
+        it.
         """
 
         for wrong in (5, b"bytes", None, {"data": "x"}, ["a"]):
@@ -288,7 +289,7 @@ class FailureTests(DriverTestCase):
 
     def test_noEventAtFirst(self) -> None:
         """
-        When it is the first thing yielded, it is a 500.
+        When the first item of an iterable is not an event, the response is a 500.
         """
         self.connect(lambda stream: [5])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
@@ -296,7 +297,8 @@ class FailureTests(DriverTestCase):
 
     def test_generatorIsClosedAfterNoEvent(self) -> None:
         """
-        A generator that has yielded what is no event is closed, so that its C{finally} runs.
+        A generator that yields something that is not an event is closed, so that its C{finally}
+        runs.
         """
         closed: list[str] = []
 
@@ -320,7 +322,7 @@ class FailureTests(DriverTestCase):
 
     def test_others(self) -> None:
         """
-        The other streams of the resource go on.
+        The other streams of the resource continue.
         """
         numbers = iter(range(10))
 
@@ -337,7 +339,7 @@ class FailureTests(DriverTestCase):
 
     def test_baseException(self) -> None:
         """
-        Whatever a generator raises ends its stream: it does not stay open for ever.
+        Even a C{SystemExit} in a generator ends its stream with an error.
         """
 
         def connected(stream: EventStream) -> Iterator[str]:

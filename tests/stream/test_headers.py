@@ -37,7 +37,7 @@ class HeaderTests(StreamTestCase):
 
     def test_ofTheApplication(self) -> None:
         """
-        The application's headers win, but for the type.
+        Headers that the application set take precedence, except C{Content-Type}.
         """
 
         def connected(stream: EventStream) -> None:
@@ -70,7 +70,7 @@ class HeaderTests(StreamTestCase):
 
     def test_retry(self) -> None:
         """
-        The resource's C{retry} is told with the headers.
+        The resource's C{retry} is sent with the headers.
         """
         self.connect(retry=1500)
         self.assertEqual(self.browser.retry, 1500)
@@ -78,14 +78,14 @@ class HeaderTests(StreamTestCase):
 
     def test_noRetry(self) -> None:
         """
-        Without C{retry} clients are told none.
+        Without C{retry} none is sent.
         """
         self.connect()
         self.assertIsNone(self.browser.retry)
 
     def test_openEarly(self) -> None:
         """
-        C{open} sends the headers though nothing is decided yet, and once only.
+        C{open} sends the headers before C{connected} has a result, and only once.
         """
 
         def connected(stream: EventStream) -> Deferred[None]:
@@ -99,7 +99,7 @@ class HeaderTests(StreamTestCase):
 
     def test_openAfterEnd(self) -> None:
         """
-        C{open} of a stream that is over does nothing.
+        C{open} on a closed stream does nothing.
         """
         stream = self.connect()
         stream.abort()
@@ -108,7 +108,7 @@ class HeaderTests(StreamTestCase):
 
     def test_raisedAfterOpen(self) -> None:
         """
-        What is raised after C{open} cannot become a status: the stream is cut.
+        An exception after C{open} cannot become a status, and cuts the stream off.
         """
 
         def connected(stream: EventStream) -> None:
@@ -124,7 +124,7 @@ class HeaderTests(StreamTestCase):
 
     def test_http10(self) -> None:
         """
-        To HTTP/1.0 the body goes without chunks, and ends with the connection.
+        For HTTP/1.0 the body is not chunked, and ends with the connection.
         """
         stream = self.connect(version="HTTP/1.0")
         stream.send("a")
@@ -138,7 +138,7 @@ class HeaderTests(StreamTestCase):
 
     def test_http10Error(self) -> None:
         """
-        To HTTP/1.0 an end after an error is a reset: nothing else would look incomplete.
+        For HTTP/1.0 an error resets the connection, because nothing else would look incomplete.
         """
         stream = self.connect(version="HTTP/1.0")
         stream._response.fail(Failure(ZeroDivisionError()))
@@ -149,7 +149,7 @@ class HeaderTests(StreamTestCase):
 
     def test_encoder(self) -> None:
         """
-        A gzip encoder around the resource is taken off: it would swallow the events.
+        A gzip encoder around the resource is removed, because it would hold events back.
         """
         streams: list[EventStream] = []
         resource = EventStreamResource(streams.append)
@@ -162,7 +162,7 @@ class HeaderTests(StreamTestCase):
 
     def test_slim(self) -> None:
         """
-        A slim stream forgets what has arrived in the request when the headers go out.
+        A slim stream drops what arrived in its request when the headers go out.
         """
         seen: list[object] = []
 
@@ -188,7 +188,7 @@ class HeaderTests(StreamTestCase):
 
     def test_notSlim(self) -> None:
         """
-        Otherwise the request keeps what it has.
+        A stream that is not slim keeps what arrived in its request.
         """
         stream = self.connect(headers={"User-Agent": "me"})
         request = stream.request
@@ -197,7 +197,8 @@ class HeaderTests(StreamTestCase):
 
     def test_contentLength(self) -> None:
         """
-        An event stream has no length, whatever the application says: it would be cut off there.
+        C{Content-Length} is removed, even if the application set it, because the client would stop
+        reading there.
         """
 
         def connected(stream: EventStream) -> None:
@@ -232,7 +233,7 @@ class BeforeHeadersTests(StreamTestCase):
 
     def test_droppedOnRefusal(self) -> None:
         """
-        It is dropped if the answer becomes a refusal.
+        What was sent before a refusal is dropped.
         """
 
         def connected(stream: EventStream) -> None:
@@ -247,7 +248,7 @@ class BeforeHeadersTests(StreamTestCase):
 
     def test_sentFromOutside(self) -> None:
         """
-        While a Deferred of C{connected} is pending, the first thing sent sends the headers.
+        While a Deferred of C{connected} is pending, the first event sent sends the headers.
         """
         self.connect(lambda stream: Deferred())
         self.assertIsNone(self.browser.status)
@@ -257,7 +258,7 @@ class BeforeHeadersTests(StreamTestCase):
 
     def test_tooMuch(self) -> None:
         """
-        Beyond C{maxPending} it cannot be kept back any longer, and nothing is lost.
+        More than C{maxPending} sent before the headers makes them go out, and nothing is lost.
         """
 
         def connected(stream: EventStream) -> None:

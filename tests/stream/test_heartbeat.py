@@ -16,13 +16,14 @@ class HeartbeatTests(StreamTestCase):
 
     def beats(self) -> int:
         """
-        The number of heartbeats that have come.
+        Return the number of heartbeats received.
         """
         return len(self.browser.comments) - 1
 
     def test_default(self) -> None:
         """
-        By default a comment comes when nothing was sent for 15 seconds, exactly when alone.
+        By default a comment is sent when nothing was sent for 15 seconds, exactly on time for a
+        single stream.
         """
         self.connect()
         self.client.clock.advance(14.999)
@@ -35,7 +36,7 @@ class HeartbeatTests(StreamTestCase):
 
     def test_idleOnly(self) -> None:
         """
-        Whatever is sent puts it off.
+        Anything sent postpones the heartbeat.
         """
         stream = self.connect(heartbeat=10)
         for send in (lambda: stream.send("x"), lambda: stream.send(retry=600)):
@@ -49,7 +50,7 @@ class HeartbeatTests(StreamTestCase):
 
     def test_none(self) -> None:
         """
-        C{heartbeat=None} sends none, and needs no timer.
+        C{heartbeat=None} sends no heartbeat and needs no timer.
         """
         self.connect(heartbeat=None)
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
@@ -58,8 +59,8 @@ class HeartbeatTests(StreamTestCase):
 
     def test_oneTimer(self) -> None:
         """
-        Many streams need one delayed call, and each gets its heartbeats, never early and at
-        most a thirtieth late.
+        Many streams need one delayed call, and each gets its heartbeats, never early and at most a
+        thirtieth late.
         """
         self.connect(heartbeat=15)
         browsers = [self.browser]
@@ -77,7 +78,7 @@ class HeartbeatTests(StreamTestCase):
         for number, beats in times.items():
             began = number * 0.1
             for last, beat in zip([began, *beats], beats, strict=False):
-                # The clock goes in steps of a hundredth.
+                # The clock advances in steps of a hundredth.
                 self.assertGreaterEqual(beat - last, 15 - 0.011)
                 self.assertLess(beat - last, 15 * (1 + 1 / 30) + 0.02)
             self.assertGreaterEqual(len(beats), 3)
@@ -85,7 +86,7 @@ class HeartbeatTests(StreamTestCase):
 
     def test_notBeforeHeaders(self) -> None:
         """
-        A stream that is not open yet has no heartbeat.
+        A stream gets no heartbeat before its headers.
         """
         self.connect(lambda stream: Deferred(), heartbeat=1, openTimeout=None)
         self.client.clock.advance(10)
@@ -93,7 +94,7 @@ class HeartbeatTests(StreamTestCase):
 
     def test_notWhileStalled(self) -> None:
         """
-        A stream that is paused gets none: they would only wait.
+        A stalled stream gets no heartbeats, because they would only be queued.
         """
         stream = self.connect(heartbeat=1, stallTimeout=None)
         self.stall()
@@ -106,7 +107,7 @@ class HeartbeatTests(StreamTestCase):
 
     def test_notWhilePaused(self) -> None:
         """
-        Neither does one that is paused though nothing waits, as for the flow control of HTTP/2.
+        A stream that is paused with an empty queue, as by HTTP/2 flow control, gets no heartbeats.
         """
         stream = self.connect(heartbeat=1, stallTimeout=None)
         stream._response.pauseProducing()
@@ -118,7 +119,7 @@ class HeartbeatTests(StreamTestCase):
 
     def test_afterwards(self) -> None:
         """
-        With the last stream the timer goes; with the next it is there again.
+        The timer stops with the last stream and starts again with the next.
         """
         self.connect(heartbeat=15)
         self.browser.disconnect()

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.pending}: what waits for a client that does not read.
+Tests for L{twisted_sse.stream.pending}: the queue of a client that does not read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted_sse.stream.pending import Pending
 
 def waiting(*events: Event) -> Pending:
     """
-    Let these events wait.
+    Queue these events.
     """
     pending = Pending()
     for event in events:
@@ -25,7 +25,7 @@ def waiting(*events: Event) -> Pending:
 
 def gap(dropped: int) -> bytes:
     """
-    What the client is told when so many events were dropped.
+    Encode the gap event for this many dropped events.
     """
     return Event(str(dropped), event="stream-gap").encode()
 
@@ -37,7 +37,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_empty(self) -> None:
         """
-        At first nothing waits.
+        A new queue is empty.
         """
         pending = Pending()
         self.assertFalse(pending)
@@ -46,7 +46,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        What waits comes out in order, and its bytes are counted.
+        Events come out in order, and their bytes are counted.
         """
         events = [Event("a"), Event("b"), Event(comment="c")]
         pending = waiting(*events)
@@ -59,7 +59,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_take(self) -> None:
         """
-        Whole events are taken, as many as fit.
+        As many whole events are taken as fit.
         """
         event = Event("x" * 92)
         self.assertEqual(len(event.encode()), 100)
@@ -71,7 +71,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_takeParts(self) -> None:
         """
-        Of an event that is larger than what is taken, parts are: nothing comes between them.
+        An event larger than the limit is taken in parts, and nothing comes between them.
         """
         large, small = Event("x" * 92), Event("y")
         pending = waiting(large, small)
@@ -86,7 +86,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_extend(self) -> None:
         """
-        Many wait as each of them would.
+        Queueing a batch is like queueing each of its events.
         """
         events = [Encoded(Event("a")), Encoded(Event(comment="b")), Encoded(Event("c"))]
         pending = waiting(Event("0"))
@@ -96,8 +96,8 @@ class PendingTests(SynchronousTestCase):
 
     def test_gap(self) -> None:
         """
-        Before all others comes how many were dropped, once, but after the rest of one that has
-        begun to leave.
+        The number of dropped events comes once, before the other events but after the rest of one
+        partly taken.
         """
         large, small = Event("x" * 92), Event("y")
         for taken in (0, 40):
@@ -116,7 +116,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        DROP_OLDEST drops no more from the front than is necessary.
+        DROP_OLDEST drops no more from the front than necessary.
         """
         event = Event("x" * 92)
         pending = waiting(*[event] * 5)
@@ -128,14 +128,14 @@ class PendingTests(SynchronousTestCase):
 
     def test_commentsDoNotCount(self) -> None:
         """
-        What is no event to the client is dropped, and not counted.
+        Anything but an event is dropped without being counted.
         """
         pending = waiting(Event(comment="c"), Event(retry=600), Event(id="1"), Event("x"))
         self.assertEqual(pending.makeRoom(SlowReader.DROP_OLDEST, Encoded(Event("y")), 1), 1)
 
     def test_latest(self) -> None:
         """
-        LATEST keeps the newest of each type, and none of the type that is coming.
+        LATEST keeps the newest event of each type, and none of the type about to be queued.
         """
         pending = waiting(
             Event("1", event="a"),
@@ -153,7 +153,7 @@ class PendingTests(SynchronousTestCase):
 
     def test_latestIsTooMuch(self) -> None:
         """
-        When even these are too much, the oldest of them go.
+        When the newest of each type do not fit either, the oldest of them are dropped.
         """
         pending = waiting(*(Event("x" * 50, event=kind) for kind in "abcd"))
         size = pending.bytes // 4
@@ -171,7 +171,7 @@ class PendingTests(SynchronousTestCase):
         self, policy: SlowReader, parts: list[tuple[str | None, int]], limit: int
     ) -> None:
         """
-        What was dropped and what is left is all there was, and what is left fits.
+        Dropped and remaining events add up, and the remaining ones fit.
         """
         pending = waiting(*(Event("x" * size, event=kind) for kind, size in parts))
         coming = Event("y")

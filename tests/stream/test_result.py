@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.result}: what C{connected} may return, and how much is pulled of it.
+Tests for L{twisted_sse.stream.result}: what C{connected} may return, and how it is consumed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class ResultTests(DriverTestCase):
 
     def test_none(self) -> None:
         """
-        After None the headers are out, and the stream stays open.
+        After L{None} the headers are sent and the stream stays open.
         """
         self.connect(lambda stream: None)
         self.assertEqual(self.browser.status, 200)
@@ -35,7 +35,7 @@ class ResultTests(DriverTestCase):
 
     def test_iterables(self) -> None:
         """
-        Each event of an iterable is sent, a str as its data; then the stream ends.
+        Each event of an iterable is sent, a str as data, and then the stream ends.
         """
         for iterable in (
             ["a", Event("b", event="note")],
@@ -54,7 +54,7 @@ class ResultTests(DriverTestCase):
 
     def test_empty(self) -> None:
         """
-        An empty iterable, and an empty asynchronous one, is an empty stream.
+        An empty iterable, also an asynchronous one, is an empty stream.
         """
 
         async def nothing() -> AsyncIterator[Event]:
@@ -86,7 +86,7 @@ class ResultTests(DriverTestCase):
 
     def test_asyncGenerator(self) -> None:
         """
-        C{connected} may be an asynchronous generator function; events go out as they come.
+        C{connected} may be an asynchronous generator function, whose events go out at once.
         """
 
         async def connected(stream: EventStream) -> AsyncIterator[str]:
@@ -104,8 +104,7 @@ class ResultTests(DriverTestCase):
 
     def test_asyncGeneratorWaitsFirst(self) -> None:
         """
-        An asynchronous generator that waits before its first event has decided: the headers
-        are out.
+        The headers go out when an asynchronous generator waits before its first event.
         """
 
         async def connected(stream: EventStream) -> AsyncIterator[str]:
@@ -120,7 +119,7 @@ class ResultTests(DriverTestCase):
 
     def test_asyncIterator(self) -> None:
         """
-        An asynchronous iterator that is no generator will do, with C{aclose} and without.
+        Any asynchronous iterator is accepted, with or without C{aclose}.
         """
 
         class Numbers:
@@ -151,7 +150,8 @@ class ResultTests(DriverTestCase):
 
     def test_coroutine(self) -> None:
         """
-        Of a coroutine the headers go out when it returns; with None the stream stays open.
+        The headers go out when a coroutine returns, and if it returns L{None} the stream stays
+        open.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -168,7 +168,7 @@ class ResultTests(DriverTestCase):
 
     def test_coroutineOfEach(self) -> None:
         """
-        A coroutine or Deferred may have any of the results as its own result, nested too.
+        The result of a coroutine or Deferred may be any valid result, even another coroutine.
         """
 
         async def generator() -> AsyncIterator[str]:
@@ -194,7 +194,7 @@ class ResultTests(DriverTestCase):
 
     def test_sendFromACoroutine(self) -> None:
         """
-        What a coroutine sends after it has waited goes out at once, with the headers before.
+        What a coroutine sends after it has waited goes out at once, after the headers.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -225,8 +225,7 @@ class ResultTests(DriverTestCase):
 
     def test_returnedByStream(self) -> None:
         """
-        What C{send} and C{every} return is as good as L{None}: a lambda that calls one of them
-        is all that is needed.
+        The return values of C{send} and C{every} count as L{None}, so that a lambda can call them.
         """
         self.connect(lambda stream: stream.send("hello"))
         self.assertEqual([event.data for event in self.browser.events], ["hello"])
@@ -237,7 +236,7 @@ class ResultTests(DriverTestCase):
 
     def test_wrong(self) -> None:
         """
-        Any other result is a 500, and a TypeError in the log that shows it.
+        Any other result becomes a 500, and the log has a L{TypeError} that shows it.
         """
 
         async def coroutine() -> str:
@@ -260,12 +259,12 @@ class ResultTests(DriverTestCase):
 
 class PullTests(DriverTestCase):
     """
-    Tests for how much is pulled, and when.
+    Tests for how much is pulled from an iterable, and when.
     """
 
     def counted(self, size: int = 1000) -> Iterator[str]:
         """
-        An endless generator that counts what was pulled of it.
+        Count the items pulled from an endless generator.
         """
         for number in count():
             self.pulled = number + 1
@@ -273,14 +272,14 @@ class PullTests(DriverTestCase):
 
     async def countedAsync(self, size: int = 1000) -> AsyncIterator[str]:
         """
-        The same, asynchronous, and never waiting.
+        Do the same in an asynchronous generator that never waits.
         """
         for item in self.counted(size):
             yield item
 
     def test_boundedTurns(self) -> None:
         """
-        An endless iterable gives at most 16 KiB, and one event, in one turn of the reactor.
+        An endless iterable is pulled for at most 16 KiB and one event in one reactor turn.
         """
         for items in (self.counted, self.countedAsync):
             pulled = [0]
@@ -295,7 +294,7 @@ class PullTests(DriverTestCase):
             self.pulled = 0
             self.patch(clock, "_turn", counting)
             self.connect(lambda stream, items=items: items())
-            # Without the first one, which has what was pulled as it connected.
+            # Leave out the first step, which has what was pulled while connecting.
             steps = [after - before for before, after in pairwise(pulled[1:])]
             self.assertLessEqual(pulled[1], 2 * (TURN // 1000 + 2))
             self.assertGreater(max(steps), 0)
@@ -307,7 +306,7 @@ class PullTests(DriverTestCase):
 
     def test_boundedTime(self) -> None:
         """
-        An iterable that is slow has 5 ms in one turn of the reactor.
+        A slow iterable is pulled for about 5 ms in one reactor turn.
         """
         pulls: list[float] = []
 
@@ -332,7 +331,7 @@ class PullTests(DriverTestCase):
 
     def test_nobodyStarves(self) -> None:
         """
-        Beside an endless iterable other streams of the same reactor get their events in time.
+        An endless iterable does not delay the events of other streams.
         """
         self.connect(lambda stream: self.counted() if stream.lastEventID else None)
         stream = self.stream
@@ -345,7 +344,7 @@ class PullTests(DriverTestCase):
 
     def test_nothingWhileTheClientDoesNotRead(self) -> None:
         """
-        Nothing is pulled while the client does not read, and it goes on when it does.
+        Nothing is pulled while the client does not read, and pulling resumes when it does.
         """
         for items in (self.counted, self.countedAsync):
             self.pulled = 0
@@ -366,7 +365,7 @@ class PullTests(DriverTestCase):
 
     def test_pausedBeforeAPull(self) -> None:
         """
-        A pull that was due is not made when the stream was filled by somebody else meanwhile.
+        A pull that is due is skipped when another caller has filled the stream since.
         """
         for items in (self.counted, self.countedAsync):
             self.pulled = 0
@@ -384,7 +383,7 @@ class PullTests(DriverTestCase):
 
     def test_aSlowReaderOfAGeneratorIsNotTooSlow(self) -> None:
         """
-        However small C{maxPending}, one who only reads what is pulled is never disconnected.
+        However small C{maxPending} is, a client is never disconnected for what is pulled.
         """
         for items in (self.counted, self.countedAsync):
             self.pulled = 0
@@ -400,7 +399,7 @@ class PullTests(DriverTestCase):
 
     def test_orderOfYieldAndSend(self) -> None:
         """
-        What a generator yields and what it sends arrives in the order it was done.
+        What a generator yields and what it sends arrives in the order of the calls.
         """
 
         def generator(stream: EventStream) -> Iterator[str]:
@@ -422,7 +421,7 @@ class PullTests(DriverTestCase):
 
     def test_slowPolicyOfAPush(self) -> None:
         """
-        A coroutine that waits until the stream is writable sends as fast as the client reads.
+        A coroutine that awaits C{whenWritable} sends as fast as the client reads.
         """
         sent: list[int] = []
 
@@ -449,12 +448,12 @@ class PullTests(DriverTestCase):
 
 class AsyncioTests(DriverTestCase):
     """
-    Tests for code that was written for asyncio.
+    Tests for code written for asyncio.
     """
 
     def assertHint(self, connected: Callable[[EventStream], object]) -> None:
         """
-        One line in the log says what to do.
+        Assert that one line in the log says what to do.
         """
         with capturedLogs() as logged:
             self.connect(connected)
@@ -465,7 +464,7 @@ class AsyncioTests(DriverTestCase):
 
     def test_future(self) -> None:
         """
-        An awaited future of asyncio, which no other reactor can wait for, gets a hint.
+        Awaiting an asyncio future, which no other reactor can do, logs a hint.
         """
         loop = asyncio.new_event_loop()
         self.addCleanup(loop.close)
@@ -482,7 +481,7 @@ class AsyncioTests(DriverTestCase):
 
     def test_sleep(self) -> None:
         """
-        So does C{asyncio.sleep}, which wants a running loop.
+        Awaiting C{asyncio.sleep}, which needs a running loop, logs the hint.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -492,7 +491,7 @@ class AsyncioTests(DriverTestCase):
 
     def test_others(self) -> None:
         """
-        Other RuntimeErrors get none.
+        Other L{RuntimeError}s do not log the hint.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -506,7 +505,7 @@ class AsyncioTests(DriverTestCase):
 
     def test_every(self) -> None:
         """
-        It is said for what C{every} awaits, too.
+        Awaiting asyncio code in C{every} logs the hint, too.
         """
 
         async def emit() -> str:
@@ -523,12 +522,12 @@ class AsyncioTests(DriverTestCase):
 
 class OnceTests(DriverTestCase):
     """
-    Tests for streams that are finite.
+    Tests for finite streams.
     """
 
     def test_end(self) -> None:
         """
-        With C{once} the last event of an iterable that ran out says so.
+        With C{once}, an exhausted iterable is followed by an C{end} event.
         """
 
         async def asynchronous() -> AsyncIterator[str]:
@@ -545,7 +544,8 @@ class OnceTests(DriverTestCase):
 
     def test_failure(self) -> None:
         """
-        One that fails does not say so: the browser comes back.
+        With C{once}, a generator that fails is not followed by an C{end} event, so that the browser
+        reconnects.
         """
 
         def connected(stream: EventStream) -> Generator[str, None, None]:

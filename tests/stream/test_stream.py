@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: one open response, in memory; what is sent, and what is
-said about it.
+Tests for L{twisted_sse.stream.stream}, in memory: sending, attributes and waiting.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class SendTests(StreamTestCase):
 
     def test_json(self) -> None:
         """
-        C{json} is any value, None included, as compact JSON.
+        C{json} may be any value, including L{None}, and is sent as compact JSON.
         """
         stream = self.connect()
         stream.send(json={"a": [1, 2]}, event="note", id="3")
@@ -57,7 +56,7 @@ class SendTests(StreamTestCase):
 
     def test_fieldsOnly(self) -> None:
         """
-        What has no data is sent, and is no event to the client.
+        Fields without data are sent, and do not count as an event.
         """
         stream = self.connect()
         stream.send(retry=700)
@@ -81,7 +80,8 @@ class SendTests(StreamTestCase):
 
     def test_wrongArguments(self) -> None:
         """
-        What is no event raises a TypeError that says what is allowed, and nothing is sent.
+        Arguments that make no event raise a L{TypeError} that says what is allowed, and nothing is
+        sent.
         """
         stream = self.connect()
         before = self.browser.text
@@ -102,7 +102,7 @@ class SendTests(StreamTestCase):
 
     def test_invalidFields(self) -> None:
         """
-        A field that is no good raises InvalidEvent, and the stream lives.
+        An invalid field raises L{InvalidEvent}, and the stream stays open.
         """
         stream = self.connect()
         for fields in (
@@ -120,7 +120,7 @@ class SendTests(StreamTestCase):
 
     def test_closed(self) -> None:
         """
-        Send and comment return False on a stream that is over or ending, and send nothing.
+        C{send} and C{comment} return False on a stream that is ending or closed, and send nothing.
         """
         stream = self.connect()
         stream.end()
@@ -135,7 +135,7 @@ class SendTests(StreamTestCase):
 
     def test_comment(self) -> None:
         """
-        A comment goes out, each line of it, and counts as no event.
+        Each line of a comment is sent, and a comment does not count as an event.
         """
         stream = self.connect()
         self.assertIs(stream.comment("one\ntwo"), True)
@@ -144,7 +144,7 @@ class SendTests(StreamTestCase):
 
     def test_order(self) -> None:
         """
-        Bytes leave in the order of the calls, waiting or not.
+        Bytes leave in the order of the calls, queued or not.
         """
         stream = self.connect()
         expected = []
@@ -168,12 +168,12 @@ class SendTests(StreamTestCase):
 
 class AttributeTests(StreamTestCase):
     """
-    Tests for what a stream says about itself.
+    Tests for the attributes of a stream.
     """
 
     def test_attributes(self) -> None:
         """
-        A new stream knows its request, its client, and the last event ID.
+        A new stream has its request, its client's address, and the last event ID.
         """
         stream = self.connect(headers={"Last-Event-ID": "42"})
         request = stream.request
@@ -188,13 +188,13 @@ class AttributeTests(StreamTestCase):
 
     def test_noLastEventID(self) -> None:
         """
-        Without a last event ID it is the empty text.
+        Without a last event ID, C{lastEventID} is empty.
         """
         self.assertEqual(self.connect().lastEventID, "")
 
     def test_state(self) -> None:
         """
-        C{state} is a dictionary of the stream's own, the same each time.
+        Each stream has its own C{state} dictionary, which stays the same.
         """
         stream = self.connect()
         self.assertEqual(stream.state, {})
@@ -205,7 +205,7 @@ class AttributeTests(StreamTestCase):
 
     def test_stateAfterEnd(self) -> None:
         """
-        C{state}, C{eventsSent} and C{clientAddress} stay readable when the stream is over.
+        C{state}, C{eventsSent} and C{clientAddress} stay readable after the stream has closed.
         """
         stream = self.connect()
         stream.state["user"] = "me"
@@ -217,7 +217,7 @@ class AttributeTests(StreamTestCase):
 
     def test_of(self) -> None:
         """
-        C{EventStream.of} finds the stream of a request while there is one.
+        C{EventStream.of} returns the stream of a request while it is open.
         """
         stream = self.connect()
         request = stream.request
@@ -228,14 +228,14 @@ class AttributeTests(StreamTestCase):
 
     def test_ofAnother(self) -> None:
         """
-        C{EventStream.of} of a request without a stream is a LookupError that shows it.
+        C{EventStream.of} of a request without a stream raises a L{LookupError} that shows it.
         """
         error = self.assertRaises(LookupError, EventStream.of, object())
         self.assertIn("object", str(error))
 
     def test_repr(self) -> None:
         """
-        The repr tells the phase, the client, and the counts.
+        The repr shows the phase, the client and the counts.
         """
         stream = self.connect()
         stream.send("x")
@@ -251,13 +251,14 @@ class WhenWritableTests(StreamTestCase):
 
     def test_atOnce(self) -> None:
         """
-        It fires at once while the client reads.
+        C{whenWritable} fires at once while the client reads.
         """
         self.assertIsNone(self.successResultOf(self.connect().whenWritable()))
 
     def test_beforeAnythingWasSent(self) -> None:
         """
-        It fires at once before anything was sent: a coroutine may begin with it.
+        C{whenWritable} fires at once before anything was sent, so that a coroutine may begin with
+        it.
         """
 
         async def connected(stream: EventStream) -> None:
@@ -272,7 +273,7 @@ class WhenWritableTests(StreamTestCase):
 
     def test_later(self) -> None:
         """
-        It fires when the client has read what was sent before.
+        C{whenWritable} fires when the client has read what was sent before.
         """
         stream = self.connect()
         self.stall()
@@ -290,7 +291,8 @@ class WhenWritableTests(StreamTestCase):
 
     def test_oneAtATime(self) -> None:
         """
-        When one who waited fills the connection again, the others wait on.
+        When a callback of C{whenWritable} fills the connection again, the next one fires only once
+        there is room.
         """
         stream = self.connect()
         self.stall()
@@ -305,7 +307,7 @@ class WhenWritableTests(StreamTestCase):
 
     def test_ended(self) -> None:
         """
-        It fires when the stream ends meanwhile, so that nobody waits for ever.
+        C{whenWritable} fires when the stream ends, so that no caller waits forever.
         """
         stream = self.connect()
         self.stall()
@@ -317,7 +319,7 @@ class WhenWritableTests(StreamTestCase):
 
     def test_afterEnd(self) -> None:
         """
-        When the stream has ended already it fails, so that no loop can spin.
+        C{whenWritable} fails on a stream that is ending or closed, so that no loop can spin.
         """
         stream = self.connect()
         self.stall()
@@ -328,7 +330,7 @@ class WhenWritableTests(StreamTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Whoever waits may give up.
+        A Deferred of C{whenWritable} may be cancelled.
         """
         stream = self.connect()
         self.stall()
@@ -346,7 +348,7 @@ class WhenClosedTests(StreamTestCase):
 
     def test_each(self) -> None:
         """
-        Each call has a Deferred of its own; all fire with the reason.
+        Each call of C{whenClosed} returns a new Deferred, and all fire with the reason.
         """
         stream = self.connect()
         first, second = stream.whenClosed(), stream.whenClosed()
@@ -358,7 +360,7 @@ class WhenClosedTests(StreamTestCase):
 
     def test_afterwards(self) -> None:
         """
-        It fires at once when the stream is over already.
+        C{whenClosed} fires at once if the stream has closed.
         """
         stream = self.connect()
         stream.abort()
@@ -367,7 +369,7 @@ class WhenClosedTests(StreamTestCase):
 
     def test_everythingIsDone(self) -> None:
         """
-        When it fires, the stream is closed, and has left its resource.
+        When C{whenClosed} fires, the stream is closed and has left its resource.
         """
         seen: list[object] = []
         stream = self.connect()
@@ -379,7 +381,7 @@ class WhenClosedTests(StreamTestCase):
 
     def test_cancelled(self) -> None:
         """
-        Whoever waits may give up.
+        A Deferred of C{whenClosed} may be cancelled.
         """
         stream = self.connect()
         waiting = stream.whenClosed()
@@ -390,7 +392,7 @@ class WhenClosedTests(StreamTestCase):
 
     def test_callbackFails(self) -> None:
         """
-        A callback that fails is its owner's affair: the others are told.
+        A callback of C{whenClosed} that fails does not affect the others.
         """
         stream = self.connect()
         first = stream.whenClosed().addCallback(lambda _: 1 // 0)
@@ -403,12 +405,12 @@ class WhenClosedTests(StreamTestCase):
 
 class TreeTests(SynchronousTestCase):
     """
-    Tests with resources around ours.
+    Tests for a resource in a tree of resources.
     """
 
     def test_child(self) -> None:
         """
-        It answers as a child of other resources, whatever is behind it in the path.
+        A child resource answers for any path below it.
         """
         root = Resource()
         streams: list[EventStream] = []

@@ -1,6 +1,6 @@
 """
-Tests for L{twisted_sse.stream.transport}, in memory: who may have it, and what it does with each
-answer of a socket.
+Tests for L{twisted_sse.stream.transport}, in memory: when it writes directly, and how it handles
+each result of a socket.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ except ImportError:  # pragma: no cover
 
 class Socket:
     """
-    A socket that takes what it is told to take.
+    A socket that takes as many bytes as it is told to.
     """
 
     def __init__(self, *takes: int | OSError) -> None:
@@ -62,7 +62,7 @@ class Socket:
 
 def makeTransport(cls: Any, *takes: int | OSError) -> Any:
     """
-    Make a server's transport with a socket of ours.
+    Make a server transport with our socket.
     """
     transport = cls.__new__(cls)
     transport.reactor = SimpleNamespace(addWriter=lambda _: None, removeWriter=lambda _: None)
@@ -74,7 +74,7 @@ def makeTransport(cls: Any, *takes: int | OSError) -> Any:
 
 def makeRequest(transport: Any) -> Any:
     """
-    Make a request on a transport, which answers in chunks.
+    Make a chunked request on a transport.
     """
     channel = HTTPChannel()
     channel.transport = StringTransport()
@@ -88,7 +88,7 @@ def makeRequest(transport: Any) -> Any:
 
 def buffered(transport: Any) -> bytes:
     """
-    What a transport holds.
+    Return the bytes that a transport holds.
     """
     data: bytes = transport.dataBuffer[transport.offset :] + b"".join(transport._tempDataBuffer)
     return data
@@ -96,12 +96,12 @@ def buffered(transport: Any) -> bytes:
 
 class DirectTransportTests(SynchronousTestCase):
     """
-    Tests for L{directTransport}: it is decided by exact types.
+    Tests for L{directTransport}, which decides by exact types.
     """
 
     def test_sockets(self) -> None:
         """
-        A TCP connection may have it, and one of a UNIX socket.
+        TCP and UNIX socket connections are written to directly.
         """
         for cls in (tcp.Server, unix.Server) if unix is not None else (tcp.Server,):
             transport = makeTransport(cls)
@@ -109,7 +109,7 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        A connection in memory may not.
+        A connection in memory is not written to directly.
         """
         streams: list[EventStream] = []
         MemoryClient(EventStreamResource(streams.append)).get("/")
@@ -120,7 +120,8 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_lookAlikes(self) -> None:
         """
-        What has the same attributes may not: a TLS transport forwards them all.
+        An object with the same attributes is not written to directly, because a TLS transport
+        forwards them all.
         """
         transport = makeTransport(tcp.Server)
 
@@ -137,7 +138,8 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_startedTLS(self) -> None:
         """
-        A connection that has become TLS has the type of one that has not.
+        A connection that has switched to TLS is not written to directly, though its type is the
+        same.
         """
         transport = makeTransport(tcp.Server)
         transport.TLS = True
@@ -145,7 +147,7 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_channel(self) -> None:
         """
-        Another channel, such as that of HTTP/2, may not.
+        A request on another channel, such as that of HTTP/2, is not written to directly.
         """
 
         class Mine(HTTPChannel):
@@ -157,7 +159,7 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_write(self) -> None:
         """
-        A request whose C{write} is somebody else's may not, by its class or by itself.
+        A request with another C{write}, in its class or itself, is not written to directly.
         """
 
         class Mine(Request):
@@ -175,7 +177,7 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_encoder(self) -> None:
         """
-        A request with an encoder may not; without it, it may.
+        A request with an encoder is written to directly only when that is removed.
         """
         request = makeRequest(makeTransport(tcp.Server))
         request._encoder = object()
@@ -187,7 +189,7 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_headerWithoutEncoder(self) -> None:
         """
-        Where there is no encoder to be taken off, a Content-Encoding is the application's.
+        Without an encoder to remove, C{Content-Encoding} is left to the application.
         """
         request = makeRequest(makeTransport(tcp.Server))
         request.responseHeaders.setRawHeaders(b"content-encoding", [b"identity"])
@@ -196,7 +198,7 @@ class DirectTransportTests(SynchronousTestCase):
 
     def test_attributesAreGone(self) -> None:
         """
-        Should Twisted lose the attributes, the ordinary way is left.
+        If Twisted drops the private attributes, the ordinary path is used.
         """
         for name in ("_tempDataBuffer", "dataBuffer"):
             transport = makeTransport(tcp.Server)
@@ -213,7 +215,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def write(self, *takes: int | OSError, chunked: int = 1) -> bool:
         """
-        Write C{hello} to a socket that takes so much.
+        Write C{hello} to a socket that takes this many bytes.
         """
         self.transport = makeTransport(tcp.Server, *takes)
         self.request = makeRequest(self.transport)
@@ -222,7 +224,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        A frame that the socket takes needs one send, and nothing of the transport.
+        A frame that the socket takes needs one C{send}, and the transport holds nothing.
         """
         self.assertIs(self.write(), True)
         self.assertEqual(self.transport.socket.sent, b"5\r\nhello\r\n")
@@ -232,7 +234,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_notChunked(self) -> None:
         """
-        Without chunks there is no frame.
+        Without chunked encoding there is no frame.
         """
         self.assertIs(self.write(chunked=0), True)
         self.assertEqual(self.transport.socket.sent, b"hello")
@@ -248,7 +250,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_errors(self) -> None:
         """
-        On any error of the socket the whole frame goes to the transport.
+        On any socket error the whole frame goes to the transport.
         """
         for number in (errno.EAGAIN, errno.EPIPE, errno.ECONNRESET, errno.ENOBUFS, errno.EINTR):
             self.assertIs(self.write(OSError(number, "no")), False)
@@ -258,7 +260,7 @@ class WriteNowTests(SynchronousTestCase):
 
     def test_behind(self) -> None:
         """
-        While the transport holds anything, the socket is not asked.
+        While the transport holds anything, the socket is not used.
         """
         for hold in ("temporary", "buffer"):
             self.write()
@@ -277,8 +279,8 @@ class WriteNowTests(SynchronousTestCase):
     )
     def test_order(self, frames: list[bytes], takes: list[int], drains: list[bool]) -> None:
         """
-        Whatever the socket takes, and whenever the transport gets to send: the bytes are those
-        of the ordinary way, in order.
+        Whatever the socket takes and whenever the transport sends, the bytes are the same and in
+        order.
         """
         answers = [OSError(errno.EAGAIN, "no") if take < 0 else take for take in takes]
         transport = makeTransport(tcp.Server, *answers)
@@ -314,7 +316,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_layers(self) -> None:
         """
-        Of TLS, what each of its layers holds is counted as well.
+        What each layer of TLS holds is counted too.
         """
         below = makeTransport(tcp.Server)
         below.write(b"123")
@@ -327,7 +329,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_http2(self) -> None:
         """
-        Of HTTP/2, what is in the stream's queue is counted, without its end mark.
+        For HTTP/2 the bytes in the stream's queue are counted, without its end mark.
         """
         queues = {1: [b"abc", b"de", object()]}
         channel = SimpleNamespace(streamID=1, _conn=SimpleNamespace(_outboundStreamQueues=queues))
@@ -338,7 +340,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        Where there is no way to know, it is None.
+        The result is L{None} where it cannot be known.
         """
         self.assertIsNone(unsent(makeRequest(object())))
         below = SimpleNamespace(transport=object())
@@ -348,7 +350,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_outstanding(self) -> None:
         """
-        In memory, what the client has not taken is what is unsent.
+        In memory, C{outstanding} is what the client has not taken.
         """
         streams: list[EventStream] = []
         browser = MemoryClient(EventStreamResource(streams.append)).get("/")
@@ -365,7 +367,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_outstandingOfASocketThatDoesNotTell(self) -> None:
         """
-        Of a socket whose kernel does not tell, it is what is unsent.
+        If the kernel does not report what it holds, C{outstanding} is what is unsent.
         """
 
         def noAnswer(*_: object) -> bytes:
@@ -379,7 +381,7 @@ class UnsentTests(SynchronousTestCase):
 
     def test_outstandingOfASocket(self) -> None:
         """
-        Of a socket, it is what is unsent, and what the kernel holds; TLS is above one.
+        For a socket, or TLS over one, C{outstanding} is what is unsent and what the kernel holds.
         """
         self.patch(fastwrite, "ioctl", lambda *_: struct.pack("i", 4711))
         transport = makeTransport(tcp.Server)
@@ -394,7 +396,7 @@ class UnsentTests(SynchronousTestCase):
 
 class StreamTests(SynchronousTestCase):
     """
-    Tests for streams that have it.
+    Tests for streams with direct writes.
     """
 
     def connect(self, refuses: bool, **options: Any) -> MemoryStream:
@@ -424,7 +426,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_same(self) -> None:
         """
-        What arrives is the same, whatever the socket takes, and however the client reads.
+        The same events arrive, whatever the socket takes and however the client reads.
         """
         for refuses in (True, False):
             browser = self.connect(refuses, maxPending=2**22)
@@ -446,7 +448,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_oneSend(self) -> None:
         """
-        An event for a client that reads is one send, made at once.
+        An event for a client that reads is one C{send}, made at once.
         """
         browser = self.connect(False)
         for number in range(10):
@@ -456,7 +458,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_stalls(self) -> None:
         """
-        A client whose socket does not take the least is watched at once, heartbeat or not.
+        A client whose socket takes nothing is watched at once, with or without a heartbeat.
         """
         browser = self.connect(True, heartbeat=None, stallTimeout=60)
         browser.stopReading(kernelBuffer=0)
@@ -475,7 +477,7 @@ class SwitchTests(SynchronousTestCase):
 
     def test_off(self) -> None:
         """
-        It can be switched off for a class of resources.
+        Direct writes can be turned off for a class of resources.
         """
 
         class Slow(EventStreamResource):

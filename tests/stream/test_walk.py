@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.stream.stream}: what holds in whatever order things happen.
+Tests for L{twisted_sse.stream.stream}: what holds for any sequence of operations.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tests.support.streams import StreamTestCase
 from twisted_sse import EventStream, EventStreamResource, SlowReader
 from twisted_sse.testing import MemoryClient
 
-#: What may happen to a stream: what, and how much.
+#: What may happen to a stream: the operation, and its amount.
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("send"), st.integers(1, 60_000)),
@@ -30,14 +30,14 @@ STEPS = st.lists(
 
 class WalkTests(StreamTestCase):
     """
-    Tests that hold whatever happens to a stream, in whatever order.
+    Tests of random sequences of operations.
     """
 
     def walk(self, steps: list[tuple[str, int]], last: str, **options: Any) -> list[str]:
         """
-        Do these things to a stream, and end it.
+        Apply these operations to a stream, and end it.
 
-        @return: the data of what was accepted.
+        @return: the data of the accepted events.
         """
         stream = self.connect(**options)
         accepted: list[str] = []
@@ -72,7 +72,8 @@ class WalkTests(StreamTestCase):
     @settings(max_examples=60)
     def test_disconnectPolicy(self, steps: list[tuple[str, int]], last: str) -> None:
         """
-        What the client has parsed is a prefix of what was sent; all of it after a clean end.
+        What the client has received is a prefix of what was accepted, and all of it after a clean
+        end.
         """
         accepted = self.walk(steps, last, maxPending=100_000)
         data = self.data()
@@ -84,7 +85,7 @@ class WalkTests(StreamTestCase):
     @settings(max_examples=60)
     def test_dropOldestPolicy(self, steps: list[tuple[str, int]]) -> None:
         """
-        With DROP_OLDEST the gaps' numbers are exactly what is missing, where it is missing.
+        With DROP_OLDEST each gap event has exactly the number of events missing at its place.
         """
         accepted = self.walk(
             steps, "end", maxPending=50_000, slow=SlowReader.DROP_OLDEST, stallTimeout=None
@@ -103,7 +104,7 @@ class WalkTests(StreamTestCase):
     @settings(max_examples=60)
     def test_latestPolicy(self, steps: list[tuple[str, int]]) -> None:
         """
-        With LATEST the numbers add up, the order holds, and the newest always comes.
+        With LATEST the numbers add up, the order is kept, and the newest event always arrives.
         """
         accepted = self.walk(
             steps, "end", maxPending=50_000, slow=SlowReader.LATEST, stallTimeout=None
@@ -116,7 +117,7 @@ class WalkTests(StreamTestCase):
 
     def test_manyStreams(self) -> None:
         """
-        Streams of one resource do not disturb each other, however they behave.
+        Streams of one resource do not affect each other.
         """
         chance = random.Random(5)
         streams: list[EventStream] = []
