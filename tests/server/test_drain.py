@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.server.group}: the streams are asked to go, by C{drain} and by the service.
+Tests for L{twisted_sse.server.group}: draining streams, with C{drain} and the service.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class DrainTests(ResourceTestCase):
 
     def test_drain(self) -> None:
         """
-        Each client is told a random reconnection time, and its stream ends.
+        Each client gets a random C{retry}, and its stream ends.
         """
         client = self.serve()
         browsers = [client.get("/") for _ in range(50)]
@@ -49,7 +49,7 @@ class DrainTests(ResourceTestCase):
 
     def test_retry(self) -> None:
         """
-        The range of the reconnection times may be given.
+        The range of C{retry} can be set.
         """
         client = self.serve()
         browsers = [client.get("/") for _ in range(20)]
@@ -59,7 +59,7 @@ class DrainTests(ResourceTestCase):
 
     def test_none(self) -> None:
         """
-        Without streams it is done at once.
+        Without streams the drain is done at once.
         """
         self.serve()
         self.successResultOf(self.resource.drain(5))
@@ -67,7 +67,7 @@ class DrainTests(ResourceTestCase):
 
     def test_connectionIsClosed(self) -> None:
         """
-        The connection is closed after the last chunk; after another end it is kept.
+        A drain closes the connection after the last chunk, and another end does not.
         """
         for end, closed in ((lambda: self.streams[0].end(), False), (self.drain, True)):
             client = self.serve()
@@ -89,7 +89,7 @@ class DrainTests(ResourceTestCase):
 
     def test_newcomers(self) -> None:
         """
-        Who comes while it drains, and afterwards, is told to come back, in the same range.
+        Clients that connect during or after a drain get a C{retry} of the same range.
         """
         client = self.serve()
         browser = client.get("/")
@@ -107,7 +107,7 @@ class DrainTests(ResourceTestCase):
 
     def test_deadline(self) -> None:
         """
-        What does not read is aborted at the deadline.
+        A client that does not read is aborted at the deadline.
         """
         client = self.serve()
         browser = client.get("/")
@@ -128,7 +128,7 @@ class DrainTests(ResourceTestCase):
 
     def test_atOnce(self) -> None:
         """
-        With 0 seconds nobody is waited for.
+        With 0 seconds the drain waits for no client.
         """
         client = self.serve()
         browser = client.get("/")
@@ -141,7 +141,7 @@ class DrainTests(ResourceTestCase):
 
     def test_full(self) -> None:
         """
-        One who is behind by C{maxPending} is drained like all: he gets what is waiting.
+        A client whose queue is full is drained like any other, and gets what is queued.
         """
         client = self.serve(maxPending=100)
         browser = client.get("/")
@@ -158,7 +158,7 @@ class DrainTests(ResourceTestCase):
 
     def test_connecting(self) -> None:
         """
-        A stream that is still connecting is answered, and what it waits for cancelled.
+        A stream whose C{connected} is pending gets a response, and its Deferred is cancelled.
         """
         cancelled: list[object] = []
         client = self.serve(lambda stream: Deferred(cancelled.append))
@@ -171,8 +171,7 @@ class DrainTests(ResourceTestCase):
 
     def test_twice(self) -> None:
         """
-        Draining again while it drains is one drain with two who wait; the earlier deadline
-        counts.
+        A second call during a drain joins it, and the earlier deadline applies.
         """
         client = self.serve()
         browser = client.get("/")
@@ -192,7 +191,7 @@ class DrainTests(ResourceTestCase):
 
     def test_ending(self) -> None:
         """
-        A stream that is ending already is waited for.
+        A drain waits for a stream that is already ending.
         """
         client = self.serve()
         browser = client.get("/")
@@ -210,7 +209,7 @@ class DrainTests(ResourceTestCase):
 
     def test_slices(self) -> None:
         """
-        Draining very many does not hold the reactor for long: the rest is for later turns.
+        A drain of many streams is spread over several turns.
         """
         client = self.serve()
         for _ in range(10):
@@ -236,7 +235,7 @@ class DrainTests(ResourceTestCase):
 
     def test_badArguments(self) -> None:
         """
-        Bad arguments are refused, each by its name and value.
+        A wrong argument raises an error with its name and value.
         """
         self.serve()
         for arguments, message in [
@@ -256,7 +255,7 @@ class DrainTests(ResourceTestCase):
 
     def test_waitsForCleaningUp(self) -> None:
         """
-        A drain waits for the C{finally} of a generator, but not longer than it may take.
+        A drain waits for a generator's C{finally}, but no longer than its deadline.
         """
         for seconds, tidy in ((5, True), (0.2, False)):
             finished: list[str] = []
@@ -288,7 +287,7 @@ class DrainTests(ResourceTestCase):
 
     def test_afterWhenClosed(self) -> None:
         """
-        Who waits for the end of a stream is told before who waits for the end of all.
+        C{whenClosed} of a stream fires before the drain's Deferred.
         """
         client = self.serve()
         client.get("/")
@@ -300,7 +299,7 @@ class DrainTests(ResourceTestCase):
 
     def test_oneFails(self) -> None:
         """
-        A stream that cannot be ended does not keep the others from it.
+        An error in ending one stream does not affect the others.
         """
         client = self.serve()
         browsers = [client.get("/") for _ in range(3)]
@@ -329,7 +328,7 @@ class ServiceTests(ResourceTestCase):
 
     def test_stop(self) -> None:
         """
-        It is a service, and stopping it drains the resource.
+        Stopping the service drains the resource.
         """
         client = self.serve()
         service = self.resource.service()
@@ -344,7 +343,7 @@ class ServiceTests(ResourceTestCase):
 
     def test_seconds(self) -> None:
         """
-        How long it may take can be given.
+        The deadline of the service can be set.
         """
         client = self.serve()
         service = self.resource.service(2)
@@ -373,7 +372,7 @@ class ServiceTests(ResourceTestCase):
 
     def test_parent(self) -> None:
         """
-        An application that stops waits for it.
+        Stopping an application waits for the service.
         """
         client = self.serve()
         application = MultiService()

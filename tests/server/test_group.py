@@ -16,20 +16,20 @@ from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 from twisted_sse.timing.slices import SLICE
 
-#: More than a transport takes before it says pause.
+#: More than a transport takes before it pauses its producer.
 BIG = "x" * 70_000
 
 
 class SlowClock(MemoryClock):
     """
-    A clock on which looking at the time takes time.
+    A clock whose C{seconds} takes time.
     """
 
     cost = 0.0
 
     def seconds(self) -> float:
         """
-        The time, somewhat later.
+        Return the time, after it has advanced.
         """
         self.rightNow += self.cost
         return super().seconds()
@@ -37,7 +37,7 @@ class SlowClock(MemoryClock):
 
 class GroupTestCase(SynchronousTestCase):
     """
-    One resource, and streams of it.
+    Makes one resource and streams of it.
     """
 
     def serve(
@@ -48,7 +48,7 @@ class GroupTestCase(SynchronousTestCase):
         **options: Any,
     ) -> list[MemoryStream]:
         """
-        Make a resource, and connect so many clients.
+        Make a resource, and connect this many clients.
         """
         self.streams: list[EventStream] = []
 
@@ -77,7 +77,7 @@ class HeartTests(GroupTestCase):
 
     def test_sliced(self) -> None:
         """
-        Heartbeats to very many do not hold the reactor for long: the rest is for later turns.
+        Heartbeats to many streams are spread over several turns.
         """
         clock = SlowClock()
         browsers = self.serve(30, clock=clock, heartbeat=10)
@@ -97,7 +97,7 @@ class HeartTests(GroupTestCase):
 
     def test_observerEndsThem(self) -> None:
         """
-        An observer that ends the streams as it is told of their heartbeat leaves nothing.
+        An observer that ends streams when told of their heartbeat leaves nothing.
         """
         for act in (EventStream.abort, EventStream.end):
 
@@ -120,7 +120,8 @@ class HeartTests(GroupTestCase):
 
     def test_observerBeginsAnew(self) -> None:
         """
-        When one goes at its heartbeat and another comes, there is one timer, and it beats.
+        When an observer replaces a stream at its heartbeat, there is one timer, and the new stream
+        gets heartbeats.
         """
 
         class Renewer(Observer):
@@ -145,7 +146,7 @@ class HeartTests(GroupTestCase):
 
     def test_heartbeatOfOneAmongBusy(self) -> None:
         """
-        One silent stream among busy ones gets its heartbeat, and they get none.
+        A silent stream among busy ones gets heartbeats, and the busy ones do not.
         """
         browsers = self.serve(3, heartbeat=10)
         for _ in range(50):
@@ -157,7 +158,7 @@ class HeartTests(GroupTestCase):
 
     def test_tellFailure(self) -> None:
         """
-        What goes wrong in an observer is logged with the observer.
+        An exception in an observer is logged with the observer.
         """
 
         class Broken(Observer):
@@ -177,7 +178,7 @@ class HeartTests(GroupTestCase):
 
 class CountTests(GroupTestCase):
     """
-    Tests for who is counted as what.
+    Tests for how streams are counted.
     """
 
     def test_phases(self) -> None:
@@ -197,7 +198,7 @@ class CountTests(GroupTestCase):
 
     def test_ending(self) -> None:
         """
-        A stream that is ending and cannot is still there.
+        A stream that is ending but stalled is still counted.
         """
         [browser] = self.serve(1)
         browser.stopReading(kernelBuffer=0)

@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.server.resource}: how many streams there may be, and whose they are
-behind a proxy.
+Tests for L{twisted_sse.server.resource}: limits, and client addresses behind a proxy.
 """
 
 from __future__ import annotations
@@ -25,7 +24,8 @@ class LimitTests(ResourceTestCase):
 
     def test_maxStreams(self) -> None:
         """
-        One too many is told to come back in 5 to 15 seconds, and does not run C{connected}.
+        A client beyond C{maxStreams} gets a C{retry} of 5 to 15 seconds, and C{connected} is not
+        called.
         """
         client = self.serve(maxStreams=2)
         first, _ = client.get("/"), client.get("/")
@@ -39,7 +39,7 @@ class LimitTests(ResourceTestCase):
 
     def test_random(self) -> None:
         """
-        Not all are told the same time.
+        Refused clients get different C{retry} times.
         """
         client = self.serve(maxStreams=1)
         client.get("/")
@@ -47,7 +47,7 @@ class LimitTests(ResourceTestCase):
 
     def test_connectingCount(self) -> None:
         """
-        A stream whose headers are not out yet counts as well.
+        A stream counts before its headers, too.
         """
         client = self.serve(lambda stream: Deferred(), maxStreams=1)
         first = client.get("/")
@@ -57,7 +57,7 @@ class LimitTests(ResourceTestCase):
 
     def test_refusedDoNotCount(self) -> None:
         """
-        Those who were refused and do not read do not keep others out.
+        Refused clients that do not read do not count.
         """
         client = self.serve(maxStreams=1, maxStreamsPerAddress=1)
         first = client.get("/")
@@ -71,7 +71,7 @@ class LimitTests(ResourceTestCase):
 
     def test_refusals(self) -> None:
         """
-        What was refused with a status is counted no longer.
+        A stream refused with a status no longer counts.
         """
 
         def connected(stream: EventStream) -> None:
@@ -84,7 +84,7 @@ class LimitTests(ResourceTestCase):
 
     def test_perAddress(self) -> None:
         """
-        Each address has its own count, which goes down again.
+        Each address has its own count, which decreases again.
         """
         client = self.serve(maxStreamsPerAddress=2)
         mine = [client.get("/", address="192.0.2.1") for _ in range(2)]
@@ -102,7 +102,7 @@ class LimitTests(ResourceTestCase):
 
     def test_limitReason(self) -> None:
         """
-        An observer is told that it was the limit.
+        Observers are told the reason LIMIT.
         """
         told: list[object] = []
 
@@ -118,7 +118,7 @@ class LimitTests(ResourceTestCase):
 
     def test_withRetry(self) -> None:
         """
-        The resource's own C{retry} is not what remains of a refusal.
+        A refusal's C{retry} overrides that of the resource.
         """
         client = self.serve(maxStreams=1, retry=500)
         client.get("/")
@@ -126,7 +126,7 @@ class LimitTests(ResourceTestCase):
 
     def test_once(self) -> None:
         """
-        A refusal of a finite stream is not its end: the browser is to come back.
+        With C{once}, a refusal is not the end of the stream, so that the browser reconnects.
         """
         client = self.serve(maxStreams=1, once=True)
         client.get("/")
@@ -134,8 +134,7 @@ class LimitTests(ResourceTestCase):
 
     def test_clientHasGoneBefore(self) -> None:
         """
-        A request whose client went while its resource was looked for gets no stream, and counts
-        for nothing.
+        A client that disconnects before its resource is found gets no stream, and does not count.
         """
         self.serve(maxStreams=1)
         found: list[Deferred[IResource]] = []
@@ -164,7 +163,7 @@ class ProxyTests(ResourceTestCase):
 
     def ask(self, forwarded: str | None, *proxies: str, address: str = "10.0.0.1") -> str:
         """
-        Make a request from there, and see where the stream thinks that its client is.
+        Make a request from this address, and return the client's address as the stream sees it.
         """
         headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
         self.serve(trustedProxies=proxies).get("/", headers=headers, address=address)
@@ -172,14 +171,14 @@ class ProxyTests(ResourceTestCase):
 
     def test_notTrusted(self) -> None:
         """
-        Nobody is believed who is not named.
+        C{X-Forwarded-For} from an address that is not trusted is ignored.
         """
         self.assertEqual(self.ask("192.0.2.1"), "10.0.0.1")
         self.assertEqual(self.ask("192.0.2.1", "10.1.0.0/16"), "10.0.0.1")
 
     def test_trusted(self) -> None:
         """
-        A trusted proxy is believed; without the header it is the client.
+        C{X-Forwarded-For} of a trusted proxy is used, and without it the proxy is the client.
         """
         self.assertEqual(self.ask("192.0.2.1", "10.0.0.0/8"), "192.0.2.1")
         self.assertEqual(self.ask("192.0.2.1", "10.0.0.1"), "192.0.2.1")
@@ -188,7 +187,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_chain(self) -> None:
         """
-        Of a chain the last address counts that no trusted proxy has.
+        In a chain, the last address that is not a trusted proxy counts.
         """
         self.assertEqual(self.ask("192.0.2.9, 192.0.2.1, 10.0.0.2", "10.0.0.0/8"), "192.0.2.1")
         self.assertEqual(self.ask("10.0.0.3,10.0.0.2", "10.0.0.0/8"), "10.0.0.3")
@@ -196,7 +195,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_forms(self) -> None:
         """
-        Addresses may have ports, and be of IPv6, with brackets or without.
+        Addresses may have ports, and may be IPv6, with or without brackets.
         """
         for forwarded, expected in [
             ("192.0.2.1:4711", "192.0.2.1"),
@@ -212,7 +211,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_garbage(self) -> None:
         """
-        What is no address ends the chain: the last one that was understood counts.
+        Anything but an address ends the chain, and the last valid address before it counts.
         """
         for forwarded in (
             "unknown",
@@ -236,7 +235,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_ipv6Proxy(self) -> None:
         """
-        A proxy may have an address of IPv6, or one of IPv4 in it.
+        A proxy may have an IPv6 address, or an IPv4 address mapped to IPv6.
         """
         self.assertEqual(self.ask("192.0.2.1", "2001:db8::/32", address="2001:db8::7"), "192.0.2.1")
         self.assertEqual(
@@ -246,7 +245,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_severalHeaders(self) -> None:
         """
-        Several headers are one chain; the limits go by its result.
+        Several headers form one chain, and the limits use its result.
         """
         client = self.serve(trustedProxies=["10.0.0.0/8"], maxStreamsPerAddress=1)
         client.get("/", headers={"X-Forwarded-For": "192.0.2.1"}, address="10.0.0.1")
@@ -257,7 +256,7 @@ class ProxyTests(ResourceTestCase):
 
     def test_unixSocket(self) -> None:
         """
-        Behind a UNIX socket there can only be a proxy.
+        With trusted proxies, a UNIX socket counts as one.
         """
         for proxies, expected in (((), "unix"), (("10.0.0.0/8",), "192.0.2.1")):
             client = self.serve(trustedProxies=proxies)
@@ -273,12 +272,12 @@ class ProxyTests(ResourceTestCase):
 
     def test_zone(self) -> None:
         """
-        The zone of an IPv6 address is any text of the client's: it is not believed.
+        An IPv6 address with a zone is ignored, because the client can put any text there.
         """
         self.assertEqual(self.ask("fe80::1%evil", "10.0.0.0/8"), "10.0.0.1")
 
     def test_mapped(self) -> None:
         """
-        An IPv4 address is the same in IPv6's clothes.
+        An IPv4 address mapped to IPv6 is the same address.
         """
         self.assertEqual(self.ask("::ffff:192.0.2.1", "10.0.0.0/8"), "192.0.2.1")

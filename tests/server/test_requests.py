@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.server.resource}: who gets a stream, and who what else, by what is asked.
+Tests for L{twisted_sse.server.resource}: which requests get a stream, and how others are answered.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Text(Resource):
 
     def render_GET(self, request: object) -> bytes:
         """
-        Answer.
+        Return C{ok}.
         """
         return b"ok"
 
 
 class AcceptTests(ResourceTestCase):
     """
-    Tests for the negotiation of the type.
+    Tests for content negotiation.
     """
 
-    #: Accept, whether a stream may be sent, whether it is asked for by name.
+    #: The C{Accept} header, whether it allows a stream, and whether it names C{text/event-stream}.
     TABLE = [
         (None, True, False),
         ("text/event-stream", True, True),
@@ -71,13 +71,14 @@ class AcceptTests(ResourceTestCase):
 
     def ask(self, client: MemoryClient, accept: str | None) -> MemoryStream:
         """
-        Make a request with this Accept.
+        Make a request with this C{Accept} header.
         """
         return client.get("/", headers={} if accept is None else {"Accept": accept})
 
     def test_withoutFallback(self) -> None:
         """
-        Without a fallback all get the stream but those who exclude it: they get 406.
+        Without a fallback, a request gets the stream unless its C{Accept} excludes it: then it gets
+        a 406.
         """
         for accept, acceptable, _ in self.TABLE:
             browser = self.ask(self.serve(), accept)
@@ -91,7 +92,8 @@ class AcceptTests(ResourceTestCase):
 
     def test_withFallback(self) -> None:
         """
-        With a fallback only those get the stream who name it; all others get the fallback.
+        With a fallback, only a request that names the type gets the stream, and others get the
+        fallback.
         """
         for accept, _, named in self.TABLE:
             browser = self.ask(self.serve(fallback=Text()), accept)
@@ -104,7 +106,7 @@ class AcceptTests(ResourceTestCase):
 
     def test_severalHeaders(self) -> None:
         """
-        Several Accept headers are one list.
+        Several C{Accept} headers are one list.
         """
         client = self.serve()
         transport = StringTransport()
@@ -120,7 +122,7 @@ class AcceptTests(ResourceTestCase):
 
     def test_fallbackHasTheOtherMethods(self) -> None:
         """
-        Whatever the method, who does not name the stream gets the fallback.
+        With any method, a request that does not name the stream gets the fallback.
         """
 
         class Form(Resource):
@@ -141,7 +143,7 @@ class AcceptTests(ResourceTestCase):
 
     def test_varyOfTheApplication(self) -> None:
         """
-        What was in Vary before stays.
+        Earlier values of C{Vary} are kept.
         """
         streams: list[EventStream] = []
         inner = EventStreamResource(streams.append)
@@ -158,7 +160,7 @@ class AcceptTests(ResourceTestCase):
 
 class MethodTests(ResourceTestCase):
     """
-    Tests for the methods.
+    Tests for the request methods.
     """
 
     def test_head(self) -> None:
@@ -179,7 +181,7 @@ class MethodTests(ResourceTestCase):
 
     def test_headNotAcceptable(self) -> None:
         """
-        HEAD is negotiated as GET is, and a refusal has no body.
+        HEAD is negotiated like GET, and a refusal has no body.
         """
         head = self.serve().request("HEAD", headers={"Accept": "image/png"})
         self.assertEqual(head.status, 406)
@@ -188,7 +190,7 @@ class MethodTests(ResourceTestCase):
 
     def test_options(self) -> None:
         """
-        OPTIONS without CORS is a 204 that says what is allowed.
+        OPTIONS without CORS is a 204 that lists the allowed methods.
         """
         browser = self.serve().request("OPTIONS", headers={"Origin": "https://example.com"})
         self.assertEqual(browser.status, 204)
@@ -201,7 +203,7 @@ class MethodTests(ResourceTestCase):
 
     def test_others(self) -> None:
         """
-        Any other method is a 405 that says what is allowed.
+        Any other method is a 405 that lists the allowed methods.
         """
         client = self.serve()
         for method in ("POST", "PUT", "DELETE", "PATCH", "BREW"):
@@ -213,7 +215,7 @@ class MethodTests(ResourceTestCase):
 
     def test_methods(self) -> None:
         """
-        C{methods} are answered with a stream; HEAD goes with GET.
+        The configured C{methods} get a stream, and HEAD is allowed together with GET.
         """
         client = self.serve(methods=("POST", "PUT"))
         body: list[bytes] = []
@@ -234,7 +236,7 @@ class MethodTests(ResourceTestCase):
 
     def test_headEncoded(self) -> None:
         """
-        HEAD has the headers of GET, behind a gzip wrapper too.
+        HEAD has the headers of GET behind a gzip wrapper, too.
         """
         self.serve()
         client = MemoryClient(EncodingResourceWrapper(self.resource, [GzipEncoderFactory()]))
@@ -257,7 +259,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_none(self) -> None:
         """
-        Without C{origins} nothing is said.
+        Without C{origins} there are no CORS headers.
         """
         browser = self.serve().get("/", headers={"Origin": self.GOOD})
         self.assertNotIn("Access-Control-Allow-Origin", browser.headers)
@@ -265,7 +267,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_listed(self) -> None:
         """
-        A listed origin is told that it may read.
+        A listed origin gets the CORS headers.
         """
         client = self.serve(origins=[self.GOOD, "http://localhost:8080"])
         for origin in (self.GOOD, "http://localhost:8080"):
@@ -277,7 +279,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_unlisted(self) -> None:
         """
-        No other origin is ever reflected.
+        An origin that is not listed is never reflected.
         """
         client = self.serve(origins=[self.GOOD])
         for origin in (
@@ -300,7 +302,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_any(self) -> None:
         """
-        C{"*"} is for all, and without credentials.
+        C{"*"} allows any origin, without credentials.
         """
         browser = self.serve(origins="*").get("/", headers={"Origin": self.BAD})
         self.assertEqual(browser.headers["Access-Control-Allow-Origin"], "*")
@@ -308,7 +310,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_credentials(self) -> None:
         """
-        With C{credentials} the listed origins may send cookies.
+        With C{credentials}, listed origins may send cookies.
         """
         client = self.serve(origins=[self.GOOD], credentials=True)
         browser = client.get("/", headers={"Origin": self.GOOD})
@@ -318,7 +320,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_preflight(self) -> None:
         """
-        A preflight is told the methods, and the headers that may be sent.
+        A preflight response has the allowed methods and headers.
         """
         client = self.serve(origins=[self.GOOD], methods=("GET", "POST"))
         browser = client.request(
@@ -339,7 +341,7 @@ class CrossOriginTests(ResourceTestCase):
 
     def test_refusals(self) -> None:
         """
-        A page may read a refusal too: what is raised, and what the resource itself refuses.
+        Refusals have CORS headers too, whether C{connected} or the resource refuses.
         """
 
         def connected(stream: EventStream) -> None:
@@ -362,7 +364,7 @@ class LastEventIDTests(ResourceTestCase):
 
     def ask(self, path: str = "/", header: str | None = None) -> str:
         """
-        Make a request, and see what the stream has got.
+        Make a request, and return the stream's last event ID.
         """
         headers = {} if header is None else {"Last-Event-ID": header}
         browser = self.serve().get(path, headers=headers)
@@ -371,14 +373,14 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_header(self) -> None:
         """
-        It is what the header says.
+        The last event ID is taken from the header.
         """
         self.assertEqual(self.ask(header="42"), "42")
         self.assertEqual(self.ask(header="a b"), "a b")
 
     def test_query(self) -> None:
         """
-        Without the header it is what the query says, by each of three names.
+        Without the header, the last event ID is taken from the query, under any of three names.
         """
         for name in ("lastEventID", "lastEventId", "last_event_id"):
             self.assertEqual(self.ask(f"/?{name}=4%202"), "4 2")
@@ -386,19 +388,19 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_headerWins(self) -> None:
         """
-        The header wins over the query: it is newer on a reconnection.
+        The header takes precedence over the query, because it is newer on a reconnection.
         """
         self.assertEqual(self.ask("/?lastEventID=1", header="2"), "2")
 
     def test_severalInTheQuery(self) -> None:
         """
-        Of several values the first counts.
+        Of several values in the query, the first counts.
         """
         self.assertEqual(self.ask("/?lastEventID=1&lastEventID=2"), "1")
 
     def test_text(self) -> None:
         """
-        It is UTF-8, and what is not is replaced rather than refused.
+        The last event ID is decoded as UTF-8, and invalid bytes are replaced.
         """
         self.assertEqual(self.ask("/?lastEventID=%C3%A4%E2%98%83"), "ä☃")
         self.assertEqual(self.ask("/?lastEventID=a%FFb"), "a\ufffdb")
@@ -406,7 +408,7 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_tooLong(self) -> None:
         """
-        One of more than 8192 bytes is a 400; one of 8192 is fine.
+        A last event ID of up to 8,192 bytes is accepted, and a longer one is a 400.
         """
         self.assertEqual(LONGEST_ID, 8192)
         self.assertEqual(self.ask(header="i" * 8192), "i" * 8192)
@@ -421,7 +423,7 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_emptyHeader(self) -> None:
         """
-        An empty header says nothing: the query does.
+        With an empty header, the last event ID is taken from the query.
         """
         self.serve().get("/?lastEventId=7", headers={"Last-Event-ID": ""})
         self.assertEqual(self.streams[0].lastEventID, "7")

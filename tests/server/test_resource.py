@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.server.resource}: its arguments, its clock, and what it is to Twisted.
+Tests for L{twisted_sse.server.resource}: its arguments, its clock, and its use as a Twisted
+resource.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from twisted_sse.timing.reactors import clockFor
 
 class InterfaceTests(ResourceTestCase):
     """
-    Tests for what the resource is to Twisted.
+    Tests for its use as a Twisted resource.
     """
 
     def test_resource(self) -> None:
         """
-        It is a resource, and a leaf.
+        An L{EventStreamResource} is a resource and a leaf.
         """
         self.serve()
         verifyObject(IResource, self.resource)
@@ -38,7 +39,7 @@ class InterfaceTests(ResourceTestCase):
 
     def test_streams(self) -> None:
         """
-        C{streams} are the open ones; whoever has got the set cannot change ours.
+        C{streams} is a copy of the set of open streams.
         """
         client = self.serve()
         self.assertEqual(self.resource.streams, frozenset())
@@ -51,7 +52,7 @@ class InterfaceTests(ResourceTestCase):
 
     def test_deepPath(self) -> None:
         """
-        It answers whatever is behind it in the path.
+        The resource answers for any path below it.
         """
         root = Resource()
         self.serve()
@@ -68,7 +69,8 @@ class OnceTests(ResourceTestCase):
 
     def test_comesBack(self) -> None:
         """
-        A browser that comes back with the ID of the end gets a 204, and C{connected} is not run.
+        A browser that reconnects with the ID of the C{end} event gets a 204, and C{connected} is
+        not called.
         """
         client = self.serve(lambda stream: ["a"], once=True)
         browser = client.get("/")
@@ -83,14 +85,14 @@ class OnceTests(ResourceTestCase):
 
     def test_comesBackBefore(self) -> None:
         """
-        One that comes back with another ID is served.
+        A browser that reconnects with another ID is served.
         """
         client = self.serve(once=True)
         self.assertStream(client.get("/", headers={"Last-Event-ID": "ending"}))
 
     def test_not(self) -> None:
         """
-        Without C{once} that ID is one like others, and no such event is sent.
+        Without C{once}, that ID is like any other, and no C{end} event is sent.
         """
         client = self.serve(lambda stream: ["a"])
         browser = client.get("/", headers={"Last-Event-ID": "end"})
@@ -100,13 +102,12 @@ class OnceTests(ResourceTestCase):
 
 class ArgumentTests(SynchronousTestCase):
     """
-    Tests for bad arguments: one exception that names the argument, the value, and what is
-    allowed.
+    Tests that a wrong argument raises one exception with its name, its value and what is allowed.
     """
 
     def refused(self, name: str, values: list[object], allowed: str, **others: Any) -> None:
         """
-        Each of these values is refused.
+        Assert that each of these values is refused.
         """
         for value in values:
             error = self.assertRaises(
@@ -130,7 +131,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_seconds(self) -> None:
         """
-        Times must be positive and finite; most may be None.
+        Times must be positive and finite, and most may be L{None}.
         """
         bad: list[object] = [0, -1, "15", True, float("nan"), float("inf"), [1]]
         for name in ("heartbeat", "stallTimeout", "openTimeout"):
@@ -141,7 +142,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_integers(self) -> None:
         """
-        Counts must be whole and at least 1.
+        Counts must be integers of at least 1.
         """
         bad: list[object] = [0, -1, 1.5, "2", True]
         for name in ("maxStreams", "maxStreamsPerAddress"):
@@ -164,7 +165,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        C{slow} must be a SlowReader.
+        C{slow} must be a L{SlowReader}.
         """
         self.refused("slow", ["disconnect", None, 1], "SlowReader")
         for slow in SlowReader:
@@ -178,7 +179,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_observer(self) -> None:
         """
-        C{observer} must have something that it can be told.
+        C{observer} must have at least one of the observer's methods.
         """
         self.refused("observer", [5, object()], "method")
 
@@ -190,14 +191,14 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_reactor(self) -> None:
         """
-        C{reactor} must tell the time.
+        C{reactor} must provide the time.
         """
         self.refused("reactor", [5, object()], "reactor")
         EventStreamResource(lambda stream: None, reactor=Clock())
 
     def test_origins(self) -> None:
         """
-        Origins must be origins, in a list; C{"*"} goes without credentials only.
+        C{origins} must be a list of origins, or C{"*"}, which excludes credentials.
         """
         self.refused("origins", [5, None, "https://example.com", b"*"], 'or "*"')
         for origin in (
@@ -226,7 +227,7 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_methods(self) -> None:
         """
-        Methods must be words in capitals, in a list, and none that is answered otherwise.
+        C{methods} must be a list of words in capitals, without HEAD and OPTIONS.
         """
         self.refused("methods", [5, None, "GET", b"GET"], "list of methods")
         for method in ("get", "", "GE T", "GET\r\n", "ÄH", b"GET", 5, "HEAD", "OPTIONS"):
@@ -242,14 +243,14 @@ class ArgumentTests(SynchronousTestCase):
 
     def test_trustedProxies(self) -> None:
         """
-        Proxies must be networks, in a list.
+        C{trustedProxies} must be a list of networks.
         """
         self.refused("trustedProxies", [5, None, "10.0.0.0/8"], "list of networks")
         self.refused("trustedProxies", [["nonsense"], [None], [5], ["10.0.0.1/8"]], "10.0.0.0/8")
 
     def test_positional(self) -> None:
         """
-        Options are named.
+        Options must be keyword arguments.
         """
         self.assertRaises(TypeError, EventStreamResource, print, None)
         self.assertRaises(TypeError, EventStreamResource, print, nonsense=1)
@@ -257,12 +258,13 @@ class ArgumentTests(SynchronousTestCase):
 
 class PerRequestTests(SynchronousTestCase):
     """
-    Tests for resources that are made for one request.
+    Tests for resources that are made for each request.
     """
 
     def test_told(self) -> None:
         """
-        It works, and the log says once that limits and drain are void.
+        A resource made for each request works, and the log says once that its limits and its drain
+        have no effect.
         """
         self.patch(EventStreamResource, "_dropped", False)
 
@@ -284,7 +286,7 @@ class PerRequestTests(SynchronousTestCase):
 
     def test_notTold(self) -> None:
         """
-        A resource that goes with no stream open is none of these.
+        A resource that is freed without an open stream logs no warning.
         """
         gc.collect()
         self.patch(EventStreamResource, "_dropped", False)
@@ -301,12 +303,12 @@ class PerRequestTests(SynchronousTestCase):
 
 class ClockTests(SynchronousTestCase):
     """
-    Tests for where time comes from.
+    Tests for the source of the time.
     """
 
     def test_site(self) -> None:
         """
-        Without C{reactor} it comes from the site.
+        Without C{reactor} the time comes from the site.
         """
         resource = EventStreamResource(lambda stream: stream.every(1, lambda: "x") and None)
         first, second = MemoryClient(resource), MemoryClient(resource)
@@ -324,7 +326,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_reactor(self) -> None:
         """
-        With C{reactor} it comes from there.
+        With C{reactor} the time comes from it.
         """
         clock = Clock()
         resource = EventStreamResource(
@@ -341,7 +343,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_installedReactor(self) -> None:
         """
-        Without either it is the installed reactor, looked up late.
+        Without a site or C{reactor}, the installed reactor is used, looked up late.
         """
         from twisted.internet import reactor
 
@@ -349,7 +351,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_siteOfTheTransport(self) -> None:
         """
-        A site that was made with a clock is enough.
+        The clock of a site is used without other arguments.
         """
         clock = Clock()
         streams: list[EventStream] = []
