@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.access}, L{twisted_sse.daemon.auth} and L{twisted_sse.daemon.paths}: who gets what, of the whole daemon.
+Tests for L{twisted_sse.daemon.access}, L{twisted_sse.daemon.auth} and L{twisted_sse.daemon.paths}:
+who may read what from the whole daemon.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from twisted_sse.testing import MemoryClient
 
 def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
     """
-    @return: the header that has a name and a password.
+    @return: the headers of a request with a user name and a password.
     """
     both = base64.b64encode(f"{user}:{secret}".encode()).decode("ascii")
     return {**ACCEPT, "Authorization": f"Basic {both}"}
@@ -34,7 +35,7 @@ def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
 
 class ExposureTestCase(OptionsMixin):
     """
-    Has a file of somebody's.
+    Has a private file to serve.
     """
 
     def setUp(self) -> None:
@@ -68,19 +69,19 @@ class ExposureTestCase(OptionsMixin):
 
     def clients(self, *arguments: str) -> list[MemoryClient]:
         """
-        @return: a client of each port.
+        @return: a client for each port.
         """
         return [MemoryClient(server[1].resource) for server in self.start(*arguments).tcpServers]
 
 
 class AddressTests(ExposureTestCase):
     """
-    Where it listens.
+    Tests for the addresses to listen on.
     """
 
     def test_local(self) -> None:
         """
-        Your data is for this machine only, until you say otherwise; a function is not that.
+        A source of private data listens on loopback by default, and a function listens everywhere.
         """
         for arguments, interface in (
             (["--source", self.source], "127.0.0.1"),
@@ -96,7 +97,7 @@ class AddressTests(ExposureTestCase):
 
     def test_refused(self) -> None:
         """
-        To listen where others could read it is refused, and so it is said.
+        Listening for private data on an address that others could reach is refused with the reason.
         """
         for where in "tcp:1", "tcp:1:interface=10.0.0.1", "tcp6:1":
             line = self.refusal("--source", self.source, "--listen", where)
@@ -106,7 +107,7 @@ class AddressTests(ExposureTestCase):
 
     def test_late(self) -> None:
         """
-        An endpoint of which it is not known yet where it will listen is refused, too.
+        An endpoint whose address is not known yet is refused, too.
         """
         self.patch(ListeningService, "listen", lambda *arguments: None)
         line = self.refusal("--source", self.source, "--listen", "onion:80")
@@ -114,7 +115,7 @@ class AddressTests(ExposureTestCase):
 
     def test_isLocal(self) -> None:
         """
-        Loopback's addresses and UNIX sockets are local, and nothing else.
+        Only loopback addresses and UNIX sockets are local.
         """
         for host in "127.0.0.1", "127.9.9.9":
             self.assertTrue(isLocal(IPv4Address("TCP", host, 1)))
@@ -132,19 +133,19 @@ class AddressTests(ExposureTestCase):
 
 class NameTests(ExposureTestCase):
     """
-    What the server is called.
+    Tests for the names in C{Host}.
     """
 
     def statuses(self, *arguments: str, names: list[str]) -> list[int | None]:
         """
-        Ask for the page under these names.
+        Request the page under these names.
         """
         (client,) = self.clients(*arguments)
         return [client.get("/", headers={**BROWSER, "Host": name}).status for name in names]
 
     def test_names(self) -> None:
         """
-        Where your data is for this machine only, it answers to loopback's names only.
+        A daemon for this machine only accepts only the names of loopback.
         """
         good = [
             "localhost", "localhost:8080", "LOCALHOST.", "app.localhost:1", "127.0.0.1",
@@ -158,7 +159,7 @@ class NameTests(ExposureTestCase):
         arguments = ["--source", self.source]
         self.assertEqual(self.statuses(*arguments, names=good), [200] * len(good))
         self.assertEqual(self.statuses(*arguments, names=bad), [421] * len(bad))
-        # None as in HTTP/1.0, or one to be believed and one not (RFC 9112, 3.2).
+        # No header, as in HTTP/1.0, or a good one and a bad one (RFC 9112, 3.2).
         for hosts, refused in (
             ([], True),
             (["localhost"], False),
@@ -170,7 +171,7 @@ class NameTests(ExposureTestCase):
 
     def test_allowed(self) -> None:
         """
-        Others may be added; then names matter whoever may read.
+        C{--allow-host} adds names, and with it names are checked even with C{--public}.
         """
         names = ["a.example", "A.example:80", "localhost", "b.example"]
         for more in [], ["--public"]:
@@ -183,7 +184,7 @@ class NameTests(ExposureTestCase):
 
     def test_everything(self) -> None:
         """
-        Nothing is shown under a forged name but that the daemon lives.
+        Under a forged name only the probes are answered.
         """
         (client,) = self.clients("--source", self.source, "--tail", "1")
         headers = {**ACCEPT, "Host": "evil.example"}
@@ -197,12 +198,12 @@ class NameTests(ExposureTestCase):
 
 class PasswordTests(ExposureTestCase):
     """
-    Who has a password.
+    Tests for C{--auth}.
     """
 
     def test_everything(self) -> None:
         """
-        Stream, page and metrics need it, wherever they are; the probes do not.
+        Stream, page and metrics need the password on every port, and the probes do not.
         """
         common = ["--source", self.source, "--tail", "1", "--auth", "memory:alice:wonderland"]
         main, admin = self.clients(*common, "--admin", "tcp:9:interface=127.0.0.1")[::-1]
@@ -227,7 +228,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_wrong(self) -> None:
         """
-        A thousand wrong ones get nothing and leave nothing; the right one works all the same.
+        A thousand wrong passwords are refused and leave nothing, and the right one still works.
         """
         (client,) = self.clients("--source", self.source, "--auth", "memory:alice:wonderland")
         for secret in "", "x", "wonder", "\xe9", "wonderland:":
@@ -244,7 +245,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_unicode(self) -> None:
         """
-        Names and passwords may have any character, as UTF-8.
+        Names and passwords may have any character, encoded as UTF-8.
         """
         (client,) = self.clients("--source", SOURCE, "--auth", "memory:bj\xf6rk:\u03c0")
         for secret, status in ("\u03c0", 200), ("x", 401):
@@ -253,7 +254,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_several(self) -> None:
         """
-        Whom one of several knows is let in.
+        A user known to one of several C{--auth} options is accepted.
         """
         users = self.directory / "users"
         users.write_text("alice:wonderland\n", encoding="ascii")
@@ -271,7 +272,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_preflight(self) -> None:
         """
-        What browsers ask before they send the password is answered; nothing else is.
+        A CORS preflight is answered without the password, and nothing else is.
         """
         (client,) = self.clients(
             *("--source", SOURCE, "--auth", "memory:a:b", "--origin", "https://a.example")
@@ -285,7 +286,7 @@ class PasswordTests(ExposureTestCase):
 
     def test_file(self) -> None:
         """
-        They may be in a file, which has to be there; what is wrong is said without a password.
+        Passwords may be in a file, which must exist, and errors in it do not show a password.
         """
         users = self.directory / "users"
         self.assertIn("No such file", self.refusal("--auth", f"file:{users}"))
@@ -306,12 +307,12 @@ class PasswordTests(ExposureTestCase):
 
 class PathTests(ExposureTestCase):
     """
-    Several streams.
+    Tests for several streams.
     """
 
     def test_paths(self) -> None:
         """
-        Each is at its path, one below another as well; elsewhere is nothing.
+        Each stream is at its own path, even below another, and other paths are a 404.
         """
         (client,) = self.clients(
             *("--source", f"/logs={self.source}", "--source", "/logs/app=tick"),
@@ -330,7 +331,7 @@ class PathTests(ExposureTestCase):
 
     def test_refused(self) -> None:
         """
-        A path has to be one that is free.
+        A path that is invalid, reserved or taken is refused.
         """
         for path in (
             "/metrics",
@@ -351,7 +352,7 @@ class PathTests(ExposureTestCase):
 
     def test_suits(self) -> None:
         """
-        Options that say nothing about the sources are refused, and sources that say nothing.
+        Options that do not apply to the sources are refused, and so are incomplete sources.
         """
         self.assertIn("--tail is for lines", self.refusal("--tail", "5"))
         self.assertIn("--data is for ticks", self.refusal("--source", self.source, "--data", "x"))
@@ -369,7 +370,7 @@ class PathTests(ExposureTestCase):
 
     def test_metricsFormat(self) -> None:
         """
-        Metrics are given whatever form is asked for.
+        Metrics are returned whatever C{Accept} says.
         """
         (client,) = self.clients("--source", SOURCE)
         for accept in "\xff", "application/openmetrics-text; version=abc", "*/*":
@@ -378,8 +379,8 @@ class PathTests(ExposureTestCase):
 
     def test_metrics(self) -> None:
         """
-        What is counted can be read, lines and what the process uses too; without Prometheus'
-        library it is said what to install.
+        Metrics include lines and the process, and without prometheus-client the response says what
+        to install.
         """
         (client,) = self.clients("--source", f"/x={self.source}")
         answer = client.get("/metrics")

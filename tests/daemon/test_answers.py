@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon}: what it answers to those who ask for events.
+Tests for L{twisted_sse.daemon}: its responses to requests.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from twisted_sse.testing import MemoryClient
 
 class AnswerTests(OptionsMixin):
     """
-    What the daemon answers.
+    Tests for the daemon's responses.
     """
 
     def test_default(self) -> None:
         """
-        Without any option each client gets the event message, with ID 1 and data hello, every
-        two seconds, from two seconds after it came.
+        Without options each client gets C{hello} as event C{message} with ID 1, every two seconds
+        from two seconds after it connects.
         """
         client = self.client()
         stream = client.get("/", headers=ACCEPT)
@@ -49,7 +49,7 @@ class AnswerTests(OptionsMixin):
 
     def test_python(self) -> None:
         """
-        A function of the user's is called for each stream.
+        The user's function is called for each stream.
         """
         stream = self.client("--source", SOURCE).get("/", headers=ACCEPT)
         self.assertEqual([event.data for event in stream.events], ["first", "last"])
@@ -57,7 +57,7 @@ class AnswerTests(OptionsMixin):
 
     def test_ok(self) -> None:
         """
-        Who asks for neither the stream nor HTML gets C{ok}, whatever the method.
+        A request for neither the stream nor HTML gets C{ok}, whatever its method.
         """
         client = self.client()
         for headers in {}, {"Accept": "*/*"}, {"Accept": "application/json, text/html;q=0"}:
@@ -69,7 +69,7 @@ class AnswerTests(OptionsMixin):
 
     def test_page(self) -> None:
         """
-        A browser gets the page, which may load only what is served with it.
+        A browser gets the page, whose policy allows only what is served with it.
         """
         answer = self.client().get("/", headers=BROWSER)
         self.assertEqual(answer.status, 200)
@@ -85,7 +85,7 @@ class AnswerTests(OptionsMixin):
 
     def test_pageAccept(self) -> None:
         """
-        HTML counts as asked for in any case, with parameters, and wherever it stands.
+        HTML counts as requested in any case, with parameters, and anywhere in C{Accept}.
         """
         client = self.client()
         for accept in (
@@ -100,7 +100,7 @@ class AnswerTests(OptionsMixin):
 
     def test_pageFiles(self) -> None:
         """
-        What the page refers to is served, and nothing in it is inline or from elsewhere.
+        The files that the page refers to are served, and nothing is inline or from elsewhere.
         """
         client = self.client()
         html = client.get("/", headers=BROWSER).text
@@ -134,7 +134,7 @@ class AnswerTests(OptionsMixin):
 
     def test_health(self) -> None:
         """
-        C{/healthz} says that we live, and is not to be remembered.
+        C{/healthz} returns C{ok}, and must not be cached.
         """
         answer = self.client().get("/healthz")
         self.assertEqual((answer.status, answer.text), (200, "ok"))
@@ -142,7 +142,7 @@ class AnswerTests(OptionsMixin):
 
     def test_elsewhere(self) -> None:
         """
-        There is nothing anywhere else: no listing, no way out of the page's directory.
+        Any other path is a 404, including ones that would leave the page's directory.
         """
         client = self.client()
         for path in "/x", "/page", "/page/", "/page/index.html", "/page/../pages.py", "/healthz/x":
@@ -150,7 +150,7 @@ class AnswerTests(OptionsMixin):
 
     def test_noTracebacks(self) -> None:
         """
-        What goes wrong in a source is in the log, not in the answer.
+        An exception in a source is in the log and not in the response.
         """
         reactor = MemoryReactorClock()
         makeService(self.options("--source", "python:operator:truediv"), reactor)

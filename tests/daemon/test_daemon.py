@@ -27,7 +27,7 @@ from twisted_sse.testing import MemoryClient, MemoryClock
 
 class _Reactor(MemoryClock):
     """
-    A clock that keeps what listens.
+    A clock that keeps the ports that listen.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Reactor(MemoryClock):
 
 class StopTests(OptionsMixin):
     """
-    How it stops.
+    Tests for how the daemon stops.
     """
 
     def start(self, *arguments: str) -> MemoryClient:
@@ -73,8 +73,8 @@ class StopTests(OptionsMixin):
 
     def test_order(self) -> None:
         """
-        It is no more ready at once; after the delay the port is closed, and each stream is told
-        when to come back, and ends.
+        Stopping makes the daemon unready at once, and after the delay the port is closed and the
+        streams are drained.
         """
         client = self.start("--drain-delay", "3", "--drain", "5")
         self.assertEqual(client.get("/readyz").text, "ok")
@@ -99,7 +99,7 @@ class StopTests(OptionsMixin):
 
     def test_inputEnds(self) -> None:
         """
-        When the input has ended, the daemon goes on, and serves what is kept.
+        When the input ends, the daemon continues and serves what is kept.
         """
         client = self.start("--source", "-")
         (source,) = self.daemon.sources
@@ -116,8 +116,8 @@ class StopTests(OptionsMixin):
 
     def test_once(self) -> None:
         """
-        With --once clients get the rest and the end, and then the daemon stops, with the first
-        status that is not 0.
+        With C{--once} clients get the rest and the C{end} event, and then the daemon stops with the
+        first non-zero status.
         """
         statuses: list[int] = []
         self.patch(daemon, "exitWith", statuses.append)
@@ -143,8 +143,8 @@ class StopTests(OptionsMixin):
 
     def test_onceSlow(self) -> None:
         """
-        A client that does not read holds up the end no longer than --drain; that somebody else
-        stops it meanwhile does no harm.
+        With C{--once}, a client that does not read delays the stop by at most C{--drain}, and
+        another stop meanwhile is harmless.
         """
         client = self.start("--source", "-", "--once", "--drain", "3")
         stream = client.get("/", headers=ACCEPT)
@@ -161,7 +161,7 @@ class StopTests(OptionsMixin):
 
     def test_status(self) -> None:
         """
-        A status other than 0 is that of the process, once everything else is done.
+        A non-zero status becomes that of the process, after everything else.
         """
         left: list[Any] = []
         self.patch(atexit, "register", left.append)
@@ -177,7 +177,7 @@ class StopTests(OptionsMixin):
 
 def source_lines(data: bytes) -> Any:
     """
-    @return: some lines.
+    @return: the lines in some bytes.
     """
     from twisted_sse.daemon.sources.lines import LineSplitter
 
@@ -186,12 +186,12 @@ def source_lines(data: bytes) -> Any:
 
 class WatchedFileTests(SynchronousTestCase):
     """
-    The file of the access log.
+    Tests for the file of the access log.
     """
 
     def setUp(self) -> None:
         """
-        Make a place for it.
+        Make a directory for the file.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -199,7 +199,7 @@ class WatchedFileTests(SynchronousTestCase):
 
     def open(self) -> WatchedFile:
         """
-        Open it.
+        Open the file.
         """
         file = WatchedFile(str(self.path))
         self.addCleanup(lambda: os.close(file._fd))
@@ -207,7 +207,7 @@ class WatchedFileTests(SynchronousTestCase):
 
     def test_rotated(self) -> None:
         """
-        A line goes to the file that has the name, whatever has become of the one before.
+        A line is written to the file that has the name now, whatever happened to the one before.
         """
         before = len(os.listdir("/dev/fd"))
         file = self.open()
@@ -224,7 +224,7 @@ class WatchedFileTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        When the disk is full, that is an error, and the next line is tried all the same.
+        A full disk raises an error, and the next line is still tried.
         """
         file = self.open()
         write = os.write
@@ -243,13 +243,12 @@ class WatchedFileTests(SynchronousTestCase):
 
 class AccessLogTests(OptionsMixin):
     """
-    The options of the access log.
+    Tests for the options of the access log.
     """
 
     def test_file(self) -> None:
         """
-        Each stream is logged, when it opens and when it ends, with the user's name, in either
-        format, to a file or to standard output.
+        Each stream is logged to the file when it opens and when it ends.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -262,7 +261,7 @@ class AccessLogTests(OptionsMixin):
 
     def test_output(self) -> None:
         """
-        C{-} is the standard output.
+        C{-} logs to standard output.
         """
         written: list[str] = []
 
@@ -277,12 +276,12 @@ class AccessLogTests(OptionsMixin):
 
 class FewFilesTests(SynchronousTestCase):
     """
-    The limit on open files.
+    Tests for the warning about the limit on open files.
     """
 
     def test_few(self) -> None:
         """
-        If it is low, that is said, with the number of clients that it is enough for.
+        A low limit is logged with the number of streams it allows.
         """
         resource = __import__("resource")
         logged: list[dict[str, Any]] = []
@@ -297,13 +296,13 @@ class FewFilesTests(SynchronousTestCase):
 
 class DeliveredTests(SynchronousTestCase):
     """
-    What a source of lines waits for.
+    Tests for L{Channel.whenDelivered}.
     """
 
     def test_whenDelivered(self) -> None:
         """
-        It fires at once if nobody listens or nothing is on its way, else when all has gone out;
-        whoever does not want to wait any more can say so.
+        C{whenDelivered} fires at once if nothing is pending and otherwise when everything is
+        delivered, and may be cancelled.
         """
         from twisted_sse import Channel, EventStreamResource
 
@@ -333,12 +332,12 @@ class DeliveredTests(SynchronousTestCase):
 
 class FileLimitTests(SynchronousTestCase):
     """
-    How many streams there may be if nobody says so.
+    Tests for the default limit on streams.
     """
 
     def limit(self, soft: int, hard: int) -> tuple[int | None, list[Any]]:
         """
-        @return: how many streams, and to what the limits were set.
+        @return: the number of streams, and the limits that were set.
         """
         resource = __import__("resource")
         set: list[Any] = []
@@ -348,19 +347,19 @@ class FileLimitTests(SynchronousTestCase):
 
     def test_raised(self) -> None:
         """
-        The soft limit is raised to the hard one, and a part of it is left for others.
+        The soft limit is raised to the hard one, and some of it is kept for other files.
         """
         self.assertEqual(self.limit(1024, 16000), (15000, [(16000, 16000)]))
 
     def test_high(self) -> None:
         """
-        It is left alone if it is that high already.
+        The soft limit is left alone if it already is the hard one.
         """
         self.assertEqual(self.limit(1024, 1024), (960, []))
 
     def test_unlimited(self) -> None:
         """
-        "Unlimited" is taken as what a system allows by default.
+        An unlimited number of files counts as about a million.
         """
         million = 2**20
         self.assertEqual(self.limit(1024, -1), (million - million // 16, [(million, -1)]))
@@ -368,13 +367,13 @@ class FileLimitTests(SynchronousTestCase):
 
     def test_low(self) -> None:
         """
-        There is always room for one.
+        At least one stream is allowed.
         """
         self.assertEqual(self.limit(20, 20), (1, []))
 
     def test_used(self) -> None:
         """
-        It is the limit, unless the options name one.
+        The limit applies unless the options set one.
         """
         self.patch(service, "raiseFileLimit", lambda: 2)
         for arguments, most in ([], 2), (["--max-streams", "1"], 1):

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.listen}: why a port cannot be had, and what is set on real sockets.
+Tests for L{twisted_sse.daemon.listen}: why a port cannot be opened, and the options of real
+sockets.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from twisted_sse.daemon.listen import CannotListen, ListeningService
 
 class CannotListenTests(SynchronousTestCase):
     """
-    How L{ListeningService} says why it cannot listen.
+    Tests for how L{ListeningService} explains that it cannot listen.
     """
 
     def why(self, error: BaseException) -> str:
         """
-        @return: what is said about an error while listening.
+        @return: the message for an error while listening.
         """
 
         def refuse(*arguments: object, **more: object) -> None:
@@ -43,14 +44,14 @@ class CannotListenTests(SynchronousTestCase):
 
     def test_inUse(self) -> None:
         """
-        What is in use can be stopped, or left alone.
+        An address in use is reported as such.
         """
         for cause in OSError(errno.EADDRINUSE, "In use"), "Cannot acquire lock":
             self.assertIn("in use already", self.why(CannotListenError("", 80, cause)))
 
     def test_permission(self) -> None:
         """
-        Ports below 1024 are not for everybody; of a file it is only said that it is denied.
+        A denied port below 1024 is explained, and a denied file is just reported.
         """
         denied = OSError(errno.EACCES, "Denied")
         self.assertIn("below 1024", self.why(CannotListenError("", 80, denied)))
@@ -58,7 +59,7 @@ class CannotListenTests(SynchronousTestCase):
 
     def test_address(self) -> None:
         """
-        An address has to be one of the machine's.
+        An address that the machine does not have is reported as such.
         """
         error = OSError(errno.EADDRNOTAVAIL, "Not available")
         self.assertIn("no such address", self.why(CannotListenError("10.0.0.1", 80, error)))
@@ -69,14 +70,14 @@ class CannotListenTests(SynchronousTestCase):
 
     def test_range(self) -> None:
         """
-        A port has to be one of those that there are.
+        A port out of range is reported as such.
         """
         error = OverflowError("bind(): port must be 0-65535.")
         self.assertRegex(self.why(error), "no endpoint that we have .*port must be 0-65535")
 
     def test_systemd(self) -> None:
         """
-        Sockets of systemd's are there only if it has started the service by them.
+        A socket that systemd has not passed is reported as such.
         """
         service = ListeningService(MemoryReactorClock())
         for description in "systemd:domain=INET:index=7", "systemd:domain=INET:name=nosuch":
@@ -85,21 +86,20 @@ class CannotListenTests(SynchronousTestCase):
 
     def test_noTLS(self) -> None:
         """
-        If TLS is not installed, it is said how to install it.
+        Without TLS installed, the message names the extra.
         """
         self.assertIn("twisted-sse[tls]", self.why(ImportError("No module named 'OpenSSL'")))
 
     def test_link(self) -> None:
         """
-        Of a link it is the name that is told, not what it was to point to.
+        For a symbolic link, the message has its name and not its target.
         """
         error = OSError(errno.ENOENT, "No such file or directory", "1", None, "/x/y.lock")
         self.assertEqual(self.why(error), "/x/y.lock: No such file or directory")
 
     def test_late(self) -> None:
         """
-        An endpoint that takes its time, as none of Twisted's does, is waited for; that it failed
-        is in the log.
+        An endpoint may open its port later, and its failure is logged.
         """
         opening: list[Deferred[Any]] = []
 
@@ -122,12 +122,12 @@ class CannotListenTests(SynchronousTestCase):
 @needs("network")
 class SocketTests(TestCase):
     """
-    What is set on real sockets.
+    Tests for the options of real sockets.
     """
 
     def listen(self, description: str, **options: Any) -> socket.socket:
         """
-        @return: the socket that listens.
+        @return: the listening socket.
         """
         from twisted.internet import reactor
 
@@ -150,7 +150,7 @@ class SocketTests(TestCase):
 
     def backlog(self, description: str) -> list[int]:
         """
-        @return: what backlog was asked for, after Twisted's own C{listen(50)}.
+        @return: the backlogs requested, including Twisted's own C{listen(50)}.
         """
         asked: list[int] = []
 
@@ -165,14 +165,14 @@ class SocketTests(TestCase):
 
     def test_backlog(self) -> None:
         """
-        The backlog is large, unless the description has one.
+        The backlog is large, unless the description sets one.
         """
         self.assertEqual(self.backlog("tcp:0:interface=127.0.0.1"), [50, 4096])
         self.assertEqual(self.backlog("tcp:0:interface=127.0.0.1:backlog=7"), [7])
 
     def test_unix(self) -> None:
         """
-        A UNIX socket has the backlog, and nothing that belongs to TCP.
+        A UNIX socket gets the backlog, and no TCP options.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -180,7 +180,7 @@ class SocketTests(TestCase):
 
     def test_daemonised(self) -> None:
         """
-        After C{twistd} has become a daemon, the lock of a UNIX socket names the new process.
+        After C{twistd} has daemonised, the lock of a UNIX socket names the new process.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -196,7 +196,7 @@ class SocketTests(TestCase):
 
     def assertWatched(self, connection: socket.socket, userTimeout: int) -> None:
         """
-        A peer that vanishes is noticed.
+        Assert that the options to detect a vanished peer are set.
         """
         self.assertTrue(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
         for name, value in (*listen.KEEPALIVE, ("TCP_USER_TIMEOUT", userTimeout)):
@@ -206,7 +206,7 @@ class SocketTests(TestCase):
 
     def test_vanishedPeers(self) -> None:
         """
-        The options by which vanished peers are noticed are set where it listens.
+        The options to detect vanished peers are set on the listening socket.
         """
         description = "tcp:0:interface=127.0.0.1"
         self.assertWatched(self.listen(description, userTimeout=1.5), 1500)
@@ -215,7 +215,7 @@ class SocketTests(TestCase):
 
     async def test_inherited(self) -> None:
         """
-        What is accepted inherits them.
+        Accepted connections inherit the options.
         """
         from twisted.internet import reactor
 

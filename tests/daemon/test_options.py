@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.options} and L{twisted_sse.daemon.service}: what command lines mean, and what is made of them.
+Tests for L{twisted_sse.daemon.options} and L{twisted_sse.daemon.service}: command lines, and the
+service made from them.
 """
 
 from __future__ import annotations
@@ -26,25 +27,25 @@ from twisted_sse.testing import MemoryClient, MemoryStream
 
 class ServiceTests(OptionsMixin):
     """
-    What L{makeService} makes.
+    Tests for L{makeService}.
     """
 
     def service(self, *arguments: str) -> tuple[IService, MemoryReactorClock]:
         """
-        @return: the daemon, and the reactor that it listens with.
+        @return: the daemon and its reactor.
         """
         reactor = MemoryReactorClock()
         return makeService(self.options(*arguments), reactor), reactor
 
     def ports(self, *arguments: str) -> list[tuple[int, str]]:
         """
-        @return: where a daemon listens: ports and interfaces.
+        @return: the ports and interfaces that a daemon listens on.
         """
         return [(server[0], server[3]) for server in self.service(*arguments)[1].tcpServers]
 
     def test_plugin(self) -> None:
         """
-        It is what Twisted finds as C{sse}.
+        The plugin that Twisted finds as C{sse} is ours.
         """
         from twisted.application.service import IServiceMaker
 
@@ -54,7 +55,7 @@ class ServiceTests(OptionsMixin):
 
     def test_where(self) -> None:
         """
-        C{--port} and C{--listen} say where; 8080 is only for those who say nothing.
+        C{--port} and C{--listen} set where to listen, and 8080 is used only without them.
         """
         self.assertEqual(self.ports(), [(8080, "")])
         self.assertEqual(self.ports("--port", "81"), [(81, "")])
@@ -66,8 +67,7 @@ class ServiceTests(OptionsMixin):
 
     def test_drain(self) -> None:
         """
-        When the service is stopped each client is told when to come back, and its stream ends
-        as it should.
+        When the service stops, each client gets a C{retry} and its stream ends cleanly.
         """
         service, reactor = self.service("--drain", "3")
         service.startService()
@@ -89,8 +89,7 @@ class ServiceTests(OptionsMixin):
 
     def test_siteTimeout(self) -> None:
         """
-        Connections without a request are closed, and a silent HTTP/2 connection lives for as
-        long as its heartbeats come.
+        Connections without a request are closed, and the timeout is longer than the heartbeat.
         """
         for arguments, timeout in (
             ((), 60),
@@ -102,14 +101,14 @@ class ServiceTests(OptionsMixin):
 
 class SignalTests(OptionsMixin):
     """
-    What it does about signals. (How a process ends is in L{tests.live.test_daemon}.)
+    Tests for signal handlers.  (L{tests.live.test_daemon} tests how a process ends.)
     """
 
     def start(self, reactor: MemoryReactorClock) -> dict[int, Any]:
         """
-        Start the daemon, and what waits for the reactor to run.
+        Start the daemon, and make the calls that wait for the reactor to run.
 
-        @return: the handlers of signals.
+        @return: the signal handlers.
         """
         handlers: dict[int, Any] = {
             number: getattr(reactor, name, "somebody else's")
@@ -127,8 +126,7 @@ class SignalTests(OptionsMixin):
 
     def test_ours(self) -> None:
         """
-        Twisted's handlers are replaced by one that stops the reactor, in the reactor's thread
-        and once.
+        Twisted's handlers are replaced by one that stops the reactor once, in its thread.
         """
         stops: list[str] = []
 
@@ -153,7 +151,7 @@ class SignalTests(OptionsMixin):
 
     def test_others(self) -> None:
         """
-        Somebody else's handlers stay, C{nohup}'s too.
+        Handlers of other code are kept, including those of C{nohup}.
         """
         handlers = self.start(MemoryReactorClock())
         self.assertEqual(handlers.pop(signal.SIGHUP), signal.SIG_IGN)
@@ -162,25 +160,25 @@ class SignalTests(OptionsMixin):
 
 class OptionsTests(OptionsMixin):
     """
-    What L{Options} reads.
+    Tests for L{Options}.
     """
 
     def group(self, *arguments: str) -> Any:
         """
-        @return: what the options made of the resource, by the names of its arguments.
+        @return: the resource's options, by the names of its arguments.
         """
         resource = EventStreamResource(connected, **self.options(*arguments).resourceArguments())
         return resource._group.options
 
     def assertOption(self, option: str, text: str, name: str, value: object) -> None:
         """
-        An option is an argument of the resource.
+        Assert that an option sets an argument of the resource.
         """
         self.assertEqual(getattr(self.group(option, text), name), value)
 
     def test_resource(self) -> None:
         """
-        The options of the resource have the names of its arguments.
+        The resource's options set the arguments of the same name.
         """
         self.assertOption("--heartbeat", "3.5", "heartbeat", 3.5)
         self.assertOption("--heartbeat", "off", "heartbeat", None)
@@ -199,7 +197,7 @@ class OptionsTests(OptionsMixin):
 
     def test_defaults(self) -> None:
         """
-        The defaults are those of the resource, but the streams are slim.
+        The defaults are those of the resource, except that streams are slim.
         """
         group = self.group()
         plain = EventStreamResource(connected)._group.options
@@ -210,7 +208,7 @@ class OptionsTests(OptionsMixin):
 
     def test_origin(self) -> None:
         """
-        Several origins may be named, or all; credentials are for those that are named.
+        C{--origin} may be repeated or C{*}, and C{--credentials} is for the named origins.
         """
         one, two = "https://one.example", "https://two.example"
         client = self.client("--origin", one, "--origin", two, "--credentials")
@@ -225,7 +223,7 @@ class OptionsTests(OptionsMixin):
 
     def test_trustedProxy(self) -> None:
         """
-        An address that a trusted proxy tells is believed.
+        The address that a trusted proxy reports is used.
         """
         client = self.client(
             "--trusted-proxy", "127.0.0.0/8", "--trusted-proxy", "10.0.0.0/8",
@@ -242,7 +240,7 @@ class OptionsTests(OptionsMixin):
 
     def test_repeated(self) -> None:
         """
-        What was said on one command line is not there on the next.
+        The options of one command line do not affect the next.
         """
         self.options("--origin", "https://one.example", "--listen", "tcp:1")
         self.assertEqual(self.options()["origin"], [])
@@ -250,7 +248,7 @@ class OptionsTests(OptionsMixin):
 
     def test_help(self) -> None:
         """
-        The help explains itself: every option in words, and examples that can be copied.
+        The help describes every option, and has examples that can be copied.
         """
         out = io.StringIO()
         self.patch(sys, "stdout", out)
@@ -265,7 +263,7 @@ class OptionsTests(OptionsMixin):
 
     def test_noTwistOptions(self) -> None:
         """
-        No option has the name of one of C{twist}'s, which may come before C{sse} or after.
+        No option has the name of one of C{twist}'s, which may come before or after C{sse}.
         """
         ours = set(Options().synonyms)
         self.assertEqual(ours & {"log-format", "log-file", "log-level", "reactor"}, set())
@@ -273,12 +271,12 @@ class OptionsTests(OptionsMixin):
 
 class BadOptionsTests(OptionsMixin):
     """
-    What is wrong is said in one line, which names the option, and the status is 64.
+    Tests that a wrong option prints one line that names it, and exits with status 64.
     """
 
     def assertRefused(self, option: str, *values: str, says: str = "") -> None:
         """
-        An option does not take these values.
+        Assert that an option refuses these values.
         """
         for value in values:
             line = self.refusal(option, value)
@@ -287,7 +285,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_numbers(self) -> None:
         """
-        Numbers have to be numbers, and in their range.
+        Numbers must be numbers, and in range.
         """
         self.assertRefused("--port", "x", "", "-1", "65536", "tcp:80", says="from 0 to 65535")
         for option in "--interval", "--close-timeout", "--drain":
@@ -300,7 +298,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_words(self) -> None:
         """
-        Words have to be those that there are.
+        Other values must be valid for their option.
         """
         self.assertRefused("--slow", "x", "", says="disconnect, drop-oldest, latest")
         self.assertRefused(
@@ -313,7 +311,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_event(self) -> None:
         """
-        A tick has to be an event.
+        The options of a tick must make a valid event.
         """
         self.assertIn("--event: ", self.refusal("--event", "a\nb"))
         self.assertIn("--id:", self.refusal("--id", "a\0"))
@@ -321,7 +319,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_together(self) -> None:
         """
-        What cannot be together is refused.
+        Options that exclude each other are refused.
         """
         self.assertIn("--origin ", self.refusal("--origin", "*", "--credentials"))
         self.assertIn("--origin ", self.refusal("--origin", "*", "--origin", "https://a.example"))
@@ -330,7 +328,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_notThere(self) -> None:
         """
-        Options that there are not, that lack their value, or have one too many.
+        Unknown options, missing values and extra arguments are refused.
         """
         self.assertIn("--nonsense not recognized: see --help", self.refusal("--nonsense"))
         self.assertIn("--port", self.refusal("--port"))
@@ -340,7 +338,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_listen(self) -> None:
         """
-        An endpoint has to be one.
+        An invalid endpoint is refused.
         """
         self.assertRefused(
             "--listen", "8080", "", "nonsense:1", "tcp:x", "tcp:1:nonsense=2", "tcp",
@@ -349,7 +347,7 @@ class BadOptionsTests(OptionsMixin):
 
     def test_keys(self) -> None:
         """
-        A key has to be there, and to be a key.
+        A key file must exist and contain a key.
         """
         self.assertRefused("--listen", "ssl:1:privateKey=/nowhere/key.pem", says="/nowhere/key.pem")
         temporary = TemporaryDirectory()

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.pages}.
+Tests for L{twisted_sse.daemon.pages}: the page of a stream, and its files.
 """
 
 from __future__ import annotations
@@ -16,20 +16,19 @@ from twisted_sse.testing import MemoryClient
 
 class GreetingTests(SynchronousTestCase):
     """
-    The page of a stream.
+    Tests for the page of a stream.
     """
 
     def page(self, path: str = "/", *streams: str) -> str:
         """
-        @return: the page of the stream at a path.
+        @return: the page of the stream at this path.
         """
         resource = Greeting(path, streams or (path,))
         return MemoryClient(resource).get("/", headers=BROWSER).text
 
     def test_links(self) -> None:
         """
-        Wherever the stream is, and whatever a proxy puts before its path, the page finds its
-        files and the other streams.
+        Wherever the stream is, and whatever prefix a proxy adds, the page's links work.
         """
         for path in "/", "/vm", "/logs/app/x":
             page = self.page(path, "/", "/vm", "/logs/app/x")
@@ -45,7 +44,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_named(self) -> None:
         """
-        The path is the page's name, as text.
+        The page shows the path, escaped.
         """
         page = self.page("/<b>&$name")
         self.assertEqual(page.count("/&lt;b&gt;&amp;$name"), 2)
@@ -53,7 +52,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_list(self) -> None:
         """
-        Where there is no stream, there are links to those that there are.
+        A path without a stream has links to the streams.
         """
         client = MemoryClient(StreamList(("/vm", "/a/b")))
         answer = client.get("/", headers=BROWSER)
@@ -82,7 +81,7 @@ class GreetingTests(SynchronousTestCase):
 
     def test_files(self) -> None:
         """
-        Only what belongs to the page is served.
+        Only the page's own files are served.
         """
         client = MemoryClient(pageFiles())
         for name, status in ("page.js", 200), ("page.css", 200), ("index.html", 404), ("", 404):

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.site}.
+Tests for L{twisted_sse.daemon.site}: limits on request bodies.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Echo(Resource):
 
 class SiteTests(SynchronousTestCase):
     """
-    The bodies of requests.
+    Tests for the bodies of requests.
     """
 
     def setUp(self) -> None:
@@ -44,7 +44,7 @@ class SiteTests(SynchronousTestCase):
 
     def send(self, body: bytes, *, head: bytes = b"", end: bytes = b"") -> bytes:
         """
-        @return: the answer to a request.
+        @return: the response to a request.
         """
         head = head or b"Content-Length: %d\r\n" % len(body)
         self.channel.dataReceived(b"POST / HTTP/1.1\r\nHost: a\r\n" + FORM + head + b"\r\n")
@@ -57,13 +57,13 @@ class SiteTests(SynchronousTestCase):
 
     def test_small(self) -> None:
         """
-        One that is small is read.
+        A small body is read.
         """
         self.assertTrue(self.send(b"a=1&b=2").endswith(b"\r\n\r\n2"))
 
     def test_large(self) -> None:
         """
-        One that is not is refused, and nothing of it is kept or parsed.
+        A large body is refused, and nothing of it is kept or parsed.
         """
         kept = []
         process = SmallRequest.process
@@ -81,7 +81,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_huge(self) -> None:
         """
-        One that does not end is not read any further, whatever it says of its size.
+        A chunked body that is far too large is not read any further.
         """
         chunk = b"%x\r\n%s\r\n" % (MOST_READ + 1, b"x" * (MOST_READ + 1))
         self.send(chunk, head=b"Transfer-Encoding: chunked\r\n")

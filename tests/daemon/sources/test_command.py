@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.sources.command}.
+Tests for L{twisted_sse.daemon.sources.command}: events from the output of a command.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Process:
 
 class _Reactor(MemoryReactorClock):
     """
-    Starts such processes.
+    A reactor that starts processes that do nothing.
     """
 
     def __init__(self) -> None:
@@ -63,12 +63,12 @@ class _Reactor(MemoryReactorClock):
 
 class CommandTests(SynchronousTestCase):
     """
-    A command, without processes.
+    Tests for a command, without processes.
     """
 
     def setUp(self) -> None:
         """
-        Start one.
+        Record events, log messages and signals.
         """
         self.reactor = _Reactor()
         self.data: list[str | None] = []
@@ -91,7 +91,7 @@ class CommandTests(SynchronousTestCase):
 
     def kill(self, pid: int, number: int) -> None:
         """
-        Take a signal.
+        Record a signal.
         """
         if self.gone:
             raise ProcessLookupError
@@ -107,7 +107,7 @@ class CommandTests(SynchronousTestCase):
 
     def finish(self, source: Command, status: int | None = 0, number: int | None = None) -> None:
         """
-        Let the process end.
+        End the process.
         """
         error: Any = ProcessTerminated(status, number)
         reason = Failure(ProcessDone(0) if status == 0 else error)
@@ -116,7 +116,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_lines(self) -> None:
         """
-        What it writes are lines, the last one whole or not; what it complains about is logged.
+        Lines of output are published, the last one whole or not, and lines of standard error are
+        logged.
         """
         source = self.start()
         self.assertEqual(self.reactor.arguments[-2:], ["/bin/cmd", "x"])
@@ -130,7 +131,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_restarted(self) -> None:
         """
-        It is started again, after ever more time, until it has run for a while.
+        A command that ends is restarted after growing delays, which start over once it has run for
+        a while.
         """
         source = self.start()
         waits = []
@@ -150,7 +152,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_cannotStart(self) -> None:
         """
-        When there can be no process, it is tried again, too.
+        A command that could not be started is tried again.
         """
         self.reactor.refusal = OSError(11, "Resource temporarily unavailable")
         source = self.start()
@@ -164,7 +166,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_once(self) -> None:
         """
-        If it is run once, its exit status is told, as a shell would.
+        The exit status of a command that runs once is reported as a shell would.
         """
         for status, number, told in (0, None, 0), (7, None, 7), (None, signal.SIGTERM, 143):
             source = self.start(ended=self.ended.append)
@@ -174,7 +176,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_pauses(self) -> None:
         """
-        It may write no more before what it has written has gone out.
+        The process is paused until its output has been delivered.
         """
         delivered: Deferred[None] = Deferred()
         self.patch(self.channel, "whenDelivered", lambda: delivered)
@@ -190,7 +192,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_stopped(self) -> None:
         """
-        It is asked to end, with all that it has started, and then killed; even while it is paused.
+        Stopping sends SIGTERM to the process group and later SIGKILL, even while the process is
+        paused.
         """
         self.patch(self.channel, "whenDelivered", Deferred)
         source = self.start()
@@ -201,7 +204,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
         self.reactor.run.outReceived(b"farewell\n")
         self.assertEqual(process.did[-1], "resumeProducing")
-        # What it has started goes on for a while.
+        # Its child processes continue for a while.
         self.reactor.run.processExited(Failure(ProcessDone(0)))
         self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
         self.reactor.advance(5)
@@ -215,7 +218,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_offspring(self) -> None:
         """
-        When it has ended, what it has started is ended, too.
+        When the command has ended, its remaining child processes are ended too.
         """
         source = self.start()
         self.reactor.run.processExited(Failure(ProcessDone(0)))
@@ -227,8 +230,8 @@ class CommandTests(SynchronousTestCase):
 
     def test_exitsAtOnce(self) -> None:
         """
-        When it has ended before Twisted returns from starting it, the signal goes to its own
-        group: to group 0 it would be for the daemon's.
+        When the command ends before C{spawnProcess} returns, the signal goes to its own group, not
+        to the daemon's.
         """
         self.reactor.exitsAtOnce = True
         source = self.start()
@@ -239,8 +242,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_noGroup(self) -> None:
         """
-        A process that has made no group yet gets the signal alone; one that we may not end is
-        told of.
+        A process without a group yet gets the signal alone, and one that we may not end is logged.
         """
         alone: list[int] = []
         self.patch(os, "kill", lambda pid, number: alone.append(pid))
@@ -262,7 +264,7 @@ class CommandTests(SynchronousTestCase):
 @needs("network")
 class LiveCommandTests(TestCase):
     """
-    A command, with processes.
+    Tests for a command with processes.
     """
 
     def start(self, script: str, **options: Any) -> Command:
@@ -280,7 +282,7 @@ class LiveCommandTests(TestCase):
 
     async def test_status(self) -> None:
         """
-        Its output is published, and its exit status told.
+        A command's output is published, and its exit status reported.
         """
         ended: list[int] = []
         self.start("printf 'a\\nb'; exit 7", ended=ended.append)
@@ -289,11 +291,10 @@ class LiveCommandTests(TestCase):
 
     async def test_group(self) -> None:
         """
-        It has a session of its own, and those that ignore SIGTERM are killed, children first or
-        last.
+        A command has its own session, and processes that ignore SIGTERM are killed.
         """
         self.patch(command, "PATIENCE", 0.2)
-        # What is ignored, is ignored by children, too.
+        # Child processes inherit ignored signals.
         source = self.start("trap '' TERM; sh -c 'echo $$; sleep 100' & echo $$; wait")
         await until(lambda: len(self.data) == 2)
         pids = [int(each or 0) for each in self.data]
@@ -311,7 +312,8 @@ class LiveCommandTests(TestCase):
 
     async def test_pipe(self) -> None:
         """
-        Who writes for somebody who has had enough is ended by that, as in a shell.
+        A command does not ignore SIGPIPE and SIGXFSZ, so that a closed pipe ends its processes as
+        in a shell.
         """
         source = self.start("grep SigIgn /proc/self/status")
         await until(lambda: self.data)
@@ -321,7 +323,7 @@ class LiveCommandTests(TestCase):
 
     async def test_escapes(self) -> None:
         """
-        What it says on its standard error does not act on the terminal that shows the log.
+        Control characters in a command's standard error are escaped in the log.
         """
         warnings: list[str] = []
         self.patch(
@@ -333,7 +335,7 @@ class LiveCommandTests(TestCase):
 
     async def test_notThere(self) -> None:
         """
-        What cannot be run is said on its standard error, and is a failure.
+        A command that cannot be run fails, and the log says why.
         """
         ended: list[int] = []
         warnings: list[str] = []

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.sources.file}.
+Tests for L{twisted_sse.daemon.sources.file}: following a file.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ ACCEPT = {"Accept": "text/event-stream"}
 
 class TailTests(SynchronousTestCase):
     """
-    A file, followed.
+    Tests for following a file.
     """
 
     def setUp(self) -> None:
         """
-        Make a place for files.
+        Make a directory for files.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -40,14 +40,14 @@ class TailTests(SynchronousTestCase):
 
     def append(self, text: str, path: Path | None = None) -> None:
         """
-        Write something to the end of a file.
+        Append text to a file.
         """
         with open(path or self.path, "a", encoding="utf-8") as file:
             file.write(text)
 
     def start(self, history: int = 1000) -> Tail:
         """
-        Start as the daemon does.
+        Follow the file as the daemon does.
         """
         self.channel = Channel(History(maxEvents=history), reactor=self.clock)
         followed = Tail(self.channel, self.clock, str(self.path))
@@ -59,7 +59,7 @@ class TailTests(SynchronousTestCase):
 
     def stop(self, followed: Tail) -> None:
         """
-        Stop it, if it has not been yet.
+        Stop following, if not stopped yet.
         """
         if followed.running:
             followed.stopService()
@@ -73,7 +73,7 @@ class TailTests(SynchronousTestCase):
 
     def wait(self) -> None:
         """
-        Let it look, and read what there is.
+        Let the source look at the file, and read what there is.
         """
         for _ in range(5):
             self.clock.advance(INTERVAL)
@@ -81,15 +81,15 @@ class TailTests(SynchronousTestCase):
 
     def lines(self, stream: MemoryStream) -> list[str]:
         """
-        @return: what a client has got.
+        @return: the data that a client has received.
         """
         self.wait()
         return [event.data for event in stream.events]
 
     def test_appended(self) -> None:
         """
-        Lines that are appended are sent, the last one once it is whole; those that were there
-        before are not, to a new client.
+        Lines appended to the file are sent once they are whole, and a new client does not get
+        earlier ones.
         """
         self.append("old\n")
         self.start()
@@ -101,8 +101,8 @@ class TailTests(SynchronousTestCase):
 
     def test_resumes(self) -> None:
         """
-        Whatever line a client has seen last, after a restart it gets exactly those behind it; so
-        it does if that is the line before the oldest that is kept.
+        After a restart a client gets exactly the lines after its last one, even if that is the one
+        before the oldest kept.
         """
         self.append("".join(f"{n}\n" for n in range(7)))
         followed = self.start(history=20)
@@ -126,7 +126,7 @@ class TailTests(SynchronousTestCase):
 
     def test_newClientResumes(self) -> None:
         """
-        A client that was there and has got no line yet misses none over a restart.
+        A client that has not received a line yet misses none over a restart.
         """
         self.append("old\n")
         followed = self.start()
@@ -144,7 +144,7 @@ class TailTests(SynchronousTestCase):
 
     def test_partOfALine(self) -> None:
         """
-        A line that is not whole when the daemon stops is sent whole by the next.
+        A line that is incomplete when the daemon stops is sent whole after a restart.
         """
         self.append("one\ntw")
         followed = self.start()
@@ -156,8 +156,8 @@ class TailTests(SynchronousTestCase):
 
     def test_renamed(self) -> None:
         """
-        When the file is replaced, the old one is read until there is something in the new one:
-        nothing is lost, and all is in order.
+        When the file is replaced, the old one is read until the new one has content, without a loss
+        and in order.
         """
         self.append("1\n")
         self.start()
@@ -173,7 +173,7 @@ class TailTests(SynchronousTestCase):
 
     def test_renamedMeanwhile(self) -> None:
         """
-        A client resumes exactly though the file was rotated while no daemon was there.
+        A client resumes exactly even if the file was rotated while the daemon was stopped.
         """
         self.append("1\n2\n")
         followed = self.start()
@@ -207,8 +207,7 @@ class TailTests(SynchronousTestCase):
 
     def test_anotherOldOne(self) -> None:
         """
-        A file of another time that is called as rotation would call the old one is not read when
-        the file is replaced.
+        An unrelated file with the name of a rotated one is not read when the file is replaced.
         """
         self.append("of last year\n", self.old)
         os.utime(self.old, (1e9, 1e9))
@@ -221,8 +220,8 @@ class TailTests(SynchronousTestCase):
 
     def test_renamedWithoutALine(self) -> None:
         """
-        A line without an end that is all the old file has is sent when it is replaced; and is
-        there after a restart.
+        An unfinished line that is all the old file has is sent when the file is replaced, and
+        resumed from after a restart.
         """
         self.append("no end")
         followed = self.start()
@@ -238,8 +237,7 @@ class TailTests(SynchronousTestCase):
 
     def test_writtenToMeanwhile(self) -> None:
         """
-        What is still written to the old file after a start is sent, as long as there is nothing
-        in the new one.
+        Lines added to the old file after a start are sent while the new one is empty.
         """
         self.append("1\n2\n", self.old)
         self.start().stopService()
@@ -253,8 +251,7 @@ class TailTests(SynchronousTestCase):
 
     def test_renamedWhileRead(self) -> None:
         """
-        The last line of the old file is sent though it came after the file was read, just before
-        the new one was begun.
+        A last line written to the old file just before the new one begins is sent.
         """
         self.append("1\n")
         followed = self.start()
@@ -287,8 +284,7 @@ class TailTests(SynchronousTestCase):
 
     def test_sameSize(self) -> None:
         """
-        A file that is written anew with the same first line is read from its beginning, whatever
-        its size is.
+        A file rewritten with the same first line is read from the beginning, whatever its size.
         """
         self.append("name,value\na,1\n")
         self.start()
@@ -300,8 +296,7 @@ class TailTests(SynchronousTestCase):
 
     def test_truncated(self) -> None:
         """
-        A file that was truncated is read from its beginning: if it is shorter, or begins with
-        something else.
+        A truncated file is read from the beginning, whether it is shorter or begins differently.
         """
         self.append("one\ntwo\npart")
         self.start()
@@ -316,7 +311,7 @@ class TailTests(SynchronousTestCase):
 
     def test_cut(self) -> None:
         """
-        A file whose end was cut off has become another one, too, though it begins as before.
+        A file whose end was cut off counts as a new one, even if it begins as before.
         """
         self.append("one\ntwo\nthree\n")
         self.start()
@@ -329,8 +324,8 @@ class TailTests(SynchronousTestCase):
 
     def test_rewritten(self) -> None:
         """
-        Who has seen a line that is not the one at its place any more is told that something is
-        lost, though the file begins as before.
+        A client whose last line is no longer at its place gets a C{stream-reset}, even if the file
+        begins as before.
         """
         self.append("head\nold\n")
         followed = self.start()
@@ -346,7 +341,7 @@ class TailTests(SynchronousTestCase):
 
     def test_partOfTheOldOne(self) -> None:
         """
-        The last line of a file that was rotated before the start is one, whole or not.
+        The last line of a file rotated before the start is sent, whole or not.
         """
         self.append("1\n2", self.old)
         self.append("3\n")
@@ -355,8 +350,8 @@ class TailTests(SynchronousTestCase):
 
     def test_sameAgain(self) -> None:
         """
-        The same lines have other IDs when the file was truncated, so that who has seen the first
-        of them gets the others.
+        The same lines get other IDs after a truncation, so that a client that has the first ones
+        gets the others.
         """
         self.append("1\n2\n")
         self.start()
@@ -372,7 +367,7 @@ class TailTests(SynchronousTestCase):
 
     def test_comesLater(self) -> None:
         """
-        A file need not be there yet, and may vanish for a while.
+        The file may appear later, and may vanish for a while.
         """
         self.start()
         stream = self.connect()
@@ -387,7 +382,7 @@ class TailTests(SynchronousTestCase):
 
     def test_noFile(self) -> None:
         """
-        What is no file is refused at the start, without waiting for anybody; later it is said
+        Anything but a regular file is refused at the start without blocking; later it is logged
         once, and waited for.
         """
         os.mkfifo(self.path)
@@ -408,7 +403,7 @@ class TailTests(SynchronousTestCase):
 
     def test_unreadable(self) -> None:
         """
-        When it cannot be read any more, that is said once, and tried again.
+        When the file cannot be read any more, that is logged once, and reading is retried.
         """
         self.append("1\n")
         followed = self.start()
@@ -428,7 +423,7 @@ class TailTests(SynchronousTestCase):
 
     def test_noMoreThanGoesOut(self) -> None:
         """
-        Nothing more is read before what was read has gone out.
+        Nothing more is read until what was read has been delivered.
         """
         followed = self.start()
         delivered: list[Deferred[None]] = []
@@ -444,13 +439,13 @@ class TailTests(SynchronousTestCase):
         delivered.pop().callback(None)
         self.wait()
         self.assertEqual((followed.lines, len(delivered)), (1310, 1))
-        # Nor does anything wait for that when it has stopped.
+        # Nothing waits for delivery after a stop.
         followed.stopService()
         self.assertTrue(delivered[0].called)
 
     def test_huge(self) -> None:
         """
-        Of a large file only the end is read at the start.
+        Only the end of a large file is read at the start.
         """
         with open(self.path, "wb") as file:
             file.truncate(2**30)
@@ -481,13 +476,13 @@ class TailTests(SynchronousTestCase):
 
     def test_closed(self) -> None:
         """
-        When it has stopped, no file is open and nothing waits.
+        After a stop, no file is open and no call is pending.
         """
         before = len(os.listdir("/dev/fd"))
         self.append("1\n")
         followed = self.start()
         self.path.rename(self.old)
-        # It is looked at, and nothing is in it yet.
+        # The source sees the new file while it is empty.
         self.path.touch()
         self.wait()
         self.append("2\n")

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.sources.lines}.
+Tests for L{twisted_sse.daemon.sources.lines}: splitting bytes into lines.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted_sse.daemon.sources.lines import LONGEST_LINE, Line, LineSplitter
 
 def read(*pieces: bytes) -> list[Line]:
     """
-    @return: all lines of what comes in these pieces.
+    @return: all lines in these pieces.
     """
     splitter = LineSplitter()
     lines = [line for piece in pieces for line in splitter.feed(piece)]
@@ -24,7 +24,7 @@ def read(*pieces: bytes) -> list[Line]:
 
 class LineSplitterTests(SynchronousTestCase):
     """
-    Bytes in, lines out.
+    Tests for L{LineSplitter}.
     """
 
     @given(
@@ -33,7 +33,7 @@ class LineSplitterTests(SynchronousTestCase):
     )
     def test_cutAnywhere(self, parts: list[bytes], cuts: list[int]) -> None:
         """
-        The lines are the same however what they come from is cut.
+        The lines and their ends do not depend on where the bytes are cut.
         """
         whole = b"".join(parts)
         places = sorted({0, len(whole), *(cut for cut in cuts if cut < len(whole))})
@@ -55,7 +55,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What is no UTF-8 becomes U+FFFD, and nothing else changes.
+        Invalid UTF-8 becomes U+FFFD, and nothing else changes.
         """
         self.assertEqual(
             [line.text for line in read(b"\xff\0x\n\xc3\xa9\n")], ["\ufffd\0x", "\xe9"]
@@ -63,7 +63,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_position(self) -> None:
         """
-        Ends are counted from where it began.
+        Ends are counted from the starting position.
         """
         splitter = LineSplitter(100)
         self.assertEqual([line.end for line in splitter.feed(b"ab\n\nc")], [103, 104])
@@ -73,7 +73,8 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        Of a line that is too long the rest is counted, not kept, in as many pieces as it comes.
+        The rest of a line that is too long is counted and not kept, however many pieces it comes
+        in.
         """
         splitter = LineSplitter()
         for _ in range(3 * 2**20 // 2**14):
@@ -86,7 +87,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_longAtOnce(self) -> None:
         """
-        So it is when it comes in one piece, and when nothing but its end is too much.
+        A line that is too long may come in one piece, and its line end does not count.
         """
         (line,) = read(b"x" * (LONGEST_LINE + 5) + b"\n")
         self.assertEqual((len(line.raw), line.cut), (LONGEST_LINE, 5))
@@ -95,7 +96,7 @@ class LineSplitterTests(SynchronousTestCase):
 
     def test_cutCharacter(self) -> None:
         """
-        A character that was cut in the middle is left out; what was invalid before stays so.
+        A character cut in the middle is left out, and earlier invalid bytes become U+FFFD.
         """
         (line,) = read(b"x" * (LONGEST_LINE - 1) + "\xe9".encode() + b"\n")
         self.assertTrue(line.text.endswith("xx [1 more bytes]"))

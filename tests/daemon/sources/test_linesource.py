@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.daemon.sources.linesource} and L{twisted_sse.daemon.sources.stdin}.
+Tests for L{twisted_sse.daemon.sources.linesource} and L{twisted_sse.daemon.sources.stdin}: events
+from lines.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def line(text: str, cut: int = 0) -> Line:
 
 class SourceTestCase(SynchronousTestCase):
     """
-    Has a channel that tells what is published.
+    Has a channel that records what is published.
     """
 
     def setUp(self) -> None:
@@ -52,14 +53,14 @@ class SourceTestCase(SynchronousTestCase):
     @property
     def data(self) -> list[str | None]:
         """
-        What was published.
+        List the data of the events published.
         """
         return [event.data for event in self.events]
 
 
 class FormatTests(SourceTestCase):
     """
-    What becomes of a line.
+    Tests for turning a line into an event.
     """
 
     def publish(self, *texts: str, format: str = "json") -> LineSource:
@@ -72,7 +73,7 @@ class FormatTests(SourceTestCase):
 
     def test_text(self) -> None:
         """
-        As text, a line is data, whatever it says.
+        With the text format a line is data, whatever it contains.
         """
         source = self.publish('{"data": 1}', "", format="text")
         self.assertEqual(self.events, [Event('{"data": 1}', id="made"), Event("", id="made")])
@@ -80,7 +81,8 @@ class FormatTests(SourceTestCase):
 
     def test_json(self) -> None:
         """
-        An object with the fields of an event is that event; data that is no text is JSON.
+        An object with the fields of an event is that event, and its data becomes JSON unless it is
+        text.
         """
         self.publish(
             '{"data": "x", "event": "e", "id": "7", "retry": 900}',
@@ -100,7 +102,7 @@ class FormatTests(SourceTestCase):
 
     def test_notJSON(self) -> None:
         """
-        Anything else is sent as text, and counted; the log tells of the first.
+        Anything else is sent as text and counted, and the first is logged.
         """
         texts = [
             "plain", "", "[1]", "7", "{}", '{"data": "x", "more": 1}', '{"event": "a\\nb"}',
@@ -116,7 +118,7 @@ class FormatTests(SourceTestCase):
 
     def test_tooLong(self) -> None:
         """
-        An ID that no client could send is none; the line is text.
+        A line whose ID is too long for a client is sent as text.
         """
         channel = self.channel = Channel()
         source = LineSource(channel, "json")
@@ -126,7 +128,7 @@ class FormatTests(SourceTestCase):
 
     def test_cut(self) -> None:
         """
-        Lines that were cut are counted, and the log tells of the first.
+        Lines that were cut are counted, and the first is logged.
         """
         source = LineSource(self.channel)
         source.publish([line("x", cut=5), line("y", cut=6), line("z")], lambda _: None)
@@ -134,19 +136,19 @@ class FormatTests(SourceTestCase):
 
     def test_unknown(self) -> None:
         """
-        There is no other format.
+        An unknown format is refused.
         """
         self.assertRaises(ValueError, LineSource, self.channel, "xml")
 
 
 class StandardInputTests(SourceTestCase):
     """
-    Standard input.
+    Tests for standard input.
     """
 
     def start(self, fd: int | None = None, **options: Any) -> StandardInput:
         """
-        Read from a descriptor; from a pipe if none is given.
+        Read from a descriptor, or from a pipe if none is given.
         """
         if fd is None:
             fd, self.end = os.pipe()
@@ -161,7 +163,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_pipe(self) -> None:
         """
-        What comes by a pipe is read once it is there, to the end, by which the last line ends.
+        A pipe is read as data arrives, up to its end, which also ends the last line.
         """
         source = self.start()
         self.assertEqual(self.reactor.getReaders(), [source])
@@ -178,7 +180,8 @@ class StandardInputTests(SourceTestCase):
 
     def test_blocking(self) -> None:
         """
-        The descriptor is left as it is: it may be that of a terminal, and of other programs.
+        The descriptor's blocking mode is left unchanged, because a terminal or other programs may
+        share it.
         """
         source = self.start()
         self.assertTrue(os.get_blocking(source._fd))
@@ -188,7 +191,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_file(self) -> None:
         """
-        A file is read piece by piece, in turns of the reactor, without being waited for.
+        A file is read piece by piece in reactor turns, without waiting for readability.
         """
         with tempfile.TemporaryFile() as file:
             file.write((b"x" * 99 + b"\n") * 1000)
@@ -203,7 +206,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_pauses(self) -> None:
         """
-        Nothing more is read before what was read has gone out, from a pipe or a file.
+        Nothing more is read from a pipe or file until what was read has been delivered.
         """
         delivered: Deferred[None] = Deferred()
         self.patch(self.channel, "whenDelivered", lambda: delivered)
@@ -227,7 +230,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_stopped(self) -> None:
         """
-        When it has stopped, nobody reads.
+        After a stop nothing is read.
         """
         source = self.start()
         source.stopService()
@@ -240,7 +243,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_error(self) -> None:
         """
-        When it cannot be read, that is said, and is not success.
+        An error in reading is logged, and reported with status 1.
         """
         errors: list[str] = []
         self.patch(stdin._log, "error", lambda text, **fields: errors.append(fields["why"]))
@@ -253,7 +256,7 @@ class StandardInputTests(SourceTestCase):
 
     def test_unending(self) -> None:
         """
-        Without anybody to tell, its end is no more than that.
+        A source without an C{ended} callback may end.
         """
         source = StandardInput(self.channel, MemoryReactorClock())
         source._splitter = LineSplitter()

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.sources.function}.
+Tests for L{twisted_sse.daemon.sources.function}: ticks, and functions of the user.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class TickTests(SynchronousTestCase):
 
     def test_eachClientItsOwn(self) -> None:
         """
-        A client gets its first event one interval after it came, whenever others came.
+        A client gets its first event one interval after it connects, whenever others did.
         """
         client = MemoryClient(EventStreamResource(tick(2, Event("hello", id="1"))))
         first = client.get()
@@ -45,7 +45,7 @@ class LoadTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Work in a directory of our own, and forget what was imported from there.
+        Work in a temporary directory, and forget what was imported from it.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -72,13 +72,13 @@ class LoadTests(SynchronousTestCase):
 
     def refusal(self, description: str) -> str:
         """
-        @return: why there is no such source.
+        @return: why the source is refused.
         """
         return str(self.assertRaises(SourceError, load, description))
 
     def test_workingDirectory(self) -> None:
         """
-        A module in the working directory is found, without anything in C{sys.path} that says so.
+        A module in the working directory is found even if C{sys.path} does not have it.
         """
         sys.path[:] = [path for path in sys.path if path not in ("", str(self.directory))]
         self.write("ssetestevents.py", "def connected(stream):\n    return ['hello']\n")
@@ -88,7 +88,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_package(self) -> None:
         """
-        The module may be in a package, and the callable an attribute of something in it.
+        The module may be in a package, and the callable an attribute of an object in it.
         """
         self.write("ssetestshop/__init__.py", "")
         self.write(
@@ -100,7 +100,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_notUnderstood(self) -> None:
         """
-        What is no source says what a source looks like.
+        An invalid description is refused with the expected form.
         """
         for description in (
             "",
@@ -119,7 +119,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_noModule(self) -> None:
         """
-        A module that is not there is named, also if only its package is there.
+        A missing module is named, even if its package exists.
         """
         self.assertIn("'ssetestnowhere'", self.refusal("python:ssetestnowhere:connected"))
         self.write("ssetestshop/__init__.py", "")
@@ -129,7 +129,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_moduleRaises(self) -> None:
         """
-        What a module raises when it is imported is told, and where.
+        An exception raised by the import is reported with its file and line.
         """
         self.write("ssetestbroken.py", "\nraise KeyError('key')\n")
         message = self.refusal("python:ssetestbroken:connected")
@@ -137,7 +137,7 @@ class LoadTests(SynchronousTestCase):
 
     def test_moduleLacksAnother(self) -> None:
         """
-        If the module imports what is not there, it is not said that itself is not there.
+        When the module imports a missing one, the error names that one.
         """
         self.write("ssetestbroken.py", "import ssetestnowhere\n")
         message = self.refusal("python:ssetestbroken:connected")
@@ -146,27 +146,27 @@ class LoadTests(SynchronousTestCase):
 
     def test_moduleIsNoPython(self) -> None:
         """
-        A syntax error is told with its line.
+        A syntax error is reported with its line.
         """
         self.write("ssetestbroken.py", "x = 1\ndef (\n")
         self.assertIn("ssetestbroken.py, line 2", self.refusal("python:ssetestbroken:connected"))
 
     def test_moduleExits(self) -> None:
         """
-        A script that exits when it is imported does not take us with it.
+        A module that exits on import is refused, and does not end the process.
         """
         self.write("ssetestbroken.py", "raise SystemExit\n")
         self.assertTrue(self.refusal("python:ssetestbroken:connected").endswith(": SystemExit"))
 
     def test_noSuchName(self) -> None:
         """
-        A name that is not in the module is told, with where it was looked for.
+        A missing name is reported with the object that lacks it.
         """
         self.assertEqual(self.refusal("python:os:nowhere"), "os has no 'nowhere'")
         self.assertEqual(self.refusal("python:os:path.nowhere"), "os.path has no 'nowhere'")
 
     def test_notCallable(self) -> None:
         """
-        A name that is no function is told, with what it is.
+        A name that is not a function is reported with its value.
         """
         self.assertIn("os.sep is '/': it must be a function", self.refusal("python:os:sep"))
