@@ -1,5 +1,5 @@
 """
-What several test modules use.
+Helpers that several test modules use.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class Browsing(LiveTestCase):
         """
         Start a browser.
         """
-        # Not trial's, which under pytest is in the checkout.
+        # Not trial's temporary directory, which under pytest is in the checkout.
         profile = tempfile.mkdtemp(prefix="twisted-sse-")
         self.addCleanup(shutil.rmtree, profile, ignore_errors=True)
         options = webdriver.ChromeOptions()
@@ -48,7 +48,7 @@ class Browsing(LiveTestCase):
             f"--user-data-dir={profile}",
         ]
         if os.getuid() == 0:
-            # Chromium's sandbox is not for root.
+            # Chromium's sandbox does not work as root.
             arguments.append("--no-sandbox")
         for argument in arguments:
             options.add_argument(argument)

@@ -1,5 +1,5 @@
 """
-A channel in memory, its clients, and what they got.
+A channel in memory, its clients, and what they received.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_sse.testing.transport import MemoryTransport
 
 class Recorder(Observer):
     """
-    Records what it is told, and does something about it.
+    Records what it is told, and calls C{act} with it.
 
     @ivar cost: how long each write takes, in seconds.
     """
@@ -36,19 +36,19 @@ class Recorder(Observer):
 
     def opened(self, stream: EventStream) -> None:
         """
-        Record it.
+        Record that a stream was opened.
         """
         self._tell("opened", stream)
 
     def closed(self, stream: EventStream, reason: CloseReason) -> None:
         """
-        Record it.
+        Record that a stream was closed.
         """
         self._tell("closed", stream, reason)
 
     def sent(self, stream: EventStream, events: int, size: int) -> None:
         """
-        Record it, and let time pass.
+        Record a write, and let time pass.
         """
         self.writes.append((stream, events, size))
         self.clock.rightNow += self.cost
@@ -56,31 +56,31 @@ class Recorder(Observer):
 
     def dropped(self, stream: EventStream, events: int) -> None:
         """
-        Record it.
+        Record that events were dropped.
         """
         self._tell("dropped", stream, events)
 
     def published(self, channel: Channel, event: Event, size: int) -> None:
         """
-        Record it.
+        Record that an event was published.
         """
         self._tell("published", channel, event, size)
 
     def delivered(self, channel: Channel, events: int, streams: int, seconds: float) -> None:
         """
-        Record it.
+        Record that a round was delivered.
         """
         self._tell("delivered", channel, events, streams, seconds)
 
     def replayed(self, stream: EventStream, events: int) -> None:
         """
-        Record it.
+        Record a piece of a replay.
         """
         self._tell("replayed", stream, events)
 
     def reset(self, stream: EventStream) -> None:
         """
-        Record it.
+        Record a reset.
         """
         self._tell("reset", stream)
 
@@ -98,7 +98,7 @@ class DirectTransport:
     @property
     def dataBuffer(self) -> bytes:
         """
-        What the transport holds.
+        Return what the transport holds.
         """
         return self._transport.dataBuffer
 
@@ -120,21 +120,21 @@ class DirectTransport:
 
 def data(browser: MemoryStream) -> list[str]:
     """
-    The data of the events that have come.
+    List the data of the events received.
     """
     return [event.data for event in browser.events]
 
 
 def heads(texts: Iterable[str]) -> list[str]:
     """
-    The beginning of each text, so that a failure can be read.
+    Shorten each text, so that a failure can be read.
     """
     return [f"{text[:8]} {len(text)}" for text in texts]
 
 
 def lastEventID(browser: MemoryStream) -> str:
     """
-    The ID that a client would come back with.
+    Return the ID with which a client would reconnect.
     """
     return browser._now().parser.lastEventID
 
@@ -154,7 +154,7 @@ class ChannelTestCase(SynchronousTestCase):
         self, channel: Channel | None = None, clock: MemoryClock | None = None, **options: Any
     ) -> Channel:
         """
-        Make a channel, and a resource.
+        Make a channel and a resource.
         """
         self.clock = clock or MemoryClock()
         self.recorder = Recorder(self.clock)
@@ -184,7 +184,7 @@ class ChannelTestCase(SynchronousTestCase):
         """
         Connect a client.
 
-        @param instead: what to do instead of subscribing.
+        @param instead: called with the stream instead of subscribing it.
         @param subscribe: arguments of C{subscribe}.
         """
         self.subscribe = subscribe
@@ -194,7 +194,7 @@ class ChannelTestCase(SynchronousTestCase):
 
     def fastWrites(self) -> None:
         """
-        Let the streams of this test write as to sockets.
+        Let the streams of this test write directly, as to a socket.
         """
 
         def direct(request: Any) -> DirectTransport:
@@ -204,25 +204,25 @@ class ChannelTestCase(SynchronousTestCase):
 
     def turn(self) -> None:
         """
-        Make one turn of the reactor.
+        Run one reactor turn.
         """
         self.clock._turn()
 
     def told(self, *names: str) -> list[tuple[object, ...]]:
         """
-        What the observer was told, of these kinds.
+        List what the observer was told of these kinds.
         """
         return [news for news in self.recorder.told if news[0] in names]
 
     def reason(self, stream: EventStream) -> CloseReason:
         """
-        Why a stream is closed.
+        Return why a stream was closed.
         """
         return self.successResultOf(stream.whenClosed())
 
     def assertIdle(self, channel: Channel | None = None) -> None:
         """
-        The channel has nothing to do, and nobody to do it for.
+        Assert that a channel has no subscribers and nothing to do.
         """
         channel = channel or self.channel
         self.assertEqual(channel.streams, frozenset())

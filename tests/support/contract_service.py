@@ -1,6 +1,6 @@
 """
-A test service of LaunchDarkly's C{sse-contract-tests}, a suite for clients of event streams: it
-makes L{EventSource}s on request, and tells what happens to them.
+A test service for LaunchDarkly's C{sse-contract-tests}, a suite for SSE clients: it makes
+L{EventSource}s on request, and reports their events.
 
 usage: python -m tests.support.contract_service PORT
 
@@ -42,7 +42,7 @@ CAPABILITIES = [
 
 class _Teller:
     """
-    Tells the harness what happens, one thing after the other, numbered from 1.
+    Reports to the harness, one message at a time, numbered from 1.
     """
 
     _log = Logger()
@@ -56,7 +56,7 @@ class _Teller:
 
     def tell(self, kind: str, value: object) -> None:
         """
-        Tell one thing.
+        Send one message.
         """
         self._number += 1
         url = f"{self._url}/{self._number}".encode()
@@ -69,7 +69,7 @@ class _Teller:
             await readBody(response)
 
         self._last.addCallback(lambda _: Deferred.fromCoroutine(post()))
-        # When a test is over, nobody listens any more.
+        # After a test has ended, the harness no longer listens.
         self._last.addErrback(lambda failure: self._log.info("not told: {why}", why=failure.value))
 
 
@@ -111,7 +111,7 @@ class _Stream(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        A command.
+        Run a command.
         """
         command = json.load(request.content).get("command")
         if command != "restart":
@@ -122,7 +122,7 @@ class _Stream(Resource):
 
     def render_DELETE(self, request: Any) -> bytes:
         """
-        It is not needed any more.
+        Close the event source.
         """
         self.source.close()
         return b""
@@ -130,7 +130,7 @@ class _Stream(Resource):
 
 class ContractService(Resource):
     """
-    What the harness talks to.
+    The resource that the harness talks to.
 
     @ivar streams: the event sources, by number.
     @ivar pool: the connections to the harness.
@@ -138,7 +138,7 @@ class ContractService(Resource):
 
     def __init__(self, reactor: Any, stop: Callable[[], object]) -> None:
         """
-        @param stop: called when the harness wants no more.
+        @param stop: called when the harness is done.
         """
         super().__init__()
         self.streams: dict[bytes, _Stream] = {}
@@ -160,7 +160,7 @@ class ContractService(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """
-        What is it that can be tested?
+        List the capabilities.
         """
         request.setHeader(b"content-type", b"application/json")
         return json.dumps({"name": "twisted-sse", "capabilities": CAPABILITIES}).encode()
@@ -178,7 +178,7 @@ class ContractService(Resource):
 
     def render_DELETE(self, request: Any) -> bytes:
         """
-        That is all.
+        Stop the service.
         """
         request.notifyFinish().addBoth(lambda _: self._stop())
         return b""
@@ -186,7 +186,7 @@ class ContractService(Resource):
 
 def main() -> None:
     """
-    Serve on the port that the command line names.
+    Serve on the port given on the command line.
     """
     from twisted.internet import reactor
 

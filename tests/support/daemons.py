@@ -1,5 +1,5 @@
 """
-The daemon in a process of its own, and a client of it.
+The daemon in its own process, and a client of it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.requirements import ROOT
 
 #: The commands, wherever pip put them.
-# SIGINT gets its meaning back: what a shell runs in the background inherits that it is ignored.
+# Restore SIGINT: a command that a shell runs in the background inherits it as ignored.
 TWISTD = [
     sys.executable,
     "-c",
@@ -31,20 +31,20 @@ TWISTD = [
 ]
 TWIST = [sys.executable, "-m", "twisted"]
 
-#: How they are started when they are to stay where they are and write to standard output.
+#: The commands in the foreground, with their output on standard output.
 FOREGROUND = [*TWISTD, "-n", "--pidfile="]
 FOREGROUND_TWIST = [*TWIST, "--log-format=text"]
 
 REQUEST = b"GET / HTTP/1.1\r\nAccept: text/event-stream\r\n%s\r\n"
 LOCAL = b"Host: localhost\r\n"
 
-#: What nothing here should ever take, in seconds: on a busy machine everything is slow.
+#: A timeout in seconds that nothing here should reach, even on a busy machine.
 PATIENCE = 20.0
 
 
 def freePort() -> int:
     """
-    @return: the number of a port that nobody uses just now.
+    @return: the number of a port that is free now.
     """
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
@@ -53,9 +53,9 @@ def freePort() -> int:
 
 def until(predicate: Callable[[], object]) -> None:
     """
-    Wait for what nobody tells us of.
+    Wait until something is true.
 
-    @param predicate: whether it is so.
+    @param predicate: returns whether it is true.
     """
     deadline = time.monotonic() + PATIENCE
     while not predicate():
@@ -66,7 +66,7 @@ def until(predicate: Callable[[], object]) -> None:
 
 class Client:
     """
-    A client that has asked for the stream.
+    A client that has requested the stream.
     """
 
     def __init__(self, connection: socket.socket, fields: bytes = LOCAL) -> None:
@@ -77,7 +77,7 @@ class Client:
 
     def readUntil(self, wanted: bytes) -> None:
         """
-        Read until something has come.
+        Read until something has arrived.
         """
         while wanted not in self.received:
             data = self.socket.recv(2**16)
@@ -89,7 +89,7 @@ class Client:
         """
         Read to the end.
 
-        @return: all that has come.
+        @return: everything received.
         """
         patience = time.monotonic() + PATIENCE
         while data := self.socket.recv(2**16):
@@ -101,7 +101,7 @@ class Client:
 
 class DaemonMixin(SynchronousTestCase):
     """
-    Runs daemons, in a directory of their own.
+    Runs daemons in their own directory.
     """
 
     def setUp(self) -> None:
@@ -118,7 +118,7 @@ class DaemonMixin(SynchronousTestCase):
         """
         Start a daemon in the foreground, and wait until it says that it runs.
 
-        @param listens: whether the command says that it is to listen on C{self.port}.
+        @param listens: whether the command itself says to listen on C{self.port}.
         @param more: how to start it otherwise.
         """
         if listens:
@@ -140,7 +140,7 @@ class DaemonMixin(SynchronousTestCase):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         self.waitFor(process, said)
-        # It listens, but signals are handled only once the reactor runs.
+        # It listens already, but handles signals only once the reactor runs.
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             connection.recv(1)
@@ -148,7 +148,7 @@ class DaemonMixin(SynchronousTestCase):
 
     def waitFor(self, process: subprocess.Popen[str], text: str) -> None:
         """
-        Read the log until it says something.
+        Read the log until it has this text.
         """
         assert process.stdout is not None
         seen = []
@@ -164,9 +164,9 @@ class DaemonMixin(SynchronousTestCase):
 
     def finish(self, process: subprocess.Popen[str]) -> str:
         """
-        Wait for the end of a process, which has to be a good one.
+        Wait for a process to end, and assert that it succeeded.
 
-        @return: what it has written since.
+        @return: the rest of its output.
         """
         output, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, 0, output)

@@ -1,5 +1,5 @@
 """
-README and documentation: their code and their tables.
+The code and the tables of the README and the documentation.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def read(page: str | Path) -> str:
 
 def blocks(page: str | Path, language: str) -> list[str]:
     """
-    Find the blocks of code on a page.
+    Find the code blocks of a page.
     """
     return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
 
@@ -37,7 +37,7 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
     """
     Read the first table below a heading.
 
-    @return: the cells of its rows, but for its head.
+    @return: the cells of its rows, without the header row.
     """
     _, _, below = read(page).partition(f"\n{heading}\n")
     match = re.search(r"(?:^\|.*\|\n)+", below, re.MULTILINE)
@@ -48,9 +48,9 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
 
 def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     """
-    Run a page's Python from its beginning to its end, with a reactor that only takes notes.
+    Run all Python of a page in order, with a reactor that only records calls.
 
-    @return: the names that it has made, and the reactor.
+    @return: the names that it defines, and the reactor.
     """
     reactor = MemoryNamesReactor()
     names: dict[str, Any] = {"__name__": "page"}

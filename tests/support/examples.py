@@ -1,5 +1,5 @@
 """
-The examples as modules, and what is sent to them and comes.
+The examples as modules, and common requests and events.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ HELLO = MessageEvent("message", "hello", "1")
 
 def load(path: Path) -> ModuleType:
     """
-    Import a file that is in no package.
+    Import a file that is not in a package.
     """
     spec = spec_from_file_location(f"loaded_{path.stem}", path)
     assert spec is not None and spec.loader is not None

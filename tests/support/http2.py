@@ -19,21 +19,21 @@ except ImportError:
     h2 = None  # type: ignore[assignment]
 
 
-#: A window that nobody ever fills.
+#: A window too large to be filled.
 HUGE = 2**31 - 1
 
 
 class Client2(Connection):
     """
-    A client of HTTP/2: one connection, many requests.
+    An HTTP/2 client: one connection, many requests.
 
-    @ivar resets: the error code of each request that the server has reset, by its number.
-    @ivar terminated: whether the server has said that it goes.
+    @ivar resets: the error code of each request that the server has reset, by number.
+    @ivar terminated: whether the server has sent GOAWAY.
     """
 
     def __init__(self, address: tuple[str, int], *, window: int = HUGE, **options: Any) -> None:
         """
-        @param window: how much the server may send for one request before it is read.
+        @param window: how many bytes the server may send for one request before they are read.
         """
         self.http = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
         self.responses: dict[int, Response] = {}
@@ -49,7 +49,7 @@ class Client2(Connection):
             },
         )
         self.http.initiate_connection()
-        # That of the connection as a whole.
+        # The window of the connection as a whole.
         self.http.increment_flow_control_window(HUGE - 65535)
         self._flush()
 
@@ -94,7 +94,7 @@ class Client2(Connection):
 
     def received(self, data: bytes) -> None:
         """
-        Some bytes have come.
+        Handle bytes received.
         """
         for event in self.http.receive_data(data):
             if isinstance(event, h2.events.ResponseReceived):
@@ -124,7 +124,7 @@ class Client2(Connection):
 
 class HTTP2TestCase(LiveTestCase):
     """
-    Tests of HTTP/2.
+    Base class for tests of HTTP/2.
     """
 
     if h2 is None:

@@ -1,5 +1,5 @@
 """
-What is there before clients come and after they have gone.
+What exists before clients connect and after they have gone.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from twisted_sse import CloseReason, EventStream
 #: How many clients there are at a time.
 AT_ONCE = 25
 
-#: How many cycles each way to end is given.
+#: How many clients are run for each way to end.
 CYCLES = 50
 
 
 class Mistake(Exception):
     """
-    What an application may raise.
+    An exception that an application may raise.
     """
 
 
@@ -37,8 +37,8 @@ def streams() -> int:
 
 def ownCleanFailure() -> Any:
     """
-    Make what C{Failure.cleanFailure} is in Twisted: for pytest, which with Twisted before 24.10
-    remembers the traceback once more.
+    Make the original C{Failure.cleanFailure}: with Twisted before 24.10, pytest keeps the traceback
+    in another attribute.
     """
     spec = importlib.util.find_spec(Failure.__module__)
     assert spec is not None and spec.loader is not None
@@ -54,15 +54,15 @@ def ownCleanFailure() -> Any:
 
 class LeakTestCase(LiveTestCase):
     """
-    Counts what is there before and after.
+    Counts what exists before and after.
     """
 
     def setUp(self) -> None:
         """
-        What others have left is none of our business.
+        Collect the garbage of earlier tests, and turn the collector off.
         """
-        # pytest-twisted has made it do nothing, so that each exception that was caught is a
-        # cycle with the frames which it went through.
+        # pytest-twisted makes it do nothing, and then each caught exception forms a cycle with its
+        # frames.
         self.patch(Failure, "cleanFailure", ownCleanFailure())
         gc.collect()
         gc.disable()
@@ -71,17 +71,17 @@ class LeakTestCase(LiveTestCase):
 
     async def watch(self, server: Server) -> None:
         """
-        Remember what is there when the server is and no client.
+        Record what exists with a server and no client.
         """
         self.server = server
-        # The runner's own call, for when this takes too long, is made in this turn.
+        # The test runner schedules its timeout in this turn.
         await deferLater(reactor, 0)
         self.calls = set(reactor.getDelayedCalls())
         self.descriptors = {*reactor.getReaders(), *reactor.getWriters()}
 
     def forget(self) -> None:
         """
-        Let go of what only the test itself keeps.
+        Drop what only the test itself keeps.
         """
         for client in self.server.clients:
             client.close()
@@ -90,21 +90,21 @@ class LeakTestCase(LiveTestCase):
 
     async def assertNothingLeft(self, collect: bool = False) -> None:
         """
-        Wait for the server's connections to be gone, and compare.
+        Wait until the server's connections are gone, and compare.
 
-        @param collect: whether Twisted itself has made cycles.
+        @param collect: whether to run the collector, where Twisted itself makes cycles.
         """
         await until(lambda: not self.server.connections, "no connection is left")
         await until(lambda: not self.resource._group.connecting, "none is being decided")
         self.assertEqual(self.resource.streams, frozenset())
         self.forget()
-        # What was called in this turn of the reactor is still on its stack.
+        # What was called in this reactor turn is still on its stack.
         await deferLater(reactor, 0)
         if collect:
             gc.collect()
         self.assertEqual(streams() - self.before, 0, "streams are left")
         calls = set(reactor.getDelayedCalls()) - self.calls
-        # A site looks at the clock each second.
+        # A site updates its log date every second.
         clock = self.server.site._updateLogDateTime
         self.assertEqual({call for call in calls if call.func != clock}, set())
         left = {*reactor.getReaders(), *reactor.getWriters()} - self.descriptors
@@ -124,17 +124,17 @@ class LeakTestCase(LiveTestCase):
         **options: Any,
     ) -> None:
         """
-        Let clients come and go, and look what is left of them.
+        Connect and disconnect clients, and check that nothing of them is left.
 
-        @param connected: what is done with each.
-        @param leave: how each goes, once it is answered.
-        @param answered: whether it is.
-        @param expected: how many mistakes are logged for each.
-        @param mistake: which.
-        @param reason: why each is closed.
+        @param connected: called with each stream.
+        @param leave: disconnects each client, once it has a response.
+        @param answered: returns whether a client has its response.
+        @param expected: how many errors are logged for each client.
+        @param mistake: the class of these errors.
+        @param reason: the reason for which each stream is closed.
         """
         await self.watch(self.serve(connected, **options))
-        # The first brings with it what is made once.
+        # The first client creates what is created only once.
         for count in 1, *[AT_ONCE] * (cycles // AT_ONCE):
             clients = [self.server.get() for _ in range(count)]
             await until(lambda clients=clients: all(answered(r) for _, r in clients), "answers")
@@ -143,7 +143,7 @@ class LeakTestCase(LiveTestCase):
             await until(lambda: not self.resource.streams, "all streams are closed")
             del clients, client, response
             self.forget()
-        # Whoever keeps these must not keep the streams with them.
+        # A reference to the errors must not keep the streams alive.
         errors = self.flushLoggedErrors(mistake)
         await self.assertNothingLeft(collect)
         self.assertEqual(len(errors), expected * (1 + cycles))

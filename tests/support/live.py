@@ -1,6 +1,5 @@
 """
-Real sockets for tests: a server of the test's own on the loopback interface, and clients
-that do to it what a test wants done.
+Real sockets for tests: a server on the loopback interface, and clients that do what a test needs.
 """
 
 from __future__ import annotations
@@ -50,13 +49,13 @@ __all__ = [
     "until",
 ]
 
-#: The one that runs. Its type as far as mypy knows has not the half of it.
+#: The installed reactor, whose declared type lacks most of its methods.
 reactor = cast(Any, _reactor)
 
-#: What nothing here should ever take, in seconds: on a busy machine everything is slow.
+#: A timeout in seconds that nothing here should reach, even on a busy machine.
 PATIENCE = 20.0
 
-#: What a client asks with that wants events.
+#: The headers of a client that requests events.
 ACCEPT = {"Accept": "text/event-stream"}
 
 
@@ -64,11 +63,11 @@ def until(
     predicate: Callable[[], object], what: str = "", seconds: float = PATIENCE
 ) -> Deferred[None]:
     """
-    Wait until something is so.
+    Wait until something is true.
 
-    @param predicate: it is asked again and again, between other things.
-    @param what: what to say when it does not become so.
-    @param seconds: how long it may take.
+    @param predicate: called repeatedly, between other reactor calls, until it returns a true value.
+    @param what: what the error says if it does not become true.
+    @param seconds: the timeout.
     @return: a L{Deferred} that fails with C{AssertionError} when it takes longer.
     """
     done: Deferred[None] = Deferred(lambda _: call.cancel())
@@ -96,7 +95,7 @@ def until(
 
 def freePort() -> int:
     """
-    Find a port number that nobody uses, for a server that has to come back on it.
+    Find a free port number, for a server that restarts on it.
     """
     with socket.create_server(("127.0.0.1", 0)) as found:
         return cast(int, found.getsockname()[1])
@@ -111,7 +110,7 @@ def openDescriptors() -> int:
 
 def allowDescriptors(test: TestCase, count: int) -> None:
     """
-    See that this process may open so many files until a test ends; skip it where it may not.
+    Allow this process that many open files until a test ends, or skip the test.
     """
     soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
     if soft == limits.RLIM_INFINITY or soft >= count:
@@ -124,13 +123,13 @@ def allowDescriptors(test: TestCase, count: int) -> None:
 
 class Response:
     """
-    A response, as far as it has come.
+    A response, as far as it has arrived.
 
-    @ivar status: L{None} while there is none.
+    @ivar status: L{None} before the headers.
     @ivar headers: by lower-case name.
     @ivar body: decoded, if it came in chunks.
-    @ivar complete: whether it has come to its end.
-    @ivar broken: whether it was cut off before that.
+    @ivar complete: whether it has ended properly.
+    @ivar broken: whether it was cut off before.
     """
 
     def __init__(self) -> None:
@@ -147,20 +146,20 @@ class Response:
     @property
     def data(self) -> list[str]:
         """
-        What the events say.
+        List the data of the events.
         """
         return [event.data for event in self.events]
 
     def begin(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """
-        The head has come.
+        Handle the status and the headers.
         """
         self.status = status
         self.headers = {name.decode().lower(): value.decode() for name, value in headers}
 
     def feed(self, data: bytes) -> None:
         """
-        Some of the body has come.
+        Handle some of the body.
         """
         if self.keepBody:
             self.body += data
@@ -171,11 +170,10 @@ class Response:
 @implementer(IReadDescriptor)
 class Connection:
     """
-    The client's end of a connection: a socket that is read while C{reading}, and not by
-    anybody else.
+    The client's end of a connection: a socket that is read only while C{reading} is true.
 
-    @ivar wire: all that has come from the socket, if C{record} is true.
-    @ivar lost: L{None}, or how the other side has ended it: C{"FIN"} or C{"RST"}.
+    @ivar wire: everything received, if C{record} is true.
+    @ivar lost: L{None}, or how the other side ended the connection: C{"FIN"} or C{"RST"}.
     """
 
     def __init__(
@@ -188,10 +186,10 @@ class Connection:
         record: bool = False,
     ) -> None:
         """
-        @param address: where the server is; or a socket that is connected already.
-        @param receiveBuffer: the kernel's, in bytes; it doubles that.
-        @param tls: whether to speak TLS.
-        @param protocols: what to offer by ALPN.
+        @param address: the server's address, or a connected socket.
+        @param receiveBuffer: the size of the kernel's buffer in bytes, which the kernel doubles.
+        @param tls: whether to use TLS.
+        @param protocols: the protocols to offer with ALPN.
         """
         self.wire = bytearray()
         self.lost: str | None = None
@@ -203,7 +201,7 @@ class Connection:
             self.socket = socket.socket()
             if receiveBuffer is not None:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receiveBuffer)
-            # The kernel accepts it, so this does not wait for the reactor.
+            # The kernel accepts the connection, so this does not wait for the reactor.
             try:
                 self.socket.connect(address)
             except OSError:
@@ -226,11 +224,11 @@ class Connection:
             self._shake()
         self.startReading()
 
-    # What a test does with it
+    # Methods for tests
 
     def startReading(self) -> None:
         """
-        Read whatever comes.
+        Read everything that arrives.
         """
         if not self.reading and self._fileno != -1 and self.lost is None:
             self.reading = True
@@ -238,7 +236,7 @@ class Connection:
 
     def stopReading(self) -> None:
         """
-        Let what comes wait in the kernel.
+        Leave what arrives in the kernel.
         """
         if self.reading:
             self.reading = False
@@ -246,7 +244,7 @@ class Connection:
 
     def write(self, data: bytes) -> None:
         """
-        Send some bytes: few enough for the kernel to take them at once.
+        Send bytes, few enough for the kernel to take at once.
         """
         if self._tls is not None:
             if not self._shaken:
@@ -259,7 +257,7 @@ class Connection:
 
     def close(self) -> None:
         """
-        Go, with a FIN; with a RST if there is anything unread.
+        Close with a FIN, or with a RST if anything is unread.
         """
         self.stopReading()
         self.socket.close()
@@ -267,36 +265,36 @@ class Connection:
 
     def halfClose(self) -> None:
         """
-        Say that nothing more will be sent; go on reading.
+        Close the sending side, and continue to read.
         """
         self.socket.shutdown(socket.SHUT_WR)
 
     def reset(self) -> None:
         """
-        Go, with a RST.
+        Close with a RST.
         """
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 
-    # What the reactor does with it
+    # Methods for the reactor
 
     def fileno(self) -> int:
         """
-        The file descriptor.
+        Return the file descriptor.
         """
         return self._fileno
 
     def logPrefix(self) -> str:
         """
-        A name.
+        Return a name for the log.
         """
         return type(self).__name__
 
     def doRead(self, size: int = 2**16) -> None:
         """
-        There is something to be read.
+        Read what has arrived.
 
-        @param size: how much of it to read.
+        @param size: the most bytes to read.
         """
         try:
             data = self.socket.recv(size)
@@ -317,25 +315,25 @@ class Connection:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor stops, or something went wrong in C{doRead}.
+        Handle the end of the reactor, or an error in C{doRead}.
         """
         self._end("RST")
 
     def received(self, data: bytes) -> None:
         """
-        Some bytes have come; decrypted, if they were encrypted.
+        Handle bytes received, after decryption.
         """
 
     def secured(self, protocol: str | None) -> None:
         """
-        The TLS handshake is over.
+        Handle the end of the TLS handshake.
 
-        @param protocol: the one chosen by ALPN.
+        @param protocol: the protocol chosen with ALPN.
         """
 
     def ended(self) -> None:
         """
-        The other side has ended the connection.
+        Handle the end of the connection.
         """
 
     def _end(self, how: str) -> None:
@@ -369,7 +367,7 @@ class Connection:
             except ssl.SSLWantReadError:
                 return
             except ssl.SSLZeroReturnError:
-                # RFC 8446, 6.1: it closes; Twisted waits for the same from us.
+                # RFC 8446, 6.1: the peer closes, and Twisted waits for our close_notify.
                 try:
                     self._tls.unwrap()
                     self.socket.send(self._outgoing.read())
@@ -382,10 +380,9 @@ class Connection:
 
 class Client(Connection):
     """
-    A client of HTTP/1.1 that makes one request after the other.
+    An HTTP/1.1 client that makes one request after another.
 
-    It reads what comes by h11, so that somebody else than ourselves says whether it is
-    HTTP.
+    It parses responses with h11, an independent implementation of HTTP.
     """
 
     def __init__(self, address: tuple[str, int] | socket.socket, **options: Any) -> None:
@@ -405,10 +402,10 @@ class Client(Connection):
         """
         Make a request.
 
-        @param version: of HTTP.
-        @param body: of the request.
-        @param behind: what to send behind the request, with it.
-        @return: its response, which fills itself.
+        @param version: the version of HTTP.
+        @param body: the body of the request.
+        @param behind: bytes to send together with the request, after it.
+        @return: the response, which is updated as it arrives.
         """
         if self._http.our_state is h11.DONE:
             self._http.start_next_cycle()
@@ -427,14 +424,14 @@ class Client(Connection):
 
     def received(self, data: bytes) -> None:
         """
-        Some bytes have come.
+        Handle bytes received.
         """
         self._http.receive_data(data)
         self._step()
 
     def ended(self) -> None:
         """
-        The end of the connection may be that of the response.
+        Handle the end of the connection, which may end the response.
         """
         if self.lost == "FIN":
             self._http.receive_data(b"")
@@ -449,7 +446,7 @@ class Client(Connection):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError:
-                # An incomplete body at the end of the connection is one of these, too.
+                # An incomplete body at the end of the connection also raises this.
                 response.broken = True
                 return
             if isinstance(event, h11.Response):
@@ -464,7 +461,7 @@ class Client(Connection):
 
 class _Site(Site):
     """
-    A site that knows the connections to it.
+    A site that knows its connections.
     """
 
     def __init__(self, *args: Any, **kw: Any) -> None:
@@ -474,7 +471,7 @@ class _Site(Site):
 
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
-        # Without the closed ones, which would keep their requests alive.
+        # Drop closed connections, which would keep their requests alive.
         self.protocols = {each for each in self.protocols if _socketBelow(each) is not None}
         self.protocols.add(protocol)
         return protocol
@@ -484,7 +481,7 @@ def _socketBelow(protocol: Any) -> tcp.Connection | None:
     """
     Find the transport with the socket, below TLS and the like, if it is connected.
     """
-    # Of the generic protocol, the channel that it has chosen.
+    # A generic protocol has a channel that it chose.
     transport = getattr(protocol, "_channel", protocol).transport
     while transport is not None and not isinstance(transport, tcp.Connection):
         transport = getattr(transport, "transport", None)
@@ -508,12 +505,13 @@ class Server:
         listening: socket.socket | None = None,
     ) -> None:
         """
-        @param test: when it ends, so does the server.
-        @param timeout: of connections that are idle, in seconds.
-        @param tls: whether to speak TLS, with HTTP/2 for those who want it.
-        @param sendBuffer: the kernel's for each connection, in bytes; it doubles that.
-        @param wrap: puts something around the factory of the connections.
-        @param listening: a socket to be used instead of a new one.
+        @param test: the test whose cleanup stops the server.
+        @param timeout: the timeout of idle connections, in seconds.
+        @param tls: whether to use TLS, with HTTP/2 for clients that offer it.
+        @param sendBuffer: the size of the kernel's buffer for each connection in bytes, which the
+            kernel doubles.
+        @param wrap: wraps the factory of the connections.
+        @param listening: a listening socket to use instead of a new one.
         """
         self.site = _Site(resource, reactor=reactor, timeout=timeout)
         factory: Any = self.site if wrap is None else wrap(self.site)
@@ -545,7 +543,7 @@ class Server:
         self, path: str = "/", headers: Mapping[str, str] = ACCEPT, **options: Any
     ) -> tuple[Client, Response]:
         """
-        Make a client, and a request by it.
+        Make a client and a GET request.
         """
         client = cast(Client, self.connect(Client, **options))
         return client, client.request("GET", path, headers)
@@ -553,14 +551,14 @@ class Server:
     @property
     def connections(self) -> list[tcp.Connection]:
         """
-        The server's ends of all connections to it.
+        List the server's ends of all connections.
         """
         found = (_socketBelow(protocol) for protocol in self.site.protocols)
         return [each for each in found if each is not None]
 
     async def stop(self) -> None:
         """
-        Stop, with all connections and clients.
+        Stop the server, all connections and all clients.
         """
         await self.port.stopListening()
         for connection in self.connections:
@@ -573,7 +571,7 @@ class Server:
 
 class Reasons:
     """
-    An observer that notes what has happened to streams, and keeps none of them.
+    An observer that records what happens to streams without keeping them.
     """
 
     def __init__(self) -> None:
@@ -584,37 +582,37 @@ class Reasons:
 
     def opened(self, stream: object) -> None:
         """
-        Nothing of interest.
+        Ignore an opened stream.
         """
 
     def closed(self, stream: object, reason: object) -> None:
         """
-        A stream is over.
+        Record why a stream was closed.
         """
         self.closedFor.append(reason)
 
     def sent(self, stream: object, events: int, size: int) -> None:
         """
-        Something was handed over.
+        Count the bytes of a write.
         """
         self.size += size
 
     def dropped(self, stream: object, events: int) -> None:
         """
-        Something was not.
+        Count dropped events.
         """
         self.lost += events
 
     def reset(self, stream: object) -> None:
         """
-        A client was told that something is lost.
+        Count a reset.
         """
         self.resets += 1
 
 
 class LiveTestCase(TestCase):
     """
-    Tests on real sockets.
+    Base class for tests on real sockets.
     """
 
     timeout = 60
@@ -629,9 +627,9 @@ class LiveTestCase(TestCase):
         """
         Start a server.
 
-        @param connected: that of an L{EventStreamResource}; or any resource.
+        @param connected: the C{connected} of an L{EventStreamResource}, or any resource.
         @param site: the options of the L{Server}.
-        @param options: those of the L{EventStreamResource}, which is C{self.resource} then.
+        @param options: the options of the L{EventStreamResource}, which becomes C{self.resource}.
         """
         if not IResource.providedBy(connected):
             self.reasons = options.setdefault("observer", Reasons())
@@ -642,7 +640,7 @@ class LiveTestCase(TestCase):
 
     async def stream(self) -> Any:
         """
-        Wait for the one stream that is to be open.
+        Wait for the one open stream.
         """
         await until(lambda: self.resource.streams, "a stream is open")
         [stream] = self.resource.streams
@@ -677,11 +675,11 @@ def _keyAndCertificate(host: str, begin: int, end: int) -> tuple[Any, Any]:
 
 def serverContext(host: str = "localhost", begin: int = -1, end: int = 1) -> Any:
     """
-    Make the server's side of TLS, with a certificate of its own.
+    Make the server's side of TLS, with its own certificate.
 
-    @param host: whose certificate it is.
-    @param begin: from when on it is good, in days from now.
-    @param end: until when, likewise.
+    @param host: the host that the certificate is for.
+    @param begin: when it becomes valid, in days from now.
+    @param end: when it expires, in days from now.
     """
     from OpenSSL import crypto
     from twisted.internet.ssl import CertificateOptions
@@ -697,8 +695,8 @@ def trusting(context: Any) -> Any:
     """
     Make the client's side of TLS, which trusts one server.
 
-    @param context: what L{serverContext} made.
-    @return: for an agent.
+    @param context: the result of L{serverContext}.
+    @return: a policy for an agent.
     """
     from twisted.internet.ssl import Certificate, trustRootFromCertificates
     from twisted.web.client import BrowserLikePolicyForHTTPS
@@ -708,18 +706,18 @@ def trusting(context: Any) -> Any:
 
 class Child(ProcessProtocol):
     """
-    A process that tells what happens in it, one JSON value a line.
+    A process that reports what happens in it, one JSON value per line.
 
-    @ivar news: what it has told.
-    @ivar errors: what it has written on its standard error.
+    @ivar news: the values reported.
+    @ivar errors: its standard error.
     @ivar ended: whether it has ended.
     """
 
     def __init__(self, test: TestCase, *arguments: str, executable: str = sys.executable) -> None:
         """
-        @param test: when it ends, so does the process.
-        @param arguments: those of the interpreter.
-        @param executable: the interpreter: Python if not given.
+        @param test: the test whose cleanup stops the process.
+        @param arguments: the arguments of the interpreter.
+        @param executable: the interpreter, by default Python.
         """
         self.news: list[Any] = []
         self.errors = bytearray()
@@ -737,36 +735,36 @@ class Child(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """
-        It tells something.
+        Record values reported.
         """
         *lines, self._line = (self._line + data).split(b"\n")
         self.news += map(json.loads, lines)
 
     def errReceived(self, data: bytes) -> None:
         """
-        It complains.
+        Record standard error.
         """
         self.errors += data
 
     def processEnded(self, reason: Failure) -> None:
         """
-        It has ended.
+        Record the end.
         """
         self.ended = True
         reason.trap(ProcessDone, ProcessTerminated)
 
     def told(self, name: str) -> list[Any]:
         """
-        Find what it has told of one kind: the values of objects with such a name.
+        List the values reported under this name.
         """
         return [each[name] for each in self.news if name in each]
 
     async def wait(self, name: str, count: int = 1) -> Any:
         """
-        Wait for news.
+        Wait for a report.
 
-        @param name: of which kind.
-        @param count: how many in all.
+        @param name: the name of the report.
+        @param count: how many of them, in total.
         @return: the last of them.
         """
         await until(
@@ -779,7 +777,7 @@ class Child(ProcessProtocol):
 
     async def stop(self, signal: str = "TERM") -> None:
         """
-        Stop it.
+        Stop the process.
         """
         if not self.ended:
             self.transport.signalProcess(signal)

@@ -1,5 +1,5 @@
 """
-A channel of numbered events on real sockets, and what one client has seen of it.
+A channel of numbered events on real sockets, and what each client received from it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def accept(lastEventID: str = "") -> dict[str, str]:
 
 async def turns(count: int = 3) -> None:
     """
-    Let the reactor do what it has to do.
+    Let the reactor run some turns.
     """
     for _ in range(count):
         await deferLater(reactor, 0)
@@ -32,19 +32,18 @@ async def turns(count: int = 3) -> None:
 
 class Progress:
     """
-    What one client has seen, looked at event by event: each as it was published, once, in
-    order, unless the client is told that it has missed some.
+    Checks what one client receives: each event as published, once and in order, unless the client
+    is told that it has missed some.
 
-    @ivar next: the number of the event that comes next; L{None} if the client was told that
-        some are lost, and not how many.
-    @ivar last: the number of the last.
-    @ivar seen: how many there were, by event type.
+    @ivar next: the number of the next event; L{None} after a C{stream-reset}.
+    @ivar last: the number of the last event.
+    @ivar seen: how many events were received, by type.
     """
 
     def __init__(self, published: list[Event], step: int = 1, next: int | None = None) -> None:
         """
         @param published: all events, by number.
-        @param step: the client has chosen those whose number can be divided by that.
+        @param step: the client subscribed to the events whose number is a multiple of this.
         """
         self.published = published
         self.step = step
@@ -55,13 +54,13 @@ class Progress:
 
     def rounded(self, number: int) -> int:
         """
-        Find the first event that was chosen, from a number on.
+        Find the number of the first subscribed event from this one on.
         """
         return -(-number // self.step) * self.step
 
     def follow(self, response: Response) -> None:
         """
-        Look at what has come, and forget it.
+        Check what has arrived, and forget it.
         """
         events, response.events[:] = list(response.events), []
         for event in events:
@@ -69,7 +68,7 @@ class Progress:
 
     def see(self, event: MessageEvent) -> None:
         """
-        Look at one event.
+        Check one event.
         """
         self.seen[event.type] += 1
         if event.type == "stream-gap":
@@ -90,12 +89,12 @@ class Progress:
 
 class ChannelTestCase(LiveTestCase):
     """
-    Tests of a channel of numbered events.
+    Base class for tests of a channel of numbered events.
     """
 
     def makeChannel(self, history: History | None = None, **options: Any) -> None:
         """
-        Make a channel, which is C{self.channel}.
+        Make C{self.channel}.
         """
         self.published: list[Event] = []
         if history is None:
@@ -106,8 +105,8 @@ class ChannelTestCase(LiveTestCase):
         """
         Serve a channel.
 
-        @param clock: the channel's.
-        @param options: those of the resource; and C{site}, those of the server.
+        @param clock: the channel's clock.
+        @param options: the options of the resource, and C{site} with those of the server.
         """
         self.makeChannel(history, reactor=clock)
         return self.serve(self.channel.subscribe, **{"heartbeat": None, **options})
@@ -116,7 +115,7 @@ class ChannelTestCase(LiveTestCase):
         """
         Publish the next events.
 
-        @param size: of each, in bytes, about.
+        @param size: the approximate size of each, in bytes.
         """
         for number in range(len(self.published), len(self.published) + count):
             data = f"{number} " + "x" * size
@@ -126,7 +125,7 @@ class ChannelTestCase(LiveTestCase):
         self, server: Server, count: int, **options: Any
     ) -> list[tuple[Client, Response]]:
         """
-        Let clients come, and wait until they are subscribed.
+        Connect clients, and wait until they are subscribed.
         """
         clients = [server.get(**options) for _ in range(count)]
         await until(lambda: all(told(response) for _, response in clients), "all are subscribed")
@@ -134,7 +133,7 @@ class ChannelTestCase(LiveTestCase):
 
     def streamOf(self, client: Any) -> EventStream:
         """
-        Find the stream to a client.
+        Find the stream of a client.
         """
         port = client.socket.getsockname()[1]
         [found] = [each for each in self.channel.streams if portOf(each) == port]
@@ -144,8 +143,8 @@ class ChannelTestCase(LiveTestCase):
         self, responses: Iterable[Response], first: int | None = 0, *, step: int = 1
     ) -> None:
         """
-        Wait until the last event has come, and look at what came before it: from the first on
-        each once, and in order.
+        Wait until each client has the last event, and check that it has every event from the first
+        on, once and in order.
         """
         waiting = [(Progress(self.published, step, first), response) for response in responses]
         last = (len(self.published) - 1) // step * step
@@ -162,14 +161,14 @@ class ChannelTestCase(LiveTestCase):
 
 def told(response: Response) -> str:
     """
-    Find the ID with which a client would come back: it has one as soon as it is subscribed.
+    Return the ID with which a client would reconnect; it has one once it is subscribed.
     """
     return response.parser.lastEventID
 
 
 def portOf(stream: EventStream) -> int:
     """
-    Find the client's end of a connection.
+    Return the client's port of a connection.
     """
     assert stream.request is not None, "it is open"
     return cast(int, stream.request.getClientAddress().port)

@@ -1,11 +1,10 @@
 """
-A server in a process of its own, for clients that cannot be in the test's, and for tests
-that stop it: C{python -m tests.support.live_server --port 0}.
+A server in its own process, for clients that cannot run in the test's, and for tests that stop it:
+C{python -m tests.support.live_server --port 0}.
 
-It says C{hello} with the ID 1, then a number each 0.1 s, its ID one more than the last that
-the client has. It tells what happens, one JSON object a line: the port it listens on, the
-last event ID and the path of each request, the reason for each end. C{/channel} is a channel
-in which numbers are published from 0 on, one each 0.05 s.
+It sends C{hello} with the ID 1, then every 0.1 s a number whose ID follows the client's last one.
+It reports what happens, one JSON object per line: its port, the last event ID of each request, and
+the reason for each end.  C{/channel} is a channel that publishes numbers from 0, one every 0.05 s.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ for (const type of ["open", "message", "hello", "end", "error"])
 
 def tell(**news: Any) -> None:
     """
-    Tell the test something.
+    Report something to the test.
     """
     sys.stdout.write(json.dumps(news) + "\n")
     sys.stdout.flush()
@@ -52,23 +51,23 @@ def tell(**news: Any) -> None:
 
 class Teller:
     """
-    Tells what happens to streams.
+    Reports what happens to streams.
     """
 
     def opened(self, stream: EventStream) -> None:
         """
-        Nothing of interest.
+        Ignore an opened stream.
         """
 
     def closed(self, stream: EventStream, reason: Any) -> None:
         """
-        A stream is over.
+        Report why a stream was closed.
         """
         tell(closed=reason.name)
 
     def sent(self, stream: EventStream, events: int, size: int) -> None:
         """
-        Nothing of interest.
+        Ignore a write.
         """
 
     dropped = sent
@@ -76,7 +75,7 @@ class Teller:
 
 def count(stream: EventStream) -> None:
     """
-    Say hello, then numbers.
+    Send C{hello}, then numbers.
     """
     tell(lastEventID=stream.lastEventID)
     last = int(stream.lastEventID or 0)
@@ -94,7 +93,7 @@ def count(stream: EventStream) -> None:
 
 def finite(stream: EventStream) -> list[Event]:
     """
-    Three events, and the end.
+    Send three events and end.
     """
     tell(lastEventID=stream.lastEventID)
     return [Event(str(number), id=number) for number in range(1, 4)]
@@ -102,12 +101,12 @@ def finite(stream: EventStream) -> list[Event]:
 
 class Page(Resource):
     """
-    A page with an C{EventSource}, for the path behind its C{#}.
+    A page with an C{EventSource} for the path after its C{#}.
     """
 
     def render_GET(self, request: Any) -> bytes:
         """
-        The page.
+        Return the page.
         """
         return PAGE
 
@@ -131,7 +130,7 @@ def main() -> None:
     globalLogBeginner.beginLoggingTo([errors], redirectStandardIO=False)
 
     if chosen.limit_retry is not None:
-        # Sooner than anybody should.
+        # Shorter than in production.
         resource.LIMIT_RETRY = (chosen.limit_retry, chosen.limit_retry)
     loop: Any = reactor
     if chosen.leaks:

@@ -1,20 +1,20 @@
 """
-What applications do with streams on real sockets: say hello, and fill a narrow connection.
+Applications for streams on real sockets: one sends a greeting, one fills a narrow connection.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-#: The kernel's buffers are kept small, so that a client that does not read is noticed after
-#: some kilobytes rather than some megabytes.
+#: Small kernel buffers, so that a client that does not read is detected after some kilobytes rather
+#: than megabytes.
 SMALL = 8192
 NARROW = {"sendBuffer": SMALL}
 
 
 def greet(stream: Any) -> None:
     """
-    Say hello, and leave the stream open.
+    Send C{hello}, and leave the stream open.
     """
     stream.send("hello", id="1")
 

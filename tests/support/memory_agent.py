@@ -1,6 +1,5 @@
 """
-An agent in memory: what it is asked for is noted, and what it answers is written down beforehand,
-or later.
+An agent in memory: it records requests, and returns responses that the test made.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ __all__ = ["MemoryAgent", "MemoryRequest", "MemoryResponse", "Taking", "eventStr
 
 class MemoryTransport:
     """
-    What a response gives to the protocol of its body.
+    The transport that a response gives to the protocol of its body.
 
     @ivar calls: what the protocol has called, in order.
     """
@@ -33,14 +32,14 @@ class MemoryTransport:
 
     def pauseProducing(self) -> None:
         """
-        Nothing more, for now.
+        Stop delivering.
         """
         self.calls.append("pause")
         self._response.isPaused = True
 
     def resumeProducing(self) -> None:
         """
-        Go on.
+        Continue to deliver.
         """
         self.calls.append("resume")
         self._response.isPaused = False
@@ -48,7 +47,7 @@ class MemoryTransport:
 
     def loseConnection(self) -> None:
         """
-        Close it.
+        Close the connection.
         """
         self.calls.append("lose")
         self._response.cut()
@@ -56,12 +55,12 @@ class MemoryTransport:
 
 class AbortingTransport(MemoryTransport):
     """
-    One that can be cut off.
+    A transport that can be aborted.
     """
 
     def abortConnection(self) -> None:
         """
-        Close it at once.
+        Close the connection at once.
         """
         self.calls.append("abort")
         self._response.cut()
@@ -70,13 +69,13 @@ class AbortingTransport(MemoryTransport):
 @implementer(IResponse)
 class MemoryResponse:
     """
-    A response, the body of which comes when the test says so.
+    A response whose body arrives when the test says so.
 
-    What is written before somebody reads, or while it is paused, waits.  When the connection is
-    cut off the protocol is told at once, within the call: that is the worst case.
+    What is written before the body is read, or while it is paused, is queued.  When the connection
+    is closed, the protocol is told within the call, which is the worst case.
 
-    @ivar isCut: whether the connection was closed by who reads.
-    @ivar isPaused: whether nothing is to be delivered.
+    @ivar isCut: whether the reader closed the connection.
+    @ivar isPaused: whether delivery is paused.
     """
 
     version = (b"HTTP", 1, 1)
@@ -93,8 +92,8 @@ class MemoryResponse:
         canAbort: bool = True,
     ) -> None:
         """
-        @param body: what is there already.
-        @param end: whether that is all of it; or how the body is broken off after that.
+        @param body: the body so far.
+        @param end: whether that is all of it, or the error that ends the body after it.
         @param canAbort: whether the transport has C{abortConnection}.
         """
         self.code = code
@@ -113,7 +112,7 @@ class MemoryResponse:
     @property
     def calls(self) -> list[str]:
         """
-        What the transport was told.
+        List the calls made on the transport.
         """
         return self.transport.calls
 
@@ -133,29 +132,29 @@ class MemoryResponse:
 
     def write(self, data: bytes) -> None:
         """
-        Some of the body comes.
+        Add to the body.
         """
         self._waiting.append(data)
         self.deliver()
 
     def end(self, reason: Exception | None = None) -> None:
         """
-        The body ends.
+        End the body.
 
-        @param reason: how; properly if not given.
+        @param reason: how it ends; by default properly.
         """
         self._reason = ResponseDone() if reason is None else reason
         self.deliver()
 
     def breakOff(self, why: Exception) -> None:
         """
-        The body ends before its end, as Twisted tells it.
+        Break the body off, as Twisted reports it.
         """
         self.end(ResponseFailed([Failure(why)]))
 
     def cut(self) -> None:
         """
-        The one who reads closes the connection.
+        Close the connection for the reader.
         """
         if not self.isCut and self._reason is None:
             self.isCut = True
@@ -165,7 +164,7 @@ class MemoryResponse:
 
     def deliver(self) -> None:
         """
-        Hand over what waits.
+        Deliver what is queued.
         """
         if self.protocol is None or self._isOver:
             return
@@ -180,7 +179,7 @@ def eventStream(
     body: bytes = b"", end: bool | Exception = False, encoding: bytes | None = None
 ) -> MemoryResponse:
     """
-    @param encoding: its C{Content-Encoding}.
+    @param encoding: the C{Content-Encoding}.
     @return: a response that is an event stream.
     """
     headers = {b"Content-Type": b"text/event-stream"}
@@ -191,11 +190,11 @@ def eventStream(
 
 class Taking:
     """
-    Iterates over events, unless told to wait.
+    Iterates over events, up to a count.
 
-    @ivar data: what the events that it has taken say.
-    @ivar error: what was raised; L{None} for nothing.
-    @ivar hasEnded: whether there are no more.
+    @ivar data: the data of the events taken.
+    @ivar error: the exception raised, or L{None}.
+    @ivar hasEnded: whether iteration has ended.
     """
 
     def __init__(self, events: Any, count: float = inf) -> None:
@@ -239,10 +238,10 @@ class Taking:
 
 class MemoryRequest:
     """
-    What was asked for.
+    A request that was made.
 
     @ivar responding: fires with the response.
-    @ivar isCancelled: whether nobody wants it any more.
+    @ivar isCancelled: whether the request was cancelled.
     """
 
     def __init__(self, method: bytes, uri: bytes, headers: Headers, body: bytes | None) -> None:
@@ -270,11 +269,11 @@ class MemoryRequest:
 @implementer(IAgent)
 class MemoryAgent:
     """
-    Answers what it is told to.
+    An agent with prepared answers.
 
-    @ivar requests: what it was asked for.
-    @ivar answers: what it says next: a response; an exception for its L{Deferred} to fail with;
-        L{None} to say nothing yet; or a function of the request, which returns one of these.
+    @ivar requests: the requests made.
+    @ivar answers: the next answers: a response; an exception with which the L{Deferred} fails;
+        L{None} for no answer yet; or a function of the request that returns one of these.
     """
 
     def __init__(self, *answers: Any) -> None:

@@ -1,5 +1,5 @@
 """
-A reactor in memory that knows every name, with all versions of Twisted.
+A reactor in memory that resolves every name, with any version of Twisted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ __all__ = ["MemoryNamesReactor"]
 @implementer(IHostnameResolver)
 class _Resolver:
     """
-    Every name is this machine's.
+    Resolves every name to this machine.
     """
 
     def resolveHostName(
@@ -35,10 +35,10 @@ class _Resolver:
 @implementer(IReactorPluggableNameResolver)
 class MemoryNamesReactor(MemoryReactorClock):
     """
-    Only takes notes.
+    Only records calls.
     """
 
-    # Not all versions of Twisted's have one.
+    # Not every version of Twisted's reactor has one.
     nameResolver = _Resolver()
 
     def installNameResolver(self, resolver: Any) -> Any:

@@ -17,13 +17,13 @@ from twisted_sse.testing import MemoryClient
 
 ACCEPT = {"Accept": "text/event-stream"}
 
-#: What Firefox, Chromium and Safari say when somebody goes to a page.
+#: What Firefox, Chromium and Safari send when the user opens a page.
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
 
 
 def connected(stream: EventStream) -> list[str]:
     """
-    A source of our own.
+    Return the events of a simple source.
     """
     return ["first", "last"]
 
@@ -33,26 +33,26 @@ SOURCE = f"python:{__name__}:connected"
 
 def site(reactor: MemoryReactorClock) -> Any:
     """
-    @return: the site that is served on the first port of a reactor.
+    @return: the site on the first port of a reactor.
     """
     return reactor.tcpServers[0][1]
 
 
 class OptionsMixin(SynchronousTestCase):
     """
-    Reads command lines.
+    Parses command lines.
     """
 
     def setUp(self) -> None:
         """
-        Keep the module search path, and the limit on open files, as they are.
+        Keep the module search path and the limit on open files unchanged.
         """
         self.patch(sys, "path", sys.path[:])
         self.patch(service, "raiseFileLimit", lambda: None)
 
     def options(self, *arguments: str) -> Options:
         """
-        @return: the options of a good command line.
+        @return: the options of a valid command line.
         """
         options = Options()
         options.parseOptions(arguments)
@@ -60,7 +60,7 @@ class OptionsMixin(SynchronousTestCase):
 
     def refusal(self, *arguments: str) -> str:
         """
-        @return: the line that is written about a bad command line.
+        @return: the line printed for an invalid command line.
         """
         stderr = io.StringIO()
         self.patch(sys, "stderr", stderr)

@@ -1,5 +1,5 @@
 """
-Python in a process of its own, and what it is not to import there.
+Python in its own process, and what it must not import there.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from pathlib import Path
 
 from tests.support.requirements import ROOT
 
-#: What only the extras bring; the tests run without it to see that nobody misses it.
+#: Modules that only the extras install; a test runs without them.
 EXTRAS = ["OpenSSL", "h2", "klein", "priority", "prometheus_client", "service_identity", "werkzeug"]
 
-#: What importing must not bring even where it is installed. (OpenSSL and h2 are
-#: not here: where they are, twisted.web imports them itself.)
+#: Modules that must not be imported even where they are installed. (Not OpenSSL and h2, which
+#: twisted.web itself imports.)
 LATE = ["klein", "prometheus_client", "twisted.internet.reactor"]
 
 #: The console script C{twistd}, wherever pip put it.
@@ -24,11 +24,11 @@ TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import
 
 def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """
-    Run Python, with the checkout importable from wherever it runs.
+    Run Python, with the checkout importable from any directory.
 
-    @param arguments: for the interpreter that runs the tests.
-    @param cwd: where.
-    @return: its status and what it wrote.
+    @param arguments: the arguments of the interpreter.
+    @param cwd: the working directory.
+    @return: its status and output.
     """
     return subprocess.run(
         [sys.executable, *map(str, arguments)],

@@ -1,13 +1,12 @@
 """
-What a test needs from the machine, said once for both runners.
+What a test needs from the machine, declared once for both runners.
 
     >>> @needs("network")
     ... class ServedTests(TestCase):
     ...     ...
 
-Where the machine lacks it the test is skipped, by trial and by pytest, and the
-reason says what would help. With C{SSE_REQUIRE=all} in the environment nothing
-is skipped: the test runs, and fails.
+If the machine lacks it, trial and pytest skip the test with a reason that says what would help.
+With C{SSE_REQUIRE=all} in the environment nothing is skipped: the test runs, and fails.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ __all__ = ["ROOT", "SBIN", "missing", "needs", "nothingMayBeLeftOut"]
 #: The checkout. Node finds the npm packages in C{ROOT / "node_modules"}.
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-#: Where commands are, those of root too.
+#: The search path for commands, including those of root.
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
 
 _Test = TypeVar("_Test", bound=Callable[..., object])
@@ -40,7 +39,7 @@ _Test = TypeVar("_Test", bound=Callable[..., object])
 
 def nothingMayBeLeftOut() -> bool:
     """
-    Whether a test that cannot run is a failure: C{SSE_REQUIRE=all}.
+    Tell whether a test that cannot run is a failure: C{SSE_REQUIRE=all}.
     """
     return os.environ.get("SSE_REQUIRE") == "all"
 
@@ -60,7 +59,7 @@ def _browser() -> str | None:
 
 
 def _deploy() -> str | None:
-    # nginx is where only root has its path.
+    # nginx is in a directory that only root has in its path.
     if shutil.which("nginx", path=SBIN) is None:
         return "nginx not found: apt-get install nginx-light"
     if shutil.which("systemd-analyze") is None:
@@ -87,7 +86,7 @@ def _root() -> str | None:
     for tool, package in ("ip", "iproute2"), ("unshare", "util-linux"):
         if shutil.which(tool) is None:
             return f"{tool} not found: apt-get install {package}"
-    # Root in a container may be refused all the same.
+    # Even root may be refused in a container.
     tried = subprocess.run(
         ["unshare", "--net", "ip", "link"], capture_output=True, text=True, check=False
     )
@@ -108,10 +107,10 @@ _PROBES = {
 @cache
 def missing(name: str) -> str | None:
     """
-    Look for what a marker stands for.
+    Check what a marker stands for.
 
     @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"node"} or C{"root"}.
-    @return: C{None} if the machine has it, else the marker and why not.
+    @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()
     return None if reason is None else f"{name} ({reason})"
@@ -119,7 +118,7 @@ def missing(name: str) -> str | None:
 
 def needs(*names: str) -> Callable[[_Test], _Test]:
     """
-    Mark a C{TestCase}, one of its methods or a test function.
+    Mark a C{TestCase}, one of its methods, or a test function.
 
     @param names: markers, as L{missing} takes them.
     """
@@ -131,7 +130,7 @@ def needs(*names: str) -> Callable[[_Test], _Test]:
         lacking = [reason for name in names if (reason := missing(name)) is not None]
         if lacking and not nothingMayBeLeftOut():
             reason = "; ".join(lacking)
-            test.skip = reason  # type: ignore[attr-defined]  # what trial looks at
+            test.skip = reason  # type: ignore[attr-defined]  # read by trial
             if pytest is not None:
                 test = pytest.mark.skip(reason=reason)(test)
         return test

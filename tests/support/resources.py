@@ -1,5 +1,5 @@
 """
-One resource in memory, which remembers its streams.
+A resource in memory that remembers its streams.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from twisted_sse.testing import MemoryClient, MemoryStream
 
 class ResourceTestCase(SynchronousTestCase):
     """
-    One resource, which remembers its streams.
+    Has a resource that remembers its streams.
     """
 
     resource: EventStreamResource
@@ -40,7 +40,7 @@ class ResourceTestCase(SynchronousTestCase):
 
     def assertStream(self, browser: MemoryStream) -> None:
         """
-        It is an open stream.
+        Assert that a response is an open stream.
         """
         self.assertEqual(browser.status, 200)
         self.assertEqual(browser.headers["Content-Type"], "text/event-stream")
@@ -48,7 +48,7 @@ class ResourceTestCase(SynchronousTestCase):
 
     def assertComeBack(self, browser: MemoryStream, least: int, most: int) -> None:
         """
-        It was told to come back later: a stream with nothing but a reconnection time.
+        Assert that a response is a stream with only a C{retry} in this range.
         """
         self.assertEqual(browser.status, 200)
         self.assertEqual(browser.headers["Content-Type"], "text/event-stream")
@@ -61,7 +61,7 @@ class ResourceTestCase(SynchronousTestCase):
 
     def assertNothingLeft(self) -> None:
         """
-        No stream and no delayed call is left.
+        Assert that no stream and no delayed call is left.
         """
         self.assertEqual(self.resource.streams, frozenset())
         self.client.clock.settle()
@@ -70,7 +70,7 @@ class ResourceTestCase(SynchronousTestCase):
 
 def observe(resource: EventStreamResource, observer: object) -> None:
     """
-    Have an observer told of a resource that is there already.
+    Set the observer of an existing resource.
     """
     group = resource._group
     group._listeners = StreamListeners(observer)

@@ -1,5 +1,5 @@
 """
-A resource in memory whose C{connected} returns something, and its client.
+A resource in memory with a given C{connected}, and its client.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 class DriverTestCase(SynchronousTestCase):
     """
-    One resource, one client in memory, one stream.
+    Has one resource, one client in memory, and one stream.
     """
 
     client: MemoryClient
@@ -28,7 +28,7 @@ class DriverTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make the clock, which what is tried needs too.
+        Make the clock, which C{connected} may use before there is a client.
         """
         self.clock = MemoryClock()
 
@@ -50,19 +50,19 @@ class DriverTestCase(SynchronousTestCase):
 
     def wait(self, seconds: float = 1) -> Deferred[None]:
         """
-        Something to be awaited.
+        Return something to await.
         """
         return deferLater(self.clock, seconds)  # type: ignore[arg-type]
 
     def data(self) -> list[str]:
         """
-        The data of the events that have come.
+        List the data of the events received.
         """
         return [event.data for event in self.browser.events]
 
     def assertGone(self) -> None:
         """
-        The stream is closed, and nothing of it is left.
+        Assert that the stream is closed and nothing of it is left.
         """
         self.assertTrue(self.stream.closed)
         self.assertIsNone(self.stream.request)
@@ -71,7 +71,7 @@ class DriverTestCase(SynchronousTestCase):
 
     def assertRefused(self, status: int) -> None:
         """
-        The answer is this status, without a traceback and without an event stream.
+        Assert that the response has this status, without a traceback or an event stream.
         """
         self.assertEqual(self.browser.status, status)
         self.assertTrue(self.browser.complete)
@@ -84,7 +84,7 @@ class DriverTestCase(SynchronousTestCase):
 
     def assertCut(self) -> None:
         """
-        The stream was ended as an error: it does not look complete.
+        Assert that the stream ended with an error, so that it does not look complete.
         """
         self.assertEqual(self.browser.status, 200)
         self.assertTrue(self.browser.ended)
@@ -95,6 +95,6 @@ class DriverTestCase(SynchronousTestCase):
 
 def warnings(events: list[LogEvent]) -> list[str]:
     """
-    The formats of the warnings among log events.
+    List the formats of the warnings among log events.
     """
     return [event["log_format"] for event in events if event["log_level"].name == "warn"]

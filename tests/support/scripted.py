@@ -1,5 +1,5 @@
 """
-A server for the tests of clients: what it does with each connection is written down beforehand.
+A server for tests of clients, with a script of what it does for each request.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tests.support.live import reactor
 
 __all__ = ["HEAD", "Asked", "ScriptedServer", "answer", "chunk", "stream"]
 
-#: The head of an event stream in chunks.
+#: The head of a chunked event stream.
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n%s\r\n"
 
 
 def chunk(data: bytes) -> bytes:
     """
-    @return: a chunk; the last one, if there is nothing in it.
+    @return: a chunk, which is the last one if it is empty.
     """
     return b"%x\r\n%s\r\n" % (len(data), data)
 
@@ -45,7 +45,7 @@ def answer(status: str, *fields: str, body: bytes = b"") -> bytes:
 
 class Asked:
     """
-    A request that has come.
+    A request received.
     """
 
     def __init__(self, head: bytes) -> None:
@@ -60,7 +60,7 @@ class _Connection(Protocol):
     """
     One connection.
 
-    @ivar lost: how it has ended.
+    @ivar lost: how the connection ended.
     """
 
     factory: Any
@@ -94,13 +94,13 @@ class _Connection(Protocol):
 
 class ScriptedServer(Factory):
     """
-    Listens on loopback, and does with each request what comes next.
+    Listens on loopback, and answers each request with the next step of its script.
 
-    @ivar requests: those that have come.
-    @ivar connections: those that there were.
-    @ivar context: the TLS that it has; L{None} for none.
-    @ivar script: what to do with the next requests: bytes to be written, after which the
-        connection is closed if C{close} is true; or a function of the connection.
+    @ivar requests: the requests received.
+    @ivar connections: the connections accepted.
+    @ivar context: the TLS context, or L{None} for none.
+    @ivar script: the steps for the next requests: bytes to write, after which the connection is
+        closed if C{close} is true, or a function of the connection.
     """
 
     noisy = False
@@ -110,7 +110,7 @@ class ScriptedServer(Factory):
         self, test: TestCase, *script: Any, context: Any = None, close: bool = True
     ) -> None:
         """
-        @param test: when it ends, so does the server.
+        @param test: the test whose cleanup stops the server.
         """
         self.requests: list[Asked] = []
         self.connections: list[Any] = []
@@ -127,7 +127,7 @@ class ScriptedServer(Factory):
 
     def asked(self, connection: Any, asked: Asked) -> None:
         """
-        A request has come.
+        Handle a request.
         """
         self.requests.append(asked)
         step: bytes | Callable[[Any], object] = (
@@ -143,7 +143,7 @@ class ScriptedServer(Factory):
     @property
     def open(self) -> int:
         """
-        How many connections there are.
+        Return the number of open connections.
         """
         return sum(each.lost is None for each in self.connections)
 

@@ -1,5 +1,5 @@
 """
-Sources on real sockets, and what they told.
+Event sources on real sockets, and their errors.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer
 from twisted_sse.client import Backoff, EventSource
 
-#: Comes back at once.
+#: Reconnects at once.
 QUICK = Backoff(initial=0)
 
 ONE = b"id: 1\ndata: one\n\n"
@@ -21,12 +21,12 @@ TWO = b"id: 2\ndata: two\n\n"
 @needs("network")
 class ClientTestCase(LiveTestCase):
     """
-    Has sources, and knows what they told.
+    Makes event sources, and records their errors and responses.
     """
 
     def setUp(self) -> None:
         """
-        Begin to listen to what is told.
+        Make the records.
         """
         super().setUp()
         self.errors: list[Exception] = []
@@ -59,12 +59,12 @@ class ClientTestCase(LiveTestCase):
 
     async def raises(self, kind: type[Any], source: EventSource) -> Any:
         """
-        Iterate to the error.
+        Iterate until an error is raised.
         """
         with self.assertRaises(kind) as caught:
             await self.everything(source)
         self.assertEqual(source.readyState, EventSource.CLOSED)
-        # It is raised once.
+        # The error is raised once.
         with self.assertRaises(StopAsyncIteration):
             await source.__anext__()
         return caught.exception

@@ -12,13 +12,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted_sse import CloseReason, EventStream, EventStreamResource
 from twisted_sse.testing import MemoryClient, MemoryStream
 
-#: More than a transport takes before it says pause.
+#: More than a transport takes before it pauses its producer.
 BIG = "x" * 70_000
 
 
 class StreamTestCase(SynchronousTestCase):
     """
-    One resource, one client in memory, one stream.
+    Has one resource, one client in memory, and one stream.
     """
 
     resource: EventStreamResource
@@ -48,20 +48,20 @@ class StreamTestCase(SynchronousTestCase):
 
     def stall(self, kernelBuffer: int = 0) -> None:
         """
-        Let the client stop reading, and fill the transport so that it says pause.
+        Stop the client from reading, and fill the transport until it pauses the stream.
         """
         self.browser.stopReading(kernelBuffer=kernelBuffer)
         self.stream.send(BIG, event="big")
 
     def data(self) -> list[str]:
         """
-        The data of the events that have come.
+        List the data of the events received.
         """
         return [event.data for event in self.browser.events]
 
     def reasons(self) -> list[CloseReason]:
         """
-        Where the reason appears when the stream closes.
+        Return a list that gets the reason when the stream closes.
         """
         reasons: list[CloseReason] = []
         self.stream.whenClosed().addCallback(reasons.append)
@@ -69,7 +69,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def assertGone(self) -> None:
         """
-        The stream is closed, and nothing of it is left.
+        Assert that the stream is closed and nothing of it is left.
         """
         self.assertTrue(self.stream.closed)
         self.assertIsNone(self.stream.request)

@@ -1,5 +1,5 @@
 """
-Streams, and what a parser has to make of each.
+Streams, and what a parser must return for each.
 """
 
 from __future__ import annotations

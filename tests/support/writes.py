@@ -1,5 +1,5 @@
 """
-Streams that write slowly, and sockets that note what is written.
+Streams with slow writes, and sockets that record what is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ else:
 
 class SlowResource(EventStreamResource):
     """
-    A resource that does without.
+    A resource without direct writes.
     """
 
     fastWrite = False
@@ -27,7 +27,7 @@ class SlowResource(EventStreamResource):
 
 class WriteCounter:
     """
-    A socket that notes what is sent by it.
+    A socket that records what is sent.
     """
 
     def __init__(self, real: socket.socket) -> None:
@@ -36,7 +36,7 @@ class WriteCounter:
 
     def send(self, data: bytes) -> int:
         """
-        Send, and note how much was taken.
+        Send, and record how much was taken.
         """
         sent = self.real.send(data)
         self.sent.append(sent)
