@@ -9,7 +9,6 @@ try:
 except ImportError:
     pass
 else:
-    # By default an example that takes longer than 200 ms fails, which on a busy
-    # machine says nothing about us.
+    # By default an example that takes longer than 200 ms fails, which happens on a busy machine.
     settings.register_profile("unhurried", deadline=None)
     settings.load_profile("unhurried")

@@ -1,5 +1,5 @@
 """
-What pytest has to know so that it runs the tests as trial does.
+What pytest needs in order to run the tests as trial does.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @implementer(ILogObserver)
 class LoggedErrors:
     """
-    The errors that were logged during a test function.
+    The errors logged during a test function.
 
-    What trial's C{TestCase} does by C{flushLoggedErrors}: an error that is
-    still here when the test ends fails it.
+    As with C{flushLoggedErrors} of trial's C{TestCase}, an error still here when the test ends
+    fails it.
     """
 
     def __init__(self) -> None:
@@ -52,18 +52,18 @@ class LoggedErrors:
 
     def __call__(self, event: LogEvent) -> None:
         """
-        Observe: keep what is an error.
+        Record an event if it is an error.
         """
-        # "isError" is how the legacy twisted.python.log marks one.
+        # The legacy twisted.python.log marks an error with "isError".
         if event.get("log_level") in (LogLevel.error, LogLevel.critical) or event.get("isError"):
             self._events.append(event)
 
     def flush(self, *types: type[BaseException]) -> list[Failure | None]:
         """
-        Forget the errors that the test expected.
+        Forget the errors that the test expected, and return them.
 
-        @param types: only errors with a failure of one of these types; without
-            any, all.
+        @param types: only errors with a failure of one of these types; all errors if there are
+            none.
         @return: one item per error: its failure, or C{None} if it was logged
             without one.
         """
@@ -78,7 +78,7 @@ class LoggedErrors:
 
     def describe(self) -> str:
         """
-        Say what was logged, with tracebacks.
+        Describe what was logged, with tracebacks.
         """
         return "\n".join(eventAsText(event) for event in self._events)
 
@@ -88,8 +88,8 @@ def loggedErrors(request: pytest.FixtureRequest) -> Iterator[LoggedErrors]:
     """
     Fail a test function that logs an error or leaves a delayed call behind.
 
-    pytest-twisted does not look, trial does; so C{TestCase}s are left alone. A
-    test that expects an error takes this fixture and calls C{flush}::
+    trial checks this itself and pytest-twisted does not, so C{TestCase}s are left alone.  A test
+    that expects an error takes this fixture and calls C{flush}::
 
         def test_callableRaises(loggedErrors):
             ...
@@ -104,7 +104,7 @@ def loggedErrors(request: pytest.FixtureRequest) -> Iterator[LoggedErrors]:
     globalLogPublisher.addObserver(errors)
     try:
         yield errors
-        gc.collect()  # an error in a Deferred that nobody looks at is logged when it is freed
+        gc.collect()  # an unhandled error in a Deferred is logged when the Deferred is freed
     finally:
         globalLogPublisher.removeObserver(errors)
 
@@ -127,7 +127,7 @@ def _delayedCalls() -> list[object]:
 
 def _leftOut(reporter: pytest.TerminalReporter) -> list[str]:
     """
-    Count what was skipped, by reason.
+    Count the skipped tests by reason.
     """
     counts: dict[str, int] = {}
     for report in reporter.stats.get("skipped", ()):
@@ -142,7 +142,7 @@ def _leftOut(reporter: pytest.TerminalReporter) -> list[str]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """
-    Say what was left out and why, and tell C{make test}, which says it again at its end.
+    Report what was left out and why, also to C{make test}, which repeats it at its end.
     """
     lines = _leftOut(terminalreporter)
     if lines:
@@ -157,7 +157,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """
-    Fail when something was left out that may not be.
+    Fail if something was left out that must not be.
     """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if reporter is not None and nothingMayBeLeftOut() and _leftOut(reporter):

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.accesslog}: a line for each beginning and each end.
+Tests for L{twisted_sse.accesslog}: a line when a stream opens, and one when it closes.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ from twisted_sse.timing import ticker
 #: 22 November 2025, 20:15:01.25 UTC.
 NOW = 1763842501.25
 
-#: What programs that read such logs look for, and what they do not care about: the pattern is
-#: as strict as theirs about quotes, and takes no backslash for an escape.
+#: A line as log analysers parse it: like their patterns, this one is strict about quotes and does
+#: not treat a backslash as an escape.
 COMBINED = re.compile(
     r"(?P<host>[^ ]+) - (?P<user>[^/\[]+) \[(?P<time>[^ ]+ [^ ]+)\]"
     r' "(?P<method>[^ ]+) (?P<path>[^ ]+) [^"]+" (?P<status>\d+) (?P<size>\d+|-)'
     r' "(?P<referer>[^"]*)" "(?P<agent>[^"]*)"(?P<more>.*)'
 )
 
-#: What a client may say to do harm to a log: quotes, a backslash, the control sequences of a
-#: terminal, a tab, letters and bytes beyond ASCII.
+#: What a client may send to attack a log: quotes, a backslash, terminal control sequences, a tab,
+#: and characters outside ASCII.
 NASTY = '"] \\ \x1b[31m\t\x7fé\N{LINE SEPARATOR}'
 
 
 class FullDisk(StringIO):
     """
-    A file on a disk that is full now and then.
+    A file on a disk that is full at times.
     """
 
     full = False
@@ -62,14 +62,14 @@ class FullDisk(StringIO):
 
 class AccessLogTestCase(SynchronousTestCase):
     """
-    A log in memory.
+    Has a log in memory.
     """
 
     format = "combined"
 
     def setUp(self) -> None:
         """
-        Make it.
+        Make the log.
         """
         self.file = FullDisk()
         self.log = self.newLog(self.file)
@@ -77,7 +77,7 @@ class AccessLogTestCase(SynchronousTestCase):
 
     def newLog(self, file: Any) -> AccessLog:
         """
-        Make a log for which it is always L{NOW}.
+        Make a log whose time is always L{NOW}.
         """
         log = AccessLog(file, self.format)
         log._seconds = lambda: NOW
@@ -101,7 +101,7 @@ class AccessLogTestCase(SynchronousTestCase):
 
     def lines(self) -> list[str]:
         """
-        What was logged.
+        List the lines logged.
         """
         text = self.file.getvalue()
         self.assertTrue(text.isascii())
@@ -116,7 +116,7 @@ class CombinedTests(AccessLogTestCase):
 
     def parsed(self, line: str) -> dict[str, str]:
         """
-        Take a line apart.
+        Parse a line.
         """
         match = COMBINED.fullmatch(line)
         assert match is not None, line
@@ -124,7 +124,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_lines(self) -> None:
         """
-        There is a line when the stream opens, and one when it is closed.
+        A line is logged when the stream opens, and another when it closes.
         """
         client = self.client(lambda stream: stream.send("one") and stream.send("two") and None)
         headers = {"User-Agent": "curl/8.5.0", "Referer": "http://localhost/page"}
@@ -143,7 +143,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_nothingSaid(self) -> None:
         """
-        What is not known is a hyphen.
+        An unknown value is a hyphen.
         """
         self.client(name=None).request("GET", "/", version="HTTP/1.0")
         self.assertEqual(
@@ -153,14 +153,14 @@ class CombinedTests(AccessLogTestCase):
 
     def test_nasty(self) -> None:
         """
-        Nothing that a client says can be mistaken for a part of the line, or does harm to the
-        terminal that shows it; and no two things look the same.
+        Nothing that a client sends can forge part of a line or control a terminal, and the escapes
+        are unambiguous.
         """
         escaped = r"\x22] \x5C \x1B[31m\x09\x7F\xC3\xA9\xE2\x80\xA8"
         headers = {"User-Agent": NASTY, "Referer": NASTY}
 
         def say(stream: EventStream) -> None:
-            # Not every version of Twisted lets all of that pass; none a space.
+            # Some versions of Twisted refuse some of these characters, and all refuse a space.
             assert stream.request is not None
             stream.request.uri = f"/{NASTY.replace(' ', '')}".encode()
 
@@ -174,8 +174,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_user(self) -> None:
         """
-        The name of the user is that of Basic authentication, with nothing in it that could be
-        taken for what follows it.
+        The user is that of Basic authentication, with separators escaped.
         """
         for user, logged in (
             ("ada", "ada"),
@@ -191,7 +190,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_otherAuthorization(self) -> None:
         """
-        Of any other kind of authorization nothing is logged.
+        Other kinds of authorization are not logged.
         """
         for authorization in ("Bearer dG9rZW46", "Basic", "Basic !", "Digest a b c"):
             self.client().get(headers={"Authorization": authorization})
@@ -199,7 +198,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_usersOfApplications(self) -> None:
         """
-        A name that the application has given to the request is logged, anything else is not.
+        A user name that the application set on the request is logged, and any other value is not.
         """
         for user, logged in (("ada", "ada"), (b"bob", "bob"), (5, "-"), (None, "-")):
 
@@ -212,7 +211,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_hosts(self) -> None:
         """
-        The host is the address of the client, that behind a proxy where the proxy is trusted.
+        The host is the address of the client, also behind a trusted proxy.
         """
         self.client().get(address="2001:db8::1")
         headers = {"X-Forwarded-For": "192.0.2.7"}
@@ -222,7 +221,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_documented(self) -> None:
         """
-        The lines that the documentation shows are such lines.
+        The documented lines have the format of the logged ones.
         """
         [block] = blocks("metrics.md", "text")
         for line, what in zip(block.splitlines(), ("open", "close"), strict=True):
@@ -236,7 +235,7 @@ class CombinedTests(AccessLogTestCase):
 
     def test_bytes(self) -> None:
         """
-        The size is that of the body, as it was handed to the connection.
+        The size is that of the body as handed to the connection.
         """
         browser = self.client(lambda stream: iter(["x" * 10_000] * 3)).get()
         self.assertTrue(browser.complete)
@@ -252,13 +251,13 @@ class JSONTests(AccessLogTestCase):
 
     def objects(self) -> list[dict[str, Any]]:
         """
-        What was logged.
+        List the objects logged.
         """
         return [json.loads(line) for line in self.lines()]
 
     def test_lines(self) -> None:
         """
-        There is an object when the stream opens, and one when it is closed.
+        An object is logged when the stream opens, and another when it closes.
         """
         client = self.client(lambda stream: stream.send("one") and None)
         authorization = f"Basic {b64encode(b'ada:secret').decode()}"
@@ -287,7 +286,7 @@ class JSONTests(AccessLogTestCase):
 
     def test_nothingSaid(self) -> None:
         """
-        What is not known is null.
+        An unknown value is null.
         """
         self.client(name=None).get()
         [line] = self.objects()
@@ -296,7 +295,7 @@ class JSONTests(AccessLogTestCase):
 
     def test_nasty(self) -> None:
         """
-        What a client says comes back as it was.
+        What a client sends is decoded unchanged.
         """
         self.client(name=NASTY).get(headers={"User-Agent": NASTY})
         [line] = self.objects()
@@ -304,7 +303,7 @@ class JSONTests(AccessLogTestCase):
 
     def test_noText(self) -> None:
         """
-        Bytes that are not UTF-8 are logged by their numbers.
+        Bytes that are not UTF-8 are logged as escapes.
         """
 
         def say(stream: EventStream) -> None:
@@ -316,7 +315,7 @@ class JSONTests(AccessLogTestCase):
 
     def test_documented(self) -> None:
         """
-        The table of the documentation has all keys.
+        The documentation lists all keys.
         """
         self.client().get().disconnect()
         keys = [row[0].strip("`") for row in table("metrics.md", "### JSON")]
@@ -325,12 +324,12 @@ class JSONTests(AccessLogTestCase):
 
 class StreamTests(AccessLogTestCase):
     """
-    Tests for what is logged, whatever the format.
+    Tests for what is logged in either format.
     """
 
     def test_query(self) -> None:
         """
-        No query is logged, neither that of the request nor that of the page it comes from.
+        No query is logged, neither the request's nor the referring page's.
         """
         headers = {"Referer": "http://localhost/page?token=secret#there"}
         self.client().get("/events?access_token=secret&lastEventID=7", headers).disconnect()
@@ -342,7 +341,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_long(self) -> None:
         """
-        What is longer than anything sensible is cut.
+        Excessively long values are cut.
         """
         long = "x" * (LONGEST + 1)
         self.client().get("/" + long, {"User-Agent": long, "Referer": long}).disconnect()
@@ -352,7 +351,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_slim(self) -> None:
         """
-        With C{slim}, too, the headers are logged, at the end as at the beginning.
+        For a slim stream the headers are logged both when it opens and when it closes.
         """
         headers = {"User-Agent": "curl/8.5.0", "Referer": "http://localhost/page"}
         self.client(slim=True).get("/events", headers).disconnect()
@@ -377,7 +376,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_limit(self) -> None:
         """
-        One stream too many is logged, too.
+        A stream beyond the limit is logged, too.
         """
         client = self.client(maxStreams=1)
         client.get()
@@ -389,7 +388,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_neverOpened(self) -> None:
         """
-        Of a request that was answered without a stream nothing is logged: Twisted logs it.
+        A request that gets no stream is not logged here, because Twisted logs it.
         """
 
         def refuse(stream: EventStream) -> None:
@@ -425,7 +424,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_nothingIsKept(self) -> None:
         """
-        A stream that is closed is forgotten.
+        A closed stream is forgotten.
         """
         browser = self.client().get(headers={"User-Agent": "curl"})
         self.assertEqual(list(self.log._entries), [self.stream])
@@ -434,7 +433,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_littleIsKept(self) -> None:
         """
-        What many clients say is kept once; what each says differently is not kept for long.
+        Equal values from many clients are stored once, and the cache is limited.
         """
         client = self.client()
         for _ in range(2):
@@ -447,7 +446,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_endedByAnother(self) -> None:
         """
-        A stream that another observer ends when it is told of it is not kept either.
+        A stream that another observer ends when it opens is not kept.
         """
 
         class Ender(Observer):
@@ -461,8 +460,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_steadyClock(self) -> None:
         """
-        With a reactor, whose clock is the system's, how long a stream lasts is not said by a
-        clock that can be set.
+        The duration is measured with the monotonic clock when the stream's clock is a reactor's.
         """
         client = self.client()
         alsoProvides(client.clock, IReactorCore)
@@ -476,7 +474,7 @@ class StreamTests(AccessLogTestCase):
 
     def test_wallClock(self) -> None:
         """
-        The time of a line is that of the wall, whatever the clock of the stream.
+        The time of a line is wall-clock time, whatever the stream's clock.
         """
         self.patch(accesslog, "time", SimpleNamespace(time=lambda: NOW))
         self.client(observer=AccessLog(self.file)).get()
@@ -485,12 +483,12 @@ class StreamTests(AccessLogTestCase):
 
 class FileTests(AccessLogTestCase):
     """
-    Tests for what the log is written to.
+    Tests for the file that the log is written to.
     """
 
     def directory(self) -> Path:
         """
-        Make a directory.
+        Make a temporary directory.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -498,7 +496,8 @@ class FileTests(AccessLogTestCase):
 
     def test_fullDisk(self) -> None:
         """
-        A line that cannot be written harms no stream, is said once, and the next is tried.
+        A line that cannot be written affects no stream and is reported once, and the next line is
+        tried.
         """
         client = self.client(lambda stream: stream.every(1, lambda: "tick"))
         self.file.full = True
@@ -516,14 +515,14 @@ class FileTests(AccessLogTestCase):
         self.assertEqual(self.log.linesFailed, 4)
         [again] = [event for event in logged if event["log_level"] is LogLevel.info]
         self.assertEqual(again["missing"], 4)
-        # The next time it is said again.
+        # The next failure is reported again.
         self.file.full = True
         client.get()
         self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
 
     def test_closedFile(self) -> None:
         """
-        Nor does a file that was closed.
+        A closed file affects no stream, and is reported once.
         """
         self.file.close()
         browser = self.client(lambda stream: stream.send("x") and None).get()
@@ -532,7 +531,7 @@ class FileTests(AccessLogTestCase):
 
     def test_flush(self) -> None:
         """
-        Each line is there at once.
+        Each line is flushed at once.
         """
         path = self.directory() / "access.log"
         with open(path, "a", encoding="ascii") as file:
@@ -542,7 +541,7 @@ class FileTests(AccessLogTestCase):
 
     def test_onlyWrite(self) -> None:
         """
-        It is enough that the file can be written to.
+        The file needs only a C{write} method.
         """
         lines: list[str] = []
         self.client(observer=self.newLog(SimpleNamespace(write=lines.append))).get()
@@ -551,7 +550,7 @@ class FileTests(AccessLogTestCase):
 
     def test_rotation(self) -> None:
         """
-        A log file of Twisted's is rotated between two lines.
+        Twisted's L{LogFile} rotates between two lines.
         """
         directory = self.directory()
         file = LogFile("access.log", str(directory), rotateLength=300)
@@ -568,7 +567,7 @@ class FileTests(AccessLogTestCase):
 
     def test_reopen(self) -> None:
         """
-        One that somebody else has renamed can be opened again.
+        A log file that was renamed can be reopened.
         """
         directory = self.directory()
         file = LogFile("access.log", str(directory), rotateLength=None)
@@ -582,7 +581,7 @@ class FileTests(AccessLogTestCase):
 
     def test_arguments(self) -> None:
         """
-        A file of bytes, what is no file, and an unknown format are refused by name.
+        A binary file, something that is not a file, and an unknown format are refused by name.
         """
         for bad in (BytesIO(), "access.log", None):
             error = self.assertRaises(TypeError, AccessLog, bad)

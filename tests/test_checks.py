@@ -13,12 +13,12 @@ from twisted_sse.checks import InvalidOption, checkFlag, checkInteger, checkList
 
 class CheckTests(SynchronousTestCase):
     """
-    Tests for the checks: each error has the name, the value, and what is allowed.
+    Tests that each error has the name, the value, and what is allowed.
     """
 
     def test_seconds(self) -> None:
         """
-        Seconds are positive finite numbers, or None where that is allowed.
+        Seconds must be positive and finite, or L{None} where that is allowed.
         """
         for good in (1, 0.001, 10**9, None):
             checkSeconds("wait", good)
@@ -30,14 +30,14 @@ class CheckTests(SynchronousTestCase):
 
     def test_secondsNotOptional(self) -> None:
         """
-        Where None is not allowed, the error does not offer it.
+        Where L{None} is not allowed, the error does not offer it.
         """
         error = self.assertRaises(ValueError, checkSeconds, "wait", None, optional=False)
         self.assertEqual(str(error), "wait is None: it must be a number of seconds above 0")
 
     def test_secondsZero(self) -> None:
         """
-        Where 0 is allowed it is; False is not 0.
+        0 is accepted where it is allowed, and False is not.
         """
         checkSeconds("wait", 0, zero=True)
         checkSeconds("wait", 0.0, zero=True)
@@ -46,7 +46,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_integer(self) -> None:
         """
-        A count is an int of at least so many.
+        A count must be an int of at least the minimum.
         """
         for good in (5, 6, None):
             checkInteger("count", good, 5)
@@ -60,8 +60,8 @@ class CheckTests(SynchronousTestCase):
 
     def test_name(self) -> None:
         """
-        A value that is not allowed raises an error that has the argument's name apart, for who
-        calls it something else; it says the same when it has been pickled.
+        The error has the argument's name as an attribute, for callers that use another name, and
+        can be pickled.
         """
         error = self.assertRaises(InvalidOption, checkInteger, "count", 4, 5)
         for each in error, pickle.loads(pickle.dumps(error)):
@@ -69,7 +69,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_flag(self) -> None:
         """
-        A flag is a bool, and nothing that is merely true.
+        A flag must be a bool, and not just a true value.
         """
         checkFlag("really", True)
         checkFlag("really", False)
@@ -79,7 +79,7 @@ class CheckTests(SynchronousTestCase):
 
     def test_list(self) -> None:
         """
-        A list is any iterable that is no text.
+        A list may be any iterable except text.
         """
         self.assertEqual(checkList("things", (1, 2), "numbers"), [1, 2])
         self.assertEqual(checkList("things", iter("ab"), "letters"), ["a", "b"])

@@ -1,6 +1,6 @@
 """
-The code and the tables of README and documentation.  That each page can be reached, and that
-each reference to the API leads somewhere, is said by the build (C{make docs}).
+Tests for the code and the tables of the README and the documentation.  The build (C{make docs})
+checks that each page can be reached and that each reference to the API works.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ACCEPT = {"Accept": "text/event-stream"}
 
 def globalsOf(code: CodeType) -> set[str]:
     """
-    Find the names that are looked up in the module, by some code and the functions in it.
+    Find the names that some code and the functions in it look up as globals.
     """
     tree = [code]
     found: set[str] = set()
@@ -62,13 +62,13 @@ def globalsOf(code: CodeType) -> set[str]:
 
 class CodeTests(SynchronousTestCase):
     """
-    What the pages show runs.
+    Tests that the code on the pages runs.
     """
 
     def test_python(self) -> None:
         """
-        All blocks of a page, one after the other, are a program; and what is named in a function
-        that was not called exists too.
+        The blocks of a page run in order as one program, and every name in a function that is not
+        called exists.
         """
         for page in PAGES:
             names, _ = runAll(page)
@@ -79,7 +79,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_sessions(self) -> None:
         """
-        Each session of the interactive interpreter prints what it says it does.
+        Each session of the interactive interpreter prints what it shows.
         """
         for page in PAGES:
             names: dict[str, Any] = {}
@@ -94,7 +94,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_resource(self) -> None:
         """
-        The README's resource says hello.
+        The README's resource sends C{hello}.
         """
         block = blocks(ROOT / "README.md", "python")[0]
         with mock.patch.object(documents, "blocks", return_value=[block]):
@@ -107,7 +107,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_klein(self) -> None:
         """
-        Its Klein route counts.
+        The README's Klein route counts.
         """
         names, _ = runAll(ROOT / "README.md")
         stream = MemoryClient(names["app"].resource()).get("/count/2")
@@ -115,7 +115,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_channel(self) -> None:
         """
-        Its channel sends to all who have come, and to who comes back.
+        The README's channel sends to its subscribers, and resumes reconnecting clients.
         """
         names, _ = runAll(ROOT / "README.md")
         client = MemoryClient(names["resource"])
@@ -128,7 +128,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_source(self) -> None:
         """
-        Its source for the daemon ticks.
+        The README's source for the daemon ticks.
         """
         names, _ = runAll(ROOT / "README.md")
         client = MemoryClient(EventStreamResource(names["connected"]))
@@ -140,7 +140,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_workerman(self) -> None:
         """
-        The port of workerman's example does what the original does.
+        The port of workerman's example behaves like the original.
         """
         names, _ = runAll("workerman.md")
         client = MemoryClient(names["resource"])
@@ -151,7 +151,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_shownStreams(self) -> None:
         """
-        What curl is shown to print is what is sent.
+        The documented output of C{curl} is what is sent.
         """
         client = MemoryClient(EventStreamResource(tick(2, Event("hello", event="message", id=1))))
         stream = client.get("/")
@@ -167,7 +167,7 @@ class CodeTests(SynchronousTestCase):
 
     def test_shownPost(self) -> None:
         """
-        So is what is shown of a POST to a Klein route.
+        The documented output of a POST to a Klein route is what is sent.
         """
         names, _ = runAll("klein.md")
         stream = MemoryClient(names["app"].resource()).post("/shout", body="hello world")
@@ -177,7 +177,7 @@ class CodeTests(SynchronousTestCase):
 
 def classBodyNames(block: str) -> set[str]:
     """
-    Find what is assigned in the classes of a block: their bodies look it up as the module's.
+    Find the names assigned in the classes of a block, which their bodies look up as globals.
     """
     classes = (node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.ClassDef))
     assigned = {
@@ -193,12 +193,12 @@ def classBodyNames(block: str) -> set[str]:
 
 class TableTests(SynchronousTestCase):
     """
-    What the tables say is so.
+    Tests that the tables are correct.
     """
 
     def test_options(self) -> None:
         """
-        The options of a resource are all there, with their defaults.
+        The documented options of a resource and their defaults are the actual ones.
         """
         constants = {"1 MiB": 2**20, "`DISCONNECT`": SlowReader.DISCONNECT}
         documented = {
@@ -213,22 +213,22 @@ class TableTests(SynchronousTestCase):
 
     def test_closeReasons(self) -> None:
         """
-        So are the reasons why a stream is closed.
+        The documented close reasons are the actual ones.
         """
         rows = table("resource.md", "## How a stream ends")
         self.assertEqual([row[0].strip("`") for row in rows], [each.name for each in CloseReason])
 
     def test_policies(self) -> None:
         """
-        So are the policies for slow readers.
+        The documented policies for slow readers are the actual ones.
         """
         rows = table("resource.md", "## Clients that read slowly")
         self.assertEqual([row[0].strip("`") for row in rows], [str(each) for each in SlowReader])
 
     def test_channel(self) -> None:
         """
-        So are the arguments of a channel, of its history and of a subscription, with their
-        defaults.
+        The documented arguments of a channel, its history and a subscription are the actual ones,
+        with their defaults.
         """
         constants = {"1 MiB": 2**20, "16 MiB": 2**24, "a `History()` of its own": History}
         for heading, what, others in (
@@ -249,7 +249,7 @@ class TableTests(SynchronousTestCase):
 
     def test_publishRaises(self) -> None:
         """
-        So is what publishing raises.
+        The documented exceptions of C{publish} are the actual ones.
         """
         closed, open = Channel(), Channel(maxEventSize=10)
         closed.close()
@@ -270,7 +270,7 @@ class TableTests(SynchronousTestCase):
 
     def test_cases(self) -> None:
         """
-        So are the cases that C{make bench} measures.
+        The documented cases of C{make bench} are the actual ones.
         """
         if not hasattr(os, "sched_getaffinity"):
             raise SkipTest("the benchmarks are for Linux")
@@ -284,7 +284,7 @@ class TableTests(SynchronousTestCase):
 
     def test_daemon(self) -> None:
         """
-        So are the options of the daemon.
+        The documented options of the daemon are the actual ones.
         """
         documented = set(re.findall(r"(?<=`--)[a-z-]+", read("daemon.md")))
         options = {each.rstrip("=") for each in Options().longOpt}
@@ -292,7 +292,7 @@ class TableTests(SynchronousTestCase):
 
     def test_daemonDefaults(self) -> None:
         """
-        The daemon's defaults are those that the page says.
+        The documented defaults of the daemon are the actual ones.
         """
         options = Options()
         for heading in "### Lines", "### Ticks", "## Operation", "## The other options":
@@ -304,7 +304,7 @@ class TableTests(SynchronousTestCase):
 
 class ChannelPageTests(SynchronousTestCase):
     """
-    What the page about channels shows does what it says.
+    Tests that the examples of the page about channels do what it says.
     """
 
     def setUp(self) -> None:
@@ -317,14 +317,14 @@ class ChannelPageTests(SynchronousTestCase):
 
     def get(self, connected: str, headers: dict[str, str] | None = None) -> MemoryStream:
         """
-        Connect to something of the page, at a time when only the new is of interest.
+        Connect to a function of the page, with a client that is new by default.
         """
         client = MemoryClient(EventStreamResource(self.names[connected]), clock=self.clock)
         return client.get("/", headers=headers)
 
     def data(self, stream: MemoryStream) -> list[str]:
         """
-        What has come.
+        List the data of the events received.
         """
         return [event.data for event in stream.events]
 
@@ -343,7 +343,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_snapshot(self) -> None:
         """
-        Who comes gets the state, and then each change of it, whenever that happens.
+        A new client gets the state, and then each change of it.
         """
         self.names["scored"]("ada", 1)
         stream = self.get("scoreboard")
@@ -352,7 +352,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_snapshotIfNeeded(self) -> None:
         """
-        Who can get what it has missed gets only that.
+        A client that can resume gets only what it has missed.
         """
         self.names["scored"]("ada", 1)
         stream = self.get("smallerScoreboard")
@@ -370,12 +370,12 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_anotherChoice(self) -> None:
         """
-        A stream that enters another room gets what is said there from now on.
+        A stream that enters another room gets what is published there from then on.
         """
         stream = self.get("forUser")
         [one] = self.channel.streams
         self.channel.publish("before", topics=["room:kitchen"])
-        stream.events  # noqa: B018 -- a turn is made
+        stream.events  # noqa: B018 -- runs a turn
         self.names["enter"](one, "kitchen")
         self.channel.publish("not here", topics=["news"])
         self.channel.publish("here", topics=["room:kitchen"])
@@ -383,7 +383,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_askedFirst(self) -> None:
         """
-        Who is nobody gets a 401, who is somebody what is about them.
+        An unknown user gets a 401, and a known one gets events about itself.
         """
         self.assertEqual(self.get("connected").status, 401)
         stream = self.get("connected", {"Cookie": "session=secret"})
@@ -392,7 +392,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_logOut(self) -> None:
         """
-        The streams of one user end.
+        Logging a user out ends the streams of that user.
         """
         streams = [self.get("forUser"), self.get("forUser")]
         one, _ = self.channel.streams
@@ -402,7 +402,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_klein(self) -> None:
         """
-        So does a route of Klein.
+        A Klein route sends the events of its room.
         """
         self.channel.publish("before", topics=["room:lobby"])
         stream = MemoryClient(self.names["app"].resource()).get("/rooms/lobby")
@@ -412,7 +412,7 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_threads(self) -> None:
         """
-        In another thread the reactor is asked to publish.
+        Another thread publishes through C{reactor.callFromThread}.
         """
         reactor = mock.Mock()
         self.names["inAnotherThread"](reactor)
@@ -430,7 +430,7 @@ class ChannelPageTests(SynchronousTestCase):
 
 class LossTests(SynchronousTestCase):
     """
-    What clients are told when something is lost, as the table says.
+    Tests that clients are told of lost events as the table says.
     """
 
     def setUp(self) -> None:
@@ -451,7 +451,7 @@ class LossTests(SynchronousTestCase):
 
     def publish(self, count: int, **fields: Any) -> None:
         """
-        Publish some events, one in each turn.
+        Publish events, one in each turn.
         """
         for number in range(count):
             self.channel.publish(str(number), **fields)
@@ -459,16 +459,16 @@ class LossTests(SynchronousTestCase):
 
     def resume(self, client: MemoryClient, lastEventID: str, path: str = "/") -> list[str]:
         """
-        Come back.
+        Reconnect.
 
-        @return: the types of what comes.
+        @return: the types of the events received.
         """
         headers = {"Last-Event-ID": lastEventID} if lastEventID else {}
         return [event.type for event in client.get(path, headers=headers).events]
 
     def away(self, missed: int, **choice: Any) -> list[str]:
         """
-        Come, get an event, go, and come back after some more.
+        Connect, get an event, disconnect, and reconnect after some more.
         """
         client = self.serve(lambda stream: self.channel.subscribe(stream, **choice))
         stream = client.get("/")
@@ -480,7 +480,7 @@ class LossTests(SynchronousTestCase):
 
     def slow(self, policy: SlowReader) -> list[str]:
         """
-        Do not read for a while, and come back if that was the end.
+        Do not read for a while, and reconnect if the stream has ended.
         """
         self.channel = Channel()
         client = self.serve(slow=policy, maxPending=100_000)
@@ -500,7 +500,7 @@ class LossTests(SynchronousTestCase):
 
     def overtaken(self) -> list[str]:
         """
-        Read so slowly, while being replayed, that the history overtakes.
+        Read a replay so slowly that trimming overtakes it.
         """
         self.channel = Channel(History(maxEvents=30))
         begin: Deferred[None] = Deferred()
@@ -522,21 +522,21 @@ class LossTests(SynchronousTestCase):
 
     def reloaded(self) -> list[str]:
         """
-        Come back without an ID.
+        Reconnect without an ID.
         """
         self.publish(2)
         return self.resume(self.serve(), "")
 
     def elsewhere(self) -> list[str]:
         """
-        Come back to a channel that is not the one of before.
+        Reconnect to another channel.
         """
         other = Channel().publish("one")
         return self.resume(self.serve(), str(other.id))
 
     def stalled(self) -> list[str]:
         """
-        Take nothing for a minute.
+        Read nothing for more than a minute.
         """
         client = self.serve(stallTimeout=60, maxPending=2**24)
         stream = client.get("/")
@@ -550,7 +550,7 @@ class LossTests(SynchronousTestCase):
 
     def withoutHistory(self) -> list[str]:
         """
-        Come back to a channel that keeps nothing.
+        Reconnect to a channel without a history.
         """
         self.channel = Channel(history=None)
         self.assertEqual(self.resume(self.serve(), ""), [])
@@ -558,7 +558,7 @@ class LossTests(SynchronousTestCase):
 
     def byQuery(self) -> list[str]:
         """
-        Come back with the ID in the query.
+        Reconnect with the ID in the query.
         """
         first = self.channel.publish("one")
         self.channel.publish("two")
@@ -568,7 +568,7 @@ class LossTests(SynchronousTestCase):
 
     def severalChannels(self) -> list[str]:
         """
-        Be subscribed to two channels.
+        Reconnect to two channels.
         """
         other = Channel()
 
@@ -582,7 +582,7 @@ class LossTests(SynchronousTestCase):
 
     def test_told(self) -> None:
         """
-        The client is told what the table says, and no more.
+        The client is told exactly what the table says.
         """
         scenarios: dict[str, Callable[[], list[str]]] = {
             "The connection breaks": lambda: self.away(2),
@@ -609,8 +609,8 @@ class LossTests(SynchronousTestCase):
 
     def test_notKnown(self) -> None:
         """
-        What a function would have chosen of what was dropped is not known, nor when an ID was
-        dropped that the channel has not made.
+        A client gets a C{stream-reset} if a function chose its events, or if its ID was not made by
+        the channel and is dropped.
         """
         self.assertIn("stream-reset", self.away(4, where=lambda event: True))
         client = self.serve(lambda stream: self.channel.subscribe(stream, topics=["mine"]))
@@ -620,14 +620,14 @@ class LossTests(SynchronousTestCase):
 
     def test_latest(self) -> None:
         """
-        LATEST tells the same as DROP_OLDEST.
+        LATEST reports a gap like DROP_OLDEST.
         """
         self.assertIn("stream-gap", self.slow(SlowReader.LATEST))
 
 
 class ScalingPageTests(TestCase):
     """
-    The code of the page about scaling.
+    Tests for the code of the page about scaling.
     """
 
     def test_mirror(self) -> None:
@@ -649,7 +649,7 @@ class ScalingPageTests(TestCase):
 
     def test_files(self) -> None:
         """
-        What is allowed already is left as it is.
+        A limit on open files that suffices is not changed.
         """
         import resource
 
@@ -677,12 +677,12 @@ class ScalingPageTests(TestCase):
 
 class LinkTests(SynchronousTestCase):
     """
-    Where the pages lead.
+    Tests for the links on the pages.
     """
 
     def test_files(self) -> None:
         """
-        Each link to a file of the checkout finds it.
+        Each link to a file of the checkout works.
         """
         dead = [
             f"{page.name}: {target}"

@@ -1,5 +1,5 @@
 """
-The examples, in memory.
+Tests for the examples, in memory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from twisted_sse.testing import MemoryClient
 
 class MemoryTests(SynchronousTestCase):
     """
-    The examples, in memory.
+    Tests for the examples, in memory.
     """
 
     def test_helloResource(self) -> None:
         """
-        Who wants events gets C{hello} every two seconds, who does not gets C{ok}.
+        A client that requests events gets C{hello} every two seconds, and any other gets C{ok}.
         """
         client = MemoryClient(example("hello_resource").resource)
         stream = client.get("/", headers=ACCEPT)
@@ -34,7 +34,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_helloKlein(self) -> None:
         """
-        One route ticks for ever, the other counts and ends.
+        One route ticks forever, and the other counts and ends.
         """
         client = MemoryClient(example("hello_klein").app.resource())
         hello, count = client.get("/hello"), client.get("/count/3")
@@ -46,7 +46,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_countdown(self) -> None:
         """
-        It counts, says that this was all, and sends nobody through it twice.
+        The countdown ends with an C{end} event, and a client that reconnects gets a 204.
         """
         client = MemoryClient(example("countdown").resource)
         stream = client.get("/")
@@ -60,7 +60,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_countdownResumed(self) -> None:
         """
-        Who was cut off is told what is left.
+        A client that reconnects gets the rest of the countdown.
         """
         client = MemoryClient(example("countdown").resource)
         stream = client.get("/", headers={"Last-Event-ID": "3"})
@@ -70,7 +70,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_tickerSource(self) -> None:
         """
-        It begins with one, or behind what the client has.
+        The ticker starts at one, or after the client's last event ID.
         """
         resource = EventStreamResource(example("ticker_source").connected)
         client = MemoryClient(resource)
@@ -81,7 +81,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_uploadProgress(self) -> None:
         """
-        Each line is told when it is done, and the result at the end.
+        Each line is reported when it is processed, and the result at the end.
         """
         client = MemoryClient(example("upload_progress").app.resource())
         stream = client.post("/check", body="one two\nthree\n")
@@ -95,15 +95,15 @@ class MemoryTests(SynchronousTestCase):
 
     def test_uploadNothing(self) -> None:
         """
-        An empty upload is an HTTP error, since nothing has been sent yet.
+        An empty upload is an HTTP error, because nothing was sent before.
         """
         client = MemoryClient(example("upload_progress").app.resource())
         self.assertEqual(client.post("/check").status, 400)
 
     def test_chat(self) -> None:
         """
-        What is said in a room is heard there, by those who are there, those who were, and those
-        who come later; and what is no line is refused.
+        A line said in a room reaches its clients, now, on reconnection and later, and an invalid
+        line is refused.
         """
         client = MemoryClient(example("chat_klein").app.resource())
         lobby, kitchen = client.get("/rooms/lobby"), client.get("/rooms/kitchen")
@@ -124,8 +124,8 @@ class MemoryTests(SynchronousTestCase):
 
     def test_dashboard(self) -> None:
         """
-        Who comes is sent all values, then each at its rate; who does not read, the newest of
-        each, and how many it was not sent.
+        A client gets all values and then each at its rate; one that does not read gets the newest
+        values and a C{stream-gap}.
         """
         dashboard = example("dashboard")
         client = MemoryClient(dashboard.resource)
@@ -155,7 +155,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_notifications(self) -> None:
         """
-        Each user gets what is for that user, for as long as the session lasts.
+        Each user gets their own notifications for as long as the session lasts.
         """
         notifications = example("notifications")
         client = MemoryClient(notifications.app.resource())
@@ -180,8 +180,8 @@ class MemoryTests(SynchronousTestCase):
 
     def test_progress(self) -> None:
         """
-        Who comes is told how far the job is, who comes back what it has missed, and both the
-        result, also when the job is done.
+        New and reconnecting clients get the progress of the job and its result, even after it is
+        done.
         """
         client = MemoryClient(example("progress").root)
         started = client.post("/jobs")
@@ -213,7 +213,7 @@ class MemoryTests(SynchronousTestCase):
 
     def test_progressFails(self) -> None:
         """
-        The failure of a job is a result, too, and logged.
+        The failure of a job is logged.
         """
         progress = example("progress")
         client = MemoryClient(progress.root)

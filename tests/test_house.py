@@ -1,6 +1,6 @@
 """
-How the house is built: what lies above what, which names cross its walls, how long a file is,
-how a docstring is written.
+Tests for the structure of the package: the order of its modules, its private names, the length of
+its files, and the style of its docstrings.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 PACKAGE = Path(__file__).parent.parent / "twisted_sse"
 
-#: The packages and modules from the bottom to the top, and in each package its modules from
-#: the bottom to the top: each imports only from those before it.
+#: The packages and modules in order, and the modules of each package in order: each imports only
+#: from those before it.
 HOUSE = {
     "checks": "",
     "printable": "",
@@ -46,7 +46,7 @@ HOUSE = {
     "__main__": "",
 }
 
-#: A module over this many lines says at its top why it is not cut.
+#: A module with more lines than this says at its top why it is not split.
 LONG = 500
 
 #: The fields of epytext that describe something.
@@ -58,7 +58,7 @@ ARCHAIC = re.compile(r"\b(?:whoever|whomever|lest|thereof|therein|wherein|whereo
 
 def _order() -> list[str]:
     """
-    @return: all modules from the bottom to the top; the face of a package comes last in it.
+    @return: all modules in order, with the C{__init__} of a package after its modules.
     """
     return [
         name
@@ -69,7 +69,7 @@ def _order() -> list[str]:
 
 def _modules() -> dict[str, ast.Module]:
     """
-    @return: our modules in every folder, by name without that of the package.  The face of a
+    @return: our modules in every folder, by name without that of the package.  The C{__init__} of a
         folder has the folder's name.
     """
     trees = {}
@@ -81,9 +81,10 @@ def _modules() -> dict[str, ast.Module]:
 
 def _imports(name: str, tree: ast.Module) -> Iterator[str]:
     """
-    Find what a module imports of us: at its top, in its functions, and for type checkers.
+    Find what a module imports from the package: at its top, in its functions, and for type
+    checkers.
 
-    @return: names as those of L{_modules}, and as C{"module.name"} what is imported from one.
+    @return: names as in L{_modules}, and C{"module.name"} for a name imported from a module.
     """
     isFace = name != "__init__" and (PACKAGE / name.replace(".", "/")).is_dir()
     parents = ["twisted_sse", *(name.split(".") if isFace else name.split(".")[:-1])]
@@ -103,7 +104,7 @@ def _imports(name: str, tree: ast.Module) -> Iterator[str]:
 
 def _definedPrivately(tree: ast.AST) -> set[str]:
     """
-    @return: the underscore names that a module defines, as names, attributes or slots.
+    @return: the private names that a module defines, as names, attributes or slots.
     """
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -125,8 +126,8 @@ def _definedPrivately(tree: ast.AST) -> set[str]:
 
 def _usedPrivately(tree: ast.AST) -> Iterator[str]:
     """
-    @return: the underscore names that a module uses: attributes, imports, and those that
-        are given to C{getattr} and the like as text.
+    @return: the names that a module uses as attributes, imports, or text given to C{getattr} or
+        C{setattr}.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute):
@@ -162,18 +163,18 @@ def _prose(source: str) -> Iterator[str]:
 
 class OrderTests(SynchronousTestCase):
     """
-    What lies above what.
+    Tests for the order of the modules.
     """
 
     def test_listed(self) -> None:
         """
-        Every module has its place in the house, and every place its module.
+        Every module is listed, and every listed module exists.
         """
         self.assertEqual(sorted(_modules()), sorted(_order()))
 
     def test_importsPointDownwards(self) -> None:
         """
-        A module imports only from modules below it, for type checkers too.
+        A module imports only from modules before it, even for type checkers.
         """
         order = _order()
         upwards = [
@@ -186,7 +187,7 @@ class OrderTests(SynchronousTestCase):
 
     def test_noCircle(self) -> None:
         """
-        No module imports itself, over however many others: those for type checkers count.
+        There is no import circle, even counting imports for type checkers.
         """
         modules = _modules()
         graph = {
@@ -201,12 +202,12 @@ class OrderTests(SynchronousTestCase):
 
 class NameTests(SynchronousTestCase):
     """
-    Which names cross from one module to another.
+    Tests for names used across modules.
     """
 
     def test_underscoreIsPrivate(self) -> None:
         """
-        A name with an underscore is used in the module that defines it, and nowhere else.
+        A name with an underscore is used only in the module that defines it.
         """
         modules = _modules()
         defined = {name: _definedPrivately(tree) for name, tree in modules.items()}
@@ -222,12 +223,12 @@ class NameTests(SynchronousTestCase):
 
 class FileTests(SynchronousTestCase):
     """
-    How the files are written.
+    Tests for how the files are written.
     """
 
     def test_length(self) -> None:
         """
-        A module is short enough to be read at a sitting, or says at its top why it is not.
+        A module has at most 500 lines, or says at its top why it has more.
         """
         long = []
         for path in PACKAGE.rglob("*.py"):
@@ -240,8 +241,8 @@ class FileTests(SynchronousTestCase):
 
     def test_oneDialect(self) -> None:
         """
-        Docstrings are written in one dialect of epytext: what a field says begins with a
-        small letter, and two spaces come between sentences.
+        Docstrings use one dialect of epytext: fields start in lower case, and sentences are
+        separated by two spaces.
         """
         strange = [
             f"{name}: {found}"

@@ -23,12 +23,12 @@ from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 class KleinTestCase(SynchronousTestCase):
     """
-    An app, and a client of it.
+    Has an app and a client of it.
     """
 
     def setUp(self) -> None:
         """
-        Make them.
+        Make the app and a clock.
         """
         self.app = Klein()
         self.clock = MemoryClock()
@@ -37,7 +37,7 @@ class KleinTestCase(SynchronousTestCase):
     @property
     def client(self) -> MemoryClient:
         """
-        A client, made when the routes are there.
+        Make a client when it is first needed, after the routes.
         """
         if self._client is None:
             self._client = MemoryClient(self.app.resource(), clock=self.clock)
@@ -45,13 +45,13 @@ class KleinTestCase(SynchronousTestCase):
 
     def wait(self, seconds: float = 1) -> Deferred[None]:
         """
-        Something to be awaited.
+        Return something to await.
         """
         return deferLater(self.clock, seconds)  # type: ignore[arg-type]
 
     def data(self, browser: MemoryStream) -> list[str]:
         """
-        The data of what has come.
+        List the data of the events received.
         """
         return [event.data for event in browser.events]
 
@@ -63,7 +63,7 @@ class KindTests(KleinTestCase):
 
     def test_asyncGenerator(self) -> None:
         """
-        The events of an asynchronous generator go out as they come.
+        The events of an asynchronous generator are sent as they are yielded.
         """
 
         @self.app.route("/ticks")
@@ -82,7 +82,7 @@ class KindTests(KleinTestCase):
 
     def test_withoutParentheses(self) -> None:
         """
-        The decorator goes without options, and without parentheses.
+        The decorator works without options and parentheses.
         """
 
         @self.app.route("/")
@@ -98,7 +98,7 @@ class KindTests(KleinTestCase):
 
     def test_coroutine(self) -> None:
         """
-        A coroutine finds its stream by the request, and may push.
+        A coroutine gets its stream from the request, and may send to it.
         """
 
         @self.app.route("/")
@@ -132,7 +132,7 @@ class KindTests(KleinTestCase):
 
     def test_wrong(self) -> None:
         """
-        Whatever else is a TypeError where it is decorated.
+        Decorating anything else raises a L{TypeError}.
         """
 
         def plain(request: IRequest) -> list[str]:
@@ -148,7 +148,7 @@ class KindTests(KleinTestCase):
 
     def test_badOptions(self) -> None:
         """
-        Bad options are refused where it is decorated; C{methods} are the route's.
+        Wrong options are refused by the decorator, and C{methods} is left to the route.
         """
 
         async def fine(request: IRequest) -> None:
@@ -163,7 +163,7 @@ class KindTests(KleinTestCase):
 
     def test_name(self) -> None:
         """
-        The function keeps its name and its documentation.
+        The function keeps its name and its docstring.
         """
 
         @eventStream
@@ -178,7 +178,7 @@ class KindTests(KleinTestCase):
 
 class RouteTests(KleinTestCase):
     """
-    Tests for what routes have.
+    Tests for the features of routes.
     """
 
     def test_arguments(self) -> None:
@@ -196,7 +196,8 @@ class RouteTests(KleinTestCase):
 
     def test_class(self) -> None:
         """
-        In a class it is a method, which has its object; the streams are those of all of them.
+        In a class the function is a method with its own instance, and all instances share the
+        streams.
         """
 
         class Shop:
@@ -226,7 +227,7 @@ class RouteTests(KleinTestCase):
 
     def test_branch(self) -> None:
         """
-        A route may be a branch, and one in a subroute.
+        A route may be a branch, or in a subroute.
         """
 
         @self.app.route("/deep/", branch=True)
@@ -246,7 +247,7 @@ class RouteTests(KleinTestCase):
 
     def test_post(self) -> None:
         """
-        A route for POST has the body.
+        A POST route can read the body.
         """
 
         @self.app.route("/", methods=["POST"])
@@ -263,7 +264,7 @@ class RouteTests(KleinTestCase):
 
     def test_anyMethod(self) -> None:
         """
-        Any method that is routed is answered with a stream.
+        Any method in the route gets a stream.
         """
 
         @self.app.route("/", methods=["GET", "PUT", "DELETE"])
@@ -277,7 +278,7 @@ class RouteTests(KleinTestCase):
 
     def test_head(self) -> None:
         """
-        HEAD has the headers, does not run the function, and comes to an end.
+        HEAD gets the headers and ends, and the function is not called.
         """
         ran: list[None] = []
 
@@ -294,7 +295,7 @@ class RouteTests(KleinTestCase):
 
     def test_options(self) -> None:
         """
-        A preflight that is routed is answered for the method it asks about.
+        A routed preflight is answered for the method it asks for.
         """
 
         @self.app.route("/", methods=["PUT", "OPTIONS"])
@@ -315,7 +316,7 @@ class RouteTests(KleinTestCase):
 
     def test_notAcceptable(self) -> None:
         """
-        What the resource refuses, it refuses here too.
+        Requests that a resource would refuse are refused in a route, too.
         """
 
         @self.app.route("/")
@@ -329,7 +330,7 @@ class RouteTests(KleinTestCase):
 
     def test_resource(self) -> None:
         """
-        Limits, streams and drain are on the function's C{resource}.
+        The function's C{resource} has the limits, the streams and C{drain}.
         """
 
         @self.app.route("/")
@@ -358,7 +359,7 @@ class RouteTests(KleinTestCase):
 
     def test_once(self) -> None:
         """
-        With C{once} the browser that comes back is told to stop.
+        With C{once} a browser that reconnects after the end gets a 204.
         """
 
         @self.app.route("/")
@@ -374,12 +375,12 @@ class RouteTests(KleinTestCase):
 
 class ErrorTests(KleinTestCase):
     """
-    Tests for what is raised, and who hears of it.
+    Tests for exceptions and who handles them.
     """
 
     def raising(self, error: Exception) -> None:
         """
-        Make routes that raise it before their headers, in all ways there are.
+        Make routes that raise before their headers, in every way.
         """
 
         @self.app.route("/asyncGenerator")
@@ -409,7 +410,7 @@ class ErrorTests(KleinTestCase):
 
     def get(self, path: str) -> MemoryStream:
         """
-        Make a request, and wait for it to be decided.
+        Make a request, and wait for its response.
         """
         browser = self.client.get(path)
         self.clock.advance(1)
@@ -419,7 +420,7 @@ class ErrorTests(KleinTestCase):
 
     def test_handler(self) -> None:
         """
-        What is raised before the headers reaches the app's error handlers.
+        An exception before the headers reaches the app's error handlers.
         """
         self.raising(ZeroDivisionError("why"))
 
@@ -434,7 +435,7 @@ class ErrorTests(KleinTestCase):
 
     def test_handlerOfErrors(self) -> None:
         """
-        So does a C{twisted.web.error.Error}.
+        A C{twisted.web.error.Error} before the headers reaches the app's error handlers.
         """
         self.raising(Error(403, b"no"))
 
@@ -449,7 +450,7 @@ class ErrorTests(KleinTestCase):
 
     def test_handlerOfItsOwn(self) -> None:
         """
-        So does a subclass of it, as what it is.
+        A subclass of C{Error} reaches its own error handler.
         """
 
         class Mine(Error):
@@ -470,7 +471,7 @@ class ErrorTests(KleinTestCase):
 
     def test_withoutHandler(self) -> None:
         """
-        Without a handler C{Error(403)} is a 403, and is not logged.
+        Without a handler, C{Error(403)} becomes a 403 and is not logged.
         """
         self.raising(Error(403, b"keep out"))
         for path in self.PATHS:
@@ -480,7 +481,7 @@ class ErrorTests(KleinTestCase):
 
     def test_redirect(self) -> None:
         """
-        Without a handler a redirection has its location.
+        Without a handler, a redirect has its C{Location}.
         """
         self.raising(PageRedirect(302, location=b"https://example.com/"))
         for path in self.PATHS:
@@ -500,7 +501,7 @@ class ErrorTests(KleinTestCase):
 
     def test_werkzeug(self) -> None:
         """
-        Werkzeug's exceptions are answers too, as in all routes of Klein.
+        Werkzeug's exceptions become responses, as in all Klein routes.
         """
         self.raising(Forbidden())
         for path in self.PATHS:
@@ -508,7 +509,7 @@ class ErrorTests(KleinTestCase):
 
     def test_others(self) -> None:
         """
-        Anything else is a 500, and logged once.
+        Any other exception becomes a 500, and is logged once.
         """
         self.raising(ZeroDivisionError("secret"))
         for path in self.PATHS:
@@ -520,7 +521,7 @@ class ErrorTests(KleinTestCase):
 
     def test_notFound(self) -> None:
         """
-        The handlers for other errors are not disturbed.
+        Handlers for other errors still work.
         """
 
         @self.app.handle_errors(NotFound)
@@ -532,7 +533,7 @@ class ErrorTests(KleinTestCase):
 
     def test_afterwards(self) -> None:
         """
-        What is raised after the headers cuts the stream; no handler writes into it.
+        An exception after the headers cuts the stream off, and no handler writes to it.
         """
         handled: list[object] = []
 
@@ -559,7 +560,7 @@ class ErrorTests(KleinTestCase):
 
     def test_openTimeout(self) -> None:
         """
-        When nothing is decided for too long, it is a 503.
+        Without a result within C{openTimeout} the response is a 503.
         """
 
         @self.app.route("/")
@@ -575,12 +576,12 @@ class ErrorTests(KleinTestCase):
 
 class DisconnectTests(KleinTestCase):
     """
-    Tests for clients that go.
+    Tests for clients that disconnect.
     """
 
     def test_cancels(self) -> None:
         """
-        A client that goes cancels what is waited for, before the headers and after.
+        A disconnect cancels what the function waits for, before and after the headers.
         """
         seen: list[str] = []
 
@@ -620,7 +621,7 @@ class DisconnectTests(KleinTestCase):
 
     def test_reason(self) -> None:
         """
-        The stream knows why.
+        The stream's close reason is CLIENT.
         """
         reasons: list[CloseReason] = []
 
@@ -658,7 +659,7 @@ class ReturnedResourceTests(KleinTestCase):
 
     def test_madePerRequest(self) -> None:
         """
-        One that is made for each request works too, and is told in the log once.
+        A resource made for each request works too, and is logged once.
         """
         self.patch(EventStreamResource, "_dropped", False)
 

@@ -1,5 +1,5 @@
 """
-Tests that nothing is left of streams that are over: the collector of garbage is off.
+Tests that closed streams are freed with the garbage collector off.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from twisted_sse import EventStream, EventStreamResource, SlowReader
 from twisted_sse.klein import eventStream
 from twisted_sse.testing import MemoryClient, MemoryStream
 
-#: More than a transport takes before it says pause.
+#: More than a transport takes before it pauses its producer.
 BIG = "x" * 70_000
 
 
 def alive() -> list[EventStream]:
     """
-    The streams that there are.
+    List the streams that exist.
     """
     return [each for each in gc.get_objects() if type(each) is EventStream]
 
 
 class LeakTests(SynchronousTestCase):
     """
-    Tests with a thousand connections, or, for each way there is, a hundred.
+    Tests with a thousand connections, or with a hundred for each way to end.
     """
 
     def setUp(self) -> None:
         """
-        Begin clean, and switch the collector off.
+        Collect garbage, and turn the collector off.
         """
         gc.collect()
         gc.disable()
         self.addCleanup(gc.enable)
-        # Those of other tests, which may go at any time.
+        # The streams of other tests, which may be freed at any time.
         self.others = WeakSet(alive())
 
     def assertNoneLeft(self) -> None:
         """
-        No stream is left.
+        Assert that no stream is left.
         """
         self.assertEqual(len([each for each in alive() if each not in self.others]), 0)
 
@@ -59,7 +59,7 @@ class LeakTests(SynchronousTestCase):
         **options: Any,
     ) -> None:
         """
-        Connect, do something, and see that nothing is left.
+        Connect and act on the stream, many times, and assert that nothing is left.
         """
         latest: list[EventStream] = []
 
@@ -75,7 +75,7 @@ class LeakTests(SynchronousTestCase):
             if resource.streams:
                 client.clock.advance(1)
             for failure in self.flushLoggedErrors(*errors) if errors else ():
-                # pytest keeps tracebacks in Failures, to show them; and the log keeps these.
+                # pytest keeps tracebacks in Failures to show them, and the log keeps the Failures.
                 vars(failure).clear()
         del browser
         client.clock.settle()
@@ -89,20 +89,20 @@ class LeakTests(SynchronousTestCase):
     @staticmethod
     def disconnect(client: MemoryClient, browser: MemoryStream, stream: EventStream) -> None:
         """
-        The client goes.
+        Disconnect the client.
         """
         browser.disconnect()
 
     @staticmethod
     def wait(client: MemoryClient, browser: MemoryStream, stream: EventStream) -> None:
         """
-        Let it end by itself.
+        Let the stream end by itself.
         """
         client.clock.advance(1)
 
     def test_thousand(self) -> None:
         """
-        A thousand connections, each with a loop, leave nothing.
+        A thousand connections, one after another, each with a loop, leave nothing.
         """
         self.cycles(
             self.disconnect,
@@ -112,7 +112,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_thousandAtOnce(self) -> None:
         """
-        The same when all of them are open together.
+        A thousand connections open at once, each with a loop, leave nothing.
         """
         client = MemoryClient(
             EventStreamResource(lambda stream: stream.every(1, lambda: "x") and None)
@@ -126,25 +126,26 @@ class LeakTests(SynchronousTestCase):
 
     def test_reset(self) -> None:
         """
-        By a reset.
+        Streams whose clients reset the connection leave nothing.
         """
         self.cycles(lambda client, browser, stream: browser.disconnect(reset=True))
 
     def test_end(self) -> None:
         """
-        By C{end}.
+        Streams ended with C{end} leave nothing.
         """
         self.cycles(lambda client, browser, stream: stream.end())
 
     def test_abort(self) -> None:
         """
-        By C{abort}.
+        Streams ended with C{abort} leave nothing.
         """
         self.cycles(lambda client, browser, stream: stream.abort())
 
     def test_endWithPending(self) -> None:
         """
-        By C{end} with events pending, and a client that reads on, or goes.
+        Streams ended with events queued leave nothing, whether the client reads them or
+        disconnects.
         """
 
         def stall(browser: MemoryStream, stream: EventStream) -> None:
@@ -166,7 +167,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_slow(self) -> None:
         """
-        By each policy for slow readers.
+        Streams of slow readers leave nothing, with any policy.
         """
 
         def act(client: MemoryClient, browser: MemoryStream, stream: EventStream) -> None:
@@ -180,7 +181,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_stalled(self) -> None:
         """
-        By a stall.
+        Stalled streams leave nothing.
         """
 
         def act(client: MemoryClient, browser: MemoryStream, stream: EventStream) -> None:
@@ -192,7 +193,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_limit(self) -> None:
         """
-        By a limit.
+        Streams beyond a limit leave nothing.
         """
         client = MemoryClient(EventStreamResource(lambda stream: None, maxStreams=1))
         first = client.get("/")
@@ -206,7 +207,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_drain(self) -> None:
         """
-        By a drain, and by a drain's deadline.
+        Drained streams leave nothing, with or without reaching the deadline.
         """
         for reads in (True, False):
             resource = EventStreamResource(lambda stream: stream.send(BIG) and None)
@@ -227,7 +228,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        By an exception before the headers, in a function and in a generator.
+        Streams refused by an exception in a function or generator leave nothing.
         """
 
         def function(stream: EventStream) -> None:
@@ -242,7 +243,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_loopFails(self) -> None:
         """
-        By a loop that fails.
+        Streams whose loop fails leave nothing.
         """
         self.cycles(
             self.wait,
@@ -253,14 +254,15 @@ class LeakTests(SynchronousTestCase):
 
     def test_iterable(self) -> None:
         """
-        With an iterable that runs out, and one that is left.
+        Streams of an iterable leave nothing, exhausted or not.
         """
         self.cycles(self.wait, lambda stream: ["a", "b"])
         self.cycles(self.disconnect, lambda stream: iter(["a", BIG, BIG, BIG]))
 
     def test_generator(self) -> None:
         """
-        With a generator that knows its stream: it runs out, it is left, it fails.
+        Streams of a generator that refers to its stream leave nothing when it ends, is abandoned or
+        fails.
         """
 
         def connected(stream: EventStream) -> Iterator[str]:
@@ -281,7 +283,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_deferred(self) -> None:
         """
-        With a Deferred that has fired, and one that never does.
+        Streams of a Deferred leave nothing, whether or not it fires.
         """
 
         def fired(stream: EventStream) -> Deferred[None]:
@@ -294,7 +296,8 @@ class LeakTests(SynchronousTestCase):
 
     def test_coroutine(self) -> None:
         """
-        With a coroutine that returns, waits, sends and waits, or fails; after one collection.
+        Streams of a coroutine leave nothing after one collection, whether it returns, waits, sends
+        or fails.
         """
 
         async def returns(stream: EventStream) -> None:
@@ -317,7 +320,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_asyncGenerator(self) -> None:
         """
-        With an asynchronous generator, which is driven by a coroutine; after one collection.
+        Streams of an asynchronous generator leave nothing after one collection.
         """
 
         async def waits(stream: EventStream) -> AsyncIterator[str]:
@@ -337,7 +340,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_emitCoroutine(self) -> None:
         """
-        With a loop whose function is a coroutine; after one collection.
+        Streams with a loop over a coroutine function leave nothing after one collection.
         """
 
         async def emit() -> str:
@@ -352,19 +355,19 @@ class LeakTests(SynchronousTestCase):
 
     def test_openTimeout(self) -> None:
         """
-        By C{openTimeout}.
+        Streams that reach C{openTimeout} leave nothing after one collection.
         """
         self.cycles(self.wait, lambda stream: Deferred(), openTimeout=0.5, collect=True)
 
     def test_slim(self) -> None:
         """
-        With slim streams, and with perAddress limits.
+        Slim streams with a limit per address leave nothing.
         """
         self.cycles(self.disconnect, slim=True, maxStreamsPerAddress=5)
 
     def test_klein(self) -> None:
         """
-        With a Klein route; after one collection.
+        Streams of a Klein route leave nothing after one collection.
         """
         app = Klein()
 
@@ -383,7 +386,7 @@ class LeakTests(SynchronousTestCase):
 
     def test_requestsGoToo(self) -> None:
         """
-        Neither is anything left of the requests, whose headers are much larger.
+        Requests, whose headers are much larger, are freed too.
         """
         latest: list[EventStream] = []
         client = MemoryClient(EventStreamResource(latest.append))

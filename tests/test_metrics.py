@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.metrics}: what Prometheus is told.
+Tests for L{twisted_sse.metrics}: the metrics for Prometheus.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from twisted_sse.metrics import BUCKETS, PrometheusObserver
 from twisted_sse.observe import Observer, Observers
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
-#: More than a transport takes before it says pause.
+#: More than a transport takes before it pauses its producer.
 BIG = "x" * 70_000
 
 
 class FakeStream:
     """
-    As much of a stream as the observer looks at.
+    The attributes of a stream that the observer reads.
     """
 
     name = "fake"
@@ -37,12 +37,12 @@ class FakeStream:
 
 class MetricsTestCase(SynchronousTestCase):
     """
-    An observer with a registry of its own.
+    Has an observer with its own registry.
     """
 
     def setUp(self) -> None:
         """
-        Make them.
+        Make the observer, a clock and a list of streams.
         """
         self.registry = CollectorRegistry()
         self.observer = PrometheusObserver(self.registry)
@@ -51,7 +51,7 @@ class MetricsTestCase(SynchronousTestCase):
 
     def value(self, name: str, **labels: str) -> float | None:
         """
-        Ask for the value of a metric.
+        Return the value of a metric.
         """
         return self.registry.get_sample_value(f"sse_{name}", labels)
 
@@ -77,12 +77,12 @@ class MetricsTestCase(SynchronousTestCase):
 
 class StreamTests(MetricsTestCase):
     """
-    What is told of streams.
+    Tests for the metrics of streams.
     """
 
     def test_open(self) -> None:
         """
-        The streams that are open are counted, and those that were opened.
+        Open streams are counted, and so are all that were opened.
         """
         browser = self.connect()
         self.connect()
@@ -92,7 +92,7 @@ class StreamTests(MetricsTestCase):
 
     def test_reasons(self) -> None:
         """
-        Those that were closed are counted by reason, and each reason is there before it occurs.
+        Closed streams are counted by reason, and each reason is present before it occurs.
         """
         self.connect()
         closed = {
@@ -110,7 +110,7 @@ class StreamTests(MetricsTestCase):
 
     def test_refused(self) -> None:
         """
-        One stream too many counts as opened and closed.
+        A stream beyond the limit counts as opened and closed.
         """
         resource = EventStreamResource(
             lambda stream: None, maxStreams=1, name="few", observer=self.observer
@@ -125,7 +125,7 @@ class StreamTests(MetricsTestCase):
 
     def test_sent(self) -> None:
         """
-        The events that were sent are counted, and their bytes, those of heartbeats among them.
+        Sent events and their bytes are counted, including the bytes of heartbeats.
         """
         browser = self.connect(lambda stream: stream.send("one") and stream.send("two") and None)
         self.clock.advance(15)
@@ -136,7 +136,7 @@ class StreamTests(MetricsTestCase):
 
     def test_pending(self) -> None:
         """
-        The bytes that wait are summed over the streams that are open.
+        The bytes queued are summed over the open streams.
         """
         for _ in range(2):
             self.connect().stopReading(kernelBuffer=0)
@@ -151,7 +151,7 @@ class StreamTests(MetricsTestCase):
 
     def test_dropped(self) -> None:
         """
-        The events that are dropped are counted.
+        Dropped events are counted.
         """
         browser = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         browser.stopReading(kernelBuffer=0)
@@ -164,7 +164,7 @@ class StreamTests(MetricsTestCase):
 
     def test_names(self) -> None:
         """
-        Each name is counted for itself; no name is an empty one.
+        Each name is counted separately, and no name counts as an empty one.
         """
         self.connect(name="a")
         self.connect(name="a")
@@ -175,7 +175,7 @@ class StreamTests(MetricsTestCase):
 
     def test_nothingIsKept(self) -> None:
         """
-        A stream that is closed is not referred to.
+        A closed stream is not kept.
         """
         browser = self.connect(lambda stream: stream.send("x") and None)
         self.assertEqual(len(self.observer._streams), 1)
@@ -185,7 +185,7 @@ class StreamTests(MetricsTestCase):
 
     def test_endedByAnother(self) -> None:
         """
-        Nor is one that another observer ends when it is told that it was opened.
+        A stream that another observer ends when it opens is counted and not kept.
         """
 
         class Ender(Observer):
@@ -202,7 +202,7 @@ class StreamTests(MetricsTestCase):
 
     def test_unknownStream(self) -> None:
         """
-        What is told of a stream that nobody has told to be open is counted too.
+        Reports about a stream that was never reported as opened are counted too.
         """
         stream: Any = FakeStream()
         self.observer.sent(stream, 2, 30)
@@ -224,7 +224,7 @@ class StreamTests(MetricsTestCase):
 
 class ChannelTests(MetricsTestCase):
     """
-    What is told of channels.
+    Tests for the metrics of channels.
     """
 
     def setUp(self) -> None:
@@ -236,7 +236,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_published(self) -> None:
         """
-        What is published is counted once, however many it is sent to.
+        A published event is counted once, however many subscribers it has.
         """
         browsers = [self.connect(self.channel.subscribe) for _ in range(3)]
         event = self.channel.publish("hello")
@@ -251,7 +251,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_delivered(self) -> None:
         """
-        Each turn in which something was delivered is one observation of the histogram.
+        Each turn with a delivery is one observation in the histogram.
         """
         self.connect(self.channel.subscribe)
         for turn in range(3):
@@ -263,7 +263,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_replayed(self) -> None:
         """
-        What a client that comes back has missed is counted.
+        Events replayed to a reconnecting client are counted.
         """
         events = [self.channel.publish(str(number)) for number in range(5)]
         browser = self.connect(
@@ -275,7 +275,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_reset(self) -> None:
         """
-        So is a client whose last event ID is unknown.
+        A client with an unknown last event ID is counted.
         """
         self.channel.publish("first")
         browser = self.connect(self.channel.subscribe, headers={"Last-Event-ID": "unheard of"})
@@ -284,7 +284,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_histogram(self) -> None:
         """
-        A bucket has all observations up to its bound, and the bound is in it.
+        A bucket counts all observations up to and including its bound.
         """
         for seconds in (0.0, 0.001, 0.0011, 0.05, 99.0):
             self.observer.delivered(self.channel, 1, 1, seconds)
@@ -299,7 +299,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_clockSetBack(self) -> None:
         """
-        A time below 0 counts as 0: the sum never becomes less.
+        A negative duration counts as 0, so that the sum never decreases.
         """
         self.observer.delivered(self.channel, 1, 1, 2.0)
         self.observer.delivered(self.channel, 1, 1, -1.0)
@@ -309,7 +309,7 @@ class ChannelTests(MetricsTestCase):
 
     def test_names(self) -> None:
         """
-        Each name is counted for itself; no name is an empty one.
+        Each name is counted separately, and no name counts as an empty one.
         """
         self.channel.publish("a")
         for channel in Channel(observer=self.observer), Channel(observer=self.observer):
@@ -320,13 +320,12 @@ class ChannelTests(MetricsTestCase):
 
 class RegistryTests(MetricsTestCase):
     """
-    How the observer gets on with Prometheus.
+    Tests for the observer together with Prometheus.
     """
 
     def emptyDefault(self) -> None:
         """
-        Take out of Prometheus' own registry what the examples of the documentation, which
-        other tests run too, have left there.
+        Remove from the default registry what examples in other tests left there.
         """
         for collector in list(REGISTRY._collector_to_names):
             if isinstance(collector, PrometheusObserver):
@@ -334,7 +333,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_text(self) -> None:
         """
-        What is served can be read, a counter as a counter, names with quotes and all.
+        The exposed text can be parsed, with the right types and with quotes in names.
         """
         name = 'a "b"\n\\c'
         self.connect(lambda stream: stream.send("x") and None, name=name)
@@ -354,7 +353,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_some(self) -> None:
         """
-        A part of the metrics can be asked for by name.
+        Some of the metrics can be requested by name.
         """
         self.connect()
         some = self.registry.restricted_registry(["sse_open_streams"])
@@ -363,7 +362,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_described(self) -> None:
         """
-        The registry knows all the names from the beginning, and asks for no values then.
+        The observer describes all its metrics without their values.
         """
         self.connect()
         described = {metric.name for metric in self.observer.describe()}
@@ -372,18 +371,18 @@ class RegistryTests(MetricsTestCase):
 
     def test_twice(self) -> None:
         """
-        A second observer in a registry is refused, with what to do about it.
+        A second observer in a registry is refused, with a remedy.
         """
         error = self.assertRaises(ValueError, PrometheusObserver, self.registry)
         for word in ("sse_", "one PrometheusObserver", "close()", "namespace"):
             self.assertIn(word, str(error))
-        # The first is still there.
+        # The first one is still registered.
         self.connect()
         self.assertEqual(self.value("open_streams", resource="ticks"), 1)
 
     def test_namespace(self) -> None:
         """
-        With another namespace, or in another registry, there may be a second one.
+        With another namespace or registry, there may be a second observer.
         """
         other = PrometheusObserver(self.registry, namespace="other_sse")
         PrometheusObserver(CollectorRegistry())
@@ -395,8 +394,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_close(self) -> None:
         """
-        One that was closed, once or twice, is not in the registry any more, which has room for
-        another, and can still be told things.
+        A closed observer leaves the registry, which accepts another, and still accepts reports.
         """
         browser = self.connect()
         self.observer.close()
@@ -409,7 +407,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_default(self) -> None:
         """
-        Without an argument it is Prometheus' own registry.
+        By default the observer uses Prometheus' default registry.
         """
         self.emptyDefault()
         observer = PrometheusObserver()
@@ -420,7 +418,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_arguments(self) -> None:
         """
-        What is no registry, or cannot begin a name, is refused by name.
+        A wrong registry or namespace raises an error that names it.
         """
         error = self.assertRaises(TypeError, PrometheusObserver, "sse")
         self.assertIn("registry is 'sse'", str(error))
@@ -432,12 +430,12 @@ class RegistryTests(MetricsTestCase):
 
     def test_otherThread(self) -> None:
         """
-        What happens while the metrics are collected does not disturb that.
+        Changes during a collection do not disturb it.
         """
         observer = self.observer
 
         class Busy(FakeStream):
-            # Stands for the reactor's thread, which goes on while another collects.
+            # Simulates the reactor's thread, which continues while another one collects.
             @property
             def bytesPending(self) -> int:  # type: ignore[override]
                 newcomer: Any = FakeStream()
@@ -452,7 +450,7 @@ class RegistryTests(MetricsTestCase):
 
     def test_documented(self) -> None:
         """
-        The table of the documentation has all metrics, with their types and labels.
+        The documentation lists all metrics with their types and labels.
         """
         rows = [
             (name.strip("`"), kind, [label.strip("` ") for label in labels.split(",")])
@@ -472,9 +470,9 @@ class RegistryTests(MetricsTestCase):
 
     def test_served(self) -> None:
         """
-        The site of the documentation serves what its streams do.
+        The documented site serves the metrics of its streams.
         """
-        # Prometheus' resource works in threads, for which this is one enough.
+        # Prometheus' resource uses a thread pool, which this replaces.
         reactor = SimpleNamespace(callFromThread=lambda call, *args: call(*args))
         pool = SimpleNamespace(callInThread=lambda call, *args: call(*args))
         reactor.getThreadPool = lambda: pool
@@ -493,6 +491,6 @@ class RegistryTests(MetricsTestCase):
 
     def test_buckets(self) -> None:
         """
-        The bounds of the buckets are in order, as the histogram needs them.
+        The bounds of the buckets are in ascending order, without duplicates.
         """
         self.assertEqual(list(BUCKETS), sorted(set(BUCKETS)))

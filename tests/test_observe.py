@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.observe}: who is told what.
+Tests for L{twisted_sse.observe}: what observers are told.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted_sse import CloseReason, Event, EventStream, EventStreamResource, Sl
 from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryStream
 
-#: More than a transport takes before it says pause.
+#: More than a transport takes before it pauses its producer.
 BIG = "x" * 70_000
 
 
@@ -29,25 +29,25 @@ class Recorder(Observer):
 
     def opened(self, stream: EventStream) -> None:
         """
-        Record it.
+        Record that a stream was opened.
         """
         self.told.append(("opened", stream))
 
     def closed(self, stream: EventStream, reason: CloseReason) -> None:
         """
-        Record it.
+        Record that a stream was closed.
         """
         self.told.append(("closed", stream, reason))
 
     def sent(self, stream: EventStream, events: int, size: int) -> None:
         """
-        Record it.
+        Record a write.
         """
         self.told.append(("sent", stream, events, size))
 
     def dropped(self, stream: EventStream, events: int) -> None:
         """
-        Record it.
+        Record that events were dropped.
         """
         self.told.append(("dropped", stream, events))
 
@@ -78,7 +78,7 @@ class ObserverTests(SynchronousTestCase):
 
     def told(self, *names: str) -> list[tuple[object, ...]]:
         """
-        What was told, of these kinds, without the stream.
+        List what was told of these kinds, without the stream.
         """
         for what in self.recorder.told:
             self.assertIs(what[1], self.stream)
@@ -86,7 +86,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """
-        A stream is opened, things are sent, it is closed: once each, in this order.
+        The observer is told when a stream opens, sends and closes, once each and in order.
         """
         browser = self.connect()
         event = Event("hello", id=1)
@@ -105,7 +105,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_opened(self) -> None:
         """
-        It is told when the headers go out, while the stream can tell who it is.
+        C{opened} is called when the headers go out.
         """
         waiting: Deferred[None] = Deferred()
         self.connect(lambda stream: waiting)
@@ -115,7 +115,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_neverOpened(self) -> None:
         """
-        Of a stream that was never opened nothing is told.
+        Nothing is reported about a stream that was never opened.
         """
 
         def refuse(stream: EventStream) -> None:
@@ -128,7 +128,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_heartbeat(self) -> None:
         """
-        A heartbeat is told with no events in it.
+        A heartbeat is reported as a write without events.
         """
         self.connect()
         self.client.clock.advance(15)
@@ -136,7 +136,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_sums(self) -> None:
         """
-        All that is told to have been sent is all that was sent, waiting or not.
+        The reported writes add up to everything sent, queued or not.
         """
         browser = self.connect()
         browser.stopReading(kernelBuffer=0)
@@ -154,7 +154,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        What is dropped is told, and sums up to what the client is told.
+        The reported drops add up to what the client is told.
         """
         browser = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         browser.stopReading(kernelBuffer=0)
@@ -168,7 +168,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_reasons(self) -> None:
         """
-        The reason is that of the stream.
+        C{closed} gets the reason of the stream.
         """
 
         def stall(browser: MemoryStream) -> None:
@@ -190,7 +190,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_raises(self) -> None:
         """
-        An observer that raises is logged, and harmless.
+        An observer that raises is logged, and its streams are not affected.
         """
 
         class Broken(Recorder):
@@ -219,7 +219,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_partial(self) -> None:
         """
-        A class that inherits from L{Observer} need only have the methods that interest it.
+        A subclass of L{Observer} needs only the methods that it uses.
         """
 
         class OneMethod(Observer):
@@ -237,7 +237,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """
-        Even one that has none of its own.
+        A subclass of L{Observer} may have no methods.
         """
 
         class Deaf(Observer):
@@ -253,7 +253,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_endsInTheMiddle(self) -> None:
         """
-        An observer may end the stream from each of its methods.
+        An observer may end the stream in each of its methods.
         """
         for method in ("opened", "sent", "dropped"):
             for act in (EventStream.abort, EventStream.end):

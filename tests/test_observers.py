@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.observe.Observers}: several who are told.
+Tests for L{twisted_sse.observe.Observers}: several observers as one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from twisted_sse.testing import MemoryClient
 
 class Recorder(Observer):
     """
-    Records in a list shared with others what it is told.
+    Records what it is told in a list shared with others.
     """
 
     def __init__(self, name: str, told: list[tuple[str, str]]) -> None:
@@ -27,20 +27,20 @@ class Recorder(Observer):
 
     def opened(self, stream: EventStream) -> None:
         """
-        Record it.
+        Record that a stream was opened.
         """
         self.told.append((self.name, "opened"))
 
     def sent(self, stream: EventStream, events: int, size: int) -> None:
         """
-        Record it.
+        Record a write.
         """
         self.told.append((self.name, f"sent {events} {size}"))
 
 
 class Closings(Observer):
     """
-    Records only what is closed.
+    Records only why streams were closed.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Closings(Observer):
 
     def closed(self, stream: EventStream, reason: CloseReason) -> None:
         """
-        Record it.
+        Record the reason.
         """
         self.closings.append(reason)
 
@@ -60,13 +60,13 @@ class ObserversTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a list for what is told.
+        Make the shared list.
         """
         self.told: list[tuple[str, str]] = []
 
     def run_(self, observer: Any) -> None:
         """
-        Let a stream open, send and be closed.
+        Let a stream open, send and close.
         """
         resource = EventStreamResource(lambda stream: stream.send("x") and None, observer=observer)
         with MemoryClient(resource) as client:
@@ -74,7 +74,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        Each is told everything, in the order in which they were given; None is nobody.
+        Each observer is told everything, in the given order, and L{None} is ignored.
         """
         observers = Observers(Recorder("a", self.told), None, Recorder("b", self.told))
         self.run_(observers)
@@ -84,7 +84,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_partial(self) -> None:
         """
-        Each is told only what it listens to.
+        Each observer is told only what it has methods for.
         """
         closings = Closings()
         self.run_(Observers(closings, Recorder("a", self.told)))
@@ -93,7 +93,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_raises(self) -> None:
         """
-        When one raises, the others are told all the same, and the log names it.
+        When one observer raises, the others are still told, and the error is logged.
         """
 
         class Broken(Recorder):
@@ -111,7 +111,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_direct(self) -> None:
         """
-        What only one listens to is told to it directly, and what nobody listens to, to nobody.
+        With one observer for a method, that is called directly; with none, nothing is called.
         """
         recorder = Recorder("a", self.told)
         observers = Observers(Closings(), recorder, Observers())
@@ -120,7 +120,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_nested(self) -> None:
         """
-        One of them may be several again.
+        An L{Observers} may contain another.
         """
         inner = Observers(Recorder("a", self.told), Recorder("b", self.told))
         self.run_(Observers(inner, Recorder("c", self.told)))
@@ -128,7 +128,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        Each must have something that it can be told.
+        Each observer must have at least one of the methods.
         """
         error = self.assertRaises(TypeError, Observers, Closings(), object())
         self.assertIn("observer is <object", str(error))

@@ -1,7 +1,7 @@
 """
-What the package looks like from outside: its files, what importing it costs,
-and its command. The installs (wheel, sdist, editable, read-only) take minutes
-and are C{make check}'s (C{.ci/check.py}).
+Tests for the package from outside: its files, the cost of importing it, and its command.  The
+installs (wheel, sdist, editable, read-only) take minutes and are part of C{make check}
+(C{.ci/check.py}).
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from tests.support.requirements import ROOT
 
 PACKAGE = ROOT / "twisted_sse"
 
-#: These are the format alone, for use without Twisted too.
+#: The modules of the format, which also work without Twisted.
 WITHOUT_TWISTED = {"format.event", "format.parser"}
 
 
 def importsAtRunTime(tree: ast.AST, package: str = "twisted_sse") -> Iterator[str]:
     """
-    Find what a module imports, late imports included and those for type
-    checkers excluded.
+    Find what a module imports, including late imports and excluding those for type checkers.
 
     @param tree: the module.
-    @param package: what its relative imports begin at.
+    @param package: the package that its relative imports start from.
     @return: absolute names; for C{from a import b}, both C{a} and C{a.b}.
     """
     for node in ast.iter_child_nodes(tree):
@@ -52,9 +51,10 @@ def importsAtRunTime(tree: ast.AST, package: str = "twisted_sse") -> Iterator[st
 
 def modules() -> dict[str, ast.Module]:
     """
-    Read our modules, in every folder.
+    Read our modules in every folder.
 
-    @return: their trees by name, without the package's; that of a folder's face is the folder's.
+    @return: their trees, by name without that of the package; the C{__init__} of a folder has the
+        folder's name.
     """
     trees = {}
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -66,7 +66,7 @@ def modules() -> dict[str, ast.Module]:
 
 def packageOf(name: str) -> str:
     """
-    @return: what the relative imports of a module begin at.
+    @return: the package that a module's relative imports start from.
     """
     isFace = name != "__init__" and (PACKAGE / name.replace(".", "/")).is_dir()
     parents = name.split(".") if isFace else name.split(".")[:-1]
@@ -75,12 +75,12 @@ def packageOf(name: str) -> str:
 
 class FileTests(SynchronousTestCase):
     """
-    What lies in the checkout.
+    Tests for the files of the checkout.
     """
 
     def test_noInitBesideThePlugin(self) -> None:
         """
-        Nothing under twisted/ could overwrite or shadow a file of Twisted's.
+        Nothing under C{twisted/} can overwrite or shadow a file of Twisted.
         """
         ours = {
             str(path.relative_to(ROOT))
@@ -91,13 +91,13 @@ class FileTests(SynchronousTestCase):
 
     def test_typed(self) -> None:
         """
-        Type checkers of our users read our annotations.
+        The package has C{py.typed}, so that type checkers read its annotations.
         """
         self.assertTrue((PACKAGE / "py.typed").exists())
 
     def test_twistedIsTwisteds(self) -> None:
         """
-        From the checkout, C{import twisted} is the real one.
+        From the checkout, C{import twisted} imports the real one.
         """
         result = run("-c", "import twisted; print(twisted.__file__)")
         self.assertNotIn(str(ROOT / "twisted"), result.stdout)
@@ -106,12 +106,12 @@ class FileTests(SynchronousTestCase):
 
 class ModuleTests(SynchronousTestCase):
     """
-    What each module says and imports.
+    Tests for what each module declares and imports.
     """
 
     def test_all(self) -> None:
         """
-        Every module says what is public in it.
+        Every module has C{__all__}.
         """
         silent = [
             name
@@ -126,7 +126,7 @@ class ModuleTests(SynchronousTestCase):
 
     def test_formatWithoutTwisted(self) -> None:
         """
-        The format's modules import neither Twisted nor each other.
+        The modules of the format import neither Twisted nor other modules of ours.
         """
         for name, tree in modules().items():
             if name in WITHOUT_TWISTED:
@@ -153,13 +153,13 @@ def _targets(node: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
 
 class ImportTests(SynchronousTestCase):
     """
-    What an import brings along.
+    Tests for the cost of an import.
     """
 
     def assertLight(self, module: str, path: Path | None = None) -> None:
         """
-        Import a module in a fresh interpreter, with and without the extras; fail
-        if it needs them, or brings them or a reactor.
+        Import a module in a fresh interpreter, with and without the extras, and fail if it needs or
+        imports them, or imports a reactor.
 
         @param module: its name.
         @param path: a directory to find it in.
@@ -167,7 +167,7 @@ class ImportTests(SynchronousTestCase):
         imports = f"import sys; sys.path[:0] = {[str(path)] if path else []}; import {module}"
         result = run("-c", f"{imports}; print([name for name in {LATE} if name in sys.modules])")
         self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
-        # None in sys.modules is how Python says that there is no such module.
+        # With None in sys.modules, Python treats a module as missing.
         result = run("-c", f"import sys; sys.modules |= dict.fromkeys({EXTRAS}); {imports}")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
 
@@ -179,13 +179,14 @@ class ImportTests(SynchronousTestCase):
 
     def test_plugin(self) -> None:
         """
-        Nor does the plugin, which every C{twistd} of the machine imports.
+        Importing the plugin, which every C{twistd} of the machine does, needs Twisted alone and
+        installs no reactor.
         """
         self.assertLight("twisted_sse_plugin", ROOT / "twisted" / "plugins")
 
     def test_all(self) -> None:
         """
-        All that C{twisted_sse} calls public is there.
+        Every name in C{twisted_sse.__all__} exists.
         """
         result = run(
             "-c",
@@ -196,14 +197,13 @@ class ImportTests(SynchronousTestCase):
 
 class CommandTests(SynchronousTestCase):
     """
-    C{twistd sse} and C{twist sse} as Twisted finds them, with a cold plugin
-    cache: that is when C{twistd} imports our plugin before it has installed the
-    reactor that was asked for.
+    Tests for C{twistd sse} and C{twist sse} with a cold plugin cache: only then C{twistd} imports
+    our plugin before it installs the requested reactor.
     """
 
     def setUp(self) -> None:
         """
-        Copy what is installed to where no cache is and one may be written.
+        Copy what is installed to a writable directory without a cache.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -217,9 +217,9 @@ class CommandTests(SynchronousTestCase):
 
     def command(self, *arguments: str) -> str:
         """
-        Run a command that must work.
+        Run a command that must succeed.
 
-        @param arguments: after C{python}.
+        @param arguments: the arguments of C{python}.
         @return: what it printed.
         """
         result = run(*arguments, cwd=self.directory)

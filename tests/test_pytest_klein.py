@@ -1,5 +1,5 @@
 """
-Tests of Klein routes as somebody writes them who uses pytest and pytest-twisted.
+Tests of Klein routes, written as a user of pytest and pytest-twisted would.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ else:
 
     class Clocks:
         """
-        The application under test: a class with Klein routes, and a clock that it waits by.
+        The application under test: a class with Klein routes and a clock.
         """
 
         app = Klein()
@@ -39,7 +39,7 @@ else:
         @eventStream(retry=1000)
         async def ticks(self, request: Any, number: int) -> AsyncIterator[Event]:
             """
-            So many ticks, one a second.
+            Tick this many times, once a second.
             """
             EventStream.of(request).whenClosed().addCallback(self.closed.append)
             for each in range(number):
@@ -50,7 +50,7 @@ else:
         @eventStream
         async def private(self, request: Any) -> None:
             """
-            Nothing for those who do not know.
+            Refuse a request without the password.
             """
             if request.getHeader("authorization") != "please":
                 raise Error(401)
@@ -59,34 +59,34 @@ else:
         @eventStream(once=True)
         def answers(self, request: Any) -> Generator[str, None, None]:
             """
-            One event for each word.
+            Return one event for each word.
             """
             yield from request.content.read().decode().split()
 
     @pytest.fixture
     def clock() -> MemoryClock:
         """
-        The time of a test.
+        Return the clock of a test.
         """
         return MemoryClock()
 
     @pytest.fixture
     def clocks(clock: MemoryClock) -> Clocks:
         """
-        The application.
+        Return the application.
         """
         return Clocks(clock)
 
     @pytest.fixture
     def get(clocks: Clocks, clock: MemoryClock) -> Callable[..., MemoryStream]:
         """
-        What makes a GET request of the application.
+        Return a function that makes GET requests to the application.
         """
         return MemoryClient(clocks.app.resource(), clock=clock).get
 
     def test_ticks(get: Callable[..., MemoryStream], clock: MemoryClock, clocks: Clocks) -> None:
         """
-        The ticks come one a second, with their IDs, and then the stream ends.
+        The ticks come once a second with their IDs, and then the stream ends.
         """
         stream = get("/ticks/3")
         assert stream.status == 200
@@ -102,7 +102,7 @@ else:
         get: Callable[..., MemoryStream], clock: MemoryClock, clocks: Clocks
     ) -> None:
         """
-        A client that goes ends its ticks, and leaves nothing.
+        A disconnect ends the ticks and leaves nothing.
         """
         get("/ticks/3").disconnect()
         assert clocks.closed == [CloseReason.CLIENT]
@@ -113,13 +113,13 @@ else:
     )
     def test_private(get: Callable[..., MemoryStream], authorization: str, status: int) -> None:
         """
-        Only who says please is let in.
+        A request without the password is a 401.
         """
         assert get("/private", headers={"Authorization": authorization}).status == status
 
     def test_answers(clocks: Clocks, clock: MemoryClock) -> None:
         """
-        A POST is answered word by word, and the browser is told that this was all.
+        A POST is answered word by word, and then with an C{end} event.
         """
         stream = MemoryClient(clocks.app.resource(), clock=clock).post("/answers", body="a b")
         clock.advance(1)
@@ -129,7 +129,7 @@ else:
 
     def test_failure(clock: MemoryClock, loggedErrors: Any) -> None:
         """
-        A route that fails is a 500, and the log has it once.
+        A route that fails is a 500, and is logged once.
         """
         app = Klein()
 
@@ -144,7 +144,7 @@ else:
     @pytest_twisted.ensureDeferred
     async def test_reactor(clocks: Clocks) -> None:
         """
-        A test may wait on the reactor, for what the application does in its own time.
+        A test may wait on the reactor.
         """
         clocks.clock = reactor
         client = MemoryClient(clocks.app.resource())
@@ -161,7 +161,7 @@ else:
         get: Callable[..., MemoryStream], clock: MemoryClock
     ) -> Generator[Any, Any, None]:
         """
-        The same with C{inlineCallbacks}.
+        A test may wait on the reactor with C{inlineCallbacks}.
         """
         get("/ticks/2")
         [opened] = Clocks.ticks.resource.streams  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """
-The recipe of twelve lines of plain Twisted; and its wrong versions, each with what is wrong
-with it.
+Tests for the recipe of twelve lines of plain Twisted, and for what is wrong with its wrong
+versions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from twisted_sse.testing import MemoryClient
 
 class RecipeTests(SynchronousTestCase):
     """
-    Twelve lines of plain Twisted.
+    Tests for twelve lines of plain Twisted.
     """
 
     def setUp(self) -> None:
@@ -33,7 +33,7 @@ class RecipeTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """
-        The headers come at once, an event comes every two seconds.
+        The headers come at once, and an event every two seconds.
         """
         stream = self.client.get("/")
         self.assertEqual((stream.status, stream.events), (200, []))
@@ -42,7 +42,7 @@ class RecipeTests(SynchronousTestCase):
 
     def test_disconnect(self) -> None:
         """
-        The loop goes with its client, and no other does.
+        A disconnect stops the loop of that client only.
         """
         one, other = self.client.get("/"), self.client.get("/")
         one.disconnect()
@@ -72,7 +72,7 @@ class RecipeTests(SynchronousTestCase):
 
     def test_head(self) -> None:
         """
-        HEAD ends, so that the request behind it is answered.
+        HEAD ends, so that the next request on the connection is answered.
         """
         self.assertEqual(answersToHeadAndGet(example("recipe").Hello()), 2)
 
@@ -81,7 +81,7 @@ def answersToHeadAndGet(resource: Resource) -> int:
     """
     Make a HEAD and a GET request on one connection.
 
-    @return: how many of them are answered.
+    @return: the number of responses.
     """
     protocol: Any = Site(resource, reactor=Clock()).buildProtocol(None)
     transport: Any = StringTransport()
@@ -93,19 +93,19 @@ def answersToHeadAndGet(resource: Resource) -> int:
 
 class WrongVersionTests(SynchronousTestCase):
     """
-    What the documentation says of the recipe's wrong versions.
+    Tests for what the documentation says of the wrong versions.
     """
 
     def setUp(self) -> None:
         """
-        Load them.
+        Load the wrong versions.
         """
         self.wrong = load(ROOT / "docs" / "wrong.py")
 
     def test_neverRemoved(self) -> None:
         """
-        C{notifyFinish().addBoth(self.remove)} removes nothing: the requests of all clients that
-        ever came are kept.
+        C{notifyFinish().addBoth(self.remove)} removes nothing, so that the requests of all clients
+        are kept.
         """
         resource = self.wrong.NeverRemoved()
         client = MemoryClient(resource)
@@ -116,7 +116,7 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_neverStopped(self) -> None:
         """
-        A loop that nobody stops runs on after its client has gone, and nothing is logged.
+        A loop that is never stopped runs on after its client has gone, and nothing is logged.
         """
         client = MemoryClient(self.wrong.NeverStopped())
         client.get("/").disconnect()
@@ -125,8 +125,8 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_diesSilently(self) -> None:
         """
-        A loop whose Deferred is kept fails without a word; the client waits; and to stop the loop
-        is one more error.
+        A loop whose Deferred is kept fails silently, the client keeps waiting, and stopping the
+        loop raises another error.
         """
         measurements = iter([20, 21])
         client = MemoryClient(self.wrong.DiesSilently(lambda: next(measurements)))
@@ -143,13 +143,13 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_headNeverEnds(self) -> None:
         """
-        What follows a HEAD that is held open is not answered.
+        A request after a HEAD that is held open is not answered.
         """
         self.assertEqual(answersToHeadAndGet(self.wrong.HeadNeverEnds()), 1)
 
     def test_noFirstByte(self) -> None:
         """
-        Before the first event there is no response.
+        There is no response before the first event.
         """
         client = MemoryClient(self.wrong.NoFirstByte())
         stream = client.get("/")
@@ -161,7 +161,7 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_unescaped(self) -> None:
         """
-        Text with a newline is more than data.
+        Text with a newline can contain other fields.
         """
         data = self.wrong.unescaped("hi\n\nevent: logout\ndata: now")
         self.assertEqual(
@@ -170,7 +170,7 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_nobodyPauses(self) -> None:
         """
-        What a client does not read grows in the server's memory.
+        What a client does not read accumulates in the server's memory.
         """
         client = MemoryClient(self.wrong.NobodyPauses())
         stream = client.get("/")

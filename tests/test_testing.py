@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.testing}: the client in memory itself.
+Tests for L{twisted_sse.testing}: the in-memory client itself.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from twisted_sse.testing.response import ResponseReader
 
 class Echo(Resource):
     """
-    An ordinary resource that tells what it was asked.
+    An ordinary resource that returns what it was sent.
     """
 
     isLeaf = True
 
     def render(self, request: Any) -> bytes:
         """
-        Answer.
+        Return the request.
         """
         request.setHeader(b"x-seen", b"yes")
         request.responseHeaders.addRawHeader(b"x-several", b"a")
@@ -44,7 +44,7 @@ class Echo(Resource):
 
 class Raw(Resource):
     """
-    A resource that keeps its requests open, to be written to.
+    A resource that keeps its requests open for tests to write to.
     """
 
     isLeaf = True
@@ -55,7 +55,7 @@ class Raw(Resource):
 
     def render(self, request: Any) -> int:
         """
-        Keep it.
+        Keep the request.
         """
         self.requests.append(request)
         return NOT_DONE_YET
@@ -63,12 +63,12 @@ class Raw(Resource):
 
 class RequestTests(SynchronousTestCase):
     """
-    Tests for what is asked, of ordinary resources.
+    Tests for requests to ordinary resources.
     """
 
     def test_get(self) -> None:
         """
-        A GET has its path, its query, and its headers.
+        A GET has its path, query and headers.
         """
         stream = MemoryClient(Echo()).get("/a/b?c=d", headers={"X-Mine": "mine"})
         self.assertEqual(stream.status, 200)
@@ -79,7 +79,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_post(self) -> None:
         """
-        A POST has its body: bytes, or text in UTF-8.
+        A POST has its body: bytes, or text encoded as UTF-8.
         """
         client = MemoryClient(Echo())
         self.assertEqual(client.post("/", body=b"a=b").text, "POST|/|a=b|127.0.0.1|-")
@@ -89,7 +89,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_addresses(self) -> None:
         """
-        The client may be anywhere, by IPv4 or IPv6.
+        The client may have any IPv4 or IPv6 address.
         """
         client = MemoryClient(Echo())
         for address in ("192.0.2.7", "2001:db8::7"):
@@ -97,7 +97,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_methods(self) -> None:
         """
-        Any method goes; the response to HEAD has no body.
+        Any method is allowed, and the response to HEAD has no body.
         """
         client = MemoryClient(Echo())
         self.assertIn("DELETE|", client.request("DELETE").text)
@@ -107,7 +107,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_headers(self) -> None:
         """
-        The headers of the response are found whatever their case.
+        Response headers are case-insensitive.
         """
         headers = MemoryClient(Echo()).get("/").headers
         self.assertEqual(headers["X-Seen"], "yes")
@@ -128,7 +128,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_http10(self) -> None:
         """
-        A request of HTTP/1.0 is answered until the connection is closed.
+        An HTTP/1.0 response lasts until the connection is closed.
         """
         resource = Raw()
         stream = MemoryClient(resource).request("GET", version="HTTP/1.0")
@@ -142,7 +142,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_http10Reset(self) -> None:
         """
-        One that is reset is not complete.
+        An HTTP/1.0 response that is reset is not complete.
         """
         resource = Raw()
         stream = MemoryClient(resource).request("GET", version="HTTP/1.0")
@@ -164,7 +164,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_klein(self) -> None:
         """
-        Klein's apps answer by the client's clock.
+        Klein apps may use the client's clock.
         """
         app = Klein()
         clock = MemoryClock()
@@ -183,7 +183,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_keptAlive(self) -> None:
         """
-        More can be sent on a connection: what is pipelined behind a stream waits.
+        A request pipelined after a stream is not handled before the stream ends.
         """
         resource = Raw()
         stream = MemoryClient(resource).get("/first")
@@ -192,7 +192,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_fresh(self) -> None:
         """
-        Nothing is left when an ordinary resource has answered.
+        An ordinary response leaves no delayed call.
         """
         client = MemoryClient(Echo())
         client.get("/")
@@ -217,7 +217,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_events(self) -> None:
         """
-        Events come parsed, in order, with their types and IDs.
+        Events are parsed, in order, with their types and IDs.
         """
         stream = self.connect()
         self.server.send("one", id="1")
@@ -240,7 +240,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_listsOfItsOwn(self) -> None:
         """
-        Whoever changes what he was given changes nothing.
+        Changing a returned list does not change the stream's.
         """
         stream = self.connect()
         self.server.send("x")
@@ -250,7 +250,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_noEventStream(self) -> None:
         """
-        What is no event stream is not parsed.
+        A response of another type is not parsed.
         """
 
         class Text(Resource):
@@ -265,7 +265,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_disconnect(self) -> None:
         """
-        A disconnection reaches the server at once, whichever kind it is, and only once.
+        A disconnect of either kind reaches the server at once, and only once.
         """
         for reset in (False, True):
             stream = self.connect()
@@ -280,7 +280,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_close(self) -> None:
         """
-        A client closes all its connections, at the end of a C{with} too.
+        C{close}, or the end of a C{with} block, closes all connections of a client.
         """
         streams: list[EventStream] = []
         with MemoryClient(EventStreamResource(streams.append)) as client:
@@ -292,7 +292,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_stopReading(self) -> None:
         """
-        The kernel takes as much as it was told, then the transport says pause.
+        The kernel takes C{kernelBuffer} bytes, and then the transport pauses its producer.
         """
         for kernelBuffer in (0, 10_000, 2**20):
             stream = self.connect(stallTimeout=None)
@@ -311,7 +311,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_stopReadingByDefault(self) -> None:
         """
-        Unless told otherwise the kernel takes 64 KiB.
+        By default the kernel takes 64 KiB.
         """
         stream = self.connect()
         stream.stopReading()
@@ -324,7 +324,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_whatWasSentBefore(self) -> None:
         """
-        What was sent before it stopped reading has come.
+        What was sent before C{stopReading} is received.
         """
         stream = self.connect()
         self.server.send("before")
@@ -334,7 +334,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_disconnectWithoutReading(self) -> None:
         """
-        Who goes without reading has not read.
+        A client that disconnects without reading has not received what was sent.
         """
         stream = self.connect()
         stream.stopReading()
@@ -345,7 +345,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_abortedByTheServer(self) -> None:
         """
-        What the server aborts ends, incomplete; aborting again does nothing.
+        A response that the server aborts ends incomplete, and aborting it again does nothing.
         """
         stream = self.connect()
         request = self.server.request
@@ -361,7 +361,7 @@ class StreamTests(SynchronousTestCase):
 
     def test_transport(self) -> None:
         """
-        The server finds what it expects of a TCP transport.
+        The transport provides what a server expects of TCP.
         """
         stream = self.connect()
         transport = stream._transport
@@ -399,7 +399,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_stream(self) -> None:
         """
-        The same with a stream's C{every}.
+        A stream's C{every} of 2 seconds sends 5 events in 10 seconds.
         """
         client = MemoryClient(
             EventStreamResource(lambda stream: stream.every(2, lambda: "hello") and None)
@@ -410,7 +410,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_addedOnTheWay(self) -> None:
         """
-        Calls that are added on the way are made on the way.
+        Calls scheduled during C{advance} are made within it.
         """
         clock = MemoryClock()
         times: list[float] = []
@@ -440,7 +440,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_endless(self) -> None:
         """
-        What wants another turn for ever does not hang a test.
+        Calls that reschedule themselves forever do not hang a test.
         """
         clock = MemoryClock()
         turns: list[None] = []
@@ -458,7 +458,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_exception(self) -> None:
         """
-        What a call raises reaches the test, as with any clock.
+        An exception in a call reaches the test, as with any clock.
         """
         clock = MemoryClock()
         clock.callLater(1, lambda: 1 // 0)
@@ -466,7 +466,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        Several clients may go by one clock.
+        Several clients may share one clock.
         """
         clock = MemoryClock()
         resource = EventStreamResource(lambda stream: stream.every(1, lambda: "x") and None)
@@ -476,7 +476,7 @@ class ClockTests(SynchronousTestCase):
 
     def test_readingDoesWhatIsDue(self) -> None:
         """
-        Reading a property first does what is due now.
+        Reading a property first makes the calls that are due.
         """
         client = MemoryClient(
             EventStreamResource(
@@ -508,7 +508,7 @@ class ResponseTests(SynchronousTestCase):
     )
     def test_chunks(self, texts: list[str], chance: Any, end: bool) -> None:
         """
-        However the body is cut into chunks, and the bytes into pieces, the events are the same.
+        However the body is cut into chunks and the bytes into pieces, the events are the same.
         """
         body = b"".join(Event(text).encode() for text in texts)
         data = self.HEAD
@@ -531,7 +531,7 @@ class ResponseTests(SynchronousTestCase):
 
     def test_interim(self) -> None:
         """
-        An interim response comes before the one that counts.
+        An interim response is skipped.
         """
         response = ResponseReader("GET")
         response.feed(b"HTTP/1.1 100 Continue\r\n\r\n" + self.HEAD)
@@ -539,7 +539,7 @@ class ResponseTests(SynchronousTestCase):
 
     def test_length(self) -> None:
         """
-        A body of some length is complete when all of it has come.
+        A body with a C{Content-Length} is complete when all of it has arrived.
         """
         response = ResponseReader("GET")
         response.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel")
@@ -550,7 +550,7 @@ class ResponseTests(SynchronousTestCase):
 
     def test_noBody(self) -> None:
         """
-        These are complete with their head.
+        Responses without a body are complete with their headers.
         """
         for method, head in [
             ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),

@@ -1,5 +1,6 @@
 """
-The tests themselves: where they lie, what they import, and how long their files are.
+Tests for the tests themselves: their folders, their imports, and the length and English of their
+files.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ from tests.support.requirements import ROOT
 
 TESTS = ROOT / "tests"
 
-#: What a file may have, in lines; and with a reason in its docstring, which begins as L{REASON}.
+#: How many lines a file may have, and how many with a L{REASON} in its docstring.
 LONG = 800
 LONGEST = 1000
 
 REASON = re.compile(rf"^Longer than {LONG} lines: \w", re.MULTILINE)
 
-#: Folders that the package does not have: tests of whole things, and helpers.
+#: Folders that the package does not have: end-to-end tests, and helpers.
 OWN_FOLDERS = {"live", "support"}
 
 
 def importsOfTests(source: str, package: str) -> Iterator[str]:
     """
-    Find what a module imports from C{tests}, wherever in the module.
+    Find what a module imports from C{tests}, anywhere in the module.
 
     @param source: the module.
-    @param package: the one that it is in, where its relative imports begin.
-    @return: absolute names, each of what is imported; those from C{tests.support} excluded.
+    @param package: the package that it is in, where its relative imports start.
+    @return: the absolute names of what is imported, except from C{tests.support}.
     """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -50,7 +51,7 @@ def importsOfTests(source: str, package: str) -> Iterator[str]:
 
 def tooLong(source: str) -> str | None:
     """
-    @return: what is wrong with the length of a module, if anything is.
+    @return: what is wrong with the length of a module, or L{None}.
     """
     lines = len(source.splitlines())
     if lines > LONGEST:
@@ -62,7 +63,7 @@ def tooLong(source: str) -> str | None:
 
 def sources() -> Iterator[tuple[Path, str]]:
     """
-    Read the modules here: for each its path, from this folder, and its text.
+    Read the modules in this folder, and return the relative path and the text of each.
     """
     for path in sorted(TESTS.rglob("*.py")):
         yield path.relative_to(TESTS), path.read_text(encoding="utf-8")
@@ -70,12 +71,12 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 class ImportTests(SynchronousTestCase):
     """
-    What several test modules use is in C{support}.
+    Tests that shared helpers are in C{support}.
     """
 
     def test_noTestModuleIsImported(self) -> None:
         """
-        Nothing here imports a test module: of C{tests}, C{tests.support} alone is imported.
+        Tests import from C{tests.support} but from no other part of C{tests}.
         """
         found = [
             f"{path} imports {name}"
@@ -107,12 +108,12 @@ class ImportTests(SynchronousTestCase):
 
 class FileTests(SynchronousTestCase):
     """
-    The files, and the folders that they are in.
+    Tests for the files and their folders.
     """
 
     def test_length(self) -> None:
         """
-        No file has more than 800 lines without a reason at its top, and none more than 1,000.
+        A file has at most 800 lines, or up to 1,000 with a reason at its top.
         """
         found = [
             f"{path}: {wrong}"
@@ -123,7 +124,7 @@ class FileTests(SynchronousTestCase):
 
     def test_tooLong(self) -> None:
         """
-        A file that is too long is found, and a reason helps up to 1,000 lines.
+        A file that is too long is found, and a reason allows up to 1,000 lines.
         """
         reason = '"""\nTests.\n\nLonger than 800 lines: they are one table.\n"""\n'
         for source, isGood in [
@@ -138,8 +139,8 @@ class FileTests(SynchronousTestCase):
 
     def test_folders(self) -> None:
         """
-        Each folder is one of the package's or one of our own, and is a package, so that trial
-        finds what is in it.
+        Each folder is one of the package's or one of our own, and is a package so that trial finds
+        its tests.
         """
         for path in {path.parent for path, _ in sources()}:
             self.assertTrue((TESTS / path / "__init__.py").is_file(), path)
