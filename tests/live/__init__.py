@@ -1,5 +1,5 @@
 """
-Tests of whole things: with real sockets, browsers, servers and processes.
+End-to-end tests, with real sockets, browsers, servers and processes.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The C{EventSource} of a browser: Chromium, driven by selenium.
+Tests for the C{EventSource} of a browser: Chromium, driven by selenium.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from tests.support.requirements import needs
 @needs("network", "browser")
 class BrowserTests(Browsing):
     """
-    A page with an C{EventSource}, of a server in another process.
+    Tests for a page with an C{EventSource}, and a server in another process.
     """
 
     async def open(self, browser: Any, port: int, path: str) -> None:
         """
         Open the page.
 
-        @param path: that of the stream.
+        @param path: the path of the stream.
         """
         await deferToThread(browser.get, f"http://127.0.0.1:{port}/page#{path}")
 
     async def told(self, browser: Any, enough: Callable[[list[Any]], object]) -> list[Any]:
         """
-        Wait for what the page has received: type, data, last event ID, state of the source.
+        Wait for what the page has received: type, data, last event ID and C{readyState}.
         """
         deadline = reactor.seconds() + PATIENCE
         while True:
@@ -51,8 +51,8 @@ class BrowserTests(Browsing):
 
     async def test_restart(self) -> None:
         """
-        It receives C{hello}, survives a restart of the server, comes back with the last ID
-        that it has, and misses nothing.
+        After a restart of the server the browser reconnects with its last event ID, and misses
+        nothing.
         """
         port = freePort()
         first = self.server(port, "--retry", "500")
@@ -75,7 +75,7 @@ class BrowserTests(Browsing):
 
     async def test_drained(self) -> None:
         """
-        A server that is drained before it goes sends it away until the next one is there.
+        A browser whose server is drained reconnects to the next one.
         """
         port = freePort()
         first = self.server(port, "--drain")
@@ -91,7 +91,7 @@ class BrowserTests(Browsing):
 
     async def test_once(self) -> None:
         """
-        A stream that has an end is received once: it asks again, and the 204 stops it.
+        A finite stream is received once, because the 204 stops the browser.
         """
         server = self.server(0, "--retry", "500")
         port = await server.wait("port")
@@ -106,7 +106,7 @@ class BrowserTests(Browsing):
 
     async def test_overLimit(self) -> None:
         """
-        One that comes when there are too many does not give up, and gets in later.
+        A browser beyond the limit does not give up, and is accepted later.
         """
         server = self.server(0, "--max-streams", "1", "--limit-retry", "500")
         port = await server.wait("port")
@@ -115,7 +115,7 @@ class BrowserTests(Browsing):
         await self.told(first, lambda told: len(told) > 1)
         await self.open(second, port, "/")
         told = await self.told(second, lambda told: told and told[-1][0] == "error")
-        # It was let in, and shown out: it is going to try again.
+        # The connection was opened and ended, and the browser will try again.
         self.assertEqual([each[0] for each in told[:2]], ["open", "error"], json.dumps(told))
         self.assertEqual(told[-1][3], 0)
         await deferToThread(first.execute_script, "source.close()")

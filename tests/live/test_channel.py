@@ -1,5 +1,5 @@
 """
-Channels on real sockets: clients of all kinds, other threads, and Klein.
+Tests for channels on real sockets: clients of all kinds, other threads, and Klein.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from twisted_sse.klein import eventStream
 @needs("network")
 class TransportTests(ChannelTestCase):
     """
-    Clients of all kinds.
+    Tests for clients of all kinds.
     """
 
     async def assertSame(self, connect: Callable[[], Any], *, chunked: bool = True) -> None:
         """
-        Publish events of all sizes to a plain client and to another, cut both off, let them
-        come back and miss nothing: both get the same bytes.
+        Assert that a client of another kind gets the same bytes as a plain one, before and after
+        both reconnect.
 
-        @param connect: makes a client of the other kind: a function that makes a request by it,
-            with these headers.
+        @param connect: connects a client of the other kind, and returns a function that makes a
+            request with these headers.
         """
         plain = Server(self, self.resource)
 
@@ -83,7 +83,8 @@ class TransportTests(ChannelTestCase):
 
     async def test_http2(self) -> None:
         """
-        So does a client of HTTP/2, whose subscriptions share a connection.
+        An HTTP/2 client, whose subscriptions share a connection, gets the same bytes as a plain
+        one.
         """
         self.open()
         server = Server(self, self.resource, tls=True)
@@ -102,7 +103,7 @@ class TransportTests(ChannelTestCase):
 
     async def test_unix(self) -> None:
         """
-        So does a client on a UNIX socket.
+        A client on a UNIX socket gets the same bytes as a plain one.
         """
         server = self.open()
         folder = tempfile.mkdtemp(prefix="twisted-sse-")
@@ -122,7 +123,7 @@ class TransportTests(ChannelTestCase):
 
     async def test_http10(self) -> None:
         """
-        So does a client of HTTP/1.0.
+        An HTTP/1.0 client gets the same bytes as a plain one.
         """
         server = self.open()
 
@@ -133,7 +134,8 @@ class TransportTests(ChannelTestCase):
 
     async def test_gzip(self) -> None:
         """
-        So does a client that takes gzip, of a site that compresses what it can.
+        A client that accepts gzip gets the same bytes as a plain one, even from a site that
+        compresses.
         """
         self.open()
         server = Server(self, EncodingResourceWrapper(self.resource, [GzipEncoderFactory()]))
@@ -147,12 +149,13 @@ class TransportTests(ChannelTestCase):
 @needs("network")
 class ThreadTests(ChannelTestCase):
     """
-    Events from other threads.
+    Tests for events from other threads.
     """
 
     async def test_callFromThread(self) -> None:
         """
-        What threads publish by C{reactor.callFromThread} arrives, that of each in its order.
+        Events published from threads with C{reactor.callFromThread} arrive, in order for each
+        thread.
         """
         server = self.open()
         clients = await self.join(server, 5)
@@ -173,7 +176,7 @@ class ThreadTests(ChannelTestCase):
 
     async def test_directly(self) -> None:
         """
-        Publishing in another thread raises, says what to do instead, and sends nothing.
+        Publishing from another thread raises an error with the remedy, and sends nothing.
         """
         server = self.open()
         [(_, response)] = await self.join(server, 1)
@@ -186,12 +189,12 @@ class ThreadTests(ChannelTestCase):
 @needs("network")
 class KleinTests(ChannelTestCase):
     """
-    A chat in Klein.
+    Tests for a chat in Klein.
     """
 
     async def assertChats(self, app: Klein) -> None:
         """
-        Let three clients talk, one of which is away for a while.
+        Let three clients talk, one of which is disconnected for a while.
         """
         self.channel = Channel()
         server = self.serve(app.resource())
@@ -229,7 +232,7 @@ class KleinTests(ChannelTestCase):
 
     def chat(self) -> Klein:
         """
-        Make an app in which one can say something.
+        Make an app with a route to publish messages.
         """
         app = Klein()
 
@@ -243,8 +246,8 @@ class KleinTests(ChannelTestCase):
 
     async def test_eventStream(self) -> None:
         """
-        A route that subscribes its stream to a channel gets what others say, also what they
-        said while it was away.
+        A route that subscribes its stream to a channel gets all messages, and those it missed when
+        it reconnects.
         """
         app = self.chat()
 
@@ -258,7 +261,8 @@ class KleinTests(ChannelTestCase):
 
     async def test_resource(self) -> None:
         """
-        So does a route that returns a resource whose streams subscribe in C{connected}.
+        A route that returns a resource with subscribed streams gets all messages, and those it
+        missed when it reconnects.
         """
         app = self.chat()
         resource = EventStreamResource(lambda stream: self.channel.subscribe(stream))

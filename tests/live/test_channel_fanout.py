@@ -1,5 +1,5 @@
 """
-Channels on real sockets: what one event costs that goes to many clients.
+Tests for channels on real sockets: the cost of sending one event to many clients.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from twisted_sse import CloseReason, EventStream, EventStreamResource
 @implementer(interfaces.IReactorTime)
 class CostlyClock:
     """
-    The time of a machine on which nothing but C{send} takes any.
+    The clock of a machine on which only C{send} takes time.
 
-    @ivar held: how long each turn of the reactor was held, in seconds.
+    @ivar held: how long each call blocked the reactor, in seconds.
     """
 
     def __init__(self) -> None:
@@ -39,13 +39,13 @@ class CostlyClock:
 
     def seconds(self) -> float:
         """
-        The time.
+        Return the time.
         """
         return self.now
 
     def callLater(self, delay: float, function: Any, *args: Any, **kw: Any) -> Any:
         """
-        Call something in another turn of the real reactor.
+        Make a call in a later turn of the real reactor.
         """
         assert not delay, "this clock does not go by itself"
 
@@ -58,14 +58,14 @@ class CostlyClock:
 
     def getDelayedCalls(self) -> Any:
         """
-        Those of the real reactor.
+        Return those of the real reactor.
         """
         return reactor.getDelayedCalls()
 
 
 class CountingPoller:
     """
-    What asks the kernel, and counts what it tells it.
+    A poller that counts what it tells the kernel.
     """
 
     def __init__(self, real: Any, counted: Counter[str]) -> None:
@@ -81,12 +81,12 @@ class CountingPoller:
 @needs("network")
 class FanOutTests(ChannelTestCase):
     """
-    What one event costs that goes to many.
+    Tests for the cost of one event to many clients.
     """
 
     async def crowd(self, count: int, **options: Any) -> Server:
         """
-        Let many clients come, of which the reactor knows nothing: sockets and nothing else.
+        Connect many clients as plain sockets, which the reactor does not watch.
         """
         allowDescriptors(self, 2 * count + 200)
         server = self.open(**options)
@@ -98,15 +98,15 @@ class FanOutTests(ChannelTestCase):
             client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             self.crowded.append(client)
             if number % 100 == 99:
-                # The kernel does not let any number of them wait.
+                # The kernel's backlog is limited.
                 await until(lambda: len(self.channel.streams) == len(self.crowded), "all in")
-        # To the end of the first event, so that nothing of it is left in the server.
+        # Read the whole first event, so that nothing of it is left in the server.
         await self.received(lambda come: b"\nid: " in come and come.endswith(b"\n\n\r\n"))
         return server
 
     def count(self) -> None:
         """
-        Count, from now on, what is sent and what the reactor is asked for.
+        Start to count what is sent and what the reactor is asked to do.
         """
         self.sockets: list[WriteCounter] = []
         self.asked: Counter[str] = Counter()
@@ -133,13 +133,13 @@ class FanOutTests(ChannelTestCase):
 
     def sends(self) -> int:
         """
-        How often something was sent.
+        Return the number of calls of C{send}.
         """
         return sum(len(each.sent) for each in self.sockets)
 
     async def assertArrived(self, *frames: bytes) -> None:
         """
-        Look at what has come to each client: chunks, framed as they are here.
+        Assert that each client has received these frames, as chunks.
         """
         expected = b"".join(map(framed, frames))
         for come in await self.received(lambda come: len(come) >= len(expected)):
@@ -147,7 +147,7 @@ class FanOutTests(ChannelTestCase):
 
     async def received(self, enough: Callable[[bytes], bool]) -> list[bytes]:
         """
-        Read what comes to each client, until it is enough.
+        Read from each client until C{enough} is satisfied.
         """
         received: list[bytes] = []
         for client in self.crowded:
@@ -163,8 +163,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_thousand(self) -> None:
         """
-        An event for 1,000 streams is 1,000 times C{send}, each of the whole frame, and the
-        kernel is told nothing else.
+        An event for 1,000 streams takes 1,000 calls of C{send}, each with the whole frame, and no
+        other system call of the reactor.
         """
         await self.crowd(1000)
         self.count()
@@ -179,8 +179,7 @@ class FanOutTests(ChannelTestCase):
 
     async def test_together(self) -> None:
         """
-        What is published in one turn of the reactor goes out in one C{send} for each stream,
-        in the next turn.
+        Events published in one reactor turn go to each stream in one C{send}, in the next turn.
         """
         await self.crowd(1000)
         self.count()
@@ -194,7 +193,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_slowForComparison(self) -> None:
         """
-        The count counts: in the ordinary way the reactor is asked twice for each stream.
+        Without direct writes the reactor is asked twice for each stream, which shows that the
+        counters work.
         """
         self.patch(EventStreamResource, "fastWrite", False)
         await self.crowd(50)
@@ -207,7 +207,7 @@ class FanOutTests(ChannelTestCase):
 
     async def costly(self, count: int, cost: float = 0.0002) -> CostlyClock:
         """
-        Let many clients come to a channel for which C{send} takes a time that is known.
+        Connect many clients to a channel for which C{send} takes a known time.
         """
         clock = CostlyClock()
         await self.crowd(count, clock=clock)
@@ -225,8 +225,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_slices(self) -> None:
         """
-        Sending an event that takes longer than 20 ms is cut into slices, each hardly longer
-        than that, with turns for others between them.
+        Sending an event that takes more than 20 ms is cut into slices of little more, with other
+        calls between them.
         """
         clock = await self.costly(500)
         # 500 streams at 0.2 ms are 100 ms.
@@ -244,8 +244,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_betweenSlices(self) -> None:
         """
-        What is published between two slices comes behind, for each stream; streams that end
-        then, those that have had the event and those that have not, disturb nobody.
+        Events published between two slices come later for each stream, and streams that end then do
+        not affect the others.
         """
         clock = await self.costly(500)
         self.publish()
@@ -269,8 +269,8 @@ class FanOutTests(ChannelTestCase):
 
     async def ending(self, end: Callable[[list[EventStream]], object]) -> None:
         """
-        End all streams between two slices, of which there is more than one then: what was
-        published before comes to each, in order.
+        End all streams between two slices, and assert that each gets all that was published before,
+        in order.
         """
         await self.costly(300)
         self.publish()
@@ -285,21 +285,21 @@ class FanOutTests(ChannelTestCase):
 
     async def test_endBetweenSlices(self) -> None:
         """
-        A stream that is ended between two slices gets what was published before, and all of it
-        in order: else its client would come back with an ID behind what it has missed.
+        A stream that ends between two slices gets all that was published before, so that its last
+        event ID skips nothing.
         """
         await self.ending(lambda streams: [stream.end() for stream in streams])
 
     async def test_drainBetweenSlices(self) -> None:
         """
-        So does each when the resource is drained between two slices.
+        A stream drained between two slices gets all that was published before.
         """
         await self.ending(lambda streams: self.resource.drain(5))
 
     async def test_unsubscribeBetweenSlices(self) -> None:
         """
-        A stream that is unsubscribed between two slices is sent nothing more; when it is
-        subscribed again it goes on where it was.
+        A stream unsubscribed between two slices is sent nothing more, and continues where it was
+        when it subscribes again.
         """
         await self.costly(300)
         self.publish()
@@ -320,8 +320,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_burst(self) -> None:
         """
-        What is published in one turn and is more than may wait for a client goes out in order,
-        and those who read are not disconnected for it, whether they get all or choose.
+        A burst of more than C{maxPending} in one turn goes out in order, and does not disconnect
+        clients that read.
         """
         self.makeChannel()
 
@@ -330,7 +330,7 @@ class FanOutTests(ChannelTestCase):
             choice = (lambda event: True) if b"choose" in stream.request.uri else None
             self.channel.subscribe(stream, where=choice)
 
-        # Two sockets' worth, so that a turn of the reactor is enough for a piece of 64 KiB.
+        # Large enough for a reactor turn to send a piece of 64 KiB.
         server = self.serve(connected, maxPending=2**18, heartbeat=None, site={"sendBuffer": 2**16})
         clients = await self.join(server, 5)
         clients += await self.join(server, 5, path="/choose")
@@ -342,7 +342,7 @@ class FanOutTests(ChannelTestCase):
 
     async def meddle(self, end: Callable[[EventStream], object]) -> list[Response]:
         """
-        Publish an event, and while it is sent, in a callback, another; and end 15 streams.
+        Publish an event, and in a callback while it is sent publish another and end 15 streams.
 
         @return: the responses that have ended.
         """
@@ -367,8 +367,7 @@ class FanOutTests(ChannelTestCase):
 
     async def test_endsWhileSending(self) -> None:
         """
-        Streams that a callback ends while an event is sent get that, and what was published
-        before they were ended.
+        Streams that a callback ends while an event is sent get everything published before.
         """
         for response in await self.meddle(EventStream.end):
             self.assertTrue(response.complete)
@@ -376,7 +375,7 @@ class FanOutTests(ChannelTestCase):
 
     async def test_abortsWhileSending(self) -> None:
         """
-        Those that it aborts get no more, and no event behind one that they have missed.
+        Streams that a callback aborts while an event is sent get that event or nothing.
         """
         for response in await self.meddle(EventStream.abort):
             self.assertTrue(response.broken)
@@ -384,8 +383,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_equal(self) -> None:
         """
-        Whatever the sizes, and whenever a reader stalls: those who are sent to directly and
-        those who are not get the same bytes.
+        Streams with and without direct writes get the same bytes, whatever the sizes and whenever a
+        client stalls.
         """
         choose = random.Random(3)
         options: dict[str, Any] = {"maxPending": 2**30, "stallTimeout": None, "heartbeat": None}
@@ -411,8 +410,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_partly(self) -> None:
         """
-        A socket that takes nothing, or not all, is no error: the rest goes by the transport,
-        in order, and the others are not concerned.
+        When a socket takes only part of an event, the transport sends the rest in order, and other
+        streams are not affected.
         """
         server = self.open()
         clients = await self.join(server, 20)
@@ -435,8 +434,8 @@ class FanOutTests(ChannelTestCase):
 
     async def test_reset(self) -> None:
         """
-        Clients that have gone when an event is sent, of which nobody has told us yet, disturb
-        none of the others, and their streams are closed.
+        Clients that disconnect unnoticed while an event is sent do not affect the others, and their
+        streams are closed.
         """
         clients = await self.join(self.open(), 30)
         streams = self.channel.streams
@@ -445,7 +444,7 @@ class FanOutTests(ChannelTestCase):
 
         class Leaver:
             def sent(self, stream: EventStream, events: int, size: int) -> None:
-                # In the middle of sending, before the reactor can look.
+                # In the middle of sending, before the reactor can notice.
                 while resetting:
                     resetting.pop().reset()
                     closing.pop().close()
@@ -461,7 +460,7 @@ class FanOutTests(ChannelTestCase):
 
     async def test_publishesWhileSending(self) -> None:
         """
-        An observer that publishes, and ends streams, while an event is sent disturbs nobody.
+        An observer may publish and end streams while an event is sent.
         """
         server = self.open()
 
@@ -487,14 +486,14 @@ class FanOutTests(ChannelTestCase):
 
 def framed(data: bytes) -> bytes:
     """
-    Make a chunk: RFC 9112, 7.1.
+    Make a chunk (RFC 9112, 7.1).
     """
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def unframed(data: bytes) -> bytes:
     """
-    Take chunks apart.
+    Decode chunks.
     """
     body = b""
     while data:
@@ -507,7 +506,7 @@ def unframed(data: bytes) -> bytes:
 
 def arrived(client: socket.socket) -> bytes:
     """
-    Read what there is.
+    Read what has arrived.
     """
     data = b""
     try:

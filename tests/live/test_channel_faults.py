@@ -1,5 +1,5 @@
 """
-Channels on real sockets: one client does not read, and the others are as if it were not there.
+Tests for channels on real sockets: a client that does not read does not affect the others.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from tests.support.requirements import needs
 from tests.support.writes import hasTLS
 from twisted_sse import CloseReason, SlowReader
 
-#: What a connection may hold of what its client does not read: a piece of 64 KiB, and what is
-#: framed and sent with it.
+#: How much a connection may hold for a client that does not read: a piece of 64 KiB, its framing
+#: and what is sent with it.
 HELD = 2**17
 
 
 @needs("network")
 class FaultTests(ChannelTestCase):
     """
-    One client does not read, or not enough; the others are as if it were not there.
+    Tests that a client that reads little or nothing does not affect the others.
     """
 
     async def begin(self, **options: Any) -> None:
         """
-        Serve a channel to five clients that read, and to one that does not.
+        Serve a channel to five clients that read and one that does not.
         """
         options = {"maxPending": 2**16, "site": NARROW, **options}
         server = self.open(**options)
@@ -43,7 +43,7 @@ class FaultTests(ChannelTestCase):
 
     async def publishTo(self, size: int = 2**12, **fields: Any) -> None:
         """
-        Publish one event, and wait until it has come to all who read.
+        Publish one event, and wait until all clients that read have it.
         """
         self.publish(size=size, **fields)
         last = len(self.published) - 1
@@ -61,9 +61,9 @@ class FaultTests(ChannelTestCase):
         self, enough: Callable[[], object], kinds: tuple[str, ...] = ("message",)
     ) -> None:
         """
-        Publish, event by event, until something is so.
+        Publish event by event, until something is true.
 
-        @param kinds: the events' types, in turn.
+        @param kinds: the types of the events, in turn.
         """
         for number in range(1000):
             await self.publishTo(event=kinds[number % len(kinds)])
@@ -74,7 +74,7 @@ class FaultTests(ChannelTestCase):
 
     async def resume(self) -> None:
         """
-        Let the one that did not read come back, and see that it gets what it has missed.
+        Reconnect the client that did not read, and assert that it gets what it missed.
         """
         self.client.startReading()
         await until(lambda: self.client.lost, "it is cut off")
@@ -88,8 +88,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_disconnect(self) -> None:
         """
-        One that never reads is disconnected when too much waits for it; it comes back, and
-        misses nothing.
+        A client that never reads is disconnected when its queue is full, and misses nothing when it
+        reconnects.
         """
         await self.begin()
         most = 0
@@ -106,7 +106,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_trickle(self) -> None:
         """
-        So is one that reads a byte at a time.
+        A client that reads a byte at a time is disconnected when its queue is full, and misses
+        nothing when it reconnects.
         """
         await self.begin()
 
@@ -120,8 +121,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        Where the oldest is dropped, one that reads a byte at a time is told how many it has
-        missed, in their place, and gets what came after.
+        With DROP_OLDEST, a client that reads a byte at a time is told how many events it missed,
+        where they are missing.
         """
         await self.begin(slow=SlowReader.DROP_OLDEST)
 
@@ -135,14 +136,14 @@ class FaultTests(ChannelTestCase):
         last = len(self.published) - 1
         await until(lambda: progress.follow(self.response) or progress.last == last)
         self.assertEqual(progress.seen, {"message": last + 1 - self.reasons.lost, "stream-gap": 1})
-        # From here on it is as the others.
+        # From here on it gets what the others get.
         await self.publishTo()
         await self.assertAll([self.response], last + 1)
 
     async def test_dropBehindLargeEvent(self) -> None:
         """
-        It is told how many it has missed, too, when more is dropped while the news of it waits
-        behind the rest of a large event.
+        A client is told of every dropped event, even when more are dropped while the gap event
+        waits behind a large one.
         """
         for policy in SlowReader.DROP_OLDEST, SlowReader.LATEST:
             await self.begin(slow=policy)
@@ -150,7 +151,7 @@ class FaultTests(ChannelTestCase):
             for _ in range(3):
                 lost = self.reasons.lost
                 await self.flood(lambda lost=lost: self.reasons.lost > lost + 5)
-                # A part of the large event leaves, and with it the news could.
+                # A part of the large event leaves, and the gap event could leave with it.
                 handed = self.reasons.size
                 while self.reasons.size == handed:
                     self.client.doRead(2**12)
@@ -163,8 +164,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_latest(self) -> None:
         """
-        Where the latest is kept, it gets the newest of each type, however old, in order, and is
-        told how many it has missed.
+        With LATEST a client gets the newest event of each type in order, and is told how many it
+        missed.
         """
         await self.begin(slow=SlowReader.LATEST)
         await self.flood(lambda: self.stream.bytesPending)
@@ -183,7 +184,7 @@ class FaultTests(ChannelTestCase):
         gap = self.response.events.pop(place)
         numbers = [int(data.partition(" ")[0]) for data in self.response.data]
         self.assertEqual(numbers[:place], [*range(place)])
-        # The weather is old, and so is the last of no type, but there are none that are newer.
+        # The weather is old, and so is the last event without a type, but none is newer.
         self.assertEqual(numbers[place : place + 2], [rare - 1, rare])
         self.assertEqual(numbers[-2:], [last - 1, last])
         self.assertEqual(numbers, sorted({*numbers}))
@@ -192,7 +193,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_stallTimeout(self) -> None:
         """
-        One that takes no byte for C{stallTimeout} is aborted, not before, while events go on.
+        A client that takes no byte for C{stallTimeout} is aborted, and not before, while events
+        continue.
         """
         await self.begin(stallTimeout=0.4, maxPending=2**24)
         started = reactor.seconds()
@@ -204,9 +206,9 @@ class FaultTests(ChannelTestCase):
 
     async def assertOthersUndisturbed(self, connect: Callable[[Server], Any]) -> None:
         """
-        Let a client of another kind stall: it is disconnected when too much waits for it.
+        Stall a client of another kind, and assert that it is disconnected when its queue is full.
 
-        @param connect: subscribes it and returns the connection, once it is.
+        @param connect: subscribes the client, and returns its connection and response.
         """
         self.open(maxPending=2**18)
         plain = await self.join(Server(self, self.resource), 5)
@@ -224,15 +226,15 @@ class FaultTests(ChannelTestCase):
         self.assertEqual(self.reasons.closedFor, [CloseReason.SLOW])
         connection.startReading()
         await until(lambda: response.broken, "it has noticed")
-        # What did come is what was published.
+        # What has arrived is what was published.
         progress = Progress(self.published, next=0)
         progress.follow(response)
         self.assertLess(progress.last, len(self.published) - 1)
 
     async def test_stalledTLS(self) -> None:
         """
-        A TLS client that does not read is disconnected when too much waits for it, and the
-        others get everything meanwhile.
+        A TLS client that does not read is disconnected when its queue is full, and the others get
+        everything.
         """
 
         async def connect(server: Server) -> tuple[Client, Response]:
@@ -243,8 +245,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_stalledHTTP2(self) -> None:
         """
-        An HTTP/2 client that does not read is reset when too much waits for it, and the
-        others get everything meanwhile.
+        An HTTP/2 client that does not read is reset when its queue is full, and the others get
+        everything.
         """
 
         async def connect(server: Server) -> tuple[Any, Response]:
@@ -262,8 +264,8 @@ class FaultTests(ChannelTestCase):
 
     async def test_largeEvent(self) -> None:
         """
-        Of an event of 1 MiB a connection that does not read it holds 128 KiB at most, and the
-        rest is one copy for all; those who read get it whole, and so do the others later.
+        Of an event of 1 MiB each stalled connection holds at most 128 KiB and shares the rest, and
+        every client gets it whole.
         """
         size = 2**20 - 100
         server = self.open(site=NARROW)
@@ -287,9 +289,9 @@ class FaultTests(ChannelTestCase):
             transport: Any = cast(Any, stream.request).transport
             self.assertFalse(stream.closed)
             self.assertLessEqual(len(transport.dataBuffer) + transport._tempDataLen, HELD)
-        # The event in the history; what the transports hold; the clients' parsers and so on.
+        # The event in the history, what the transports hold, and the clients' parsers.
         self.assertLess(after - before, size + len(stalled) * HELD + 2 * 2**20)
-        # One more is accepted: nothing waits but the rest of the first.
+        # One more event is accepted, because only the rest of the first is queued.
         self.publish()
         for client, _ in stalled:
             client.startReading()

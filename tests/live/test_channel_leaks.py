@@ -1,5 +1,5 @@
 """
-Channels on real sockets: nothing is left of clients that have gone.
+Tests for channels on real sockets: nothing is left of clients that have gone.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from twisted_sse import EventStream, History
 
 class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
     """
-    Counts what is there before and after.
+    Counts what exists before and after.
     """
 
     async def begin(self, history: History | None = None, **options: Any) -> None:
         """
-        Serve a channel, and let one client come and go, which brings with it what is made once.
+        Serve a channel, and let one client connect and disconnect, which creates what is created
+        only once.
         """
         self.makeChannel(history)
         self.server = self.serve(self.choose, **{"heartbeat": None, **options})
@@ -35,7 +36,7 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 
     def choose(self, stream: EventStream) -> None:
         """
-        Subscribe a stream to what its client asks for.
+        Subscribe a stream to what its client requests.
         """
         assert stream.request is not None
         choices: dict[bytes, dict[str, Any]] = {
@@ -47,7 +48,7 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 
     async def assertGone(self) -> None:
         """
-        See that nothing is left of any client.
+        Assert that nothing is left of any client.
         """
         await until(lambda: not self.channel.streams, "all are gone")
         await turns()
@@ -58,13 +59,13 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 @needs("network")
 class LeakTests(ChannelLeakTestCase):
     """
-    What is left of clients that have gone: nothing.
+    Tests that nothing is left of clients that have gone.
     """
 
     async def test_comeAndGo(self) -> None:
         """
-        300 clients that come and go in every way while events are published leave no stream,
-        delayed call or file descriptor behind: without the garbage collector.
+        300 clients that end in every way while events are published leave no stream, delayed call
+        or file descriptor, with the garbage collector off.
         """
         await self.begin(
             History(maxEvents=50), maxPending=2**14, stallTimeout=30, heartbeat=15, site=NARROW
@@ -101,17 +102,17 @@ class LeakTests(ChannelLeakTestCase):
                     elif portOf(stream) == port:
                         getattr(stream, how)()
                     del stream
-                # Some of these do not read, so that the end never comes.
+                # Some of these clients do not read, so that their stream would never end.
                 client.close()
-            # It would keep the last one.
+            # The variable would keep the last client.
             client = None
         self.assertGreater(len(self.reasons.closedFor), 200)
         await self.assertGone()
 
     async def test_reconnecting(self) -> None:
         """
-        A client that reconnects again and again, as fast as it can, gets each event once, and
-        whatever there is does not grow: delayed calls, streams, file descriptors.
+        A client that reconnects as fast as it can gets each event once, and delayed calls, streams
+        and file descriptors do not accumulate.
         """
         await self.begin(heartbeat=15)
         progress = Progress(self.published, next=1)

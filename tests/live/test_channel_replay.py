@@ -1,5 +1,5 @@
 """
-Channels on real sockets: clients come back.
+Tests for channels on real sockets: clients that reconnect.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from twisted_sse import CloseReason, History
 @needs("network")
 class ReplayTests(ChannelTestCase):
     """
-    Clients come back.
+    Tests for clients that reconnect.
     """
 
     async def test_slowReader(self) -> None:
         """
-        1,000 events of 10 kB are replayed to a client that reads slowly, which is far more than
-        may wait for it, as it reads; and what is published meanwhile comes behind.
+        A replay of 10 MB to a slow reader is never queued in full, and events published during it
+        come later.
         """
         server = self.open(maxPending=2**20, site=NARROW)
         self.publish(1, id="start")
@@ -48,8 +48,8 @@ class ReplayTests(ChannelTestCase):
 
     async def test_whilePublishing(self) -> None:
         """
-        Clients that resume anywhere while events are published in each turn of the reactor
-        get each event once, in order, without a gap, and become live.
+        Clients that resume anywhere while events are published get each event once, in order, and
+        become live.
         """
         server = self.open(site=NARROW)
         self.publish(3000, size=200)
@@ -78,8 +78,8 @@ class ReplayTests(ChannelTestCase):
 
     async def test_overtaken(self) -> None:
         """
-        A client whose replay is overtaken by what the history drops is told once, where it is,
-        and gets what is kept.
+        A client whose replay is overtaken by trimming gets one C{stream-reset}, and then what is
+        kept.
         """
         server = self.open(History(maxEvents=200), site=NARROW)
         self.publish(1, id="start")
@@ -95,14 +95,14 @@ class ReplayTests(ChannelTestCase):
         await until(lambda: progress.follow(response) or progress.last == last, "the last")
         self.assertEqual(progress.seen["stream-reset"], 1)
         self.assertEqual(self.reasons.resets, 1)
-        # Whatever had been handed over before, and all that was kept.
+        # What had been handed over before, and all that was kept.
         self.assertGreater(progress.seen["message"], 200)
         self.assertLess(progress.seen["message"], 400)
 
     async def test_resetOnce(self) -> None:
         """
-        A client that is told that something is lost, and goes before the next event, is not
-        told again when it comes back, and misses nothing of what was published meanwhile.
+        A client that disconnects right after its C{stream-reset} gets no second one, and misses
+        nothing published since.
         """
         server = self.open()
         client, response = server.get(headers=accept("unknown"))
@@ -118,8 +118,8 @@ class ReplayTests(ChannelTestCase):
 
     async def test_restart(self) -> None:
         """
-        When the server has been started anew, an ID of the process before, of an event or of
-        the beginning, is answered with C{stream-reset}, and then with what there is.
+        After a restart, an ID of the earlier process, of an event or a first one, gets a
+        C{stream-reset} and then all that is kept.
         """
         server = self.serve(lambda stream: None)
 
@@ -141,9 +141,9 @@ class ReplayTests(ChannelTestCase):
             await until(lambda again=again: len(again.events) > 3)
             self.assertEqual(again.events[0].type, "stream-reset")
             self.assertEqual([event.type for event in again.events[1:4]], ["message"] * 3)
-            # From the first that this process has published.
+            # From the first event that this process published.
             self.assertEqual(again.data[1:4], ["0", "1", "2"])
-            # And that is the end of it.
+            # The client is not reset again.
             _, third = server.get("/channel", accept(again.events[2].lastEventID))
             await until(lambda third=third: third.events)
             self.assertEqual((third.events[0].type, third.data[0]), ("message", "2"))
@@ -151,8 +151,8 @@ class ReplayTests(ChannelTestCase):
 
     async def test_close(self) -> None:
         """
-        When a channel is closed, what was published before goes out, also to a client that
-        does not read yet, and the responses end as they should.
+        When a channel is closed, published events reach even a client that stalls, and the
+        responses end properly.
         """
         server = self.open(site=NARROW)
         clients = await self.join(server, 10, receiveBuffer=SMALL)

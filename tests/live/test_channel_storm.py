@@ -1,8 +1,8 @@
 """
-Channels on real sockets: clients come and go.
+Tests for channels on real sockets: clients that connect and disconnect at random.
 
-With C{SSE_LONG=1} in the environment they do for a minute, rather than for a few seconds: what
-to run after a change to C{twisted_sse/channel}, C{store/memory.py} or C{stream/transport.py}.
+With C{SSE_LONG=1} in the environment this takes a minute instead of a few seconds: run that after a
+change to C{twisted_sse/channel}, C{store/memory.py} or C{stream/transport.py}.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from tests.support.live_streams import NARROW, SMALL
 from tests.support.requirements import needs
 from twisted_sse import Event, EventStream, EventStreamResource, History, SlowReader
 
-#: How long clients come and go, in seconds.
+#: How long clients connect and disconnect, in seconds.
 STORM = 60 if os.environ.get("SSE_LONG") == "1" else 3
 
 
 class Viewer:
     """
-    A client that is cut off, stops reading, and comes back with its last event ID.
+    A client that is cut off, stalls, and reconnects with its last event ID.
 
-    @ivar id: that.
-    @ivar place: the number of the event that it is the ID of, or before which it is; L{None}
-        if that is not known.
+    @ivar id: its last event ID.
+    @ivar place: the number of the event that the ID belongs to or precedes; L{None} if that is
+        unknown.
     """
 
     def __init__(self, storm: StormTests, path: str, step: int) -> None:
@@ -43,7 +43,7 @@ class Viewer:
 
     def connect(self) -> None:
         """
-        Come, or come back.
+        Connect or reconnect.
         """
         self.number = len(self.storm.connects)
         self.storm.connects.append((self.progress.step, None, None))
@@ -55,11 +55,11 @@ class Viewer:
 
     def look(self) -> None:
         """
-        Look at what has come.
+        Check what has arrived.
         """
         progress = self.progress
         if not told(self.response):
-            # It has not got as far as to hear that anybody listens to it.
+            # Its response has not begun.
             return
         if not self.begun:
             self.begin()
@@ -73,13 +73,13 @@ class Viewer:
 
     def begin(self) -> None:
         """
-        Work out what has to come first.
+        Work out which event must come first.
         """
         self.begun = True
         progress = self.progress
         _, published, first = self.storm.connects[self.number]
         assert published is not None and first is not None, "answered without being asked"
-        # What was announced on the last connection, and did not come, comes now.
+        # A gap announced on the last connection does not count on this one.
         progress.gap = 0
         if not self.id:
             progress.next = self.place = published
@@ -87,9 +87,9 @@ class Viewer:
         isReset = [event.type for event in self.response.events[:1]] == ["stream-reset"]
         if self.place is not None and progress.next is not None:
             where = f"{self.place} was the last, {first} is the oldest that is kept"
-            # It has to be told if there is one that it has chosen and will not get ...
+            # It must be reset if an event that it chose is no longer kept ...
             assert isReset or progress.rounded(progress.next) >= first, where
-            # ... and must not be as long as the last that it has is kept.
+            # ... and must not be while its last event is kept.
             assert not isReset or self.place < first, where
         if isReset:
             progress.see(self.response.events.pop(0))
@@ -97,7 +97,7 @@ class Viewer:
 
     def leave(self, how: str) -> None:
         """
-        Go, or be cut off.
+        Disconnect, or be cut off.
         """
         assert self.client is not None
         if how == "abort":
@@ -105,7 +105,7 @@ class Viewer:
             for stream in self.storm.channel.streams:
                 if portOf(stream) == port:
                     stream.abort()
-            # This side finds out later.
+            # The client notices later.
             return
         self.look()
         getattr(self.client, how)()
@@ -113,7 +113,7 @@ class Viewer:
 
     def forget(self) -> None:
         """
-        The connection is over.
+        Handle the end of the connection.
         """
         assert self.client is not None
         self.look()
@@ -123,9 +123,9 @@ class Viewer:
 
     def act(self, choose: random.Random) -> str:
         """
-        Do something or other.
+        Do something at random.
 
-        @return: what.
+        @return: what was done.
         """
         if self.client is None:
             if choose.random() < 0.5:
@@ -147,9 +147,9 @@ class Viewer:
 
     def isThere(self, last: int) -> bool:
         """
-        See that it gets all there is.
+        Connect if necessary, and read.
 
-        @return: whether it has.
+        @return: whether everything has arrived.
         """
         if self.client is not None and self.client.lost:
             self.forget()
@@ -158,17 +158,17 @@ class Viewer:
         assert self.client is not None
         self.client.startReading()
         self.look()
-        # One that has come for the first time since then has nothing to see.
+        # A client that first connected since then has nothing to receive.
         return self.progress.next is not None and self.progress.next > last
 
 
 @needs("network")
 class StormTests(ChannelTestCase):
     """
-    Clients come and go.
+    Tests for clients that connect and disconnect at random.
 
-    @ivar connects: of each connection the step, how many events had been published when it
-        was subscribed, and the number of the oldest that was kept then.
+    @ivar connects: for each connection its step, how many events had been published when it
+        subscribed, and the number of the oldest kept then.
     """
 
     timeout = 120 + 2 * STORM
@@ -197,9 +197,8 @@ class StormTests(ChannelTestCase):
 
     async def test_storm(self) -> None:
         """
-        200 clients that are cut off, stall and resume at random while events are published get
-        each event that they have chosen exactly once and in order, but for those of which they
-        are told that they are lost, which are no more than has to be.
+        200 clients that are cut off, stall and resume at random get each event they chose once and
+        in order, unless they are told that it is lost, which happens no more than necessary.
         """
         choose = random.Random(STORM)
         self.kept = History(maxEvents=120)
@@ -257,6 +256,6 @@ class StormTests(ChannelTestCase):
 
 def numberOf(event: Event) -> int:
     """
-    Find the number of an event.
+    Return the number of an event.
     """
     return int((event.data or "").partition(" ")[0])

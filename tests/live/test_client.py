@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.source}, on real sockets: what is asked for, and what comes.
+Tests for L{twisted_sse.client.source}, on real sockets: requests, and the bodies of responses.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from twisted_sse.client.agent import EventStreamAgent
 
 class Puller:
     """
-    Writes when there is room.
+    A producer that writes when there is room.
     """
 
     def __init__(self, resume: Callable[[], object]) -> None:
@@ -38,18 +38,19 @@ class Puller:
 
     def stopProducing(self) -> None:
         """
-        Nobody reads any more.
+        Do nothing when the client has gone.
         """
 
 
 class RequestTests(ClientTestCase):
     """
-    What is asked for.
+    Tests for requests.
     """
 
     async def test_headers(self) -> None:
         """
-        The standard's headers, ours, and the user's; an ID as UTF-8, and none if it is empty.
+        A request has the standard's headers and ours, and its last event ID as UTF-8 unless that is
+        empty.
         """
         server = ScriptedServer(
             self,
@@ -69,7 +70,7 @@ class RequestTests(ClientTestCase):
 
     async def test_body(self) -> None:
         """
-        Any method, with a body, which is sent again if it comes back.
+        Any method may have a body, which is sent again on reconnection.
         """
         server = ScriptedServer(self, stream(b"retry: 0\n" + ONE), stream(TWO))
         source = self.source(
@@ -82,7 +83,8 @@ class RequestTests(ClientTestCase):
 
     async def test_proxy(self) -> None:
         """
-        With an agent that has a proxy that is asked, and all else is as it is without.
+        With an agent that uses a proxy, requests go to the proxy and everything else works the
+        same.
         """
         proxy = ScriptedServer(
             self,
@@ -101,7 +103,7 @@ class RequestTests(ClientTestCase):
 
     async def test_cookies(self) -> None:
         """
-        With an agent that has cookies they are sent when it comes back.
+        With an agent that keeps cookies, they are sent on reconnection.
         """
         first = stream(b"retry: 0\n" + ONE, fields=b"Set-Cookie: user=ada\r\n")
         server = ScriptedServer(self, first, stream(TWO))
@@ -126,13 +128,13 @@ class RequestTests(ClientTestCase):
 
 class BodyTests(ClientTestCase):
     """
-    What comes, however it comes.
+    Tests for the bodies of responses.
     """
 
     async def test_compressed(self) -> None:
         """
-        gzip and deflate are decoded as they come, however they are cut; with neither of them it
-        is no stream.
+        gzip and deflate are decoded as they arrive, however they are cut, and other encodings are
+        refused.
         """
         raw = zlib.compressobj(wbits=-15)
         data = ONE + TWO
@@ -156,7 +158,7 @@ class BodyTests(ClientTestCase):
 
     async def test_flushed(self) -> None:
         """
-        A compressed event is there when the server has flushed it.
+        A compressed event is delivered when the server has flushed it.
         """
         packer = zlib.compressobj(wbits=31)
         connections: list[Any] = []
@@ -176,7 +178,7 @@ class BodyTests(ClientTestCase):
 
     async def test_bomb(self) -> None:
         """
-        Of a small body that is large when decoded no more is decoded than is taken.
+        A small body that expands a lot is decoded only as its events are taken.
         """
         body = gzip.compress(b"data: x\n\n" * 300_000)
         server = ScriptedServer(self, stream(body, fields=b"Content-Encoding: gzip\r\n"))
@@ -191,7 +193,7 @@ class BodyTests(ClientTestCase):
 
     async def test_backpressure(self) -> None:
         """
-        Who does not take events is not sent any; afterwards all of them come, in order.
+        The server is not read while events are not taken, and then all arrive in order.
         """
         number = 0
 
@@ -227,7 +229,7 @@ class BodyTests(ClientTestCase):
 
     async def settled(self, look: Any) -> None:
         """
-        Wait until something does not change any more.
+        Wait until a value no longer changes.
         """
         seen = [object()] * 20
         while len(set(seen)) > 1:
@@ -236,7 +238,7 @@ class BodyTests(ClientTestCase):
 
     async def test_odd(self) -> None:
         """
-        A body may be cut anywhere, be no UTF-8, have comments only, and IDs of all kinds.
+        A body may be cut anywhere, be invalid UTF-8, and have many comments and unusual IDs.
         """
         comments: list[str] = []
         body = (
@@ -258,8 +260,8 @@ class BodyTests(ClientTestCase):
 
     async def test_commentsInOrder(self) -> None:
         """
-        Who waits for events gets those before a comment before the comment, and those behind it
-        afterwards, also if all of them come at once.
+        C{onComment} and a listener are called in the order of the stream, even if it arrives at
+        once.
         """
         told: list[str] = []
         body = ONE + b": a\n" + TWO.replace(b"\n", b"\r") + b": b\r\n:c\n\n" + ONE
@@ -270,7 +272,7 @@ class BodyTests(ClientTestCase):
 
     async def test_endlessLine(self) -> None:
         """
-        A line of 14 MB is an event; one without an end costs no more than is allowed.
+        A line of 14 MB is an event, and one without an end is aborted at C{maxEventSize}.
         """
         line = os.urandom(7_000_000).hex().encode()
         pieces = [line[n : n + 16384] for n in range(0, len(line), 16384)]
@@ -301,7 +303,7 @@ class BodyTests(ClientTestCase):
 
     async def test_endlessEvent(self) -> None:
         """
-        An event of lines without end costs no more than is allowed, whatever they are.
+        An event without an end is aborted at C{maxEventSize}, whatever its lines are.
         """
         for line in b"data: " + b"x" * 1000 + b"\n", b": c\n" * 1000, b"x\r" * 1000:
             sent = 0
@@ -326,21 +328,21 @@ class BodyTests(ClientTestCase):
 
     async def test_cutAnywhere(self) -> None:
         """
-        A body that stops in the middle of a line, a character, a chunk or a TLS record is broken
-        off: the events before are there, what is unfinished is not.
+        A body cut in a line, a character, a chunk or a TLS record keeps its earlier events and
+        drops the unfinished one.
         """
         context = serverContext()
         head = stream(ONE, end=False)
 
         def record(connection: Any) -> None:
             def cut() -> None:
-                # Its beginning as it is on the wire: application data, of 255 bytes.
+                # The start of a record on the wire: application data of 255 bytes.
                 wire = connection.transport.transport
                 wire.write(b"\x17\x03\x03\x00\xff" + b"x" * 9)
                 wire.loseConnection()
 
             connection.transport.write(head)
-            # TLS writes in the next turn of the reactor.
+            # TLS writes in the next reactor turn.
             reactor.callLater(0, cut)
 
         for script, tls in (
@@ -360,7 +362,7 @@ class BodyTests(ClientTestCase):
 
     async def test_endlessHead(self) -> None:
         """
-        Headers that do not end are cut off.
+        Headers without an end are aborted.
         """
 
         def endless(connection: Any) -> None:
@@ -384,7 +386,7 @@ class BodyTests(ClientTestCase):
 
     async def test_garbage(self) -> None:
         """
-        What is no HTTP at all is a broken connection.
+        Anything but HTTP is a broken connection.
         """
         for garbage in (
             b"SSH-2.0-x\r\n\r\n",
@@ -399,7 +401,7 @@ class BodyTests(ClientTestCase):
 
     async def test_untilTheEnd(self) -> None:
         """
-        Without chunks and a length the end of the connection is that of the stream.
+        Without chunks and a length, the stream ends with the connection.
         """
         head = b"HTTP/1.0 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
         server = ScriptedServer(self, head + ONE + b"data: half")

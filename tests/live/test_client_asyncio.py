@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.source} in a program of asyncio.
+Tests for L{twisted_sse.client.source} in an asyncio program.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.documents import blocks
 from tests.support.requirements import ROOT, needs
 
-#: Programs of asyncio: what is before and behind the documentation's.
+#: An asyncio program: the code before and after that of the documentation.
 ASYNCIO_BEGIN = """
 import asyncio
 loop = asyncio.new_event_loop()
@@ -59,13 +59,13 @@ reactor.run()
 @needs("network")
 class AsyncioTests(SynchronousTestCase):
     """
-    The client in a program of asyncio, which is a process of its own: it has another reactor.
+    Tests for the client in an asyncio program, which needs its own process for its reactor.
     """
 
     def test_following(self) -> None:
         """
-        Events come into a queue of asyncio's, the future that is cancelled closes the source, and
-        a task that iterates itself is told that it cannot.
+        Events arrive in an asyncio queue, cancelling the future closes the source, and iterating in
+        a task raises.
         """
         [block] = [block for block in blocks("client.md", "python") if "asFuture" in block]
         program = f"{ASYNCIO_BEGIN}{block}{ASYNCIO_END}"

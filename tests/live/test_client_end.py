@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.client.source}, on real sockets: how it ends, at every stage of its life, in every
-way.
+Tests for L{twisted_sse.client.source}, on real sockets: ending it at every stage, in every way.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from twisted_sse.format.parser import MessageEvent
 @implementer(IHostnameResolver)
 class _NoResolver:
     """
-    Never finds anything.
+    A resolver that never finds anything.
     """
 
     def resolveHostName(self, receiver: Any, hostName: str, *rest: Any, **more: Any) -> Any:
@@ -37,17 +36,17 @@ class _NoResolver:
 
     def cancel(self) -> None:
         """
-        Somebody does not want to know any more.
+        Accept a cancellation.
         """
 
 
 class _Stage:
     """
-    How far a source has got.
+    A stage of a source.
 
-    @ivar name: what it is called.
-    @ivar server: what it talks to.
-    @ivar reached: whether it has got there.
+    @ivar name: the name of the stage.
+    @ivar server: the server that it connects to.
+    @ivar reached: returns whether the source has reached the stage.
     """
 
     def __init__(self, test: EndTests, name: str) -> None:
@@ -61,13 +60,13 @@ class _Stage:
 
     def headers(self) -> None:
         """
-        It waits for its own headers.
+        The source waits for its own headers.
         """
         self.options["headers"] = Deferred
 
     def resolving(self) -> None:
         """
-        It waits for the address of a name.
+        The source waits for the address of a name.
         """
         before = reactor.installNameResolver(_NoResolver())
         self.undo = lambda: reactor.installNameResolver(before)
@@ -76,7 +75,7 @@ class _Stage:
 
     def connecting(self) -> None:
         """
-        It waits for a connection: the kernel has no room for one more.
+        The source waits for a connection, because the kernel's backlog is full.
         """
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
@@ -84,7 +83,7 @@ class _Stage:
         self.test.addCleanup(listening.close)
         address = listening.getsockname()
         while True:
-            # Until one of them has to wait.
+            # Connect until one has to wait.
             filling = socket.socket()
             self.test.addCleanup(filling.close)
             filling.settimeout(0.1)
@@ -96,42 +95,42 @@ class _Stage:
 
     def handshake(self) -> None:
         """
-        It waits for the server's part of the TLS handshake.
+        The source waits for the server's part of the TLS handshake.
         """
         self.url = self.url.replace("http:", "https:")
         self.reached = lambda: self.server.connections and self.server.connections[0].data
 
     def response(self) -> None:
         """
-        It waits for the response.
+        The source waits for the response.
         """
         self.server.script = [lambda connection: None]
         self.reached = lambda: self.server.requests
 
     def head(self) -> None:
         """
-        It has got half of the head of the response.
+        The source has half of the response's headers.
         """
         self.server.script = [b"HTTP/1.1 200 OK\r\nContent-"]
         self.reached = lambda: self.server.requests
 
     def wrong(self) -> None:
         """
-        It reads what the server says about an error.
+        The source reads the body of an error response.
         """
         self.server.script = [b"HTTP/1.1 404 Gone\r\nContent-Length: 99\r\n\r\nbecause"]
         self.reached = lambda: self.server.requests
 
     def body(self) -> None:
         """
-        It reads events.
+        The source reads events.
         """
         self.server.script = [stream(ONE, b"data: half", end=False)]
         self.reached = lambda: self.test.data
 
     def secureBody(self) -> None:
         """
-        It reads events, by TLS.
+        The source reads events over TLS.
         """
         self.server.stop()
         self.server = ScriptedServer(
@@ -143,7 +142,7 @@ class _Stage:
 
     def paused(self) -> None:
         """
-        More has come than is taken.
+        More events have arrived than are taken.
         """
         self.test.takes = False
         self.server.script = [stream(ONE * 100_000, end=False)]
@@ -151,14 +150,14 @@ class _Stage:
 
     def waiting(self) -> None:
         """
-        It waits to come back, after the end of a stream.
+        The source waits to reconnect after the end of a stream.
         """
         self.server.script = [stream(b"retry: 60000\n" + ONE)]
         self.reached = lambda: self.test.source_.readyState == 0 and self.test.data
 
     def waitingAfterFailure(self) -> None:
         """
-        It waits to come back, after a failure.
+        The source waits to reconnect after a failure.
         """
         self.options["backoff"] = Backoff(initial=20, jitter=0)
         self.server.script = [answer("503 Busy")]
@@ -174,7 +173,7 @@ STAGES = [
 @needs("network")
 class EndTests(ClientTestCase):
     """
-    Whenever it ends, nothing is left.
+    Tests that nothing is left, whenever and however the source ends.
     """
 
     takes = True
@@ -182,9 +181,9 @@ class EndTests(ClientTestCase):
 
     async def reach(self, name: str) -> tuple[_Stage, Deferred[None]]:
         """
-        Let a source get to a stage.
+        Bring a source to a stage.
 
-        @return: the stage, and somebody who iterates over the source.
+        @return: the stage, and a Deferred of the iteration over the source.
         """
         self.data = []
         self.errors.clear()
@@ -203,13 +202,13 @@ class EndTests(ClientTestCase):
 
         iterating = Deferred.fromCoroutine(iterate())
         await until(stage.reached, name)
-        # Let it get no further.
+        # Let it go no further.
         await deferLater(reactor, 0.01)
         return stage, iterating
 
     async def nothingLeft(self, stage: _Stage, before: tuple[Any, ...]) -> None:
         """
-        No connection, no delayed call, nothing that the reactor looks at.
+        Assert that no connection, delayed call or descriptor is left.
         """
         stage.undo()
         await until(lambda: not stage.server.open, f"{stage.name}: no connection")
@@ -220,16 +219,16 @@ class EndTests(ClientTestCase):
 
     async def before(self) -> tuple[Any, ...]:
         """
-        @return: the state that is to be found again, and the port of a server.
+        @return: the state to find again, including the port of a server.
         """
-        # Only when the reactor runs has it what it needs itself.
+        # The reactor creates its own descriptors when it runs.
         await deferLater(reactor, 0)
         watched, calls = self.state()
         return watched + 1, calls
 
     def state(self) -> tuple[Any, ...]:
         """
-        @return: how many things the reactor looks at, and its delayed calls.
+        @return: the numbers of descriptors and of delayed calls of the reactor.
         """
         calls = [
             each
@@ -240,7 +239,7 @@ class EndTests(ClientTestCase):
 
     async def test_close(self) -> None:
         """
-        It is closed.
+        C{close} leaves nothing at any stage.
         """
         for name in STAGES:
             before = await self.before()
@@ -254,7 +253,7 @@ class EndTests(ClientTestCase):
 
     async def test_cancelled(self) -> None:
         """
-        The one who iterates is cancelled.
+        Cancelling the iteration leaves nothing at any stage.
         """
         for name in STAGES:
             before = await self.before()
@@ -267,7 +266,7 @@ class EndTests(ClientTestCase):
 
     async def test_shutdown(self) -> None:
         """
-        The reactor stops.
+        Stopping the reactor leaves nothing at any stage.
         """
         triggers: list[Callable[[], Any]] = []
 
@@ -301,15 +300,14 @@ class EndTests(ClientTestCase):
 
     async def test_reconnectNow(self) -> None:
         """
-        Whatever it does, it can be told to make a new connection at once; nothing is told of that
-        as an error.
+        C{reconnectNow} makes a new connection at any stage, and reports no error.
         """
         for name in STAGES:
             stage, iterating = await self.reach(name)
             failed = len(self.errors)
             asked = len(stage.server.requests)
             if stage.url != stage.server.url:
-                # There it would wait for ever.
+                # There it would wait forever.
                 self.source_._at = self.source_._origin = type(self.source_._at)(stage.server.url)
             self.source_._headers = None
             stage.undo()
@@ -331,8 +329,7 @@ class EndTests(ClientTestCase):
 
     async def test_closedBetween(self) -> None:
         """
-        Events that have come and were not taken are forgotten when it is closed; so is what
-        comes in the same moment.
+        C{close} drops events that have arrived and were not taken.
         """
         server = ScriptedServer(self, stream(ONE + TWO))
         source = self.source(server)
@@ -343,7 +340,7 @@ class EndTests(ClientTestCase):
 
     async def test_closedByCallback(self) -> None:
         """
-        It may be closed by what it calls.
+        The source may be closed by its callbacks.
         """
         for name, script in (
             ("onOpen", stream(ONE)),
@@ -363,11 +360,11 @@ class EndTests(ClientTestCase):
 
     async def test_raisedByCallback(self) -> None:
         """
-        What the user's functions raise is raised where the events are read.
+        An exception in a callback is raised where the events are read.
         """
 
         def fail(*_: object) -> None:
-            # As a network that is down.
+            # The exception of a network that is down.
             raise OSError("the disk is full")
 
         for name, script in (
@@ -385,7 +382,7 @@ class EndTests(ClientTestCase):
 
     async def test_one(self) -> None:
         """
-        Only one can wait for the next event.
+        Only one caller can wait for the next event.
         """
         server = ScriptedServer(self, stream(end=False), close=False)
         source = self.source(server)
@@ -400,13 +397,13 @@ class EndTests(ClientTestCase):
 @needs("network")
 class ListenTests(ClientTestCase):
     """
-    Without coroutines.
+    Tests for C{listen}.
     """
 
     async def test_listen(self) -> None:
         """
-        Functions are called with the events of their types, in order, one after the other; and
-        the end is told.
+        Listeners are called with the events of their types, one after another and in order, and
+        their Deferreds fire at the end.
         """
         body = b"data: 1\n\nevent: x\ndata: 2\n\ndata: 3\n\n"
         server = ScriptedServer(self, stream(body))
@@ -424,12 +421,13 @@ class ListenTests(ClientTestCase):
         ended = [source.listen(all_), source.listen(some, "x")]
         self.assertEqual([await each for each in ended], [None, None])
         self.assertEqual(told, ["begin 1", "end", "begin 2", "end", "x 2", "begin 3", "end"])
-        # Too late.
+        # This one is too late.
         self.assertIsNone(await source.listen(some))
 
     async def test_fails(self) -> None:
         """
-        What goes wrong is told to all; so is what a function raises, and then it is closed.
+        An error fails the Deferred of every listener, and an exception in a listener closes the
+        source.
         """
         server = ScriptedServer(self, answer("404 Gone"))
         source = self.source(server)
@@ -443,7 +441,7 @@ class ListenTests(ClientTestCase):
 
     async def test_forget(self) -> None:
         """
-        Who does not want to be called any more cancels; when it was the last, it is closed.
+        Cancelling removes a listener, and removing the last one closes the source.
         """
         server = ScriptedServer(self, stream(ONE, end=False), close=False)
         source = self.source(server)
@@ -464,18 +462,18 @@ class ListenTests(ClientTestCase):
 @needs("network")
 class ReadEventsTests(ClientTestCase):
     """
-    A response that one has.
+    Tests for L{readEvents} of a response.
     """
 
     async def get(self, server: ScriptedServer) -> Any:
         """
-        Make a request as anybody would.
+        Make a request with a plain L{Agent}.
         """
         return await Agent(reactor).request(b"GET", server.url.encode())
 
     async def test_reads(self) -> None:
         """
-        Its events, to the end.
+        The events of a response are read to its end.
         """
         server = ScriptedServer(self, stream(b"retry: 7\n", ONE, TWO))
         events = readEvents(await self.get(server))
@@ -485,7 +483,7 @@ class ReadEventsTests(ClientTestCase):
 
     async def test_raises(self) -> None:
         """
-        What is no stream, or has no end, is raised.
+        A response that is not an event stream, or is cut short, raises an error.
         """
         for script, kind in (
             (stream(ONE, end=False), StreamBroken),
@@ -499,7 +497,7 @@ class ReadEventsTests(ClientTestCase):
 
     async def test_left(self) -> None:
         """
-        Whoever leaves before the end closes it.
+        Leaving before the end closes the connection.
         """
 
         async def early(events: Any) -> None:

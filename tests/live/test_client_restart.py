@@ -1,5 +1,5 @@
 """
-A client that follows a file over many restarts of the daemon.
+Tests for a client that follows a file across many restarts of the daemon.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from tests.support.requirements import needs
 from twisted_sse.client import Backoff, EventSource
 from twisted_sse.format.parser import MessageEvent
 
-#: How many restarts there are: a hundred take a minute or two.
+#: The number of restarts: a hundred take a minute or two.
 RESTARTS = int(os.environ.get("SSE_RESTARTS", "6"))
 
 
 @needs("network")
 class RestartTests(LiveTestCase):
     """
-    The daemon is stopped and started again, over and over.
+    Tests for repeated restarts of the daemon.
     """
 
     timeout = PATIENCE * (2 + RESTARTS)
 
     async def test_resumes(self) -> None:
         """
-        Whether the daemon ends by SIGTERM or is killed, the client gets each line of the file
-        once, in order, though the file grows all the time.
+        Whether the daemon gets SIGTERM or is killed, the client gets each line of the growing file
+        once, in order.
         """
         directory = FilePath(mkdtemp(prefix="twisted-sse-"))
         self.addCleanup(directory.remove)
@@ -85,7 +85,7 @@ class RestartTests(LiveTestCase):
                 daemon = start()
                 await until(listens, "the daemon is back")
                 if source.readyState != source.OPEN:
-                    # Else it waits for as long as it was told when the daemon ended.
+                    # Otherwise it waits for the C{retry} of the drain.
                     source.reconnectNow()
                 await until(lambda count=count: len(opened) > count, "the client is back")
         finally:

@@ -1,6 +1,5 @@
 """
-Tests for L{twisted_sse.client.source}, on real sockets: what happens when, row by row of the
-documentation's table.
+Tests for L{twisted_sse.client.source}, on real sockets: the documentation's table, row by row.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ from twisted_sse.client.agent import EventStreamAgent
 
 def redirect(status: int, location: str) -> bytes:
     """
-    @return: a response that sends elsewhere.
+    @return: a redirect.
     """
     return answer(f"{status} Elsewhere", f"Location: {location}")
 
 
 class TableTests(ClientTestCase):
     """
-    The table of the documentation, row by row: a source that comes back, one that is strict, and
-    one that does not come back.
+    Tests for the rows of the table: a source that reconnects, a strict one, and one that does not
+    reconnect.
     """
 
     async def test_cleanEnd(self) -> None:
         """
-        After the end of a stream it comes back, when the server has said, with the last event
-        ID; or the iteration ends.
+        After the end of a stream the source reconnects with its last event ID after C{retry}, or
+        iteration ends.
         """
         for options in {}, {"strict": True}:
             server = ScriptedServer(self, stream(b"retry: 0\n" + ONE), stream(TWO))
@@ -61,8 +60,7 @@ class TableTests(ClientTestCase):
 
     async def test_broken(self) -> None:
         """
-        A body that is broken off is told of, and tried again; what was unfinished is no event,
-        and its ID none.
+        A broken body is reported and retried, and its unfinished event and ID are dropped.
         """
         broken = stream(ONE + b"id: 9\ndata: half", end=False)
         for options in {}, {"strict": True}:
@@ -79,7 +77,7 @@ class TableTests(ClientTestCase):
 
     async def test_readTimeout(self) -> None:
         """
-        A server that says nothing for too long counts as broken: before the response, and in it.
+        A server that is silent too long, before or during the response, counts as broken.
         """
 
         def silent(connection: Any) -> None:
@@ -99,7 +97,7 @@ class TableTests(ClientTestCase):
 
     async def test_noServer(self) -> None:
         """
-        Where nobody listens it is told of, and tried again.
+        A refused connection is reported and retried.
         """
         url = f"http://127.0.0.1:{freePort()}/"
         backoff = Backoff(initial=0, maxTries=3)
@@ -110,7 +108,7 @@ class TableTests(ClientTestCase):
 
     async def test_noName(self) -> None:
         """
-        A name that there is not is told of, and tried again.
+        An unknown host name is retried.
         """
         backoff = Backoff(initial=0, maxTries=2)
         source = self.source("http://nosuch.invalid/", backoff=backoff)
@@ -121,7 +119,7 @@ class TableTests(ClientTestCase):
 
     async def test_noContent(self) -> None:
         """
-        204 is the end.
+        A 204 ends the source.
         """
         for options in {}, {"strict": True}, {"method": "POST"}:
             server = ScriptedServer(self, answer("204 No Content"))
@@ -130,8 +128,8 @@ class TableTests(ClientTestCase):
 
     async def test_busy(self) -> None:
         """
-        What a server says that is away for a while is told of, and tried again; unless that is
-        not wanted.
+        A status for a temporary failure is reported and retried, unless the source is strict or
+        does not reconnect.
         """
         for status in 429, 500, 502, 503, 504:
             self.errors.clear()
@@ -148,7 +146,7 @@ class TableTests(ClientTestCase):
 
     async def test_otherStatus(self) -> None:
         """
-        Any other status is raised, with the beginning of what the server says about it.
+        Any other status raises an error with the beginning of the body.
         """
         for status in 201, 202, 206, 299, 304, 400, 401, 403, 404, 410, 451, 501, 505:
             body = b"" if status == 304 else b"x" * 100000
@@ -165,7 +163,7 @@ class TableTests(ClientTestCase):
 
     async def test_contentType(self) -> None:
         """
-        Only an event stream is one, however that is written.
+        Only C{text/event-stream} is accepted, in any case and with parameters.
         """
         for name in "text/event-stream;", "Text/EVENT-Stream ; charset=windows-1252":
             body = stream(ONE).replace(b"text/event-stream", name.encode())
@@ -183,8 +181,7 @@ class TableTests(ClientTestCase):
 
     async def test_redirects(self) -> None:
         """
-        Redirects are followed, and the next request goes where they led to; as long as there is
-        a stream.
+        Redirects are followed, and later requests go to their target as long as that has a stream.
         """
         for status in 301, 302, 303, 307, 308:
             server = ScriptedServer(
@@ -200,7 +197,7 @@ class TableTests(ClientTestCase):
 
     async def test_redirectedBody(self) -> None:
         """
-        The body of a request goes along with 307 and 308; else it becomes a GET.
+        The body is sent again after a 307, and after a 301, 302 or 303 the request becomes a GET.
         """
         for status, method in (301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"):
             server = ScriptedServer(self, redirect(status, "there"), stream(ONE))
@@ -212,7 +209,7 @@ class TableTests(ClientTestCase):
 
     async def test_redirectedElsewhere(self) -> None:
         """
-        What is between the user and one server is not told to another.
+        Credentials and the user's headers are not sent to another server.
         """
         other = ScriptedServer(self, stream(ONE))
         server = ScriptedServer(self, redirect(302, other.url))
@@ -227,7 +224,7 @@ class TableTests(ClientTestCase):
 
     async def test_badRedirects(self) -> None:
         """
-        Not in circles, not for ever, and not to what is no web page.
+        Redirects in a circle, too many redirects, and redirects to other schemes are refused.
         """
         for steps in (
             [redirect(302, "/")],
@@ -242,8 +239,7 @@ class TableTests(ClientTestCase):
 
     async def test_certificate(self) -> None:
         """
-        A server that is not the one it should be, as far as its certificate says, is no server:
-        one that nobody knows, another's, an old one, one of the future.
+        An unknown, foreign, expired or future certificate raises an error without a request.
         """
         known = serverContext()
         for context, trusted in (
@@ -265,7 +261,7 @@ class TableTests(ClientTestCase):
 
     async def test_tooLarge(self) -> None:
         """
-        An event that is too large is raised, after those before it.
+        An event that is too large raises an error after those before it.
         """
         for options in {}, {"strict": True}, {"method": "POST"}:
             server = ScriptedServer(self, stream(ONE + b"data: " + b"x" * 1000))
@@ -274,7 +270,7 @@ class TableTests(ClientTestCase):
 
     async def test_headers(self) -> None:
         """
-        Headers that are made anew before each attempt; what making them raises is raised.
+        C{headers} may be a function, called before each attempt, and its exception is raised.
         """
         server = ScriptedServer(self, stream(b"retry: 0\n"), stream(b""), stream(b""))
         kinds: list[Any] = [
@@ -298,7 +294,7 @@ class TableTests(ClientTestCase):
 
     async def test_gaveUp(self) -> None:
         """
-        After so many failures, or so much time, it gives up, and says what was wrong the last time.
+        After C{maxTries} or C{maxTime} the source gives up, with the last error.
         """
         broken = stream(ONE, end=False)
         server = ScriptedServer(self, broken, broken, answer("503 Busy"))
@@ -312,8 +308,7 @@ class TableTests(ClientTestCase):
 
     async def test_otherScheme(self) -> None:
         """
-        A redirect from http to https is followed, one from https to http is not: what was secret
-        would not be any more.
+        A redirect from http to https is followed, and one from https to http is not.
         """
         context = serverContext()
         options = {"agent": EventStreamAgent(reactor, trusting(context))}

@@ -1,5 +1,5 @@
 """
-Clients that are not ours.
+Tests with clients of other projects.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.support.live import Child, LiveTestCase, freePort, until
 from tests.support.requirements import needs
 from twisted_sse import CloseReason, Event, EventStreamResource
 
-#: A page of the npm package C{eventsource}, as far as a program has one.
+#: A program that uses the npm package C{eventsource}.
 NODE = """
 const { EventSource } = require("eventsource")
 const source = new EventSource(process.argv[1])
@@ -39,18 +39,18 @@ for (const type of ["message", "greeting", "end"])
 @needs("network", "node")
 class NodeTests(LiveTestCase):
     """
-    The C{EventSource} of npm's C{eventsource}.
+    Tests for the C{EventSource} of npm's C{eventsource}.
     """
 
     def client(self, url: str) -> Child:
         """
-        Start one.
+        Start a client.
         """
         return Child(self, "-e", NODE, url, executable=shutil.which("node") or "node")
 
     async def test_receives(self) -> None:
         """
-        It receives what is sent: types, IDs, several lines, text of all kinds.
+        The client receives types, IDs, several lines and all kinds of text.
         """
 
         def connected(stream: Any) -> None:
@@ -66,7 +66,7 @@ class NodeTests(LiveTestCase):
             client.told("message"),
             [["hello", "1"], ["gr\u00fc\u00dfe \u2028 \U0001f600", "\u00e9"]],
         )
-        # The ID of the event itself, and not the last one as the standard has it.
+        # The ID of the event itself, not the last one as in the standard.
         self.assertEqual(client.told("greeting"), [["two\nlines", ""]])
         await client.stop()
         await until(lambda: self.reasons.closedFor)
@@ -74,7 +74,8 @@ class NodeTests(LiveTestCase):
 
     async def test_reconnects(self) -> None:
         """
-        After the server was started anew it comes back, says what it has, and goes on there.
+        After a restart of the server the client reconnects with its last event ID, and continues
+        there.
         """
         port = str(freePort())
         first = Child(self, "-m", "tests.support.live_server", "--port", port, "--retry", "500")
@@ -93,7 +94,7 @@ class NodeTests(LiveTestCase):
 
     async def test_once(self) -> None:
         """
-        A stream that has an end is received once: the 204 stops it.
+        A finite stream is received once, because the 204 stops the client.
         """
 
         asked: list[str] = []
@@ -114,7 +115,7 @@ class NodeTests(LiveTestCase):
 
 def greet(stream: Any) -> None:
     """
-    Say hello.
+    Send an event of type C{greeting}.
     """
     stream.send("hello", id="1", event="greeting")
 
@@ -122,7 +123,7 @@ def greet(stream: Any) -> None:
 @needs("network")
 class HttpxTests(LiveTestCase):
     """
-    httpx-sse, a client in Python.
+    Tests for httpx-sse, a Python client.
     """
 
     if httpx is None:
@@ -130,7 +131,7 @@ class HttpxTests(LiveTestCase):
 
     async def test_receives(self) -> None:
         """
-        It receives what is sent, as it is sent.
+        The client receives events as they are sent.
         """
         received: list[Any] = []
         enough = threading.Event()
@@ -166,7 +167,7 @@ class HttpxTests(LiveTestCase):
 
     async def test_end(self) -> None:
         """
-        It sees a clean end as one, and an error as one.
+        The client can tell a clean end from an error.
         """
 
         def failing() -> Any:
@@ -180,7 +181,7 @@ class HttpxTests(LiveTestCase):
                 httpx_sse.connect_sse(client, "GET", url) as source,
             ):
                 try:
-                    # Not in one go: what came before the error counts.
+                    # One by one, to keep what came before the error.
                     received.extend(event.data for event in source.iter_sse())
                 except httpx.RemoteProtocolError:
                     received.append("broken")
@@ -197,7 +198,7 @@ class HttpxTests(LiveTestCase):
 
     async def test_compressed(self) -> None:
         """
-        It asks for compression, and is not harmed by a wrapper that would do it.
+        The client asks for compression, and a wrapper that compresses does not affect the stream.
         """
         asked: Deferred[str] = Deferred()
 

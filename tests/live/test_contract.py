@@ -1,6 +1,6 @@
 """
-Tests for L{tests.support.contract_service}, and with it for L{twisted_sse.client.source}: what LaunchDarkly's
-C{sse-contract-tests} asks of a client, from the same outside: by HTTP.
+Tests for L{tests.support.contract_service} and L{twisted_sse.client.source}: what LaunchDarkly's
+C{sse-contract-tests} requires of a client, over HTTP as that suite does.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ Told = dict[str, Any]
 
 def event(data: str, type: str = "message", id: str = "") -> Told:
     """
-    @return: what is told of an event.
+    @return: the report of an event.
     """
     return {"kind": "event", "event": {"type": type, "data": data, "id": id}}
 
 
 def comment(text: str) -> Told:
     """
-    @return: what is told of a comment.
+    @return: the report of a comment.
     """
     return {"kind": "comment", "comment": text}
 
 
 def cut(data: bytes, size: int) -> list[bytes]:
     """
-    @return: the data in pieces.
+    @return: the data in pieces of this size.
     """
     return [data[at : at + size] for at in range(0, len(data), size)]
 
@@ -53,7 +53,7 @@ A = b"data: Hello\n\n"
 LARGE = base64.b64encode(bytes(range(256)) * 4096 * 5)
 CHARACTERS = "olá 中 \U0001f642"
 
-#: Streams in pieces, and what is told of them.
+#: Streams in pieces, and their reports.
 PARSING: dict[str, tuple[list[bytes], list[Told]]] = {
     "one": ([A], [event("Hello")]),
     "two in three": ([b"data: a\n", b"\ndata:", b" b\n\n"], [event("a"), event("b")]),
@@ -98,10 +98,10 @@ PARSING: dict[str, tuple[list[bytes], list[Told]]] = {
     "comment after": ([A + b":Hello\n"], [event("Hello"), comment("Hello")]),
 }
 
-#: Line ends, and pieces of how many bytes.
+#: Line ends, and sizes of pieces in bytes.
 ENDS = list(product([b"\n", b"\r\n", b"\r"], [1000, 1, 2]))
 
-#: Streams with LF, and what is told of them.
+#: Streams with LF, and their reports.
 LINES: list[tuple[bytes, list[Told]]] = [
     (A, [event("Hello")]),
     (A + b"data: a\ndata: b\n\n", [event("Hello"), event("a\nb")]),
@@ -114,9 +114,9 @@ LINES: list[tuple[bytes, list[Told]]] = [
 
 class Callbacks(Resource):
     """
-    What the service tells.
+    Receives the reports of the service.
 
-    @ivar told: in order.
+    @ivar told: the reports, in order.
     """
 
     isLeaf = True
@@ -128,7 +128,7 @@ class Callbacks(Resource):
 
     def render_POST(self, request: Any) -> bytes:
         """
-        Something is told.
+        Receive a report.
         """
         self._early[int(request.postpath[-1])] = json.load(request.content)
         while len(self.told) + 1 in self._early:
@@ -140,7 +140,7 @@ class Callbacks(Resource):
 @needs("network")
 class ContractTests(LiveTestCase):
     """
-    Each test is a group of the suite.
+    Tests for the groups of the suite.
     """
 
     def setUp(self) -> None:
@@ -155,9 +155,9 @@ class ContractTests(LiveTestCase):
 
     def serve(self, resource: Resource) -> str:
         """
-        Listen.
+        Serve a resource.
 
-        @return: where.
+        @return: its URL.
         """
         port = reactor.listenTCP(0, Site(resource), 50, "127.0.0.1")
         self.addCleanup(port.stopListening)
@@ -175,13 +175,13 @@ class ContractTests(LiveTestCase):
 
     async def create(self, url: str, **asked: Any) -> str:
         """
-        Have a client made.
+        Create a client.
 
-        @return: what commands are sent to.
+        @return: the URL for its commands.
         """
         self.callbacks = Callbacks()
         asked |= {"tag": self.id(), "streamUrl": url, "callbackUrl": self.serve(self.callbacks)}
-        # As the harness says it.
+        # As the harness sends it.
         asked = {"readTimeoutMs": None, "initialDelayMs": 0, **asked}
         response, _ = await self.ask("POST", self.url, asked)
         self.assertEqual(response.code, 201)
@@ -190,16 +190,16 @@ class ContractTests(LiveTestCase):
 
     async def expect(self, *told: Told) -> None:
         """
-        Wait for what is told.
+        Wait for these reports.
 
-        @param told: all that was told of this client.
+        @param told: all reports of this client.
         """
         await until(lambda: len(self.callbacks.told) >= len(told), f"told: {told}"[:200])
         self.assertEqual(self.callbacks.told, list(told))
 
     async def delete(self, location: str, server: ScriptedServer) -> None:
         """
-        Have a client closed.
+        Close a client.
         """
         response, _ = await self.ask("DELETE", location)
         self.assertEqual(response.code, 200)
@@ -209,9 +209,9 @@ class ContractTests(LiveTestCase):
 
     async def parses(self, pieces: list[bytes], told: list[Told], what: str) -> None:
         """
-        Have a client read a stream.
+        Let a client read a stream.
 
-        @param what: what is said if it is not told as it should be.
+        @param what: the message of a failure.
         """
 
         def begin(connection: Any) -> None:
@@ -219,7 +219,7 @@ class ContractTests(LiveTestCase):
                 connection.transport.write(HEAD % b"")
                 for piece in pieces:
                     connection.transport.write(chunk(piece))
-                    # By itself, as far as it can be done.
+                    # Send each piece on its own, as far as possible.
                     await deferLater(reactor, 0)
 
             Deferred.fromCoroutine(send())
@@ -232,7 +232,7 @@ class ContractTests(LiveTestCase):
 
     async def test_parsing(self) -> None:
         """
-        Events, byte order marks and comments are told as they are, and in order.
+        Events, byte order marks and comments are reported exactly and in order.
         """
         for name, (pieces, told) in PARSING.items():
             await self.parses(pieces, told, name)
@@ -241,8 +241,7 @@ class ContractTests(LiveTestCase):
 
     async def test_lineEnds(self) -> None:
         """
-        A line may end in three ways, wherever the stream is cut; a CR at the end of a piece is
-        one of them.
+        Any of the three line ends works, wherever the stream is cut, even within a CRLF.
         """
         for (end, size), (stream, told) in product(ENDS, LINES):
             what = f"{end!r} for LF, {size} bytes at a time: {stream!r}"
@@ -254,8 +253,7 @@ class ContractTests(LiveTestCase):
 
     async def test_requests(self) -> None:
         """
-        The request is what was asked for; 204 is the end; redirects are followed, if they lead
-        somewhere.
+        The request is made as asked, a 204 ends the client, and valid redirects are followed.
         """
         begun = HEAD % b"" + chunk(A)
         for asked, method, fields, body in (
@@ -301,8 +299,8 @@ class ContractTests(LiveTestCase):
 
     async def test_reconnection(self) -> None:
         """
-        It comes back with the last event ID, the method and the body: when told to, which is no
-        error, when the stream ends, and when nothing comes for too long, which is one.
+        The client reconnects with its last event ID, method and body on command, after the end and
+        after a timeout, which alone is reported as an error.
         """
         head = HEAD % b""
         one, two = head + chunk(b"id: 1\n" + A), head + chunk(b"data: you\n\n")
@@ -339,7 +337,7 @@ class ContractTests(LiveTestCase):
 
     async def test_service(self) -> None:
         """
-        The service says what it can do, refuses what it cannot, and ends when told to.
+        The service lists its capabilities, refuses unknown commands, and stops when told to.
         """
         _, body = await self.ask("GET", self.url)
         self.assertEqual(json.loads(body)["capabilities"], CAPABILITIES)

@@ -1,6 +1,5 @@
 """
-The daemon as a process: what it does on signals, what who has started it is told, and what its
-clients see of both.
+Tests for the daemon as a process: signals, errors at its start, and what its clients see.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from tests.support.daemons import (
 )
 from tests.support.requirements import needs
 
-#: A client in a process of its own, which says when it has got an event.
+#: A client in its own process, which reports when it has received an event.
 CLIENT = f"""
 import socket, sys
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
@@ -46,14 +45,13 @@ print("hello", flush=True)
 sys.stdin.read()
 """
 
-#: How many lines a flood has: more than the buffers of a connection and the history take.
+#: The number of lines in a flood: more than a connection's buffers and the history hold.
 LINES = 200_000
 
 
 def isAlive(number: bytes) -> bool:
     """
-    @return: whether there is a process of this number that still does something: in a container
-        there may be nobody who takes note of its end.
+    @return: whether a process is running; in a container a dead one may remain as a zombie.
     """
     try:
         return ") Z " not in Path("/proc", number.decode(), "stat").read_text()
@@ -63,7 +61,7 @@ def isAlive(number: bytes) -> bool:
 
 def residentMemory(number: int) -> int:
     """
-    @return: what a process has in memory, in bytes.
+    @return: the resident memory of a process, in bytes.
     """
     found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
     assert found is not None
@@ -73,13 +71,13 @@ def residentMemory(number: int) -> int:
 @needs("network")
 class StopTests(DaemonMixin):
     """
-    How it ends.
+    Tests for how the daemon stops.
     """
 
     def assertEndsWell(self, number: signal.Signals, *command: str) -> None:
         """
-        On a signal each client is told when to come back and its response is complete, nobody
-        listens any more, and the status is 0.
+        Assert that on this signal each client gets a C{retry} and a complete response, the port is
+        closed, and the status is 0.
         """
         process = self.start(*command, "sse", "--interval", "0.01")
         clients = [self.client() for _ in range(3)]
@@ -94,41 +92,40 @@ class StopTests(DaemonMixin):
 
     def test_twistd(self) -> None:
         """
-        C{twistd} on SIGTERM.
+        C{twistd} stops cleanly on SIGTERM.
         """
         self.assertEndsWell(signal.SIGTERM, *FOREGROUND)
 
     def test_twist(self) -> None:
         """
-        C{twist} on SIGTERM.
+        C{twist} stops cleanly on SIGTERM.
         """
         self.assertEndsWell(signal.SIGTERM, *FOREGROUND_TWIST)
 
     def test_interrupt(self) -> None:
         """
-        C{twistd} on SIGINT.
+        C{twistd} stops cleanly on SIGINT.
         """
         self.assertEndsWell(signal.SIGINT, *FOREGROUND)
 
     def test_hangup(self) -> None:
         """
-        C{twistd} on SIGHUP, as when its terminal is closed.
+        C{twistd} stops cleanly on SIGHUP, as when its terminal is closed.
         """
-        # If it is ignored here, as after nohup, it would be there.
+        # If it is ignored here, as after nohup, the daemon would inherit that.
         before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self.addCleanup(signal.signal, signal.SIGHUP, before)
         self.assertEndsWell(signal.SIGHUP, *FOREGROUND)
 
     def test_asyncio(self) -> None:
         """
-        C{twistd} on the asyncio reactor.
+        C{twistd} stops cleanly on the asyncio reactor.
         """
         self.assertEndsWell(signal.SIGTERM, *FOREGROUND, "--reactor=asyncio")
 
     def test_again(self) -> None:
         """
-        Another signal while clients have their time changes nothing: a client that reads later
-        still gets all of it.
+        Further signals during a drain change nothing, and a slow client still gets everything.
         """
         (self.directory / "big.py").write_text(
             "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
@@ -148,7 +145,7 @@ class StopTests(DaemonMixin):
 
     def test_deadline(self) -> None:
         """
-        A client that does not read does not keep it alive.
+        A client that does not read does not keep the daemon alive.
         """
         (self.directory / "big.py").write_text(
             "def connected(stream):\n    return ['x' * 20_000_000]\n", encoding="ascii"
@@ -164,7 +161,7 @@ class StopTests(DaemonMixin):
 @needs("network")
 class ServeTests(DaemonMixin):
     """
-    What it does while it runs.
+    Tests for the running daemon.
     """
 
     def test_clientKilled(self) -> None:
@@ -199,7 +196,7 @@ class ServeTests(DaemonMixin):
 
     def test_tls(self) -> None:
         """
-        TLS is an endpoint.
+        The daemon can listen on a TLS endpoint.
         """
         self.writeKey()
         secure = freePort()
@@ -253,17 +250,17 @@ class ServeTests(DaemonMixin):
 @needs("network")
 class RefusalTests(DaemonMixin):
     """
-    What who has started it is told when it cannot run: one line, and status 64.
+    Tests that a daemon that cannot start prints one line and exits with status 64.
     """
 
-    #: The ways to start it.
+    #: The ways to start the daemon.
     ways = (FOREGROUND, TWIST, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"])
 
     def assertRefused(
         self, says: str, *options: str, ways: Sequence[list[str]] = (FOREGROUND,)
     ) -> None:
         """
-        It says why it cannot run, and leaves nothing behind.
+        Assert that the daemon says why it cannot start, and leaves nothing behind.
         """
         for command in ways:
             result = self.run_(*command, "sse", *options)
@@ -274,14 +271,14 @@ class RefusalTests(DaemonMixin):
 
     def test_option(self) -> None:
         """
-        An option that is wrong.
+        A wrong option is refused.
         """
         options = ["--port", str(self.port), "--interval", "x"]
         self.assertRefused("--interval is 'x'", *options, ways=self.ways)
 
     def test_portInUse(self) -> None:
         """
-        A port that is in use, though another one is free.
+        A port in use is refused, even if another one is free.
         """
         with socket.create_server(("127.0.0.1", 0)) as taken:
             number = taken.getsockname()[1]
@@ -295,7 +292,7 @@ class RefusalTests(DaemonMixin):
 
     def test_noCertificate(self) -> None:
         """
-        A certificate that is not there, or is none.
+        A certificate that is missing or invalid is refused.
         """
         for key, why in ("/nosuch.pem", "/nosuch.pem: No such file"), ("/dev/null", "its key"):
             self.assertRefused(
@@ -304,8 +301,7 @@ class RefusalTests(DaemonMixin):
 
     def test_noSource(self) -> None:
         """
-        A source that cannot be one: no such module, one that fails, no such command, and a file
-        that is none.
+        A missing or failing module, a missing command and a directory are refused as sources.
         """
         modules = TemporaryDirectory()
         self.addCleanup(modules.cleanup)
@@ -323,7 +319,7 @@ class RefusalTests(DaemonMixin):
 @needs("network")
 class SourceTests(DaemonMixin):
     """
-    Where the events come from, when that fails.
+    Tests for sources that fail.
     """
 
     def serve(self, source: str, *options: str, **more: Any) -> subprocess.Popen[str]:
@@ -334,9 +330,9 @@ class SourceTests(DaemonMixin):
 
     def end(self, process: subprocess.Popen[str], status: int = 0) -> str:
         """
-        Wait until a daemon has ended.
+        Wait for a daemon to end.
 
-        @return: what it has written since it was started.
+        @return: the rest of its output.
         """
         output, _ = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, status, output)
@@ -345,11 +341,12 @@ class SourceTests(DaemonMixin):
 
     def test_status(self) -> None:
         """
-        With C{--once} the daemon ends as its command has, and clients get all of it before.
+        With C{--once} the daemon exits with the status of its command, after clients have received
+        everything.
         """
         command = shlex.join(["sh", "-c", "echo one; read line; echo two; exit 7"])
         for status in FOREGROUND, FOREGROUND_TWIST:
-            # It reads what the daemon has as its standard input.
+            # The command reads the daemon's standard input.
             process = self.start(
                 *(*status, "sse", "--source", f"command:{command}", "--tail=9", "--once"),
                 stdin=subprocess.PIPE,
@@ -364,7 +361,7 @@ class SourceTests(DaemonMixin):
 
     def test_binary(self) -> None:
         """
-        A command that writes anything but text is followed all the same.
+        A command with binary output is followed.
         """
         process = self.serve("command:head -c 300000 /dev/urandom", "--once", "--drain=1")
         received = self.client().readAll()
@@ -373,8 +370,8 @@ class SourceTests(DaemonMixin):
 
     def test_flood(self) -> None:
         """
-        A command that writes as fast as it may costs a known amount of memory, with a client that
-        misses nothing, and with one that does not read and is disconnected.
+        A command that writes as fast as it can uses bounded memory: one client misses nothing, and
+        one that does not read is disconnected.
         """
         process = self.serve(f"command:seq -f '%.0f {'x' * 100}' 1000000000", "--stall-timeout=off")
         stalled = self.client()
@@ -395,7 +392,7 @@ class SourceTests(DaemonMixin):
 
     def test_stubborn(self) -> None:
         """
-        A command that ignores SIGTERM, and all that it has started, is killed.
+        A command that ignores SIGTERM is killed together with its child processes.
         """
         script = "trap '' TERM; sleep 1000 & echo $! $$ up; while :; do wait; done"
         process = self.serve(f"command:{shlex.join(['sh', '-c', script])}", "--drain=0.1")
@@ -409,7 +406,7 @@ class SourceTests(DaemonMixin):
 
     def test_dies(self) -> None:
         """
-        A command that dies at once is started again, not at once, and clients stay.
+        A command that exits is restarted after a second, and clients stay connected.
         """
         process = self.serve("command:date +%s.%N")
         client = self.client()
@@ -421,7 +418,7 @@ class SourceTests(DaemonMixin):
 
     def test_noInput(self) -> None:
         """
-        A standard input without a line: the daemon serves all the same, and with C{--once} ends.
+        With an empty standard input the daemon keeps serving, and with C{--once} it exits.
         """
         process = self.serve("-", stdin=subprocess.DEVNULL)
         self.waitFor(process, "The standard input has ended after 0 lines")
@@ -436,7 +433,7 @@ class SourceTests(DaemonMixin):
 
     def test_closedInput(self) -> None:
         """
-        A standard input that is closed is refused.
+        A closed standard input is refused.
         """
         result = self.run_(
             *("sh", "-c", 'exec "$@" <&-', "sh", *FOREGROUND, "sse", "--port", str(self.port)),
@@ -447,8 +444,7 @@ class SourceTests(DaemonMixin):
 
     def test_file(self) -> None:
         """
-        A file that vanishes, and for which there is a directory for a while, is followed again
-        when it is one.
+        A file that is replaced by a directory for a while is followed again.
         """
         path = self.directory / "app.log"
         path.write_text("one\n")
@@ -467,8 +463,8 @@ class SourceTests(DaemonMixin):
 
     def test_unreadable(self) -> None:
         """
-        A file that cannot be read is refused; one that cannot any more is said so, and followed
-        again when it can.
+        An unreadable file is refused at the start; later it is reported, and followed again once
+        readable.
         """
         path = self.directory / "app.log"
         path.symlink_to(path)
@@ -487,7 +483,7 @@ class SourceTests(DaemonMixin):
 
     def test_fullDisk(self) -> None:
         """
-        When the access log cannot be written that is said, and everything else goes on.
+        A failure to write the access log is reported, and serving continues.
         """
         path = self.directory / "app.log"
         path.write_text("one\n")
@@ -503,7 +499,7 @@ class SourceTests(DaemonMixin):
 
     def test_address(self) -> None:
         """
-        What a client that is no trusted proxy says of its address counts for nothing.
+        C{X-Forwarded-For} from a client that is not a trusted proxy is ignored.
         """
         fields = LOCAL + b"X-Forwarded-For: 203.0.113.9\r\n"
         for options, address in ([], "127.0.0.1"), (["--trusted-proxy=127.0.0.1"], "203.0.113.9"):
@@ -520,13 +516,13 @@ class SourceTests(DaemonMixin):
 @needs("network")
 class BackgroundTests(DaemonMixin):
     """
-    How it becomes a daemon.
+    Tests for daemonising.
     """
 
     def test_background(self) -> None:
         """
-        It listens when C{twistd} returns, a UNIX socket is its own and nobody else's, and on
-        SIGTERM it leaves nothing behind but its log.
+        When C{twistd} returns the daemon listens and owns its UNIX socket, and on SIGTERM it leaves
+        only its log.
         """
         listen = ["sse", "--listen", f"unix:{self.directory}/s", "--interval", "0.01"]
         result = self.run_(*TWISTD, "--pidfile=a.pid", "--logfile=a.log", *listen)

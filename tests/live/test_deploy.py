@@ -1,5 +1,5 @@
 """
-Tests for C{examples/deploy}: what is there is what the daemon needs, and does what is said.
+Tests for C{examples/deploy}: the files fit the daemon, and do what the documentation says.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from twisted_sse.metrics import PrometheusObserver
 
 try:
     import yaml
-except ImportError:  # needed for one test
+except ImportError:  # needed for one class
     yaml = None
 
 DEPLOY = ROOT / "examples" / "deploy"
 
-#: What a service manager does that has a listening socket for a service (sd_listen_fds(3)).
+#: What a service manager does to pass a listening socket to a service (sd_listen_fds(3)).
 ACTIVATE = """
 import os, sys
 os.dup2(int(sys.argv[1]), 3)
@@ -41,7 +41,7 @@ os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="s
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
-#: What is around the part that is for C{http}.
+#: The configuration around our part of C{http}.
 NGINX = """
 daemon off;
 pid {directory}/nginx.pid;
@@ -61,7 +61,7 @@ http {{
 
 def serviceOptions() -> list[str]:
     """
-    @return: what systemd's unit gives to C{twistd sse}.
+    @return: the options of C{twistd sse} in systemd's unit.
     """
     unit = (DEPLOY / "twisted-sse.service").read_text(encoding="utf-8").replace("\\\n", "")
     found = re.search(r"^ExecStart=(\S+) -n --pidfile= sse (.*)$", unit, re.MULTILINE)
@@ -71,7 +71,7 @@ def serviceOptions() -> list[str]:
 
 def containerOptions() -> list[str]:
     """
-    @return: what the container gives to C{twist sse} if nobody gives it anything else.
+    @return: the default options of C{twist sse} in the container.
     """
     text = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
     found = re.search(r'^ENTRYPOINT \["twist", .*"sse"\]\nCMD (.*)$', text, re.MULTILINE)
@@ -89,7 +89,7 @@ def kubernetes() -> Any:
 
 def documentedOptions() -> list[str]:
     """
-    @return: the options of the documentation for the daemon behind nginx.
+    @return: the documented options for the daemon behind nginx.
     """
     text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
     found = re.search(r"^\$ twistd -n sse (.*--trusted-proxy.*)$", text, re.MULTILINE)
@@ -99,7 +99,7 @@ def documentedOptions() -> list[str]:
 
 class FilesTests(OptionsMixin):
     """
-    The files, as far as nothing has to be started.
+    Tests of the files without starting anything.
     """
 
     if yaml is None:
@@ -107,16 +107,16 @@ class FilesTests(OptionsMixin):
 
     def test_options(self) -> None:
         """
-        The daemon understands the options, and needs no others.
+        The daemon accepts the options, and needs no others.
         """
         unit = [each.replace("systemd:domain=INET:index=0", "tcp:0") for each in serviceOptions()]
-        # Here it is no socket of this machine only.
+        # This replacement also listens for other machines.
         for arguments in [*unit, "--public"], containerOptions():
             makeService(self.options(*arguments), MemoryReactorClock())
 
     def test_kubernetes(self) -> None:
         """
-        The probes ask where the daemon answers them, and it has the time to end that it takes.
+        The probes use the daemon's ports and paths, and the grace period exceeds its shutdown.
         """
         deployment, service = kubernetes()
         pod = deployment["spec"]["template"]
@@ -139,7 +139,7 @@ class FilesTests(OptionsMixin):
 
     def test_dashboard(self) -> None:
         """
-        The dashboard asks for metrics that there are, by labels that they have.
+        The dashboard uses existing metrics and labels, and every metric of ours.
         """
         from prometheus_client import CollectorRegistry, ProcessCollector
 
@@ -147,7 +147,7 @@ class FilesTests(OptionsMixin):
         PrometheusObserver(registry)
         ProcessCollector(registry=registry)
         countSources(registry, {})
-        # By the names that they are asked for by.
+        # By the names that queries use.
         known: dict[str, set[str]] = {}
         for metric in registry.collect():
             labels = {*getattr(metric, "_labelnames", ()), "job", "instance"}
@@ -175,16 +175,16 @@ class FilesTests(OptionsMixin):
 @needs("network", "deploy")
 class UnitsTests(DaemonMixin):
     """
-    systemd's units.
+    Tests for systemd's units.
     """
 
     def test_verified(self) -> None:
         """
-        systemd understands them.
+        systemd accepts the units.
         """
         for name in "twisted-sse.service", "twisted-sse.socket":
             text = (DEPLOY / name).read_text(encoding="utf-8")
-            # It looks whether the command is there.
+            # systemd checks that the command exists.
             text = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text, flags=re.MULTILINE)
             (self.directory / name).write_text(text, encoding="utf-8")
         done = self.run_("systemd-analyze", "verify", *map(str, self.directory.glob("*.s*")))
@@ -193,7 +193,7 @@ class UnitsTests(DaemonMixin):
 
     def activated(self, listening: socket.socket, log: Path) -> subprocess.Popen[str]:
         """
-        Start the daemon as the units say.
+        Start the daemon as the units do.
         """
         options = [each.replace("/var/log/app.log", str(log)) for each in serviceOptions()]
         return self.start(
@@ -205,7 +205,7 @@ class UnitsTests(DaemonMixin):
 
     def test_restart(self) -> None:
         """
-        Nobody is refused while the daemon is restarted: who connects meanwhile waits.
+        No connection is refused during a restart of the daemon: new clients wait.
         """
         log = self.directory / "app.log"
         log.write_text("one\n")
@@ -229,12 +229,12 @@ class UnitsTests(DaemonMixin):
 @needs("network", "deploy")
 class NginxTests(DaemonMixin):
     """
-    nginx in front.
+    Tests for nginx in front of the daemon.
     """
 
     def setUp(self) -> None:
         """
-        Start it, without the daemon.
+        Start nginx, without the daemon.
         """
         super().setUp()
         self.daemonPort, self.port = self.port, freePort()
@@ -269,7 +269,7 @@ class NginxTests(DaemonMixin):
 
     def serve(self) -> subprocess.Popen[str]:
         """
-        Start the daemon as the documentation says.
+        Start the daemon as documented.
         """
         options = [each.replace("/var/log/app.log", str(self.log)) for each in documentedOptions()]
         options[options.index("--listen") + 1] = f"tcp:{self.daemonPort}:interface=127.0.0.1"
@@ -285,7 +285,7 @@ class NginxTests(DaemonMixin):
 
     def ask(self, accept: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """
-        Make a request, and read to the end of the answer.
+        Make a request, and read the whole response.
         """
         http = h11.Connection(h11.CLIENT)
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
@@ -308,7 +308,7 @@ class NginxTests(DaemonMixin):
 
     def via(self, source: str = "127.0.0.1", more: bytes = b"") -> Client:
         """
-        @param source: the address that the client has.
+        @param source: the address of the client.
         @return: a client of nginx.
         """
         connection = socket.create_connection(
@@ -319,8 +319,8 @@ class NginxTests(DaemonMixin):
 
     def test_down(self) -> None:
         """
-        While the daemon is not there an event source is told to come again, by an answer that
-        is not the end for it; everybody else is told that it is not there.
+        While the daemon is down, an event source gets a C{retry} and reconnects, and other clients
+        get a 503.
         """
         status, headers, body = self.ask("text/event-stream")
         self.assertEqual((status, headers["content-type"]), (200, "text/event-stream"))
@@ -331,7 +331,7 @@ class NginxTests(DaemonMixin):
 
     def test_stream(self) -> None:
         """
-        Events come when they happen, and the end comes as one: with the reconnection time.
+        Events arrive at once, and the end arrives with a C{retry}.
         """
         daemon = self.serve()
         client = self.via()
@@ -349,8 +349,8 @@ class NginxTests(DaemonMixin):
 
     def test_gone(self) -> None:
         """
-        The daemon notices when a client has gone, and knows its address from nginx, whatever
-        the client says of it.
+        The daemon notices that a client has disconnected, and has its address from nginx, whatever
+        the client sends.
         """
         daemon = self.serve()
         client = self.via("127.0.0.2", b"X-Forwarded-For: 203.0.113.9\r\n")

@@ -1,5 +1,5 @@
 """
-The examples, started as their first lines say, each as a process of its own or on real sockets.
+Tests for the examples as processes or on real sockets, started as their docstrings say.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ from tests.support.requirements import ROOT, needs
 from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
 from twisted_sse.client import Backoff, EventSource
 
-#: What a command of an example's docstring is here.
+#: How to run the commands of the examples' docstrings.
 COMMANDS = {
     "python": [sys.executable],
     "twistd": [sys.executable, "-c", TWISTD],
 }
-#: What nothing should ever take, in seconds.
+#: A timeout in seconds that nothing should reach.
 PATIENCE = 60
 
 
 def command(name: str) -> list[str]:
     """
-    Read from an example's docstring how it is started.
+    Read the command from an example's docstring.
 
     @return: the command, on a port that the kernel chooses.
     """
@@ -57,7 +57,7 @@ def command(name: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """
-    @return: one in which the checkout can be imported.
+    @return: an environment in which the checkout can be imported.
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path}
@@ -68,7 +68,7 @@ def running(arguments: list[str], directory: Path) -> Iterator[int]:
     """
     Run a server.
 
-    @return: a context manager that gives its port.
+    @return: a context manager of its port.
     """
     process = subprocess.Popen(
         arguments,
@@ -100,11 +100,11 @@ def running(arguments: list[str], directory: Path) -> Iterator[int]:
 
 class Asked(NamedTuple):
     """
-    A request to an example, and the first event that comes.
+    A request to an example, and its first event.
 
-    @ivar first: of its ID no more is known than that there is one, if it is C{"*"}.
-    @ivar path: where the stream is; L{None} where the answer to the form says.
-    @ivar form: what is posted before that, and where.
+    @ivar first: the expected event, whose ID may be anything but empty if it is C{"*"}.
+    @ivar path: the path of the stream; L{None} if the response to the form has it.
+    @ivar form: the path and the body of a form to post first.
     """
 
     name: str
@@ -144,10 +144,10 @@ REQUESTS = [
 
 def firstEvent(asked: Asked) -> MessageEvent | None:
     """
-    Start an example, make a request of it, and wait for an event.
+    Start an example, make a request, and wait for an event.
     """
     with TemporaryDirectory() as temporary:
-        # Where twistd writes the number of its process, and where the source's module is.
+        # Where twistd writes its PID file, and where the source's module is.
         directory = Path(temporary) if asked.name == "ticker_source" else ROOT
         if directory is not ROOT:
             shutil.copy(EXAMPLES / "ticker_source.py", directory)
@@ -179,12 +179,12 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
 @needs("network")
 class TokensTests(LiveTestCase):
     """
-    The language model and its relay.
+    Tests for the language model and its relay.
     """
 
     async def test_whole(self) -> None:
         """
-        All words come, and then the end; whoever leaves before stops the model.
+        All words arrive before the end, and a client that leaves early stops the model.
         """
         tokens = example("tokens_klein")
         port = tokens.listen(reactor, 0)
@@ -204,13 +204,12 @@ class TokensTests(LiveTestCase):
 @needs("network")
 class MirrorTests(LiveTestCase):
     """
-    The mirror.
+    Tests for the mirror.
     """
 
     async def test_resumes(self) -> None:
         """
-        Whichever of the two servers is started again, a client of the mirror gets each event
-        once, in order.
+        When either server is restarted, a client of the mirror gets each event once, in order.
         """
         directory = TemporaryDirectory()
         self.addCleanup(directory.cleanup)
@@ -229,7 +228,7 @@ class MirrorTests(LiveTestCase):
 
         def begin() -> tuple[Any, Any]:
             mirror = example("mirror").Mirror(reactor, url("upstream"), path)
-            # They are used to being called by a browser's patience.
+            # The default backoff would be too slow for a test.
             mirror.source._backoff = Backoff(initial=0.05, maximum=0.05)
             return mirror, serve("mirror", mirror.resource)
 
@@ -256,7 +255,7 @@ class MirrorTests(LiveTestCase):
                 await until(lambda: told[-1:] == ["20"], "it has come")
                 await stop(mirrorPort, mirror.resource)
                 await mirror.stop()
-                # A line that was not written to its end.
+                # A line that was not written completely.
                 path.write_text(path.read_text() + '{"data": "half')
             if number == "30":
                 mirror, mirrorPort = begin()
@@ -274,8 +273,8 @@ class Terminal(ProcessProtocol):
     """
     A process in a terminal.
 
-    @ivar shown: all that it has written.
-    @ivar status: its exit status; L{None} until then.
+    @ivar shown: all its output.
+    @ivar status: its exit status; L{None} until it ends.
     """
 
     transport: Any
@@ -283,7 +282,7 @@ class Terminal(ProcessProtocol):
 
     def __init__(self, test: LiveTestCase, *arguments: str) -> None:
         """
-        @param test: when it ends, so does the process.
+        @param test: the test whose cleanup kills the process.
         """
         self.shown = b""
         process = [sys.executable, *arguments]
@@ -293,13 +292,13 @@ class Terminal(ProcessProtocol):
 
     def outReceived(self, data: bytes) -> None:
         """
-        It shows something.
+        Record output.
         """
         self.shown += data
 
     def processEnded(self, reason: Failure) -> None:
         """
-        It has ended.
+        Record the exit status.
         """
         self.status = cast(Any, reason.value).exitCode
 
@@ -319,19 +318,19 @@ class Terminal(ProcessProtocol):
 @needs("network")
 class TerminalDashboardTests(LiveTestCase):
     """
-    The dashboard in the terminal.
+    Tests for the dashboard in the terminal.
     """
 
     def row(self, *answers: Any) -> Any:
         """
-        @return: a line of it, for what an agent answers.
+        @return: a row for an agent with these answers.
         """
         options = {"agent": MemoryAgent(*answers), "reactor": Clock()}
         return example("terminal_dashboard").Row("http://sse.example/", **options)
 
     def test_rate(self) -> None:
         """
-        A line counts the events, in all and in each of the last seconds, and shows the newest.
+        A row shows the number of events, the rates of the last seconds and the newest event.
         """
         response = eventStream()
         row = self.row(response)
@@ -345,7 +344,7 @@ class TerminalDashboardTests(LiveTestCase):
 
     def test_states(self) -> None:
         """
-        A line says what is wrong, that it goes on, and how it has ended.
+        A row shows an error, the end, or that it is connecting.
         """
         for answer, state in (
             (ConnectionRefusedError("nobody there"), "nobody there"),
@@ -358,8 +357,8 @@ class TerminalDashboardTests(LiveTestCase):
 
     async def test_terminal(self) -> None:
         """
-        It has a screen of its own, and when Ctrl-C ends it that is as it was before, with the last
-        state below.
+        The dashboard uses the alternate screen, and Ctrl-C restores the other one and prints the
+        last state.
         """
         resource = EventStreamResource(lambda stream: stream.every(0.05, lambda: "hello"))
         port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")
@@ -376,7 +375,7 @@ class TerminalDashboardTests(LiveTestCase):
 
     async def test_wrong(self) -> None:
         """
-        Without a URL, or with what is none, it says so in a line.
+        Without a valid URL the dashboard prints one line and fails.
         """
         for arguments, said in ([], b"usage"), (["ftp://sse.example/"], b"http://"):
             terminal = Terminal(self, str(EXAMPLES / "terminal_dashboard.py"), *arguments)
@@ -387,12 +386,12 @@ class TerminalDashboardTests(LiveTestCase):
 @needs("network")
 class StartedTests(SynchronousTestCase):
     """
-    The examples, each as a process of its own.
+    Tests for the examples as processes.
     """
 
     def test_firstEvents(self) -> None:
         """
-        The command at the head of each example starts a server that sends what it should.
+        The command in each example's docstring starts a server that sends the expected event.
         """
         with ThreadPoolExecutor(len(REQUESTS)) as pool:
             came = list(pool.map(firstEvent, REQUESTS))
@@ -400,7 +399,7 @@ class StartedTests(SynchronousTestCase):
 
     def test_allAreStarted(self) -> None:
         """
-        No example is forgotten here.
+        Every example is tested here.
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
         elsewhere = {"mirror", "pytest_hello", "terminal_dashboard", "trial_hello"}
@@ -409,18 +408,18 @@ class StartedTests(SynchronousTestCase):
 
 class RunnerTests(SynchronousTestCase):
     """
-    The examples that are tests.
+    Tests for the examples that are tests.
     """
 
     def run_(self, name: str) -> str:
         """
-        Run an example as it says.
+        Run an example as its docstring says.
 
-        @return: what it printed.
+        @return: its output.
         """
         with TemporaryDirectory() as temporary:
             first, *rest = command(name)
-            # Not the settings of this project, and nothing left in its directory.
+            # Without the settings of this project, and leaving nothing in its directory.
             rest = [str(ROOT / word) if word.startswith("examples/") else word for word in rest]
             done = subprocess.run(
                 [first, *rest],
@@ -436,12 +435,12 @@ class RunnerTests(SynchronousTestCase):
 
     def test_trial(self) -> None:
         """
-        trial runs the tests that the documentation shows for it.
+        trial runs the tests of the documentation's example.
         """
         self.assertIn("PASSED (successes=2)", self.run_("trial_hello"))
 
     def test_pytest(self) -> None:
         """
-        pytest runs those for it.
+        pytest runs the tests of the documentation's example.
         """
         self.assertIn("3 passed", self.run_("pytest_hello"))

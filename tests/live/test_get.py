@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.cli}, on real sockets: the command as a function, and as a process.
+Tests for C{get} and C{serve} of L{twisted_sse.cli}, on real sockets, as functions and as processes.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from twisted_sse.cli.status import Status
 ONE = b"id: 1\ndata: one\n\n"
 TWO = b"event: order\nid: 2\ndata: two\n\n"
 
-#: Comes back at once, but not so that the tests are slow.
+#: A short C{retry}, so that the tests are fast.
 SOON = b"retry: 100\n"
 
-#: The console script, wherever pip put it.  SIGINT gets its meaning back: what a shell runs in the
-#: background inherits that it is ignored.
+#: The console script, wherever pip put it. It restores SIGINT: a command that a shell runs in the
+#: background inherits it as ignored.
 COMMAND = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
     " sys.argv[0] = 'twisted-sse'; from twisted_sse.cli import main; sys.exit(main())"
 )
 
-#: The same with the meaning that is inherited.
+#: The same, with the inherited handling of SIGINT.
 INHERITING = re.sub(" signal.signal.*?;", "", COMMAND)
 
-#: The same where TLS is not installed.
+#: The same, without TLS installed.
 WITHOUT_TLS = (
     f"import sys; sys.modules |= dict.fromkeys(['OpenSSL', 'service_identity']); {COMMAND}"
 )
@@ -71,7 +71,7 @@ class Reader:
     """
     Reads from a file descriptor.
 
-    @ivar data: what has come.
+    @ivar data: what was read.
     """
 
     def __init__(self, fd: int) -> None:
@@ -93,7 +93,7 @@ class Reader:
 
     def doRead(self) -> None:
         """
-        There is something, or the end.
+        Read what there is, or the end.
         """
         data = os.read(self.fd, 2**16)
         self.data += data
@@ -102,13 +102,13 @@ class Reader:
 
     def connectionLost(self, reason: Failure) -> None:
         """
-        The reactor has seen the end.
+        Read the end.
         """
         self.doRead()
 
     def close(self) -> None:
         """
-        Read no more.
+        Stop reading.
         """
         reactor.removeReader(self)
         if self.fd != -1:
@@ -118,7 +118,7 @@ class Reader:
 
 class Certified(LiveTestCase):
     """
-    Has a server's certificate in a file.
+    Has a file for a server's certificate.
     """
 
     def setUp(self) -> None:
@@ -132,12 +132,12 @@ class Certified(LiveTestCase):
 
     def certificate(self, context: Any) -> str:
         """
-        @return: the name of a file with the certificate of a server.
+        @return: the path of a file with a server's certificate.
         """
         from twisted.internet.ssl import Certificate
 
         path = self.directory / "ca.pem"
-        # Between others, and with a text before it, as such files are.
+        # After text and another certificate, as in real files.
         other = Certificate(serverContext("other.example").certificate).dumpPEM()
         path.write_bytes(b"# mine\n" + other + Certificate(context.certificate).dumpPEM())
         return str(path)
@@ -146,17 +146,17 @@ class Certified(LiveTestCase):
 @needs("network")
 class FollowTests(Certified):
     """
-    A stream is followed by this process.
+    Tests for following a stream in this process.
     """
 
     def setUp(self) -> None:
         """
-        Have a pipe, and another standard error.
+        Make a pipe, and replace standard error.
         """
         super().setUp()
         reader, self.writer = os.pipe()
         self.addCleanup(os.close, self.writer)
-        # It is looked before each write whether there is room: who does not, fails.
+        # The output must check for room before each write: otherwise this write fails.
         os.set_blocking(self.writer, False)
         self.reader = Reader(reader)
         self.addCleanup(self.reader.close)
@@ -165,7 +165,7 @@ class FollowTests(Certified):
 
     def begin(self, server: ScriptedServer | str, *arguments: str) -> Deferred[Status]:
         """
-        Begin to follow.
+        Start to follow a stream.
         """
         url = server if isinstance(server, str) else server.url
         options = parse(["get", "-o", "data", *arguments, url])
@@ -175,9 +175,9 @@ class FollowTests(Certified):
 
     async def end(self, server: ScriptedServer | str, *arguments: str) -> tuple[Status, str]:
         """
-        Follow to the end.
+        Follow a stream to its end.
 
-        @return: the exit status, and what was told.
+        @return: the exit status, and what was printed on standard error.
         """
         status = await self.begin(server, *arguments)
         told = self.stderr.getvalue()
@@ -187,15 +187,15 @@ class FollowTests(Certified):
 
     async def printed(self, text: str) -> None:
         """
-        Wait until something is printed.
+        Wait until this text is printed.
         """
         await until(lambda: len(self.reader.data) >= len(text), text)
         self.assertEqual(self.reader.data.decode(), text)
 
     async def test_reconnects(self) -> None:
         """
-        It comes back with the last event ID after a stream's end, which is not told, and after it
-        was cut off, which is; unless it is to be quiet.  204 is the end.
+        C{get} reconnects with its last event ID until a 204, and reports failures unless C{--quiet}
+        is given.
         """
         for arguments in [], ["--quiet"]:
             self.reader.data.clear()
@@ -219,7 +219,7 @@ class FollowTests(Certified):
 
     async def test_request(self) -> None:
         """
-        The request is what the options say.
+        The request is made as the options say.
         """
         server = ScriptedServer(self, stream(ONE), stream(ONE))
         status, told = await self.end(
@@ -245,7 +245,7 @@ class FollowTests(Certified):
 
     async def test_types(self) -> None:
         """
-        Only events of the types that are wanted are printed, and counted.
+        C{--type} selects which events are printed and counted.
         """
         server = ScriptedServer(self, stream(ONE, TWO, b"event: x\n" + ONE, ONE, TWO))
         status, _ = await self.end(server, "--type", "order", "--type", "x", "--count", "2")
@@ -256,7 +256,7 @@ class FollowTests(Certified):
 
     async def test_refusals(self) -> None:
         """
-        What is no event stream is told, and the status says so.
+        A response that is not an event stream is reported, and sets the exit status.
         """
         large = stream(b"data: " + 2**20 * b"x", *(16 * [2**20 * b"x"]))
         for response, arguments, says in (
@@ -278,7 +278,7 @@ class FollowTests(Certified):
 
     async def test_failures(self) -> None:
         """
-        So does it if there is no connection, or one that was cut off.
+        A failed or broken connection is reported, and sets the exit status.
         """
         nobody = f"http://127.0.0.1:{freePort()}/"
         for server, arguments, says in (
@@ -298,7 +298,7 @@ class FollowTests(Certified):
 
     async def test_timeout(self) -> None:
         """
-        So does it if nothing comes for too long.
+        A timeout is reported, and sets the exit status.
         """
         for step in silent, quiet:
             server = ScriptedServer(self, step)
@@ -308,7 +308,7 @@ class FollowTests(Certified):
 
     async def test_reconnectsPost(self) -> None:
         """
-        What is not a GET comes back if that is wanted.
+        A POST reconnects with C{--reconnect}.
         """
         server = ScriptedServer(self, stream(SOON + ONE), stream(TWO))
         status, _ = await self.end(server, "--reconnect", "-d", "body")
@@ -317,8 +317,8 @@ class FollowTests(Certified):
 
     async def test_certificates(self) -> None:
         """
-        A certificate that nobody trusts is not good, unless it is in the file of those that are,
-        or is not looked at; and one for another name only in the last case.
+        An untrusted certificate is refused unless C{--cacert} or C{--insecure} is given, and one
+        for another name is accepted only with the latter.
         """
         context = serverContext()
         other = serverContext("other.example")
@@ -342,8 +342,7 @@ class FollowTests(Certified):
 
     async def test_serverName(self) -> None:
         """
-        Also without a look at its certificate the server is told which one of its names is meant,
-        if it is a name.
+        With C{--insecure} the server is still sent its name, if that is not an address.
         """
         names: list[bytes | None] = []
         context = serverContext()
@@ -358,8 +357,7 @@ class FollowTests(Certified):
 
     async def test_slowReader(self) -> None:
         """
-        When nobody reads what is printed, the server is not read any further; then nothing is
-        missing.
+        When nobody reads the output, the server is not read any further, and nothing is lost.
         """
         reactor.removeReader(self.reader)
         server = ScriptedServer(self, close=False)
@@ -406,8 +404,7 @@ class FollowTests(Certified):
 
     async def test_readerGone(self) -> None:
         """
-        It ends when who reads does not want any more: at once, also while nothing comes, or while
-        there is too much to be written.
+        C{get} ends at once when its output is closed, even while no event arrives or a write waits.
         """
         server = ScriptedServer(self, quiet)
         following = self.begin(server)
@@ -429,7 +426,7 @@ class FollowTests(Certified):
 
     async def test_fullDevice(self) -> None:
         """
-        It ends when it cannot write any more, and says so.
+        C{get} reports a failed write and ends.
         """
         full = os.open("/dev/full", os.O_WRONLY)
         self.addCleanup(os.close, full)
@@ -443,7 +440,7 @@ class FollowTests(Certified):
 
     async def test_file(self) -> None:
         """
-        It prints into a file.
+        C{get} can print to a file.
         """
         path = self.directory / "events"
         with open(path, "wb") as file:
@@ -463,9 +460,9 @@ class Process(ProcessProtocol):
     """
     The command as a process.
 
-    @ivar out: what it has printed.
-    @ivar errors: what it has written on its standard error.
-    @ivar status: its exit status, or minus the signal that has ended it; L{None} until then.
+    @ivar out: its standard output.
+    @ivar errors: its standard error.
+    @ivar status: its exit status, or minus the signal that ended it; L{None} while it runs.
     """
 
     transport: Any
@@ -474,10 +471,10 @@ class Process(ProcessProtocol):
         self, test: LiveTestCase, *arguments: str, code: str = COMMAND, **options: Any
     ) -> None:
         """
-        @param test: when it ends, so does the process.
-        @param arguments: those of the command.
-        @param code: what is run.
-        @param options: those of C{spawnProcess}.
+        @param test: the test whose cleanup stops the process.
+        @param arguments: the arguments of the command.
+        @param code: the Python code to run.
+        @param options: the options of C{spawnProcess}.
         """
         self.out = b""
         self.errors = b""
@@ -494,25 +491,25 @@ class Process(ProcessProtocol):
         self, command: list[str], environment: Mapping[str, str], options: dict[str, Any]
     ) -> None:
         """
-        Start it.
+        Start the process.
         """
         reactor.spawnProcess(self, command[0], command, env=environment, **options)
 
     def outReceived(self, data: bytes) -> None:
         """
-        It prints.
+        Record standard output.
         """
         self.out += data
 
     def errReceived(self, data: bytes) -> None:
         """
-        It tells.
+        Record standard error.
         """
         self.errors += data
 
     def processEnded(self, reason: Failure) -> None:
         """
-        It has ended.
+        Record the exit status.
         """
         reason.trap(ProcessDone, ProcessTerminated)
         value: Any = reason.value
@@ -521,22 +518,22 @@ class Process(ProcessProtocol):
 
     async def printing(self, server: ScriptedServer, asking: bool = False) -> None:
         """
-        Wait until it prints; or, if C{asking}, until it has asked for something to print.
+        Wait until the process prints, or with C{asking} until it has made a request.
         """
         await until(lambda: server.requests if asking else self.out, "it prints")
 
     async def end(self) -> int | None:
         """
-        Wait for its end.
+        Wait for the process to end.
 
-        @return: its status.
+        @return: its exit status.
         """
         await until(lambda: self.status is not None, "it ends")
         return self.status
 
     def stop(self) -> Deferred[None]:
         """
-        Stop it, if it runs.
+        Kill the process if it is running.
         """
         if self.status is None:
             self.transport.resumeProducing()
@@ -546,12 +543,12 @@ class Process(ProcessProtocol):
 
 class Unread(Process):
     """
-    The command, when nobody reads on as soon as something has come.
+    A command whose output is not read any further once it has printed.
     """
 
     def outReceived(self, data: bytes) -> None:
         """
-        It prints.
+        Record standard output, and stop reading.
         """
         if not self.out:
             self.transport.pauseProducing()
@@ -560,7 +557,7 @@ class Unread(Process):
 
 class Shell(Process):
     """
-    A command line with the command in it, as C{"$@"}.
+    A shell command line with the command as C{"$@"}.
     """
 
     def __init__(self, test: LiveTestCase, line: str, *arguments: str, **options: Any) -> None:
@@ -579,14 +576,14 @@ class Shell(Process):
 @needs("network")
 class ProcessTests(Certified):
     """
-    A stream is followed by a process.
+    Tests for following a stream in a process.
     """
 
     timeout = 120
 
     async def test_module(self) -> None:
         """
-        C{python -m twisted_sse} prints events until the server wants no more.
+        C{python -m twisted_sse} prints events until a 204.
         """
         server = ScriptedServer(self, stream(SOON + ONE), stream(TWO))
         process = Shell(self, f'exec {sys.executable} -m twisted_sse get "$4"', server.url)
@@ -600,7 +597,7 @@ class ProcessTests(Certified):
 
     async def test_statuses(self) -> None:
         """
-        It exits as it is documented.
+        The exit statuses are as documented.
         """
         url = f"http://127.0.0.1:{freePort()}/"
         secure = ScriptedServer(self, context=serverContext())
@@ -618,8 +615,8 @@ class ProcessTests(Certified):
 
     async def test_signals(self) -> None:
         """
-        SIGINT and SIGTERM end it, and nothing is said: while it waits for events, for a server,
-        or for who reads.
+        SIGINT and SIGTERM end the process silently while it waits for events, a response or its
+        reader.
         """
         large = stream(b"data: " + 2**20 * b"x" + b"\n\n", end=False)
         for name, status in ("INT", 130), ("TERM", 143):
@@ -633,7 +630,7 @@ class ProcessTests(Certified):
 
     async def test_head(self) -> None:
         """
-        When the other end of a pipe is closed it ends quietly, though no event comes.
+        A closed pipe ends the process silently, even while no event arrives.
         """
         server = ScriptedServer(self, quiet)
         shell = Shell(self, '{ "$@"; echo $? >&2; } | head -n 1', "get", server.url)
@@ -643,7 +640,7 @@ class ProcessTests(Certified):
 
     async def test_errorsToHead(self) -> None:
         """
-        So it does if its errors go there too.
+        A closed pipe ends the process even if standard error goes there too.
         """
         server = ScriptedServer(self, stream(ONE, end=False), quiet)
         shell = Shell(self, '{ "$@" 2>&1; echo $? >&2; } | head -n 1', "get", server.url)
@@ -652,8 +649,8 @@ class ProcessTests(Certified):
 
     async def test_terminal(self) -> None:
         """
-        On a terminal it is in colours, unless NO_COLOR is set; and what comes cannot do anything
-        to it.
+        Output on a terminal is coloured unless C{NO_COLOR} is set, and control characters are
+        escaped.
         """
         evil = stream(b"event: a\x1b[2Jb\ndata: \xc2\x9b2J\n\n")
         for environment, colours in ({}, 2), ({"NO_COLOR": "1"}, 0):
@@ -666,7 +663,7 @@ class ProcessTests(Certified):
 
     async def test_interruptedTerminal(self) -> None:
         """
-        Ctrl-C on a terminal ends it, also if that was stopped by Ctrl-S before.
+        Ctrl-C ends the process, even after Ctrl-S has stopped its terminal.
         """
         for keys in b"\x03", b"\x13\x03":
             server = ScriptedServer(self, quiet)
@@ -678,7 +675,7 @@ class ProcessTests(Certified):
 
     async def test_standardInput(self) -> None:
         """
-        A body can come from standard input.
+        The body can be read from standard input.
         """
         server = ScriptedServer(self, stream(ONE))
         process = Process(self, "get", "-o", "data", "-d", "@-", server.url)
@@ -689,7 +686,7 @@ class ProcessTests(Certified):
 
     async def test_nothingOpen(self) -> None:
         """
-        With a standard stream closed there is one line about it, if there can be, and no event.
+        A closed standard stream is reported in one line, if possible, and no request is made.
         """
         server = ScriptedServer(self, quiet, quiet)
         for line, status, says in (
@@ -706,7 +703,7 @@ class ProcessTests(Certified):
 
     async def test_withoutTLS(self) -> None:
         """
-        Where TLS is not installed, that is told of an https URL, whatever it trusts.
+        Without TLS installed an https URL fails with a message, whatever certificates are trusted.
         """
         certificate = self.certificate(serverContext())
         for arguments in [], ["--insecure"], ["--cacert", certificate]:
@@ -716,7 +713,7 @@ class ProcessTests(Certified):
 
     async def test_ignoredSignal(self) -> None:
         """
-        A signal that is ignored when it starts does not end it.
+        A signal that is ignored at the start does not end the process.
         """
         server = ScriptedServer(self, quiet)
         shell = Shell(self, 'trap "" INT; exec "$@"', "get", server.url, code=INHERITING)
@@ -730,14 +727,14 @@ class ProcessTests(Certified):
 @needs("network")
 class ServeTests(LiveTestCase):
     """
-    The daemon by the command.
+    Tests for C{serve}.
     """
 
     timeout = 120
 
     async def test_followed(self) -> None:
         """
-        C{serve} is the daemon: C{get} follows it, over its restart; SIGTERM ends it with status 0.
+        C{get} follows C{serve} across a restart, and SIGTERM ends C{serve} with status 0.
         """
         port = freePort()
         arguments = ["serve", "--port", str(port), "--interval", "0.1", "--retry", "500"]
@@ -756,7 +753,7 @@ class ServeTests(LiveTestCase):
 
     async def test_same(self) -> None:
         """
-        It says what C{twist sse} says, with the same status: help, and what is wrong.
+        C{serve} prints the same help and errors as C{twist sse}, with the same status.
         """
         twist = "import sys; sys.argv[0] = 'twist'; from twisted.application.twist._twist import *;"
         twist += " Twist.main(sys.argv)"

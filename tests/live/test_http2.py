@@ -1,5 +1,5 @@
 """
-HTTP/2, over TLS, on real sockets.
+Tests for HTTP/2 over TLS, on real sockets.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted_sse import CloseReason, EventStream, SlowReader
 
 def greet(stream: Any) -> None:
     """
-    Say hello, and leave the stream open.
+    Send C{hello}, and leave the stream open.
     """
     stream.send("hello", id="1")
 
@@ -29,12 +29,12 @@ def greet(stream: Any) -> None:
 @needs("network")
 class RequestTests(HTTP2TestCase):
     """
-    Requests, and how they end.
+    Tests for requests, and how they end.
     """
 
     async def test_events(self) -> None:
         """
-        Events arrive as they are sent, and C{end} ends the response.
+        Events arrive as they are sent, and C{end} completes the response.
         """
         client = self.serve2(greet)
         _, response = client.request()
@@ -54,7 +54,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_manyEvents(self) -> None:
         """
-        Many events come in order, however many at a time, and so does the end.
+        Many events and the end arrive in order.
         """
         client = self.serve2(lambda stream: (f"{n}-" + "x" * (n % 700) for n in range(3000)))
         _, response = client.request()
@@ -63,7 +63,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_burst(self) -> None:
         """
-        What is sent in one turn, more than 64 KiB of it, arrives in order.
+        More than 64 KiB sent in one turn arrives in order.
         """
         client = self.serve2(greet)
         _, response = client.request()
@@ -76,7 +76,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_head(self) -> None:
         """
-        HEAD gets the headers alone.
+        HEAD gets only the headers.
         """
         client = self.serve2(greet)
         _, response = client.request("HEAD")
@@ -86,7 +86,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_refused(self) -> None:
         """
-        What is raised before the headers is a status.
+        An exception before the headers becomes a status.
         """
 
         def connected(stream: Any) -> None:
@@ -99,7 +99,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_error(self) -> None:
         """
-        A stream that fails is reset, after what was sent before; the others go on.
+        A stream that fails is reset after what was sent before, and the others continue.
         """
 
         def connected(stream: Any) -> Any:
@@ -144,7 +144,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_abortAfterEnd(self) -> None:
         """
-        A stream that was ended, and cannot get rid of what it has, can be aborted.
+        A stream that is ending but stalled can be aborted.
         """
         client = self.serve2(greet, client={"window": 1000}, heartbeat=None)
         _, response = client.request()
@@ -160,8 +160,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_endStalls(self) -> None:
         """
-        One that was ended, and whose client does not take what is left, is aborted after
-        C{stallTimeout}.
+        A stream that is ending but stalled is aborted after C{stallTimeout}.
         """
         client = self.serve2(greet, client={"window": 1000}, heartbeat=None, stallTimeout=0.2)
         _, response = client.request()
@@ -174,7 +173,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_endWaits(self) -> None:
         """
-        One that was ended is closed when the client has taken what is left.
+        A stream that is ending is closed when the client has taken the rest.
         """
         client = self.serve2(greet, client={"window": 1000}, heartbeat=None)
         number, response = client.request()
@@ -191,7 +190,7 @@ class RequestTests(HTTP2TestCase):
 
     async def test_fallsBack(self) -> None:
         """
-        A client that does not speak HTTP/2 gets its events by HTTP/1.1 over TLS.
+        A client without HTTP/2 gets its events over HTTP/1.1 with TLS.
         """
         server = self.serve(greet, site={"tls": True})
         _, response = server.get(tls=True)
@@ -202,12 +201,12 @@ class RequestTests(HTTP2TestCase):
 @needs("network")
 class DepartureTests(HTTP2TestCase):
     """
-    The client goes.
+    Tests for clients that disconnect.
     """
 
     async def test_resetOne(self) -> None:
         """
-        A request that the client resets is closed; the others of its connection live.
+        A request that the client resets is closed, and the others on its connection continue.
         """
         client = self.serve2(greet)
         requests = [client.request() for _ in range(5)]
@@ -222,7 +221,7 @@ class DepartureTests(HTTP2TestCase):
 
     async def test_connection(self) -> None:
         """
-        When the connection goes, all its streams are closed.
+        When the connection is lost, all its streams are closed.
         """
         for leave in "close", "reset":
             client = self.serve2(greet)
@@ -234,8 +233,8 @@ class DepartureTests(HTTP2TestCase):
 
     async def test_leaks(self) -> None:
         """
-        Nothing is left of streams that the client or the application has reset, or that
-        were ended, while their connection lives on: without the garbage collector.
+        Streams that were reset or ended are freed while their connection lives, with the garbage
+        collector off.
         """
         client = self.serve2(greet)
         gc.collect()
@@ -257,12 +256,12 @@ class DepartureTests(HTTP2TestCase):
                     getattr(stream, act)()
                     del stream
                 await until(lambda: not self.resource.streams, act)
-                # The connection still has to say so.
+                # The connection still has to send that.
                 _, response = client.request("HEAD")
                 await until(lambda response=response: response.complete)
                 await deferLater(reactor, 0)
                 self.assertEqual(count() - before, 0, act)
-                # The first round: those of the connection.
+                # The first round includes the calls of the connection.
                 ours = {c for c in reactor.getDelayedCalls() if "twisted_sse" in repr(c.func)}
                 calls |= ours
         self.assertEqual(calls, set())
@@ -271,13 +270,12 @@ class DepartureTests(HTTP2TestCase):
 @needs("network")
 class SlowReaderTests(HTTP2TestCase):
     """
-    The client does not read.
+    Tests for clients that do not read.
     """
 
     async def stalled(self, **options: Any) -> tuple[Client2, Response, Any]:
         """
-        Begin a stream whose client lets the server send as much as it likes, and then stops
-        reading its socket.
+        Start a stream whose client has a huge window and then stops reading its socket.
         """
         options = {"heartbeat": None, "maxPending": 2**18, **options}
         client = self.serve2(
@@ -290,7 +288,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def fill(self, stream: Any, most: int = 2**21) -> int:
         """
-        Send until much is waiting, with turns for the reactor between.
+        Send until much is queued, with reactor turns in between.
 
         @return: the number of bytes that the stream took.
         """
@@ -304,10 +302,11 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_accounted(self) -> None:
         """
-        What a stalled TCP connection does not take is counted, though nobody says pause.
+        Bytes that a stalled TCP connection does not take are queued, though the transport never
+        pauses the stream.
         """
         client, response, stream = await self.stalled()
-        # 64 KiB with the HTTP/2 stream, as much with the transport, and the kernel's.
+        # 64 KiB in the HTTP/2 stream, as much in the transport, and the kernel's buffers.
         sent = await self.fill(stream, 2**17 + 2**18 + 2**16)
         self.assertFalse(stream.whenWritable().called)
         client.startReading()
@@ -319,7 +318,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_disconnect(self) -> None:
         """
-        When too much waits for it, its request is reset.
+        When its queue is full, the request is reset.
         """
         client, response, stream = await self.stalled()
         await self.fill(stream)
@@ -331,7 +330,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        Where the oldest is dropped, the client learns how many when it reads again.
+        With DROP_OLDEST, the client is told how many events were dropped when it reads again.
         """
         client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)
         sent = await self.fill(stream)
@@ -345,7 +344,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_stallTimeout(self) -> None:
         """
-        A connection that takes no byte for C{stallTimeout} loses its stream.
+        A stream is reset when its connection takes no byte for C{stallTimeout}.
         """
         started = reactor.seconds()
         client, response, stream = await self.stalled(stallTimeout=0.3)
@@ -358,7 +357,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_window(self) -> None:
         """
-        A client that closes its window is waited for, and gets all when it opens it.
+        A stream waits for a client with a closed window, which gets everything when it opens that.
         """
         client = self.serve2(greet, client={"window": 20_000}, heartbeat=None)
         number, response = client.request()
@@ -375,7 +374,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_windowStalls(self) -> None:
         """
-        One that does not open it for C{stallTimeout} loses its stream; the others go on.
+        A stream whose window stays closed for C{stallTimeout} is reset, and the others continue.
         """
         client = self.serve2(greet, client={"window": 20_000}, heartbeat=None, stallTimeout=0.2)
         _, response = client.request()
@@ -392,7 +391,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_windowStallsBesideBusyStream(self) -> None:
         """
-        It does so, too, while another stream of the same connection is read.
+        A stream whose window stays closed is reset even while another on its connection is read.
         """
         client = self.serve2(
             greet,
@@ -429,12 +428,12 @@ class SlowReaderTests(HTTP2TestCase):
 @needs("network")
 class IdleTests(HTTP2TestCase):
     """
-    A connection without events.
+    Tests for connections without events.
     """
 
     async def test_heartbeatKeepsConnection(self) -> None:
         """
-        The site's timeout for idle connections does not cut a stream with a heartbeat.
+        A heartbeat keeps the connection from the site's idle timeout.
         """
         client = self.serve2(lambda stream: None, heartbeat=0.25, site={"timeout": 1})
         _, response = client.request()
@@ -445,8 +444,8 @@ class IdleTests(HTTP2TestCase):
 
     async def test_warned(self) -> None:
         """
-        Without a heartbeat, or with one that is too long, a warning says what will happen,
-        once; and it does.
+        Without a heartbeat, or with one longer than the idle timeout, the connection is closed, and
+        a warning says so once.
         """
         for heartbeat in None, 60:
             with capturedLogs() as captured:
@@ -454,7 +453,7 @@ class IdleTests(HTTP2TestCase):
                 requests = [client.request()[1] for _ in range(2)]
                 await until(lambda requests=requests: all(r.events for r in requests))
                 await until(lambda client=client: client.terminated)
-                # As clients do that are told to go.
+                # As clients do after GOAWAY.
                 client.close()
                 await until(lambda: not self.resource.streams)
             warnings = [e for e in captured if e["log_level"].name == "warn"]
@@ -464,7 +463,7 @@ class IdleTests(HTTP2TestCase):
 
     async def test_notWarned(self) -> None:
         """
-        With a heartbeat that is shorter, or without a timeout, there is no warning.
+        With a shorter heartbeat, or without an idle timeout, there is no warning.
         """
         for heartbeat, timeout in (15, 60), (None, None):
             with capturedLogs() as captured:
@@ -477,12 +476,12 @@ class IdleTests(HTTP2TestCase):
 @needs("network")
 class DrainTests(HTTP2TestCase):
     """
-    The server is about to go.
+    Tests for draining.
     """
 
     async def test_drain(self) -> None:
         """
-        Each request is told when to come back and ends properly, and so does who comes then.
+        Each request gets a C{retry} and ends properly.
         """
         client = self.serve2(greet)
         requests = [client.request()[1] for _ in range(5)]
@@ -495,7 +494,7 @@ class DrainTests(HTTP2TestCase):
 
     async def test_newcomers(self) -> None:
         """
-        Who comes then is answered with a reconnection time and the end.
+        A request after a drain gets a C{retry} and ends.
         """
         client = self.serve2(greet)
         await self.resource.drain(5, retry=(700, 710))
@@ -503,12 +502,12 @@ class DrainTests(HTTP2TestCase):
         await until(lambda: response.complete)
         self.assertEqual((response.status, response.events), (200, []))
         self.assertIn(response.parser.retry, range(700, 711))
-        # It looks for the last bytes a few times more, up to a tenth of a second later.
+        # The stream checks for its last bytes a few more times, up to a tenth of a second later.
         await until(lambda: not self.resource.streams)
 
     async def test_notReading(self) -> None:
         """
-        A request whose client does not read is reset when time is up.
+        A request whose client does not read is reset at the deadline.
         """
         client = self.serve2(greet, client={"window": 1000}, heartbeat=None)
         _, response = client.request()
@@ -521,7 +520,7 @@ class DrainTests(HTTP2TestCase):
 
     async def test_undecided(self) -> None:
         """
-        A request about which nothing was decided is ended, too.
+        A request whose C{connected} is pending is ended, too.
         """
         client = self.serve2(lambda stream: Deferred())
         _, response = client.request()

@@ -1,8 +1,7 @@
 """
-What is left of streams when they are over: nothing.
+Tests that nothing is left of closed streams, on real sockets.
 
-The garbage collector is off while streams come and go, so what is counted here was freed
-because nobody refers to it any more, at once.
+The garbage collector is off, so that only what is freed at once, for lack of references, passes.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from twisted_sse import CloseReason
 
 def greet(stream: Any) -> None:
     """
-    Say hello, and do everything that makes something that could be left.
+    Send C{hello}, and create everything that could be left.
     """
     stream.send("hello")
     stream.state["a"] = stream
@@ -33,14 +32,14 @@ def greet(stream: Any) -> None:
 
 def fin(client: Client, response: Response) -> None:
     """
-    The client closes the connection.
+    Close the connection from the client.
     """
     client.close()
 
 
 def rst(client: Client, response: Response) -> None:
     """
-    The client resets the connection.
+    Reset the connection from the client.
     """
     client.reset()
 
@@ -48,30 +47,30 @@ def rst(client: Client, response: Response) -> None:
 @needs("network")
 class CycleTests(LeakTestCase):
     """
-    Clients come and go, a thousand of them.
+    Tests for clients that connect and disconnect.
     """
 
     async def test_thousand(self) -> None:
         """
-        1,000 clients that connected, received an event and left leave nothing behind.
+        1,000 clients that connect, receive an event and disconnect leave nothing.
         """
         await self.cycle(greet, fin, cycles=1000, reason=CloseReason.CLIENT)
 
     async def test_fin(self) -> None:
         """
-        Nothing is left when the client closes the connection.
+        A client that closes its connection leaves nothing.
         """
         await self.cycle(greet, fin, reason=CloseReason.CLIENT, slim=True)
 
     async def test_rst(self) -> None:
         """
-        Nothing is left when the client resets the connection.
+        A client that resets its connection leaves nothing.
         """
         await self.cycle(greet, rst, reason=CloseReason.CLIENT)
 
     async def test_finWhileEventsWait(self) -> None:
         """
-        Nothing is left when the client goes with events waiting for it.
+        A client that disconnects with events queued leaves nothing.
         """
 
         def connected(stream: Any) -> None:
@@ -82,7 +81,7 @@ class CycleTests(LeakTestCase):
 
     async def test_finBeforeHeaders(self) -> None:
         """
-        Nothing is left when the client goes before anything was decided.
+        A client that disconnects before the headers leaves nothing.
         """
         await self.cycle(
             lambda stream: Deferred(),
@@ -94,12 +93,12 @@ class CycleTests(LeakTestCase):
 @needs("network")
 class EndTests(LeakTestCase):
     """
-    The application ends its streams.
+    Tests for streams that the server ends.
     """
 
     def each(self, act: Callable[[Any], object]) -> Callable[[Client, Response], None]:
         """
-        Make a way to go of something that is done to the stream.
+        Make a function that ends a client by acting on its stream.
         """
 
         def leave(client: Client, response: Response) -> None:
@@ -110,13 +109,13 @@ class EndTests(LeakTestCase):
 
     async def test_end(self) -> None:
         """
-        Nothing is left after C{end}.
+        A stream leaves nothing after C{end}.
         """
         await self.cycle(greet, self.each(lambda each: each.end()), reason=CloseReason.ENDED)
 
     async def test_endInConnected(self) -> None:
         """
-        Nothing is left when a stream is ended while it is begun.
+        A stream that ends inside C{connected} leaves nothing.
         """
 
         def connected(stream: Any) -> None:
@@ -127,25 +126,25 @@ class EndTests(LeakTestCase):
 
     async def test_abort(self) -> None:
         """
-        Nothing is left after C{abort}.
+        A stream leaves nothing after C{abort}.
         """
         await self.cycle(greet, self.each(lambda each: each.abort()), reason=CloseReason.ENDED)
 
     async def test_abortInConnected(self) -> None:
         """
-        Nothing is left when a stream is aborted while it is begun.
+        A stream that is aborted inside C{connected} leaves nothing.
         """
         await self.cycle(lambda stream: stream.abort(), answered=lambda response: response.broken)
 
     async def test_exhausted(self) -> None:
         """
-        Nothing is left of an iterable that has come to its end.
+        An exhausted iterable leaves nothing.
         """
         await self.cycle(lambda stream: map(str, range(10)), reason=CloseReason.ENDED)
 
     async def test_slow(self) -> None:
         """
-        Nothing is left of a client that was too slow.
+        A client that was too slow leaves nothing.
         """
 
         def flood(stream: Any) -> None:
@@ -162,7 +161,7 @@ class EndTests(LeakTestCase):
 
     async def test_stalled(self) -> None:
         """
-        Nothing is left of a client that has stalled.
+        A client that has stalled leaves nothing.
         """
 
         def leave(client: Client, response: Response) -> None:
@@ -177,7 +176,7 @@ class EndTests(LeakTestCase):
 
     async def test_drain(self) -> None:
         """
-        Nothing is left after a drain.
+        A drain leaves nothing.
         """
         await self.watch(self.serve(greet))
         for _ in range(CYCLES // AT_ONCE):
@@ -193,7 +192,7 @@ class EndTests(LeakTestCase):
 
     async def test_refused(self) -> None:
         """
-        Nothing is left of those who were one too many, and of the one that was not.
+        Clients beyond the limit, and the one within it, leave nothing.
         """
         await self.watch(self.serve(greet, maxStreams=1))
         first, _ = self.server.get()
@@ -213,18 +212,18 @@ class EndTests(LeakTestCase):
 @needs("network")
 class ErrorTests(LeakTestCase):
     """
-    The application fails.
+    Tests for applications that fail.
     """
 
     def status(self, code: int) -> Callable[[Response], bool]:
         """
-        Make a check for a status.
+        Make a check for a complete response with this status.
         """
         return lambda response: response.complete and response.status == code
 
     async def test_function(self) -> None:
         """
-        Nothing is left of a C{connected} that raises.
+        A C{connected} that raises leaves nothing.
         """
 
         def connected(stream: Any) -> None:
@@ -234,7 +233,7 @@ class ErrorTests(LeakTestCase):
 
     async def test_status(self) -> None:
         """
-        Nothing is left of a C{connected} that refuses, even if it has sent something.
+        A C{connected} that refuses leaves nothing, even after it has sent something.
         """
 
         def connected(stream: Any) -> None:
@@ -245,13 +244,13 @@ class ErrorTests(LeakTestCase):
 
     async def test_nonsense(self) -> None:
         """
-        Nothing is left of a C{connected} that returns what it may not.
+        A C{connected} with an invalid result leaves nothing.
         """
         await self.cycle(lambda stream: 5, answered=self.status(500), expected=1, mistake=TypeError)
 
     async def test_generator(self) -> None:
         """
-        Nothing is left of a generator that raises after its first event.
+        A generator that raises after its first event leaves nothing.
         """
 
         def connected(stream: Any) -> Any:
@@ -267,7 +266,7 @@ class ErrorTests(LeakTestCase):
 
     async def test_every(self) -> None:
         """
-        Nothing is left of a loop that raises at its second event.
+        A loop that raises at its second event leaves nothing.
         """
 
         def connected(stream: Any) -> None:
@@ -289,7 +288,7 @@ class ErrorTests(LeakTestCase):
 
     async def test_deferred(self) -> None:
         """
-        Nothing is left of a Deferred that fails before the headers.
+        A Deferred that fails before the headers leaves nothing.
         """
 
         def connected(stream: Any) -> Deferred[None]:
@@ -302,7 +301,7 @@ class ErrorTests(LeakTestCase):
 
     async def test_openDeferred(self) -> None:
         """
-        Nothing is left of a Deferred that fails after something was sent.
+        A Deferred that fails after something was sent leaves nothing.
         """
 
         def connected(stream: Any) -> Deferred[None]:
@@ -321,7 +320,7 @@ class ErrorTests(LeakTestCase):
 
     async def test_coroutine(self) -> None:
         """
-        Nothing is left of a coroutine that raises, but what Twisted leaves to the collector.
+        A coroutine that raises leaves only cycles of Twisted.
         """
 
         async def connected(stream: Any) -> None:
@@ -339,7 +338,7 @@ class ErrorTests(LeakTestCase):
 
     async def test_asyncGenerator(self) -> None:
         """
-        The same of an asynchronous generator.
+        An asynchronous generator that raises leaves only cycles of Twisted.
         """
 
         async def connected(stream: Any) -> Any:
@@ -359,13 +358,13 @@ class ErrorTests(LeakTestCase):
 @needs("network")
 class CoroutineTests(LeakTestCase):
     """
-    The client leaves while a coroutine waits.  Twisted's own coroutines make cycles when they
-    are cancelled, so the collector is asked once, before the count.
+    Tests for clients that disconnect while a coroutine waits.  Cancelled coroutines leave cycles in
+    Twisted, so the collector is run once before the count.
     """
 
     async def test_coroutine(self) -> None:
         """
-        Nothing is left of a coroutine that was cancelled where it waited.
+        A cancelled coroutine leaves nothing.
         """
 
         async def connected(stream: Any) -> None:
@@ -376,7 +375,7 @@ class CoroutineTests(LeakTestCase):
 
     async def test_asyncGenerator(self) -> None:
         """
-        Nothing is left of an asynchronous generator that was cancelled where it waited.
+        A cancelled asynchronous generator leaves nothing.
         """
 
         async def connected(stream: Any) -> Any:
@@ -390,7 +389,7 @@ class CoroutineTests(LeakTestCase):
 
     async def test_generator(self) -> None:
         """
-        Nothing is left of a generator that would never have ended: without the collector.
+        An endless generator leaves nothing, even without a collection.
         """
 
         def connected(stream: Any) -> Any:

@@ -1,5 +1,5 @@
 """
-The page that browsers get from the daemon, in Chromium.
+Tests for the page that browsers get from the daemon, in Chromium.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from tests.support.python import TWISTD
 from tests.support.requirements import needs
 from tests.support.vectors import VECTORS
 
-#: What is in the page: of each row its text.
+#: Returns the text of each row.
 ROWS = "return [...document.querySelectorAll('#events > li')].map((row) => row.innerText)"
 
-#: JSON that is easily shown wrong, and as it is to be shown.
+#: JSON that is easily shown wrong, and how it must be shown.
 PITFALLS = (
     '{"id": 12345678901234567890, "id": 1.0, "s": "{[,:]} \\" \\u00e9 <b>", "e": {},'
     ' "l": [[], null]}'
@@ -45,10 +45,10 @@ HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</scrip
 @needs("network", "browser")
 class PageTests(Browsing):
     """
-    The live page.
+    Tests for the live page.
     """
 
-    #: Name and password, as in an address.
+    #: User name and password, as in a URL.
     user = ""
 
     def daemon(self, *more: str) -> Child:
@@ -63,7 +63,7 @@ class PageTests(Browsing):
 
     async def show(self, *more: str) -> Any:
         """
-        Start the daemon, and open its page.
+        Start the daemon and open its page.
         """
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -78,7 +78,7 @@ class PageTests(Browsing):
                 address = f"http://{self.user}127.0.0.1:{self.port}/"
                 await deferToThread(self.browser.get, address)
             except Exception:
-                # It does not listen yet.
+                # The daemon does not listen yet.
                 self.assertLess(reactor.seconds(), deadline)
                 await deferLater(reactor, 0.1)
             else:
@@ -101,7 +101,7 @@ class PageTests(Browsing):
 
     async def until(self, script: str) -> None:
         """
-        Wait until the page says that something is so.
+        Wait until a script returns a true value.
         """
         deadline = reactor.seconds() + PATIENCE
         while not await self.run_(script):
@@ -110,7 +110,7 @@ class PageTests(Browsing):
 
     async def shows(self, *texts: str) -> list[str]:
         """
-        Wait until the newest rows end with these texts, the newest first.
+        Wait until the first rows contain these texts, newest first.
         """
         deadline = reactor.seconds() + PATIENCE
         while True:
@@ -124,7 +124,7 @@ class PageTests(Browsing):
 
     async def search(self, text: str) -> None:
         """
-        Type something to search for.
+        Type text into the search field.
         """
         await self.run_(
             "const it = document.getElementById('search'); it.value = arguments[0];"
@@ -134,8 +134,8 @@ class PageTests(Browsing):
 
     async def test_works(self) -> None:
         """
-        Events are shown as text, can be unfolded by the keyboard, searched, chosen by type,
-        held up and cleared; and nothing of that is against the page's own policy.
+        Events are shown as text, and can be unfolded, searched, filtered, paused and cleared,
+        without violating the page's policy.
         """
         await self.show("--format=json")
         self.write(HOSTILE, '{"data": {"a": [1, 2]}, "event": "order"}')
@@ -143,7 +143,7 @@ class PageTests(Browsing):
         self.assertNotIn(await self.run_("return document.title"), ("1", "2"))
         self.assertEqual(await self.run_("return document.images.length"), 0)
 
-        # Enter unfolds what has the focus.
+        # Enter unfolds the focused row.
         await self.run_("document.querySelector('#events button').focus()")
         key = {
             "type": "keyDown",
@@ -188,8 +188,8 @@ class PageTests(Browsing):
 
     async def test_json(self) -> None:
         """
-        What is unfolded says what the event says: numbers that JavaScript has none for, names
-        twice, whatever is in a string; and of what is very long the beginning.
+        Unfolded JSON keeps large numbers, duplicate names and strings as they are, and long data is
+        cut.
         """
         await self.show()
         deep = "[" * 3000 + "]" * 3000
@@ -210,7 +210,7 @@ class PageTests(Browsing):
 
     async def test_parser(self) -> None:
         """
-        The page reads event streams as the standard has it.
+        The page parses event streams as the standard says.
         """
         await self.show()
         wrong = await self.run_(
@@ -242,7 +242,7 @@ class PageTests(Browsing):
 
     async def test_password(self) -> None:
         """
-        With a password that the browser has, the page gets the stream, too.
+        With the browser's password the page gets the stream, too.
         """
         self.user = "alice:wonder@"
         await self.show("--auth=memory:alice:wonder")
@@ -251,7 +251,7 @@ class PageTests(Browsing):
 
     async def test_copied(self) -> None:
         """
-        What is shown, an event and what reads it elsewhere can be copied.
+        The rows, one event, and the code to read the stream can be copied.
         """
         browser = await self.show()
         permissions = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
@@ -271,8 +271,7 @@ class PageTests(Browsing):
 
     async def test_restart(self) -> None:
         """
-        When the daemon is restarted, the page says so, comes back with the last event ID, and
-        misses nothing; what is lost for good it says, too.
+        After a restart of the daemon the page says so and resumes, and it reports lost events.
         """
         await self.show("--history=3")
         self.write("one", "two")
@@ -290,8 +289,8 @@ class PageTests(Browsing):
 
     async def test_accessible(self) -> None:
         """
-        Everything that can be used has a name and can be reached by the keyboard, and on a phone
-        nothing is wider than the window.
+        Every control has a name and is reachable by keyboard, and on a phone nothing is wider than
+        the window.
         """
         browser = await self.show()
         self.write("x" * 500, "short")
@@ -310,7 +309,7 @@ class PageTests(Browsing):
 
     async def test_flood(self) -> None:
         """
-        However much comes, there are fewer than 500 rows, and everything is counted.
+        However many events arrive, there are fewer than 500 rows, and all events are counted.
         """
         seconds = 30 if os.environ.get("SSE_LONG") else 2
         await self.show()
@@ -331,8 +330,8 @@ class PageTests(Browsing):
         )
         most, longest = await self.run_("return [most, longest]")
         self.assertLess(most, 500)
-        # When it is over there is more to read again.
+        # After the flood there are more rows again.
         await self.until("return document.querySelectorAll('#events > li').length === 400")
         await self.shows(f"{10 * seconds - 1} 199 xxx", f"{10 * seconds - 1} 198 xxx")
-        # How long a picture takes is a figure, not a test: it is in the log.
+        # The frame time is only logged, because it depends on the machine.
         log.msg(f"The longest time from one picture to the next was {longest:.1f} ms")

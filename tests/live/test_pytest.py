@@ -1,7 +1,7 @@
 """
-Streams tested as a user of pytest and pytest-twisted would do it: with functions and fixtures.
+Tests of streams, written as a user of pytest and pytest-twisted would: with functions and fixtures.
 
-For trial there is nothing in this module.
+trial finds no tests in this module.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ try:
 except ImportError:
     pytest = None  # type: ignore[assignment]
 
-#: The one that runs.
+#: The installed reactor.
 reactor: Any = _reactor
 
 
@@ -40,14 +40,14 @@ def serve(resource: Any) -> Any:
 
 def urlOf(port: Any, path: str = "") -> str:
     """
-    Say where that is.
+    Return the URL of a port.
     """
     return f"http://127.0.0.1:{port.getHost().port}/{path}"
 
 
 class Reader:
     """
-    Reads events from a response until it has enough of them, or of it.
+    Reads events from a response.
     """
 
     def __init__(self, response: Any) -> None:
@@ -55,7 +55,7 @@ class Reader:
         self._parser = EventStreamParser()
         self._waiting: list[tuple[int, Deferred[None]]] = []
         self.done = treq.collect(response, self._received)
-        # A response that is cut is no news to those who have what they wanted.
+        # A broken response is the result of C{done}, not an error.
         self.done.addErrback(lambda failure: failure.type)
 
     def _received(self, data: bytes) -> None:
@@ -67,7 +67,7 @@ class Reader:
 
     def wait(self, count: int) -> Deferred[None]:
         """
-        Wait until so many have come.
+        Wait until this many events have arrived.
         """
         enough: Deferred[None] = Deferred()
         self._waiting.append((count, enough))
@@ -80,7 +80,7 @@ if pytest is not None:
     @pytest.fixture
     def agent() -> Iterator[Any]:
         """
-        A client without connections that outlive a test.
+        Make a client whose connections do not outlive the test.
         """
         pool = HTTPConnectionPool(reactor, persistent=False)
         yield treq.client.HTTPClient(Agent(reactor, pool=pool))
@@ -89,7 +89,7 @@ if pytest is not None:
     @pytest_twisted.async_yield_fixture
     async def resource() -> Any:
         """
-        A resource that says hello, and is drained behind the test.
+        Make a resource that sends C{hello}, and drain it after the test.
         """
         made = EventStreamResource(lambda stream: (stream.send("hello", id=1), None)[1])
         yield made
@@ -98,7 +98,7 @@ if pytest is not None:
     @pytest_twisted.async_yield_fixture
     async def url(resource: Any) -> Any:
         """
-        Where it is.
+        Serve the resource, and return its URL.
         """
         port = serve(resource)
         yield urlOf(port)
@@ -108,7 +108,7 @@ if pytest is not None:
     @pytest_twisted.ensureDeferred
     async def test_stream(agent: Any, resource: Any, url: str) -> None:
         """
-        A coroutine: events arrive, and the stream ends when it is ended.
+        A coroutine test receives events, and the stream ends when it is ended.
         """
         response = await agent.get(url, headers={"Accept": "text/event-stream"}, unbuffered=True)
         assert response.code == 200
@@ -129,7 +129,7 @@ if pytest is not None:
     @pytest_twisted.inlineCallbacks
     def test_streamsAreApart(agent: Any, resource: Any, url: str) -> Any:
         """
-        C{inlineCallbacks}: of two clients one is aborted, the other goes on.
+        In a test with pytest-twisted's C{inlineCallbacks}, aborting one client leaves the other.
         """
         readers = []
         for _ in range(2):
@@ -149,7 +149,8 @@ if pytest is not None:
     @inlineCallbacks
     def test_plainInlineCallbacks(agent: Any, resource: Any, url: str) -> Any:
         """
-        Twisted's own C{inlineCallbacks}: the client's last event ID reaches the stream.
+        In a test with Twisted's own C{inlineCallbacks}, the client's last event ID reaches the
+        stream.
         """
         response = yield agent.get(url, headers={"Last-Event-ID": "41"}, unbuffered=True)
         reader = Reader(response)
@@ -161,7 +162,7 @@ if pytest is not None:
 
     class Shop:
         """
-        An application with Klein.
+        A Klein application.
         """
 
         app = Klein()
@@ -173,7 +174,7 @@ if pytest is not None:
         @eventStream(heartbeat=0.05)
         async def ticks(self, request: Any, first: int) -> Any:
             """
-            Numbers, until nobody wants them any more.
+            Count until the client disconnects.
             """
             if not first:
                 raise KeyError(first)
@@ -189,14 +190,14 @@ if pytest is not None:
         @eventStream
         def rows(self, request: Any) -> Any:
             """
-            The lines of what was posted.
+            Return the words that were posted.
             """
             yield from request.content.read().decode().split()
 
         @app.handle_errors(KeyError)
         def missing(self, request: Any, failure: Any) -> str:
             """
-            Say that there is no such thing.
+            Return a 404.
             """
             request.setResponseCode(404)
             return "there is no such tick"
@@ -204,7 +205,7 @@ if pytest is not None:
     @pytest_twisted.async_yield_fixture
     async def shop() -> Any:
         """
-        The application, and where it is.
+        Serve the application.
         """
         made = Shop()
         port = serve(made.app.resource())
@@ -215,8 +216,7 @@ if pytest is not None:
     @pytest_twisted.ensureDeferred
     async def test_klein(agent: Any, shop: Any) -> None:
         """
-        A route that yields sends what it yields, and its C{finally} is run when the client
-        goes.
+        A route sends what it yields, and its C{finally} runs when the client disconnects.
         """
         made, port = shop
         response = await agent.get(urlOf(port, "ticks/5"), unbuffered=True)
@@ -236,7 +236,7 @@ if pytest is not None:
     @pytest_twisted.ensureDeferred
     async def test_kleinError(agent: Any, shop: Any) -> None:
         """
-        What a route raises before its first event reaches the application's error handlers.
+        An exception in a route before its first event reaches the application's error handlers.
         """
         _, port = shop
         response = await agent.get(urlOf(port, "ticks/0"))
@@ -247,7 +247,7 @@ if pytest is not None:
     @pytest_twisted.ensureDeferred
     async def test_kleinPost(agent: Any, shop: Any) -> None:
         """
-        A route for POST answers it with a stream.
+        A POST route responds with a stream.
         """
         _, port = shop
         response = await agent.post(urlOf(port, "rows"), data=b"one two", unbuffered=True)
@@ -260,7 +260,7 @@ if pytest is not None:
     @pytest_twisted.ensureDeferred
     async def test_kleinDrain(agent: Any, shop: Any) -> None:
         """
-        A route's streams are drained by the function's resource.
+        The function's resource drains the streams of a route.
         """
         made, port = shop
         response = await agent.get(urlOf(port, "ticks/5"), unbuffered=True)
@@ -271,5 +271,5 @@ if pytest is not None:
         assert await reader.done is None
         assert reader._parser.retry is not None
         assert resource.streams == frozenset()
-        # For the other tests of this class's route.
+        # The other tests use the same route.
         resource.service().startService()

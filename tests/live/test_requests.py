@@ -1,5 +1,5 @@
 """
-Streams on real sockets: the ways of HTTP/1, and clients that go.
+Tests for streams on real sockets: HTTP/1 requests, and clients that disconnect.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from twisted_sse import CloseReason, EventStreamResource
 @needs("network")
 class RequestTests(LiveTestCase):
     """
-    What is asked in one way or the other, and its answer.
+    Tests for requests and their responses.
     """
 
     async def test_http11(self) -> None:
         """
-        Over HTTP/1.1 the events come in chunks, as they are sent, and the end is proper.
+        Over HTTP/1.1 events arrive in chunks as they are sent, and the response ends properly.
         """
         server = self.serve(greet)
         _, response = server.get()
@@ -48,7 +48,7 @@ class RequestTests(LiveTestCase):
 
     async def test_http10(self) -> None:
         """
-        Over HTTP/1.0 the events come without chunks, and the end of the connection is theirs.
+        Over HTTP/1.0 events arrive without chunks, and the stream ends with the connection.
         """
         server = self.serve(greet)
         client = server.connect()
@@ -63,7 +63,7 @@ class RequestTests(LiveTestCase):
 
     async def test_errorHTTP11(self) -> None:
         """
-        A stream that fails is cut without the last chunk, so that it does not look complete.
+        A stream that fails is cut off without the last chunk, so that it does not look complete.
         """
 
         def failing(stream: Any) -> Any:
@@ -80,7 +80,7 @@ class RequestTests(LiveTestCase):
 
     async def test_errorHTTP10(self) -> None:
         """
-        Over HTTP/1.0 only a reset tells a failure from an end; what was sent before arrives.
+        Over HTTP/1.0 a stream that fails is reset, because nothing else would look incomplete.
         """
 
         def failing(stream: Any) -> Any:
@@ -97,7 +97,7 @@ class RequestTests(LiveTestCase):
 
     async def test_head(self) -> None:
         """
-        HEAD gets the headers alone, and the connection can be used again.
+        HEAD gets only the headers, and the connection can be reused.
         """
         called: list[Any] = []
         server = self.serve(called.append)
@@ -113,7 +113,7 @@ class RequestTests(LiveTestCase):
 
     async def test_options(self) -> None:
         """
-        OPTIONS gets 204 and what is allowed, and the connection can be used again.
+        OPTIONS gets a 204 with the allowed methods, and the connection can be reused.
         """
         server = self.serve(greet)
         client = server.connect()
@@ -126,7 +126,7 @@ class RequestTests(LiveTestCase):
 
     async def test_postRefused(self) -> None:
         """
-        POST is refused unless it was allowed.
+        POST is refused unless it is allowed.
         """
         server = self.serve(greet)
         response = server.connect().request("POST", body=b"question")
@@ -136,7 +136,7 @@ class RequestTests(LiveTestCase):
 
     async def test_post(self) -> None:
         """
-        Where POST is allowed, the body is there to be read and the answer is a stream.
+        Where POST is allowed, C{connected} can read the body, and the response is a stream.
         """
 
         def answer(stream: Any) -> list[str]:
@@ -149,7 +149,7 @@ class RequestTests(LiveTestCase):
 
     async def test_keptAlive(self) -> None:
         """
-        After a stream has ended, the connection is there for the next request.
+        After a stream has ended, the connection can be reused.
         """
         server = self.serve(lambda stream: ["one", "two"])
         client, first = server.get()
@@ -161,7 +161,7 @@ class RequestTests(LiveTestCase):
 
     async def test_pipelined(self) -> None:
         """
-        A request behind the first one is answered when that has ended.
+        A pipelined request does not keep the stream before it from ending properly.
         """
         server = self.serve(greet)
         client, first = server.get()
@@ -175,7 +175,7 @@ class RequestTests(LiveTestCase):
 
     async def test_silentStreamOutlivesIdleTimeout(self) -> None:
         """
-        A site's timeout for idle connections does not cut a stream with nothing to say.
+        A site's idle timeout does not end a silent stream.
         """
         server = self.serve(greet, heartbeat=None, site={"timeout": 0.2})
         client, response = server.get()
@@ -187,7 +187,7 @@ class RequestTests(LiveTestCase):
 
     async def test_gzip(self) -> None:
         """
-        Inside a wrapper that compresses, the first event still comes at once, as it is.
+        Inside a wrapper that compresses, events still arrive at once and uncompressed.
         """
 
         resource = EventStreamResource(greet)
@@ -204,7 +204,7 @@ class RequestTests(LiveTestCase):
 
     async def test_gzipKeepsOthers(self) -> None:
         """
-        What a compressing wrapper does to other answers is none of our business.
+        A wrapper that compresses still compresses other responses.
         """
         fallback = Resource()
         fallback.render_GET = lambda request: b"ok" * 1000  # type: ignore[attr-defined]
@@ -216,7 +216,7 @@ class RequestTests(LiveTestCase):
 
     async def test_heartbeat(self) -> None:
         """
-        A client of a silent stream gets comments, one each interval.
+        A silent stream gets a comment in each interval.
         """
         server = self.serve(lambda stream: None, heartbeat=0.05)
         _, response = server.get()
@@ -228,7 +228,7 @@ class RequestTests(LiveTestCase):
 
     async def test_every(self) -> None:
         """
-        C{every} sends what its function returns, once each interval, until the client goes.
+        C{every} sends an event in each interval, until the client disconnects.
         """
         numbers = itertools.count()
 
@@ -247,12 +247,12 @@ class RequestTests(LiveTestCase):
 @needs("network")
 class DepartureTests(LiveTestCase):
     """
-    A client goes, and the stream is closed.
+    Tests that a disconnect closes the stream.
     """
 
     async def assertNoticed(self, leave: str, **options: Any) -> None:
         """
-        Let a client leave, and wait for the stream to notice.
+        Disconnect a client in this way, and assert that its stream is closed.
         """
         server = self.serve(greet, **options)
         client, response = server.get()
@@ -265,33 +265,32 @@ class DepartureTests(LiveTestCase):
 
     async def test_fin(self) -> None:
         """
-        A client that closes its connection is noticed at once, without a heartbeat.
+        A client that closes its connection is noticed without a heartbeat.
         """
         await self.assertNoticed("close", heartbeat=None)
 
     async def test_rst(self) -> None:
         """
-        A client that resets its connection is noticed at once, without a heartbeat.
+        A client that resets its connection is noticed without a heartbeat.
         """
         await self.assertNoticed("reset", heartbeat=None)
 
     async def test_halfClosed(self) -> None:
         """
-        A client that closes its half of the connection is taken for one that goes.
+        A client that closes its half of the connection counts as disconnected.
         """
         await self.assertNoticed("halfClose", heartbeat=None)
 
     async def test_hiddenByJunk(self) -> None:
         """
-        A client that has sent more than is read ahead cannot hide that it left: a heartbeat
-        finds out.
+        A reset behind more unread bytes than the server buffers is noticed by a heartbeat.
         """
         server = self.serve(greet, heartbeat=0.05)
         client = server.connect()
         response = client.request(behind=b"x" * 17 * 1024)
         await until(lambda: response.events)
         closed = (await self.stream()).whenClosed()
-        # So much is not read any more: nobody is told that the client goes.
+        # The server has stopped reading, and would not notice a disconnect.
         [connection] = server.connections
         self.assertNotIn(connection, reactor.getReaders())
         client.reset()
@@ -299,7 +298,7 @@ class DepartureTests(LiveTestCase):
 
     async def test_hiddenByJunkAndClosed(self) -> None:
         """
-        The same when it goes with a FIN.
+        A FIN behind more unread bytes than the server buffers is noticed by a heartbeat.
         """
         server = self.serve(greet, heartbeat=0.05)
         client = server.connect()
@@ -311,7 +310,7 @@ class DepartureTests(LiveTestCase):
 
     async def test_beforeHeaders(self) -> None:
         """
-        A client that goes before anything was decided cancels what decides.
+        A disconnect before the headers cancels the Deferred of C{connected}.
         """
         cancelled: list[bool] = []
         asked: list[Deferred[None]] = []
@@ -329,7 +328,7 @@ class DepartureTests(LiveTestCase):
 
     async def test_generators(self) -> None:
         """
-        A client that goes closes a generator, and an asynchronous generator where it waits.
+        A disconnect closes a generator, and an asynchronous generator where it waits.
         """
         cleaned: list[str] = []
 
@@ -351,7 +350,7 @@ class DepartureTests(LiveTestCase):
         kept: list[Any] = []
 
         def keeping(stream: Any) -> Any:
-            # Else it would be closed for want of anybody who refers to it.
+            # Without this reference the generator would be closed when it is freed.
             kept.append(plain(stream))
             return kept[0]
 
@@ -364,7 +363,7 @@ class DepartureTests(LiveTestCase):
 
     async def test_othersStay(self) -> None:
         """
-        One client that goes disturbs none of the others.
+        A disconnect does not affect other clients.
         """
         server = self.serve(greet)
         clients = [server.get() for _ in range(10)]
@@ -382,13 +381,14 @@ class DepartureTests(LiveTestCase):
 
     async def test_toldBefore(self) -> None:
         """
-        Who is told of a departure before the stream is may send to all, to the departed too.
+        Code notified of a disconnect before the stream is may send to all streams, including that
+        one.
         """
         told: list[bool] = []
 
         class Announcing(EventStreamResource):
             """
-            Takes its own notification of each request, before the stream does.
+            Takes its own C{notifyFinish} of each request, before the stream does.
             """
 
             def render(self, request: Any) -> int:

@@ -1,5 +1,5 @@
 """
-A restart of the daemon under a thousand clients that follow a file.
+Tests for a restart of the daemon under a thousand clients that follow a file.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from tests.support.live import (
 from tests.support.python import TWISTD
 from tests.support.requirements import needs
 
-#: How many clients there are.
+#: The number of clients.
 CLIENTS = 1000
 
 
 class _Follower:
     """
-    A client that comes back, as a browser does.
+    A client that reconnects as a browser does.
 
-    @ivar lines: what it has got.
-    @ivar farewells: the reconnection times that it was told at the end of a stream.
+    @ivar lines: the lines received.
+    @ivar farewells: the C{retry} that it had at each clean end.
     @ivar broken: how many of its streams were cut off.
     """
 
@@ -54,12 +54,12 @@ class _Follower:
 
     def connect(self) -> None:
         """
-        Ask for the stream.
+        Request the stream.
         """
         try:
             self._client = Client(self._address)
         except OSError:
-            # Nobody listens yet.
+            # The daemon does not listen yet.
             self.refused += 1
             self.again(200)
             return
@@ -71,7 +71,7 @@ class _Follower:
 
     def look(self) -> None:
         """
-        Take what has come.
+        Take what has arrived.
         """
         response = self.response
         for event in response.events:
@@ -90,14 +90,14 @@ class _Follower:
 
     def again(self, milliseconds: int) -> None:
         """
-        Connect again after the reconnection time.
+        Reconnect after this time.
         """
         if not self.stopped:
             self._call = reactor.callLater(milliseconds / 1000, self.connect)
 
     def close(self) -> None:
         """
-        Come back no more.
+        Stop reconnecting.
         """
         self.stopped = True
         if self._call is not None and self._call.active():
@@ -109,7 +109,7 @@ class _Follower:
 @needs("network")
 class RestartTests(LiveTestCase):
     """
-    The daemon is stopped and started again.
+    Tests for a restart of the daemon.
     """
 
     timeout = 6 * PATIENCE
@@ -126,9 +126,8 @@ class RestartTests(LiveTestCase):
 
     async def test_thousand(self) -> None:
         """
-        A thousand clients that are connected at SIGTERM are told when to come back, get a clean
-        end within the time of the drain, and all come back, with no line of the file lost or
-        doubled, though it grows all the time.
+        On SIGTERM a thousand clients get a C{retry} and a clean end within the drain, and all
+        reconnect without losing or repeating a line of the growing file.
         """
         allowDescriptors(self, 2 * CLIENTS)
         directory = FilePath(mkdtemp(prefix="twisted-sse-"))
@@ -167,7 +166,7 @@ class RestartTests(LiveTestCase):
             await daemon.stop()
             took = reactor.seconds() - asked
             await until(lambda: all(each.farewells for each in followers), "all had a clean end")
-            # While nobody looks.
+            # Lines are written while the daemon is down.
             await deferLater(reactor, 0.5)
             daemon = self.daemon(port, path)
             await until(

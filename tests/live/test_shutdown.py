@@ -1,5 +1,5 @@
 """
-Streams on real sockets: the server goes, at once or with a drain before.
+Tests for streams on real sockets: the server shuts down, with or without a drain.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from twisted_sse import CloseReason
 @needs("network")
 class DrainTests(LiveTestCase):
     """
-    The server is about to go.
+    Tests for draining.
     """
 
     async def test_drain(self) -> None:
         """
-        Each client is told when to come back, its response ends properly, and its connection
-        is closed.
+        Each client gets a C{retry}, its response ends properly, and its connection is closed.
         """
         server = self.serve(greet)
         clients = [server.get() for _ in range(5)]
@@ -34,7 +33,7 @@ class DrainTests(LiveTestCase):
 
     async def test_newcomers(self) -> None:
         """
-        Who comes then is answered with a reconnection time and the end, and disconnected.
+        A client that connects after a drain gets a C{retry} and the end, and is disconnected.
         """
         server = self.serve(greet)
         await self.resource.drain(5, retry=(700, 710))
@@ -46,7 +45,8 @@ class DrainTests(LiveTestCase):
 
     async def test_keptAlive(self) -> None:
         """
-        The second request of a kept-alive connection is a newcomer, too.
+        A second request on a kept-alive connection after a drain gets a C{retry} and the end, and
+        is disconnected.
         """
         server = self.serve(lambda stream: ["all"])
         client, first = server.get()
@@ -61,7 +61,7 @@ class DrainTests(LiveTestCase):
 
     async def test_notReading(self) -> None:
         """
-        A client that does not read is waited for, and aborted when time is up.
+        A client that does not read is aborted at the deadline, and not before.
         """
         server = self.serve(greet, site=NARROW, heartbeat=None)
         client, response = server.get(receiveBuffer=SMALL)
@@ -85,7 +85,7 @@ class DrainTests(LiveTestCase):
 
     async def test_afterEnd(self) -> None:
         """
-        The deadline holds for a stream, too, that had been ended before.
+        The deadline also applies to a stream that was already ending.
         """
         server = self.serve(greet, site=NARROW, heartbeat=None)
         client, response = server.get(receiveBuffer=SMALL)
@@ -100,7 +100,7 @@ class DrainTests(LiveTestCase):
 
     async def test_overLimit(self) -> None:
         """
-        Who is one too many is told to come back later, by a complete response.
+        A client beyond the limit gets a C{retry} in a complete response.
         """
         server = self.serve(greet, maxStreams=1)
         _, first = server.get()
@@ -116,13 +116,13 @@ class DrainTests(LiveTestCase):
 @needs("network")
 class ShutdownTests(LiveTestCase):
     """
-    The reactor is stopped.
+    Tests for stopping the reactor.
     """
 
     async def test_stopped(self) -> None:
         """
-        Streams that are open when the reactor stops are closed for that reason, and nothing
-        is left of them.
+        Streams that are open when the reactor stops are closed with the reason SHUTDOWN, and
+        nothing is left.
         """
         child = Child(self, "-m", "tests.support.live_server", "--leaks")
         port = await child.wait("port")
@@ -138,7 +138,7 @@ class ShutdownTests(LiveTestCase):
 
     async def test_drained(self) -> None:
         """
-        A resource's service, stopped with the application, tells the clients to come back.
+        Stopping the application drains a resource with a service, and clients get a C{retry}.
         """
         child = Child(self, "-m", "tests.support.live_server", "--leaks", "--drain")
         port = await child.wait("port")

@@ -1,5 +1,5 @@
 """
-Streams on real sockets: clients that do not read, and streams that leave time for the others.
+Tests for streams on real sockets: clients that do not read, and streams that do not block others.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from twisted_sse import CloseReason, Event, SlowReader
 @needs("network")
 class SlowReaderTests(LiveTestCase):
     """
-    A client does not read.
+    Tests for clients that do not read.
     """
 
     async def stalled(self, **options: Any) -> tuple[Any, Any, Any]:
         """
-        Begin a stream whose client stops reading after the first event.
+        Start a stream whose client stops reading after the first event.
 
         @return: the client, its response and the stream.
         """
@@ -37,7 +37,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_disconnect(self) -> None:
         """
-        By default it is disconnected when too much is waiting for it, and not before.
+        By default a client is disconnected when its queue is full, and not before.
         """
         client, response, stream = await self.stalled()
         fill(stream)
@@ -55,7 +55,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_oneLargeEvent(self) -> None:
         """
-        One event is accepted however large it is, and arrives when the client reads.
+        A single event is accepted however large it is, and arrives when the client reads.
         """
         client, response, stream = await self.stalled()
         self.assertTrue(stream.send("z" * 2**20))
@@ -66,15 +66,15 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        Where the oldest is dropped the client learns how many it has missed, and in which
-        place; what is left comes in order.
+        With DROP_OLDEST the client is told how many events it missed, where they are missing, and
+        gets the rest in order.
         """
         client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)
         sent = fill(stream)
         for number in range(sent, sent + 100):
             self.assertTrue(stream.send("x" * 4096, id=str(number), event="fill"))
             self.assertLessEqual(stream.bytesPending, 64 * 1024)
-        # Some time with nobody reading changes nothing.
+        # Waiting while the client does not read changes nothing.
         await deferLater(reactor, 0.02)
         self.assertFalse(stream.closed)
         client.startReading()
@@ -92,7 +92,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_latest(self) -> None:
         """
-        Where the latest is kept the client gets the newest event of each type.
+        With LATEST the client gets the newest event of each type.
         """
         client, response, stream = await self.stalled(slow=SlowReader.LATEST)
         fill(stream)
@@ -115,7 +115,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_stallTimeout(self) -> None:
         """
-        A client that takes no byte for C{stallTimeout} is disconnected, though little waits.
+        A client that takes no byte for C{stallTimeout} is disconnected, even with little queued.
         """
         started = reactor.seconds()
         client, response, stream = await self.stalled(stallTimeout=0.3)
@@ -129,7 +129,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_slowIsNotStalled(self) -> None:
         """
-        A client that reads slowly, but reads, is not disconnected by C{stallTimeout}.
+        A client that reads slowly is not disconnected by C{stallTimeout}.
         """
         wide = {"sendBuffer": 2**18}
         client, _, stream = await self.stalled(stallTimeout=0.3, maxPending=2**20, site=wide)
@@ -137,14 +137,14 @@ class SlowReaderTests(LiveTestCase):
         for _ in range(16):
             await deferLater(reactor, 0.06)
             self.assertFalse(stream.closed)
-            # In all of it less than what makes the kernel tell the server that there is room.
+            # In total less than what makes the client's kernel advertise room to the server.
             client.doRead(4096)
         client.startReading()
         await until(lambda: not stream.bytesPending)
 
     async def test_silentIsNotStalled(self) -> None:
         """
-        Nothing waits for a client to which nothing is sent: that is not a stall.
+        A client that does not read has not stalled while nothing is sent to it.
         """
         _, _, stream = await self.stalled(stallTimeout=0.1)
         await deferLater(reactor, 0.4)
@@ -166,7 +166,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_pull(self) -> None:
         """
-        A generator is not asked for more than the client reads.
+        A generator is pulled only as fast as the client reads.
         """
         pulled = 0
 
@@ -191,7 +191,8 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_endWaits(self) -> None:
         """
-        An ended stream is not closed until what was sent has left, and then it arrives whole.
+        A stream that is ending is not closed until all it was sent has left, and that arrives
+        whole.
         """
         client, response, stream = await self.stalled()
         sent = fill(stream)
@@ -208,7 +209,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_endLargeEvent(self) -> None:
         """
-        The same when all was handed to the connection already, and waits there.
+        A stream that is ending is not closed while its transport still holds bytes.
         """
         client, response, stream = await self.stalled()
         stream.send("x" * 60_000)
@@ -224,7 +225,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_endStalls(self) -> None:
         """
-        An ended stream that the client does not read is aborted after C{stallTimeout}.
+        A stream that is ending but stalled is aborted after C{stallTimeout}.
         """
         client, response, stream = await self.stalled(stallTimeout=0.2)
         fill(stream)
@@ -236,7 +237,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_endThenAbort(self) -> None:
         """
-        An ended stream that the client does not read can be aborted.
+        A stream that is ending but stalled can be aborted.
         """
         client, response, stream = await self.stalled()
         fill(stream)
@@ -251,12 +252,12 @@ class SlowReaderTests(LiveTestCase):
 @needs("network")
 class FairnessTests(LiveTestCase):
     """
-    One stream leaves time for the others.
+    Tests that one stream does not block others.
     """
 
     async def assertFair(self, endless: Any) -> None:
         """
-        Serve an endless stream, and something else beside it.
+        Serve an endless stream, and assert that another client is served.
         """
 
         def connected(stream: Any) -> Any:
@@ -264,7 +265,7 @@ class FairnessTests(LiveTestCase):
 
         server = self.serve(connected)
         client, flood = server.get(headers={"Last-Event-ID": "endless"})
-        # It is a lot.
+        # There is too much to keep.
         client._record = flood.keepBody = False
         await until(lambda: flood.events)
         longest, last, ticks = 0.0, reactor.seconds(), 0
@@ -276,7 +277,7 @@ class FairnessTests(LiveTestCase):
         _, other = server.get()
         await until(lambda: flood.events.clear() or other.events, "the other is served")
         self.assertEqual(other.data, ["hello"])
-        # 5 ms or 16 KiB at a time; the rest is for a busy machine, and for the client here.
+        # A turn takes 5 ms or 16 KiB; the rest is for a busy machine and for this test's client.
         self.assertLess(longest, 0.5)
         await until(lambda: flood.events, "the flood goes on")
         client.close()
@@ -284,13 +285,13 @@ class FairnessTests(LiveTestCase):
 
     async def test_iterable(self) -> None:
         """
-        An endless iterable whose client reads as fast as it can starves nobody.
+        An endless iterable does not block others, however fast its client reads.
         """
         await self.assertFair(lambda: map(str, itertools.count()))
 
     async def test_asyncIterable(self) -> None:
         """
-        An endless asynchronous generator that never waits starves nobody.
+        An endless asynchronous generator that never waits does not block others.
         """
 
         async def endless() -> Any:
@@ -301,7 +302,7 @@ class FairnessTests(LiveTestCase):
 
     async def test_silentIterable(self) -> None:
         """
-        An iterable that takes its time, and would never end, leaves turns to others.
+        An endless generator of 64 KiB events does not block others.
         """
 
         def endless() -> Any:
@@ -312,7 +313,7 @@ class FairnessTests(LiveTestCase):
 
     async def test_coroutine(self) -> None:
         """
-        A coroutine that sends as fast as the client reads is told to wait, and cancelled.
+        A coroutine that sends as fast as the client reads is cancelled when the client disconnects.
         """
         cancelled: list[bool] = []
 

@@ -1,5 +1,5 @@
 """
-The fast write: never where it would be wrong, and where it is right the same as the slow way.
+Tests for direct writes: where they are used, and that they send the same as the slow path.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tests.support.writes import SlowResource, WriteCounter, hasTLS
 from twisted_sse import CloseReason, Event, EventStreamResource
 from twisted_sse.stream.transport import directTransport
 
-#: What occurs in no handshake, and in the frames of the events.
+#: Text that occurs in the frames of events and in no handshake.
 MARK = "plain-text-of-an-event"
 
 
 def greet(stream: Any) -> None:
     """
-    Say hello, right behind the headers.
+    Send an event right after the headers.
     """
     stream.open()
     stream.send(f"{MARK} 0")
@@ -43,19 +43,19 @@ def greet(stream: Any) -> None:
 @needs("network")
 class DecisionTests(LiveTestCase):
     """
-    Where it is decided whether the fast write is right.
+    Tests for where direct writes are used.
     """
 
     async def decide(self, **site: Any) -> tuple[Any, Client, Response]:
         """
-        Serve a stream, and say what its events are handed to.
+        Serve a stream, and return the transport of its direct writes.
         """
         server = self.serve(greet, site=site)
         client, response = server.get(tls=site.get("tls", False))
         await until(lambda: response.events)
         stream = await self.stream()
         self.assertIs(stream._response.direct, directTransport(stream.request))
-        # The decision holds for what is sent after it.
+        # The decision applies to what is sent after it.
         stream.send("again")
         await until(lambda: response.data[-1] == "again")
         self.assertEqual(response.data, [f"{MARK} 0", "again"])
@@ -63,14 +63,14 @@ class DecisionTests(LiveTestCase):
 
     async def test_tcp(self) -> None:
         """
-        Plain HTTP/1.1 on a TCP socket takes it.
+        HTTP/1.1 on a TCP socket uses direct writes.
         """
         transport, _, _ = await self.decide()
         self.assertIs(type(transport), tcp.Server)
 
     async def test_unix(self) -> None:
         """
-        So does a UNIX socket.
+        A UNIX socket uses direct writes.
         """
         folder = tempfile.mkdtemp(prefix="twisted-sse-")
         self.addCleanup(shutil.rmtree, folder)
@@ -91,7 +91,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_http10(self) -> None:
         """
-        HTTP/1.0 takes it, without chunks.
+        HTTP/1.0 uses direct writes, without chunks.
         """
         server = self.serve(greet)
         client = server.connect()
@@ -105,20 +105,20 @@ class DecisionTests(LiveTestCase):
 
     async def test_tls(self) -> None:
         """
-        A TLS connection does not, though its transport has the attributes of a socket's.
+        A TLS connection does not use direct writes, though its transport has a socket's attributes.
         """
         transport, _, _ = await self.decide(tls=True)
         self.assertIsNone(transport)
 
     async def test_startTLS(self) -> None:
         """
-        A connection that was turned to TLS does not, though it is of the same type as before.
+        A connection switched to TLS does not use direct writes, though its type is the same.
         """
         decided: list[Any] = []
 
         def connected(stream: Any) -> None:
             greet(stream)
-            # As it is at the beginning of a protocol that has startTLS.
+            # As at the start of a protocol with STARTTLS.
             stream.request.transport.startTLS(serverContext())
             decided.append((type(stream.request.transport), directTransport(stream.request)))
             stream.abort()
@@ -130,7 +130,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_wrapped(self) -> None:
         """
-        A connection inside a wrapper does not: PROXY protocol, throttling, and others.
+        A connection inside a wrapper does not use direct writes.
         """
 
         def throttle(factory: Any) -> Any:
@@ -160,7 +160,8 @@ class DecisionTests(LiveTestCase):
 
     async def test_proxied(self) -> None:
         """
-        Nor does one behind the PROXY protocol; its client's address is the one that it says.
+        A connection with the PROXY protocol does not use direct writes, and has the client's
+        address from it.
         """
         server = self.serve(greet, site={"wrap": HAProxyWrappingFactory})
         client = server.connect()
@@ -175,7 +176,7 @@ class DecisionTests(LiveTestCase):
 
     async def decideFor(self, requestFactory: Any) -> Any:
         """
-        Serve a stream by requests of another kind.
+        Serve a stream with another class of requests.
         """
         server = self.serve(greet)
         server.site.requestFactory = requestFactory
@@ -185,7 +186,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_requests(self) -> None:
         """
-        A request whose C{write} is somebody else's does not, another subclass does.
+        A request class with its own C{write} does not use direct writes, and another subclass does.
         """
 
         class Counting(Request):
@@ -200,7 +201,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_requestInstance(self) -> None:
         """
-        Nor does a request that was given another C{write}.
+        A request object with its own C{write} does not use direct writes.
         """
 
         def make(*args: Any) -> Request:
@@ -213,7 +214,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_channel(self) -> None:
         """
-        Nor does a channel that is no plain C{HTTPChannel}.
+        A subclass of L{HTTPChannel} does not use direct writes.
         """
 
         class Channel(HTTPChannel):
@@ -235,7 +236,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_switchedOff(self) -> None:
         """
-        Nor does a resource that has it switched off.
+        A resource with direct writes turned off does not use them.
         """
         self.resource = SlowResource(greet)
         server = self.serve(self.resource)
@@ -245,7 +246,7 @@ class DecisionTests(LiveTestCase):
 
     async def test_encoder(self) -> None:
         """
-        A wrapper that compresses does not keep us from it, since its encoder is taken off.
+        A wrapper that compresses does not prevent direct writes, because its encoder is removed.
         """
         self.resource = EventStreamResource(greet)
         server = self.serve(EncodingResourceWrapper(self.resource, [GzipEncoderFactory()]))
@@ -257,7 +258,7 @@ class DecisionTests(LiveTestCase):
 @needs("network")
 class SecrecyTests(LiveTestCase):
     """
-    The bytes on the wire of a TLS connection.
+    Tests for the bytes on the wire of a TLS connection.
     """
 
     if not hasTLS:
@@ -265,8 +266,7 @@ class SecrecyTests(LiveTestCase):
 
     async def test_noPlainText(self) -> None:
         """
-        Nothing of an event is sent as plain text: not right after the headers, not later,
-        not in a heartbeat, not in large pieces.
+        No part of a stream is sent as plain text.
         """
 
         def connected(stream: Any) -> None:
@@ -289,7 +289,7 @@ class SecrecyTests(LiveTestCase):
         self.assertGreater(len(client.wire), 10**6)
         for text in MARK, "data:", "event-stream", "\r\n0\r\n", "HTTP/1.1":
             self.assertNotIn(text.encode(), client.wire)
-        # All of it is TLS: RFC 8446, 5.1.
+        # All of it is TLS (RFC 8446, 5.1).
         wire = memoryview(client.wire)
         while wire:
             kind, _, length = struct.unpack("!BHH", wire[:5])
@@ -301,13 +301,12 @@ class SecrecyTests(LiveTestCase):
 @needs("network")
 class EqualityTests(LiveTestCase):
     """
-    The fast way and the slow way are the same to a client.
+    Tests that direct writes and the slow path look the same to a client.
     """
 
     def script(self, seed: int) -> list[tuple[str, int]]:
         """
-        Make up what happens: events of all sizes, turns of the reactor, a reader that stops
-        and goes on.
+        Make a random sequence of events, reactor turns, and a reader that stops and resumes.
         """
         choose = random.Random(seed)
         sizes = [0, 1, 15, 16, 100, 4095, 4096, 4097, 2**15, 2**16, 2**17, 2**20]
@@ -321,7 +320,7 @@ class EqualityTests(LiveTestCase):
 
     async def play(self, steps: list[tuple[str, int]], kind: Callable[..., Any]) -> Response:
         """
-        Let it happen.
+        Run such a sequence.
 
         @return: the response.
         """
@@ -337,7 +336,7 @@ class EqualityTests(LiveTestCase):
                 self.assertTrue(stream.send("x" * size, id=str(number)))
                 self.waited += bool(stream.bytesPending)
             elif what == "write" and not stream.bytesPending:
-                # Somebody uses the request itself: not ours to like, but it has its place.
+                # The application writes to the request itself, which must keep its place.
                 request.write(b"id: %d\ndata:\n\n" % number)
             elif what == "turn":
                 await deferLater(reactor, 0)
@@ -354,13 +353,13 @@ class EqualityTests(LiveTestCase):
 
     async def test_random(self) -> None:
         """
-        Whatever the sizes and whenever the reader stalls: the same bytes in the same order.
+        Whatever the sizes and whenever the client stalls, the bytes are the same and in order.
         """
         self.waited = 0
         for seed in range(6):
             steps = self.script(seed)
             fast = await self.play(steps, EventStreamResource)
-            # What goes through the request has its place only where nothing waits.
+            # What is written to the request keeps its place only if nothing is queued.
             alike = [step for step in steps if step[0] != "write"]
             ids = [int(event.lastEventID) for event in fast.events]
             self.assertEqual(ids, sorted(ids), f"seed {seed}")
@@ -377,12 +376,12 @@ class EqualityTests(LiveTestCase):
 @needs("network")
 class CostTests(LiveTestCase):
     """
-    What one event costs.
+    Tests for the cost of one event.
     """
 
     async def counted(self, kind: Callable[..., Any] = EventStreamResource) -> Any:
         """
-        Serve a stream, and count what is done from then on.
+        Serve a stream, and start to count.
         """
         self.resource = kind(greet, heartbeat=None)
         server = self.serve(self.resource)
@@ -409,24 +408,24 @@ class CostTests(LiveTestCase):
 
     async def test_oneSend(self) -> None:
         """
-        An event is one C{send}, and the reactor does not hear of it.
+        An event is one C{send}, and involves no call on the reactor.
         """
         stream, counter, response = await self.counted()
         calls = set(reactor.getDelayedCalls())
         for number in range(100):
             stream.send(str(number))
-            # Before anybody else has a turn.
+            # Before any other call runs.
             self.assertEqual(len(counter.sent), number + 1)
         self.assertEqual(set(reactor.getDelayedCalls()), calls)
         await until(lambda: len(response.events) == 101)
         self.assertEqual(self.armed, [])
         self.assertEqual(len(counter.sent), 100)
-        # The whole of the frame: the size in hexadecimal, the data, CRLF behind each.
+        # The whole frame: the size in hexadecimal and the data, each followed by CRLF.
         self.assertEqual(counter.sent[0], len(b"9\r\ndata: 0\n\n\r\n"))
 
     async def test_slowForComparison(self) -> None:
         """
-        The count counts: the ordinary way tells the reactor.
+        The slow path uses the reactor, which shows that the counters work.
         """
         stream, _, response = await self.counted(SlowResource)
         stream.send("one")
@@ -435,7 +434,8 @@ class CostTests(LiveTestCase):
 
     async def test_comment(self) -> None:
         """
-        So it is with a comment, and with a tick of C{every}.
+        A comment, or an event of C{every}, is at most one C{send}, and involves no call on the
+        reactor.
         """
         stream, counter, response = await self.counted()
         stream.comment("nothing")
@@ -446,7 +446,7 @@ class CostTests(LiveTestCase):
 
     async def test_batch(self) -> None:
         """
-        What a generator yields in one turn is one C{send}.
+        The events that a generator yields in one turn are one C{send}.
         """
 
         def connected(stream: Any) -> Any:
@@ -462,12 +462,13 @@ class CostTests(LiveTestCase):
         _, response = server.get()
         await until(lambda: response.complete)
         self.assertEqual(len(response.events), 41)
-        # The first goes with the headers; the rest in one piece, unless time runs out; the end.
+        # The first event goes with the headers, the rest in one piece unless time runs out, then
+        # the end.
         self.assertLess(len(counters[0].sent), 8)
 
     async def test_sentLength(self) -> None:
         """
-        The length that the access log tells is that of the body.
+        C{sentLength}, which the access log shows, is the length of the body.
         """
         stream, _, response = await self.counted()
         request = stream.request
@@ -496,7 +497,7 @@ class FailingSocket(WriteCounter):
 @needs("network")
 class BrokenTests(LiveTestCase):
     """
-    The connection breaks in the middle of a fast write.
+    Tests for connections that break during a direct write.
     """
 
     async def begin(self) -> tuple[Client, Any]:
@@ -510,8 +511,8 @@ class BrokenTests(LiveTestCase):
 
     async def test_reset(self) -> None:
         """
-        After a reset of which nobody has told us yet, events are accepted, nothing is raised
-        or called from within C{send}, and in the next turn the stream is closed.
+        After an unnoticed reset C{send} accepts events without raising, and the stream is closed in
+        a later turn.
         """
         client, stream = await self.begin()
         ended: list[object] = []
@@ -528,7 +529,7 @@ class BrokenTests(LiveTestCase):
 
     async def test_errors(self) -> None:
         """
-        Whatever the error of the socket, the stream is closed as if the transport had met it.
+        On any socket error, the stream is closed as if the transport had met it.
         """
         for error in errno.ECONNRESET, errno.EPIPE, errno.ETIMEDOUT, errno.EHOSTUNREACH:
             _, stream = await self.begin()
@@ -545,7 +546,7 @@ class BrokenTests(LiveTestCase):
 
     async def test_full(self) -> None:
         """
-        A socket that takes nothing, or not all, is no error: the rest goes by the transport.
+        When a socket takes only part of an event, the transport sends the rest.
         """
         server = self.serve(greet, heartbeat=None)
         _, response = server.get()

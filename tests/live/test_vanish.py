@@ -1,7 +1,7 @@
 """
-A peer that vanishes: no FIN, no RST, nothing ever again.
+Tests for a peer that vanishes without a FIN or a RST.
 
-In two network namespaces of the test's own, joined by a cable that can be cut.
+They use two network namespaces, joined by a virtual cable that can be cut.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tests.support.live import Client, LiveTestCase, reactor, until
 from tests.support.requirements import needs
 from twisted_sse import CloseReason
 
-#: From C{<sched.h>}; C{os.setns} is there from Python 3.12 on.
+#: From C{<sched.h>}; C{os.setns} exists since Python 3.12.
 CLONE_NEWNET = 0x40000000
 
-#: Those of the two ends.  From the block for documentation: RFC 5737.
+#: The addresses of the two ends, from the block for documentation (RFC 5737).
 SERVER, CLIENT = "192.0.2.1", "192.0.2.2"
 
 _T = TypeVar("_T")
@@ -39,9 +39,9 @@ def ip(*arguments: str) -> None:
 
 def inside(namespace: str, make: Callable[[], _T]) -> _T:
     """
-    Call a function in a network namespace: the sockets that it makes stay there.
+    Call a function in a network namespace, where the sockets that it makes stay.
 
-    In a thread of its own, since it is a thread that is in a namespace.
+    It is called in a thread, because a namespace is a property of a thread.
     """
     made: list[_T] = []
     errors: list[OSError] = []
@@ -68,7 +68,7 @@ def inside(namespace: str, make: Callable[[], _T]) -> _T:
 
 def greet(stream: Any) -> None:
     """
-    Say hello.
+    Send C{hello}.
     """
     stream.send("hello")
 
@@ -76,7 +76,7 @@ def greet(stream: Any) -> None:
 @needs("network", "root")
 class VanishTests(LiveTestCase):
     """
-    The cable is cut.
+    Tests for a cable that is cut.
     """
 
     def setUp(self) -> None:
@@ -97,7 +97,7 @@ class VanishTests(LiveTestCase):
         """
         Serve a stream from one end to the other.
 
-        @param userTimeout: that of the listening socket, in milliseconds.
+        @param userTimeout: the option of the listening socket, in milliseconds.
         @return: the stream.
         """
 
@@ -123,13 +123,13 @@ class VanishTests(LiveTestCase):
 
     def cut(self) -> None:
         """
-        Cut the cable, at the client's end.
+        Cut the cable at the client's end.
         """
         ip("-n", self.names[1], "link", "set", "end1", "down")
 
     async def test_heartbeatNotices(self) -> None:
         """
-        A heartbeat that nobody acknowledges for C{TCP_USER_TIMEOUT} closes the stream.
+        A heartbeat not acknowledged within C{TCP_USER_TIMEOUT} closes the stream.
         """
         stream = await self.begin(1500, heartbeat=0.2)
         await until(lambda: len(self.response.comments) > 2)
@@ -144,8 +144,7 @@ class VanishTests(LiveTestCase):
 
     async def test_silenceNoticesNothing(self) -> None:
         """
-        The heartbeat it is that notices: without one the stream is still there, since the
-        kernel does not ask after a peer to which it has nothing to say.
+        Without a heartbeat the stream stays open until something is sent.
         """
         stream = await self.begin(500, heartbeat=None)
         self.cut()
@@ -156,8 +155,8 @@ class VanishTests(LiveTestCase):
 
     async def test_stallTimeoutNotices(self) -> None:
         """
-        Where there is no C{TCP_USER_TIMEOUT}, more than the kernel takes ends the stream
-        after C{stallTimeout}.
+        Without C{TCP_USER_TIMEOUT}, sending more than the kernel takes ends the stream after
+        C{stallTimeout}.
         """
         stream = await self.begin(None, heartbeat=None, stallTimeout=0.5)
         self.cut()
