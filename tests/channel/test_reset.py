@@ -181,7 +181,7 @@ class ResetTests(ChannelTestCase):
         self.clock.advance(1)
         behind = self.streams[0].eventsSent
         self.assertLess(behind, 40)
-        # All that it has not got is still kept, and some of what it has got is not.
+        # All that it has not received is still kept, and some of what it has received is not.
         for number in range(behind):
             channel.publish(str(number), topics=["other"])
         channel.publish("late", topics=["mine"])

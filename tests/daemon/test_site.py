@@ -16,6 +16,10 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 
 class _Echo(Resource):
+    """
+    A resource that records its requests, and returns the number of their arguments.
+    """
+
     isLeaf = True
 
     def __init__(self) -> None:
