@@ -84,10 +84,12 @@ setup(
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
         ],
         "docs": [
+            *klein,  # the API is imported to be described
+            *metrics,
             "furo>=2024.8",  # how the pages look
             "myst-parser>=4",  # the pages are Markdown, as README is
-            "pydoctor>=24.11",  # the API pages, from epytext docstrings
-            "sphinx>=7.4",  # the other pages
+            "pydoctor>=24.11",  # reads the docstrings, which are epytext
+            "sphinx>=7.4",  # the pages
             "towncrier>=24.8",  # CHANGELOG.md out of newsfragments/
         ],
         "bench": [
