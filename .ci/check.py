@@ -36,7 +36,7 @@ OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 
 #: What only `make test` runs: they would say the same with every Python.
-MARKERS = "not browser and not deploy and not node and not root"
+MARKERS = "not browser and not deploy and not docs and not node and not root"
 
 #: What is left for versions between the ends: what needs no socket and no process.
 IN_MEMORY = f"{MARKERS} and not network"
@@ -98,14 +98,15 @@ def tool(*arguments: str) -> str:
 
 def documentation() -> str:
     """
-    Build the documentation; a warning is an error.
+    Build the documentation, where a warning is an error, and run the tests of what was built.
     """
     if not (ROOT / "docs" / "conf.py").exists():
         raise LeftOut("no docs/conf.py")
     with TemporaryDirectory() as built:
         run(sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", "docs", built)
         pages = len(list(Path(built).rglob("*.html")))
-    return f"{pages} pages, no warnings"
+    tests = lastLine(run(sys.executable, "-m", "pytest", "-q", "-m", "docs"))
+    return f"{pages} pages, no warnings; {tests}"
 
 
 class Package:

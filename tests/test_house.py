@@ -53,7 +53,9 @@ LONG = 500
 FIELD = re.compile(r"^\s*@(?:param|keyword|return|raise|ivar|cvar)\b([^:]*): (.*)$", re.MULTILINE)
 
 #: Words that documentation no longer uses.
-ARCHAIC = re.compile(r"\b(?:whoever|whomever|lest|thereof|therein|wherein|whereof)\b", re.IGNORECASE)
+ARCHAIC = re.compile(
+    r"\b(?:whoever|whomever|lest|thereof|therein|wherein|whereof)\b", re.IGNORECASE
+)
 
 
 def _order() -> list[str]:

@@ -18,6 +18,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -67,6 +68,12 @@ def _deploy() -> str | None:
     return None
 
 
+def _docs() -> str | None:
+    needed = {"furo", "myst_parser", "pydoctor", "sphinx"}
+    lacking = [name for name in sorted(needed) if find_spec(name) is None]
+    return f"not installed: {', '.join(lacking)}: pip install -e .[docs]" if lacking else None
+
+
 def _node() -> str | None:
     node = shutil.which("node")
     if node is None:
@@ -99,6 +106,7 @@ _PROBES = {
     "network": _network,
     "browser": _browser,
     "deploy": _deploy,
+    "docs": _docs,
     "node": _node,
     "root": _root,
 }
@@ -109,7 +117,7 @@ def missing(name: str) -> str | None:
     """
     Check what a marker stands for.
 
-    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"node"} or C{"root"}.
+    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"docs"}, C{"node"} or C{"root"}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()

@@ -87,7 +87,9 @@ class Channel:
             history = History()
         if history is not None:
             if not isinstance(history, EventStore):
-                raise TypeError(f"history is {history!r}: it must be a History, another EventStore, or None")
+                raise TypeError(
+                    f"history is {history!r}: it must be a History, another EventStore, or None"
+                )
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}: it must be a str, or None")
         checkInteger("maxEventSize", maxEventSize, 1, optional=False)

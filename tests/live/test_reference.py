@@ -1,0 +1,185 @@
+"""
+The pages of the API: what is on them, and how they look.
+"""
+
+from __future__ import annotations
+
+import atexit
+import re
+import runpy
+import subprocess
+import sys
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.browsers import Browsing
+from tests.support.documents import DOCS
+from tests.support.requirements import ROOT, needs
+
+#: Packages that nobody imports from: a command, and tools of ours.
+NOT_PUBLIC = {"twisted_sse.cli", "twisted_sse.timing"}
+
+#: The width of a phone, in CSS pixels.
+PHONE = 390
+
+
+@cache
+def build() -> Path:
+    """
+    Build the documentation.
+
+    @return: the folder of the pages.
+    """
+    folder = TemporaryDirectory(prefix="twisted-sse-")
+    atexit.register(folder.cleanup)
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "html"]
+    caches = ["-d", f"{folder.name}/doctrees"]
+    pages = Path(folder.name, "html")
+    subprocess.run([*command, *caches, str(DOCS), str(pages)], check=True)
+    return pages
+
+
+def apiPages() -> list[Path]:
+    """
+    Find the pages of the API.
+    """
+    return sorted((build() / "api").glob("*.html"))
+
+
+@needs("docs")
+class ReferenceTests(SynchronousTestCase):
+    """
+    What is on the pages.
+    """
+
+    def test_names(self) -> None:
+        """
+        Everything public is described, and once only.
+        """
+        described = self.described()
+        self.assertEqual(len(described), len(set(described)))
+        modules = {name: import_module(name) for name in self.modules()}
+        things = []
+        for full in described:
+            where, _, name = full.rpartition(".")
+            if where in modules:
+                things.append(getattr(modules[where], name))
+        for module in modules.values():
+            for name in module.__all__:
+                self.assertIn(getattr(module, name), things)
+
+    def test_lookedUp(self) -> None:
+        """
+        So are the names that people look for.
+        """
+        names = {
+            "twisted_sse.channel.Channel.publish",
+            "twisted_sse.client.EventSource",
+            "twisted_sse.client.agent.EventStreamAgent",
+            "twisted_sse.client.errors.BadStatus",
+            "twisted_sse.client.errors.EventSourceError",
+            "twisted_sse.client.errors.GaveUp",
+            "twisted_sse.client.readEvents",
+            "twisted_sse.observe.Observer.opened",
+            "twisted_sse.store.contract.EventStore.find",
+            "twisted_sse.stream.EventStream.lastEventID",
+            "twisted_sse.timing.backoff.Backoff",
+        }
+        self.assertEqual(names - set(self.described()), set())
+
+    def test_packages(self) -> None:
+        """
+        The face of each package has a page.
+        """
+        faces = {
+            ".".join(face.parent.relative_to(ROOT).parts)
+            for face in (ROOT / "twisted_sse").rglob("__init__.py")
+        }
+        self.assertEqual(faces - set(self.modules()), NOT_PUBLIC)
+
+    def test_site(self) -> None:
+        """
+        The pages have the search box, the contents and the switch of the others.
+        """
+        for page in apiPages():
+            text = page.read_text("utf-8")
+            for part in "sidebar-search", "theme-toggle", "The recipe":
+                self.assertIn(part, text, page.name)
+        self.assertIn("api/twisted_sse.client", (build() / "searchindex.js").read_text("utf-8"))
+
+    def described(self) -> list[str]:
+        """
+        The names that are described.
+        """
+        definition = re.compile(r'<dt [^>]*id="(twisted_sse\.[^"]+)"')
+        return [name for page in apiPages() for name in definition.findall(page.read_text("utf-8"))]
+
+    def modules(self) -> list[str]:
+        """
+        The modules that have a page.
+        """
+        modules: list[str] = runpy.run_path(str(DOCS / "conf.py"))["api_modules"]
+        return modules
+
+
+@needs("docs", "browser", "network")
+class LookTests(Browsing):
+    """
+    How the pages look.
+    """
+
+    async def test_phone(self) -> None:
+        """
+        No page is wider than a phone.
+        """
+        pages = apiPages()
+        self.assertGreater(len(pages), 10)
+        widths = await deferToThread(self.widths, await self.browse(), pages)
+        self.assertEqual({page: width for page, width in widths.items() if width > PHONE}, {})
+
+    def widths(self, browser: Any, pages: list[Path]) -> dict[str, int]:
+        """
+        Measure pages on a phone.
+        """
+        metrics = {"width": PHONE, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        widths = {}
+        for page in pages:
+            browser.get(page.as_uri())
+            widths[page.name] = browser.execute_script(
+                "return document.documentElement.scrollWidth"
+            )
+        return widths
+
+    async def test_dark(self) -> None:
+        """
+        The pages are dark where the others are, and have their colours and fonts.
+        """
+        pages = [build() / "resource.html", build() / "api" / "twisted_sse.client.html"]
+        looks = await deferToThread(self.looks, await self.browse(), pages)
+        self.assertEqual(looks["light"][0], looks["light"][1])
+        self.assertEqual(looks["dark"][0], looks["dark"][1])
+        self.assertNotEqual(looks["light"], looks["dark"])
+
+    def looks(self, browser: Any, pages: list[Path]) -> dict[str, list[list[str]]]:
+        """
+        Look at pages by day and by night.
+        """
+        looks: dict[str, list[list[str]]] = {}
+        for scheme in "light", "dark":
+            features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+            browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+            for page in pages:
+                browser.get(page.as_uri())
+                look = browser.execute_script(
+                    "const style = getComputedStyle(document.body);"
+                    "return [style.backgroundColor, style.color, style.fontFamily]"
+                )
+                looks.setdefault(scheme, []).append(look)
+        return looks
