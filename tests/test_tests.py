@@ -6,7 +6,9 @@ files.
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,9 @@ LONG = 800
 LONGEST = 1000
 
 REASON = re.compile(rf"^Longer than {LONG} lines: \w", re.MULTILINE)
+
+#: Words that readers of English stumble over today.
+ARCHAIC = re.compile(r"\b(?:whoever|lest|thereof|wherein)\b", re.IGNORECASE)
 
 #: Folders that the package does not have: end-to-end tests, and helpers.
 OWN_FOLDERS = {"live", "support"}
@@ -59,6 +64,18 @@ def tooLong(source: str) -> str | None:
     if lines > LONG and not REASON.search(ast.get_docstring(ast.parse(source)) or ""):
         return f"{lines} lines; its docstring has no line 'Longer than {LONG} lines: ...'"
     return None
+
+
+def prose(source: str) -> Iterator[str]:
+    """
+    Find the docstrings and comments of a module.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
 
 
 def sources() -> Iterator[tuple[Path, str]]:
@@ -146,3 +163,23 @@ class FileTests(SynchronousTestCase):
             self.assertTrue((TESTS / path / "__init__.py").is_file(), path)
             if path.parts and path.parts[0] not in OWN_FOLDERS:
                 self.assertTrue((ROOT / "twisted_sse" / path / "__init__.py").is_file(), path)
+
+
+class EnglishTests(SynchronousTestCase):
+    """
+    Tests for the English of docstrings and comments.
+    """
+
+    def test_archaicWords(self) -> None:
+        """
+        No docstring or comment has an archaic word.
+        """
+        sample = '"""\nLest it ends.\n"""\nwords = ["wherein"]  # Whoever reads.\n'
+        self.assertEqual(ARCHAIC.findall("\n".join(prose(sample))), ["Lest", "Whoever"])
+        found = [
+            f"{path}: {word}"
+            for path, source in sources()
+            for text in prose(source)
+            for word in ARCHAIC.findall(text)
+        ]
+        self.assertEqual(found, [])
