@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     trial's asynchronous C{TestCase} runs the reactor itself.  pytest-twisted starts it in a
     greenlet at the first test function, a synchronous one included, and never stops it: every
-    C{TestCase} afterwards fails with C{ReactorAlreadyRunning}.  The other order works.  These are
+    C{TestCase} afterwards fails with C{ReactorAlreadyRunning}.  The other order works.  See
     pytest-twisted's issues 147, 93 and 91
     (https://github.com/pytest-dev/pytest-twisted/issues/147).
     """

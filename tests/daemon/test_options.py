@@ -89,7 +89,7 @@ class ServiceTests(OptionsMixin):
 
     def test_siteTimeout(self) -> None:
         """
-        Connections without a request are closed, and the timeout is longer than the heartbeat.
+        The site's idle timeout is 60 seconds, or twice the heartbeat if that is longer.
         """
         for arguments, timeout in (
             ((), 60),

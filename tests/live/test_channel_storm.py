@@ -59,7 +59,7 @@ class Viewer:
         """
         progress = self.progress
         if not told(self.response):
-            # Its response has not begun.
+            # It has no ID yet, so it may not be subscribed.
             return
         if not self.begun:
             self.begin()

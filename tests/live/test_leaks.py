@@ -1,7 +1,7 @@
 """
 Tests that nothing is left of closed streams, on real sockets.
 
-The garbage collector is off, so that only what is freed at once, for lack of references, passes.
+The garbage collector is off, so a stream must be freed by reference counting alone.
 """
 
 from __future__ import annotations
