@@ -41,7 +41,7 @@ clean:
 
 # Each stamp is one set of extras, installed editable.
 .venv/.serve: extras =
-.venv/.test: extras = [test]
+.venv/.test: extras = [test,docs]
 .venv/.docs: extras = [test,docs]
 .venv/.check: extras = [test,docs,dev]
 .venv/.bench: extras = [test,bench]
