@@ -103,7 +103,9 @@ class APIDirective(SphinxDirective):
                 links += nodes.list_item(
                     "", nodes.paragraph("", "", link, nodes.Text(": "), *summary)
                 )
-        content += [links] if len(links) else []
+        if len(links):
+            lead = "These can be imported from here, and are described where they belong:"
+            content += [nodes.paragraph("", lead), links]
         return content + self.parse_text_to_nodes("\n".join(lines))
 
 
