@@ -29,7 +29,7 @@ from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
 __all__ = ["Channel"]
 
 
-class _Own:
+class _OwnHistory:
     """
     The default: each channel has its own history.
     """
@@ -38,7 +38,8 @@ class _Own:
         return "History()"
 
 
-_OWN: Any = _Own()
+#: The default value of C{history}.
+OWN_HISTORY: Any = _OwnHistory()
 
 
 class Channel:
@@ -63,7 +64,7 @@ class Channel:
 
     def __init__(
         self,
-        history: EventStore | None = _OWN,
+        history: EventStore | None = OWN_HISTORY,
         name: str | None = None,
         maxEventSize: int = 2**20,
         reactor: IReactorTime | None = None,
@@ -83,7 +84,7 @@ class Channel:
         @raise ValueError: if an argument is out of range.
         @raise TypeError: if an argument has the wrong type.
         """
-        if history is _OWN:
+        if history is OWN_HISTORY:
             history = History()
         if history is not None:
             if not isinstance(history, EventStore):
