@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from tests.support.channels import ChannelTestCase, data
-from twisted_sse import Channel, CloseReason, History
+from twisted_sse import Channel, CloseReason, History, SlowReader
 from twisted_sse.store import EventStore
 from twisted_sse.testing import MemoryClock
 
@@ -25,14 +25,16 @@ class LateStore:
     the methods of the contract, and no others.
 
     @ivar failing: whether what is looked up cannot be found out.
+    @ivar afterReading: called between the look and the answer.
     @ivar pending: how many answers are still to come.
     """
 
     maxAge = None
 
-    def __init__(self, clock: IReactorTime, **limits: Any) -> None:
+    def __init__(self, clock: IReactorTime, history: History) -> None:
         self._clock = clock
-        self._history = History(**limits)
+        self._history = history
+        self.afterReading: Callable[[], object] = lambda: None
         self.failing = False
         self.pending = 0
         for name in ("claim", "identify", "mark", "beginAfter", "append", "get", "expire", "shift"):
@@ -70,7 +72,9 @@ class LateStore:
             if self.failing:
                 answered.errback(OSError("the disk is gone"))
             else:
-                answered.callback(ask())
+                found = ask()
+                self.afterReading()
+                answered.callback(found)
 
         def cancel(_: object) -> None:
             self.pending -= 1
@@ -87,19 +91,19 @@ class AsynchronousTests(ChannelTestCase):
     Tests for subscriptions to a channel whose store answers later.
     """
 
-    def serveLate(self, **limits: Any) -> Channel:
+    def serveLate(self, history: History | None = None, **options: Any) -> Channel:
         """
         Serve a channel with such a store.
         """
         clock = MemoryClock()
-        self.store = LateStore(clock, **limits)
-        return self.serve(Channel(self.store), clock=clock)
+        self.store = LateStore(clock, History() if history is None else history)
+        return self.serve(Channel(self.store), clock=clock, **options)
 
     def test_contract(self) -> None:
         """
         A store needs the methods of the contract, and need not be a History.
         """
-        self.assertIsInstance(LateStore(MemoryClock()), EventStore)
+        self.assertIsInstance(LateStore(MemoryClock(), History()), EventStore)
         self.assertRaises(TypeError, Channel, object())
 
     def test_resume(self) -> None:
@@ -156,7 +160,7 @@ class AsynchronousTests(ChannelTestCase):
         """
         A client whose next event is dropped while the store is looking is told so.
         """
-        channel = self.serveLate(maxEvents=3)
+        channel = self.serveLate(History(maxEvents=3))
         seen = channel.publish("seen").id or ""
         channel.publish("missed")
         browser = self.connect(seen)
@@ -285,6 +289,41 @@ class AsynchronousTests(ChannelTestCase):
         for _ in range(40):
             self.clock.advance(1)
         self.assertEqual([each[:3] for each in data(browser)], [f"{n:03}" for n in range(200)])
+
+    def test_late(self) -> None:
+        """
+        What arrives when the client no longer reads is not queued: it is read again later.
+        """
+        for slow in SlowReader:
+            channel = self.serveLate(maxPending=2000, slow=slow)
+            seen = channel.publish("seen").id or ""
+            for number in range(100):
+                channel.publish(f"{number:02} ".ljust(100, "-"))
+            browser = self.connect(seen)
+            self.clock.advance(1)
+            browser.stopReading(kernelBuffer=0)
+            self.streams[0].send("x" * 70_000)
+            self.clock.advance(3)
+            browser.resumeReading()
+            for _ in range(10):
+                self.clock.advance(1)
+            self.assertEqual(
+                [each[:2] for each in data(browser)[1:]], [f"{n:02}" for n in range(100)]
+            )
+            self.assertFalse(self.streams[0].closed)
+
+    def test_trimmedWhileChoosing(self) -> None:
+        """
+        A client that chooses is sent what was read for it, even if it was dropped meanwhile.
+        """
+        channel = self.serveLate(History(maxEvents=3))
+        seen = channel.publish("seen").id or ""
+        channel.publish("missed")
+        browser = self.connect(seen, where=lambda event: True)
+        self.clock.advance(1)
+        self.store.afterReading = lambda: [channel.publish(str(number)) for number in range(4)]
+        self.clock.advance(1)
+        self.assertEqual(data(browser)[:1], ["missed"])
 
     @settings(deadline=None)
     @given(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.support.channels import ChannelTestCase, data, heads
+from tests.support.resources import observe
 from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
 from twisted_sse.testing import MemoryClient
@@ -410,3 +411,116 @@ class CallbackTests(ChannelTestCase):
         self.assertEqual(data(outside)[3:], ["drain"] * 3)
         self.assertEqual(data(browsers[1]), [BIG, "before"])
         self.assertTrue(browsers[1].complete)
+
+
+class ReplayTests(ChannelTestCase):
+    """
+    Tests for code that acts on a stream while it is sent what it has missed.
+    """
+
+    def missed(self, count: int = 10) -> str:
+        """
+        Publish events about two topics in turn.
+
+        @return: the ID of an event before them.
+        """
+        first = self.channel.publish("first").id or ""
+        for number in range(count):
+            kind = "ab"[number % 2]
+            self.channel.publish(f"{kind}{number}", topics=[kind])
+        return first
+
+    def test_whereChangesTheChoice(self) -> None:
+        """
+        When C{where} changes the choice, the events after that one are chosen by the new choice.
+        """
+        channel = self.serve()
+        first = self.missed()
+
+        def where(event: Event) -> bool:
+            if event.data == "a4":
+                channel.subscribe(self.streams[0], topics=["b"])
+            return True
+
+        browser = self.connect(first, topics=["a"], where=where)
+        self.assertEqual(data(browser), ["a0", "a2", "a4", "b5", "b7", "b9"])
+
+    def test_whereUnsubscribes(self) -> None:
+        """
+        When C{where} unsubscribes the stream, nothing is lost if it subscribes again.
+        """
+        channel = self.serve()
+        first = self.missed()
+        unsubscribed = []
+
+        def where(event: Event) -> bool:
+            if event.data == "a4" and not unsubscribed:
+                unsubscribed.append(event)
+                channel.unsubscribe(self.streams[0])
+            return True
+
+        browser = self.connect(first, where=where)
+        self.clock.settle()
+        channel.subscribe(self.streams[0])
+        self.clock.settle()
+        expected = [f"{'ab'[number % 2]}{number}" for number in range(10)]
+        self.assertEqual(data(browser), expected)
+
+    def test_observerEndsAReset(self) -> None:
+        """
+        Observers are told of a replay with its stream, even if one of them has ended it.
+        """
+        told: list[tuple[str, object]] = []
+
+        class Ender:
+            def reset(self, stream: EventStream) -> None:
+                told.append(("reset", stream))
+                stream.abort()
+
+            def replayed(self, stream: EventStream, events: int) -> None:
+                told.append(("replayed", stream))
+
+        self.serve(observer=Ender())
+        self.missed()
+        self.connect("unknown")
+        [stream] = self.streams
+        self.assertEqual(told, [("reset", stream), ("replayed", stream)])
+        self.assertIdle()
+
+    def test_observerEndsAResetWithoutHistory(self) -> None:
+        """
+        Without a history as well, and nothing of the stream is left.
+        """
+        told = []
+
+        class Ender:
+            def reset(self, stream: EventStream) -> None:
+                told.append(stream)
+                stream.abort()
+
+        self.serve(Channel(None), observer=Ender())
+        self.connect("unknown")
+        self.assertEqual(told, self.streams)
+        self.assertIdle()
+
+    def test_observerChangesAReset(self) -> None:
+        """
+        An observer that unsubscribes and subscribes a stream when it is reset neither repeats
+        nor loses events.
+        """
+        channel = self.serve()
+        resets = []
+
+        class Changer:
+            def reset(self, stream: EventStream) -> None:
+                resets.append(stream)
+                channel.unsubscribe(stream)
+                channel.subscribe(stream)
+
+        observe(self.resource, Changer())
+        self.missed()
+        browser = self.connect("unknown")
+        self.clock.settle()
+        expected = ["", "first", *(f"{'ab'[number % 2]}{number}" for number in range(10))]
+        self.assertEqual(data(browser), expected)
+        self.assertEqual(len(resets), 1)

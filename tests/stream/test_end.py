@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.streams import BIG, StreamTestCase
-from twisted_sse import CloseReason, EventStream
+from twisted_sse import CloseReason, EventStream, EventStreamResource, SlowReader
+from twisted_sse.testing import MemoryClient
 
 
 class EndTests(StreamTestCase):
@@ -500,3 +502,46 @@ class ReleaseTests(StreamTestCase):
                 self.assertFalse(hasattr(request, "_eventStream"))
         finally:
             gc.enable()
+
+
+class ObserverTests(SynchronousTestCase):
+    """
+    Tests for observers that act while a stream ends.
+    """
+
+    def test_sendWhileItEnds(self) -> None:
+        """
+        An event that is sent when the headers of an ending stream go out is refused: nothing
+        follows C{event: end}.
+        """
+        sent = []
+
+        class Sender:
+            def opened(self, stream: EventStream) -> None:
+                sent.append(stream.send("late"))
+
+        resource = EventStreamResource(EventStream.end, once=True, observer=Sender())
+        browser = MemoryClient(resource).get("/")
+        self.assertEqual(sent, [False])
+        self.assertEqual([event.type for event in browser.events], ["end"])
+
+    def test_endWhenDropped(self) -> None:
+        """
+        A stream that is aborted when events are dropped accepts no more.
+        """
+
+        class Aborter:
+            def dropped(self, stream: EventStream, events: int) -> None:
+                stream.abort()
+
+        streams: list[EventStream] = []
+        resource = EventStreamResource(
+            streams.append, maxPending=1000, slow=SlowReader.DROP_OLDEST, observer=Aborter()
+        )
+        browser = MemoryClient(resource).get("/")
+        [stream] = streams
+        browser.stopReading(kernelBuffer=0)
+        while stream.send("x" * 500):
+            pass
+        self.assertTrue(stream.closed)
+        self.assertEqual(stream.bytesPending, 0)

@@ -146,12 +146,15 @@ class Broadcast:
         subscription = self.subscriptions[response] = Subscription(self, response, topics, where)
         if self.store is None:
             if lastEventID:
-                lost = self.lost()
+                lost = self.lost(self.next)
+                stream = response.stream
                 if lost is not None:
                     response.enqueue(lost)
-                response.owner.reset(response)
-            subscription.cursor = self.next
-            self.caughtUp(subscription)
+                response.owner.reset(stream)
+            # An observer may have ended the stream, or unsubscribed it.
+            if self.subscriptions.get(response) is subscription:
+                subscription.cursor = self.next
+                self.caughtUp(subscription)
         elif response.stream in self._places:
             subscription.begin(*self._places.pop(response.stream))
         elif lastEventID:
@@ -215,14 +218,14 @@ class Broadcast:
 
     # Publisher: what a subscription calls
 
-    def lost(self) -> Encoded | None:
+    def lost(self, place: int) -> Encoded | None:
         """
         Make the event that tells a client that it has missed events for good.
         """
         if self._resetEvent is None:
             return None
         # With the ID of the place where it resumes, so that it is not told again.
-        identifier = None if self.store is None else self.store.mark(self.store.first)
+        identifier = None if self.store is None else self.store.mark(place)
         return Encoded(Event("", event=self._resetEvent, id=identifier))
 
     def kept(self) -> EventStore:

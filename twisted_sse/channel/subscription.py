@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from inspect import isawaitable, iscoroutine
 from typing import Any, Protocol
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
@@ -46,7 +46,7 @@ class Publisher(Protocol):
         Everything before this position has been handed to the live subscriptions.
         """
 
-    def lost(self) -> Encoded | None:
+    def lost(self, place: int) -> Encoded | None:
         """
         Make the event that tells a client that it has missed events for good; L{None} for none.
         """
@@ -236,10 +236,9 @@ class Subscription(Feed):
             if self._reading is found:
                 self._reading = None
                 self.response.fail(failure)
-            else:
-                failure.trap(CancelledError)
+            # Otherwise it was cancelled: whatever that failed with is of no interest.
 
-        found.addCallback(arrived).addErrback(failed)
+        found.addCallbacks(arrived, failed).addErrback(self.response.fail)
 
     def _stopReading(self) -> None:
         reading, self._reading = self._reading, None
@@ -255,7 +254,9 @@ class Subscription(Feed):
             return
         size = TURN if self.where is None else READ
         store = self.publisher.kept()
-        found = store.read(self.cursor, self.publisher.position, size, self.topics)
+        # One that is to be live from a later position on has nothing to read before it.
+        end = max(self.cursor, self.publisher.position)
+        found = store.read(self.cursor, end, size, self.topics)
         if isinstance(found, Deferred):
             self._wait(found, self._replay)
         else:
@@ -265,24 +266,34 @@ class Subscription(Feed):
         """
         Send what was read.
         """
-        response, publisher = self.response, self.publisher
+        response, publisher, stream = self.response, self.publisher, self.response.stream
+        if not response.ready:
+            # It came late.  resume() reads it again, so none of it is queued here.
+            return
+        entries, next = replay.entries, replay.next
+        if self.where is not None:
+            entries, next = self._chosen(replay)
+            if not self._behind:
+                # The function has failed, or has ended or unsubscribed the stream.
+                return
         told: list[Encoded] = []
         if replay.isLost:
-            lost = publisher.lost()
+            lost = publisher.lost(replay.start)
             if lost is not None:
                 told.append(lost)
-            response.owner.reset(response)
         elif self.isNew:
             # An ID without an event: HTML standard, 9.2.6, "dispatch the event", 1 and 2.  With
             # it the client can resume even if it has not received an event.
             told.append(Encoded(Event(id=publisher.kept().mark(replay.start))))
         self.isNew = False
-        self.cursor = replay.next
-        entries = replay.entries if self.where is None else self._chosen(replay.entries)
+        self.cursor = next
         if told or entries:
             response.push(Batch([*told, *entries]))
+        # Only now: observers may end the stream, unsubscribe it, or change its choice.
+        if replay.isLost:
+            response.owner.reset(stream)
         if entries:
-            response.owner.replayed(response, len(entries))
+            response.owner.replayed(stream, len(entries))
         if not self._behind:
             # The stream has ended meanwhile.
             return
@@ -292,24 +303,28 @@ class Subscription(Feed):
         elif response.ready:
             self._call = response.wheel.callLater(0, self._read)
 
-    def _chosen(self, entries: Sequence[Entry]) -> list[Entry]:
+    def _chosen(self, replay: Replay) -> tuple[Sequence[Entry], int]:
         """
-        Choose among events, as many as are sent in a turn, and set the cursor after the last one
-        that was considered.
+        Choose among events, as many as are sent in a turn.
+
+        @return: the chosen events, and the position after the last one that was considered.
         """
         chosen: list[Entry] = []
         size = 0
+        topics, where = self.topics, self.where
         store = self.publisher.kept()
-        for asked, entry in enumerate(entries):
+        first = store.first
+        for asked, entry in enumerate(replay.entries):
             # The function may itself have published so much that the rest was dropped.
-            isDropped = entry.position < store.first
+            isDropped = first <= entry.position < store.first
             if isDropped or asked == ASKED or (size and size + len(entry.data) > TURN):
-                self.cursor = entry.position
-                break
+                return chosen, entry.position
             if self.choose([entry]):
                 chosen.append(entry)
                 size += len(entry.data)
             if not self._behind:
-                # The function has failed, or has ended the stream.
-                return []
-        return chosen
+                return [], entry.position
+            if self.where is not where or self.topics is not topics:
+                # It has changed the choice: the rest was read for the choice before.
+                return chosen, entry.position + 1
+        return chosen, replay.next

@@ -91,7 +91,7 @@ class StreamGroup(Owner):
             heart = self._hearts[clock] = Heart(self.streams, self.options.heartbeat, clock)
         heart.responses += 1
         response = Response(request, self, heart.wheel, address)
-        EventStream(response, lastEventID)
+        response.present(EventStream(response, lastEventID))
         if refused:
             self.refused.add(response)
             return response
@@ -128,17 +128,17 @@ class StreamGroup(Owner):
         """
         self._listeners.dropped(response.stream, events)
 
-    def replayed(self, response: Response, events: int) -> None:
+    def replayed(self, stream: EventStream, events: int) -> None:
         """
         Events from a history were sent.
         """
-        self._listeners.replayed(response.stream, events)
+        self._listeners.replayed(stream, events)
 
-    def reset(self, response: Response) -> None:
+    def reset(self, stream: EventStream) -> None:
         """
         The client was told that it has missed events for good.
         """
-        self._listeners.reset(response.stream)
+        self._listeners.reset(stream)
 
     def closed(self, response: Response, reason: CloseReason) -> None:
         """

@@ -44,7 +44,7 @@ class EventStore(Protocol):
     with an error, which looks to the client like a lost connection: it reconnects and asks again.
     A store that has the events in memory returns them directly, which is many times cheaper.
 
-    The other methods return their results at once, and do not raise, except for C{claim}.
+    The other methods return their results at once.  None of them raises, except for C{claim}.
 
     @ivar maxAge: how many seconds an event is kept at most; L{None} for ever.
     """

@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
     from twisted.web.server import Request
 
-__all__ = ["Owner", "Response"]
+__all__ = ["Owner", "Response", "streamOf"]
 
 #: An empty comment.  HTML standard, 9.2.6: a line that starts with a colon is ignored; 9.2.7
 #: recommends one every 15 seconds or so, because of proxies.
@@ -143,14 +143,18 @@ class Owner(Protocol):
         Called when events were dropped because the client does not read.
         """
 
-    def replayed(self, response: Response, events: int, /) -> None:
+    def replayed(self, stream: Any, events: int, /) -> None:
         """
         Called when events from a history were sent.
+
+        @param stream: what observers know the response as, which may be closed by now.
         """
 
-    def reset(self, response: Response, /) -> None:
+    def reset(self, stream: Any, /) -> None:
         """
         Called when the client was told that it has missed events for good.
+
+        @param stream: see C{replayed}.
         """
 
     def closed(self, response: Response, reason: CloseReason, /) -> None:
@@ -260,6 +264,13 @@ class Response:
         self._notification: Deferred[None] | None = request.notifyFinish()
         self._notification.addBoth(self._notified)
 
+    def present(self, stream: object) -> None:
+        """
+        Say what applications and observers know this response as, until it is closed.
+        """
+        self.stream = stream
+        cast(Any, self.request)._eventStream = stream
+
     def __repr__(self) -> str:
         return (
             f"<EventStream {self._phase.name.lower()} to {self.clientAddress}:"
@@ -278,7 +289,8 @@ class Response:
         """
         Whether it is neither ending nor closed.
         """
-        return self._phase in (_Phase.CONNECTING, _Phase.OPEN)
+        # It has a reason from when it begins to end, before its phase changes.
+        return self._reason is None and self._phase in (_Phase.CONNECTING, _Phase.OPEN)
 
     @property
     def isClosed(self) -> bool:
@@ -544,6 +556,9 @@ class Response:
             dropped = pending.makeRoom(options.slow, event, options.maxPending)
             if dropped:
                 self.owner.dropped(self, dropped)
+                if self._reason is not None:
+                    # The observer has ended it.
+                    return False
         self._append(event)
         return True
 
@@ -582,7 +597,7 @@ class Response:
             return
         if self._phase is _Phase.ENDING:
             self._finish()
-        elif self._phase is _Phase.OPEN:
+        elif self._phase is _Phase.OPEN and self._reason is None:
             if self.lag is not None:
                 self.lag.caughtUp()
             self.ready = True
@@ -803,7 +818,7 @@ class Response:
         """
         Make the request, which others may keep for longer, forget the response.
         """
-        del cast(Any, request).eventStream
+        del cast(Any, request)._eventStream
         if request.producer is self:
             if getattr(request, "channel", None) is not None:
                 request.unregisterProducer()
@@ -813,3 +828,10 @@ class Response:
             # HTTP/2 does not fire it when we reset the stream ourselves.
             request.notifications.remove(self._notification)
             self._notification = None
+
+
+def streamOf(request: object) -> object:
+    """
+    Find out what the response to a request is known as; L{None} if there is none, or it is closed.
+    """
+    return getattr(request, "_eventStream", None)

@@ -5,7 +5,7 @@ The application's interface to an open response.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 
@@ -13,7 +13,7 @@ from ..checks import checkSeconds
 from ..format.event import Event, makeEvent
 from .every import Emission
 from .reasons import CloseReason
-from .response import Response
+from .response import Response, streamOf
 
 if TYPE_CHECKING:
     from twisted.internet.task import LoopingCall
@@ -43,9 +43,6 @@ class EventStream:
         self._response = response
         self._state: dict[Any, Any] | None = None
         self.lastEventID = lastEventID
-        # The response drops both when it closes, so the reference cycle does not last.
-        response.stream = self
-        cast(Any, response.request).eventStream = self
 
     def __repr__(self) -> str:
         return repr(self._response)
@@ -58,7 +55,7 @@ class EventStream:
         @param request: the request, such as the argument of a Klein route.
         @raise LookupError: if no stream answers it, or the stream has closed.
         """
-        stream = getattr(request, "eventStream", None)
+        stream = streamOf(request)
         if not isinstance(stream, EventStream):
             raise LookupError(f"{request!r} is not answered by an event stream (any more)")
         return stream
