@@ -194,10 +194,10 @@ class ObserverTests(SynchronousTestCase):
         """
 
         class Broken(Recorder):
-            def opened(self, stream: EventStream) -> None:
+            def opened(self, *news: object) -> None:
                 raise ZeroDivisionError
 
-            closed = sent = dropped = opened  # type: ignore[assignment]
+            closed = sent = dropped = opened
 
         browser = self.connect(
             lambda stream: stream.every(1, lambda: "tick") and None,
@@ -215,7 +215,7 @@ class ObserverTests(SynchronousTestCase):
         self.client.clock.advance(1)
         self.assertTrue(browser.complete)
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
-        self.flushLoggedErrors(ZeroDivisionError, TypeError)
+        self.assertGreater(len(self.flushLoggedErrors(ZeroDivisionError)), 4)
 
     def test_partial(self) -> None:
         """
