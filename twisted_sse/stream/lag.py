@@ -138,7 +138,7 @@ class Lag:
         Hand nothing more to the connection until it has made progress, and watch the client.
         """
         self.congested = True
-        self._response.watchClient()
+        self.watch()
         self.lookAgain(anew=True)
 
     def watch(self, since: float | None = None) -> None:
