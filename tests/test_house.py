@@ -11,11 +11,10 @@ import re
 import tokenize
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-PACKAGE = Path(__file__).parent.parent / "twisted_sse"
+from tests.support.modules import PACKAGE, imports, modules
 
 #: The packages and modules in order, and the modules of each package in order: each imports only
 #: from those before it.
@@ -64,44 +63,22 @@ def _order() -> list[str]:
     """
     return [
         name
-        for package, modules in HOUSE.items()
-        for name in (*(f"{package}.{module}" for module in modules.split()), package)
+        for package, inside in HOUSE.items()
+        for name in (*(f"{package}.{module}" for module in inside.split()), package)
     ]
 
 
-def _modules() -> dict[str, ast.Module]:
+def _imported(name: str, tree: ast.Module) -> Iterator[str]:
     """
-    @return: our modules in every folder, by name without that of the package.  The C{__init__} of a
-        folder has the folder's name.
-    """
-    trees = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        trees[name.removesuffix(".__init__")] = ast.parse(path.read_text(encoding="utf-8"))
-    return trees
+    Find what a module imports from the package, also for type checkers.
 
-
-def _imports(name: str, tree: ast.Module) -> Iterator[str]:
+    @return: names as in L{modules}, and C{"module.name"} for a name imported from a module.
     """
-    Find what a module imports from the package: at its top, in its functions, and for type
-    checkers.
-
-    @return: names as in L{_modules}, and C{"module.name"} for a name imported from a module.
-    """
-    isFace = name != "__init__" and (PACKAGE / name.replace(".", "/")).is_dir()
-    parents = ["twisted_sse", *(name.split(".") if isFace else name.split(".")[:-1])]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name.removeprefix("twisted_sse.")
-        elif isinstance(node, ast.ImportFrom):
-            base = (node.module or "").split(".") if node.module else []
-            if node.level:
-                base = [*parents[: len(parents) - node.level + 1], *base]
-            if base[:1] == ["twisted_sse"]:
-                found = ".".join(base[1:])
-                yield found or "__init__"
-                yield from (".".join([*base[1:], alias.name]) for alias in node.names)
+    for imported in imports(name, tree):
+        if imported == "twisted_sse":
+            yield "__init__"
+        elif imported.startswith("twisted_sse."):
+            yield imported.removeprefix("twisted_sse.")
 
 
 def _definedPrivately(tree: ast.AST) -> set[str]:
@@ -172,7 +149,7 @@ class OrderTests(SynchronousTestCase):
         """
         Every module is listed, and every listed module exists.
         """
-        self.assertEqual(sorted(_modules()), sorted(_order()))
+        self.assertEqual(sorted(modules()), sorted(_order()))
 
     def test_importsPointDownwards(self) -> None:
         """
@@ -181,8 +158,8 @@ class OrderTests(SynchronousTestCase):
         order = _order()
         upwards = [
             f"{name} imports {imported}"
-            for name, tree in _modules().items()
-            for imported in _imports(name, tree)
+            for name, tree in modules().items()
+            for imported in _imported(name, tree)
             if imported in order and order.index(imported) >= order.index(name)
         ]
         self.assertEqual(upwards, [])
@@ -191,10 +168,10 @@ class OrderTests(SynchronousTestCase):
         """
         There is no import circle, even counting imports for type checkers.
         """
-        modules = _modules()
+        trees = modules()
         graph = {
-            name: {imported for imported in _imports(name, tree) if imported in modules}
-            for name, tree in modules.items()
+            name: {imported for imported in _imported(name, tree) if imported in trees}
+            for name, tree in trees.items()
         }
         try:
             TopologicalSorter(graph).prepare()
@@ -211,12 +188,12 @@ class NameTests(SynchronousTestCase):
         """
         A name with an underscore is used only in the module that defines it.
         """
-        modules = _modules()
-        defined = {name: _definedPrivately(tree) for name, tree in modules.items()}
+        trees = modules()
+        defined = {name: _definedPrivately(tree) for name, tree in trees.items()}
         ours = set().union(*defined.values())
         crossing = [
             f"{name} uses {used}"
-            for name, tree in modules.items()
+            for name, tree in trees.items()
             for used in sorted(set(_usedPrivately(tree)))
             if used in ours and used not in defined[name]
         ]
@@ -248,7 +225,7 @@ class FileTests(SynchronousTestCase):
         """
         strange = [
             f"{name}: {found}"
-            for name, tree in _modules().items()
+            for name, tree in modules().items()
             for text in _docstrings(tree)
             for found in (
                 *(words for _, words in FIELD.findall(text) if re.match("[A-Z][a-z]", words)),

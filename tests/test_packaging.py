@@ -9,68 +9,17 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.modules import PACKAGE, imports, modules
 from tests.support.python import EXTRAS, LATE, TWISTD, run
 from tests.support.requirements import ROOT
 
-PACKAGE = ROOT / "twisted_sse"
-
 #: The modules of the format, which also work without Twisted.
 WITHOUT_TWISTED = {"format.event", "format.parser"}
-
-
-def importsAtRunTime(tree: ast.AST, package: str = "twisted_sse") -> Iterator[str]:
-    """
-    Find what a module imports, including late imports and excluding those for type checkers.
-
-    @param tree: the module.
-    @param package: the package that its relative imports start from.
-    @return: absolute names; for C{from a import b}, both C{a} and C{a.b}.
-    """
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            for other in node.orelse:
-                yield from importsAtRunTime(other, package)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = package.split(".")
-                base = ".".join([*parents[: len(parents) - node.level + 1], *filter(None, [base])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
-        else:
-            yield from importsAtRunTime(node, package)
-
-
-def modules() -> dict[str, ast.Module]:
-    """
-    Read our modules in every folder.
-
-    @return: their trees, by name without that of the package; the C{__init__} of a folder has the
-        folder's name.
-    """
-    trees = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
-        trees[name.removesuffix(".__init__")] = tree
-    return trees
-
-
-def packageOf(name: str) -> str:
-    """
-    @return: the package that a module's relative imports start from.
-    """
-    isFace = name != "__init__" and (PACKAGE / name.replace(".", "/")).is_dir()
-    parents = name.split(".") if isFace else name.split(".")[:-1]
-    return ".".join(["twisted_sse", *parents])
 
 
 class FileTests(SynchronousTestCase):
@@ -131,8 +80,7 @@ class ModuleTests(SynchronousTestCase):
         for name, tree in modules().items():
             if name in WITHOUT_TWISTED:
                 roots = {
-                    imported.partition(".")[0]
-                    for imported in importsAtRunTime(tree, packageOf(name))
+                    imported.partition(".")[0] for imported in imports(name, tree, forTypes=False)
                 }
                 self.assertEqual(roots & {"twisted", "twisted_sse", "zope"}, set(), name)
 
@@ -143,7 +91,7 @@ class ModuleTests(SynchronousTestCase):
         for name, tree in modules().items():
             for node in tree.body:
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    imported = set(importsAtRunTime(ast.Module([node], [])))
+                    imported = set(imports(name, ast.Module([node], []), forTypes=False))
                     self.assertNotIn("twisted.internet.reactor", imported, name)
 
 
@@ -164,11 +112,11 @@ class ImportTests(SynchronousTestCase):
         @param module: its name.
         @param path: a directory to find it in.
         """
-        imports = f"import sys; sys.path[:0] = {[str(path)] if path else []}; import {module}"
-        result = run("-c", f"{imports}; print([name for name in {LATE} if name in sys.modules])")
+        light = f"import sys; sys.path[:0] = {[str(path)] if path else []}; import {module}"
+        result = run("-c", f"{light}; print([name for name in {LATE} if name in sys.modules])")
         self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
         # With None in sys.modules, Python treats a module as missing.
-        result = run("-c", f"import sys; sys.modules |= dict.fromkeys({EXTRAS}); {imports}")
+        result = run("-c", f"import sys; sys.modules |= dict.fromkeys({EXTRAS}); {light}")
         self.assertEqual((result.returncode, result.stderr), (0, ""))
 
     def test_package(self) -> None:

@@ -39,7 +39,7 @@ def find(name: str, module: Any = None, owner: Any = None) -> str | None:
     @param module: where it is used.
     @param owner: the class where it is used.
     @return: the name where it was made, such as C{twisted.internet.defer.Deferred} or
-        C{str.join}; L{None} if there is no such thing.
+        C{str.join}; L{None} if nothing has that name.
     """
     path = name.split(".")
     if owner is not None and _exists(owner, path):
@@ -102,7 +102,7 @@ def address(name: str) -> str | None:
     Find the page of something foreign.
 
     @param name: its full name, as L{find} gives it.
-    @return: L{None} if there is no such thing.
+    @return: its address; L{None} if there is no page for it.
     """
     root = name.partition(".")[0]
     if isOurs(name):

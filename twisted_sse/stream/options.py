@@ -39,20 +39,20 @@ class StreamOptions:
     @raise TypeError: if an option has the wrong type.
     """
 
-    heartbeat: float | None = 15
-    retry: int | None = None
-    once: bool = False
-    maxStreams: int | None = None
-    maxStreamsPerAddress: int | None = None
-    maxPending: int = 2**20
-    slow: SlowReader = SlowReader.DISCONNECT
-    stallTimeout: float | None = 60
-    openTimeout: float | None = 30
-    closeTimeout: float = 5
-    slim: bool = False
-    name: str | None = None
-    reactor: IReactorTime | None = None
-    fastWrite: bool = True
+    heartbeat: float | None
+    retry: int | None
+    once: bool
+    maxStreams: int | None
+    maxStreamsPerAddress: int | None
+    maxPending: int
+    slow: SlowReader
+    stallTimeout: float | None
+    openTimeout: float | None
+    closeTimeout: float
+    slim: bool
+    name: str | None
+    reactor: IReactorTime | None
+    fastWrite: bool
 
     def __post_init__(self) -> None:
         if not isinstance(self.slow, SlowReader):
