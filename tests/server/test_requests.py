@@ -380,11 +380,20 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_query(self) -> None:
         """
-        Without the header, the last event ID is taken from the query, under any of three names.
+        Without the header, the last event ID is taken from the query, under any of four names in
+        any case.
         """
-        for name in ("lastEventID", "lastEventId", "last_event_id"):
-            self.assertEqual(self.ask(f"/?{name}=4%202"), "4 2")
-        self.assertEqual(self.ask("/?lasteventid=1"), "")
+        for name in ("lastEventID", "lastEventId", "last_event_id", "Last-Event-ID"):
+            for spelled in (name, name.lower(), name.upper(), name.replace("n", "%6E")):
+                self.assertEqual(self.ask(f"/?{spelled}=4%202"), "4 2")
+        for other in (
+            "id=1",
+            "lastEventIDs=1",
+            "last%20event%20id=1",
+            "a=lastEventID",
+            "lastEventID",
+        ):
+            self.assertEqual(self.ask(f"/?{other}"), "")
 
     def test_headerWins(self) -> None:
         """
@@ -394,9 +403,53 @@ class LastEventIDTests(ResourceTestCase):
 
     def test_severalInTheQuery(self) -> None:
         """
-        Of several values in the query, the first counts.
+        Of several values in the query, under whatever names, the last that is not empty counts.
         """
-        self.assertEqual(self.ask("/?lastEventID=1&lastEventID=2"), "1")
+        for query, expected in (
+            ("lastEventID=1&lastEventID=2", "2"),
+            ("lastEventID=1&lastEventId=3", "3"),
+            ("lastEventId=3&lastEventID=1", "1"),
+            ("lastEventID=&lastEventId=3", "3"),
+            ("lastEventID=3&lastEventId=", "3"),
+            ("last_event_id=3&topic=a&Last-Event-ID=&lastEventID", "3"),
+            ("lastEventID=&lastEventId=", ""),
+        ):
+            self.assertEqual(self.ask(f"/?{query}"), expected, query)
+
+    def test_polyfill(self) -> None:
+        """
+        A page that puts an ID into its URL resumes from the newer one that Yaffle's polyfill
+        appends after a reconnection.
+        """
+        # https://github.com/Yaffle/EventSource 1.0.31: lastEventIdQueryParameterName.
+        url = "/?lastEventID=1&topic=a"
+        self.assertEqual(self.ask(url), "1")
+        self.assertEqual(self.ask(f"{url}&lastEventId=4%2B2"), "4+2")
+
+    def test_form(self) -> None:
+        """
+        A field of a posted form is not taken for the last event ID.
+        """
+        client = self.serve(methods=["POST"])
+        for path, expected in (("/", ""), ("/?lastEventID=1", "1")):
+            browser = client.post(
+                path,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body="lastEventID=2",
+            )
+            self.assertStream(browser)
+            self.assertEqual(self.streams.pop().lastEventID, expected)
+
+    def test_malformed(self) -> None:
+        """
+        A query that is not encoded properly gets a stream all the same.
+        """
+        for query, expected in (
+            ("lastEventID=%zz%", "%zz%"),
+            ("%FF=%FE&&=&=1&lastEventID=a?b=c", "a?b=c"),
+            ("&".join(["lastEventID=7", *["a"] * 2000]), "7"),
+        ):
+            self.assertEqual(self.ask(f"/?{query}"), expected)
 
     def test_text(self) -> None:
         """

@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
+from urllib.parse import unquote_to_bytes
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EventStreamResource"]
 
-#: Query parameters for the last event ID, from polyfills that cannot set headers.
-QUERY_NAMES = (b"lastEventID", b"lastEventId", b"last_event_id")
+#: Query parameters for the last event ID, from clients that cannot set headers, in lower case.
+QUERY_NAMES = frozenset((b"lasteventid", b"last_event_id", b"last-event-id"))
 
 #: The reconnection time of a client over a limit, from and to, in milliseconds.
 LIMIT_RETRY = (5000, 15000)
@@ -319,11 +320,25 @@ def _refuse(failure: Failure, request: Request) -> None:
 
 
 def _lastEventID(request: Request) -> bytes:
+    """
+    Find the last event ID of a client: in the header, else in the query.
+
+    A polyfill appends its parameter to a URL that may have one already, perhaps spelled
+    differently or empty.  So the last one that is not empty is the newest.
+    """
     header: bytes | None = request.getHeader(b"last-event-id")
     if header:
         return header
-    arguments: dict[bytes, list[bytes]] = request.args
-    return next((arguments[name][0] for name in QUERY_NAMES if name in arguments), b"")
+    # Not request.args, which has the fields of a form too, and not the order of the parameters.
+    _, _, query = request.uri.partition(b"?")
+    # URL standard, 5.1: parsing application/x-www-form-urlencoded.
+    for parameter in reversed(query.split(b"&")):
+        name, _, value = (
+            unquote_to_bytes(part) for part in parameter.replace(b"+", b" ").partition(b"=")
+        )
+        if value and name.lower() in QUERY_NAMES:
+            return value
+    return b""
 
 
 _METHOD = re.compile(r"[A-Z]+(-[A-Z]+)*", re.ASCII)
