@@ -21,7 +21,7 @@ class Hello(Resource):
     isLeaf = True
 
     def render_GET(self, request):
-        request.setHeader(b"content-type", b"text/event-stream")
+        request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
         if request.method == b"HEAD":
             return b""
         request.write(b":\n\n")

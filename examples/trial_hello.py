@@ -24,7 +24,7 @@ class HelloTests(SynchronousTestCase):
     def test_everyTwoSeconds(self):
         stream = self.client.get("/")
         self.assertEqual(stream.status, 200)
-        self.assertEqual(stream.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(stream.headers["Content-Type"], "text/event-stream; charset=utf-8")
         self.client.clock.advance(6)
         self.assertEqual([event.data for event in stream.events], ["hello"] * 3)
         self.assertEqual(stream.events[0].lastEventID, "1")

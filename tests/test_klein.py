@@ -76,7 +76,7 @@ class KindTests(KleinTestCase):
         browser = self.client.get("/ticks")
         self.clock.advance(2)
         self.assertEqual(self.data(browser), ["tick"] * 3)
-        self.assertEqual(browser.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(browser.headers["Content-Type"], "text/event-stream; charset=utf-8")
         browser.disconnect()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -289,7 +289,7 @@ class RouteTests(KleinTestCase):
 
         browser = self.client.request("HEAD")
         self.assertEqual(browser.status, 200)
-        self.assertEqual(browser.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(browser.headers["Content-Type"], "text/event-stream; charset=utf-8")
         self.assertTrue(browser.complete)
         self.assertEqual(ran, [])
 

@@ -26,7 +26,7 @@ class AnswerTests(OptionsMixin):
         client = self.client()
         stream = client.get("/", headers=ACCEPT)
         self.assertEqual(stream.status, 200)
-        self.assertEqual(stream.headers["content-type"], "text/event-stream")
+        self.assertEqual(stream.headers["content-type"], "text/event-stream; charset=utf-8")
         before = stream.text
         client.clock.advance(1.99)
         self.assertEqual(stream.text, before)

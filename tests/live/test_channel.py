@@ -57,7 +57,7 @@ class TransportTests(ChannelTestCase):
         await self.publishAll()
         await self.assertAll(resumed, 6)
         self.assertTrue(resumed[0].body == resumed[1].body)
-        self.assertEqual(first[1].headers["content-type"], "text/event-stream")
+        self.assertEqual(first[1].headers["content-type"], "text/event-stream; charset=utf-8")
         self.assertNotIn("content-encoding", first[1].headers)
 
     async def publishAll(self) -> None:

@@ -41,7 +41,7 @@ class RequestTests(HTTP2TestCase):
         await until(lambda: response.events)
         stream = await self.stream()
         self.assertEqual(response.status, 200)
-        self.assertEqual(response.headers["content-type"], "text/event-stream")
+        self.assertEqual(response.headers["content-type"], "text/event-stream; charset=utf-8")
         self.assertEqual(stream.clientAddress, "127.0.0.1")
         stream.send("again")
         await until(lambda: len(response.events) == 2)
@@ -81,7 +81,7 @@ class RequestTests(HTTP2TestCase):
         client = self.serve2(greet)
         _, response = client.request("HEAD")
         await until(lambda: response.complete)
-        self.assertEqual(response.headers["content-type"], "text/event-stream")
+        self.assertEqual(response.headers["content-type"], "text/event-stream; charset=utf-8")
         self.assertEqual(bytes(response.body), b"")
 
     async def test_refused(self) -> None:

@@ -112,7 +112,9 @@ if pytest is not None:
         """
         response = await agent.get(url, headers={"Accept": "text/event-stream"}, unbuffered=True)
         assert response.code == 200
-        assert response.headers.getRawHeaders("content-type") == ["text/event-stream"]
+        assert response.headers.getRawHeaders("content-type") == [
+            "text/event-stream; charset=utf-8"
+        ]
         reader = Reader(response)
         await reader.wait(1)
         [stream] = resource.streams

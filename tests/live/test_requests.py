@@ -37,7 +37,7 @@ class RequestTests(LiveTestCase):
         stream.end()
         await until(lambda: response.complete)
         self.assertEqual(response.status, 200)
-        self.assertEqual(response.headers["content-type"], "text/event-stream")
+        self.assertEqual(response.headers["content-type"], "text/event-stream; charset=utf-8")
         self.assertEqual(response.headers["transfer-encoding"], "chunked")
         self.assertNotIn("connection", response.headers)
         self.assertEqual(
@@ -105,7 +105,7 @@ class RequestTests(LiveTestCase):
         response = client.request("HEAD")
         await until(lambda: response.complete)
         self.assertEqual(response.status, 200)
-        self.assertEqual(response.headers["content-type"], "text/event-stream")
+        self.assertEqual(response.headers["content-type"], "text/event-stream; charset=utf-8")
         self.assertEqual((bytes(response.body), called), (b"", []))
         again = client.request("HEAD")
         await until(lambda: again.complete)

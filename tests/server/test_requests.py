@@ -90,6 +90,16 @@ class AcceptTests(ResourceTestCase):
                 self.assertEqual(self.streams, [])
             self.assertEqual(browser.headers["Vary"], "Accept")
 
+    def test_post(self) -> None:
+        """
+        A POST without a fallback gets the stream whatever its C{Accept}: SDKs of language models
+        ask for C{application/json}.
+        """
+        for accept, _, _ in self.TABLE:
+            client = self.serve(methods=["GET", "POST"])
+            headers = {} if accept is None else {"Accept": accept}
+            self.assertStream(client.post("/", headers=headers, body="{}"))
+
     def test_withFallback(self) -> None:
         """
         With a fallback, only a request that names the type gets the stream, and others get the

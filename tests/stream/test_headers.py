@@ -27,7 +27,7 @@ class HeaderTests(StreamTestCase):
         self.connect()
         headers = self.browser.headers
         self.assertEqual(self.browser.status, 200)
-        self.assertEqual(headers["Content-Type"], "text/event-stream")
+        self.assertEqual(headers["Content-Type"], "text/event-stream; charset=utf-8")
         self.assertEqual(headers["Cache-Control"], "no-cache, no-transform")
         self.assertEqual(headers["X-Accel-Buffering"], "no")
         self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
@@ -37,7 +37,7 @@ class HeaderTests(StreamTestCase):
 
     def test_ofTheApplication(self) -> None:
         """
-        Headers that the application set take precedence, except C{Content-Type}.
+        Headers that the application set take precedence, except another C{Content-Type}.
         """
 
         def connected(stream: EventStream) -> None:
@@ -54,11 +54,39 @@ class HeaderTests(StreamTestCase):
 
         self.connect(connected)
         headers = self.browser.headers
-        self.assertEqual(headers["Content-Type"], "text/event-stream")
+        self.assertEqual(headers["Content-Type"], "text/event-stream; charset=utf-8")
         self.assertEqual(headers["Cache-Control"], "no-store")
         self.assertEqual(headers["X-Accel-Buffering"], "yes")
         self.assertEqual(headers["X-Content-Type-Options"], "mine")
         self.assertEqual(headers["X-Mine"], "1")
+
+    def test_typeOfTheApplication(self) -> None:
+        """
+        A type that the application set is kept if it is an event stream's, whatever its parameters.
+        """
+        standard = "text/event-stream; charset=utf-8"
+        for given, expected in (
+            (["text/event-stream"], "text/event-stream"),
+            (["Text/Event-Stream;charset=UTF-8"], "Text/Event-Stream;charset=UTF-8"),
+            (["text/event-stream ; x=y"], "text/event-stream ; x=y"),
+            (["text/event-stream2"], standard),
+            (["text/html; x=text/event-stream"], standard),
+            ([""], standard),
+            ([], standard),
+            (["text/plain", "text/event-stream"], "text/event-stream"),
+            (["text/event-stream", "text/plain"], standard),
+        ):
+
+            def connected(stream: EventStream, given: list[str] = given) -> None:
+                request = stream.request
+                assert request is not None
+                request.responseHeaders.setRawHeaders("content-type", given)
+
+            self.connect(connected)
+            self.assertEqual(self.browser.headers["Content-Type"], expected, given)
+            self.stream.send("x")
+            self.assertEqual(self.data(), ["x"])
+            self.stream.abort()
 
     def test_firstComment(self) -> None:
         """

@@ -43,7 +43,7 @@ class ResourceTestCase(SynchronousTestCase):
         Assert that a response is an open stream.
         """
         self.assertEqual(browser.status, 200)
-        self.assertEqual(browser.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(browser.headers["Content-Type"], "text/event-stream; charset=utf-8")
         self.assertFalse(browser.ended)
 
     def assertComeBack(self, browser: MemoryStream, least: int, most: int) -> None:
@@ -51,7 +51,7 @@ class ResourceTestCase(SynchronousTestCase):
         Assert that a response is a stream with only a C{retry} in this range.
         """
         self.assertEqual(browser.status, 200)
-        self.assertEqual(browser.headers["Content-Type"], "text/event-stream")
+        self.assertEqual(browser.headers["Content-Type"], "text/event-stream; charset=utf-8")
         retry = browser.retry
         assert retry is not None
         self.assertTrue(least <= retry <= most, retry)

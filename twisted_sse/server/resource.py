@@ -106,7 +106,8 @@ class EventStreamResource(Resource):
         """
         @param connected: called with each new stream.
         @param fallback: the resource for requests that do not name C{text/event-stream}.
-            Without one they get the stream too, unless their C{Accept} excludes it (406).
+            Without one they get the stream too, unless their C{Accept} excludes it (406, but
+            never for a POST).
         @param heartbeat: send a comment after this many seconds of silence, so that proxies
             keep the connection open and vanished clients are noticed.  L{None} for none.
         @param retry: the reconnection time that is sent with the headers, in milliseconds, at
@@ -268,7 +269,8 @@ class EventStreamResource(Resource):
         elif method not in methods and not (method == b"HEAD" and b"GET" in methods):
             allow(request, methods)
             answer(request, 405)
-        elif not accept.acceptable:
+        elif not accept.acceptable and method != b"POST":
+            # Clients of language models ask for application/json, whatever the answer will be.
             answer(request, 406, "This is an event stream: text/event-stream")
         elif len(lastEventID) > LONGEST_ID:
             answer(request, 400, "The last event ID is too long")

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["forgetRequest", "removeEncoder", "setHeaders"]
 
+#: The type.  HTML standard, 9.2.1: it is always UTF-8, and the parameter is allowed.  Without it
+#: clients that know nothing of this type, such as C{requests}, take text for Latin-1, and a browser
+#: that shows the response as a page guesses.
+CONTENT_TYPE = b"text/event-stream; charset=utf-8"
+
 #: The headers besides the type.  See the HTML standard, 9.2.7, on proxies; nginx buffers a
 #: response unless told not to.  C{Connection} is for the server to set.
 HEADERS = (
@@ -26,10 +31,12 @@ HEADERS = (
 def setHeaders(request: Request) -> None:
     """
     Set the headers of an event stream.  Those that the application has set are kept, except
-    for the type.
+    for a type that is no event stream's.
     """
     headers = request.responseHeaders
-    headers.setRawHeaders(b"content-type", [b"text/event-stream"])
+    given = headers.getRawHeaders(b"content-type", [b""])[-1]
+    same = given.partition(b";")[0].strip().lower() == b"text/event-stream"
+    headers.setRawHeaders(b"content-type", [given if same else CONTENT_TYPE])
     # A length would end the stream early.
     headers.removeHeader(b"content-length")
     for name, value in HEADERS:

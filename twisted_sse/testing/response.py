@@ -140,7 +140,7 @@ class ResponseReader:
     def _content(self, most: int) -> int:
         data, self._unread = self._unread[:most], self._unread[most:]
         self.body += data
-        if (self.headers.get("content-type") or "").startswith("text/event-stream"):
+        if (self.headers.get("content-type") or "").lower().startswith("text/event-stream"):
             self.events += self.parser.feed(data)
         return len(data)
 
