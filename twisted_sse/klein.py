@@ -9,6 +9,7 @@ from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
+from klein.interfaces import IKleinRequest
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.error import Error, PageRedirect
@@ -16,6 +17,7 @@ from twisted.web.iweb import IRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from .server.resource import EventStreamResource
 
@@ -78,19 +80,45 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
     def route(*args: Any, **kwargs: Any) -> Deferred[IResource] | IResource:
         # Klein passes a function the request, and a method its object and the request.
         request = cast("Request", next(filter(IRequest.providedBy, args)))
-        method = request.method
-        # These two are answered like the method that they ask about.
-        if method == b"OPTIONS":
-            method = request.getHeader(b"access-control-request-method") or b"GET"
-        elif method == b"HEAD":
-            method = b"GET"
-        answered = resource.answer(request, lambda _: function(*args, **kwargs), (method,))
+        answered = resource.answer(request, lambda _: function(*args, **kwargs), _methods(request))
         if answered is None:
             return _ANSWERED
         return answered.addCallbacks(lambda _: _ANSWERED, _forKlein, errbackArgs=(request,))
 
     route.resource = resource  # type: ignore[attr-defined]
     return route
+
+
+def _methods(request: Request) -> tuple[bytes, ...]:
+    """
+    Find the methods that are answered with a stream: those that Klein routes here.
+    """
+    method: bytes = request.method
+    if method == b"HEAD":
+        return (b"GET",)
+    if method != b"OPTIONS":
+        return (method,)
+    # Another route may have other methods of the same path, which are not for this one to allow.
+    asked = request.getHeader(b"access-control-request-method") or b"GET"
+    mapper = IKleinRequest(request).mapper
+    here, _ = mapper.match()
+    # Without methods a route has all of them, and none is listed.
+    listed = sorted(mapper.allowed_methods()) or [asked.decode("ascii", "replace")]
+    return tuple(
+        method.encode("ascii", "replace")
+        for method in listed
+        if method not in ("HEAD", "OPTIONS") and _endpoint(mapper, method) == here
+    )
+
+
+def _endpoint(mapper: MapAdapter, method: str) -> object:
+    """
+    @return: what the path of a request leads to with another method; L{None} for nothing.
+    """
+    try:
+        return mapper.match(method=method)[0]
+    except HTTPException:
+        return None
 
 
 class _Answered(Resource):

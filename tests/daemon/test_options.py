@@ -221,6 +221,20 @@ class OptionsTests(OptionsMixin):
         )
         self.assertEqual(answer.headers["access-control-allow-origin"], "*")
 
+    def test_headersOfPages(self) -> None:
+        """
+        C{--allow-headers} and C{--expose-headers} are lists, and may be repeated.
+        """
+        client = self.client(
+            "--origin", "https://one.example",
+            "--allow-headers", "X-One, X-Two", "--allow-headers", "X-Three",
+            "--expose-headers", "X-Four", "--expose-headers", "X-Five,X-Six",
+        )  # fmt: skip
+        answer = client.request("OPTIONS", "/", headers={**ACCEPT, "Origin": "https://one.example"})
+        allowed = answer.headers["access-control-allow-headers"]
+        self.assertTrue(allowed.endswith(", X-One, X-Two, X-Three"), allowed)
+        self.assertEqual(answer.headers["access-control-expose-headers"], "X-Four, X-Five, X-Six")
+
     def test_trustedProxy(self) -> None:
         """
         The address that a trusted proxy reports is used.
@@ -307,6 +321,8 @@ class BadOptionsTests(OptionsMixin):
         self.assertRefused("--source", f"python:{__name__}:ACCEPT", says="must be a function")
         self.assertRefused("--source", "python:ssetestnowhere:x", says="no module")
         self.assertRefused("--origin", "x", "https://one.example/", "", says="scheme://host")
+        for option in "--allow-headers", "--expose-headers":
+            self.assertRefused(option, "x y", "", "A,,B", "A:", says="the name of a header")
         self.assertRefused("--trusted-proxy", "x", "10.0.0.1/8", says="network")
 
     def test_event(self) -> None:

@@ -14,6 +14,7 @@ from twisted.web.server import GzipEncoderFactory
 
 from tests.support.resources import ResourceTestCase
 from twisted_sse import EventStream, EventStreamResource
+from twisted_sse.checks import InvalidOption
 from twisted_sse.stream.options import LONGEST_ID
 from twisted_sse.testing import MemoryClient, MemoryStream
 
@@ -345,9 +346,63 @@ class CrossOriginTests(ResourceTestCase):
         self.assertEqual(browser.headers["Access-Control-Allow-Origin"], self.GOOD)
         self.assertEqual(browser.headers["Access-Control-Allow-Methods"], "GET, POST")
         allowed = browser.headers["Access-Control-Allow-Headers"].lower()
-        for name in ("last-event-id", "content-type", "authorization"):
-            self.assertIn(name, allowed)
+        for name in (
+            "last-event-id",
+            "content-type",
+            "authorization",
+            "cache-control",
+            "x-requested-with",
+        ):
+            self.assertIn(name, allowed.split(", "))
+        self.assertNotIn("Access-Control-Expose-Headers", browser.headers)
         self.assertEqual(self.streams, [])
+
+    def test_headers(self) -> None:
+        """
+        C{allowHeaders} are added to those that a page may send, and it may read C{exposeHeaders}:
+        only a page of a listed origin.
+        """
+        client = self.serve(
+            origins=[self.GOOD], allowHeaders=["X-Token", "X-B3"], exposeHeaders=["X-Id", "Date"]
+        )
+        for origin, listed in (self.GOOD, True), (self.BAD, False):
+            browser = client.request("OPTIONS", headers={"Origin": origin})
+            allowed = browser.headers.get("Access-Control-Allow-Headers") or ""
+            for name in "Last-Event-ID", "X-Token", "X-B3":
+                self.assertEqual(name in allowed.split(", "), listed)
+            for method, accept in ("GET", "*/*"), ("HEAD", "*/*"), ("PUT", "*/*"), ("GET", "a/b"):
+                browser = client.request(method, headers={"Origin": origin, "Accept": accept})
+                self.assertEqual(
+                    browser.headers.get("Access-Control-Expose-Headers"),
+                    "X-Id, Date" if listed else None,
+                )
+
+    def test_anyHeader(self) -> None:
+        """
+        C{"*"} stands for all headers, as in the standard: without credentials.
+        """
+        client = self.serve(origins="*", allowHeaders=["*"], exposeHeaders=["*"])
+        browser = client.request("OPTIONS", headers={"Origin": self.BAD})
+        self.assertTrue(browser.headers["Access-Control-Allow-Headers"].endswith(", *"))
+        self.assertEqual(browser.headers["Access-Control-Expose-Headers"], "*")
+        for option in "allowHeaders", "exposeHeaders":
+            error = self.assertRaises(
+                InvalidOption, self.serve, origins=[self.GOOD], credentials=True, **{option: ["*"]}
+            )
+            self.assertEqual(error.name, option)
+
+    def test_badHeaders(self) -> None:
+        """
+        What is not the name of a header is refused, by name.
+        """
+        for option in "allowHeaders", "exposeHeaders":
+            for wrong in "", "X Y", "X:", "X\r\nY", "X,Y", "\u00e4", 5, None, b"X":
+                error = self.assertRaises(InvalidOption, self.serve, **{option: ["X-Good", wrong]})
+                self.assertEqual(error.name, option)
+                self.assertIn(repr(wrong), str(error))
+            for wrong in "X-Good", 5, None:
+                error = self.assertRaises(TypeError, self.serve, **{option: wrong})
+                self.assertIn(option, str(error))
 
     def test_refusals(self) -> None:
         """

@@ -38,7 +38,12 @@ DEFAULT_PORT = 8080
 EX_USAGE = 64
 
 #: The options for arguments of the resource that have another name there.
-RENAMED = {"origins": "origin", "trustedProxies": "trusted-proxy"}
+RENAMED = {
+    "origins": "origin",
+    "allowHeaders": "allow-headers",
+    "exposeHeaders": "expose-headers",
+    "trustedProxies": "trusted-proxy",
+}
 
 #: The options that are for ticks, and those that are for lines.
 FOR_TICKS = ("interval", "event", "data", "id")
@@ -235,7 +240,10 @@ class Options(AuthOptions):
     ]
 
     compData = usage.Completions(
-        multiUse=["allow-host", "auth", "listen", "origin", "source", "trusted-proxy"],
+        multiUse=[
+            *("allow-headers", "allow-host", "auth", "expose-headers", "listen", "origin"),
+            *("source", "trusted-proxy"),
+        ],
         optActions={
             "source": usage.CompleteList(["tick", "-", "file:", "command:", "python:"]),
             "slow": usage.CompleteList(POLICIES),
@@ -249,6 +257,8 @@ class Options(AuthOptions):
         self["allow-host"] = []
         self["credCheckers"] = []
         self["origin"] = []
+        self["allow-headers"] = []
+        self["expose-headers"] = []
         self["trusted-proxy"] = []
 
     def opt_source(self, description: str) -> None:
@@ -281,6 +291,20 @@ class Options(AuthOptions):
         may be given several times
         """
         self["origin"].append(origin)
+
+    def opt_allow_headers(self, names: str) -> None:
+        """
+        headers that the pages of each --origin may send besides the usual ones, separated by
+        commas; may be given several times
+        """
+        self["allow-headers"] += [name.strip() for name in names.split(",")]
+
+    def opt_expose_headers(self, names: str) -> None:
+        """
+        headers of the responses that the pages of each --origin may read, separated by commas; may
+        be given several times
+        """
+        self["expose-headers"] += [name.strip() for name in names.split(",")]
 
     def opt_trusted_proxy(self, network: str) -> None:
         """
@@ -438,6 +462,8 @@ class Options(AuthOptions):
             "once": bool(self["once"]),
             "origins": "*" if origins == ["*"] else origins,
             "credentials": bool(self["credentials"]),
+            "allowHeaders": self["allow-headers"],
+            "exposeHeaders": self["expose-headers"],
             "maxStreams": self["max-streams"] or maxStreams,
             "maxStreamsPerAddress": self["max-streams-per-address"],
             "trustedProxies": self["trusted-proxy"],

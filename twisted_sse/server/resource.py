@@ -89,6 +89,8 @@ class EventStreamResource(Resource):
         once: bool = False,
         origins: Iterable[str] | str = (),
         credentials: bool = False,
+        allowHeaders: Iterable[str] = (),
+        exposeHeaders: Iterable[str] = (),
         methods: Iterable[str] = ("GET",),
         maxStreams: int | None = None,
         maxStreamsPerAddress: int | None = None,
@@ -117,6 +119,10 @@ class EventStreamResource(Resource):
         @param origins: the origins whose pages may read the stream (CORS), such as
             C{"https://example.com"}, or C{"*"} for all.
         @param credentials: whether those pages may send cookies; not with C{"*"}.
+        @param allowHeaders: the headers that those pages may send, besides C{Last-Event-ID},
+            C{Content-Type}, C{Authorization}, C{Cache-Control} and C{X-Requested-With}.
+        @param exposeHeaders: the headers of the response that those pages may read, besides those
+            that every page may.
         @param methods: the methods that are answered with a stream.
         @param maxStreams: how many streams there may be.  Further clients are told to retry 5 to
             15 seconds later.
@@ -149,7 +155,7 @@ class EventStreamResource(Resource):
         checkObserver(observer, StreamObserver)
         self._connected = connected
         self._fallback = fallback
-        self._origins = Origins(origins, credentials)
+        self._origins = Origins(origins, credentials, allowHeaders, exposeHeaders)
         self._methods = _checkedMethods(methods)
         self._proxies = checkedNetworks(trustedProxies)
         options = StreamOptions(
