@@ -9,53 +9,15 @@ from typing import Any
 
 from klein import Klein
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.error import Error, PageRedirect
 from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource
 from werkzeug.exceptions import Forbidden, NotFound
 
+from tests.support.klein_apps import KleinTestCase
 from twisted_sse import CloseReason, Event, EventStream, EventStreamResource
-from twisted_sse.checks import InvalidOption
 from twisted_sse.klein import eventStream
-from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
-
-
-class KleinTestCase(SynchronousTestCase):
-    """
-    Has an app and a client of it.
-    """
-
-    def setUp(self) -> None:
-        """
-        Make the app and a clock.
-        """
-        self.app = Klein()
-        self.clock = MemoryClock()
-        self._client: MemoryClient | None = None
-
-    @property
-    def client(self) -> MemoryClient:
-        """
-        Make a client when it is first needed, after the routes.
-        """
-        if self._client is None:
-            self._client = MemoryClient(self.app.resource(), clock=self.clock)
-        return self._client
-
-    def wait(self, seconds: float = 1) -> Deferred[None]:
-        """
-        Return something to await.
-        """
-        return deferLater(self.clock, seconds)  # type: ignore[arg-type]
-
-    def data(self, browser: MemoryStream) -> list[str]:
-        """
-        List the data of the events received.
-        """
-        return [event.data for event in browser.events]
+from twisted_sse.testing import MemoryClient, MemoryStream
 
 
 class KindTests(KleinTestCase):
@@ -295,139 +257,6 @@ class RouteTests(KleinTestCase):
         self.assertTrue(browser.complete)
         self.assertEqual(ran, [])
 
-    def test_options(self) -> None:
-        """
-        A routed preflight is answered for the method it asks for.
-        """
-
-        @self.app.route("/", methods=["PUT", "OPTIONS"])
-        @eventStream(origins=["https://example.com"])
-        async def push(request: IRequest) -> None:
-            pass
-
-        browser = self.client.request(
-            "OPTIONS",
-            headers={"Origin": "https://example.com", "Access-Control-Request-Method": "PUT"},
-        )
-        self.assertEqual(browser.status, 204)
-        self.assertEqual(browser.headers["Access-Control-Allow-Origin"], "https://example.com")
-        self.assertEqual(browser.headers["Access-Control-Allow-Methods"], "PUT")
-        browser = self.client.request("PUT", headers={"Origin": "https://example.com"})
-        self.assertEqual(browser.status, 200)
-        self.assertEqual(browser.headers["Access-Control-Allow-Origin"], "https://example.com")
-
-    def preflight(self, method: str, path: str = "/") -> MemoryStream:
-        """
-        Ask whether a page may make a request with this method.
-        """
-        return self.client.request(
-            "OPTIONS",
-            path,
-            headers={
-                "Origin": "https://example.com",
-                "Access-Control-Request-Method": method,
-                "Access-Control-Request-Headers": "cache-control,x-mine",
-            },
-        )
-
-    def test_preflightHeaders(self) -> None:
-        """
-        A preflight response has the headers that the route's options allow, and the response itself
-        those that they expose.
-        """
-
-        @self.app.route("/", methods=["GET", "POST", "OPTIONS"])
-        @eventStream(origins="*", allowHeaders=["X-Mine"], exposeHeaders=["X-Yours"])
-        async def push(request: IRequest) -> None:
-            pass
-
-        browser = self.preflight("POST")
-        self.assertEqual(browser.status, 204)
-        self.assertEqual(browser.headers["Allow"], "GET, POST, HEAD, OPTIONS")
-        self.assertEqual(browser.headers["Access-Control-Allow-Methods"], "GET, POST")
-        self.assertIn("Cache-Control", browser.headers["Access-Control-Allow-Headers"])
-        self.assertIn("X-Mine", browser.headers["Access-Control-Allow-Headers"])
-        for method in "GET", "POST":
-            browser = self.client.request(method, headers={"Origin": "https://example.com"})
-            self.assertEqual(browser.headers["Access-Control-Expose-Headers"], "X-Yours")
-
-        async def other(request: IRequest) -> None:
-            pass
-
-        for option in "allowHeaders", "exposeHeaders":
-            self.assertRaises(InvalidOption, eventStream(**{option: ["X Mine"]}), other)
-
-    def test_preflightOfOtherRoutes(self) -> None:
-        """
-        A preflight response allows the methods that reach this route, not those of other routes.
-        """
-
-        @self.app.route("/items/<name>", methods=["GET", "OPTIONS"])
-        @self.app.route("/items/<name>", methods=["POST"])
-        @eventStream(origins="*")
-        def items(request: IRequest, name: str) -> Iterator[str]:
-            yield name
-
-        @self.app.route("/items/<name>", methods=["DELETE"])
-        def delete(request: IRequest, name: str) -> str:
-            return "deleted"
-
-        for method in "GET", "POST", "DELETE":
-            browser = self.preflight(method, "/items/a")
-            self.assertEqual(browser.headers["Access-Control-Allow-Methods"], "GET, POST")
-
-    def test_preflightWithoutMethods(self) -> None:
-        """
-        A route without methods answers a preflight for any method, but one of another route.
-        """
-
-        @self.app.route("/", methods=["DELETE"])
-        def delete(request: IRequest) -> str:
-            return "deleted"
-
-        @self.app.route("/")
-        @eventStream(origins="*")
-        def all(request: IRequest) -> Iterator[str]:
-            yield "x"
-
-        for method, allowed in ("GET", "GET"), ("PUT", "PUT"), ("DELETE", ""), ("\u00fc", "??"):
-            browser = self.preflight(method)
-            self.assertEqual(browser.status, 204)
-            self.assertEqual(browser.headers["Access-Control-Allow-Methods"], allowed)
-
-    def test_preflightBelow(self) -> None:
-        """
-        Preflights are answered in branches, subroutes and methods of an object.
-        """
-
-        class Shop:
-            app = Klein()
-
-            @app.route("/news", methods=["PUT", "OPTIONS"])
-            @eventStream(origins="*")
-            def news(self, request: IRequest) -> Iterator[str]:
-                yield "news"
-
-        with self.app.subroute("/sub") as app:
-
-            @app.route("/deep/", methods=["PATCH", "OPTIONS"], branch=True)
-            @eventStream(origins="*")
-            def deep(request: IRequest) -> Iterator[str]:
-                yield "deep"
-
-        @self.app.route("/shop/", branch=True)
-        def shop(request: IRequest) -> IResource:
-            return Shop().app.resource()
-
-        for path, allowed in (
-            ("/shop/news", "PUT"),
-            ("/sub/deep/", "PATCH"),
-            ("/sub/deep/x", "PATCH"),
-        ):
-            browser = self.preflight("PUT", path)
-            self.assertEqual(browser.status, 204)
-            self.assertEqual(browser.headers["Access-Control-Allow-Methods"], allowed)
-
     def test_notAcceptable(self) -> None:
         """
         Requests that a resource would refuse are refused in a route, too.
@@ -470,6 +299,21 @@ class RouteTests(KleinTestCase):
         self.clock.advance(0.1)
         self.assertTrue(newcomer.complete)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_disconnect(self) -> None:
+        """
+        The function's C{resource} disconnects by key.
+        """
+
+        @self.app.route("/<user>")
+        @eventStream
+        async def push(request: IRequest, user: str) -> None:
+            EventStream.of(request).key = user
+
+        ada, bob = self.client.get("/ada"), self.client.get("/bob")
+        self.assertEqual(push.resource.disconnect("ada", retry=9000), 1)
+        self.clock.advance(1)
+        self.assertEqual((ada.complete, ada.retry, bob.ended), (True, 9000, False))
 
     def test_once(self) -> None:
         """

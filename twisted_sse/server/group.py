@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -55,6 +56,7 @@ class StreamGroup(Owner):
         self._listeners = StreamListeners(observer)
         self.sent = self._listeners.sent
         self._addresses: Counter[str] = Counter()
+        self._keys: dict[Hashable, set[Response]] = {}
         self._hearts: dict[IReactorTime, Heart] = {}
         self._drained: list[Deferred[None]] = []
         self._warned = False
@@ -122,6 +124,21 @@ class StreamGroup(Owner):
         self._hearts[response.wheel.clock].opened()
         self._listeners.opened(response.stream)
 
+    def keyed(self, response: Response, before: Hashable) -> None:
+        """
+        The key of a response was set.
+        """
+        self._forget(response, before)
+        if response.key is not None:
+            self._keys.setdefault(response.key, set()).add(response)
+
+    def _forget(self, response: Response, key: Hashable) -> None:
+        if key is not None:
+            responses = self._keys[key]
+            responses.remove(response)
+            if not responses:
+                del self._keys[key]
+
     def dropped(self, response: Response, events: int) -> None:
         """
         Events were dropped because the client does not read.
@@ -144,6 +161,7 @@ class StreamGroup(Owner):
         """
         A response has closed.
         """
+        self._forget(response, response.key)
         wasRefused = response in self.refused
         wasOpen = response in self.streams or wasRefused
         for responses in (self.streams, self.connecting, self.refused):
@@ -185,6 +203,20 @@ class StreamGroup(Owner):
                 " resource a heartbeat shorter than that, or the Site a longer timeout",
                 timeout=timeout,
             )
+
+    def disconnect(self, key: Hashable, retry: int | None) -> int:
+        """
+        See L{EventStreamResource.disconnect
+        <twisted_sse.server.resource.EventStreamResource.disconnect>}.
+        """
+        found = [response for response in self._keys.get(key, ()) if response.isLiving]
+        if found:
+            inSlices(
+                found[0].wheel.clock,
+                found,
+                lambda response: response.end(CloseReason.ENDED, retry),
+            )
+        return len(found)
 
     # The drain
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import TYPE_CHECKING, cast
 from urllib.parse import unquote_to_bytes
 
@@ -24,7 +24,7 @@ from ..checks import InvalidOption, checkInteger, checkList, checkSeconds
 from ..listeners import checkObserver
 from ..stream.headers import removeEncoder, setHeaders
 from ..stream.observer import AnyStreamObserver, StreamObserver
-from ..stream.options import END, LONGEST_ID, StreamOptions
+from ..stream.options import END, LONGEST_ID, SHORTEST_RETRY, StreamOptions
 from ..stream.pending import SlowReader
 from ..stream.reasons import CloseReason
 from ..stream.result import start
@@ -182,6 +182,25 @@ class EventStreamResource(Resource):
         The streams that are open.
         """
         return frozenset(response.stream for response in self._group.streams)
+
+    def disconnect(self, key: Hashable, retry: int | None = None) -> int:
+        """
+        End all streams with this L{key<EventStream.key>}, such as those of a user who has logged
+        out.  What is queued for them is sent first, as with L{EventStream.end}.
+
+        Browsers come back.  It is for C{connected} to turn them away then, with C{Error(204)} or
+        C{Error(401)}.
+
+        @param key: the key; streams without one are never ended.
+        @param retry: the reconnection time that the clients are told first, in milliseconds, at
+            least 500.  With C{once} they are not told that the events have come to an end.
+        @return: how many streams that were.
+        @raise TypeError: if the key is not hashable.
+
+        @since: 0.1
+        """
+        checkInteger("retry", retry, SHORTEST_RETRY)
+        return self._group.disconnect(key, retry)
 
     def drain(self, seconds: float, retry: tuple[int, int] = (1000, 5000)) -> Deferred[None]:
         """

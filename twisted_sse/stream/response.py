@@ -61,7 +61,7 @@ large batch, and restores it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -138,6 +138,13 @@ class Owner(Protocol):
         Called once, when the headers have been sent.
         """
 
+    def keyed(self, response: Response, before: Hashable, /) -> None:
+        """
+        Called when the key of a response that is not closed was set.
+
+        @param before: the key that it had; L{None} for none.
+        """
+
     def dropped(self, response: Response, events: int, /) -> None:
         """
         Called when events were dropped because the client does not read.
@@ -190,6 +197,7 @@ class Response:
     @ivar eventsSent: the number of events that were handed to the connection.
     @ivar http2: whether it is an HTTP/2 stream.
     @ivar feeds: its sources of events.
+    @ivar key: what the application has filed it under; L{None} for nothing.
     """
 
     __slots__ = (
@@ -212,6 +220,7 @@ class Response:
         "eventsSent",
         "feeds",
         "http2",
+        "key",
         "lag",
         "lastSent",
         "owner",
@@ -230,6 +239,7 @@ class Response:
         """
         self.request: Request | None = request
         self.stream: Any = None
+        self.key: Hashable = None
         self.owner = owner
         self.wheel = wheel
         self.clientAddress = clientAddress
@@ -323,6 +333,16 @@ class Response:
         return pending.bytes if pending is not None else 0
 
     # What a stream's methods call
+
+    def fileUnder(self, key: Hashable) -> None:
+        """
+        See L{EventStream.key<twisted_sse.stream.stream.EventStream.key>}.
+        """
+        # Before anything else is changed: it raises if this is no key.
+        hash(key)
+        before, self.key = self.key, key
+        if self._phase is not _Phase.CLOSED:
+            self.owner.keyed(self, before)
 
     def send(self, event: Event) -> bool:
         """

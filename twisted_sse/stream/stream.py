@@ -4,7 +4,7 @@ The application's interface to an open response.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -110,6 +110,22 @@ class EventStream:
         if self._state is None:
             self._state = {}
         return self._state
+
+    @property
+    def key(self) -> Hashable:
+        """
+        What the stream belongs to, such as a user, a session or a token: any hashable value, for
+        L{EventStreamResource.disconnect<twisted_sse.server.resource.EventStreamResource.disconnect>}.
+        L{None} if there is nothing.  It may be set and changed at any time.
+
+        @raise TypeError: if it is not hashable.
+        @since: 0.1
+        """
+        return self._response.key
+
+    @key.setter
+    def key(self, key: Hashable) -> None:
+        self._response.fileUnder(key)
 
     def send(self, what: Event | str | None = None, /, **fields: Any) -> bool:
         """
