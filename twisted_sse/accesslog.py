@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from twisted.web.http import datetimeToLogString
 
 from .observe import Observer
+from .stream.asked import LONGEST, pathOf
 from .stream.stream import EventStream, responseOf
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from .stream.reasons import CloseReason
 
 __all__ = ["AccessLog", "LogFile"]
-
-#: How many bytes of each text from a client are logged: more than browsers send as
-#: C{User-Agent}, and few enough to be kept for each stream.
-LONGEST = 512
 
 #: How many texts from clients are cached, so that streams with the same text share one object:
 #: there are fewer kinds of browsers than streams.
@@ -178,7 +175,7 @@ def _checkFile(file: object) -> None:
 
 def _combined(now: float, stream: EventStream, entry: _Entry, reason: CloseReason | None) -> str:
     request = entry.request
-    asked = b"%s %s %s" % (request.method, _path(request), request.clientproto)
+    asked = b"%s %s %s" % (request.method, pathOf(request), request.clientproto)
     size: object = "-"
     what = "open"
     if reason is not None:
@@ -205,7 +202,7 @@ def _json(now: float, stream: EventStream, entry: _Entry, reason: CloseReason | 
         "address": stream.clientAddress,
         "user": _decoded(entry.user) or None,
         "method": _decoded(request.method),
-        "path": _decoded(_path(request)),
+        "path": _decoded(pathOf(request)),
         "protocol": _decoded(request.clientproto),
         "status": request.code,
         "referer": entry.referer or None,
@@ -224,10 +221,6 @@ def _seconds(stream: EventStream) -> float:
     @return: the time, in the seconds of a stream's clock.
     """
     return responseOf(stream).wheel.seconds()
-
-
-def _path(request: Request) -> bytes:
-    return request.uri.partition(b"?")[0][:LONGEST]
 
 
 def _user(request: Request) -> bytes:

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.streams import BIG, StreamTestCase
 from twisted_sse import CloseReason, Event, EventStream, InvalidEvent
+from twisted_sse.stream.asked import Asked
 from twisted_sse.stream.every import Emission, cancel
 from twisted_sse.stream.feed import Feed
 from twisted_sse.timing.ticker import TimerWheel
@@ -27,6 +28,7 @@ class Recorder:
     def __init__(self) -> None:
         self.sent: list[object] = []
         self.ended: list[Failure | None] = []
+        self.asked = Asked("192.0.2.1", b"GET", b"/", None)
 
     def send(self, event: Event, /) -> bool:
         """

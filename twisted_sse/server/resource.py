@@ -22,6 +22,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ..checks import InvalidOption, checkInteger, checkList, checkSeconds
 from ..listeners import checkObserver
+from ..stream.asked import Asked
 from ..stream.headers import removeEncoder, setHeaders
 from ..stream.observer import AnyStreamObserver, StreamObserver
 from ..stream.options import END, LONGEST_ID, SHORTEST_RETRY, StreamOptions
@@ -260,7 +261,7 @@ class EventStreamResource(Resource):
         asked = cast("Request", request)
         answered = self.answer(asked, self._connected, self._methods)
         if answered is not None:
-            answered.addErrback(_refuse, asked)
+            answered.addErrback(self._refuse, asked)
         return NOT_DONE_YET
 
     def answer(
@@ -326,24 +327,28 @@ class EventStreamResource(Resource):
             start(response, connected)
         return response.whenOpened()
 
-
-def _refuse(failure: Failure, request: Request) -> None:
-    """
-    Answer with what was raised before the headers went out.
-    """
-    error = failure.value
-    if isinstance(error, Error):
-        location = getattr(error, "location", None)
-        if location is not None:
-            request.setHeader(b"location", location)
-        text = error.response or error.message or b""
-        answer(request, int(error.status), text.decode("utf-8", "replace"))
-    else:
-        address = clientAddress(request, ())
-        _log.failure("The event stream for {address} could not be opened", failure, address=address)
-        answer(request, 500)
-    # A failure that is kept in memory must not keep the request alive.
-    failure.cleanFailure()
+    def _refuse(self, failure: Failure, request: Request) -> None:
+        """
+        Answer with what was raised before the headers went out.
+        """
+        error = failure.value
+        if isinstance(error, Error):
+            location = getattr(error, "location", None)
+            if location is not None:
+                request.setHeader(b"location", location)
+            text = error.response or error.message or b""
+            answer(request, int(error.status), text.decode("utf-8", "replace"))
+        else:
+            address = clientAddress(request, self._proxies)
+            asked = Asked.by(request, address, self._group.options.name)
+            _log.failure(
+                "The event stream for {address} ({asked}) could not be opened",
+                failure,
+                **asked.logged(),
+            )
+            answer(request, 500)
+        # A failure that is kept in memory must not keep the request alive.
+        failure.cleanFailure()
 
 
 def _lastEventID(request: Request) -> bytes:

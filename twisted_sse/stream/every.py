@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from ..format.event import Event
 from ..timing.ticker import Ticker, TimerWheel
+from .asked import Asked
 from .awaited import cancel
 from .feed import Feed
 
@@ -33,6 +34,10 @@ class Emitter(Protocol):
         """
         Send one event.  Does not raise; the result is ignored.
         """
+
+    @property
+    def asked(self) -> Asked:
+        """For the log."""
 
     def detach(self, feed: Feed, /) -> None:
         """
@@ -53,6 +58,8 @@ class Emission(Ticker, Feed):
     def __init__(self, emitter: Emitter, emit: Callable[[], object]) -> None:
         super().__init__(emit)
         self._emitter: Emitter | None = emitter
+        # Once it is finished.
+        self._asked: Asked | None = None
         self._waiting: Deferred[Any] | None = None
 
     def begin(self, wheel: TimerWheel, interval: float, now: bool) -> None:
@@ -68,7 +75,9 @@ class Emission(Ticker, Feed):
 
         @param now: L{True} if this is certainly not called by the function itself.
         """
-        self._emitter = None
+        if self._emitter is not None:
+            self._asked = self._emitter.asked
+            self._emitter = None
         if self.running:
             self.stop()
         if self._waiting is not None:
@@ -134,5 +143,10 @@ class Emission(Ticker, Feed):
             if failure is not None:
                 emitter.fail(failure)
         elif failure is not None and not failure.check(CancelledError):
-            _log.failure("An event was not made, and its stream has ended", failure)
+            assert self._asked is not None, "its stream has ended"
+            _log.failure(
+                "An event for {address} ({asked}) was not made, and its stream has ended",
+                failure,
+                **self._asked.logged(),
+            )
             failure.cleanFailure()

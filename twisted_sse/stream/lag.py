@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from ..format.encoded import PIECE
 from ..timing.ticker import TimerWheel
+from .asked import Asked
 from .reasons import CloseReason
 from .stall import Watch
 from .transport import unsent
@@ -53,7 +54,7 @@ class Lagging(Protocol):
         """How many seconds a client may read nothing before it is stalled; L{None} for ever."""
 
     @property
-    def clientAddress(self) -> str:
+    def asked(self) -> Asked:
         """For the log."""
 
     @property
@@ -206,9 +207,9 @@ class Lag:
         response = self._response
         if stalled:
             _log.info(
-                "{address} took no byte for {timeout} s. Disconnecting it.",
-                address=response.clientAddress,
+                "{address} ({asked}) took no byte for {timeout} s. Disconnecting it.",
                 timeout=response.stallTimeout,
+                **response.asked.logged(),
             )
             response.abort(CloseReason.STALLED)
         elif not response.ready:

@@ -74,6 +74,7 @@ from zope.interface import implementer
 from ..format.encoded import PIECE, Batch, Encoded
 from ..format.event import Event
 from ..timing.ticker import TimerWheel
+from .asked import Asked
 from .awaited import warnOfAsyncio
 from .feed import Feed
 from .headers import forgetRequest, removeEncoder, setHeaders
@@ -201,6 +202,7 @@ class Response:
     """
 
     __slots__ = (
+        "_asked",
         "_closeConnection",
         "_closers",
         "_corked",
@@ -246,6 +248,8 @@ class Response:
         self.eventsSent = 0
         self.lastSent = 0.0
         self._phase = _Phase.CONNECTING
+        # Once the response is closed, for the log of what still fails.
+        self._asked: Asked | None = None
         self.ready = False
         # By the transport, or by HTTP/2's flow control.
         self._paused = False
@@ -286,6 +290,16 @@ class Response:
             f"<EventStream {self._phase.name.lower()} to {self.clientAddress}:"
             f" {self.eventsSent} sent, {self.bytesPending} bytes pending>"
         )
+
+    @property
+    def asked(self) -> Asked:
+        """
+        For the log.
+        """
+        if self._asked is not None:
+            return self._asked
+        assert self.request is not None, "a response that is not closed has a request"
+        return Asked.by(self.request, self.clientAddress, self.owner.options.name)
 
     @property
     def isConnecting(self) -> bool:
@@ -566,10 +580,9 @@ class Response:
                 return self.enqueue(event)
             if options.slow is SlowReader.DISCONNECT:
                 _log.info(
-                    "{address} does not read: {pending} bytes are waiting for it."
-                    " Disconnecting it.",
-                    address=self.clientAddress,
+                    "{address} ({asked}) does not read: {pending} bytes are waiting for it. Disconnecting it.",
                     pending=pending.bytes,
+                    **self.asked.logged(),
                 )
                 self.abort(CloseReason.SLOW)
                 return False
@@ -686,7 +699,7 @@ class Response:
             else:
                 opening.errback(failure)
             return
-        _log.failure("The events for {address} failed", failure, address=self.clientAddress)
+        _log.failure("The events for {address} ({asked}) failed", failure, **self.asked.logged())
         # A log that is kept in memory must not keep the stream alive.
         failure.cleanFailure()
         self.end(CloseReason.ERROR)
@@ -817,6 +830,7 @@ class Response:
             self._reason = reason
         self.ready = False
         self.direct = self._leaving = None
+        self._asked = self.asked
         request, self.request = self.request, None
         assert request is not None, "a response that is not closed has a request"
         self._letGo(request)

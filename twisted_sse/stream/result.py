@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.error import Error
 
 from ..format.event import Event
+from .asked import Asked
 from .awaited import cancel
 from .feed import Feed
 from .reasons import CloseReason
@@ -95,12 +96,13 @@ class _Iteration(Feed):
     An iterable, consumed as the client reads.
     """
 
-    __slots__ = ("_busy", "_iterable", "_iterator", "_next", "_response")
+    __slots__ = ("_asked", "_busy", "_iterable", "_iterator", "_next", "_response")
 
     def __init__(self, response: Response, iterable: Iterable[object]) -> None:
         self._response: Response | None = response
         self._iterable = iterable
         self._iterator: Iterator[object] | None = None
+        self._asked: Asked | None = None
         self._next: IDelayedCall | None = None
         self._busy = False
         response.attach(self)
@@ -117,6 +119,8 @@ class _Iteration(Feed):
             self._pull(None)
 
     def finish(self, now: bool) -> None:
+        assert self._response is not None, "it is finished once"
+        self._asked = self._response.asked
         self._response = None
         if self._next is not None:
             self._next.cancel()
@@ -151,7 +155,9 @@ class _Iteration(Feed):
             # It has ended, perhaps by the iterable itself, which can only be closed now.
             self._close()
             if failure is not None:
-                _tellFailure("A generator of events failed after its stream had ended", failure)
+                self._tell(
+                    "A generator of events for {address} ({asked}) failed after its end", failure
+                )
         elif failure is not None:
             response.fail(failure)
         elif exhausted:
@@ -186,7 +192,14 @@ class _Iteration(Feed):
             try:
                 close()
             except Exception:
-                _tellFailure("A generator of events failed as it was closed", Failure())
+                self._tell(
+                    "A generator of events for {address} ({asked}) failed as it was closed",
+                    Failure(),
+                )
+
+    def _tell(self, message: str, failure: Failure) -> None:
+        assert self._asked is not None, "its stream has ended"
+        _tellFailure(message, failure, self._asked)
 
 
 class _Awaited(Feed):
@@ -198,13 +211,14 @@ class _Awaited(Feed):
     C{closeTimeout}, and then abandoned.
     """
 
-    __slots__ = ("_call", "_deferred", "_done", "_owner", "_response", "_wheel")
+    __slots__ = ("_asked", "_call", "_deferred", "_done", "_owner", "_response", "_wheel")
 
     def __init__(self, response: Response) -> None:
         self._response: Response | None = response
         self._wheel = response.wheel
         self._owner = response.owner
         self._deferred: Deferred[Any] | None = None
+        self._asked: Asked | None = None
         self._done = False
         self._call: IDelayedCall | None = None
         response.attach(self)
@@ -219,6 +233,8 @@ class _Awaited(Feed):
         result.addCallback(self._arrived).addErrback(self._failed)
 
     def finish(self, now: bool) -> None:
+        assert self._response is not None, "it is finished once"
+        self._asked = self._response.asked
         self._response = None
         self._cancelCall()
         if self._done:
@@ -248,7 +264,12 @@ class _Awaited(Feed):
         if response is not None:
             response.fail(failure)
         elif not failure.check(CancelledError):
-            _tellFailure("What has made events failed after its stream had ended", failure)
+            assert self._asked is not None, "its stream has ended"
+            _tellFailure(
+                "What made events for {address} ({asked}) failed after its end",
+                failure,
+                self._asked,
+            )
 
     def _finish(self) -> Response | None:
         self._done = True
@@ -276,11 +297,13 @@ class _Awaited(Feed):
         assert self._deferred is not None, "it was cancelled once already"
         cancel(self._deferred)
         if not self._done:
+            assert self._asked is not None, "its stream has ended"
             _log.warn(
-                "{deferred} was cancelled as its stream ended, and still runs {timeout} s"
+                "{deferred} was cancelled as the stream to {address} ({asked}) ended, and still runs {timeout} s"
                 " later: it is abandoned",
                 deferred=self._deferred,
                 timeout=self._owner.options.closeTimeout,
+                **self._asked.logged(),
             )
             self._cleanedUp()
 
@@ -314,9 +337,9 @@ class _Result(_Awaited):
         response = self._response
         if response is not None and response.isConnecting:
             _log.warn(
-                "Nothing was decided about {address} for {timeout} s: answering it 503",
-                address=response.clientAddress,
+                "Nothing was decided about {address} ({asked}) for {timeout} s: answering it 503",
                 timeout=timeout,
+                **response.asked.logged(),
             )
             response.fail(Failure(Error(503)))
 
@@ -375,7 +398,7 @@ class _AsyncIteration(_Awaited):
         return later
 
 
-def _tellFailure(message: str, failure: Failure) -> None:
-    _log.failure(message, failure)
+def _tellFailure(message: str, failure: Failure, asked: Asked) -> None:
+    _log.failure(message, failure, **asked.logged())
     # A log that is kept in memory must not keep the failed code and its frames alive.
     failure.cleanFailure()
