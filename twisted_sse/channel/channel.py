@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 from twisted.python import threadable
 
 from ..checks import checkInteger
@@ -22,11 +23,14 @@ from ..store.memory import History
 from ..stream.observer import AnyStreamObserver, StreamObserver
 from ..stream.options import LONGEST_ID
 from ..stream.stream import EventStream, responseOf
+from ..stream.twice import ENCODED_TWICE, Twice
 from .audience import checkedTopics
 from .broadcast import Broadcast
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
 
 __all__ = ["Channel"]
+
+_log = Logger()
 
 
 class _OwnHistory:
@@ -106,6 +110,7 @@ class Channel:
         self.history = history
         self._maxEventSize = maxEventSize
         self._listeners = ChannelListeners(observer)
+        self._twice = Twice()
         self._thread = get_ident()
         self._broadcast = Broadcast(history, reactor, resetEvent)
 
@@ -151,6 +156,8 @@ class Channel:
         if self.closed:
             raise RuntimeError(f"{self!r} is closed: nothing can be published any more")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
+        if self._twice.isNews(event):
+            _log.warn(ENCODED_TWICE, where=repr(self))
         about = checkedTopics(topics)
         broadcast = self._broadcast
         if self.history is None:

@@ -18,6 +18,7 @@ from ..stream.options import StreamOptions
 from ..stream.reasons import CloseReason
 from ..stream.response import Owner, Response
 from ..stream.stream import EventStream
+from ..stream.twice import Twice
 from ..timing.reactors import clockFor
 from ..timing.slices import inSlices
 from .heart import Heart
@@ -48,6 +49,7 @@ class StreamGroup(Owner):
         """
         self.options = options
         self.preamble = options.preamble
+        self.twice = Twice()
         self.streams: set[Response] = set()
         self.connecting: set[Response] = set()
         self.refused: set[Response] = set()

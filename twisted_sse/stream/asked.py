@@ -46,6 +46,10 @@ class Asked(NamedTuple):
         """
         return cls(address, request.method[:LONGEST], pathOf(request), name)
 
+    def __str__(self) -> str:
+        fields = self.logged()
+        return f"{fields['address']} ({fields['asked']})"
+
     def logged(self) -> dict[str, Any]:
         """
         @return: the fields of a log event: C{asked} is text for people, such as

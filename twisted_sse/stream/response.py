@@ -84,6 +84,7 @@ from .pending import Pending, SlowReader
 from .reasons import CloseReason
 from .transport import connectionOf, directTransport, heldBy, unsent, writeNow
 from .turn import TURN
+from .twice import ENCODED_TWICE, Twice
 
 if TYPE_CHECKING:
     from twisted.internet import tcp
@@ -91,6 +92,10 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
 __all__ = ["Owner", "Response", "streamOf"]
+
+#: How many events of a stream are looked at, in case they are encoded twice.  An application that
+#: does this does it from the beginning.
+FIRST = 4
 
 #: An empty comment.  HTML standard, 9.2.6: a line that starts with a colon is ignored; 9.2.7
 #: recommends one every 15 seconds or so, because of proxies.
@@ -114,6 +119,9 @@ class Owner(Protocol):
 
     preamble: bytes
     """The first bytes of each body."""
+
+    twice: Twice
+    """Notices events that are encoded twice."""
 
     cleaningUp: set[object]
     """
@@ -364,6 +372,9 @@ class Response:
 
         @return: whether it was sent or queued.
         """
+        if self.eventsSent < FIRST and self.owner.twice.isNews(event):
+            asked = self.asked
+            _log.warn(ENCODED_TWICE, where=str(asked), **asked.logged())
         if self.ready:
             self._write(event.encode(), event.data is not None)
             return True
