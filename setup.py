@@ -88,8 +88,11 @@ setup(
             *klein,  # the API is imported to be described
             *metrics,
             "furo>=2024.8",  # how the pages look
+            "mypy>=1.13",  # checks the code of the pages, and the examples
+            "mypy-zope>=1.0.9",  # the same, for those who use it
             "myst-parser>=4",  # the pages are Markdown, as README is
             "pydoctor>=24.11",  # reads the docstrings, which are epytext
+            "pyright[nodejs]>=1.1.400",  # checks the code too; with the Node.js that it needs
             "sphinx>=7.4",  # the pages
             "towncrier>=24.8",  # CHANGELOG.md out of newsfragments/
         ],

@@ -13,6 +13,8 @@ from __future__ import annotations
 import sys
 
 from klein import Klein
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 
 from twisted_sse import Channel, EventStream, History
 from twisted_sse.klein import eventStream
@@ -23,20 +25,20 @@ channel = Channel(History(maxEvents=1000), name="chat")
 
 
 @app.route("/")
-def page(request):
+def page(request: Request) -> str:
     request.setHeader("content-type", "text/html; charset=utf-8")
     return PAGE
 
 
 @app.route("/rooms/<room>", methods=["GET"])
 @eventStream
-async def listen(request, room):
+async def listen(request: IRequest, room: str) -> None:
     # Who comes back gets the lines that it has missed, who is new the last 20 of the room.
     channel.subscribe(EventStream.of(request), topics=[room], last=20)
 
 
 @app.route("/rooms/<room>", methods=["POST"])
-def say(request, room):
+def say(request: Request, room: str) -> str:
     name, text = field(request, b"name")[:40], field(request, b"text")[:1000]
     if not (name and text):
         request.setResponseCode(400)
@@ -46,8 +48,9 @@ def say(request, room):
     return ""
 
 
-def field(request, name):
-    return request.args.get(name, [b""])[0].decode("utf-8", "replace").strip()
+def field(request: Request, name: bytes) -> str:
+    fields: dict[bytes, list[bytes]] = request.args or {}
+    return fields.get(name, [b""])[0].decode("utf-8", "replace").strip()
 
 
 PAGE = """<!DOCTYPE html>

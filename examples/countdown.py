@@ -12,19 +12,19 @@ every end, but now with that ID; it is answered 204, and stops.
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
 
 from twisted.internet.task import deferLater
 from twisted.web.server import Site
 
-from twisted_sse import Event, EventStreamResource
+from twisted_sse import Event, EventStream, EventStreamResource
 
 
-async def countdown(stream):
-    clock = stream.request.site.reactor
+async def countdown(stream: EventStream) -> AsyncIterator[Event]:
     start = int(stream.lastEventID) - 1 if stream.lastEventID.isdecimal() else 5
     for number in range(start, 0, -1):
         yield Event(str(number), event="count", id=number)
-        await deferLater(clock, 1)
+        await deferLater(stream.clock, 1)
     yield Event("lift-off", event="count", id=0)
 
 

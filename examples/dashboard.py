@@ -11,20 +11,24 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from twisted_sse import Channel, EventStreamResource, SlowReader
+from twisted_sse import Channel, Event, EventStream, EventStreamResource, SlowReader
 
 log = Logger()
 # It shows what is, so there is nothing to replay, and nothing that a client could miss.
 channel = Channel(history=None, resetEvent=None, name="dashboard")
-newest = {}
+newest: dict[str, Event] = {}
 started = time.monotonic()
-gauges = {  # event type: seconds from one to the next, and what is measured
+gauges: dict[
+    str, tuple[float, Callable[[], float]]
+] = {  # event type: seconds from one to the next, and what is measured
     "waiting": (0.5, lambda: sum(stream.bytesPending for stream in channel.streams)),
     "streams": (1, lambda: len(channel.streams)),
     "uptime": (0.1, lambda: round(time.monotonic() - started, 1)),
@@ -32,18 +36,18 @@ gauges = {  # event type: seconds from one to the next, and what is measured
 }
 
 
-def begin(clock):
+def begin(clock: IReactorTime) -> None:
     for name, (interval, measure) in gauges.items():
         loop = LoopingCall(show, name, measure)
         loop.clock = clock
         loop.start(interval).addErrback(lambda failure: log.failure("No more values", failure))
 
 
-def show(name, measure):
+def show(name: str, measure: Callable[[], float]) -> None:
     newest[name] = channel.publish(json=measure(), event=name)
 
 
-def connected(stream):
+def connected(stream: EventStream) -> None:
     # First all that is known, then what changes.
     for event in newest.values():
         stream.send(event)

@@ -9,8 +9,10 @@ Routes of Klein that are event streams.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 
 from klein import Klein
+from twisted.web.iweb import IRequest
 
 from twisted_sse import Event, EventStream
 from twisted_sse.klein import eventStream
@@ -20,13 +22,13 @@ app = Klein()
 
 @app.route("/hello")
 @eventStream(heartbeat=15)
-async def hello(request):
+async def hello(request: IRequest) -> None:
     EventStream.of(request).every(2, lambda: Event("hello", event="message", id=1))
 
 
 @app.route("/count/<int:last>")
 @eventStream
-def count(request, last):
+def count(request: IRequest, last: int) -> Iterator[Event]:
     for number in range(1, last + 1):
         yield Event(str(number), id=number)
 

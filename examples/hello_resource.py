@@ -13,10 +13,10 @@ import sys
 from twisted.web.server import Site
 from twisted.web.static import Data
 
-from twisted_sse import Event, EventStreamResource
+from twisted_sse import Event, EventStream, EventStreamResource
 
 
-def connected(stream):
+def connected(stream: EventStream) -> None:
     stream.every(2, lambda: Event("hello", event="message", id=1))
 
 

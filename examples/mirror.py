@@ -15,17 +15,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from twisted.web.server import Site
 
-from twisted_sse import Channel, Event, EventStreamResource, History
+from twisted_sse import Channel, Event, EventStreamResource, History, MessageEvent
 from twisted_sse.client import EventSource
 
 KEPT = 1000
 
 
 class Mirror:
-    def __init__(self, reactor, url, path):
+    def __init__(self, reactor: Any, url: str, path: Path) -> None:
         self.channel = Channel(History(maxEvents=KEPT), reactor=reactor)
         lines = path.read_text(encoding="utf-8").splitlines()[-KEPT:] if path.exists() else []
         # What was being written when the power failed is no line.
@@ -41,14 +42,14 @@ class Mirror:
         self.ended = self.source.listen(self.take)
         self.resource = EventStreamResource(self.channel.subscribe)
 
-    def take(self, message):
+    def take(self, message: MessageEvent) -> None:
         event = self.channel.publish(Event.fromMessage(message))
         fields = {"event": event.event, "data": event.data, "id": event.id}
         # It is in the file before it is on its way: what is published goes out in the next turn.
         self.file.write(json.dumps({**fields, "last": message.lastEventID}) + "\n")
         self.file.flush()
 
-    async def stop(self):
+    async def stop(self) -> None:
         await self.source.close()
         self.channel.close()
         self.file.close()

@@ -13,16 +13,18 @@ import sys
 
 from klein import Klein
 from twisted.web.error import Error
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request
 
-from twisted_sse import Channel, EventStreamResource
+from twisted_sse import Channel, EventStream, EventStreamResource
 
 app = Klein()
 channel = Channel(name="notifications")
 users = {"ada": True, "grace": True, "eve": False}  # whether they may have notifications
-sessions = {}
+sessions: dict[bytes, str] = {}
 
 
-async def connected(stream):
+async def connected(stream: EventStream) -> None:
     # Nothing has been sent yet, so what is raised is the status of the answer.
     token = stream.request.getCookie(b"session")
     user = await findUser(token)
@@ -30,25 +32,26 @@ async def connected(stream):
         raise Error(401)
     if not users[user]:
         raise Error(403)
-    stream.state["session"] = token
+    stream.key = token
     channel.subscribe(stream, topics=[f"user:{user}"], last=5)
 
 
-async def findUser(token):
-    return sessions.get(token)  # a database would be asked here
+async def findUser(token: bytes | None) -> str | None:
+    return sessions.get(token or b"")  # a database would be asked here
 
 
 resource = EventStreamResource(connected)
 
 
 @app.route("/events")
-def events(request):
+def events(request: IRequest) -> EventStreamResource:
     return resource
 
 
 @app.route("/login", methods=["POST"])
-def login(request):
-    user = request.args.get(b"user", [b""])[0].decode("utf-8", "replace")
+def login(request: Request) -> None:
+    fields: dict[bytes, list[bytes]] = request.args or {}
+    user = fields.get(b"user", [b""])[0].decode("utf-8", "replace")
     if user in users:  # a password would be asked for here
         token = secrets.token_urlsafe().encode()
         sessions[token] = user
@@ -58,18 +61,16 @@ def login(request):
 
 
 @app.route("/logout", methods=["POST"])
-def logout(request):
-    token = request.getCookie(b"session")
+def logout(request: Request) -> None:
+    token = request.getCookie(b"session") or b""
     sessions.pop(token, None)
     # Who it is was asked when a stream began: it does not end with the session by itself.
-    for stream in channel.streams:
-        if stream.state["session"] == token:
-            stream.end()
+    resource.disconnect(token)
     request.redirect(b"/")
 
 
 @app.route("/")
-def page(request):
+def page(request: Request) -> str:
     request.setHeader("content-type", "text/html; charset=utf-8")
     return """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Notifications</title><link rel="icon" href="data:,">

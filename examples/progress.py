@@ -14,10 +14,11 @@ import secrets
 import sys
 
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import Resource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 from twisted.web.static import Data
 
 from twisted_sse import Channel, EventStreamResource
@@ -26,7 +27,8 @@ log = Logger()
 
 
 class Jobs(Resource):
-    def render_POST(self, request):
+    def render_POST(self, request: Request) -> bytes:
+        assert request.site is not None
         # Nobody guesses the name of a job; whoever has it may look.
         name, channel = secrets.token_urlsafe(), Channel()
         # Who comes is told the newest, who comes back also what it has missed.
@@ -37,7 +39,7 @@ class Jobs(Resource):
         request.setHeader("location", f"/jobs/{name}")
         return b""
 
-    async def run(self, name, channel, clock):
+    async def run(self, name: bytes, channel: Channel, clock: IReactorTime) -> None:
         try:
             for percent in range(0, 100, 2):
                 channel.publish(str(percent), event="progress")

@@ -6,8 +6,11 @@ Tests of a stream, for pytest.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from klein import Klein
+from twisted.web.iweb import IRequest
 
 from twisted_sse import Event, EventStream
 from twisted_sse.klein import eventStream
@@ -18,23 +21,23 @@ app = Klein()
 
 @app.route("/hello/<name>")
 @eventStream
-async def hello(request, name):
+async def hello(request: IRequest, name: str) -> None:
     EventStream.of(request).every(2, lambda: Event(f"hello {name}", id=1))
 
 
 @pytest.fixture
-def client():
+def client() -> Iterator[MemoryClient]:
     with MemoryClient(app.resource()) as client:
         yield client
 
 
-def test_everyTwoSeconds(client):
+def test_everyTwoSeconds(client: MemoryClient) -> None:
     stream = client.get("/hello/world")
     client.clock.advance(4)
     assert [event.data for event in stream.events] == ["hello world", "hello world"]
 
 
-def test_slowReader(client):
+def test_slowReader(client: MemoryClient) -> None:
     stream = client.get("/hello/world")
     stream.stopReading(kernelBuffer=0)
     client.clock.advance(60)
@@ -43,7 +46,7 @@ def test_slowReader(client):
     assert len(stream.events) == 30
 
 
-def test_disconnect(client):
+def test_disconnect(client: MemoryClient) -> None:
     stream = client.get("/hello/world")
     stream.disconnect()
     assert client.clock.getDelayedCalls() == []

@@ -8,9 +8,11 @@ An event stream with nothing but Twisted.
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Site
 
@@ -20,7 +22,7 @@ log = Logger()
 class Hello(Resource):
     isLeaf = True
 
-    def render_GET(self, request):
+    def render_GET(self, request: Any) -> bytes | int:
         request.setHeader(b"content-type", b"text/event-stream; charset=utf-8")
         if request.method == b"HEAD":
             return b""
@@ -28,11 +30,11 @@ class Hello(Resource):
         loop = LoopingCall(request.write, b"event: message\nid: 1\ndata: hello\n\n")
         loop.clock = request.site.reactor
         loop.start(2, now=False).addErrback(failed, request)
-        request.notifyFinish().addErrback(lambda _: loop.running and loop.stop())
+        request.notifyFinish().addErrback(lambda _: loop.stop() if loop.running else None)
         return NOT_DONE_YET
 
 
-def failed(failure, request):
+def failed(failure: Failure, request: Any) -> None:
     log.failure("No more events for {who}", failure, who=request.getClientAddress())
     request.loseConnection()
 

@@ -10,10 +10,14 @@ from __future__ import annotations
 import sys
 from collections import deque
 from shutil import get_terminal_size
+from typing import Any
 
-from twisted.internet.defer import DeferredList
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.task import LoopingCall, react
+from twisted.python.failure import Failure
+from twisted.web.iweb import IResponse
 
+from twisted_sse import MessageEvent
 from twisted_sse.client import EventSource
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -24,7 +28,7 @@ ENTER, LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
 class Row:
-    def __init__(self, url, **options):
+    def __init__(self, url: str, **options: Any) -> None:
         self.url = url
         self.state = "connecting"
         self.count = self.inThisSecond = 0
@@ -33,25 +37,25 @@ class Row:
         self.ended = source.listen(self.take)
         self.ended.addCallbacks(lambda _: self.failed("it has ended"), self.gaveUp)
 
-    def opened(self, response):
+    def opened(self, response: IResponse) -> None:
         self.state = ""
 
-    def failed(self, error):
+    def failed(self, error: object) -> None:
         self.state = str(error)
 
-    def gaveUp(self, failure):
+    def gaveUp(self, failure: Failure) -> None:
         self.failed(failure.value)
 
-    def take(self, event):
+    def take(self, event: MessageEvent) -> None:
         self.count += 1
         self.inThisSecond += 1
         self.state = f"{event.type}: {event.data}"
 
-    def tick(self):
+    def tick(self) -> None:
         self.perSecond.append(self.inThisSecond)
         self.inThisSecond = 0
 
-    def line(self, width):
+    def line(self, width: int) -> str:
         most = max(self.perSecond) or 1
         bars = "".join(BARS[-(-each * (len(BARS) - 1) // most)] for each in self.perSecond)
         url = self.url.partition("://")[2]
@@ -60,7 +64,7 @@ class Row:
         return "".join(c if c.isprintable() else " " for c in text)[:width]
 
 
-def main(reactor, *urls):
+def main(reactor: Any, *urls: str) -> Deferred[Any]:
     if not urls or not sys.stdout.isatty():
         sys.exit("usage, in a terminal: python terminal_dashboard.py URL ..")
     try:
@@ -68,9 +72,9 @@ def main(reactor, *urls):
     except ValueError as e:
         sys.exit(str(e))
 
-    lines = []
+    lines: list[str] = []
 
-    def tick():
+    def tick() -> None:
         size = get_terminal_size()
         for row in rows:
             row.tick()
@@ -78,7 +82,7 @@ def main(reactor, *urls):
         shown = "".join(f"{line}\x1b[K\n" for line in lines)
         print(f"\x1b[H{shown}\x1b[J", end="", flush=True)
 
-    def leave():
+    def leave() -> None:
         print(LEAVE, *lines, sep="\n")
 
     print(ENTER, end="", flush=True)

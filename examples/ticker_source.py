@@ -8,16 +8,16 @@ A source of events for the daemon: a module in the current directory.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 from twisted.internet.task import deferLater
 
-from twisted_sse import Event
+from twisted_sse import Event, EventStream
 
 
-async def connected(stream):
-    from twisted.internet import reactor
-
+async def connected(stream: EventStream) -> AsyncIterator[Event]:
     number = int(stream.lastEventID) if stream.lastEventID.isdecimal() else 0
     while True:
         number += 1
         yield Event(f"tick {number}", event="tick", id=number)
-        await deferLater(reactor, 1)
+        await deferLater(stream.clock, 1)

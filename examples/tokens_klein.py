@@ -12,26 +12,31 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import AsyncIterator
+from typing import Any
 
 from klein import Klein
 from twisted.internet.task import deferLater
-from twisted.web.server import Site
+from twisted.web.iweb import IRequest
+from twisted.web.server import Request, Site
 
-from twisted_sse import Event
+from twisted_sse import Event, EventStream
 from twisted_sse.client import EventSource
 from twisted_sse.klein import eventStream
 
 WORDS = "It depends on what you mean by that."
 
 app = Klein()
+addresses: dict[str, str] = {}
 
 
 @app.route("/answer")
 @eventStream(once=True)
-async def answer(request):
-    question = request.args.get(b"question", [b""])[0].decode("utf-8", "replace")
+async def answer(request: Request) -> AsyncIterator[Event]:
+    fields: dict[bytes, list[bytes]] = request.args or {}
+    question = fields.get(b"question", [b""])[0].decode("utf-8", "replace")
     source = EventSource(
-        app.model,
+        addresses["model"],
         method="POST",  # asked once: an answer that is cut off is not asked for again
         headers={"Content-Type": "application/json", "Authorization": "Bearer secret"},
         body=json.dumps({"stream": True, "question": question}).encode(),
@@ -47,10 +52,10 @@ async def answer(request):
 
 @app.route("/model", methods=["POST"])
 @eventStream
-async def model(request):
+async def model(request: IRequest) -> AsyncIterator[Event]:
     for word in WORDS.split():
         yield Event.json({"token": word + " "})
-        await deferLater(request.site.reactor, 0.1)
+        await deferLater(EventStream.of(request).clock, 0.1)
     yield Event("[DONE]")
 
 
@@ -76,14 +81,14 @@ form.onsubmit = (submitted) => {
 
 
 @app.route("/")
-def page(request):
+def page(request: Request) -> str:
     request.setHeader("content-type", "text/html; charset=utf-8")
     return PAGE
 
 
-def listen(reactor, number):
+def listen(reactor: Any, number: int) -> Any:
     port = reactor.listenTCP(number, Site(app.resource()), interface="127.0.0.1")
-    app.model = f"http://127.0.0.1:{port.getHost().port}/model"
+    addresses["model"] = f"http://127.0.0.1:{port.getHost().port}/model"
     return port
 
 

@@ -9,12 +9,14 @@ the line is done, and one with the result.
 from __future__ import annotations
 
 import sys
+from collections.abc import AsyncIterator
 
 from klein import Klein
 from twisted.internet.task import deferLater
 from twisted.web.error import Error
+from twisted.web.server import Request
 
-from twisted_sse import Event
+from twisted_sse import Event, EventStream
 from twisted_sse.klein import eventStream
 
 app = Klein()
@@ -22,10 +24,11 @@ app = Klein()
 
 @app.route("/check", methods=["POST"])
 @eventStream(once=True)
-async def check(request):
+async def check(request: Request) -> AsyncIterator[Event]:
     # The whole body is there: Twisted reads it before it calls anybody.
+    assert request.content is not None
     lines = request.content.read().decode("utf-8", "replace").splitlines()
-    clock = request.site.reactor
+    clock = EventStream.of(request).clock
     if not lines:
         raise Error(400, b"Nothing was uploaded")
     words = 0

@@ -4,10 +4,10 @@ Klein routes that are event streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterable
 from functools import wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, cast, overload
 
 from klein.interfaces import IKleinRequest
 from twisted.internet.defer import Deferred
@@ -24,17 +24,44 @@ from .server.resource import EventStreamResource
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["eventStream"]
+__all__ = ["EventStreamRoute", "eventStream"]
 
-_Function = TypeVar("_Function", bound=Callable[..., object])
+_P = ParamSpec("_P")
+
+_Events = AsyncIterable[Any] | Iterable[Any] | Coroutine[Any, Any, Any]
+
+
+class EventStreamRoute(Protocol[_P]):
+    """
+    What L{eventStream} makes of a function: a function of the same arguments, for Klein.
+
+    @since: 0.1
+    """
+
+    __name__: str
+
+    resource: EventStreamResource
+    """The resource that answers, with C{streams}, C{drain} and C{disconnect}."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> Deferred[IResource] | IResource:
+        """
+        Answer a request.
+        """
+
+    def __get__(self, instance: Any, owner: Any = None, /) -> EventStreamRoute[...]:
+        """
+        Bind a method.
+        """
 
 
 @overload
-def eventStream(function: _Function, /) -> _Function: ...
+def eventStream(function: Callable[_P, _Events], /) -> EventStreamRoute[_P]: ...
 
 
 @overload
-def eventStream(**options: Any) -> Callable[[_Function], _Function]: ...
+def eventStream(
+    **options: Any,
+) -> Callable[[Callable[_P, _Events]], EventStreamRoute[_P]]: ...
 
 
 def eventStream(function: Any = None, /, **options: Any) -> Any:

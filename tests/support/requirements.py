@@ -69,7 +69,7 @@ def _deploy() -> str | None:
 
 
 def _docs() -> str | None:
-    needed = {"furo", "myst_parser", "pydoctor", "sphinx"}
+    needed = {"furo", "mypy", "mypy_zope", "myst_parser", "pydoctor", "pyright", "sphinx"}
     lacking = [name for name in sorted(needed) if find_spec(name) is None]
     return f"not installed: {', '.join(lacking)}: pip install -e .[docs]" if lacking else None
 

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.python import threadable
 
@@ -71,7 +72,7 @@ class Channel:
         history: EventStore | None = OWN_HISTORY,
         name: str | None = None,
         maxEventSize: int = 2**20,
-        reactor: IReactorTime | None = None,
+        reactor: IReactorTime | Clock | None = None,
         *,
         resetEvent: str | None = "stream-reset",
         observer: AnyChannelObserver | AnyStreamObserver | None = None,
@@ -107,7 +108,9 @@ class Channel:
         if history is not None:
             history.claim()
         self.name = name
-        self.history = history
+        # Any stands for None and other stores: nearly all channels have a History, and a type
+        # checker would ask for a check each time.
+        self.history: History | Any = history
         self._maxEventSize = maxEventSize
         self._listeners = ChannelListeners(observer)
         self._twice = Twice()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import socket
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
@@ -37,7 +37,7 @@ from zope.interface import implementer
 from .chunks import decodeTogether
 from .errors import EventSourceError, StreamBroken
 
-__all__ = ["EventStreamAgent", "EventStreamResponse"]
+__all__ = ["AnyAgent", "EventStreamAgent", "EventStreamResponse"]
 
 #: How long to wait for a connection, in seconds.
 CONNECT_TIMEOUT = 30.0
@@ -193,6 +193,23 @@ class _HostEndpoint(HostnameEndpoint):
         return isInvalid, asBytes, text
 
 
+class AnyAgent(Protocol):
+    """
+    What makes requests: an L{IAgent}, to type checkers that do not know zope.interface.
+    """
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """
+        See L{IAgent}.
+        """
+
+
 @implementer(IAgentEndpointFactory)
 class _Endpoints:
     """
@@ -201,7 +218,9 @@ class _Endpoints:
     @ivar connections: the connection that was made, as soon as there is one.
     """
 
-    def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None) -> None:
+    def __init__(
+        self, reactor: Any, policy: IPolicyForHTTPS | BrowserLikePolicyForHTTPS | None
+    ) -> None:
         self.connections: list[_Connection] = []
         self._reactor = reactor
         self._policy = policy
@@ -225,7 +244,11 @@ class EventStreamAgent:
     @since: 0.1
     """
 
-    def __init__(self, reactor: Any, policy: IPolicyForHTTPS | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        policy: IPolicyForHTTPS | BrowserLikePolicyForHTTPS | None = None,
+    ) -> None:
         """
         @param policy: which certificates to trust; by default, those that the system trusts.
         """

@@ -19,7 +19,7 @@ from ..checks import checkSeconds
 from ..format.parser import EventStreamParser, MessageEvent
 from ..timing.backoff import Backoff
 from ..timing.reactors import installedReactor
-from .agent import EventStreamAgent
+from .agent import AnyAgent, EventStreamAgent
 from .asking import RequestHeaders, StreamRequest, redirectOf
 from .body import MOST_EVENT, EventBody
 from .decoding import Inflater
@@ -66,7 +66,7 @@ class EventSource:
         url: str,
         *,
         reactor: Any = None,
-        agent: IAgent | None = None,
+        agent: IAgent | AnyAgent | None = None,
         method: str = "GET",
         headers: RequestHeaders | None = None,
         body: bytes | None = None,

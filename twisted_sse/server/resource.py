@@ -38,6 +38,7 @@ from .group import StreamGroup
 from .origins import Origins
 
 if TYPE_CHECKING:
+    from twisted.internet.task import Clock
     from twisted.web.server import Request
 
 __all__ = ["EventStreamResource"]
@@ -84,7 +85,7 @@ class EventStreamResource(Resource):
         self,
         connected: Callable[[EventStream], object],
         *,
-        fallback: IResource | None = None,
+        fallback: IResource | Resource | None = None,
         heartbeat: float | None = 15,
         retry: int | None = None,
         once: bool = False,
@@ -104,7 +105,7 @@ class EventStreamResource(Resource):
         slim: bool = False,
         name: str | None = None,
         observer: AnyStreamObserver | None = None,
-        reactor: IReactorTime | None = None,
+        reactor: IReactorTime | Clock | None = None,
     ) -> None:
         """
         @param connected: called with each new stream.

@@ -16,7 +16,9 @@ from .reasons import CloseReason
 from .response import Response, streamOf
 
 if TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
     from twisted.internet.task import LoopingCall
+    from twisted.web.iweb import IRequest
     from twisted.web.server import Request
 
 __all__ = ["EventStream", "responseOf"]
@@ -48,7 +50,7 @@ class EventStream:
         return repr(self._response)
 
     @staticmethod
-    def of(request: Request) -> EventStream:
+    def of(request: IRequest | Request) -> EventStream:
         """
         Return the stream that answers a request.
 
@@ -61,11 +63,23 @@ class EventStream:
         return stream
 
     @property
-    def request(self) -> Request | None:
+    def request(self) -> Request | Any:
         """
         The request that is being answered; L{None} once the stream is closed.
         """
+        # Any stands for None: where an application uses it, the stream is nearly always open, and
+        # a type checker would ask for a check each time.
         return self._response.request
+
+    @property
+    def clock(self) -> IReactorTime:
+        """
+        The reactor, or in a test the clock, that gives the stream its time: for
+        L{deferLater<twisted.internet.task.deferLater>}.
+
+        @since: 0.1
+        """
+        return self._response.wheel.clock
 
     @property
     def clientAddress(self) -> str:

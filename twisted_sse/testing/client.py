@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from weakref import WeakSet
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Site
 
 from .clock import MemoryClock
@@ -30,7 +30,7 @@ class MemoryClient:
     @since: 0.1
     """
 
-    def __init__(self, resource: IResource, clock: MemoryClock | None = None) -> None:
+    def __init__(self, resource: IResource | Resource, clock: MemoryClock | None = None) -> None:
         """
         @param resource: the resource under test.
         @param clock: a clock to share with other clients, or with objects that are made before
