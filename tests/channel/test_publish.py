@@ -5,12 +5,13 @@ Tests for L{twisted_sse.channel.channel}, in memory: publishing one event to man
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.python import threadable
 
 from tests.support.channels import ChannelTestCase, data
+from tests.support.threads import assertRefusedInThreads, inThread
 from twisted_sse import Channel, Event, EventTooLarge, History, InvalidEvent
 
 
@@ -133,44 +134,37 @@ class PublishTests(ChannelTestCase):
 
     def test_thread(self) -> None:
         """
-        Publishing from another thread raises an error that names C{reactor.callFromThread}, and
-        nothing is published.
+        A call from another thread raises an error that names C{reactor.callFromThread}, and
+        changes nothing.
         """
         channel = self.serve()
         browser = self.connect()
-        errors: list[str] = []
-
-        def work() -> None:
-            try:
-                channel.publish("x")
-            except RuntimeError as error:
-                errors.append(str(error))
-
-        for ioThread in (threadable.ioThread, None, threading.get_ident()):
-            self.patch(threadable, "ioThread", ioThread)
-            thread = threading.Thread(target=work)
-            thread.start()
-            thread.join()
-        self.assertEqual(len(errors), 3)
-        self.assertIn("reactor.callFromThread(channel.publish", errors[0])
+        [stream] = self.streams
+        calls: dict[str, Callable[[], object]] = {
+            "channel.publish": lambda: channel.publish("x"),
+            "channel.subscribe": lambda: channel.subscribe(stream, topics=["x"]),
+            "channel.unsubscribe": lambda: channel.unsubscribe(stream),
+            "channel.close": channel.close,
+        }
+        for call, function in calls.items():
+            assertRefusedInThreads(self, call, function)
         self.assertEqual(len(channel.history or ()), 0)
-        self.assertEqual(browser.events, [])
+        self.assertFalse(channel.closed)
+        self.assertEqual(data(browser), [])
+        channel.publish("still subscribed")
+        self.assertEqual(data(browser), ["still subscribed"])
 
     def test_reactorsThread(self) -> None:
         """
         The right thread is the reactor's, wherever the channel was made.
         """
         channel = Channel()
-        published: list[Event] = []
 
-        def work() -> None:
+        def work() -> Event:
             self.patch(threadable, "ioThread", threading.get_ident())
-            published.append(channel.publish("x"))
+            return channel.publish("x")
 
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
-        self.assertEqual(len(published), 1)
+        self.assertIsInstance(inThread(work), Event)
         # The reactor's thread was that one.
         self.assertRaises(RuntimeError, channel.publish, "y")
 

@@ -4,6 +4,8 @@ Tests for L{twisted_sse.stream.stream}, in memory: sending, attributes and waiti
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
@@ -11,8 +13,49 @@ from twisted.web.resource import Resource
 from zope.interface.verify import verifyObject
 
 from tests.support.streams import BIG, StreamTestCase
+from tests.support.threads import assertRefusedInThreads, inThread
 from twisted_sse import CloseReason, Event, EventStream, EventStreamResource, InvalidEvent
 from twisted_sse.testing import MemoryClient
+
+
+class ThreadTests(StreamTestCase):
+    """
+    Tests for calls from other threads than the reactor's.
+    """
+
+    def test_refused(self) -> None:
+        """
+        Every method raises an error that names C{reactor.callFromThread}, and does nothing.
+        """
+        stream = self.connect()
+        before = self.browser.text
+        calls: dict[str, Callable[[], object]] = {
+            "stream.send": lambda: stream.send("x"),
+            "stream.comment": lambda: stream.comment("x"),
+            "stream.open": stream.open,
+            "stream.every": lambda: stream.every(1, lambda: "x"),
+            "stream.whenWritable": stream.whenWritable,
+            "stream.whenClosed": stream.whenClosed,
+            "stream.end": stream.end,
+            "stream.abort": stream.abort,
+            "resource.drain": lambda: self.resource.drain(1),
+        }
+        for call, function in calls.items():
+            assertRefusedInThreads(self, call, function)
+        self.client.clock.advance(1)
+        self.assertEqual(self.browser.text, before)
+        self.assertFalse(stream.closed)
+        self.assertTrue(stream.send("x"))
+        self.assertEqual(self.data(), ["x"])
+
+    def test_attributes(self) -> None:
+        """
+        Attributes can be read in any thread, for metrics.
+        """
+        stream = self.connect()
+        stream.send("x")
+        self.assertEqual(inThread(lambda: (stream.eventsSent, stream.closed)), (1, False))
+        self.assertEqual(inThread(lambda: len(self.resource.streams)), 1)
 
 
 class SendTests(StreamTestCase):

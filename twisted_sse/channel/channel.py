@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import partial
 from threading import get_ident
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import Logger
-from twisted.python import threadable
 
 from ..checks import checkInteger
 from ..format.event import Event, InvalidEvent, makeEvent
@@ -25,6 +24,7 @@ from ..stream.observer import AnyStreamObserver, StreamObserver
 from ..stream.options import LONGEST_ID
 from ..stream.stream import EventStream, responseOf
 from ..stream.twice import ENCODED_TWICE, Twice
+from ..timing.reactors import checkThread
 from .audience import checkedTopics
 from .broadcast import Broadcast
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
@@ -151,11 +151,7 @@ class Channel:
         @raise EventTooLarge: if the event is larger than C{maxEventSize}.
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
-        if get_ident() != (cast("int | None", threadable.ioThread) or self._thread):
-            raise RuntimeError(
-                "publish() was called in a thread that is not the reactor's:"
-                " use reactor.callFromThread(channel.publish, ...)"
-            )
+        checkThread(self._thread, "channel.publish")
         if self.closed:
             raise RuntimeError(f"{self!r} is closed: nothing can be published any more")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
@@ -197,7 +193,9 @@ class Channel:
         @param last: how many of the newest events to send to a client that has none yet.
         @raise ValueError: if C{last} is less than 0, or there is no history to take events from.
         @raise TypeError: if an argument has the wrong type.
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._thread, "channel.subscribe")
         if not isinstance(stream, EventStream):
             raise TypeError(f"stream is {stream!r}: it must be an EventStream")
         if where is not None and not callable(where):
@@ -214,7 +212,10 @@ class Channel:
         Stop sending events to a stream, but leave it open.  Does nothing if it is not subscribed.
 
         With a history, it resumes where it was if it is subscribed again.
+
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._thread, "channel.unsubscribe")
         self._broadcast.unsubscribe(responseOf(stream))
 
     def beginAfter(self, lastEventID: str) -> None:
@@ -233,7 +234,10 @@ class Channel:
         """
         Close the channel: send what was published, then end the streams.  Clients that reconnect
         still get what they have missed.
+
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._thread, "channel.close")
         self._broadcast.close()
 
     def whenDelivered(self) -> Deferred[None]:

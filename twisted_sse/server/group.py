@@ -7,6 +7,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Hashable
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -50,6 +51,7 @@ class StreamGroup(Owner):
         self.options = options
         self.preamble = options.preamble
         self.twice = Twice()
+        self.thread = get_ident()
         self.streams: set[Response] = set()
         self.connecting: set[Response] = set()
         self.refused: set[Response] = set()

@@ -30,6 +30,7 @@ from ..stream.pending import SlowReader
 from ..stream.reasons import CloseReason
 from ..stream.result import start
 from ..stream.stream import EventStream
+from ..timing.reactors import checkThread
 from .accept import accepts
 from .address import checkedNetworks, clientAddress
 from .answers import allow, answer, vary
@@ -214,7 +215,9 @@ class EventStreamResource(Resource):
         @param seconds: after how many seconds to abort the streams that are left.
         @param retry: the shortest and the longest reconnection time, in milliseconds.
         @return: a L{Deferred} that fires when no stream is left.
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._group.thread, "resource.drain")
         checkSeconds("seconds", seconds, optional=False, zero=True)
         bounds = checkList("retry", retry, "two numbers of milliseconds")
         if len(bounds) != 2:

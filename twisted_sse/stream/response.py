@@ -123,6 +123,9 @@ class Owner(Protocol):
     twice: Twice
     """Notices events that are encoded twice."""
 
+    thread: int
+    """The thread that counts as the reactor's while no reactor has run."""
+
     cleaningUp: set[object]
     """
     Work that goes on after its response has ended, such as the C{finally} of a coroutine.  A drain

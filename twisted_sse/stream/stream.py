@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from ..checks import checkSeconds
 from ..format.event import Event, makeEvent
+from ..timing.reactors import checkThread
 from .every import Emission
 from .reasons import CloseReason
 from .response import Response, streamOf
@@ -29,6 +30,9 @@ class EventStream:
     One open response of type C{text/event-stream}.
 
     A resource makes it and passes it to your code, which sends events until either side ends it.
+
+    Use it in the reactor's thread only: from another, C{reactor.callFromThread(stream.send, ...)}.
+    Methods that send, or end the stream, raise L{RuntimeError} there.
 
     @ivar lastEventID: the ID of the last event that the client has received, C{""} for none.
 
@@ -154,6 +158,7 @@ class EventStream:
         @return: L{False} if the stream is closed or ending, else L{True}.
         @raise InvalidEvent: if a field is not valid.
         """
+        self._check("stream.send")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         return self._response.send(event)
 
@@ -164,6 +169,7 @@ class EventStream:
         @return: L{False} if the stream is closed or ending, else L{True}.
         @raise InvalidEvent: if it cannot be encoded as UTF-8.
         """
+        self._check("stream.comment")
         return self._response.send(Event(comment=text))
 
     def open(self) -> None:
@@ -172,6 +178,7 @@ class EventStream:
 
         After this an exception can no longer become an HTTP status.
         """
+        self._check("stream.open")
         self._response.open()
 
     def every(self, interval: float, emit: Callable[[], object], now: bool = False) -> LoopingCall:
@@ -187,6 +194,7 @@ class EventStream:
             stream has ended already.
         @raise ValueError: if the interval is not a positive number of seconds.
         """
+        self._check("stream.every")
         checkSeconds("interval", interval, optional=False)
         if not callable(emit):
             raise TypeError(f"emit is {emit!r}: it must be a function without arguments")
@@ -208,6 +216,7 @@ class EventStream:
             L{CancelledError<twisted.internet.defer.CancelledError>} if the stream has ended
             already, so that a loop around it cannot spin.
         """
+        self._check("stream.whenWritable")
         return self._response.whenWritable()
 
     def whenClosed(self) -> Deferred[CloseReason]:
@@ -215,6 +224,7 @@ class EventStream:
         @return: a new L{Deferred} that fires with a L{CloseReason} when the stream closes, at
             once if it is closed already.  It does not fail.
         """
+        self._check("stream.whenClosed")
         return self._response.whenClosed()
 
     def end(self) -> None:
@@ -223,13 +233,18 @@ class EventStream:
 
         A browser will reconnect, unless it gets a 204 then: see C{once}.
         """
+        self._check("stream.end")
         self._response.end(CloseReason.ENDED)
 
     def abort(self) -> None:
         """
         End the stream at once, without sending what is queued.
         """
+        self._check("stream.abort")
         self._response.abort(CloseReason.ENDED)
+
+    def _check(self, call: str) -> None:
+        checkThread(self._response.owner.thread, call)
 
 
 def responseOf(stream: EventStream) -> Response:

@@ -1,5 +1,5 @@
 """
-Which reactor is used for time.
+Which reactor is used for time, and which thread is the reactor's.
 
 Importing C{twisted.internet.reactor} installs one, so it is imported only when it is needed,
 and only here.
@@ -7,11 +7,13 @@ and only here.
 
 from __future__ import annotations
 
-from typing import Any
+from threading import get_ident
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.python import threadable
 
-__all__ = ["clockFor", "installedReactor"]
+__all__ = ["checkThread", "clockFor", "installedReactor"]
 
 
 def installedReactor() -> Any:
@@ -34,3 +36,19 @@ def clockFor(reactor: IReactorTime | None, request: object = None) -> IReactorTi
     """
     clock = reactor or getattr(getattr(request, "site", None), "reactor", None)
     return clock if clock is not None else installedReactor()
+
+
+def checkThread(home: int, call: str) -> None:
+    """
+    Refuse a call from another thread: the reactor would not wake up for it, and what it changes
+    may be in use.
+
+    @param home: the thread that counts as the reactor's while no reactor has run.
+    @param call: the function that was called, as the caller would write it.
+    @raise RuntimeError: if this is not the reactor's thread.
+    """
+    if get_ident() != (cast("int | None", threadable.ioThread) or home):
+        raise RuntimeError(
+            f"{call}() was called in a thread that is not the reactor's:"
+            f" use reactor.callFromThread({call}, ...)"
+        )

@@ -8,7 +8,6 @@ import os
 import stat
 from hashlib import blake2b
 from typing import Any
-from zlib import crc32
 
 from twisted.logger import Logger
 
@@ -27,6 +26,10 @@ CHUNK = 2**16
 
 #: How much of the start of a file identifies it, in bytes: its first line, if that is shorter.
 HEAD = 1024
+
+#: The sizes of the digests in an ID, in bytes: so that no other file, or line, has the same by
+#: chance.
+DIGEST = 8
 
 #: How many of the bytes that were read last are compared with what is there now.
 LAST = 64
@@ -86,7 +89,7 @@ class _File:
         line, end, _ = head.partition(b"\n")
         if end or len(head) == HEAD or (head and isWhole):
             self.head = line + end
-            name = blake2b(b"%d %s" % (self.key[1], line), digest_size=6).hexdigest()
+            name = blake2b(b"%d %s" % (self.key[1], line), digest_size=DIGEST).hexdigest()
             taken[name] = taken.get(name, 0) + 1
             self.generation = name if taken[name] == 1 else f"{name}.{taken[name]}"
 
@@ -107,7 +110,8 @@ class _File:
         Make the ID of a line from the file, the place where the line ends, and its text.  So
         after a restart the ID does not match another line at the same place.
         """
-        return f"{self.generation}-{line.end:x}-{crc32(line.raw):x}"
+        text = blake2b(line.raw, digest_size=DIGEST).hexdigest()
+        return f"{self.generation}-{line.end:x}-{text}"
 
     def startOf(self, count: int) -> int:
         """
