@@ -76,7 +76,7 @@ for (const name of ["uptime", "cpu", "streams", "waiting"]) {
 let skipped = 0, say = (text) => { document.querySelector("p").textContent = text; };
 source.onopen = () => say("connected");
 source.onerror = () => say("connecting again");
-source.addEventListener("stream-gap", ({ data }) => say(`${skipped += Number(data)} skipped`));
+source.addEventListener("stream-gap", ({ data }) => say(`${skipped += JSON.parse(data).dropped} skipped`));
 </script>
 """
 

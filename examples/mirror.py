@@ -35,7 +35,8 @@ class Mirror:
         for line in lines:
             fields = json.loads(line)
             lastEventID = fields.pop("last")
-            self.channel.publish(Event(**fields))
+            if fields:
+                self.channel.publish(Event(**fields))
         path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         self.file = path.open("a", encoding="utf-8")
         self.source = EventSource(url, reactor=reactor, lastEventID=lastEventID, readTimeout=60)
@@ -43,8 +44,11 @@ class Mirror:
         self.resource = EventStreamResource(self.channel.subscribe)
 
     def take(self, message: MessageEvent) -> None:
-        event = self.channel.publish(Event.fromMessage(message))
-        fields = {"event": event.event, "data": event.data, "id": event.id}
+        fields = {}
+        # A place in the other sequence: our clients are told those of ours.
+        if message.type != "stream-position":
+            event = self.channel.publish(Event.fromMessage(message))
+            fields = {"event": event.event, "data": event.data, "id": event.id}
         # It is in the file before it is on its way: what is published goes out in the next turn.
         self.file.write(json.dumps({**fields, "last": message.lastEventID}) + "\n")
         self.file.flush()

@@ -281,7 +281,7 @@ class JSONTests(AccessLogTestCase):
         browser.disconnect()
         closed = {"stream": "close", "reason": "client", "seconds": 12.346, "events": 1}
         self.assertEqual(
-            self.objects()[1], {**opened, **closed, "bytes": len(b": \n\ndata: one\n\n")}
+            self.objects()[1], {**opened, **closed, "bytes": len(b":\nretry: 3000\ndata: one\n\n")}
         )
 
     def test_nothingSaid(self) -> None:

@@ -29,7 +29,7 @@ HOUSE = {
     "stream": "reasons asked twice turn awaited headers transport stall pending options feed lag every response stream observer result",
     "server": "accept address answers origins drain heart group resource",
     "store": "entry contract memory",
-    "channel": "observer subscription fanout audience broadcast channel",
+    "channel": "observer subscription fanout positions ageing audience broadcast channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation body reader place asking chunks agent failures listeners"

@@ -25,6 +25,10 @@ from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 BIG = "x" * 70_000
 
 
+#: What each response begins with.
+PREAMBLE = b":\nretry: 3000\n"
+
+
 class FakeStream:
     """
     The attributes of a stream that the observer reads.
@@ -129,10 +133,10 @@ class StreamTests(MetricsTestCase):
         """
         browser = self.connect(lambda stream: stream.send("one") and stream.send("two") and None)
         self.clock.advance(15)
-        self.assertEqual(browser.body, b": \n\ndata: one\n\ndata: two\n\n:\n\n")
+        self.assertEqual(browser.body, PREAMBLE + b"data: one\n\ndata: two\n\n:\n")
         self.assertEqual(self.value("events_sent_total", resource="ticks"), 2)
         size = self.value("sent_bytes_total", resource="ticks")
-        self.assertEqual(size, len(browser.body) - len(b": \n\n"))
+        self.assertEqual(size, len(browser.body) - len(PREAMBLE))
 
     def test_pending(self) -> None:
         """
@@ -160,7 +164,7 @@ class StreamTests(MetricsTestCase):
             self.streams[0].send(str(number))
         dropped = self.value("events_dropped_total", resource="ticks")
         browser.resumeReading()
-        self.assertEqual(str(int(dropped or 0)), browser.events[1].data)
+        self.assertEqual({"dropped": dropped}, browser.events[1].json())
 
     def test_names(self) -> None:
         """
@@ -240,12 +244,13 @@ class ChannelTests(MetricsTestCase):
         """
         browsers = [self.connect(self.channel.subscribe) for _ in range(3)]
         event = self.channel.publish("hello")
-        self.assertEqual(browsers[2].events[0].data, "hello")
+        self.assertEqual(browsers[2].events[1].data, "hello")
         self.assertEqual(self.value("events_published_total", channel="news"), 1)
         size = len(event.encode())
         self.assertEqual(self.value("published_bytes_total", channel="news"), size)
-        self.assertEqual(self.value("events_sent_total", resource="ticks"), 3)
-        received = sum(len(browser.body) - len(b": \n\n") for browser in browsers)
+        # Each was told its place first.
+        self.assertEqual(self.value("events_sent_total", resource="ticks"), 3 + 3)
+        received = sum(len(browser.body) - len(PREAMBLE) for browser in browsers)
         self.assertGreaterEqual(received, 3 * size)
         self.assertEqual(self.value("sent_bytes_total", resource="ticks"), received)
 

@@ -98,7 +98,7 @@ class ObserverTests(SynchronousTestCase):
             [
                 ("opened",),
                 ("sent", 1, len(event.encode())),
-                ("sent", 0, len(b": c\n\n")),
+                ("sent", 0, len(b": c\n")),
                 ("closed", CloseReason.CLIENT),
             ],
         )
@@ -132,7 +132,7 @@ class ObserverTests(SynchronousTestCase):
         """
         self.connect()
         self.client.clock.advance(15)
-        self.assertEqual(self.told("sent"), [("sent", 0, 3)])
+        self.assertEqual(self.told("sent"), [("sent", 0, len(b":\n"))])
 
     def test_sums(self) -> None:
         """
@@ -150,7 +150,7 @@ class ObserverTests(SynchronousTestCase):
         self.assertEqual(sum(int(what[1]) for what in sent), 51)  # type: ignore[call-overload]
         self.assertEqual(self.stream.eventsSent, 51)
         size = sum(int(what[2]) for what in sent)  # type: ignore[call-overload]
-        self.assertEqual(size, len(browser.body) - len(b": \n\n"))
+        self.assertEqual(size, len(browser.body) - len(b":\nretry: 3000\n"))
 
     def test_dropped(self) -> None:
         """
@@ -164,7 +164,7 @@ class ObserverTests(SynchronousTestCase):
         dropped = sum(int(what[1]) for what in self.told("dropped"))  # type: ignore[call-overload]
         browser.resumeReading()
         self.assertGreater(dropped, 0)
-        self.assertEqual(browser.events[1].data, str(dropped))
+        self.assertEqual(browser.events[1].json(), {"dropped": dropped})
 
     def test_reasons(self) -> None:
         """

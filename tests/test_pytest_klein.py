@@ -123,7 +123,7 @@ else:
         """
         stream = MemoryClient(clocks.app.resource(), clock=clock).post("/answers", body="a b")
         clock.advance(1)
-        assert [event.data for event in stream.events] == ["a", "b", ""]
+        assert [event.data for event in stream.events] == ["a", "b", "{}"]
         assert stream.events[-1].type == "end"
         assert stream.complete
 

@@ -232,9 +232,10 @@ class StreamTests(SynchronousTestCase):
         )
         self.assertEqual(stream.comments, ["", "aside"])
         self.assertEqual(
-            stream.text, ": \n\nid: 1\ndata: one\n\nevent: note\ndata: two\n\n: aside\n\n"
+            stream.text,
+            ":\nretry: 3000\nid: 1\ndata: one\n\nevent: note\ndata: two\n\n: aside\n",
         )
-        self.assertIsNone(stream.retry)
+        self.assertEqual(stream.retry, 3000)
         self.server.send(retry=700)
         self.assertEqual(stream.retry, 700)
 

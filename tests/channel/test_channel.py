@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 
-from tests.support.channels import ChannelTestCase, data
+from tests.support.channels import ChannelTestCase, data, received
 from twisted_sse import Channel, Event, EventTooLarge, History, InvalidEvent
 from twisted_sse.testing import MemoryStream
 
@@ -191,7 +191,7 @@ class ArgumentTests(ChannelTestCase):
         """
         self.assertEqual(len(self.channel.history or ()), 0)
         self.assertEqual(self.told("published"), [])
-        self.assertEqual(browser.events, [])
+        self.assertEqual(received(browser), [])
         self.channel.publish("after")
         self.assertEqual(data(browser), ["after"])
 

@@ -156,7 +156,7 @@ class LeakTests(ChannelTestCase):
                 browser = self.connect(instead=connected)
                 channel.publish("y")
                 self.assertEqual(data(witness), ["x", "y"])
-                self.assertEqual(browser.events, [])
+                self.assertEqual(data(browser), [])
                 self.assertEqual(channel.streams, {self.streams[0]})
                 witness.disconnect()
                 self.assertIdle()

@@ -403,6 +403,11 @@ class ChannelMachine(RuleBasedStateMachine):
             # The position of an ID that we made is known even if its event is not kept.
             made = len(identifier) > 1
             isKnown = numbers[-1] >= self.first or (made and choice.topics is not None)
+            if client.due == self.first and not isKnown:
+                # As the ID of a place, it is known as long as nothing after it is lost.
+                history = self.channel.history
+                assert history is not None
+                isKnown = history.find(identifier, choice.topics) == client.due
             client.mustReset = not isKnown or self.isLost(client)
         elif identifier in self.marks:
             client.lostBelow = 0
@@ -565,9 +570,6 @@ class ChannelMachine(RuleBasedStateMachine):
                 self.checkEvent(client, event)
             client.seen = len(events)
             identifier = browser._response.parser.lastEventID
-            if identifier and not events and not client.mustReset and client.lastEventID == "":
-                # This ID came without an event.
-                self.marks.setdefault(identifier, client.start)
             if browser._response.closed or browser._response.complete:
                 client.lastEventID = identifier or client.lastEventID
                 client.browser = client.stream = None
@@ -577,16 +579,19 @@ class ChannelMachine(RuleBasedStateMachine):
         Check one event that a client has received.
         """
         if event.type == "stream-reset":
-            assert event.data == ""
+            assert event.data == "{}"
             assert client.mustReset or self.isLost(client), "told for nothing"
             client.mustReset = client.exact = False
             client.lostBelow = self.first
             self.resets[event.lastEventID] = client.due, client.lostBelow
             return
         assert not client.mustReset, "not told that it has missed something"
+        if event.type == "stream-position":
+            self.checkPosition(client, event)
+            return
         if event.type == "stream-gap":
-            assert int(event.data) > 0
-            client.gap += int(event.data)
+            assert event.json()["dropped"] > 0
+            client.gap += event.json()["dropped"]
             return
         number = int(event.data.partition(":")[0])
         assert number >= client.due, f"{number} again, or too late: due is {client.due}"
@@ -598,6 +603,30 @@ class ChannelMachine(RuleBasedStateMachine):
         client.gap -= len(self.missing(client, number))
         assert client.gap >= 0, f"something is missing between {client.due} and {number}"
         client.due = number + 1
+
+    def checkPosition(self, client: Client, event: Any) -> None:
+        """
+        Check that a client that is told its place has received everything before it.
+        """
+        assert event.data == "{}"
+        history = self.channel.history
+        assert history is not None
+        numbers = [n for n, each in enumerate(self.published) if each.id == event.lastEventID]
+        if numbers:
+            # An event with the same ID may have been published since.
+            places = [number + 1 for number in numbers if number + 1 >= client.due]
+            place = min(places, default=-1)
+        else:
+            # With topics the place of an ID that we made is found even if it is no longer kept.
+            found = history.find(event.lastEventID, frozenset())
+            assert isinstance(found, int), "an ID of no place"
+            place = found
+        assert place >= client.due, f"a place before {client.due}"
+        client.gap -= len(self.missing(client, place))
+        assert client.gap >= 0, f"something is missing between {client.due} and {place}"
+        client.due = place
+        if not numbers:
+            self.marks[event.lastEventID] = place
 
     def isLost(self, client: Client) -> bool:
         """

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.support.channels import ChannelTestCase, data, heads, lastEventID
+from tests.support.channels import ChannelTestCase, data, heads, lastEventID, received
 from twisted_sse import Channel, EventStream, EventStreamResource
 from twisted_sse.testing import MemoryClient
 
@@ -30,15 +30,16 @@ class NewTests(ChannelTestCase):
 
     def test_identifier(self) -> None:
         """
-        A new client first gets an ID without an event, so that it can resume even if it gets no
-        event.
+        A new client first gets an event with the ID of its place, so that it can resume even if it
+        gets no other.
         """
         channel = self.serve()
         channel.publish("before")
         browser = self.connect()
-        self.assertRegex(browser.text, r"\A: \n\nid: [!-~]+\n\n\Z")
-        self.assertEqual(browser.events, [])
-        self.assertEqual(self.streams[0].eventsSent, 0)
+        self.assertRegex(
+            browser.text, r"\A:\nretry: 3000\nevent: stream-position\nid: [!-~]+\ndata: {}\n\n\Z"
+        )
+        self.assertEqual(self.streams[0].eventsSent, 1)
         browser.disconnect()
         channel.publish("1")
         channel.publish("2")
@@ -56,7 +57,7 @@ class NewTests(ChannelTestCase):
         browser.disconnect()
         again = self.connect(lastEventID(browser))
         again.disconnect()
-        self.assertEqual(again.events, [])
+        self.assertEqual(received(again), [])
         self.assertEqual(self.told("reset"), [])
         channel.publish("1")
         self.assertEqual(data(self.connect(lastEventID(browser))), ["1"])
@@ -99,7 +100,7 @@ class NewTests(ChannelTestCase):
         channel = self.serve(Channel(None))
         browser = self.connect()
         channel.publish("1")
-        self.assertEqual(browser.text, ": \n\ndata: 1\n\n")
+        self.assertEqual(browser.text, ":\nretry: 3000\ndata: 1\n\n")
 
     def test_last(self) -> None:
         """
@@ -173,7 +174,7 @@ class NewTests(ChannelTestCase):
         self.assertEqual(heads(data(browser)), heads(sent[10:]))
         # Each event has an ID, and there is one before the first.
         self.assertEqual(browser.text.count("id: "), 31)
-        half = browser.events[14].lastEventID
+        half = received(browser)[14].lastEventID
         self.assertEqual(heads(data(self.connect(half))), heads(sent[25:]))
 
     def test_identifierBeforeTheLast(self) -> None:
@@ -192,7 +193,7 @@ class NewTests(ChannelTestCase):
             options: dict[str, Any] = arguments
             browser = self.connect(**options)
             self.assertEqual(data(browser), expected)
-            first = browser.text.split("\n\n")[1].removeprefix("id: ")
+            first = browser.events[0].lastEventID
             options.pop("last", None)
             self.assertEqual(data(self.connect(first, **options)), expected)
 
@@ -219,8 +220,8 @@ class ResumeTests(ChannelTestCase):
             channel.publish(str(number))
         self.assertEqual(data(again), ["3", "4", "5", "6", "7", "8"])
         self.assertEqual(
-            [event.lastEventID for event in again.events],
-            sorted(event.lastEventID for event in again.events),
+            [event.lastEventID for event in received(again)],
+            sorted(event.lastEventID for event in received(again)),
         )
 
     def test_fromAnyPlace(self) -> None:
@@ -359,7 +360,7 @@ class ResumeTests(ChannelTestCase):
             self.assertEqual(self.streams[-1].bytesPending, 0)
             self.assertIsNone(browser.status)
             waiting.callback(None)
-            self.assertEqual(len(browser.events), before)
+            self.assertEqual(len(received(browser)), before)
             self.assertFalse(browser.ended)
 
     def test_gone(self) -> None:
@@ -383,7 +384,7 @@ class ResumeTests(ChannelTestCase):
         self.turn()
         self.streams[-1].abort()
         self.clock.settle = settle  # type: ignore[method-assign]
-        self.assertLess(len(browser.events), 50)
+        self.assertLess(len(received(browser)), 50)
         self.assertIdle()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -404,9 +405,9 @@ class OnceTests(ChannelTestCase):
         channel.publish("x")
         channel.close()
         self.assertEqual(
-            [(event.type, event.lastEventID) for event in browser.events][-1], ("end", "end")
+            [(event.type, event.lastEventID) for event in received(browser)][-1], ("end", "end")
         )
-        self.assertEqual(data(browser), ["x", ""])
+        self.assertEqual(data(browser), ["x", "{}"])
         self.assertEqual(client.get("/", {"Last-Event-ID": "end"}).status, 204)
 
     def test_limit(self) -> None:
@@ -427,7 +428,7 @@ class OnceTests(ChannelTestCase):
         client = MemoryClient(EventStreamResource(channel.subscribe))
         browser = client.get()
         event = channel.publish("hello", event="greeting")
-        [received] = browser.events
+        [greeting] = received(browser)
         self.assertEqual(
-            (received.type, received.data, received.lastEventID), ("greeting", "hello", event.id)
+            (greeting.type, greeting.data, greeting.lastEventID), ("greeting", "hello", event.id)
         )

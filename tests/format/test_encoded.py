@@ -53,13 +53,28 @@ class EncodedTests(SynchronousTestCase):
         ]:
             self.assertEqual(Encoded(event).type, type, event)
 
+    def test_commentAlone(self) -> None:
+        """
+        A comment alone is not ended by a blank line, of which some clients would make a message;
+        whatever needs the blank line keeps it.
+        """
+        self.assertEqual(Encoded(Event(comment="a\nb")).data, b": a\n: b\n")
+        for event in (
+            Event(comment="c", id="1"),
+            Event(comment="c", retry=5),
+            Event(comment="c", event="x"),
+            Event("", comment="c"),
+            Event(retry=5),
+        ):
+            self.assertEqual(Encoded(event).data, event.encode())
+
     def test_batch(self) -> None:
         """
         A batch has the bytes of its events in order, and counts those that a client sees as events.
         """
         encoded = [Encoded(Event("1")), Encoded(Event(comment="c")), Encoded(Event("2", id="2"))]
         batch = Batch(encoded)
-        self.assertEqual(batch.data, b"data: 1\n\n: c\n\nid: 2\ndata: 2\n\n")
+        self.assertEqual(batch.data, b"data: 1\n\n: c\nid: 2\ndata: 2\n\n")
         self.assertEqual(batch.events, 2)
         self.assertEqual(list(batch.encoded), encoded)
 

@@ -61,7 +61,7 @@ class KeyTests(ResourceTestCase):
         for browser in ada, ada2:
             self.assertTrue(browser.complete)
             self.assertEqual([event.data for event in browser.events], ["before"])
-            self.assertIsNone(browser.retry)
+            self.assertEqual(browser.retry, 3000)
         for browser in bob, nobody:
             self.assertFalse(browser.ended)
         self.assertEqual(self.reasons, [(b"ada", CloseReason.ENDED)] * 2)
@@ -240,7 +240,7 @@ class KeyTests(ResourceTestCase):
         channel.publish("last")
         self.assertEqual(self.resource.disconnect("ada"), 1)
         client.clock.advance(1)
-        self.assertEqual([event.data for event in browser.events if event.data], ["last"])
+        self.assertEqual([event.data for event in browser.events], ["{}", "last"])
         self.assertTrue(browser.complete)
         self.assertEqual(len(channel.streams), 0)
 

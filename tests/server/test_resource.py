@@ -363,6 +363,6 @@ class ClockTests(SynchronousTestCase):
         protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         transport.clear()
         clock.advance(15)
-        self.assertEqual(transport.value(), b"3\r\n:\n\n\r\n")
+        self.assertEqual(transport.value(), b"2\r\n:\n\r\n")
         streams[0].abort()
         self.assertTrue(transport.disconnected or transport.disconnecting)

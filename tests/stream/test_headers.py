@@ -106,10 +106,10 @@ class HeaderTests(StreamTestCase):
 
     def test_noRetry(self) -> None:
         """
-        Without C{retry} none is sent.
+        Without C{retry} it is 3 seconds, so that nothing that a browser was told before lasts.
         """
         self.connect()
-        self.assertIsNone(self.browser.retry)
+        self.assertEqual(self.browser.retry, 3000)
 
     def test_openEarly(self) -> None:
         """
@@ -157,7 +157,7 @@ class HeaderTests(StreamTestCase):
         stream = self.connect(version="HTTP/1.0")
         stream.send("a")
         self.assertNotIn("Transfer-Encoding", self.browser.headers)
-        self.assertEqual(self.browser.body, b": \n\ndata: a\n\n")
+        self.assertEqual(self.browser.body, b":\nretry: 3000\ndata: a\n\n")
         self.assertFalse(self.browser.ended)
         stream.end()
         self.client.clock.advance(1)

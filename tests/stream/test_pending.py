@@ -27,7 +27,7 @@ def gap(dropped: int) -> bytes:
     """
     Encode the gap event for this many dropped events.
     """
-    return Event(str(dropped), event="stream-gap").encode()
+    return Event.json({"dropped": dropped}, event="stream-gap").encode()
 
 
 class PendingTests(SynchronousTestCase):
@@ -50,7 +50,7 @@ class PendingTests(SynchronousTestCase):
         """
         events = [Event("a"), Event("b"), Event(comment="c")]
         pending = waiting(*events)
-        everything = b"".join(event.encode() for event in events)
+        everything = b"".join(Encoded(event).data for event in events)
         self.assertTrue(pending)
         self.assertEqual(pending.bytes, len(everything))
         self.assertEqual(pending.take(1000), (everything, 2))
@@ -81,7 +81,7 @@ class PendingTests(SynchronousTestCase):
         pending.append(Encoded(small))
         self.assertEqual(pending.take(40), (large.encode()[40:80], 0))
         self.assertEqual(pending.take(40), (large.encode()[80:], 0))
-        self.assertEqual(pending.take(40), (gap(1) + small.encode(), 2))
+        self.assertEqual(pending.take(60), (gap(1) + small.encode(), 2))
         self.assertEqual((pending.bytes, bool(pending)), (0, False))
 
     def test_extend(self) -> None:

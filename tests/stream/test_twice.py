@@ -164,7 +164,7 @@ class LogTests(StreamTestCase):
 
         [event] = self.said(act)
         self.assertSaid(event, "<Channel 'news'")
-        self.assertEqual([data for data in self.data() if data], [PATCH, PATCH])
+        self.assertEqual(self.data(), ["{}", PATCH, PATCH])
 
     def test_nothing(self) -> None:
         """

@@ -10,7 +10,14 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 import twisted_sse.stream.response
-from twisted_sse import Channel, CloseReason, Event, EventStream, EventStreamResource
+from twisted_sse import (
+    Channel,
+    CloseReason,
+    Event,
+    EventStream,
+    EventStreamResource,
+    MessageEvent,
+)
 from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 from twisted_sse.testing.transport import MemoryTransport
@@ -118,11 +125,25 @@ class DirectTransport:
         return taken
 
 
+def received(browser: MemoryStream) -> list[MessageEvent]:
+    """
+    List the events received, except those that only tell the client its place.
+    """
+    return [event for event in browser.events if event.type != "stream-position"]
+
+
 def data(browser: MemoryStream) -> list[str]:
     """
     List the data of the events received.
     """
-    return [event.data for event in browser.events]
+    return [event.data for event in received(browser)]
+
+
+def types(browser: MemoryStream) -> list[str]:
+    """
+    List the types of the events received.
+    """
+    return [event.type for event in received(browser)]
 
 
 def heads(texts: Iterable[str]) -> list[str]:

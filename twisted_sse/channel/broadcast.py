@@ -29,9 +29,11 @@ from ..stream.reasons import CloseReason
 from ..stream.response import Response
 from ..timing.slices import SLICE, inSlices
 from ..timing.ticker import steady
+from .ageing import Ageing
 from .audience import Audience
 from .fanout import FanOut
-from .subscription import Subscription
+from .positions import Positions
+from .subscription import NO_ID, LastID, Subscription
 
 if TYPE_CHECKING:
     from ..stream.stream import EventStream
@@ -54,11 +56,16 @@ class Broadcast:
     """
 
     def __init__(
-        self, store: EventStore | None, reactor: IReactorTime | None, resetEvent: str | None
+        self,
+        store: EventStore | None,
+        reactor: IReactorTime | None,
+        positionEvent: str | None,
+        resetEvent: str | None,
     ) -> None:
         """
         @param reactor: where time comes from; if L{None}, from the streams.
-        @param resetEvent: see L{Channel<twisted_sse.channel.channel.Channel>}.
+        @param positionEvent: see L{Channel<twisted_sse.channel.channel.Channel>}.
+        @param resetEvent: see there.
         """
         self.store = store
         self.position = 0
@@ -66,6 +73,13 @@ class Broadcast:
         self.audience = Audience()
         self.isClosed = False
         self._reactor = reactor
+        self._positions: Positions | None = None
+        self._ageing: Ageing | None = None
+        if store is not None:
+            if positionEvent is not None:
+                self._positions = Positions(store, positionEvent, self.audience.all)
+            self._ageing = Ageing(store, self._positions)
+            self._ageing.clock = reactor
         self._resetEvent = resetEvent
         self._warned = False
         # Where time comes from; known once there is a subscriber.
@@ -74,13 +88,12 @@ class Broadcast:
         self._fresh: list[Entry] = []
         self._fanOut: FanOut | None = None
         self._turn: IDelayedCall | None = None
-        self._expiry: IDelayedCall | None = None
         self._waiting: dict[Deferred[None], None] = {}
         # Called after each fan-out.  It refers to the channel, so it is dropped when nothing is
         # left to send: the two must not keep each other alive.
         self._delivered: Callable[[int, int, float], None] | None = None
-        # Where streams were when they unsubscribed.
-        self._places: WeakKeyDictionary[EventStream, tuple[int, bool]] = WeakKeyDictionary()
+        # Where streams were when they unsubscribed, and the last IDs of their clients.
+        self._places: WeakKeyDictionary[EventStream, tuple[int, LastID]] = WeakKeyDictionary()
         # Subscriptions that are live from their cursor on: they do not get the fresh events
         # before it.
         self._joining: dict[Subscription, None] = {}
@@ -108,7 +121,7 @@ class Broadcast:
         """
         if self.store is not None:
             self.store.append(entry)
-            self._expire()
+            self._checkAge()
         if self._fresh or self.audience or self._joining:
             self._delivered = delivered
             self._fresh.append(entry)
@@ -158,12 +171,12 @@ class Broadcast:
         elif response.stream in self._places:
             subscription.begin(*self._places.pop(response.stream))
         elif lastEventID:
-            subscription.begin(self.kept().find(lastEventID, topics), isNew=False)
+            subscription.resumeAfter(lastEventID)
         else:
             newest = self._newest(subscription, last)
             # A where function may have failed.
             if response.isLiving:
-                subscription.begin(newest, isNew=True)
+                subscription.begin(newest, NO_ID)
 
     def unsubscribe(self, response: Response) -> None:
         """
@@ -180,9 +193,11 @@ class Broadcast:
         else:
             place = self.position
         isPlaced = subscription.isPlaced
+        hasNewest = subscription.choosesAll and not subscription.isBehind()
         self._leave(subscription)
         if self.store is not None and isPlaced:
-            self._places[response.stream] = place, subscription.isNew
+            last = (place, False) if hasNewest else min((place, False), subscription.last)
+            self._places[response.stream] = place, last
 
     def close(self) -> None:
         """
@@ -191,9 +206,8 @@ class Broadcast:
         if self.isClosed:
             return
         self.isClosed = True
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
+        if self._ageing is not None:
+            self._ageing.stop()
         if self._isIdle():
             self._endAll()
 
@@ -226,14 +240,20 @@ class Broadcast:
             return None
         # With the ID of the place where it resumes, so that it is not told again.
         identifier = None if self.store is None else self.store.mark(place)
-        return Encoded(Event("", event=self._resetEvent, id=identifier))
+        return Encoded(Event("{}", event=self._resetEvent, id=identifier))
+
+    def placed(self, place: int) -> Encoded | None:
+        """
+        Make the event that tells a client its place.
+        """
+        return None if self._positions is None else self._positions.event(place)
 
     def kept(self) -> EventStore:
         """
         @return: the store, without expired events.
         """
         assert self.store is not None, "a subscription that is behind was promised a store"
-        self._expire()
+        self._checkAge()
         return self.store
 
     def caughtUp(self, subscription: Subscription) -> None:
@@ -242,10 +262,19 @@ class Broadcast:
         """
         if subscription.cursor > self.position:
             self._joining[subscription] = None
-        else:
-            self.audience.enter(subscription)
-            if self.isClosed and self._isIdle():
-                subscription.response.end(CloseReason.ENDED)
+            return
+        positions = self._positions
+        isOld = positions is not None and positions.isOldAtStart(
+            subscription, self.position, self._seconds()
+        )
+        if isOld:
+            subscription.last = self.position, True
+        self._include(subscription)
+        if positions is not None and isOld:
+            # Last, since an observer may remove it.
+            subscription.response.enqueue(positions.event(self.position))
+        if self.isClosed and self._isIdle():
+            subscription.response.end(CloseReason.ENDED)
 
     def sendNow(self, subscription: Subscription) -> None:
         """
@@ -285,7 +314,21 @@ class Broadcast:
         subscription.response.detach(subscription)
         subscription.cancel()
         self._joining.pop(subscription, None)
+        self._exclude(subscription)
+
+    def _include(self, subscription: Subscription) -> None:
+        """
+        A subscription is live.
+        """
+        self.audience.enter(subscription)
+        if self._positions is not None and not subscription.choosesAll:
+            self._positions.enter(subscription)
+        self._checkAge()
+
+    def _exclude(self, subscription: Subscription) -> None:
         self.audience.exit(subscription)
+        if self._positions is not None:
+            self._positions.exit(subscription)
 
     def _changeChoice(
         self,
@@ -295,10 +338,13 @@ class Broadcast:
     ) -> None:
         live = not subscription.isBehind() and subscription not in self._joining
         if live:
-            self.audience.exit(subscription)
+            self._exclude(subscription)
+            if subscription.choosesAll:
+                # It was sent the newest event.
+                subscription.last = self.position, False
         subscription.change(topics, where)
         if live:
-            self.audience.enter(subscription)
+            self._include(subscription)
 
     def _newest(self, subscription: Subscription, count: int) -> int:
         """
@@ -322,31 +368,21 @@ class Broadcast:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = clock.callLater(0, self._go)
-        if self._expiry is not None:
-            self._expiry.cancel()
-            self._expiry = None
         before = self._seconds()
         self._clock = clock
         self._seconds = steady(clock)
         if self.store is not None:
             self.store.shift(self._seconds() - before)
-            self._expire()
-
-    def _expire(self) -> None:
-        """
-        Drop expired events, now and in future.
-        """
-        store = self.store
-        if store is None or store.maxAge is None:
-            return
-        next = store.expire(self._seconds())
-        if next is not None and self._expiry is None and self._clock is not None:
+        if self._ageing is not None:
+            self._ageing.stop()
             if not self.isClosed:
-                self._expiry = self._clock.callLater(next, self._expireAgain)
+                self._ageing.clock = clock
+            self._checkAge()
 
-    def _expireAgain(self) -> None:
-        self._expiry = None
-        self._expire()
+    def _checkAge(self) -> None:
+        ageing = self._ageing
+        if ageing is not None and ageing.check(self._seconds(), self.position, self._checkAge):
+            self._beginTurn()
 
     # Sending
 
@@ -361,16 +397,17 @@ class Broadcast:
         """
         self._turn = None
         until = self._seconds() + SLICE
-        if self._fanOut is None:
+
+        def isLate() -> bool:
+            return self._seconds() >= until
+
+        if self._fanOut is None and self._fresh:
             self._fanOut = self._begin()
+        isDone = False
         try:
-            if self._fanOut.send(lambda: self._seconds() >= until):
-                fanOut, self._fanOut = self._fanOut, None
-                seconds = self._seconds() - fanOut.entries[0].time
-                assert self._delivered is not None, "something was on its way"
-                self._delivered(len(fanOut.entries), fanOut.streams, seconds)
+            isDone = self._handOut(isLate) and self._remind(isLate)
         finally:
-            if self._fanOut is not None or self._fresh:
+            if not isDone or self._fresh:
                 self._beginTurn()
             else:
                 self._delivered = None
@@ -380,13 +417,38 @@ class Broadcast:
                 for delivered in waiting:
                     delivered.callback(None)
 
+    def _handOut(self, isLate: Callable[[], bool]) -> bool:
+        """
+        @return: whether everything before C{position} has been sent.
+        """
+        if self._fanOut is None:
+            return True
+        if not self._fanOut.send(isLate):
+            return False
+        fanOut, self._fanOut = self._fanOut, None
+        seconds = self._seconds() - fanOut.entries[0].time
+        assert self._delivered is not None, "something was on its way"
+        self._delivered(len(fanOut.entries), fanOut.streams, seconds)
+        return True
+
+    def _remind(self, isLate: Callable[[], bool]) -> bool:
+        """
+        @return: whether no client has an old ID any more.
+        """
+        if self._positions is None:
+            return True
+        if not self._positions.remind(self.position, self._seconds(), isLate):
+            return False
+        self._checkAge()
+        return True
+
     def _begin(self) -> FanOut:
         """
         Find out which subscribers get which of the fresh events.
         """
         fresh, self._fresh = self._fresh, []
         start, self.position = self.position, self.position + len(fresh)
-        fanOut = FanOut(fresh)
+        fanOut = FanOut(fresh, self._chosen)
         if self.audience.all:
             fanOut.give(list(self.audience.all), fresh)
         for subscription in self.audience.choosers:
@@ -396,6 +458,8 @@ class Broadcast:
             if subscription.where is not None:
                 fanOut.ask(subscription, entries)
             else:
+                if self._positions is not None:
+                    self._positions.tell(subscription, (entries[-1].position + 1, False))
                 key = tuple([entry.position for entry in entries])
                 same.setdefault(key, ([], entries))[0].append(subscription.response)
         for responses, entries in same.values():
@@ -403,8 +467,15 @@ class Broadcast:
         joining, self._joining = self._joining, {}
         for subscription in joining:
             fanOut.ask(subscription, fresh[subscription.cursor - start :])
-            self.audience.enter(subscription)
+            self._include(subscription)
         return fanOut
+
+    def _chosen(self, subscription: Subscription, entry: Entry) -> None:
+        """
+        A subscription has chosen an event, and will be sent it.
+        """
+        if self._positions is not None and not subscription.choosesAll:
+            self._positions.tell(subscription, (entry.position + 1, False))
 
     def _endAll(self) -> None:
         live = [each.response for each in self.subscriptions.values() if not each.isBehind()]

@@ -74,6 +74,7 @@ class Channel:
         maxEventSize: int = 2**20,
         reactor: IReactorTime | Clock | None = None,
         *,
+        positionEvent: str | None = "stream-position",
         resetEvent: str | None = "stream-reset",
         observer: AnyChannelObserver | AnyStreamObserver | None = None,
     ) -> None:
@@ -83,6 +84,11 @@ class Channel:
         @param name: what metrics call it.
         @param maxEventSize: how large an encoded event may be, in bytes.
         @param reactor: where time comes from; if not given, from the streams.
+        @param positionEvent: the type of the event whose ID is that of a place in the sequence.
+            With a history a stream is sent one before anything else if its client is new, and
+            again when half of the history has passed since the last ID that it was sent: so the
+            client resumes exactly even if there was no event for it.  With L{None} there is none,
+            and then a client that has not received an event yet may miss some without being told.
         @param resetEvent: the type of the event that tells a client that it has missed events for
             good; L{None} for no such event.
         @param observer: the channel's observer.
@@ -101,9 +107,10 @@ class Channel:
         checkInteger("maxEventSize", maxEventSize, 1, optional=False)
         if reactor is not None and not IReactorTime.providedBy(reactor):
             raise TypeError(f"reactor is {reactor!r}: it must be a reactor or a Clock")
-        if resetEvent is not None:
-            # Raises if it is not a valid type.
-            Event("", event=resetEvent)
+        for own in (positionEvent, resetEvent):
+            if own is not None:
+                # Raises if it is not a valid type.
+                Event("{}", event=own)
         checkObserver(observer, ChannelObserver, StreamObserver)
         if history is not None:
             history.claim()
@@ -115,7 +122,7 @@ class Channel:
         self._listeners = ChannelListeners(observer)
         self._twice = Twice()
         self._thread = get_ident()
-        self._broadcast = Broadcast(history, reactor, resetEvent)
+        self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent)
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f" {self.name!r}"

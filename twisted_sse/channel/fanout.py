@@ -56,8 +56,15 @@ class FanOut:
     @ivar streams: how many responses are sent any of them.
     """
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(
+        self, entries: Sequence[Entry], chosen: Callable[[Subscription, Entry], None]
+    ) -> None:
+        """
+        @param chosen: called with a subscriber that was asked, and the last event that it has
+            chosen.
+        """
         self.entries = entries
+        self._chosen = chosen
         self.streams = 0
         self._groups: deque[_Group] = deque()
         self._asked: dict[Response, tuple[Subscription, Sequence[Entry]]] = {}
@@ -109,9 +116,11 @@ class FanOut:
         Ask the next of the subscribers that choose, and send it what it wants.
         """
         response, (subscription, candidates) = next(iter(self._asked.items()))
-        batches = cut(subscription.choose(candidates))
+        entries = subscription.choose(candidates)
         # It may have been dropped while it was asked.
-        if self._asked.pop(response, None) is not None and batches:
+        if self._asked.pop(response, None) is not None and entries:
+            self._chosen(subscription, entries[-1])
+            batches = cut(entries)
             group = _Group([response], batches)
             self._groups.append(group)
             self.streams += 1

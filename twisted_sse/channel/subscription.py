@@ -21,7 +21,14 @@ from ..stream.feed import Feed
 from ..stream.response import Response
 from ..stream.turn import TURN
 
-__all__ = ["Publisher", "Subscription"]
+__all__ = ["NO_ID", "LastID", "Publisher", "Subscription"]
+
+#: The last ID that a client was sent: the position after its place, and whether it is the ID of a
+#: place, not of the event before it.
+LastID = tuple[int, bool]
+
+#: A client has no ID, or one that is of no use.
+NO_ID: LastID = (-1, False)
 
 #: With a C{where} function: how many bytes are read, and how many events it is asked about, in a
 #: turn.  More than is sent in a turn, since it may choose few.
@@ -49,6 +56,12 @@ class Publisher(Protocol):
     def lost(self, place: int) -> Encoded | None:
         """
         Make the event that tells a client that it has missed events for good; L{None} for none.
+        """
+
+    def placed(self, place: int) -> Encoded | None:
+        """
+        Make the event whose ID is that of a place, for a client that has no other ID to resume
+        from; L{None} for none.
         """
 
     def kept(self) -> EventStore:
@@ -84,8 +97,9 @@ class Subscription(Feed):
 
     @ivar topics: the topics that it wants; L{None} for all events.
     @ivar where: a function that chooses events; L{None} for all of them.
-    @ivar isNew: whether the client has no events yet, and no ID to reconnect with.
     @ivar isPlaced: whether the cursor is known.
+    @ivar last: the client's last ID.  While a subscription to all events is live, this is not kept
+        up to date: it was sent the newest.
     @ivar cursor: the position of the next event to send, or where the subscription went live; -1
         if that event is lost.
     """
@@ -95,8 +109,8 @@ class Subscription(Feed):
         "_call",
         "_reading",
         "cursor",
-        "isNew",
         "isPlaced",
+        "last",
         "publisher",
         "response",
         "topics",
@@ -115,7 +129,7 @@ class Subscription(Feed):
         self.topics = topics
         self.where = where
         self.cursor = 0
-        self.isNew = False
+        self.last = NO_ID
         self.isPlaced = True
         self._behind = False
         self._call: IDelayedCall | None = None
@@ -161,25 +175,45 @@ class Subscription(Feed):
             self._stopReading()
             self._read()
 
-    def begin(self, place: int | Deferred[int | None] | None, isNew: bool) -> None:
+    @property
+    def choosesAll(self) -> bool:
+        """
+        Whether it wants all events, so that a live client always has the newest ID.
+        """
+        return self.topics is None and self.where is None
+
+    def begin(self, place: int, last: LastID) -> None:
         """
         Begin behind.
 
-        @param place: the position to begin with; L{None} if that is lost.
-        @param isNew: whether the client has no events yet, and no ID to reconnect with.
+        @param place: the position to begin with.
+        @param last: the client's last ID.
         """
         self._behind = True
-        self.isNew = isNew
-        if isinstance(place, Deferred):
-            self.isPlaced = False
-            self._wait(place, self._begin)
-        else:
-            self._begin(place)
-
-    def _begin(self, place: int | None) -> None:
-        self.isPlaced = True
-        self.cursor = -1 if place is None else place
+        self.last = last
+        self.cursor = place
         self._read()
+
+    def resumeAfter(self, lastEventID: str) -> None:
+        """
+        Begin behind, after the last event ID that the client came with.
+        """
+        self._behind = True
+
+        def resume(place: int | None) -> None:
+            self.isPlaced = True
+            self.cursor = -1 if place is None else place
+            if place is not None:
+                self.last = place, lastEventID == store.mark(place)
+            self._read()
+
+        store = self.publisher.kept()
+        found = store.find(lastEventID, self.topics)
+        if isinstance(found, Deferred):
+            self.isPlaced = False
+            self._wait(found, resume)
+        else:
+            resume(found)
 
     def isBehind(self) -> bool:
         """
@@ -276,19 +310,19 @@ class Subscription(Feed):
             if not self._behind:
                 # The function has failed, or has ended or unsubscribed the stream.
                 return
-        told: list[Encoded] = []
+        first: Encoded | None = None
         if replay.isLost:
-            lost = publisher.lost(replay.start)
-            if lost is not None:
-                told.append(lost)
-        elif self.isNew:
-            # An ID without an event: HTML standard, 9.2.6, "dispatch the event", 1 and 2.  With
-            # it the client can resume even if it has not received an event.
-            told.append(Encoded(Event(id=publisher.kept().mark(replay.start))))
-        self.isNew = False
+            first = publisher.lost(replay.start)
+        elif self.last == NO_ID:
+            first = publisher.placed(replay.start)
+        if first is not None:
+            self.last = replay.start, True
+        if entries:
+            self.last = entries[-1].position + 1, False
         self.cursor = next
-        if told or entries:
-            response.push(Batch([*told, *entries]))
+        sent = entries if first is None else [first, *entries]
+        if sent:
+            response.push(Batch(sent))
         # Only now: observers may end the stream, unsubscribe it, or change its choice.
         if replay.isLost:
             response.owner.reset(stream)

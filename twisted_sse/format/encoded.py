@@ -19,6 +19,9 @@ class Encoded:
     """
     An event as it is sent.
 
+    A comment alone is not ended by a blank line: it is complete when its line ends, and decoders
+    in wide use make an empty message of every blank line.
+
     @ivar data: the bytes.
     @ivar type: the event type that the client sees; L{None} if it sees no event, only a
         comment or a reconnection time.
@@ -28,7 +31,12 @@ class Encoded:
 
     def __init__(self, event: Event) -> None:
         self.data = event.encode()
-        self.type = None if event.data is None else event.event or "message"
+        if event.data is not None:
+            self.type: str | None = event.event or "message"
+            return
+        self.type = None
+        if event.event is None and event.id is None and event.retry is None:
+            self.data = self.data[:-1]
 
 
 class Batch:

@@ -116,7 +116,7 @@ class EventStreamResource(Resource):
         @param heartbeat: send a comment after this many seconds of silence, so that proxies
             keep the connection open and vanished clients are noticed.  L{None} for none.
         @param retry: the reconnection time that is sent with the headers, in milliseconds, at
-            least 500.
+            least 500; C{None} for 3000.
         @param once: for streams that come to an end: the last event is C{event: end},
             C{id: end}, and a browser that reconnects with that ID gets a 204, and stops.
         @param origins: the origins whose pages may read the stream (CORS), such as

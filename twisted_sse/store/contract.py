@@ -128,6 +128,14 @@ class EventStore(Protocol):
         @param position: at least C{first}, and less than C{end}.
         """
 
+    def passed(self, position: int) -> float:
+        """
+        Find out how much was published from a position on.
+
+        @return: the fraction that this is of what can be kept at most: 1 or more if the next event
+            drops the first of it, or it was dropped already.
+        """
+
     def expire(self, now: float) -> float | None:
         """
         Drop events that are older than C{maxAge}, which is not L{None}.

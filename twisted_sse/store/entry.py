@@ -17,14 +17,17 @@ class Entry(Encoded):
     @ivar event: the event as it is sent.
     @ivar topics: its topics.
     @ivar position: its place in the sequence, from 0.
+    @ivar passed: how much was published before it, in the measure of L{EventStore.passed
+        <twisted_sse.store.contract.EventStore.passed>}.
     @ivar time: when it was published, in the seconds of the channel's clock.
     """
 
-    __slots__ = ("event", "position", "time", "topics")
+    __slots__ = ("event", "passed", "position", "time", "topics")
 
     def __init__(self, event: Event, topics: frozenset[str], position: int, time: float) -> None:
         super().__init__(event)
         self.event = event
         self.topics = topics
         self.position = position
+        self.passed = 0.0
         self.time = time

@@ -61,11 +61,13 @@ class History(EventStore):
         # incomplete, since there were too many topics.
         self._dropped: dict[str, int] = {}
         self._forgotten = -1
-        # The ID and the position that beginAfter() has named.
-        self._origin = ""
-        self._beginning = -1
+        # The IDs of places that came from the application, by the position before the place.  They
+        # are found until the event after the place is dropped.
+        self._named: dict[int, str] = {}
         self._end = 0
         self._bytes = 0
+        # How much was appended, as a fraction of what is kept.
+        self._passed = 0.0
         self._claimed = False
         # The last arguments of read(), and its answer.
         self._asked = (0, 0, 0)
@@ -138,10 +140,11 @@ class History(EventStore):
         """
         before = position - 1
         entry = self._entries.get(before)
-        given = self._origin if entry is None and before == self._beginning else None
+        given = self._named.get(before)
         if entry is not None and entry.event.id != self.identify(before):
             given = entry.event.id
         if given and self._positions.get(given) == before:
+            self._named[before] = given
             return given
         return self._ownMark(position)
 
@@ -152,8 +155,9 @@ class History(EventStore):
         """
         See L{EventStore.beginAfter}.
         """
-        self._origin, self._beginning = lastEventID, self._end - 1
-        self._positions[lastEventID] = self._beginning
+        before = self._end - 1
+        self._named[before] = lastEventID
+        self._positions[lastEventID] = before
 
     def find(self, lastEventID: str, topics: frozenset[str] | None) -> int | None:
         """
@@ -240,9 +244,15 @@ class History(EventStore):
         """
         See L{EventStore.append}.
         """
+        size = len(entry.data)
+        entry.passed = self._passed
+        self._passed += max(
+            1 / self.maxEvents if self.maxEvents is not None else 0,
+            size / self.maxBytes if self.maxBytes is not None else 0,
+        )
         self._entries[entry.position] = entry
         self._end = entry.position + 1
-        self._bytes += len(entry.data)
+        self._bytes += size
         if entry.event.id:
             self._positions[entry.event.id] = entry.position
         while (self.maxEvents is not None and len(self._entries) > self.maxEvents) or (
@@ -261,9 +271,25 @@ class History(EventStore):
             if len(self._dropped) > MOST_TOPICS:
                 self._forgotten = self._dropped.pop(next(iter(self._dropped)))
         self._bytes -= len(entry.data)
-        identifier = entry.event.id
-        if identifier and self._positions[identifier] == entry.position:
+        position = entry.position
+        if position not in self._named:
+            self._forget(entry.event.id, position)
+        # The place before it is lost.
+        self._forget(self._named.pop(position - 1, None), position - 1)
+
+    def _forget(self, identifier: str | None, position: int) -> None:
+        if identifier and self._positions.get(identifier) == position:
             del self._positions[identifier]
+
+    def passed(self, position: int) -> float:
+        """
+        See L{EventStore.passed}.
+        """
+        if position >= self._end:
+            return 0.0
+        if position < self.first:
+            return 1.0
+        return self._passed - self._entries[position].passed
 
     def shift(self, seconds: float) -> None:
         """

@@ -18,13 +18,18 @@ __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
 #: would hammer the server: Chromium has no minimum of its own.
 SHORTEST_RETRY = 500
 
+#: The reconnection time of a resource that gives none, in milliseconds.  Each response begins with
+#: one, since a browser keeps the last one that it was sent for the life of the page: what it was
+#: told during a drain or at a limit must not slow it down for ever.
+USUAL_RETRY = 3000
+
 #: The longest last event ID that is accepted from a client, in bytes.  IDs come from us, and are
 #: short.
 LONGEST_ID = 8192
 
 #: The last event of a stream with C{once}.  A browser that reconnects with its ID gets a 204,
 #: and stops: HTML standard, 9.2.3.
-END = Event("", event="end", id="end")
+END = Event("{}", event="end", id="end")
 
 
 @dataclass(frozen=True)
@@ -77,5 +82,8 @@ class StreamOptions:
         """
         The first bytes of a body.  They go out with the headers, since Agent, Safari and some
         proxies show nothing until both have arrived.
+
+        There is no blank line: HTML standard, 9.2.6, applies a C{retry} as soon as its line ends,
+        and decoders in wide use make an empty message of every blank line.
         """
-        return Event(comment="", retry=self.retry).encode()
+        return b":\nretry: %d\n" % (USUAL_RETRY if self.retry is None else self.retry)

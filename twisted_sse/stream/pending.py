@@ -25,7 +25,7 @@ class SlowReader(Enum):
 
     Events dropped by the last two are lost for good, since the client's last event ID moves past
     them.  When the client reads again, it first gets an event of type C{stream-gap}, whose data
-    is the number of dropped events.
+    is C{{"dropped": 5}}, with the number of dropped events.
 
     @since: 0.1
     """
@@ -79,7 +79,7 @@ class Pending:
         """
         entries = self._entries
         if self._dropped and self._rest is None:
-            gap = Encoded(Event(str(self._dropped), event="stream-gap"))
+            gap = Encoded(Event.json({"dropped": self._dropped}, event="stream-gap"))
             self._dropped = 0
             entries.appendleft(gap)
             self.bytes += len(gap.data)

@@ -98,8 +98,9 @@ __all__ = ["Owner", "Response", "streamOf"]
 FIRST = 4
 
 #: An empty comment.  HTML standard, 9.2.6: a line that starts with a colon is ignored; 9.2.7
-#: recommends one every 15 seconds or so, because of proxies.
-NOTHING = b":\n\n"
+#: recommends one every 15 seconds or so, because of proxies.  Without a blank line, of which
+#: decoders in wide use make an empty message.
+NOTHING = b":\n"
 
 
 # Not an attribute of Response: a log event refers to the object whose attribute its logger is,
@@ -378,8 +379,8 @@ class Response:
         if self.eventsSent < FIRST and self.owner.twice.isNews(event):
             asked = self.asked
             _log.warn(ENCODED_TWICE, where=str(asked), **asked.logged())
-        if self.ready:
-            self._write(event.encode(), event.data is not None)
+        if self.ready and event.data is not None:
+            self._write(event.encode(), True)
             return True
         return self.enqueue(Encoded(event))
 

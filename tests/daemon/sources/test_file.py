@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.channels import received
 from twisted_sse import Channel, EventStreamResource, History
 from twisted_sse.daemon.sources import file as tail
 from twisted_sse.daemon.sources.file import INTERVAL, Tail
@@ -84,7 +85,7 @@ class TailTests(SynchronousTestCase):
         @return: the data that a client has received.
         """
         self.wait()
-        return [event.data for event in stream.events]
+        return [event.data for event in received(stream)]
 
     def test_appended(self) -> None:
         """
@@ -112,7 +113,7 @@ class TailTests(SynchronousTestCase):
         self.assertEqual(self.lines(early), ["7", "8", "9"])
         everything = self.connect("unknown")
         self.wait()
-        reset, *events = everything.events
+        reset, *events = received(everything)
         self.assertEqual(reset.type, "stream-reset")
         self.assertEqual([event.data for event in events], [str(n) for n in range(10)])
         followed.stopService()
@@ -122,7 +123,7 @@ class TailTests(SynchronousTestCase):
             again = self.connect(events[number].lastEventID)
             self.assertEqual(self.lines(again), [str(n) for n in range(number + 1, 12)])
         lost = self.connect(events[3].lastEventID)
-        self.assertEqual(lost.events[0].type, "stream-reset")
+        self.assertEqual(received(lost)[0].type, "stream-reset")
 
     def test_newClientResumes(self) -> None:
         """
@@ -185,10 +186,10 @@ class TailTests(SynchronousTestCase):
         self.path.rename(self.old)
         self.append("5\n")
         self.start()
-        again = self.connect(stream.events[-1].lastEventID)
+        again = self.connect(received(stream)[-1].lastEventID)
         self.assertEqual(self.lines(again), ["4", "5"])
         self.start(history=2)
-        again = self.connect(stream.events[-1].lastEventID)
+        again = self.connect(received(stream)[-1].lastEventID)
         self.assertEqual(self.lines(again), ["4", "5"])
 
     def test_renamedTwice(self) -> None:
@@ -232,7 +233,7 @@ class TailTests(SynchronousTestCase):
         self.assertEqual(self.lines(stream), ["no end", "new"])
         followed.stopService()
         self.start()
-        again = self.connect(stream.events[0].lastEventID)
+        again = self.connect(received(stream)[0].lastEventID)
         self.assertEqual(self.lines(again), ["new"])
 
     def test_writtenToMeanwhile(self) -> None:
@@ -335,9 +336,9 @@ class TailTests(SynchronousTestCase):
         followed.stopService()
         self.path.write_text("head\nnew\ntwo\nthree\n", encoding="utf-8")
         self.start()
-        again = self.connect(stream.events[-1].lastEventID)
+        again = self.connect(received(stream)[-1].lastEventID)
         self.assertEqual(self.lines(again)[1:], ["head", "new", "two", "three"])
-        self.assertEqual(again.events[0].type, "stream-reset")
+        self.assertEqual(received(again)[0].type, "stream-reset")
 
     def test_partOfTheOldOne(self) -> None:
         """
@@ -361,7 +362,7 @@ class TailTests(SynchronousTestCase):
         self.wait()
         self.append("1\n2\n")
         self.wait()
-        ids = [event.lastEventID for event in stream.events[1:]]
+        ids = [event.lastEventID for event in received(stream)[1:]]
         self.assertEqual(len(set(ids)), 4)
         self.assertEqual(self.lines(self.connect(ids[1])), ["1", "2"])
 

@@ -98,6 +98,10 @@ function keep(entry) {
 
 function onEvent(eventType, data, id) {
   failures = 0;
+  if (eventType === "stream-position") {
+    // Only its ID matters, and the browser has it.
+    return;
+  }
   count += 1;
   speeds[SECONDS - 1] += 1;
   waiting += paused ? 1 : 0;
@@ -106,7 +110,7 @@ function onEvent(eventType, data, id) {
     return;
   }
   if (eventType === "stream-gap") {
-    notice(`Events that were left out, since this page could not keep up: ${data}.`, true);
+    notice(`Events that were left out, since this page could not keep up: ${JSON.parse(data).dropped}.`, true);
     return;
   }
   if (eventType !== "message") {

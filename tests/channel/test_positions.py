@@ -1,0 +1,361 @@
+"""
+Tests for L{twisted_sse.channel.positions}: clients that are told their place.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.channels import ChannelTestCase, data, lastEventID, types
+from twisted_sse import Channel, History
+from twisted_sse.testing import MemoryStream
+
+
+def positions(browser: MemoryStream) -> int:
+    """
+    Count how often a client was told its place.
+    """
+    return [event.type for event in browser.events].count("stream-position")
+
+
+class FirstTests(ChannelTestCase):
+    """
+    Tests for what a stream begins with.
+    """
+
+    def test_order(self) -> None:
+        """
+        A response begins with a comment, the reconnection time and the position, before the newest
+        events; and the position is that of the place before these.
+        """
+        channel = self.serve(retry=1234)
+        for number in range(4):
+            channel.publish(str(number))
+        browser = self.connect(last=2)
+        self.assertRegex(
+            browser.text, r"\A:\nretry: 1234\nevent: stream-position\nid: [!-~]+\ndata: {}\n\nid: "
+        )
+        self.assertEqual(data(browser), ["2", "3"])
+        [first, *_] = browser.events
+        self.assertEqual(first.json(), {})
+        self.assertEqual(data(self.connect(first.lastEventID)), ["2", "3"])
+
+    def test_notIfItHasOne(self) -> None:
+        """
+        A client that resumes from an ID that is kept is told nothing, and neither is one that is
+        told of a loss.
+        """
+        channel = self.serve()
+        seen = channel.publish("seen").id or ""
+        for identifier in (seen, lastEventID(self.connect()), "unknown"):
+            self.assertEqual(positions(self.connect(identifier)), 0, identifier)
+
+    def test_lostWithoutReset(self) -> None:
+        """
+        A client with an unknown ID is told its place if it is not told of the loss and there is
+        nothing else to send it.
+        """
+        channel = self.serve(Channel(resetEvent=None))
+        browser = self.connect("unknown")
+        self.assertEqual(positions(browser), 1)
+        browser.disconnect()
+        channel.publish("1")
+        self.assertEqual(data(self.connect(lastEventID(browser))), ["1"])
+
+    def test_name(self) -> None:
+        """
+        The type of the event can be set, and has to be valid.
+        """
+        self.serve(Channel(positionEvent="here"))
+        self.assertEqual([event.type for event in self.connect().events], ["here"])
+        self.assertRaises(ValueError, Channel, positionEvent="a\nb")
+
+    def test_off(self) -> None:
+        """
+        The event can be turned off: then a new client has no ID, at the beginning and later.
+        """
+        channel = self.serve(Channel(History(maxEvents=2), positionEvent=None))
+        browser = self.connect(topics=["mine"])
+        for number in range(5):
+            channel.publish(str(number), topics=["other"])
+        self.clock.settle()
+        self.assertEqual((browser.events, lastEventID(browser)), ([], ""))
+
+    def test_noHistory(self) -> None:
+        """
+        Without a history there are no places.
+        """
+        self.serve(Channel(None))
+        self.assertEqual(self.connect().events, [])
+
+
+class QuietTests(ChannelTestCase):
+    """
+    Tests for clients that choose among the events, and get none for a long time.
+    """
+
+    choices: list[dict[str, Any]] = [
+        {"topics": ["mine"]},
+        {"where": lambda event: event.data.startswith("mine")},
+        {"topics": ["mine"], "where": lambda event: True},
+    ]
+
+    def others(self, count: int) -> None:
+        """
+        Publish events that these clients do not choose.
+        """
+        for number in range(count):
+            self.channel.publish(str(number), topics=["other"])
+            self.clock.settle()
+
+    def test_half(self) -> None:
+        """
+        A client is told its place when half of what is kept has passed since its last ID, and not
+        before; and again after another half.
+        """
+        for choice in self.choices:
+            channel = self.serve(Channel(History(maxEvents=10)))
+            browser = self.connect(**choice)
+            self.others(4)
+            self.assertEqual(positions(browser), 1)
+            self.others(1)
+            self.assertEqual(positions(browser), 2)
+            self.others(4)
+            channel.publish("mine", topics=["mine"])
+            self.others(4)
+            self.assertEqual(positions(browser), 2)
+            self.others(1)
+            self.assertEqual(positions(browser), 3)
+            self.assertEqual(data(browser), ["mine"])
+
+    def test_bytes(self) -> None:
+        """
+        The same holds for a limit in bytes.
+        """
+        self.serve(Channel(History(maxEvents=None, maxBytes=10_000)))
+        browser = self.connect(topics=["mine"])
+        for expected in (1, 1, 1, 1, 2, 2, 2, 2, 2, 3):
+            size = len(self.channel.publish("x" * 980, topics=["other"]).encode())
+            self.assertTrue(1000 <= size < 1100, size)
+            self.clock.settle()
+            self.assertEqual(positions(browser), expected)
+
+    def test_resumes(self) -> None:
+        """
+        However much was published meanwhile, a client resumes exactly, and is not told of a loss.
+        """
+        for choice in self.choices:
+            channel = self.serve(Channel(History(maxEvents=10)))
+            browser = self.connect(**choice)
+            for count in (1, 9, 10, 25, 200):
+                self.others(count)
+                browser.disconnect()
+                channel.publish("mine again", topics=["mine"])
+                self.others(4)
+                browser = self.connect(lastEventID(browser), **choice)
+                self.assertEqual(types(browser), ["message"], (choice, count))
+            self.assertEqual(self.told("reset"), [])
+
+    def test_burst(self) -> None:
+        """
+        A client is told its place after a burst of more than is kept, all in one turn.
+        """
+        channel = self.serve(Channel(History(maxEvents=10)))
+        browser = self.connect(topics=["mine"])
+        for number in range(50):
+            channel.publish(str(number), topics=["other"])
+        self.clock.settle()
+        self.assertEqual(positions(browser), 2)
+        browser.disconnect()
+        self.assertEqual(data(self.connect(lastEventID(browser), topics=["mine"])), [])
+        self.assertEqual(self.told("reset"), [])
+
+    def test_age(self) -> None:
+        """
+        A client is told its place when half of C{maxAge} has passed since what followed its last
+        ID was published, even if nothing is published then.
+        """
+        for choice in self.choices:
+            self.serve(Channel(History(maxAge=10)))
+            browser = self.connect(**choice)
+            self.clock.advance(100)
+            self.others(1)
+            self.clock.advance(4.9)
+            self.assertEqual(positions(browser), 1)
+            self.clock.advance(0.2)
+            self.assertEqual(positions(browser), 2)
+            self.clock.advance(30)
+            self.assertEqual(positions(browser), 2)
+            self.assertEqual(self.clock.getDelayedCalls()[1:], [], "only the heartbeat")
+            browser.disconnect()
+            self.assertEqual(types(self.connect(lastEventID(browser), **choice)), [])
+
+    def test_ageOfAll(self) -> None:
+        """
+        Clients of a channel that has fallen silent are told their place before the ID of its last
+        event expires, once, whatever they choose.
+        """
+        channel = self.serve(Channel(History(maxAge=10)))
+        browsers = [self.connect(), self.connect(), *(self.connect(**c) for c in self.choices)]
+        for _ in range(2):
+            channel.publish("mine", topics=["mine"])
+            self.clock.advance(4.9)
+            before = [positions(browser) for browser in browsers]
+            self.clock.advance(0.2)
+            self.assertEqual([positions(each) for each in browsers], [n + 1 for n in before])
+            self.clock.advance(30)
+            self.assertEqual([positions(each) for each in browsers], [n + 1 for n in before])
+        for browser in browsers:
+            browser.disconnect()
+            self.assertEqual(types(self.connect(lastEventID(browser))), [])
+        self.assertEqual(self.told("reset"), [])
+
+    def test_ageOfOneThatResumes(self) -> None:
+        """
+        A client that comes back with an ID that will soon expire gets another.
+        """
+        channel = self.serve(Channel(History(maxAge=10)))
+        self.connect().disconnect()
+        seen = channel.publish("mine", topics=["mine"]).id or ""
+        self.clock.advance(7)
+        for choice in ({}, {}, *self.choices):
+            browser = self.connect(seen, **choice)
+            self.clock.advance(0.1)
+            self.assertEqual(positions(browser), 1, choice)
+            browser.disconnect()
+        self.clock.advance(10)
+        self.assertEqual(types(self.connect(lastEventID(browser))), [])
+
+    def test_ageOfGivenIDs(self) -> None:
+        """
+        The place after an event with an ID of the application has this ID, which a restarted
+        application recognises; and it is known although the event is not kept any more.
+        """
+        channel = self.serve(Channel(History(maxAge=10)))
+        browser = self.connect()
+        channel.publish("x", id="mine")
+        self.clock.advance(30)
+        self.assertEqual(positions(browser), 2)
+        self.assertEqual(browser.events[-1].lastEventID, "mine")
+        self.assertEqual(types(self.connect("mine")), [])
+        channel.publish("y", id="mine too")
+        self.assertEqual(data(self.connect("mine")), ["y"])
+        self.clock.advance(30)
+        self.assertEqual(types(self.connect("mine")), ["stream-reset"])
+
+    def test_otherChoice(self) -> None:
+        """
+        A stream that changes its choice is told its place no later.
+        """
+        channel = self.serve(Channel(History(maxEvents=10)))
+        browser = self.connect()
+        channel.publish("x", topics=["other"])
+        self.clock.settle()
+        [stream] = self.streams
+        channel.subscribe(stream, topics=["mine"])
+        self.others(5)
+        self.assertEqual(positions(browser), 2)
+        channel.subscribe(stream)
+        self.others(20)
+        self.assertEqual(positions(browser), 2)
+        channel.subscribe(stream, where=lambda event: False)
+        self.others(5)
+        self.assertEqual(positions(browser), 3)
+
+    def test_unsubscribed(self) -> None:
+        """
+        A stream that was unsubscribed while much was published gets what it missed; and a quiet one
+        is told its place when it subscribes again.
+        """
+        channel = self.serve(Channel(History(maxEvents=10)))
+        browser = self.connect(topics=["mine"])
+        [stream] = self.streams
+        self.others(4)
+        channel.unsubscribe(stream)
+        self.others(4)
+        channel.publish("mine", topics=["mine"])
+        channel.subscribe(stream, topics=["mine"])
+        self.assertEqual((data(browser), positions(browser)), (["mine"], 1))
+        channel.unsubscribe(stream)
+        self.others(8)
+        channel.subscribe(stream, topics=["mine"])
+        self.assertEqual((data(browser), positions(browser)), (["mine"], 2))
+
+    def test_behind(self) -> None:
+        """
+        A client that does not read is told its place after everything else.
+        """
+        channel = self.serve(Channel(History(maxEvents=10)), stallTimeout=None)
+        browser = self.connect(topics=["mine"])
+        browser.stopReading(kernelBuffer=0)
+        big = "x" * 70_000
+        channel.publish(big, topics=["mine"])
+        self.others(30)
+        browser.resumeReading()
+        self.clock.advance(1)
+        self.assertEqual(data(browser), [big])
+        self.assertGreater(positions(browser), 1)
+        self.assertEqual(browser.events[-1].type, "stream-position")
+        self.assertEqual(data(self.connect(lastEventID(browser), topics=["mine"])), [])
+
+    def test_slices(self) -> None:
+        """
+        Telling many clients does not hold up the reactor: what is published meanwhile goes out in
+        between.
+        """
+        channel = self.serve(Channel(History(maxEvents=10)))
+        browsers = [self.connect(topics=["mine"]) for _ in range(100)]
+        live = self.connect()
+        for number in range(5):
+            channel.publish(str(number), topics=["other"])
+        self.recorder.cost = 0.001
+        self.turn()
+        told = sum(len(browser._response.events) for browser in browsers)
+        self.assertTrue(100 < told < 150, told)
+        channel.publish("meanwhile", topics=["mine", "other"])
+        self.turn()
+        self.turn()
+        self.assertEqual(data(live)[-1], "meanwhile")
+        self.clock.settle()
+        self.assertEqual({tuple(data(browser)) for browser in browsers}, {("meanwhile",)})
+        for browser in browsers:
+            browser.disconnect()
+        live.disconnect()
+        self.assertIdle()
+
+    def test_observerEndsThem(self) -> None:
+        """
+        An observer that ends streams while they are told disturbs nobody.
+        """
+        self.serve(Channel(History(maxEvents=10)))
+        browsers = [self.connect(topics=["mine"]) for _ in range(4)]
+
+        def act(*news: object) -> None:
+            if news[0] == "sent" and self.armed:
+                self.armed = False
+                for stream in self.streams[1:3]:
+                    stream.end()
+
+        self.armed = False
+        self.recorder.act = act
+        self.others(4)
+        self.armed = True
+        self.others(1)
+        self.assertEqual([browser.ended for browser in browsers], [False, True, True, False])
+        self.assertEqual([positions(browsers[0]), positions(browsers[3])], [2, 2])
+
+    def test_nothingIsLeft(self) -> None:
+        """
+        Of a client that has left, nothing is kept, and no delayed call.
+        """
+        self.serve(Channel(History(maxEvents=None, maxAge=10)))
+        browsers = [self.connect(**choice) for choice in ({}, *self.choices)]
+        self.others(3)
+        for browser in browsers:
+            browser.disconnect()
+        self.assertIdle()
+        kept = self.channel._broadcast._positions
+        assert kept is not None
+        self.assertEqual((kept._choosers, kept._waiting), ({}, []))
+        self.clock.advance(20)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
