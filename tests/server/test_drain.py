@@ -15,7 +15,7 @@ from zope.interface.verify import verifyObject
 
 from tests.support.resources import ResourceTestCase
 from tests.support.streams import BIG
-from twisted_sse import CloseReason, EventStream
+from twisted_sse import CloseReason, Event, EventStream
 from twisted_sse.stream.response import Response
 
 
@@ -46,6 +46,117 @@ class DrainTests(ResourceTestCase):
             self.assertTrue(1000 <= retry <= 5000)
         self.assertGreater(len({browser.retry for browser in browsers}), 20)
         self.assertNothingLeft()
+
+    def test_farewell(self) -> None:
+        """
+        Each client gets the farewell after everything else, then the reconnection time.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        self.streams[0].send("before")
+        self.resource.drain(5, retry=(1000, 1000), farewell=Event("bye", event="note"))
+        client.clock.advance(1)
+        self.assertTrue(
+            browser.text.endswith("data: before\n\nevent: note\ndata: bye\n\nretry: 1000\n\n"),
+            browser.text,
+        )
+
+    def test_farewellForEach(self) -> None:
+        """
+        A function makes the farewell of each stream, or none; but not for streams that have ended,
+        are over a limit, or come during the drain.
+        """
+        client = self.serve(maxStreams=3)
+        browsers = [client.get("/", {"Last-Event-ID": str(number)}) for number in range(3)]
+        for browser in browsers:
+            browser.stopReading(kernelBuffer=0)
+        for stream in self.streams:
+            stream.send(BIG)
+        refused = client.get("/")
+        self.streams[2].end()
+        asked: list[str] = []
+
+        def farewell(stream: EventStream) -> Event | None:
+            asked.append(stream.lastEventID)
+            return Event(f"bye {stream.lastEventID}") if stream.lastEventID != "1" else None
+
+        done = self.resource.drain(5, farewell=farewell)
+        late = client.get("/")
+        for browser in browsers:
+            browser.resumeReading()
+        client.clock.advance(1)
+        self.assertEqual(sorted(asked), ["0", "1"])
+        data = [[event.data for event in browser.events][1:] for browser in browsers]
+        self.assertEqual(data, [["bye 0"], [], []])
+        self.assertEqual((refused.events, late.events), ([], []))
+        self.successResultOf(done)
+        self.assertNothingLeft()
+
+    def test_farewellIsNotDropped(self) -> None:
+        """
+        The farewell is sent whatever C{maxPending} says, to a client that reads again in time.
+        """
+        client = self.serve(maxPending=10)
+        browser = client.get("/")
+        browser.stopReading(kernelBuffer=0)
+        self.streams[0].send(BIG)
+        self.streams[0].send("x")
+        self.resource.drain(5, farewell=Event("bye"))
+        client.clock.advance(1)
+        browser.resumeReading()
+        client.clock.advance(1)
+        self.assertEqual([event.data for event in browser.events][1:], ["x", "bye"])
+        self.assertTrue(browser.complete)
+
+    def test_farewellFails(self) -> None:
+        """
+        A function that fails, or returns no event, is logged, and the stream is drained like the
+        others.
+        """
+        for farewell, error in (
+            (lambda stream: 1 // 0, ZeroDivisionError),
+            (lambda stream: "bye", TypeError),
+        ):
+            client = self.serve()
+            browser = client.get("/")
+            done = self.resource.drain(5, farewell=farewell)
+            client.clock.advance(1)
+            self.assertIsNone(self.successResultOf(done))
+            self.assertEqual(browser.events, [])
+            self.assertTrue(browser.complete)
+            self.assertEqual(len(self.flushLoggedErrors(error)), 1)
+        self.assertRaises(TypeError, self.resource.drain, 5, farewell="bye")
+        self.assertRaises(TypeError, self.resource.service, farewell="bye")
+
+    def test_farewellEnds(self) -> None:
+        """
+        A function that ends its stream, or another, disturbs nobody.
+        """
+        client = self.serve()
+        browsers = [client.get("/") for _ in range(4)]
+
+        def farewell(stream: EventStream) -> Event:
+            self.streams[0].abort()
+            stream.end()
+            return Event("bye")
+
+        done = self.resource.drain(5, farewell=farewell)
+        client.clock.advance(1)
+        self.assertIsNone(self.successResultOf(done))
+        self.assertTrue(all(browser.ended for browser in browsers))
+        self.assertNothingLeft()
+
+    def test_farewellOfTheService(self) -> None:
+        """
+        The service sends the farewell when it stops.
+        """
+        client = self.serve()
+        browser = client.get("/")
+        service: Any = self.resource.service(5, farewell=Event("bye"))
+        service.startService()
+        service.stopService()
+        client.clock.advance(1)
+        self.assertEqual([event.data for event in browser.events], ["bye"])
 
     def test_retry(self) -> None:
         """

@@ -39,6 +39,7 @@ class ThreadTests(StreamTestCase):
             "stream.end": stream.end,
             "stream.abort": stream.abort,
             "resource.drain": lambda: self.resource.drain(1),
+            "resource.disconnect": lambda: self.resource.disconnect("ada"),
         }
         for call, function in calls.items():
             assertRefusedInThreads(self, call, function)

@@ -5,7 +5,7 @@ A service that drains resources when the application stops.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -23,11 +23,12 @@ class Drainable(Protocol):
         Called when the service starts, possibly after a drain: accept clients.
         """
 
-    def drain(self, seconds: float, /) -> Deferred[None]:
+    def drain(self, seconds: float, /, *, farewell: Any) -> Deferred[None]:
         """
         Called when the service stops: end all streams, and refuse new ones.
 
         @param seconds: how long it may take.
+        @param farewell: what was given to the service.
         @return: a L{Deferred} that fires when no stream is left.
         """
 
@@ -40,13 +41,17 @@ class DrainService(Service):
     and the port should be closed first.
     """
 
-    def __init__(self, drainables: Collection[Drainable], seconds: float) -> None:
+    def __init__(
+        self, drainables: Collection[Drainable], seconds: float, farewell: object = None
+    ) -> None:
         """
         @param drainables: what to drain.
         @param seconds: how long the drain may take.
+        @param farewell: passed on to C{drain}.
         """
         self._drainables = drainables
         self._seconds = seconds
+        self._farewell = farewell
 
     def startService(self) -> None:
         """
@@ -63,5 +68,8 @@ class DrainService(Service):
         @return: a L{Deferred} that fires when no stream is left.
         """
         super().stopService()  # type: ignore[no-untyped-call]
-        drains = [drainable.drain(self._seconds) for drainable in self._drainables]
+        drains = [
+            drainable.drain(self._seconds, farewell=self._farewell)
+            for drainable in self._drainables
+        ]
         return DeferredList(drains).addCallback(lambda _: None)

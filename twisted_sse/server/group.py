@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from threading import get_ident
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from ..format.event import Event
 from ..stream.observer import StreamListeners
 from ..stream.options import StreamOptions
 from ..stream.reasons import CloseReason
@@ -28,7 +30,10 @@ if TYPE_CHECKING:
     from twisted.web.http_headers import Headers
     from twisted.web.server import Request
 
-__all__ = ["StreamGroup"]
+__all__ = ["Farewell", "StreamGroup"]
+
+#: The last event of each stream in a drain, or a function of the stream that returns it.
+Farewell = Event | Callable[[EventStream], "Event | None"]
 
 
 _log = Logger()
@@ -224,7 +229,9 @@ class StreamGroup(Owner):
 
     # The drain
 
-    def drain(self, seconds: float, retry: tuple[int, int]) -> Deferred[None]:
+    def drain(
+        self, seconds: float, retry: tuple[int, int], farewell: Farewell | None = None
+    ) -> Deferred[None]:
         """
         See L{EventStreamResource.drain<twisted_sse.server.resource.EventStreamResource.drain>}.
         """
@@ -236,7 +243,11 @@ class StreamGroup(Owner):
         clock = next(iter(left)).wheel.clock
 
         def end(response: Response) -> None:
-            response.end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True)
+            last = None
+            # Those over a limit have been told to come back, and nothing else.
+            if farewell is not None and response.isLiving:
+                last = _farewellTo(response, farewell)
+            response.end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True, farewell=last)
 
         def abortRest() -> None:
             rest = self._all()
@@ -258,3 +269,23 @@ class StreamGroup(Owner):
         @return: a reconnection time for one client, in milliseconds.
         """
         return random.randint(*self._drainRetry)
+
+
+def _farewellTo(response: Response, farewell: Farewell) -> Event | None:
+    """
+    Find out what a stream is sent last.
+    """
+    if isinstance(farewell, Event):
+        return farewell
+    asked = response.asked
+    try:
+        event = farewell(response.stream)
+        if event is not None and not isinstance(event, Event):
+            raise TypeError(f"{farewell!r} returned {event!r}: farewell is an Event, or None")
+        return event
+    except Exception:
+        failure = Failure()
+        _log.failure("The farewell to {where} failed", failure, where=str(asked), **asked.logged())
+        # A log that is kept in memory must not keep the stream alive.
+        failure.cleanFailure()
+        return None

@@ -21,6 +21,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 
 from ..checks import InvalidOption, checkInteger, checkList, checkSeconds
+from ..format.event import Event
 from ..listeners import checkObserver
 from ..stream.asked import Asked
 from ..stream.headers import removeEncoder, setHeaders
@@ -35,7 +36,7 @@ from .accept import accepts
 from .address import checkedNetworks, clientAddress
 from .answers import allow, answer, vary
 from .drain import DrainService
-from .group import StreamGroup
+from .group import Farewell, StreamGroup
 from .origins import Origins
 
 if TYPE_CHECKING:
@@ -199,21 +200,33 @@ class EventStreamResource(Resource):
             least 500.  With C{once} they are not told that the events have come to an end.
         @return: how many streams that were.
         @raise TypeError: if the key is not hashable.
+        @raise RuntimeError: if this is not the reactor's thread.
 
         @since: 0.1
         """
+        checkThread(self._group.thread, "resource.disconnect")
         checkInteger("retry", retry, SHORTEST_RETRY)
         return self._group.disconnect(key, retry)
 
-    def drain(self, seconds: float, retry: tuple[int, int] = (1000, 5000)) -> Deferred[None]:
+    def drain(
+        self,
+        seconds: float,
+        retry: tuple[int, int] = (1000, 5000),
+        farewell: Farewell | None = None,
+    ) -> Deferred[None]:
         """
         End all streams, before a server shuts down.
 
         Each client is sent a random reconnection time, so that they do not all come back at once;
         its stream ends, and its connection is closed.  New clients are answered in the same way.
 
+        What the C{finally} of a generator sends comes too late, as its stream has ended by then:
+        that is what C{farewell} is for.
+
         @param seconds: after how many seconds to abort the streams that are left.
         @param retry: the shortest and the longest reconnection time, in milliseconds.
+        @param farewell: the last event of each stream; or a function that is called with the
+            stream and returns it, or L{None} for none.
         @return: a L{Deferred} that fires when no stream is left.
         @raise RuntimeError: if this is not the reactor's thread.
         """
@@ -225,7 +238,8 @@ class EventStreamResource(Resource):
         low, high = bounds
         checkInteger("retry", low, 0, optional=False)
         checkInteger("retry", high, low, optional=False)
-        return self._group.drain(seconds, (low, high))
+        _checkFarewell(farewell)
+        return self._group.drain(seconds, (low, high), farewell)
 
     def admit(self) -> None:
         """
@@ -235,7 +249,7 @@ class EventStreamResource(Resource):
         """
         self._group.draining = False
 
-    def service(self, seconds: float = 5) -> Service:
+    def service(self, seconds: float = 5, farewell: Farewell | None = None) -> Service:
         """
         Make a service that drains this resource when the application stops.
 
@@ -243,9 +257,11 @@ class EventStreamResource(Resource):
         order, and the port should be closed first.
 
         @param seconds: how long the drain may take.
+        @param farewell: see C{drain}.
         """
         checkSeconds("seconds", seconds, optional=False, zero=True)
-        return DrainService([self], seconds)
+        _checkFarewell(farewell)
+        return DrainService([self], seconds, farewell)
 
     def __del__(self) -> None:
         # A resource that is collected while its streams are open was made for a single request:
@@ -375,6 +391,13 @@ def _lastEventID(request: Request) -> bytes:
         if value and name.lower() in QUERY_NAMES:
             return value
     return b""
+
+
+def _checkFarewell(farewell: object) -> None:
+    if farewell is not None and not isinstance(farewell, Event) and not callable(farewell):
+        raise TypeError(
+            f"farewell is {farewell!r}: it must be an Event, a function of a stream, or None"
+        )
 
 
 _METHOD = re.compile(r"[A-Z]+(-[A-Z]+)*", re.ASCII)

@@ -720,12 +720,17 @@ class Response:
         self.end(CloseReason.ERROR)
 
     def end(
-        self, reason: CloseReason, retry: int | None = None, closeConnection: bool = False
+        self,
+        reason: CloseReason,
+        retry: int | None = None,
+        closeConnection: bool = False,
+        farewell: Event | None = None,
     ) -> None:
         """
         End once the queue has been sent.
 
-        @param retry: a reconnection time to send the client first, in milliseconds.
+        @param farewell: an event to send the client first.
+        @param retry: a reconnection time to send the client then, in milliseconds.
         @param closeConnection: whether to close the connection with the response.
         """
         if closeConnection:
@@ -739,7 +744,10 @@ class Response:
                 # A feed has failed, or an observer has ended the response.
                 return
         # Queued after everything else, whatever maxPending says.
+        if farewell is not None:
+            self._append(Encoded(farewell))
         if retry is not None:
+            # The blank line behind it closes its block: Node.js's client ignores it otherwise.
             self._append(Encoded(Event(retry=retry)))
         elif self.owner.options.once and reason is CloseReason.ENDED:
             self._append(Encoded(END))
