@@ -26,7 +26,7 @@ HOUSE = {
     "event": "",
     "parser": "",
     "timing": "reactors slices ticker backoff",
-    "stream": "reasons asked twice turn awaited headers transport stall pending options feed lag every response stream observer result",
+    "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address answers origins drain heart group resource",
     "store": "entry contract memory",
     "channel": "observer subscription fanout positions ageing audience broadcast channel",

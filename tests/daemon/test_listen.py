@@ -20,8 +20,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.requirements import needs
-from twisted_sse.daemon import listen
 from twisted_sse.daemon.listen import CannotListen, ListeningService
+from twisted_sse.stream.peer import KEEPALIVE
 
 
 class CannotListenTests(SynchronousTestCase):
@@ -194,12 +194,12 @@ class SocketTests(TestCase):
         service.privilegedStartService()
         self.assertEqual(lock.readlink(), Path(str(os.getpid())))
 
-    def assertWatched(self, connection: socket.socket, userTimeout: int) -> None:
+    def assertProbed(self, connection: socket.socket, userTimeout: int) -> None:
         """
         Assert that the options to detect a vanished peer are set.
         """
         self.assertTrue(connection.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
-        for name, value in (*listen.KEEPALIVE, ("TCP_USER_TIMEOUT", userTimeout)):
+        for name, value in (*KEEPALIVE, ("TCP_USER_TIMEOUT", userTimeout)):
             if hasattr(socket, name):
                 option = getattr(socket, name)
                 self.assertEqual(connection.getsockopt(socket.IPPROTO_TCP, option), value, name)
@@ -209,9 +209,9 @@ class SocketTests(TestCase):
         The options to detect vanished peers are set on the listening socket.
         """
         description = "tcp:0:interface=127.0.0.1"
-        self.assertWatched(self.listen(description, userTimeout=1.5), 1500)
-        self.assertWatched(self.listen(description), 0)
-        self.assertWatched(self.listen(description, userTimeout=1e9), 2**31 - 1)
+        self.assertProbed(self.listen(description, stallTimeout=1.5), 16_500)
+        self.assertProbed(self.listen(description), 0)
+        self.assertProbed(self.listen(description, stallTimeout=1e9), 2**31 - 1)
 
     async def test_inherited(self) -> None:
         """
@@ -219,7 +219,7 @@ class SocketTests(TestCase):
         """
         from twisted.internet import reactor
 
-        self.listen("tcp:0:interface=127.0.0.1", userTimeout=2)
+        self.listen("tcp:0:interface=127.0.0.1", stallTimeout=2)
         gone: Deferred[Any] = Deferred()
 
         class Client(Protocol):
@@ -232,6 +232,6 @@ class SocketTests(TestCase):
         await endpoint.connect(Factory.forProtocol(Client))
         connection, _ = self.port.socket.accept()  # type: ignore[attr-defined]
         with connection:
-            self.assertWatched(connection, 2000)
+            self.assertProbed(connection, 17_000)
         accept()
         await gone

@@ -127,26 +127,46 @@ class VanishTests(LiveTestCase):
         """
         ip("-n", self.names[1], "link", "set", "end1", "down")
 
+    def mend(self) -> None:
+        """
+        Mend the cable.
+        """
+        ip("-n", self.names[1], "link", "set", "end1", "up")
+
     async def test_heartbeatNotices(self) -> None:
         """
-        A heartbeat not acknowledged within C{TCP_USER_TIMEOUT} closes the stream.
+        A heartbeat that is not acknowledged for C{stallTimeout} ends the stream, which is then
+        known to have stalled; whether events are sent to it or not.
         """
-        stream = await self.begin(1500, heartbeat=0.2)
-        await until(lambda: len(self.response.comments) > 2)
+        for busy in (False, True):
+            stream = await self.begin(None, heartbeat=0.2, stallTimeout=1.5)
+            await until(lambda: len(self.response.comments) > 2)
+            if busy:
+                stream.every(0.01, lambda: "x")
+            closed = stream.whenClosed()
+            self.cut()
+            started = reactor.seconds()
+            self.assertEqual(await closed, CloseReason.STALLED)
+            took = reactor.seconds() - started
+            self.assertTrue(1 < took < 4, took)
+            self.assertEqual(self.resource.streams, frozenset())
+            self.mend()
+
+    async def test_kernelNotices(self) -> None:
+        """
+        Without a C{stallTimeout} of ours, C{TCP_USER_TIMEOUT} closes the stream, and it is not
+        known why.
+        """
+        stream = await self.begin(1500, heartbeat=0.2, stallTimeout=None)
         closed = stream.whenClosed()
         self.cut()
-        started = reactor.seconds()
         self.assertEqual(await closed, CloseReason.CLIENT)
-        took = reactor.seconds() - started
-        self.assertGreater(took, 1)
-        self.assertLess(took, 6)
-        self.assertEqual(self.resource.streams, frozenset())
 
     async def test_silenceNoticesNothing(self) -> None:
         """
         Without a heartbeat the stream stays open until something is sent.
         """
-        stream = await self.begin(500, heartbeat=None)
+        stream = await self.begin(500, heartbeat=None, stallTimeout=None)
         self.cut()
         await deferLater(reactor, 2)
         self.assertFalse(stream.closed)

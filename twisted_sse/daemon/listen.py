@@ -17,6 +17,8 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..stream.peer import setProbes
+
 __all__ = ["CannotListen", "Endpoint", "ListeningService"]
 
 #: How many connections may wait to be accepted.  Twisted's 50 are too few when all clients
@@ -26,12 +28,6 @@ BACKLOG = 4096
 
 #: The backlog that Twisted uses if the endpoint's description has none.
 TWISTEDS_BACKLOG = 50
-
-#: After how many idle seconds the kernel probes whether the peer is still there, at which
-#: interval it repeats that, and after how many unanswered probes it closes the connection.  This
-#: is for connections that wait for a request, and for streams without a heartbeat.  The kernel
-#: sends no probes while data is not acknowledged: TCP_USER_TIMEOUT is for that.
-KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 
 _log = Logger()
 
@@ -73,14 +69,13 @@ class ListeningService(Service):
     @since: 0.1
     """
 
-    def __init__(self, reactor: Any, userTimeout: float | None = None) -> None:
+    def __init__(self, reactor: Any, stallTimeout: float | None = None) -> None:
         """
         @param reactor: the reactor to listen with.
-        @param userTimeout: after how many seconds the kernel closes a connection whose peer
-            acknowledges nothing.  L{None} for the system's default, which is about 15 minutes.
+        @param stallTimeout: see L{setProbes}.
         """
         self._reactor = reactor
-        self._userTimeout = userTimeout
+        self._stallTimeout = stallTimeout
         self._ports: list[IListeningPort] = []
         self._process = os.getpid()
 
@@ -125,22 +120,7 @@ class ListeningService(Service):
             if getattr(port, "backlog", None) == TWISTEDS_BACKLOG:
                 listening.listen(BACKLOG)
             if listening.family in (socket.AF_INET, socket.AF_INET6):
-                self._setOptions(listening)
-
-    def _setOptions(self, listening: socket.socket) -> None:
-        """
-        Let the kernel notice peers that have vanished.  Accepted connections inherit these
-        options, whatever protocol they use.
-        """
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        options = list(KEEPALIVE)
-        if self._userTimeout is not None:
-            options.append(("TCP_USER_TIMEOUT", min(round(self._userTimeout * 1000), 2**31 - 1)))
-        for name, value in options:
-            # Not every platform has all of them.
-            option = getattr(socket, name, None)
-            if option is not None:
-                listening.setsockopt(socket.IPPROTO_TCP, option, value)
+                setProbes(listening, self._stallTimeout)
 
     def _refusedLate(self, description: str, refusals: list[Failure]) -> None:
         for failure in refusals:

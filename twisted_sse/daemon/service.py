@@ -84,7 +84,7 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     files = raiseFileLimit()
     # Each path has its own limit.
     maxStreams = None if files is None else max(1, files // len(options.sources))
-    listening = ListeningService(reactor, userTimeout=options["stall-timeout"])
+    listening = ListeningService(reactor, stallTimeout=options["stall-timeout"])
     daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"])
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():

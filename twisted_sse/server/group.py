@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from ..format.event import Event
 from ..stream.observer import StreamListeners
 from ..stream.options import StreamOptions
+from ..stream.peer import probePeer
 from ..stream.reasons import CloseReason
 from ..stream.response import Owner, Response
 from ..stream.stream import EventStream
@@ -99,7 +100,7 @@ class StreamGroup(Owner):
         clock = clockFor(self.options.reactor, request)
         heart = self._hearts.get(clock)
         if heart is None:
-            heart = self._hearts[clock] = Heart(self.streams, self.options.heartbeat, clock)
+            heart = self._hearts[clock] = Heart(self.streams, self.options, clock)
         heart.responses += 1
         response = Response(request, self, heart.wheel, address)
         response.present(EventStream(response, lastEventID))
@@ -130,7 +131,9 @@ class StreamGroup(Owner):
             self.streams.add(response)
         if response.http2:
             self._checkIdleTimeout(response)
-        self._hearts[response.wheel.clock].opened()
+        assert response.request is not None, "it has just opened"
+        canVanish = probePeer(response.request, self.options.stallTimeout)
+        self._hearts[response.wheel.clock].opened(canVanish)
         self._listeners.opened(response.stream)
 
     def keyed(self, response: Response, before: Hashable) -> None:

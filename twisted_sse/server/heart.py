@@ -1,5 +1,5 @@
 """
-The heartbeat of many responses: one timer for all of them.
+The heartbeat of many responses, and the look after their peers: one timer for all of them.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from collections.abc import Collection
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from ..stream.options import StreamOptions
+from ..stream.peer import GRACE
 from ..stream.response import Response
-from ..timing.slices import SLICE
+from ..timing.slices import SLICE, inSlices
 from ..timing.ticker import TimerWheel
 
 __all__ = ["Heart"]
@@ -17,6 +19,9 @@ __all__ = ["Heart"]
 #: A heartbeat may be late by its interval divided by this, so that one round over all responses
 #: can send many of them.
 ROUNDS = 32
+
+#: How often in a C{stallTimeout} the kernel is asked which peers seem to have vanished.
+LOOKS = 8
 
 
 class Heart:
@@ -28,25 +33,30 @@ class Heart:
     """
 
     def __init__(
-        self, opened: Collection[Response], heartbeat: float | None, clock: IReactorTime
+        self, opened: Collection[Response], options: StreamOptions, clock: IReactorTime
     ) -> None:
         """
         @param opened: the responses that are open, including those with other clocks.
-        @param heartbeat: after how many seconds of silence to send a comment; L{None} for
-            never.
         """
         self._opened = opened
-        self._heartbeat = heartbeat
+        self._heartbeat = options.heartbeat
+        self._stallTimeout = options.stallTimeout
         self._beat: IDelayedCall | None = None
+        self._look: IDelayedCall | None = None
         self.wheel = TimerWheel(clock)
         self.responses = 0
 
-    def opened(self) -> None:
+    def opened(self, canVanish: bool) -> None:
         """
-        A response has opened: start the heartbeat, if it is not running.
+        A response has opened: start what is not running.
+
+        @param canVanish: whether the kernel can be asked about its peer.
         """
         if self._heartbeat is not None and self._beat is None:
             self._beat = self.wheel.callLater(self._heartbeat, self._beatAll, self._heartbeat)
+        if canVanish and self._stallTimeout is not None and self._look is None:
+            interval = min(self._stallTimeout / LOOKS, GRACE / 2)
+            self._look = self.wheel.callLater(interval, self._lookAtAll, interval)
 
     def stop(self) -> None:
         """
@@ -55,6 +65,17 @@ class Heart:
         if self._beat is not None:
             self._beat.cancel()
             self._beat = None
+        if self._look is not None:
+            self._look.cancel()
+            self._look = None
+
+    def _lookAtAll(self, interval: float) -> None:
+        """
+        Look for peers that seem to have vanished.
+        """
+        self._look = self.wheel.callLater(interval, self._lookAtAll, interval)
+        responses = [each for each in self._opened if each.wheel is self.wheel]
+        inSlices(self.wheel.clock, responses, Response.checkPeer)
 
     def _beatAll(self, heartbeat: float) -> None:
         """

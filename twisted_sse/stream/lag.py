@@ -93,13 +93,15 @@ class Lag:
         although it does not say that it is full.
     """
 
-    __slots__ = ("_look", "_looks", "_response", "_watch", "congested")
+    __slots__ = ("_isPeerSilent", "_look", "_looks", "_response", "_watch", "congested")
 
     def __init__(self, response: Lagging) -> None:
         self._response = response
         self._look: IDelayedCall | None = None
         self._looks = 0
         self._watch: Watch | None = None
+        # Whether what is watched is the kernel's: then it does not matter that we hold nothing.
+        self._isPeerSilent = False
         self.congested = False
 
     def lookLater(self) -> None:
@@ -156,6 +158,13 @@ class Lag:
                 since = response.lastSent
             self._watch = Watch(response.request, response.wheel, timeout, since, self._watched)
 
+    def watchPeer(self) -> None:
+        """
+        Watch whether the client takes what the kernel holds, though it takes all that we have.
+        """
+        self.watch()
+        self._isPeerSilent = self._watch is not None
+
     def given(self, size: int, chunked: bool) -> None:
         """
         The connection was given more.
@@ -172,7 +181,7 @@ class Lag:
         """
         Nothing is held back: stop watching the client.
         """
-        if self._watch is not None:
+        if self._watch is not None and not self._isPeerSilent:
             self._watch.stop()
             self._watch = None
         self._settle()
@@ -184,7 +193,7 @@ class Lag:
         if self._look is not None:
             self._look.cancel()
             self._look = None
-        self.congested = False
+        self.congested = self._isPeerSilent = False
         self.caughtUp()
 
     def _looked(self) -> None:
@@ -204,6 +213,7 @@ class Lag:
 
     def _watched(self, stalled: bool) -> None:
         self._watch = None
+        self._isPeerSilent = False
         response = self._response
         if stalled:
             _log.info(

@@ -80,6 +80,7 @@ from .feed import Feed
 from .headers import forgetRequest, removeEncoder, setHeaders
 from .lag import Lag
 from .options import END, StreamOptions
+from .peer import seemsGone
 from .pending import Pending, SlowReader
 from .reasons import CloseReason
 from .transport import connectionOf, directTransport, heldBy, unsent, writeNow
@@ -676,6 +677,13 @@ class Response:
         """
         if self.stallTimeout is not None:
             self._needLag().watch()
+
+    def checkPeer(self) -> None:
+        """
+        Watch whether the client takes what is sent, if it seems to have vanished.
+        """
+        if self.request is not None and seemsGone(self.request):
+            self._needLag().watchPeer()
 
     def looked(self) -> None:
         """

@@ -46,6 +46,7 @@ __all__ = [
     "heldBy",
     "outstanding",
     "sendToAll",
+    "socketBelow",
     "unsent",
     "writeNow",
 ]
@@ -266,6 +267,18 @@ def connectionOf(request: HTTPRequest) -> Any:
     return getattr(getattr(request.channel, "_conn", None), "transport", None)
 
 
+def socketBelow(request: HTTPRequest) -> Any:
+    """
+    Find the transport that has the socket of a request's connection, below TLS and the like.
+
+    @return: L{None} if it is not known to be a plain socket.
+    """
+    transport = connectionOf(request)
+    while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
+        transport = transport.transport
+    return transport if type(transport) in _SOCKETS else None
+
+
 def heldBy(transport: Any) -> int:
     """
     Count the bytes that a connection still holds: none if it is closed.
@@ -288,11 +301,9 @@ def outstanding(request: HTTPRequest) -> int:
     if request.transport is None and _isWindowShut(request):
         # What the kernel sends belongs to other streams of the connection.
         return waiting
-    transport = connectionOf(request)
-    while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
-        transport = transport.transport
+    transport = socketBelow(request)
     inKernel = 0
-    if type(transport) in _SOCKETS and ioctl is not None:
+    if transport is not None and ioctl is not None:
         try:
             answer = ioctl(transport.fileno(), TIOCOUTQ, b"\0\0\0\0")
         except (OSError, ValueError):
