@@ -199,7 +199,7 @@ class TableTests(SynchronousTestCase):
         """
         The documented options of a resource and their defaults are the actual ones.
         """
-        constants = {"1 MiB": 2**20, "`DISCONNECT`": SlowReader.DISCONNECT}
+        constants = {"1 MiB": 2**20, "256 MiB": 2**28, "`DISCONNECT`": SlowReader.DISCONNECT}
         documented = {
             name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
             for name, default, _ in table("resource.md", "## Options")

@@ -188,7 +188,7 @@ class FaultTests(ChannelTestCase):
         self.assertEqual(numbers[place : place + 2], [rare - 1, rare])
         self.assertEqual(numbers[-2:], [last - 1, last])
         self.assertEqual(numbers, sorted({*numbers}))
-        self.assertEqual(int(gap.data), self.reasons.lost)
+        self.assertEqual(gap.json()["dropped"], self.reasons.lost)
         self.assertEqual(len(numbers) + self.reasons.lost, last + 1)
 
     async def test_stallTimeout(self) -> None:

@@ -9,9 +9,19 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
+from tests.support.resources import ResourceTestCase
 from tests.support.streams import BIG, StreamTestCase
-from twisted_sse import CloseReason, Event, EventStream, SlowReader
+from twisted_sse import (
+    Channel,
+    CloseReason,
+    Event,
+    EventStream,
+    EventStreamResource,
+    SlowReader,
+)
+from twisted_sse.stream.pending import PendingTotal
 from twisted_sse.stream.response import Response
+from twisted_sse.testing import MemoryClock, MemoryStream
 
 
 class BackpressureTests(StreamTestCase):
@@ -268,6 +278,7 @@ class BackpressureTests(StreamTestCase):
         self.stall()
         self.client.clock.advance(9)
         self.browser.resumeReading()
+        self.client.clock.advance(0.2)
         self.assertEqual(self.client.clock.getDelayedCalls(), [])
         self.client.clock.advance(20)
         self.assertFalse(stream.closed)
@@ -425,3 +436,95 @@ class CongestionTests(StreamTestCase):
                 self.congest(**options)
             warnings = [event for event in logged if event["log_level"].name == "warn"]
             self.assertEqual(len(warnings), warned)
+
+
+class TotalTests(ResourceTestCase):
+    """
+    Tests for C{maxPendingTotal}.
+    """
+
+    def stalled(self, count: int, **options: Any) -> list[MemoryStream]:
+        """
+        Connect clients that do not read.
+        """
+        client = self.serve(**options)
+        browsers = [client.get("/") for _ in range(count)]
+        for browser, stream in zip(browsers, self.streams, strict=True):
+            browser.stopReading(kernelBuffer=0)
+            stream.send("x" * 60_000)
+            stream.send("x" * 60_000)
+        return browsers
+
+    def test_longestGoesFirst(self) -> None:
+        """
+        When too much is queued for all clients together, the one with the longest queue is
+        disconnected, and the next when that is not enough.
+        """
+        browsers = self.stalled(5, maxPendingTotal=200_000)
+        reasons: list[tuple[int, CloseReason]] = []
+        for number, stream in enumerate(self.streams):
+            note = reasons.append
+            stream.whenClosed().addCallback(lambda reason, n=number, note=note: note((n, reason)))
+        for number, stream in enumerate(self.streams):
+            for _ in range(3 - abs(number - 2)):
+                stream.send("y" * 18_000)
+        self.assertEqual(reasons, [])
+        self.streams[0].send("y" * 40_000)
+        self.assertEqual(reasons, [(0, CloseReason.SLOW)])
+        self.assertFalse(self.streams[4].send("y" * 60_000))
+        self.assertEqual(reasons[1:], [(4, CloseReason.SLOW)])
+        for browser in browsers[1:4]:
+            browser.resumeReading()
+            browser.disconnect()
+        self.assertEqual(self.resource._group.total.bytes, 0)
+        self.assertNothingLeft()
+
+    def test_shared(self) -> None:
+        """
+        Events of a channel count once, however many clients do not read them.
+        """
+        channel = Channel(reactor=MemoryClock())
+        browsers = self.stalled(20, maxPendingTotal=100_000 + 20 * 61_000)
+        for stream in self.streams:
+            channel.subscribe(stream)
+        for _ in range(90):
+            channel.publish("y" * 500)
+        self.client.clock.settle()
+        self.assertFalse(any(browser.ended for browser in browsers))
+
+    def test_oneLarge(self) -> None:
+        """
+        A large event that a client has only begun to read counts, and no more than a piece of it is
+        copied for the client.
+        """
+        client = self.serve(maxPendingTotal=10**6)
+        browsers = [client.get("/") for _ in range(3)]
+        for browser in browsers:
+            browser.stopReading(kernelBuffer=0)
+        self.assertTrue(self.streams[0].send("x" * 400_000))
+        self.assertTrue(self.streams[1].send("x" * 400_000))
+        self.assertEqual([stream.bytesPending for stream in self.streams], [0, 0, 0])
+        self.assertLess(browsers[0]._transport._held(), 2 * 2**16)
+        self.streams[2].send("x" * 400_000)
+        self.assertEqual(sum(stream.closed for stream in self.streams), 1)
+
+    def test_severalResources(self) -> None:
+        """
+        Resources may share a limit, and each has its own otherwise.
+        """
+        total = PendingTotal(100_000)
+        for shared in (True, False):
+            first = self.stalled(1, maxPendingTotal=total if shared else 100_000)
+            streams = [*self.streams]
+            second = self.stalled(1, maxPendingTotal=total if shared else 100_000)
+            for stream, size in zip([*streams, *self.streams], (60_000, 50_000), strict=True):
+                stream.send("y" * size)
+            self.assertEqual([each.ended for each in (*first, *second)], [shared, False])
+            streams[0].abort()
+            self.streams[0].abort()
+
+    def test_wrong(self) -> None:
+        """
+        The limit is a number of bytes.
+        """
+        self.assertRaises(ValueError, EventStreamResource, print, maxPendingTotal=0)

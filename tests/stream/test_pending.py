@@ -10,14 +10,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event, SlowReader
 from twisted_sse.format.encoded import Batch, Encoded
-from twisted_sse.stream.pending import Pending
+from twisted_sse.stream.pending import OVERHEAD, Pending, PendingTotal
 
 
 def waiting(*events: Event) -> Pending:
     """
     Queue these events.
     """
-    pending = Pending()
+    pending = Pending(PendingTotal(None))
     for event in events:
         pending.append(Encoded(event))
     return pending
@@ -39,7 +39,7 @@ class PendingTests(SynchronousTestCase):
         """
         A new queue is empty.
         """
-        pending = Pending()
+        pending = Pending(PendingTotal(None))
         self.assertFalse(pending)
         self.assertEqual(pending.bytes, 0)
         self.assertEqual(pending.take(100), (b"", 0))
@@ -184,3 +184,57 @@ class PendingTests(SynchronousTestCase):
         data, events = pending.take(10**9)
         self.assertEqual(len(data), size)
         self.assertEqual(dropped + events, len(parts))
+
+
+class TotalTests(SynchronousTestCase):
+    """
+    Tests for L{PendingTotal}.
+    """
+
+    def test_account(self) -> None:
+        """
+        An event counts once, from when it is in the first queue until it has left the last one,
+        however it leaves; one that is partly sent counts until all of it is.
+        """
+        total = PendingTotal(None)
+        one, two, three = (Pending(total) for _ in range(3))
+        small, large = Encoded(Event("x")), Encoded(Event("y" * 100))
+        sizes = [len(each.data) + OVERHEAD for each in (small, large)]
+        one.append(large)
+        one.append(small)
+        self.assertEqual(total.bytes, sum(sizes))
+        two.extend(Batch([small, large]))
+        three.append(large)
+        three.append(large)
+        self.assertEqual(total.bytes, sum(sizes))
+        self.assertEqual(one.take(1000)[1], 2)
+        self.assertEqual(two.makeRoom(SlowReader.LATEST, small, 1), 2)
+        self.assertEqual(total.bytes, sizes[1])
+        three.take(60)
+        three.take(1000)
+        self.assertEqual(total.bytes, sizes[1])
+        three.take(60)
+        self.assertEqual(total.bytes, sizes[1])
+        three.take(60)
+        self.assertEqual(total.bytes, 0)
+        two.take(1000)
+        self.assertEqual(total.bytes, 0)
+
+    def test_clear(self) -> None:
+        """
+        What is left when a client is gone does not count any more.
+        """
+        total = PendingTotal(None)
+        pending = Pending(total)
+        for _ in range(3):
+            pending.append(Encoded(Event("y" * 100)))
+        pending.take(60)
+        pending.clear()
+        self.assertEqual((total.bytes, pending.bytes, bool(pending)), (0, 0, False))
+
+    def test_wrong(self) -> None:
+        """
+        A limit has to be a positive number, or L{None}.
+        """
+        for bad in (0, -1, 1.5, True, "10"):
+            self.assertRaises(ValueError, PendingTotal, bad)

@@ -128,6 +128,8 @@ class Response:
     @ivar status: L{None} before the headers.
     @ivar headers: by lower-case name.
     @ivar body: decoded, if it came in chunks.
+    @ivar events: the events, except those that only tell the client its place.
+    @ivar positions: these.
     @ivar complete: whether it has ended properly.
     @ivar broken: whether it was cut off before.
     """
@@ -137,6 +139,7 @@ class Response:
         self.headers: dict[str, str] = {}
         self.body = bytearray()
         self.events: list[MessageEvent] = []
+        self.positions: list[MessageEvent] = []
         self.comments: list[str] = []
         self.complete = False
         self.broken = False
@@ -164,7 +167,9 @@ class Response:
         if self.keepBody:
             self.body += data
         if self.headers.get("content-type", "").startswith("text/event-stream"):
-            self.events += self.parser.feed(data)
+            for event in self.parser.feed(data):
+                ours = event.type == "stream-position"
+                (self.positions if ours else self.events).append(event)
 
 
 @implementer(IReadDescriptor)

@@ -72,7 +72,7 @@ class Progress:
         """
         self.seen[event.type] += 1
         if event.type == "stream-gap":
-            self.gap += int(event.data)
+            self.gap += event.json()["dropped"]
         elif event.type == "stream-reset":
             self.next, self.gap = None, 0
         else:

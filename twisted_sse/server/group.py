@@ -57,6 +57,7 @@ class StreamGroup(Owner):
         self.options = options
         self.preamble = options.preamble
         self.twice = Twice()
+        self.total = options.total
         self.thread = get_ident()
         self.streams: set[Response] = set()
         self.connecting: set[Response] = set()

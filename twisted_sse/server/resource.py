@@ -27,7 +27,7 @@ from ..stream.asked import Asked
 from ..stream.headers import removeEncoder, setHeaders
 from ..stream.observer import AnyStreamObserver, StreamObserver
 from ..stream.options import END, LONGEST_ID, SHORTEST_RETRY, StreamOptions
-from ..stream.pending import SlowReader
+from ..stream.pending import PendingTotal, SlowReader
 from ..stream.reasons import CloseReason
 from ..stream.result import start
 from ..stream.stream import EventStream
@@ -100,6 +100,7 @@ class EventStreamResource(Resource):
         maxStreamsPerAddress: int | None = None,
         trustedProxies: Iterable[str] = (),
         maxPending: int = 2**20,
+        maxPendingTotal: int | PendingTotal | None = 2**28,
         slow: SlowReader = SlowReader.DISCONNECT,
         stallTimeout: float | None = 60,
         openTimeout: float | None = 30,
@@ -134,6 +135,10 @@ class EventStreamResource(Resource):
         @param trustedProxies: networks such as C{"10.0.0.0/8"} whose C{X-Forwarded-For} is
             trusted.
         @param maxPending: how many bytes may be queued for a client that does not read.
+        @param maxPendingTotal: how many bytes may be queued for all clients together, where an
+            event that is queued for many counts once; beyond that, the clients with the longest
+            queues are disconnected.  L{None} for any number; or a L{PendingTotal
+            <twisted_sse.stream.pending.PendingTotal>} that several resources share.
         @param slow: what happens beyond that.
         @param stallTimeout: abort a stream if its client takes nothing for this many seconds.
             L{None} for never.
@@ -169,6 +174,9 @@ class EventStreamResource(Resource):
             maxStreams=maxStreams,
             maxStreamsPerAddress=maxStreamsPerAddress,
             maxPending=maxPending,
+            total=maxPendingTotal
+            if isinstance(maxPendingTotal, PendingTotal)
+            else PendingTotal(maxPendingTotal),
             slow=slow,
             stallTimeout=stallTimeout,
             openTimeout=openTimeout,

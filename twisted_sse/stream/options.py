@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..checks import checkFlag, checkInteger, checkSeconds
 from ..format.event import Event
-from .pending import SlowReader
+from .pending import PendingTotal, SlowReader
 
 __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
 
@@ -50,6 +50,7 @@ class StreamOptions:
     maxStreams: int | None
     maxStreamsPerAddress: int | None
     maxPending: int
+    total: PendingTotal
     slow: SlowReader
     stallTimeout: float | None
     openTimeout: float | None

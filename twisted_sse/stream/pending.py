@@ -5,12 +5,17 @@ The queue of a client that does not read, and what is dropped when it is full.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum
 
+from ..checks import checkInteger
 from ..format.encoded import Batch, Encoded
 from ..format.event import Event
 
-__all__ = ["Pending", "SlowReader"]
+__all__ = ["Pending", "PendingTotal", "SlowReader"]
+
+#: What a queued event costs besides its bytes: its object, and places in tables, in bytes.
+OVERHEAD = 200
 
 
 class SlowReader(Enum):
@@ -35,6 +40,75 @@ class SlowReader(Enum):
     LATEST = "latest"
 
 
+class PendingTotal:
+    """
+    Limits what is queued for all clients of a resource, or of several resources, together.
+
+    It counts memory: an event that is queued for many clients counts once.  Beyond the limit, the
+    client with the longest queue is disconnected, and the next, until what is left is within it.
+
+    @ivar limit: how many bytes there may be; L{None} for any number.
+    @ivar bytes: how many there are.
+
+    @since: 0.1
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        """
+        @param limit: how many bytes may be queued; L{None} for any number.
+        @raise ValueError: if it is out of range.
+        """
+        checkInteger("maxPendingTotal", limit, 1)
+        self.limit = limit
+        self.bytes = 0
+        # How many queues each event is in.
+        self._events: dict[Encoded, int] = {}
+        # For each queue: a function that disconnects its client.
+        self._queues: dict[Pending, Callable[[], object]] = {}
+
+    def enter(self, queue: Pending, disconnect: Callable[[], object]) -> None:
+        """
+        A client has a queue.
+
+        @param disconnect: a function that disconnects the client, which empties the queue.
+        """
+        self._queues[queue] = disconnect
+
+    def exit(self, queue: Pending) -> None:
+        """
+        A client has no queue any more.
+        """
+        del self._queues[queue]
+
+    def add(self, event: Encoded) -> None:
+        """
+        An event is queued.
+        """
+        queues = self._events.get(event, 0)
+        self._events[event] = queues + 1
+        if not queues:
+            self.bytes += len(event.data) + OVERHEAD
+
+    def remove(self, event: Encoded) -> None:
+        """
+        An event has left a queue.
+        """
+        queues = self._events[event] - 1
+        if queues:
+            self._events[event] = queues
+        else:
+            del self._events[event]
+            self.bytes -= len(event.data) + OVERHEAD
+
+    def enforce(self) -> None:
+        """
+        Disconnect clients until the rest is within the limit.
+        """
+        while self.limit is not None and self.bytes > self.limit and self._queues:
+            longest = max(self._queues, key=lambda queue: queue.bytes)
+            self._queues[longest]()
+
+
 class Pending:
     """
     The events that are queued for one client, in order.
@@ -42,11 +116,16 @@ class Pending:
     @ivar bytes: how many bytes are queued, not counting an event that is partly sent.
     """
 
-    __slots__ = ("_dropped", "_entries", "_rest", "bytes")
+    __slots__ = ("_dropped", "_entries", "_partly", "_rest", "_total", "bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, total: PendingTotal) -> None:
+        """
+        @param total: counts what is queued for all clients.
+        """
+        self._total = total
         self._entries: deque[Encoded] = deque()
-        # The rest of a large event that is partly sent: no other event may come in between.
+        # A large event that is partly sent, and its rest: no other event may come in between.
+        self._partly: Encoded | None = None
         self._rest: memoryview | None = None
         # How many events were dropped that the client has not been told about.
         self._dropped = 0
@@ -60,6 +139,7 @@ class Pending:
         Append an event.
         """
         self._entries.append(event)
+        self._total.add(event)
         self.bytes += len(event.data)
 
     def extend(self, batch: Batch) -> None:
@@ -67,7 +147,17 @@ class Pending:
         Append many events.
         """
         self._entries.extend(batch.encoded)
+        for event in batch.encoded:
+            self._total.add(event)
         self.bytes += len(batch.data)
+
+    def clear(self) -> None:
+        """
+        Drop everything: the client is gone.
+        """
+        while self._entries:
+            self._popped(self._entries.popleft())
+        self._finishPart()
 
     def take(self, size: int) -> tuple[bytes, int]:
         """
@@ -82,22 +172,24 @@ class Pending:
             gap = Encoded(Event.json({"dropped": self._dropped}, event="stream-gap"))
             self._dropped = 0
             entries.appendleft(gap)
+            self._total.add(gap)
             self.bytes += len(gap.data)
         pieces: list[bytes] = []
         room = size
         events = 0
         if self._rest is None and entries and len(entries[0].data) > size:
-            event = entries.popleft()
+            event = self._partly = entries.popleft()
             self.bytes -= len(event.data)
             events = event.type is not None
             self._rest = memoryview(event.data)
         if self._rest is not None:
             piece = bytes(self._rest[:size])
             self._rest = self._rest[size:] or None
+            if self._rest is None:
+                self._finishPart()
             return piece, events
         while entries and len(entries[0].data) <= room:
-            event = entries.popleft()
-            self.bytes -= len(event.data)
+            event = self._popped(entries.popleft())
             events += event.type is not None
             pieces.append(event.data)
             room -= len(event.data)
@@ -113,9 +205,7 @@ class Pending:
         size = len(coming.data)
         dropped = self._keepLatest(coming.type) if policy is SlowReader.LATEST else 0
         while self._entries and self.bytes + size > limit:
-            old = self._entries.popleft()
-            self.bytes -= len(old.data)
-            dropped += old.type is not None
+            dropped += self._popped(self._entries.popleft()).type is not None
         self._dropped += dropped
         return dropped
 
@@ -128,10 +218,22 @@ class Pending:
         seen = {None, coming}
         for event in reversed(self._entries):
             if event.type in seen:
-                dropped += event.type is not None
-                self.bytes -= len(event.data)
+                dropped += self._popped(event).type is not None
             else:
                 seen.add(event.type)
                 newest.appendleft(event)
         self._entries = newest
         return dropped
+
+    def _popped(self, event: Encoded) -> Encoded:
+        """
+        An event is not queued any more.
+        """
+        self.bytes -= len(event.data)
+        self._total.remove(event)
+        return event
+
+    def _finishPart(self) -> None:
+        partly, self._partly, self._rest = self._partly, None, None
+        if partly is not None:
+            self._total.remove(partly)

@@ -81,7 +81,7 @@ from .headers import forgetRequest, removeEncoder, setHeaders
 from .lag import Lag
 from .options import END, StreamOptions
 from .peer import seemsGone
-from .pending import Pending, SlowReader
+from .pending import Pending, PendingTotal, SlowReader
 from .reasons import CloseReason
 from .transport import connectionOf, directTransport, heldBy, unsent, writeNow
 from .turn import TURN
@@ -124,6 +124,9 @@ class Owner(Protocol):
 
     twice: Twice
     """Notices events that are encoded twice."""
+
+    total: PendingTotal
+    """Counts what is queued for all clients together."""
 
     thread: int
     """The thread that counts as the reactor's while no reactor has run."""
@@ -381,8 +384,10 @@ class Response:
             asked = self.asked
             _log.warn(ENCODED_TWICE, where=str(asked), **asked.logged())
         if self.ready and event.data is not None:
-            self._write(event.encode(), True)
-            return True
+            data = event.encode()
+            if len(data) <= PIECE:
+                self._write(data, True)
+                return True
         return self.enqueue(Encoded(event))
 
     def open(self) -> None:
@@ -555,15 +560,16 @@ class Response:
         elif self.ready:
             # Queued as it is, so that only the piece on its way is copied for this client.
             self.ready = False
-            self._pending = Pending()
-            self._pending.extend(batch)
+            self._queue().extend(batch)
             self.ready = self._handOver() and self._phase is _Phase.OPEN
+            self.owner.total.enforce()
         elif (
             pending
             and pending.bytes
             and pending.bytes + len(batch.data) <= self.owner.options.maxPending
         ):
             pending.extend(batch)
+            self.owner.total.enforce()
         else:
             for event in batch.encoded:
                 self.enqueue(event)
@@ -575,8 +581,8 @@ class Response:
         @return: whether it was sent or queued.
         """
         if self.ready:
-            self._write(event.data, event.type is not None)
-            return True
+            self.push(Batch([event]))
+            return self.isLiving
         if not self.isLiving:
             return False
         if self._phase is _Phase.CONNECTING and not self._held:
@@ -608,16 +614,38 @@ class Response:
                 if self._reason is not None:
                     # The observer has ended it.
                     return False
-        self._append(event)
-        return True
+        self._queue().append(event)
+        self.owner.total.enforce()
+        return self.isLiving
 
-    def _append(self, event: Encoded) -> None:
+    def _queue(self) -> Pending:
         """
-        Append an event to the queue.
+        @return: the queue, which is made if there is none.
         """
         if self._pending is None:
-            self._pending = Pending()
-        self._pending.append(event)
+            total = self.owner.total
+            self._pending = Pending(total)
+            total.enter(self._pending, self._makeWay)
+        return self._pending
+
+    def _dropQueue(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.clear()
+            self.owner.total.exit(pending)
+
+    def _makeWay(self) -> None:
+        """
+        Too much is queued for all clients together, and most of it for this one.
+        """
+        _log.info(
+            "{where}: {pending} bytes are waiting for this client, and too many for all together."
+            " Disconnecting it.",
+            where=str(self.asked),
+            pending=self.bytesPending,
+            **self.asked.logged(),
+        )
+        self.abort(CloseReason.SLOW)
 
     def _isMovable(self) -> bool:
         """
@@ -634,7 +662,7 @@ class Response:
         while self._pending is not None and self._isMovable():
             data, events = self._pending.take(PIECE)
             if not self._pending:
-                self._pending = None
+                self._dropQueue()
             self._write(data, events)
         return self._isMovable()
 
@@ -753,12 +781,12 @@ class Response:
                 return
         # Queued after everything else, whatever maxPending says.
         if farewell is not None:
-            self._append(Encoded(farewell))
+            self._queue().append(Encoded(farewell))
         if retry is not None:
             # The blank line behind it closes its block: Node.js's client ignores it otherwise.
-            self._append(Encoded(Event(retry=retry)))
+            self._queue().append(Encoded(Event(retry=retry)))
         elif self.owner.options.once and reason is CloseReason.ENDED:
-            self._append(Encoded(END))
+            self._queue().append(Encoded(END))
         self._reason = reason
         self.open()
         if self._phase is _Phase.CLOSED:
@@ -867,7 +895,7 @@ class Response:
         self._letGo(request)
         if self.lag is not None:
             self.lag.stop()
-        self._pending = None
+        self._dropQueue()
         self._stopProducers(now)
         self.owner.closed(self, self._reason)
         opening, self._opening = self._opening, None
