@@ -22,7 +22,7 @@ asyncioreactor.install(loop)
 from functools import partial
 from twisted.internet import reactor
 from twisted.web.server import Site
-from twisted_sse import EventStreamResource, client
+from twisted_sse import EventStreamResource, MessageEvent, client
 
 resource = EventStreamResource(lambda stream: stream.every(0.05, lambda: "hello"))
 port = reactor.listenTCP(0, Site(resource), interface="127.0.0.1")

@@ -339,7 +339,7 @@ class SlowReaderTests(HTTP2TestCase):
         client.startReading()
         await until(lambda: response.events[-1].lastEventID == "99")
         [gap] = [event for event in response.events if event.type == "stream-gap"]
-        self.assertEqual(int(gap.data), self.reasons.lost)
+        self.assertEqual(gap.json(), {"dropped": self.reasons.lost})
         self.assertEqual(len(response.events) - 2 + self.reasons.lost, sent // 8192 + 100)
 
     async def test_stallTimeout(self) -> None:

@@ -59,7 +59,7 @@ class RequestTests(LiveTestCase):
         await until(lambda: client.lost)
         self.assertEqual(client.lost, "FIN")
         self.assertTrue(response.complete)
-        self.assertEqual(bytes(response.body), b": \n\nid: 1\ndata: hello\n\n")
+        self.assertEqual(bytes(response.body), b":\nretry: 3000\nid: 1\ndata: hello\n\n")
 
     async def test_errorHTTP11(self) -> None:
         """
