@@ -26,6 +26,7 @@ HOUSE = {
     "event": "",
     "parser": "",
     "timing": "reactors slices ticker backoff",
+    "guard": "targets pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address answers origins drain heart group resource",
     "store": "entry contract memory",
@@ -38,7 +39,7 @@ HOUSE = {
     "accesslog": "",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file command spec",
-    "daemon": "metrics limits logfile signals listen access auth site pages paths health values options"
+    "daemon": "metrics limits logfile signals listen access auth request site pages paths health values options"
     " daemon service",
     "cli": "output status certificates options get commands",
     "__init__": "",

@@ -8,19 +8,22 @@ from io import BytesIO
 
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
+
+from ..guard.site import GuardedSite
+from .request import PlainRequest
 
 __all__ = ["SmallRequest", "SmallSite"]
 
 #: The largest body of a request that is kept, in bytes.  The daemon needs no bodies, but Twisted
-#: reads the whole body before a password is asked for, and parses those of forms.
+#: reads the whole body before a password is asked for.
 MOST_BODY = 2**14
 
 #: How much of a larger body is read, in bytes, so that its client reads the answer.
 MOST_READ = 2**20
 
 
-class SmallRequest(Request):
+class SmallRequest(PlainRequest):
     """
     A request whose body is kept only if it is small.
 
@@ -50,13 +53,12 @@ class SmallRequest(Request):
         if not self.isTooLarge:
             super().handleContentChunk(data)  # type: ignore[no-untyped-call]
             return
-        # Leave nothing to be parsed.
         self.content = BytesIO()
         if self._size > MOST_READ:
             self.loseConnection()  # type: ignore[no-untyped-call]
 
 
-class SmallSite(Site):
+class SmallSite(GuardedSite):
     """
     A site whose requests are small.
 
@@ -68,8 +70,10 @@ class SmallSite(Site):
 
     def getResourceFor(self, request: Request) -> IResource:
         """
-        See L{Site}.
+        See L{GuardedSite}.
         """
+        if isinstance(request, PlainRequest) and request.refusal is not None:
+            return errorPage(*request.refusal)
         if isinstance(request, SmallRequest) and request.isTooLarge:
             what = f"The body of a request must not have more than {MOST_BODY} bytes"
             return errorPage(413, "Content Too Large", what)

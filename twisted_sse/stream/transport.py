@@ -35,6 +35,7 @@ except ImportError:  # pragma: no cover
     ioctl = None  # type: ignore[assignment]
 
 from ..format.encoded import PIECE, Batch
+from ..guard.pacing import PacedChannel
 
 if TYPE_CHECKING:
     from twisted.web.http import Request as HTTPRequest
@@ -56,6 +57,9 @@ _SOCKETS: tuple[type, ...] = (tcp.Server,)
 if unix is not None:
     _SOCKETS += (unix.Server,)
 
+#: The channels that are known to pass on what is written as it is.
+_CHANNELS = (HTTPChannel, PacedChannel)
+
 
 def directTransport(request: HTTPRequest) -> tcp.Server | None:
     """
@@ -73,7 +77,7 @@ def directTransport(request: HTTPRequest) -> tcp.Server | None:
     if (
         type(transport) in _SOCKETS
         and not cast(tcp.Server, transport).TLS  # startTLS() leaves the type as it is.
-        and type(request.channel) is HTTPChannel
+        and type(request.channel) in _CHANNELS
         and getattr(request.write, "__func__", None) is Request.write
         and getattr(request, "_encoder", None) is None
         and hasattr(transport, "_tempDataBuffer")
