@@ -275,7 +275,9 @@ class EndTests(PacingTestCase):
         """
         A length with more digits than Python converts is refused.
         """
-        self.protocol.dataReceived(b"GET / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n")
+        self.protocol.dataReceived(
+            b"GET / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"
+        )
         self.assertEqual(self.transport.value(), b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     def test_longLine(self) -> None:

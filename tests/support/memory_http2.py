@@ -17,12 +17,11 @@ try:
     import h2.config
     import h2.connection
     import h2.events
-    import h2.exceptions
-    import hyperframe.frame as frames
+    import h2.settings
 except ImportError:
-    h2 = frames = None  # type: ignore[assignment]
+    h2 = None  # type: ignore[assignment]
 
-__all__ = ["H2_MISSING", "MemoryClient2", "frames"]
+__all__ = ["H2_MISSING", "MemoryClient2"]
 
 #: Why tests of HTTP/2 are skipped; L{None} if they are not.
 H2_MISSING = "network (HTTP/2 needs the extra tls)" if h2 is None else None
@@ -68,9 +67,10 @@ class MemoryClient2:
     @ivar protocol: the server's protocol.
     """
 
-    def __init__(self, site: Site, clock: Clock, **settings: int) -> None:
+    def __init__(self, site: Site, clock: Clock, *, hello: bool = True, **settings: int) -> None:
         """
         @param site: the server, whose reactor is the clock.
+        @param hello: whether to begin as HTTP/2 does.
         @param settings: those of the client, by the names of h2's C{SettingCodes}.
         """
         self.clock = clock
@@ -86,6 +86,8 @@ class MemoryClient2:
             )
         )
         self.events: list[Any] = []
+        if not hello:
+            return
         self.http.initiate_connection()
         if settings:
             codes = h2.settings.SettingCodes
@@ -128,9 +130,7 @@ class MemoryClient2:
         if received:
             self.events += self.http.receive_data(received)
 
-    def request(
-        self, path: str = "/", method: str = "GET", end: bool = True, **fields: str
-    ) -> int:
+    def request(self, path: str = "/", method: str = "GET", end: bool = True, **fields: str) -> int:
         """
         Make a request, but do not L{flush}.
 

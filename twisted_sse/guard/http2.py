@@ -21,6 +21,7 @@ import h2.errors
 import h2.exceptions
 import h2.settings
 import priority  # type: ignore[import-untyped]
+from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -291,6 +292,12 @@ class GuardedConnection(H2Connection):
 
     # What is sent.
 
+    def _sendPrioritisedData(self, *args: object) -> None:
+        # What is sent counts, though it may be what was received that allowed it.
+        before, self._isReceiving = self._isReceiving, False
+        super()._sendPrioritisedData(*args)  # type: ignore[no-untyped-call]
+        self._isReceiving = before
+
     def _isReady(self, streamID: int) -> bool:
         queue = self._outboundStreamQueues.get(streamID)
         if not queue:
@@ -342,12 +349,17 @@ class GuardedConnection(H2Connection):
 
     def endRequest(self, streamID: int) -> None:
         """
-        See L{H2Connection}.  A stream without headers cannot end, only be reset.
+        See L{H2Connection}.  A stream without headers cannot end, only be reset: its request is
+        told, as for HTTP/1.
         """
-        if streamID not in self._begun:
-            self.abortRequest(streamID)
-        elif streamID in self.streams:
+        stream = self.streams.get(streamID)
+        if stream is None:
+            return
+        if streamID in self._begun:
             super().endRequest(streamID)  # type: ignore[no-untyped-call]
+        else:
+            self.abortRequest(streamID)
+            stream.connectionLost(Failure(ConnectionAborted()))
 
     def abortRequest(self, streamID: int) -> None:
         """
