@@ -17,7 +17,7 @@ FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
 class _Echo(Resource):
     """
-    A resource that records its requests, and returns the number of their arguments.
+    A resource that records its requests, and returns the size of their bodies.
     """
 
     isLeaf = True
@@ -28,7 +28,7 @@ class _Echo(Resource):
 
     def render_POST(self, request: SmallRequest) -> bytes:
         self.requests.append(request)
-        return b"%d" % len(request.args or {})
+        return b"%d" % len(request.content.read())
 
 
 class SiteTests(SynchronousTestCase):
@@ -63,11 +63,11 @@ class SiteTests(SynchronousTestCase):
         """
         A small body is read.
         """
-        self.assertTrue(self.send(b"a=1&b=2").endswith(b"\r\n\r\n2"))
+        self.assertTrue(self.send(b"a=1&b=2").endswith(b"\r\n\r\n7"))
 
     def test_large(self) -> None:
         """
-        A large body is refused, and nothing of it is kept or parsed.
+        A large body is refused, and nothing of it is kept.
         """
         kept = []
         process = SmallRequest.process
