@@ -51,6 +51,9 @@ MOST_SETTINGS = 50
 #: RFC 9113, 6.5.2.
 LARGEST_TABLE = 4096
 
+# Not the class's: its events would keep the connection.
+_log = Logger()
+
 
 class _Connection(h2.connection.H2Connection):
     """
@@ -130,8 +133,6 @@ class GuardedConnection(H2Connection):
     @since: 0.1
     """
 
-    _log = Logger()
-
     def __init__(self, reactor: Any) -> None:
         """
         @param reactor: the reactor, or a clock.
@@ -198,7 +199,7 @@ class GuardedConnection(H2Connection):
         self._over = True
         transport: Any = self.transport
         peer = transport.getPeer()
-        self._log.info("Aborted the HTTP/2 connection of {peer}: {why}", peer=peer, why=why)
+        _log.info("Aborted the HTTP/2 connection of {peer}: {why}", peer=peer, why=why)
         transport.abortConnection()
 
     def _settingsChanged(self) -> None:
