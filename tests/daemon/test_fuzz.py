@@ -20,9 +20,8 @@ from twisted.python.failure import Failure
 from tests.support.fuzz import FuzzMixin, cut, mutated, pick, rubbish
 from tests.support.memory_http2 import H2_MISSING, MemoryClient2, Transport
 from tests.support.options import OptionsMixin, site
-from twisted_sse import Channel, EventStreamResource, History
+from twisted_sse import Channel, History
 from twisted_sse.daemon import makeService
-from twisted_sse.daemon.site import SmallSite
 from twisted_sse.daemon.sources.lines import LineSplitter
 from twisted_sse.daemon.sources.linesource import LineSource, noID
 
@@ -100,14 +99,21 @@ DAEMONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def fieldsOf(random: Random) -> list[tuple[bytes, bytes]]:
+    """
+    @return: some headers.
+    """
+    names = random.sample(list(FIELDS), random.randrange(8))
+    return [(name, pick(random, FIELDS[name])) for name in names]
+
+
 def head(random: Random) -> bytes:
     """
     @return: a request of HTTP/1.1 without a body, more or less.
     """
     version = random.choice((b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2.0"))
     lines = [b" ".join((random.choice(METHODS), pick(random, TARGETS), version))]
-    for name in random.sample(list(FIELDS), random.randrange(8)):
-        lines.append(name + b": " + pick(random, FIELDS[name]))
+    lines += [name + b": " + value for name, value in fieldsOf(random)]
     return b"\r\n".join((*lines, b"", b""))
 
 
@@ -286,8 +292,7 @@ class HTTP2Tests(FuzzTestCase):
                         (b":authority", pick(random, FIELDS[b"Host"])),
                         (b":path", pick(random, TARGETS)),
                     ]
-                    for name in random.sample(list(FIELDS), random.randrange(8)):
-                        fields.append((name.lower(), pick(random, FIELDS[name])))
+                    fields += [(name.lower(), value) for name, value in fieldsOf(random)]
                     if random.random() < 0.1:
                         random.shuffle(fields)
                     http.send_headers(number, fields, end_stream=random.random() < 0.7)
