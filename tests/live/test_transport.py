@@ -212,6 +212,12 @@ class DecisionTests(LiveTestCase):
 
         self.assertIsNone(await self.decideFor(make))
 
+    async def test_guarded(self) -> None:
+        """
+        The streams of a guarded site use direct writes.
+        """
+        self.assertIsNotNone((await self.decide(guarded=True))[0])
+
     async def test_channel(self) -> None:
         """
         A subclass of L{HTTPChannel} does not use direct writes.

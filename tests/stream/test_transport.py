@@ -21,6 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from twisted_sse import CloseReason, EventStream, EventStreamResource
+from twisted_sse.guard.pacing import PacedChannel
 from twisted_sse.stream import response
 from twisted_sse.stream import transport as fastwrite
 from twisted_sse.stream.headers import removeEncoder
@@ -156,6 +157,14 @@ class DirectTransportTests(SynchronousTestCase):
         request = makeRequest(makeTransport(tcp.Server))
         request.channel = Mine()
         self.assertIsNone(directTransport(request))
+
+    def test_guarded(self) -> None:
+        """
+        A request on the channel of a guarded site is written to directly.
+        """
+        request = makeRequest(makeTransport(tcp.Server))
+        request.channel = PacedChannel()
+        self.assertIs(directTransport(request), request.transport)
 
     def test_write(self) -> None:
         """

@@ -4,7 +4,9 @@ The daemon in its own process, and a client of it.
 
 from __future__ import annotations
 
+import datetime
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -62,6 +64,15 @@ def until(predicate: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {PATIENCE} s: {predicate}")
         time.sleep(0.01)
+
+
+def residentMemory(number: int) -> int:
+    """
+    @return: the resident memory of a process, in bytes.
+    """
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 class Client:
@@ -172,6 +183,35 @@ class DaemonMixin(SynchronousTestCase):
         self.assertEqual(process.returncode, 0, output)
         self.assertNotIn("Traceback", output)
         return output
+
+    def writeKey(self) -> None:
+        """
+        Write C{key.pem} and C{cert.pem}.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import NameOID
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        encoding = serialization.Encoding.PEM
+        (self.directory / "cert.pem").write_bytes(certificate.public_bytes(encoding))
+        (self.directory / "key.pem").write_bytes(
+            key.private_bytes(
+                encoding,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
 
     def client(self) -> Client:
         """

@@ -125,10 +125,14 @@ class Client2(Connection):
 class HTTP2TestCase(LiveTestCase):
     """
     Base class for tests of HTTP/2.
+
+    @cvar guarded: whether the site is a L{GuardedSite<twisted_sse.guard.GuardedSite>}.
     """
 
     if h2 is None:
         skip = "network (HTTP/2 needs the extra tls)"
+
+    guarded = False
 
     def serve2(
         self,
@@ -141,6 +145,7 @@ class HTTP2TestCase(LiveTestCase):
         """
         Start a server, and connect to it.
         """
-        self.server: Server = self.serve(connected, site={"tls": True, **(site or {})}, **options)
+        options["site"] = {"tls": True, "guarded": self.guarded, **(site or {})}
+        self.server: Server = self.serve(connected, **options)
         made: Client2 = self.server.connect(Client2, **(client or {}))
         return made

@@ -33,6 +33,7 @@ from zope.interface import implementer
 
 from tests.support.requirements import ROOT
 from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
+from twisted_sse.guard import GuardedSite
 
 __all__ = [
     "Child",
@@ -464,7 +465,7 @@ class Client(Connection):
                 return
 
 
-class _Site(Site):
+class _KnowsConnections(Site):
     """
     A site that knows its connections.
     """
@@ -480,6 +481,12 @@ class _Site(Site):
         self.protocols = {each for each in self.protocols if _socketBelow(each) is not None}
         self.protocols.add(protocol)
         return protocol
+
+
+class _GuardedSite(_KnowsConnections, GuardedSite):
+    """
+    A site with guarded connections.
+    """
 
 
 def _socketBelow(protocol: Any) -> tcp.Connection | None:
@@ -508,6 +515,7 @@ class Server:
         sendBuffer: int | None = None,
         wrap: Callable[[Factory], Factory] | None = None,
         listening: socket.socket | None = None,
+        guarded: bool = False,
     ) -> None:
         """
         @param test: the test whose cleanup stops the server.
@@ -517,8 +525,10 @@ class Server:
             kernel doubles.
         @param wrap: wraps the factory of the connections.
         @param listening: a listening socket to use instead of a new one.
+        @param guarded: whether the site is a L{GuardedSite}.
         """
-        self.site = _Site(resource, reactor=reactor, timeout=timeout)
+        kind = _GuardedSite if guarded else _KnowsConnections
+        self.site = kind(resource, reactor=reactor, timeout=timeout)
         factory: Any = self.site if wrap is None else wrap(self.site)
         if listening is not None:
             self.port = reactor.adoptStreamPort(listening.fileno(), socket.AF_INET, factory)
