@@ -223,6 +223,18 @@ class PipelineTests(PacingTestCase):
             request.finish()
         self.assertEqual(self.transport.value().count(b"HTTP/1.1 200 "), 3)
 
+    def test_timeout(self) -> None:
+        """
+        A client that reads nothing is closed after the timeout.
+        """
+        self.protocol.dataReceived(GET * 100)
+        self.settle()
+        self.clock.advance(61)
+        self.assertTrue(self.transport.disconnecting)
+        self.clock.advance(16)
+        self.assertTrue(self.transport.disconnected)
+        self.assertEqual(self.resource.calls, 4)
+
     def test_lost(self) -> None:
         """
         A connection that is lost while requests wait leaves nothing.
