@@ -347,6 +347,14 @@ class UnsentTests(SynchronousTestCase):
         del queues[1]
         self.assertIsNone(unsent(request))
 
+    def test_finished(self) -> None:
+        """
+        A request over HTTP/2 that is finished, and so has no channel, holds nothing.
+        """
+        request: Any = SimpleNamespace(transport=None)
+        self.assertIsNone(unsent(request))
+        self.assertEqual(outstanding(request), 0)
+
     def test_unknown(self) -> None:
         """
         The result is L{None} where it cannot be known.

@@ -268,7 +268,9 @@ def connectionOf(request: HTTPRequest) -> Any:
     """
     if request.transport is not None:
         return request.transport
-    return getattr(getattr(request.channel, "_conn", None), "transport", None)
+    # A request that is finished has no channel.
+    channel = getattr(request, "channel", None)
+    return getattr(getattr(channel, "_conn", None), "transport", None)
 
 
 def socketBelow(request: HTTPRequest) -> Any:
@@ -322,8 +324,8 @@ def _isWindowShut(request: HTTPRequest) -> bool:
     """
     Whether the flow control window of an HTTP/2 stream is used up: RFC 9113, 5.2.
     """
-    stream = cast(Any, request.channel)
     try:
+        stream = cast(Any, request.channel)
         window = stream._conn.conn.local_flow_control_window(stream.streamID)
     except (AttributeError, KeyError):
         return False
