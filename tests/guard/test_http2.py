@@ -307,6 +307,76 @@ class FloodTests(HTTP2TestCase):
         self.assertFalse(client.transport.paused)
 
 
+class BacklogTests(HTTP2TestCase):
+    """
+    Tests for many connections with much to read.
+    """
+
+    def setUp(self) -> None:
+        """
+        Let each connection read one frame at a time.
+        """
+        super().setUp()
+        self.patch(http2, "SLICE", 0)
+        self.answered: list[int] = []
+
+    def begin(self) -> None:
+        """
+        Let three connections make three requests each, and see which are answered in which order.
+        """
+        self.patch(
+            http2.GuardedConnection,
+            "_requestEnded",
+            lambda connection, event: self.answered.append(connections.index(connection)),
+        )
+        clients = [self.connect() for _ in range(3)]
+        for client in clients:
+            client.flush()
+        connections = [client.connection for client in clients]
+        for client in clients:
+            for _ in range(3):
+                client.request("/small")
+            client.protocol.dataReceived(client.http.data_to_send())
+
+    def test_inTurn(self) -> None:
+        """
+        Connections read in turn, not one after another.
+        """
+        self.begin()
+        self.assertEqual(self.answered, [0, 1, 2])
+        self.clock.advance(0)
+        self.assertEqual(self.answered, [0, 1, 2] * 3)
+
+    def test_time(self) -> None:
+        """
+        A turn of the reactor is over after a certain time, for all of them together.
+        """
+        self.begin()
+        now = iter(range(1000))
+        self.patch(http2, "perf_counter", lambda: next(now))
+        turns = []
+        go = http2.Backlog._go
+
+        def count(backlog: Any) -> None:
+            before = len(self.answered)
+            go(backlog)
+            turns.append(len(self.answered) - before)
+
+        self.patch(http2.Backlog, "_go", count)
+        self.clock.advance(0)
+        self.assertEqual(self.answered, [0, 1, 2] * 3)
+        self.assertLessEqual(max(turns), 1)
+
+    def test_lost(self) -> None:
+        """
+        A connection that is lost meanwhile does not stop the others.
+        """
+        self.begin()
+        self.clients.pop(1).close()
+        self.clock.advance(0)
+        self.assertEqual(self.answered, [0, 1, 2, 0, 2, 0, 2])
+
+
 class RequestTests(HTTP2TestCase):
     """
     Tests for requests that used to leave tracebacks: trial fails a test that logs one.

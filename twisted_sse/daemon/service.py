@@ -235,7 +235,7 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
 def _makeSite(options: Options, root: IResource, reactor: Any) -> Site:
     # To HTTP/2 a connection is idle while its streams are silent.
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
-    return SmallSite(root, timeout=timeout, reactor=reactor)  # type: ignore[no-untyped-call]
+    return SmallSite(root, timeout=timeout, reactor=reactor)
 
 
 def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:

@@ -36,8 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["GuardedConnection"]
 
-#: How long the frames of one connection may hold the reactor in one turn, in seconds.
+#: How long the frames of one connection may hold the reactor when they arrive, in seconds.
 SLICE = 0.002
+
+#: How long the frames that were left may hold it in one turn, those of all connections together.
+TURN = 0.02
 
 #: How many bytes of complete answers may be unsent, before the next request is answered: as many
 #: as Twisted's transports hold before they call a halt.
@@ -126,6 +129,50 @@ class _Turns:
         raise priority.DeadlockError
 
 
+class Backlog:
+    """
+    The connections that have more to read, of one site: each in turn.
+
+    @since: 0.1
+    """
+
+    def __init__(self, clock: Any) -> None:
+        """
+        @param clock: the reactor, or a clock.
+        """
+        self._clock = clock
+        self._waiting: deque[GuardedConnection] = deque()
+        self._call: IDelayedCall | None = None
+
+    def add(self, connection: GuardedConnection) -> None:
+        """
+        Let a connection read on in another turn of the reactor.
+        """
+        self._waiting.append(connection)
+        if self._call is None:
+            self._call = self._clock.callLater(0, self._go)
+
+    def remove(self, connection: GuardedConnection) -> None:
+        """
+        A connection is closed.
+        """
+        self._waiting.remove(connection)
+        if not self._waiting and self._call is not None:
+            self._call.cancel()
+            self._call = None
+
+    def _go(self) -> None:
+        self._call = None
+        started = perf_counter()
+        # One that has still more goes back to the end, for the next turn.
+        for _ in range(len(self._waiting)):
+            self._waiting.popleft().readOn()
+            if not self._waiting or perf_counter() - started > TURN:
+                break
+        if self._waiting and self._call is None:
+            self._call = self._clock.callLater(0, self._go)
+
+
 class GuardedConnection(H2Connection):
     """
     An HTTP/2 connection.
@@ -133,9 +180,10 @@ class GuardedConnection(H2Connection):
     @since: 0.1
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, backlog: Backlog) -> None:
         """
         @param reactor: the reactor, or a clock.
+        @param backlog: that of the site.
         """
         super().__init__(reactor)  # type: ignore[no-untyped-call]
         self._clock = reactor
@@ -144,7 +192,8 @@ class GuardedConnection(H2Connection):
         self._frames = FrameReader(reactor.seconds())
         # Nothing more is read.
         self._over = False
-        self._later: IDelayedCall | None = None
+        self._backlog = backlog
+        self._isWaiting = False
         self._isReceiving = False
         # The streams whose requests are complete, but not answered until others are sent.
         self._postponed: deque[int] = deque()
@@ -167,11 +216,19 @@ class GuardedConnection(H2Connection):
         """
         if not self._over:
             self._frames.feed(data)
-            if self._later is None:
+            if not self._isWaiting:
                 self._read()
 
+    def readOn(self) -> None:
+        """
+        Go on with what was left: L{Backlog} calls this.
+        """
+        self._isWaiting = False
+        self._read()
+        if not (self._isWaiting or self._over or self._reading is None):
+            self._reading.resumeProducing()
+
     def _read(self) -> None:
-        self._later = None
         started = perf_counter()
         while not self._over:
             try:
@@ -180,7 +237,7 @@ class GuardedConnection(H2Connection):
                 self._abort(str(e))
                 return
             if frame is None:
-                break
+                return
             self._isReceiving = True
             super().dataReceived(frame)  # type: ignore[no-untyped-call]
             self._isReceiving = False
@@ -188,12 +245,11 @@ class GuardedConnection(H2Connection):
             if frame[3] == SETTINGS and not self._over:
                 self._settingsChanged()
             if perf_counter() - started > SLICE and not self._over:
-                self._later = self._clock.callLater(0, self._read)
+                self._isWaiting = True
+                self._backlog.add(self)
                 if self._reading is not None:
                     self._reading.pauseProducing()
                 return
-        if self._reading is not None and not self._over:
-            self._reading.resumeProducing()
 
     def _abort(self, why: str) -> None:
         self._over = True
@@ -383,10 +439,12 @@ class GuardedConnection(H2Connection):
         @param _cancelTimeouts: false if the connection is being closed.
         """
         self._over = True
-        for call in self._later, self._nextAnswer:
-            if call is not None and call.active():
-                call.cancel()
-        self._later = self._nextAnswer = None
+        if self._isWaiting:
+            self._isWaiting = False
+            self._backlog.remove(self)
+        if self._nextAnswer is not None:
+            self._nextAnswer.cancel()
+            self._nextAnswer = None
         for streamID in list(self.streams):
             # Any of them may end another.
             stream = self.streams.get(streamID)

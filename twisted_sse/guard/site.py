@@ -14,7 +14,7 @@ from .pacing import PacedChannel
 __all__ = ["GuardedSite"]
 
 if H2_ENABLED:
-    from .http2 import GuardedConnection
+    from .http2 import Backlog, GuardedConnection
 
 
 class _Protocol(_GenericHTTPChannelProtocol):
@@ -41,7 +41,7 @@ class _Protocol(_GenericHTTPChannelProtocol):
         producing.unregisterProducer()
         first.setTimeout(None)
         site: Any = self._site
-        connection: Any = GuardedConnection(site.reactor)
+        connection: Any = GuardedConnection(site.reactor, site.backlog)
         connection.requestFactory = self._requestFactory
         connection.site = site
         connection.factory = self._factory
@@ -61,8 +61,17 @@ class GuardedSite(Site):
     L{EventStreamResource<twisted_sse.EventStreamResource>} needs no other site than Twisted's; use
     this one where clients connect that you do not trust, without a proxy in front.
 
+    @ivar backlog: its HTTP/2 connections that have more to read.
+
     @since: 0.1
     """
+
+    def __init__(self, *args: Any, **kw: Any) -> None:
+        """
+        Make a site.  The arguments are those of L{Site}.
+        """
+        super().__init__(*args, **kw)  # type: ignore[no-untyped-call]
+        self.backlog: Backlog | None = Backlog(self.reactor) if H2_ENABLED else None
 
     def protocol(self) -> _Protocol:
         """
