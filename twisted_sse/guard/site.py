@@ -68,7 +68,7 @@ class GuardedSite(Site):
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         """
-        Make a site.  The arguments are those of L{Site}.
+        Make a site.  The arguments are those of Twisted's C{Site}.
         """
         super().__init__(*args, **kw)  # type: ignore[no-untyped-call]
         self.backlog: Backlog | None = Backlog(self.reactor) if H2_ENABLED else None
