@@ -25,7 +25,7 @@ HOUSE = {
     "format": "event parser encoded",
     "event": "",
     "parser": "",
-    "timing": "reactors slices ticker backoff",
+    "timing": "reactors ticker slices backoff",
     "stream": "reasons turn awaited headers transport stall pending options feed lag every response stream observer result",
     "server": "accept address answers origins drain heart group resource",
     "store": "entry contract memory",

@@ -22,12 +22,12 @@ from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from ..accesslog import AccessLog
+from ..accesslog import AccessLog, formatRequest
 from ..channel.channel import Channel
 from ..observe import Observer, Observers
 from ..server.resource import EventStreamResource
 from ..store.memory import History
-from ..timing.reactors import installedReactor
+from ..timing.reactors import installedReactor, makeSteady
 from .access import KnownHosts, isLocal, saysLocal, withPassword
 from .daemon import Daemon
 from .health import makeProbes
@@ -70,8 +70,11 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
     @since: 0.1
     """
+    if reactor is None:
+        reactor = installedReactor()
+    makeSteady(reactor)
     try:
-        return _makeDaemon(options, installedReactor() if reactor is None else reactor)
+        return _makeDaemon(options, reactor)
     except UsageError as e:
         exitUsage(str(e))
 
@@ -235,7 +238,9 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
 def _makeSite(options: Options, root: IResource, reactor: Any) -> Site:
     # To HTTP/2 a connection is idle while its streams are silent.
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
-    return SmallSite(root, timeout=timeout, reactor=reactor)  # type: ignore[no-untyped-call]
+    return SmallSite(  # type: ignore[no-untyped-call]
+        root, timeout=timeout, logFormatter=formatRequest, reactor=reactor
+    )
 
 
 def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:

@@ -1,5 +1,5 @@
 """
-Which reactor is used for time.
+Which reactor is used for time, and by which clock it goes.
 
 Importing C{twisted.internet.reactor} installs one, so it is imported only when it is needed,
 and only here.
@@ -7,11 +7,13 @@ and only here.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.python.runtime import seconds as systemClock
 
-__all__ = ["clockFor", "installedReactor"]
+__all__ = ["clockFor", "installedReactor", "makeSteady"]
 
 
 def installedReactor() -> Any:
@@ -34,3 +36,27 @@ def clockFor(reactor: IReactorTime | None, request: object = None) -> IReactorTi
     """
     clock = reactor or getattr(getattr(request, "site", None), "reactor", None)
     return clock if clock is not None else installedReactor()
+
+
+def makeSteady(reactor: Any) -> None:
+    """
+    Let a reactor measure time with a clock that nobody sets.
+
+    Twisted's reactors use the system's clock.  When that is set back by an hour, all their delayed
+    calls are an hour late, and when it is set forward, they are early.
+
+    The reactor's seconds go on from what they are, so calls that are pending already stay right.
+
+    @param reactor: a reactor.  One that does not use the system's clock is left as it is.
+    """
+    if reactor.seconds is not systemClock:
+        return
+    ahead: float = systemClock() - time.monotonic()
+
+    def seconds() -> float:
+        return time.monotonic() + ahead
+
+    reactor.seconds = seconds
+    for call in reactor.getDelayedCalls():
+        # It would add the system's time when it is reset.
+        call.seconds = seconds
