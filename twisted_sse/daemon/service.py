@@ -33,7 +33,7 @@ from .daemon import Daemon
 from .health import makeProbes
 from .limits import raiseFileLimit
 from .listen import CannotListen, Endpoint, ListeningService
-from .logfile import WatchedFile
+from .logfile import WatchedFile, twistdLog
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .paths import makeStreams
@@ -109,6 +109,10 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
         countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
     resources.setdefault("/", StreamList(tuple(options.sources)))
     _listen(options, daemon, listening, resources, _makeMetrics(registry), reactor)
+    try:
+        daemon.logObserver = twistdLog(options.parent, reactor)
+    except OSError as e:
+        raise UsageError(f"--logfile {e.filename}: {e.strerror}") from e
     return daemon
 
 

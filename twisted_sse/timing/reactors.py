@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python.runtime import seconds as systemClock
+from twisted.python import runtime
 
 __all__ = ["clockFor", "installedReactor", "makeSteady"]
 
@@ -49,9 +49,9 @@ def makeSteady(reactor: Any) -> None:
 
     @param reactor: a reactor.  One that does not use the system's clock is left as it is.
     """
-    if reactor.seconds is not systemClock:
+    if reactor.seconds is not runtime.seconds:
         return
-    ahead: float = systemClock() - time.monotonic()
+    ahead: float = runtime.seconds() - time.monotonic()
 
     def seconds() -> float:
         return time.monotonic() + ahead
