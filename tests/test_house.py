@@ -38,7 +38,7 @@ HOUSE = {
     "accesslog": "",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file command spec",
-    "daemon": "metrics limits logfile signals listen access auth site pages paths health values options"
+    "daemon": "metrics limits connections logfile signals listen access auth site pages paths health values options"
     " daemon service",
     "cli": "output status certificates options get commands",
     "__init__": "",

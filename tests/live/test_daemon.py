@@ -4,7 +4,6 @@ Tests for the daemon as a process: signals, errors at its start, and what its cl
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
 import shlex
@@ -31,6 +30,7 @@ from tests.support.daemons import (
     freePort,
     until,
 )
+from tests.support.processes import isAlive, residentMemory
 from tests.support.requirements import needs
 
 #: A client in its own process, which reports when it has received an event.
@@ -47,25 +47,6 @@ sys.stdin.read()
 
 #: The number of lines in a flood: more than a connection's buffers and the history hold.
 LINES = 200_000
-
-
-def isAlive(number: bytes) -> bool:
-    """
-    @return: whether a process is running; in a container a dead one may remain as a zombie.
-    """
-    try:
-        return ") Z " not in Path("/proc", number.decode(), "stat").read_text()
-    except FileNotFoundError:
-        return False
-
-
-def residentMemory(number: int) -> int:
-    """
-    @return: the resident memory of a process, in bytes.
-    """
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 @needs("network")
@@ -216,35 +197,6 @@ class ServeTests(DaemonMixin):
             process.terminate()
             self.assertEqual(client.readAll()[-7:], b"\r\n0\r\n\r\n")
         self.finish(process)
-
-    def writeKey(self) -> None:
-        """
-        Write C{key.pem} and C{cert.pem}.
-        """
-        from cryptography import x509
-        from cryptography.hazmat.primitives import hashes, serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.x509.oid import NameOID
-
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-        now = datetime.datetime.now(datetime.timezone.utc)
-        certificate = (
-            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        encoding = serialization.Encoding.PEM
-        (self.directory / "cert.pem").write_bytes(certificate.public_bytes(encoding))
-        (self.directory / "key.pem").write_bytes(
-            key.private_bytes(
-                encoding,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
 
 
 @needs("network")

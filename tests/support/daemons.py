@@ -4,6 +4,7 @@ The daemon in its own process, and a client of it.
 
 from __future__ import annotations
 
+import datetime
 import os
 import socket
 import subprocess
@@ -180,6 +181,35 @@ class DaemonMixin(SynchronousTestCase):
         connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
         self.addCleanup(connection.close)
         return Client(connection)
+
+    def writeKey(self) -> None:
+        """
+        Write C{key.pem} and C{cert.pem}.
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import NameOID
+
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+        now = datetime.datetime.now(datetime.timezone.utc)
+        certificate = (
+            x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(days=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .sign(key, hashes.SHA256())
+        )
+        encoding = serialization.Encoding.PEM
+        (self.directory / "cert.pem").write_bytes(certificate.public_bytes(encoding))
+        (self.directory / "key.pem").write_bytes(
+            key.private_bytes(
+                encoding,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
 
     def run_(self, *command: str, **more: Any) -> subprocess.CompletedProcess[str]:
         """

@@ -181,6 +181,27 @@ class Options(AuthOptions):
             integer("max-streams-per-address", 1),
         ],
         [
+            "request-timeout",
+            None,
+            30,
+            "seconds that a client has to send a whole request, or off",
+            secondsOrOff("request-timeout"),
+        ],
+        [
+            "max-connections",
+            None,
+            None,
+            "how many connections may wait for a request (by the limit on open files)",
+            integer("max-connections", 1),
+        ],
+        [
+            "max-connections-per-address",
+            None,
+            None,
+            "how many of them from one IP address (if not given, half of that)",
+            integer("max-connections-per-address", 1),
+        ],
+        [
             "max-pending",
             None,
             2**20,

@@ -8,7 +8,9 @@ from io import BytesIO
 
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
+
+from .connections import CountedRequest, CountedSite
 
 __all__ = ["SmallRequest", "SmallSite"]
 
@@ -20,7 +22,7 @@ MOST_BODY = 2**14
 MOST_READ = 2**20
 
 
-class SmallRequest(Request):
+class SmallRequest(CountedRequest):
     """
     A request whose body is kept only if it is small.
 
@@ -63,7 +65,7 @@ class SmallRequest(Request):
             self.loseConnection()  # type: ignore[no-untyped-call]
 
 
-class SmallSite(Site):
+class SmallSite(CountedSite):
     """
     A site whose requests are small.
 

@@ -13,7 +13,7 @@ Where they are missing, each function falls back to the public API.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from twisted.internet import tcp
@@ -46,6 +46,7 @@ __all__ = [
     "heldBy",
     "outstanding",
     "sendToAll",
+    "streamsOf",
     "unsent",
     "writeNow",
 ]
@@ -264,6 +265,15 @@ def connectionOf(request: HTTPRequest) -> Any:
     if request.transport is not None:
         return request.transport
     return getattr(getattr(request.channel, "_conn", None), "transport", None)
+
+
+def streamsOf(request: HTTPRequest) -> Mapping[int, object] | None:
+    """
+    Find the streams of a request's HTTP/2 connection, by their numbers.
+
+    @return: what Twisted keeps, which changes as streams come and go; L{None} for HTTP/1.
+    """
+    return getattr(getattr(request.channel, "_conn", None), "streams", None)
 
 
 def heldBy(transport: Any) -> int:
