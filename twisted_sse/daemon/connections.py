@@ -148,18 +148,19 @@ class Connection:
     def _timedOut(self) -> None:
         self._call = None
         self._connections.ceasedToWait(self)
-        self.close(inHurry=self._isLeaving)
+        self.close()
 
-    def close(self, inHurry: bool) -> None:
+    def close(self, inHurry: bool = False) -> None:
         """
-        Close the connection.  If a request was answered, the answer still goes out.
+        Close the connection.  If a request was answered, the answer still goes out, unless that takes
+        too long.
 
         @param inHurry: whether its descriptor is needed: then an answer is cut off that has not left
             this process.
         """
         transport = self.transport
         holds = heldBy(transport)
-        if not self._isIdle or (holds and inHurry):
+        if not self._isIdle or self._isLeaving or (holds and inHurry):
             transport.abortConnection()
             return
         self._isLeaving = True
