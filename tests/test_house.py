@@ -37,7 +37,7 @@ HOUSE = {
     "metrics": "",
     "accesslog": "",
     "testing": "clock response transport stream client",
-    "daemon.sources": "errors function lines linesource stdin file command spec",
+    "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth site pages paths health values options"
     " daemon service",
     "cli": "output status certificates options get commands",
