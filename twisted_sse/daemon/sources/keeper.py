@@ -53,7 +53,8 @@ def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
         try:
             from ctypes import CDLL
-        except ImportError:  # pragma: no cover
+        except (ImportError, MemoryError):  # pragma: no cover
+            # Python was built without it, or a policy of the system forbids it.
             return
         CDLL(None).prctl(option, value, 0, 0, 0)
 
