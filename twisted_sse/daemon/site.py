@@ -77,7 +77,7 @@ class SmallSite(CountedSite):
 
     def getResourceFor(self, request: Request) -> IResource:
         """
-        See L{Site}.
+        See L{Site<twisted.web.server.Site>}.
         """
         if isinstance(request, SmallRequest) and request.isTooLarge:
             what = f"The body of a request must not have more than {MOST_BODY} bytes"
