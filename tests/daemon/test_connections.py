@@ -564,11 +564,13 @@ class DescriptorTests(ConnectionTestCase):
         while, unless the port is closed meanwhile.
         """
         self.free = KEPT
-        self.port.doRead()
-        self.assertEqual((self.accepted, self.reading), ([], ["stop"]))
-        self.clock.advance(PAUSE)
-        self.assertEqual(self.reading, ["stop", "start"])
-        self.port.doRead()
+        with capturedLogs() as logged:
+            self.port.doRead()
+            self.assertEqual((self.accepted, self.reading), ([], ["stop"]))
+            self.clock.advance(PAUSE)
+            self.assertEqual(self.reading, ["stop", "start"])
+            self.port.doRead()
+        self.assertEqual(len(logged), 1)
         self.port.disconnecting = True
         self.clock.advance(PAUSE)
         self.assertEqual(self.reading, ["stop", "start", "stop"])

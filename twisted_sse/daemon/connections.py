@@ -51,7 +51,7 @@ PAUSE = 0.5
 #: For how many seconds a connection may take the rest of an answer when it is closed.
 LEAVING = 15
 
-#: How often the log tells that connections are closed, in seconds.
+#: How often the log tells of the same, in seconds.
 TELL = 60
 
 _log = Logger()
@@ -260,7 +260,7 @@ class Connections:
         self._room = 0
         self._countedAt = 0.0
         self._closed = 0
-        self._toldAt: float | None = None
+        self._tellAgain: dict[str, float] = {}
 
     def watch(self, protocol: IProtocol, address: IAddress | None) -> Connection:
         """
@@ -334,16 +334,22 @@ class Connections:
         self.ceasedToWait(connection)
         connection.close(inHurry)
         self._closed += 1
+        self._tell(
+            "A connection from {address} without a whole request was closed, since {why}. That makes"
+            " {count} of them.",
+            address=connection.address,
+            why=why,
+            count=self._closed,
+        )
+
+    def _tell(self, said: str, **fields: object) -> None:
+        """
+        Log a warning, but not again and again.
+        """
         now = self._reactor.seconds()
-        if self._toldAt is None or now - self._toldAt >= TELL:
-            self._toldAt = now
-            _log.warn(
-                "A connection from {address} without a whole request was closed, since {why}. That"
-                " makes {count} of them.",
-                address=connection.address,
-                why=why,
-                count=self._closed,
-            )
+        if now >= self._tellAgain.get(said, now):
+            self._tellAgain[said] = now + TELL
+            _log.warn(said, **fields)
 
     # Descriptors
 
@@ -399,7 +405,7 @@ class Connections:
         """
         Accept nothing for a while: there is no descriptor, and nothing to close.
         """
-        _log.warn("No connection can be accepted: there are too many open files")
+        self._tell("No connection can be accepted: there are too many open files")
         port.stopReading()
 
         def resume() -> None:

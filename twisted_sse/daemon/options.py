@@ -191,14 +191,14 @@ class Options(AuthOptions):
             "max-connections",
             None,
             None,
-            "how many connections may wait for a request (by the limit on open files)",
+            "how many connections may wait for a request (by the limit on open files if not given)",
             integer("max-connections", 1),
         ],
         [
             "max-connections-per-address",
             None,
             None,
-            "how many of them from one IP address (if not given, half of that)",
+            "how many of these from one IP address (half of them if not given)",
             integer("max-connections-per-address", 1),
         ],
         [
