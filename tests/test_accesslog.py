@@ -12,7 +12,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorCore
 from twisted.logger import LogLevel, capturedLogs
@@ -23,7 +23,7 @@ from zope.interface import alsoProvides
 
 from tests.support.documents import blocks, table
 from twisted_sse import CloseReason, EventStream, EventStreamResource, accesslog
-from twisted_sse.accesslog import CACHED, LONGEST, AccessLog
+from twisted_sse.accesslog import CACHED, LONGEST, AccessLog, formatRequest
 from twisted_sse.observe import Observer, Observers
 from twisted_sse.testing import MemoryClient
 from twisted_sse.timing import ticker
@@ -588,3 +588,53 @@ class FileTests(AccessLogTestCase):
             self.assertEqual(str(error), f"file is {bad!r}: it must be a text file")
         error = self.assertRaises(ValueError, AccessLog, StringIO(), "common")
         self.assertEqual(str(error), 'format is \'common\': it must be "combined" or "json"')
+
+
+class RequestTests(SynchronousTestCase):
+    """
+    Tests for L{formatRequest}, for the log of a site.
+    """
+
+    def line(self, **fields: Any) -> str:
+        """
+        @return: the line of a request with these attributes.
+        """
+        headers = fields.pop("headers", {})
+        request = SimpleNamespace(
+            **{
+                "method": b"GET",
+                "uri": b"/events?token=a",
+                "clientproto": b"HTTP/1.1",
+                "code": 200,
+                "sentLength": 17,
+                "getClientAddress": lambda: SimpleNamespace(host="192.0.2.1"),
+                "getHeader": headers.get,
+                **fields,
+            }
+        )
+        self.patch(accesslog, "time", SimpleNamespace(time=lambda: NOW))
+        return formatRequest("late", cast(Any, request))
+
+    def test_line(self) -> None:
+        """
+        A line is as Twisted's, with the time of day, and without queries.
+        """
+        headers = {b"referer": b"http://a/b?token=c", b"user-agent": b"curl"}
+        self.assertEqual(
+            self.line(headers=headers),
+            '"192.0.2.1" - - [22/Nov/2025:20:15:01 +0000] "GET /events HTTP/1.1" 200 17'
+            ' "http://a/b" "curl"',
+        )
+        self.assertEqual(
+            self.line(sentLength=0, getClientAddress=lambda: None),
+            '"-" - - [22/Nov/2025:20:15:01 +0000] "GET /events HTTP/1.1" 200 - "-" "-"',
+        )
+
+    def test_nasty(self) -> None:
+        """
+        A line is printable ASCII, and its quotes cannot be closed, whatever a client sends.
+        """
+        nasty = NASTY.encode()
+        line = self.line(uri=nasty, method=nasty, headers={b"referer": nasty, b"user-agent": nasty})
+        self.assertTrue(line.isascii() and line.isprintable())
+        self.assertEqual(line.count('"'), 8)

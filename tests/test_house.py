@@ -25,7 +25,7 @@ HOUSE = {
     "format": "event parser encoded",
     "event": "",
     "parser": "",
-    "timing": "reactors slices ticker backoff",
+    "timing": "reactors ticker slices backoff",
     "guard": "targets pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address answers origins drain heart group resource",
@@ -38,8 +38,8 @@ HOUSE = {
     "metrics": "",
     "accesslog": "",
     "testing": "clock response transport stream client",
-    "daemon.sources": "errors function lines linesource stdin file command spec",
-    "daemon": "metrics limits logfile signals listen access auth request site pages paths health values options"
+    "daemon.sources": "errors function lines linesource stdin file keeper command spec",
+    "daemon": "metrics limits connections logfile signals listen access auth request site pages paths health values parameters options"
     " daemon service",
     "cli": "output status certificates options get commands",
     "__init__": "",

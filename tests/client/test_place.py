@@ -118,6 +118,22 @@ class PlaceTests(SynchronousTestCase):
             error = self.assertRaises(BadRedirect, place.resolve, location)
             self.assertIn("redirects", str(error))
 
+    def test_noQuery(self) -> None:
+        """
+        No error tells the query of a URL, which may have a token in it.
+        """
+        place = Place("https://sse.example/a?s3cret")
+        for location in (
+            "http://sse.example/b?s3cret",
+            "https://a b/?s3cret",
+            "ftp://other.example/?s3cret",
+            "https://me:you@other.example/?s3cret",
+        ):
+            error = self.assertRaises(BadRedirect, place.resolve, location)
+            self.assertNotIn("s3cret", f"{error} {error.__cause__}")
+        for url in "https://a b/?s3cret", "ftp://a/?s3cret", "http://a:99999/?s3cret":
+            self.assertNotIn("s3cret", str(self.assertRaises(ValueError, Place, url)))
+
 
 class CheckTests(SynchronousTestCase):
     """

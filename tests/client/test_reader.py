@@ -5,15 +5,18 @@ Tests for L{twisted_sse.client.reader}, in memory: the events of one response.
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IReactorCore
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseDone
 from twisted.web.http import PotentialDataLoss
+from zope.interface import alsoProvides
 
 from tests.support.memory_agent import MemoryResponse, Taking, eventStream
 from twisted_sse.client import (
@@ -24,6 +27,7 @@ from twisted_sse.client import (
     StreamBroken,
     readEvents,
 )
+from twisted_sse.timing import ticker
 
 ONE = b"id: 1\ndata: one\n\n"
 
@@ -294,6 +298,27 @@ class ReadTests(SynchronousTestCase):
         self.clock.advance(1)
         self.assertIsInstance(taking.error, ReadTimeout)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_clockSet(self) -> None:
+        """
+        A stream is not taken for silent when the system's clock is set forward.
+        """
+        now = [0.0]
+        self.patch(ticker, "time", SimpleNamespace(monotonic=lambda: now[0]))
+        alsoProvides(self.clock, IReactorCore)
+        response = eventStream(ONE)
+        taking = self.read(response, readTimeout=10)
+        now[0] = 8
+        response.write(b":")
+        self.clock.advance(3600)
+        self.assertIsNone(taking.error)
+        now[0] = 17.9
+        self.clock.advance(9.9)
+        self.assertIsNone(taking.error)
+        now[0] = 18
+        self.clock.advance(0.1)
+        self.clock.advance(0)
+        self.assertIsInstance(taking.error, ReadTimeout)
 
     def test_close(self) -> None:
         """

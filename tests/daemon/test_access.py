@@ -6,21 +6,23 @@ who may read what from the whole daemon.
 from __future__ import annotations
 
 import base64
+import errno
 import gc
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.testing import MemoryReactorClock
 from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
+from twisted.web.static import Data
 
 from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin
 from twisted_sse.daemon import Options, makeService
-from twisted_sse.daemon.access import KnownHosts, isHostName, isLocal, saysLocal
+from twisted_sse.daemon.access import KnownHosts, isHostName, isLocal, saysLocal, withPassword
 from twisted_sse.daemon.listen import ListeningService
 from twisted_sse.testing import MemoryClient
 
@@ -303,6 +305,42 @@ class PasswordTests(ExposureTestCase):
             line = self.refusal("--auth", description)
             self.assertTrue(line.startswith("sse: --auth "), line)
             self.assertNotIn("land", line)
+
+    def test_unreadable(self) -> None:
+        """
+        While a file of passwords cannot be read, as when no descriptor is left, a user whom no other
+        C{--auth} knows is answered 503: 401 would say that the password is wrong.
+        """
+        users = self.directory / "users"
+        users.write_text("alice:wonderland\n", encoding="ascii")
+        more = ("--auth", f"file:{users}", "--auth", "memory:bob:b")
+        (client,) = self.clients("--source", SOURCE, *more)
+        users.unlink()
+        for name, secret, status in (
+            ("alice", "wonderland", 503),
+            ("bob", "b", 200),
+            ("bob", "a", 503),
+        ):
+            answer = client.get("/", headers=password(name, secret))
+            self.assertEqual(answer.status, status, name)
+        self.assertEqual(client.get("/").status, 401)
+        users.write_text("alice:wonderland\n", encoding="ascii")
+        self.assertEqual(client.get("/", headers=password()).status, 200)
+        self.assertEqual(client.get("/", headers=password("alice", "x")).status, 401)
+
+    def test_checkerFails(self) -> None:
+        """
+        The same holds for a checker that raises what the system says.
+        """
+
+        class Checker:
+            def requestAvatarId(self, credentials: object) -> object:
+                raise OSError(errno.EMFILE, "Too many open files")
+
+        resource: Any = withPassword(Data(b"", "text/plain"), [cast(Any, Checker())])
+        client = MemoryClient(resource)
+        self.assertEqual(client.get("/", headers=password()).status, 503)
+        self.assertEqual(client.get("/a/b", headers=password()).status, 503)
 
 
 class PathTests(ExposureTestCase):

@@ -224,7 +224,8 @@ class WatchedFileTests(SynchronousTestCase):
 
     def test_full(self) -> None:
         """
-        A full disk raises an error, and the next line is still tried.
+        A full disk raises an error, and the next line is still tried, and not glued to what there
+        was room for.
         """
         file = self.open()
         write = os.write
@@ -238,7 +239,7 @@ class WatchedFileTests(SynchronousTestCase):
         self.assertRaises(OSError, file.write, "line\n")
         self.patch(os, "write", write)
         file.write("next\n")
-        self.assertEqual(self.path.read_text(encoding="ascii"), "linnext\n")
+        self.assertEqual(self.path.read_text(encoding="ascii"), "lin\nnext\n")
 
 
 class AccessLogTests(OptionsMixin):

@@ -183,6 +183,7 @@ class OptionsTests(OptionsMixin):
         self.assertOption("--heartbeat", "3.5", "heartbeat", 3.5)
         self.assertOption("--heartbeat", "off", "heartbeat", None)
         self.assertOption("--retry", "500", "retry", 500)
+        self.assertEqual(self.group("--max-pending-total", "9").total.limit, 9)
         self.assertOption("--max-streams", "3", "maxStreams", 3)
         self.assertOption("--max-streams-per-address", "4", "maxStreamsPerAddress", 4)
         self.assertOption("--max-pending", "5", "maxPending", 5)

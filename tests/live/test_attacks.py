@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin, freePort, residentMemory
+from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin, freePort
 from tests.support.memory_http2 import H2_MISSING
+from tests.support.processes import residentMemory
 from tests.support.requirements import needs
 
 if H2_MISSING is None:

@@ -28,9 +28,9 @@ from tests.support.daemons import (
     Client,
     DaemonMixin,
     freePort,
-    residentMemory,
     until,
 )
+from tests.support.processes import isAlive, residentMemory
 from tests.support.requirements import needs
 
 #: A client in its own process, which reports when it has received an event.
@@ -47,16 +47,6 @@ sys.stdin.read()
 
 #: The number of lines in a flood: more than a connection's buffers and the history hold.
 LINES = 200_000
-
-
-def isAlive(number: bytes) -> bool:
-    """
-    @return: whether a process is running; in a container a dead one may remain as a zombie.
-    """
-    try:
-        return ") Z " not in Path("/proc", number.decode(), "stat").read_text()
-    except FileNotFoundError:
-        return False
 
 
 @needs("network")

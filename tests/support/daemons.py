@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -64,15 +63,6 @@ def until(predicate: Callable[[], object]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {PATIENCE} s: {predicate}")
         time.sleep(0.01)
-
-
-def residentMemory(number: int) -> int:
-    """
-    @return: the resident memory of a process, in bytes.
-    """
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{number}/status").read_text())
-    assert found is not None
-    return int(found[1]) * 1024
 
 
 class Client:

@@ -76,6 +76,8 @@ class MemoryClient2:
         self.clock = clock
         self.transport = Transport(peerAddress=IPv4Address("TCP", "192.0.2.1", 50000))
         self.protocol: Any = site.buildProtocol(self.transport.getPeer())
+        # The daemon counts its connections by a protocol around that of the site.
+        self._inner = getattr(self.protocol, "_protocol", self.protocol)
         self.protocol.makeConnection(self.transport)
         # What it sends may be wrong.
         self.http = h2.connection.H2Connection(
@@ -99,7 +101,7 @@ class MemoryClient2:
         """
         The server's connection.
         """
-        return self.protocol._channel
+        return self._inner._channel
 
     def flush(self) -> None:
         """

@@ -27,13 +27,16 @@ try:
 except ImportError:  # trial alone is enough to run the tests
     pytest = None  # type: ignore[assignment]
 
-__all__ = ["ROOT", "SBIN", "missing", "needs", "nothingMayBeLeftOut"]
+__all__ = ["FAKETIME", "ROOT", "SBIN", "missing", "needs", "nothingMayBeLeftOut"]
 
 #: The checkout. Node finds the npm packages in C{ROOT / "node_modules"}.
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 #: The search path for commands, including those of root.
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+
+#: The library that sets the clock of one process, where Debian puts it.
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 _Test = TypeVar("_Test", bound=Callable[..., object])
 
@@ -102,11 +105,18 @@ def _root() -> str | None:
     return None
 
 
+def _faketime() -> str | None:
+    if FAKETIME is None:
+        return "libfaketime not found: apt-get install faketime"
+    return None
+
+
 _PROBES = {
     "network": _network,
     "browser": _browser,
     "deploy": _deploy,
     "docs": _docs,
+    "faketime": _faketime,
     "node": _node,
     "root": _root,
 }
@@ -117,7 +127,8 @@ def missing(name: str) -> str | None:
     """
     Check what a marker stands for.
 
-    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"docs"}, C{"node"} or C{"root"}.
+    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"docs"}, C{"faketime"}, C{"node"} or
+        C{"root"}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()

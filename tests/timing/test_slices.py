@@ -7,6 +7,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from twisted_sse.timing import slices
 from twisted_sse.timing.slices import inSlices
 
 
@@ -48,3 +49,20 @@ class SliceTests(SynchronousTestCase):
             turns += 1
         self.assertEqual(sorted(done), list(range(10)))
         self.assertEqual(turns, 3)
+
+    def test_setBack(self) -> None:
+        """
+        A slice does not last longer when the system's clock is set back meanwhile.
+        """
+        now = [0.0]
+        self.patch(slices, "steady", lambda clock: lambda: now[0])
+        done: list[int] = []
+        clock = Clock()
+
+        def act(item: int) -> None:
+            done.append(item)
+            now[0] += 0.015
+            clock.rightNow -= 3600
+
+        inSlices(clock, range(10), act)
+        self.assertEqual(len(done), 2)

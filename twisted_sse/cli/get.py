@@ -21,7 +21,7 @@ from ..client.errors import EventSourceError
 from ..client.source import EventSource
 from ..format.parser import EventTooLarge
 from ..timing.backoff import Backoff
-from ..timing.reactors import installedReactor
+from ..timing.reactors import installedReactor, makeSteady
 from .options import parse
 from .output import OUTPUTS, CannotPrint, Output
 from .status import Status, say, statusFor, tellTrying
@@ -102,6 +102,7 @@ def get(arguments: Sequence[str]) -> int:
         return Status.FAILED
     fd = sys.stdout.fileno()
     run = installedReactor()
+    makeSteady(run)
     results: list[Any] = []
 
     def finished(result: object) -> None:

@@ -99,7 +99,7 @@ class StreamRequest:
             self._seen.clear()
         asked = self.method, self.place.uri
         if asked in self._seen:
-            raise BadRedirect(f"the server redirects in a circle, to {self.place}")
+            raise BadRedirect(f"the server redirects in a circle, to {self.place.shown}")
         self._seen.add(asked)
         self._redirects += 1
         if self._redirects > MOST_REDIRECTS:

@@ -16,6 +16,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
 from ..format.parser import EventStreamParser, MessageEvent
+from ..timing.ticker import steady
 from .decoding import Inflater
 from .errors import ReadTimeout, StreamBroken
 from .negotiation import cutOff
@@ -60,6 +61,7 @@ class EventBody(Protocol):
         self._eventParser = parser
         self._inflater = inflater
         self._reactor = reactor
+        self._seconds = steady(reactor)
         self._readTimeout = readTimeout
         self._timeout: Any = None
         # When the last byte came, and whether it is longer ago than it may be.
@@ -77,7 +79,7 @@ class EventBody(Protocol):
         See L{Protocol}.
         """
         if self._readTimeout is not None:
-            self._heard = self._reactor.seconds()
+            self._heard = self._seconds()
             self._timeout = self._reactor.callLater(self._readTimeout, self._checkTimeout)
 
     def dataReceived(self, data: bytes) -> None:
@@ -87,7 +89,7 @@ class EventBody(Protocol):
         if self._finished:
             return
         if self._readTimeout is not None:
-            self._heard = self._reactor.seconds()
+            self._heard = self._seconds()
         if self._inflater is None:
             self._parse(data)
         else:
@@ -136,7 +138,7 @@ class EventBody(Protocol):
         if self._isPaused:
             transport.pauseProducing()
         else:
-            self._heard = self._reactor.seconds()
+            self._heard = self._seconds()
             transport.resumeProducing()
 
     def _inflate(self) -> None:
@@ -186,7 +188,7 @@ class EventBody(Protocol):
         Fail if nothing has arrived in time; else look again later.
         """
         assert self._readTimeout is not None
-        now = self._reactor.seconds()
+        now = self._seconds()
         if self._isPaused:
             self._heard = now
         left = self._heard + self._readTimeout - now

@@ -150,12 +150,15 @@ class Place:
         """
         try:
             parsed = _asURI(URL.from_text(url)).replace(fragment="")
-        except (ValueError, TypeError) as e:
+        except TypeError as e:
             raise ValueError(f"{url!r} is no URL: {e}") from e
+        except ValueError as e:
+            raise ValueError(f"{_withoutQuery(url)!r} is no URL: {e}") from e
+        said = _withoutQuery(url)
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError(f"{url!r} must begin with http:// or https:// and a host")
+            raise ValueError(f"{said!r} must begin with http:// or https:// and a host")
         if not 0 < (parsed.port or 0) < 2**16:
-            raise ValueError(f"{url!r} has a port that there is not: it must be 1 to 65535")
+            raise ValueError(f"{said!r} has a port that there is not: it must be 1 to 65535")
         self.origin = parsed.scheme, parsed.host.lower(), parsed.port
         self.authorization: bytes | None = None
         if parsed.userinfo:
@@ -180,21 +183,35 @@ class Place:
         try:
             place = Place(urljoin(self.uri.decode("ascii"), location))
         except ValueError as e:
-            raise BadRedirect(f"the server redirects to {location!r}: {e}") from e
+            said = _withoutQuery(location)
+            raise BadRedirect(f"the server redirects to {said!r}: {e}") from e
         if self.origin[0] == "https" and place.origin[0] == "http":
-            raise BadRedirect(f"the server redirects from https to {place}, without encryption")
+            raise BadRedirect(
+                f"the server redirects from https to {place.shown}, without encryption"
+            )
         # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: headers that were removed for
         # another origin do not come back.
         place.isOwn = self.isOwn and place.origin == self.origin
         if place.authorization is not None and place.origin != self.origin:
             # The same steps: a network error.
-            raise BadRedirect(f"the server redirects to {place}, with a user for it")
+            raise BadRedirect(f"the server redirects to {place.shown}, with a user for it")
         if place.isOwn and place.authorization is None:
             place.authorization = self.authorization
         return place
 
+    @property
+    def shown(self) -> str:
+        """
+        The URL for errors, which are logged: without the query, which often contains a token.
+        """
+        return _withoutQuery(str(self))
+
     def __str__(self) -> str:
         return self.uri.decode("ascii")
+
+
+def _withoutQuery(url: str) -> str:
+    return url.partition("?")[0]
 
 
 def _asURI(url: URL) -> URL:

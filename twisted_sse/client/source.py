@@ -19,6 +19,7 @@ from ..checks import checkSeconds
 from ..format.parser import EventStreamParser, MessageEvent
 from ..timing.backoff import Backoff
 from ..timing.reactors import installedReactor
+from ..timing.ticker import steady
 from .agent import AnyAgent, EventStreamAgent
 from .asking import RequestHeaders, StreamRequest, redirectOf
 from .body import MOST_EVENT, EventBody
@@ -302,6 +303,7 @@ class EventSource:
         """
         own = await self._ownHeaders()
         wasRedirected = self._at is not self._origin
+        seconds = steady(self._reactor)
         opened: float | None = None
         error: Exception | None = None
         try:
@@ -311,13 +313,13 @@ class EventSource:
                 return None
             checking = checkResponse(response, self._reactor)
             inflater = await self._step(Deferred.fromCoroutine(checking))
-            opened = self._reactor.seconds()
+            opened = seconds()
             await self._read(response, inflater)
         except CancelledError:
             raise
         except Exception as e:
             error = explained(e)
-        now = self._reactor.seconds()
+        now = seconds()
         if opened is not None:
             self._retries.stayedOpen(now - opened)
         if error is None:

@@ -15,7 +15,9 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
+from twisted.web.pages import errorPage
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
@@ -26,6 +28,8 @@ __all__ = ["KnownHosts", "isHostName", "isLocal", "saysLocal", "withPassword"]
 
 #: The realm that browsers show when they ask for a password.
 REALM = b"event stream"
+
+_log = Logger()
 
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
 
@@ -167,17 +171,26 @@ class KnownHosts(_Wrapper):
         return _isLoopback(name.strip("[]"))
 
 
+#: Stands for a user whose password could not be checked.
+_UNKNOWN = object()
+
+
 @implementer(IRealm)
 class _Realm:
     """
-    Gives every user the same resource.
+    Gives every user the same resource, and an error page if nobody knows whether it is a user.
     """
 
     def __init__(self, resource: IResource) -> None:
         self._resource = resource
 
     def requestAvatar(self, avatarId: object, mind: object, *interfaces: Any) -> Any:
-        return IResource, self._resource, lambda: None
+        resource = self._resource
+        if avatarId is _UNKNOWN:
+            # A browser takes 401 for a wrong password, and asks for another.
+            what = "Passwords cannot be checked at the moment"
+            resource = errorPage(503, "Service Unavailable", what)
+        return IResource, resource, lambda: None
 
 
 @implementer(IResource)
@@ -218,12 +231,22 @@ class _Any:
         return Deferred.fromCoroutine(self._ask(credentials))
 
     async def _ask(self, credentials: Any) -> Any:
+        """
+        @return: the user; L{_UNKNOWN} if none has accepted it, and one could not be asked.
+        """
+        isKnown = True
         for checker in self._checkers:
             try:
                 return await maybeDeferred(checker.requestAvatarId, credentials)
-            except UnauthorizedLogin:
-                pass
-        raise UnauthorizedLogin
+            except UnauthorizedLogin as e:
+                # Twisted's file of passwords raises this, too, if it cannot be read.
+                isKnown = isKnown and not isinstance(e.__context__, OSError)
+            except OSError as e:
+                _log.error("A password cannot be checked: {why}", why=e.strerror or str(e))
+                isKnown = False
+        if isKnown:
+            raise UnauthorizedLogin
+        return _UNKNOWN
 
 
 def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -> IResource:

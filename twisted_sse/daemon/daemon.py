@@ -11,6 +11,7 @@ from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver
 
 from ..server.resource import EventStreamResource
 from .listen import ListeningService
@@ -34,6 +35,7 @@ class Daemon(MultiService):
 
     With C{--once} it stops by itself when all sources have ended.
 
+    @ivar logObserver: the observer that C{twistd} is to write its log with; L{None} for its own.
     @ivar ready: whether new clients are accepted.
     @ivar sources: the sources of lines.
     """
@@ -47,6 +49,7 @@ class Daemon(MultiService):
         @param drainDelay: for how many seconds it is not L{ready} before anything else happens.
         """
         super().__init__()  # type: ignore[no-untyped-call]
+        self.logObserver: ILogObserver | None = None
         self.ready = True
         self.sources: list[LineSource] = []
         self._resources: list[EventStreamResource] = []
@@ -59,6 +62,15 @@ class Daemon(MultiService):
         self._running = 0
         SignalService(reactor).setServiceParent(self)  # type: ignore[no-untyped-call]
         listening.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def setServiceParent(self, parent: Any) -> None:
+        """
+        Become a part of an application, and take care of its log: C{twistd} looks for an observer
+        there before it makes its own.
+        """
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if self.logObserver is not None:
+            parent.setComponent(ILogObserver, self.logObserver)
 
     def addResource(self, resource: EventStreamResource) -> None:
         """

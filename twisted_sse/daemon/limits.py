@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from twisted.logger import Logger
 
-__all__ = ["raiseFileLimit"]
+__all__ = ["connectionLimit", "raiseFileLimit"]
 
 #: How far the limit on open files is raised: the most that Linux allows by default
 #: (C{fs.nr_open}).  "Unlimited" is more than there can be.
@@ -14,6 +14,10 @@ MOST_FILES = 2**20
 
 #: If fewer files than this may be open, that is logged at the start.
 FEW_FILES = 4096
+
+#: How many connections may wait for a request at most, by default: enough for all clients that come
+#: back at once after a restart, and with 16 KiB of a head from each still no more than 300 MB.
+MOST_WAITING = 10_000
 
 _log = Logger()
 
@@ -46,3 +50,15 @@ def raiseFileLimit() -> int | None:
             streams=streams,
         )
     return streams
+
+
+def connectionLimit() -> int:
+    """
+    @return: how many connections may wait for a request, if nobody says.
+    """
+    try:
+        import resource
+    except ImportError:  # pragma: no cover
+        return MOST_WAITING
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_WAITING if soft == resource.RLIM_INFINITY else min(MOST_WAITING, soft)

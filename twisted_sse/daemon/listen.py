@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 from twisted.application.service import Service
@@ -69,13 +70,20 @@ class ListeningService(Service):
     @since: 0.1
     """
 
-    def __init__(self, reactor: Any, stallTimeout: float | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        stallTimeout: float | None = None,
+        opened: Callable[[IListeningPort], object] | None = None,
+    ) -> None:
         """
         @param reactor: the reactor to listen with.
         @param stallTimeout: see L{setProbes}.
+        @param opened: called with each port that has been opened.
         """
         self._reactor = reactor
         self._stallTimeout = stallTimeout
+        self._tell = opened
         self._ports: list[IListeningPort] = []
         self._process = os.getpid()
 
@@ -115,6 +123,8 @@ class ListeningService(Service):
 
     def _opened(self, port: IListeningPort) -> None:
         self._ports.append(port)
+        if self._tell is not None:
+            self._tell(port)
         listening = getattr(port, "socket", None)
         if isinstance(listening, socket.socket):
             if getattr(port, "backlog", None) == TWISTEDS_BACKLOG:

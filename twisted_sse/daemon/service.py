@@ -11,6 +11,7 @@ clean end to its stream; then the process exits with status 0.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,18 +23,21 @@ from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
 from twisted.web.server import Site
 
-from ..accesslog import AccessLog
+from ..accesslog import AccessLog, formatRequest
 from ..channel.channel import Channel
 from ..observe import Observer, Observers
+from ..server.address import checkedNetworks
 from ..server.resource import EventStreamResource
 from ..store.memory import History
-from ..timing.reactors import installedReactor
+from ..stream.pending import PendingTotal
+from ..timing.reactors import installedReactor, makeSteady
 from .access import KnownHosts, isLocal, saysLocal, withPassword
+from .connections import Connections
 from .daemon import Daemon
 from .health import makeProbes
-from .limits import raiseFileLimit
+from .limits import connectionLimit, raiseFileLimit
 from .listen import CannotListen, Endpoint, ListeningService
-from .logfile import WatchedFile
+from .logfile import WatchedFile, twistdLog
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .paths import makeStreams
@@ -70,8 +74,11 @@ def makeService(options: Options, reactor: Any = None) -> IService:
 
     @since: 0.1
     """
+    if reactor is None:
+        reactor = installedReactor()
+    makeSteady(reactor)
     try:
-        return _makeDaemon(options, installedReactor() if reactor is None else reactor)
+        return _makeDaemon(options, reactor)
     except UsageError as e:
         exitUsage(str(e))
 
@@ -84,8 +91,12 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     files = raiseFileLimit()
     # Each path has its own limit.
     maxStreams = None if files is None else max(1, files // len(options.sources))
-    listening = ListeningService(reactor, stallTimeout=options["stall-timeout"])
+    connections = _makeConnections(options, reactor)
+    listening = ListeningService(
+        reactor, stallTimeout=options["stall-timeout"], opened=connections.guard
+    )
     daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"])
+    total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():
         connected = options.connected.get(path)
@@ -96,7 +107,7 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
             fallback=Greeting(path, tuple(options.sources)),
             name=path,
             observer=observer,
-            **options.resourceArguments(maxStreams),
+            **{**options.resourceArguments(maxStreams), "maxPendingTotal": total},
         )
         daemon.addResource(resource)
         resources[path] = resource
@@ -105,7 +116,12 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
 
         countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
     resources.setdefault("/", StreamList(tuple(options.sources)))
-    _listen(options, daemon, listening, resources, _makeMetrics(registry), reactor)
+    makeSite = partial(_makeSite, options, connections, reactor)
+    _listen(options, daemon, listening, resources, _makeMetrics(registry), makeSite)
+    try:
+        daemon.logObserver = twistdLog(options.parent, reactor)
+    except OSError as e:
+        raise UsageError(f"--logfile {e.filename}: {e.strerror}") from e
     return daemon
 
 
@@ -193,13 +209,14 @@ def _listen(
     listening: ListeningService,
     resources: dict[str, IResource],
     metrics: IResource,
-    reactor: Any,
+    makeSite: Callable[[IResource], Site],
 ) -> None:
     """
     Open the ports.
 
     @param resources: what answers clients, by path.
     @param metrics: what answers at C{/metrics}.
+    @param makeSite: makes the site of a root.
     """
     admin = options.adminEndpoint()
     if admin is None:
@@ -209,8 +226,8 @@ def _listen(
         root = _guard(options, makeStreams(resources))
         rest = _guard(options, makeStreams({"/metrics": metrics}), hosts=False)
         probes = makeProbes(lambda: daemon.ready, rest)
-        _open(listening, admin, _makeSite(options, probes, reactor))
-    site = _makeSite(options, root, reactor)
+        _open(listening, admin, makeSite(probes))
+    site = makeSite(root)
     for endpoint in options.endpoints():
         port = _open(listening, endpoint, site)
         if options.isPrivate:
@@ -232,10 +249,27 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
     return resource
 
 
-def _makeSite(options: Options, root: IResource, reactor: Any) -> Site:
+def _makeConnections(options: Options, reactor: Any) -> Connections:
+    """
+    Make what limits the connections, after the limit on open files has been raised.
+    """
+    most = options["max-connections"] or connectionLimit()
+    return Connections(
+        reactor,
+        options["request-timeout"],
+        IDLE_TIMEOUT,
+        most,
+        options["max-connections-per-address"] or max(1, most // 2),
+        checkedNetworks(options["trusted-proxy"]),
+    )
+
+
+def _makeSite(options: Options, connections: Connections, reactor: Any, root: IResource) -> Site:
     # To HTTP/2 a connection is idle while its streams are silent.
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
-    return SmallSite(root, timeout=timeout, reactor=reactor)
+    site = SmallSite(root, timeout=timeout, logFormatter=formatRequest, reactor=reactor)
+    site.connections = connections
+    return site
 
 
 def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:

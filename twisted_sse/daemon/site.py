@@ -11,6 +11,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from ..guard.site import GuardedSite
+from .connections import CountedRequest, CountedSite
 from .request import PlainRequest
 
 __all__ = ["SmallRequest", "SmallSite"]
@@ -23,7 +24,7 @@ MOST_BODY = 2**14
 MOST_READ = 2**20
 
 
-class SmallRequest(PlainRequest):
+class SmallRequest(CountedRequest, PlainRequest):
     """
     A request whose body is kept only if it is small.
 
@@ -38,6 +39,13 @@ class SmallRequest(PlainRequest):
         Whether its body was too large to be kept.
         """
         return self._size > MOST_BODY
+
+    def __repr__(self) -> str:
+        """
+        Name the request in Twisted's own log: without its query, which often contains tokens.
+        """
+        path = self.uri.partition(b"?")[0]
+        return f"<{type(self).__name__} {self.method!r} {path!r}>"
 
     def gotLength(self, length: int | None) -> None:
         """
@@ -58,7 +66,7 @@ class SmallRequest(PlainRequest):
             self.loseConnection()  # type: ignore[no-untyped-call]
 
 
-class SmallSite(GuardedSite):
+class SmallSite(CountedSite, GuardedSite):
     """
     A site whose requests are small.
 
@@ -70,7 +78,7 @@ class SmallSite(GuardedSite):
 
     def getResourceFor(self, request: Request) -> IResource:
         """
-        See L{GuardedSite}.
+        See L{Site<twisted.web.server.Site>}.
         """
         if isinstance(request, PlainRequest) and request.refusal is not None:
             return errorPage(*request.refusal)

@@ -13,7 +13,7 @@ from ..checks import InvalidOption, checkList
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Networks", "checkedNetworks", "clientAddress"]
+__all__ = ["Networks", "checkedNetworks", "clientAddress", "isIn"]
 
 Networks = tuple[IPv4Network | IPv6Network, ...]
 
@@ -44,7 +44,7 @@ def clientAddress(request: Request, proxies: Networks) -> str:
     if proxies:
         chain = b",".join(request.requestHeaders.getRawHeaders(b"x-forwarded-for", []))
         for hop in reversed(chain.decode("ascii", "replace").split(",")):
-            if not _isIn(address, proxies):
+            if not isIn(address, proxies):
                 break
             try:
                 address = _parseHop(hop.strip())
@@ -70,7 +70,10 @@ def _parseHop(hop: str) -> str:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
-def _isIn(address: str, networks: Networks) -> bool:
+def isIn(address: str, networks: Networks) -> bool:
+    """
+    Whether an address belongs to one of several networks, as that of a UNIX socket always does.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:

@@ -350,7 +350,9 @@ class EventStreamResource(Resource):
         if group.draining:
             response.end(CloseReason.DRAIN, group.drainRetry(), closeConnection=True)
         elif full:
-            response.end(CloseReason.LIMIT, random.randint(*LIMIT_RETRY))
+            # Kept alive, it would hold a descriptor that another client needs.
+            retry = random.randint(*LIMIT_RETRY)
+            response.end(CloseReason.LIMIT, retry, closeConnection=True)
         else:
             start(response, connected)
         return response.whenOpened()

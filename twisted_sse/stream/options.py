@@ -12,7 +12,7 @@ from ..checks import checkFlag, checkInteger, checkSeconds
 from ..format.event import Event
 from .pending import PendingTotal, SlowReader
 
-__all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
+__all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "USUAL_RETRY", "StreamOptions"]
 
 #: The shortest reconnection time that clients may be sent, in milliseconds.  With less, browsers
 #: would hammer the server: Chromium has no minimum of its own.

@@ -13,7 +13,7 @@ Where they are missing, each function falls back to the public API.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from twisted.internet import tcp
@@ -48,6 +48,7 @@ __all__ = [
     "outstanding",
     "sendToAll",
     "socketBelow",
+    "streamsOf",
     "unsent",
     "writeNow",
 ]
@@ -283,6 +284,15 @@ def socketBelow(request: HTTPRequest) -> Any:
     while type(transport) not in _SOCKETS and hasattr(transport, "transport"):
         transport = transport.transport
     return transport if type(transport) in _SOCKETS else None
+
+
+def streamsOf(request: HTTPRequest) -> Mapping[int, object] | None:
+    """
+    Find the streams of a request's HTTP/2 connection, by their numbers.
+
+    @return: what Twisted keeps, which changes as streams come and go; L{None} for HTTP/1.
+    """
+    return getattr(getattr(request.channel, "_conn", None), "streams", None)
 
 
 def heldBy(transport: Any) -> int:

@@ -1,5 +1,5 @@
 """
-Which reactor is used for time, and which thread is the reactor's.
+Which reactor is used for time, by which clock it goes, and which thread is its own.
 
 Importing C{twisted.internet.reactor} installs one, so it is imported only when it is needed,
 and only here.
@@ -7,13 +7,14 @@ and only here.
 
 from __future__ import annotations
 
+import time
 from threading import get_ident
 from typing import Any, cast
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.python import threadable
+from twisted.python import runtime, threadable
 
-__all__ = ["checkThread", "clockFor", "installedReactor"]
+__all__ = ["checkThread", "clockFor", "installedReactor", "makeSteady"]
 
 
 def installedReactor() -> Any:
@@ -52,3 +53,27 @@ def checkThread(home: int, call: str) -> None:
             f"{call}() was called in a thread that is not the reactor's:"
             f" use reactor.callFromThread({call}, ...)"
         )
+
+
+def makeSteady(reactor: Any) -> None:
+    """
+    Let a reactor measure time with a clock that nobody sets.
+
+    Twisted's reactors use the system's clock.  When that is set back by an hour, all their delayed
+    calls are an hour late, and when it is set forward, they are early.
+
+    The reactor's seconds go on from what they are, so calls that are pending already stay right.
+
+    @param reactor: a reactor.  One that does not use the system's clock is left as it is.
+    """
+    if getattr(reactor, "seconds", None) is not runtime.seconds:
+        return
+    ahead: float = runtime.seconds() - time.monotonic()
+
+    def seconds() -> float:
+        return time.monotonic() + ahead
+
+    reactor.seconds = seconds
+    for call in reactor.getDelayedCalls():
+        # It would add the system's time when it is reset.
+        call.seconds = seconds

@@ -10,6 +10,8 @@ from typing import TypeVar
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from .ticker import steady
+
 __all__ = ["SLICE", "inSlices"]
 
 #: How long one slice may block the reactor, in seconds.
@@ -25,16 +27,17 @@ def inSlices(clock: IReactorTime, many: Iterable[_Each], act: Callable[[_Each], 
     Call a function with each of many things, over as many turns of the reactor as that takes.
     """
     left = list(many)
+    seconds = steady(clock)
 
     def go() -> None:
-        started = clock.seconds()
+        started = seconds()
         while left:
             try:
                 act(left.pop())
             except Exception:
                 # Carry on with the others.
                 _log.failure("A stream could not be ended")
-            if left and clock.seconds() - started > SLICE:
+            if left and seconds() - started > SLICE:
                 clock.callLater(0, go)
                 return
 

@@ -4,22 +4,22 @@ Tests for L{twisted_sse.daemon.sources.command}: events from the output of a com
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.live import reactor, until
+from tests.support.processes import isAlive
 from tests.support.requirements import needs
 from twisted_sse import Channel
 from twisted_sse.daemon.sources import command
-from twisted_sse.daemon.sources.command import Command
+from twisted_sse.daemon.sources.command import LONGEST_END, Command
 
 
 class _Process:
@@ -31,9 +31,15 @@ class _Process:
 
     def __init__(self) -> None:
         self.did: list[str] = []
+        self.hasExited = False
 
     def __getattr__(self, name: str) -> Any:
         return lambda: self.did.append(name)
+
+    def signalProcess(self, signal: str) -> None:
+        if self.hasExited:
+            raise ProcessExitedAlready
+        self.did.append(signal)
 
 
 class _Reactor(MemoryReactorClock):
@@ -84,18 +90,7 @@ class CommandTests(SynchronousTestCase):
                 level,
                 lambda said, /, **fields: self.logged.append(said.format(**fields)),
             )
-        self.signals: list[tuple[int, int]] = []
-        self.gone = False
-        self.patch(os, "killpg", self.kill)
         self.ended: list[int] = []
-
-    def kill(self, pid: int, number: int) -> None:
-        """
-        Record a signal.
-        """
-        if self.gone:
-            raise ProcessLookupError
-        self.signals.append((pid, number))
 
     def start(self, **options: Any) -> Command:
         """
@@ -183,82 +178,48 @@ class CommandTests(SynchronousTestCase):
         source = self.start()
         self.reactor.run.outReceived(b"one\n")
         (process,) = self.reactor.processes
-        self.assertEqual(process.did, ["closeStdin", "pauseProducing"])
+        self.assertEqual(process.did, ["pauseProducing"])
         delivered.callback(None)
         self.assertEqual(process.did[-1], "resumeProducing")
-        self.gone = True
         self.finish(source)
         source.stopService()
 
     def test_stopped(self) -> None:
         """
-        Stopping sends SIGTERM to the process group and later SIGKILL, even while the process is
-        paused.
+        Stopping closes the input of the keeper, even while it is paused, which ends the command; if
+        that takes too long, the keeper is killed.
         """
         self.patch(self.channel, "whenDelivered", Deferred)
         source = self.start()
         self.reactor.run.outReceived(b"one\n")
         stopped = source.stopService()
         (process,) = self.reactor.processes
-        self.assertEqual(process.did[-1], "resumeProducing")
-        self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
+        self.assertEqual(process.did[-2:], ["resumeProducing", "closeStdin"])
         self.reactor.run.outReceived(b"farewell\n")
-        self.assertEqual(process.did[-1], "resumeProducing")
-        # Its child processes continue for a while.
-        self.reactor.run.processExited(Failure(ProcessDone(0)))
-        self.assertEqual(len(self.reactor.getDelayedCalls()), 1)
-        self.reactor.advance(5)
-        self.assertEqual(self.signals[2:], [(4711, signal.SIGKILL)])
-        self.assertEqual(process.did[-1], "loseConnection")
+        self.assertEqual(process.did[-1], "closeStdin")
+        self.assertNotIn("loseConnection", process.did)
+        self.reactor.advance(LONGEST_END)
+        self.assertEqual(process.did[-2:], ["KILL", "loseConnection"])
+        self.assertIn("cmd did not end within 8 s", self.logged)
         self.assertNoResult(stopped)
         self.finish(source, None, signal.SIGKILL)
         self.successResultOf(stopped)
         self.assertEqual(self.data, ["one", "farewell"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
-    def test_offspring(self) -> None:
+    def test_outputHeld(self) -> None:
         """
-        When the command has ended, its remaining child processes are ended too.
-        """
-        source = self.start()
-        self.reactor.run.processExited(Failure(ProcessDone(0)))
-        self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
-        self.reactor.advance(5)
-        self.assertEqual(self.signals[1:], [(4711, signal.SIGKILL)])
-        self.reactor.run.processEnded(Failure(ProcessDone(0)))
-        source.stopService()
-
-    def test_exitsAtOnce(self) -> None:
-        """
-        When the command ends before C{spawnProcess} returns, the signal goes to its own group, not
-        to the daemon's.
+        When the command has ended, its output is not waited for without end.
         """
         self.reactor.exitsAtOnce = True
         source = self.start()
-        self.assertEqual(self.signals, [(4711, signal.SIGTERM)])
+        (process,) = self.reactor.processes
+        process.hasExited = True
+        self.reactor.advance(LONGEST_END)
+        self.assertEqual(process.did[-1], "loseConnection")
         self.reactor.run.processEnded(Failure(ProcessDone(0)))
         source.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-
-    def test_noGroup(self) -> None:
-        """
-        A process without a group yet gets the signal alone, and one that we may not end is logged.
-        """
-        alone: list[int] = []
-        self.patch(os, "kill", lambda pid, number: alone.append(pid))
-        source = self.start()
-        self.gone = True
-        self.reactor.run.terminate()
-        self.assertEqual(alone, [4711])
-
-        def refuse(pid: int, number: int) -> None:
-            raise PermissionError(1, "Operation not permitted")
-
-        self.patch(os, "killpg", refuse)
-        self.reactor.run.terminate()
-        self.assertIn("cannot be ended: Operation not permitted", self.logged[-1])
-        self.finish(source)
-        source.stopService()
 
 
 @needs("network")
@@ -289,26 +250,15 @@ class LiveCommandTests(TestCase):
         await until(lambda: ended)
         self.assertEqual((self.data, ended), (["a", "b"], [7]))
 
-    async def test_group(self) -> None:
+    async def test_ended(self) -> None:
         """
-        A command has its own session, and processes that ignore SIGTERM are killed.
+        Stopping ends the command and what it has started.
         """
-        self.patch(command, "PATIENCE", 0.2)
-        # Child processes inherit ignored signals.
-        source = self.start("trap '' TERM; sh -c 'echo $$; sleep 100' & echo $$; wait")
+        source = self.start("sh -c 'echo $$; sleep 100' & echo $$; wait")
         await until(lambda: len(self.data) == 2)
         pids = [int(each or 0) for each in self.data]
-        self.assertEqual({os.getsid(pid) for pid in pids}, {source._run and source._run._pid})
         await source.stopService()
-
-        def isGone(pid: int) -> bool:
-            try:
-                with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                    return file.read().split(")")[-1].split()[0] == "Z"
-            except FileNotFoundError:
-                return True
-
-        await until(lambda: all(map(isGone, pids)))
+        self.assertEqual([pid for pid in pids if isAlive(pid)], [])
 
     async def test_pipe(self) -> None:
         """

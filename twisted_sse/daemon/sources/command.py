@@ -11,20 +11,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ProcessDone
+from twisted.internet.error import ProcessDone, ProcessExitedAlready
 from twisted.internet.protocol import ProcessProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...channel.channel import Channel
 from ...printable import shown
+from .keeper import GRACE, PATIENCE, PROGRAM
 from .lines import Line, LineSplitter
 from .linesource import LineSource, noID
 
 __all__ = ["Command"]
 
-#: How long a command may take to end after SIGTERM, in seconds.
-PATIENCE = 5
+#: After how many seconds a command is given up that should have ended.
+LONGEST_END = PATIENCE + GRACE + 1
 
 #: After how many seconds a command that has ended is started again: at first, and at most.
 #: The time doubles with each start, until the command has run for the longer of the two.
@@ -33,22 +34,6 @@ LONGEST_WAIT = 60
 
 #: How much of a line on its standard error is logged, in characters.
 LONGEST_COMPLAINT = 2000
-
-#: Makes a session, and with it a process group, for the command and everything that it starts.  So
-#: they can be ended together, and a Ctrl-C that is meant for the daemon does not reach them.  It
-#: is a separate program, since Twisted has no option for this, and code that runs between fork()
-#: and exec() is not safe.
-SESSION = """\
-import os, signal, sys
-os.setsid()
-# Python ignores these, and what is ignored stays so over exec().
-for number in signal.SIGPIPE, signal.SIGXFSZ:
-    signal.signal(number, signal.SIG_DFL)
-try:
-    os.execvp(sys.argv[1], sys.argv[1:])
-except OSError as e:
-    sys.exit(f"{sys.argv[1]}: {e.strerror}")
-"""
 
 _log = Logger()
 
@@ -99,7 +84,7 @@ class Command(LineSource):
 
     def stopService(self) -> Deferred[None]:
         """
-        End the command: by SIGTERM, and by SIGKILL if it has not ended within L{PATIENCE}.
+        End the command, and all that it has started: by SIGTERM, and by SIGKILL after L{PATIENCE}.
 
         @return: a L{Deferred} that fires when it has ended.
         """
@@ -175,7 +160,8 @@ class Command(LineSource):
 
 class _Run(ProcessProtocol):
     """
-    One run of the command: its process, and everything that it starts.
+    One run of the command: its L{keeper<twisted_sse.daemon.sources.keeper>}, which ends when the
+    command and everything that it has started have.
 
     @ivar since: when it was started.
     """
@@ -188,8 +174,6 @@ class _Run(ProcessProtocol):
         self._reactor = reactor
         self._lines = LineSplitter()
         self._complaints = LineSplitter()
-        self._pid = 0
-        self._exited = False
         self._kill: Any = None
 
     def start(self, arguments: Sequence[str]) -> None:
@@ -198,9 +182,9 @@ class _Run(ProcessProtocol):
 
         @raise OSError: if it cannot be started.
         """
-        trampoline = [sys.executable, "-I", "-S", "-c", SESSION, *arguments]
-        self._reactor.spawnProcess(self, sys.executable, trampoline, env=None)
-        self.transport.closeStdin()
+        program = [sys.executable, "-I", "-S", PROGRAM, *arguments]
+        # Its standard input stays open as long as we want it to run, and live.
+        self._reactor.spawnProcess(self, sys.executable, program, env=None)
 
     def pause(self) -> None:
         """
@@ -216,51 +200,30 @@ class _Run(ProcessProtocol):
 
     def terminate(self) -> None:
         """
-        End it by SIGTERM, and after L{PATIENCE} by SIGKILL.
+        End it.
         """
-        self._signal(signal.SIGTERM)
-        if self._kill is None:
-            self._kill = self._reactor.callLater(PATIENCE, self._killed)
+        self.transport.closeStdin()
+        self._giveUpLater()
 
-    def _killed(self) -> None:
+    def _giveUpLater(self) -> None:
+        if self._kill is None:
+            self._kill = self._reactor.callLater(LONGEST_END, self._giveUp)
+
+    def _giveUp(self) -> None:
         self._kill = None
         _log.warn(
             "{command} did not end within {seconds} s",
             command=self._source.command,
-            seconds=PATIENCE,
+            seconds=LONGEST_END,
         )
-        self._signal(signal.SIGKILL)
-        # A process that has left the group may hold its output open: do not wait for that.
+        try:
+            self.transport.signalProcess("KILL")
+        except ProcessExitedAlready:
+            pass
+        # Where a process can leave its group, one may hold its output open: do not wait for that.
         self.transport.loseConnection()
 
-    def _signal(self, number: int) -> None:
-        """
-        Send a signal to the command, and to everything that it has started.
-        """
-        for send, target in ((os.killpg, self._pid), (os.kill, self._pid)):
-            try:
-                send(target, number)
-                return
-            except ProcessLookupError:
-                # It has not made its group yet; or it has ended, and so have the others.
-                if self._exited:
-                    return
-            except PermissionError as e:
-                _log.error(
-                    "{command} cannot be ended: {why}",
-                    command=self._source.command,
-                    why=e.strerror,
-                )
-                return
-
     # ProcessProtocol
-
-    def connectionMade(self) -> None:
-        """
-        The process has started.  Twisted may call C{processExited} before C{spawnProcess}
-        returns, so its ID is taken now.
-        """
-        self._pid = self.transport.pid
 
     def outReceived(self, data: bytes) -> None:
         """
@@ -276,10 +239,9 @@ class _Run(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         """
-        The command has ended.  Processes that it started may still run, and are ended too.
+        The command has ended, and its output should be closed.
         """
-        self._exited = True
-        self.terminate()
+        self._giveUpLater()
 
     def processEnded(self, reason: Failure) -> None:
         """

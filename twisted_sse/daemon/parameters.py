@@ -1,0 +1,224 @@
+"""
+The command line of the daemon: its options, their defaults, how they are read, and examples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python import usage
+
+from ..stream.options import SHORTEST_RETRY, USUAL_RETRY
+from ..stream.pending import SlowReader
+from .sources.linesource import FORMATS
+from .values import integer, oneOf, seconds, secondsOrOff
+
+__all__ = ["COMPLETIONS", "DEFAULT_PORT", "EXAMPLES", "FLAGS", "PARAMETERS"]
+
+#: The port if no option says where to listen.
+DEFAULT_PORT = 8080
+
+#: The values of C{--slow}.
+POLICIES = [policy.value for policy in SlowReader]
+
+EXAMPLES = """
+Each client that asks for it, as EventSource does in a browser, gets the events of the source for
+as long as it stays connected:
+
+    {command} --port 8080
+    curl -N -H 'Accept: text/event-stream' http://localhost:8080/
+
+    http://localhost:8080/           in a browser, a page that shows the events as they come
+    http://localhost:8080/healthz    answers "ok" while the daemon lives
+
+Events of your own: write events.py,
+
+    async def connected(stream):            # called for each client
+        yield "hello"
+        yield "good bye"
+
+and in its directory run
+
+    {command} --source python:events:connected
+
+An endpoint is what Twisted calls a place to listen:
+
+    tcp:8080:interface=127.0.0.1                        for this machine only
+    tcp6:8080                                           IPv6
+    ssl:8443:privateKey=key.pem:certKey=cert.pem        https
+    unix:/run/sse.sock                                  behind a proxy
+    systemd:domain=INET:index=0                         a socket of systemd's
+
+The first SIGTERM, or Ctrl-C, ends the daemon with status 0, after each client was told when to come
+back. What is wrong with an option is one line, and status 64.
+"""
+
+#: The options without a value, as L{usage.Options<twisted.python.usage.Options>} takes them.
+FLAGS: list[list[Any]] = [
+    ["credentials", None, "let the pages of each --origin send cookies"],
+    [
+        "once",
+        None,
+        "the events have an end; there a browser stops, and with - or command: the daemon",
+    ],
+    ["public", None, "let other machines read what comes from -, file: or command:"],
+]
+
+#: The options with a value that may be given once: their name, letter, default, help, and reader.
+PARAMETERS: list[list[Any]] = [
+    # Where, and what.
+    [
+        "port",
+        "p",
+        None,
+        f"TCP port to listen on, for IPv4 ({DEFAULT_PORT} if there is no --listen either)",
+        integer("port", 0, 65535),
+    ],
+    ["interval", "i", 2, "seconds from one tick to the next", seconds("interval")],
+    ["event", "e", "message", "type of the event of a tick; empty for none"],
+    ["data", "d", "hello", "data of a tick"],
+    ["id", None, "1", "ID of a tick; empty for none"],
+    [
+        "history",
+        None,
+        1000,
+        "how many lines are kept for clients that come back",
+        integer("history", 1),
+    ],
+    [
+        "history-age",
+        None,
+        None,
+        "for how many seconds a line is kept at most, or off",
+        secondsOrOff("history-age"),
+    ],
+    ["tail", None, 0, "how many lines a new client gets first", integer("tail", 0)],
+    [
+        "format",
+        None,
+        "text",
+        "what a line is: text, or json (an object with data, event, id, retry)",
+        oneOf("format", FORMATS),
+    ],
+    # What the resource takes, in its order.
+    [
+        "heartbeat",
+        None,
+        15,
+        "send a comment after so many silent seconds, or off",
+        secondsOrOff("heartbeat"),
+    ],
+    [
+        "retry",
+        None,
+        USUAL_RETRY,
+        "milliseconds after which a client that was cut off is to come back",
+        integer("retry", SHORTEST_RETRY),
+    ],
+    [
+        "max-streams",
+        None,
+        None,
+        "how many clients at once (if not given, what the limit on open files allows)",
+        integer("max-streams", 1),
+    ],
+    [
+        "max-streams-per-address",
+        None,
+        None,
+        "how many at once from one IP address",
+        integer("max-streams-per-address", 1),
+    ],
+    [
+        "request-timeout",
+        None,
+        30,
+        "seconds that a client has to send a whole request, or off",
+        secondsOrOff("request-timeout"),
+    ],
+    [
+        "max-connections",
+        None,
+        None,
+        "how many connections may wait for a request (by the limit on open files if not given)",
+        integer("max-connections", 1),
+    ],
+    [
+        "max-connections-per-address",
+        None,
+        None,
+        "how many of these from one IP address (half of them if not given)",
+        integer("max-connections-per-address", 1),
+    ],
+    [
+        "max-pending",
+        None,
+        2**20,
+        "bytes that may wait for a client that does not read",
+        integer("max-pending", 1),
+    ],
+    [
+        "max-pending-total",
+        None,
+        2**28,
+        "bytes that may wait for all such clients together",
+        integer("max-pending-total", 1),
+    ],
+    [
+        "slow",
+        None,
+        SlowReader.DISCONNECT.value,
+        "what happens beyond that: disconnect, drop-oldest, or latest (of each type)",
+        oneOf("slow", POLICIES),
+    ],
+    [
+        "stall-timeout",
+        None,
+        60,
+        "disconnect a client that has taken nothing for so many seconds, or off",
+        secondsOrOff("stall-timeout"),
+    ],
+    [
+        "open-timeout",
+        None,
+        30,
+        "answer 503 if the callable has decided nothing for so many seconds, or off",
+        secondsOrOff("open-timeout"),
+    ],
+    [
+        "close-timeout",
+        None,
+        5,
+        "seconds that a generator or coroutine has for its end when its client has gone",
+        seconds("close-timeout"),
+    ],
+    ["drain", None, 5, "seconds that streams have for their end on SIGTERM", seconds("drain")],
+    [
+        "drain-delay",
+        None,
+        0,
+        "seconds before that in which /readyz says no and everything else goes on",
+        seconds("drain-delay", zero=True),
+    ],
+    ["admin", None, None, "endpoint of its own for /metrics, /healthz and /readyz"],
+    ["access-log", None, None, "file to log each stream to, or - for standard output"],
+    [
+        "access-log-format",
+        None,
+        "combined",
+        "combined, or json",
+        oneOf("access-log-format", ("combined", "json")),
+    ],
+]
+
+#: What a shell completes.
+COMPLETIONS = usage.Completions(
+    multiUse=[
+        *("allow-headers", "allow-host", "auth", "expose-headers", "listen", "origin"),
+        *("source", "trusted-proxy"),
+    ],
+    optActions={
+        "source": usage.CompleteList(["tick", "-", "file:", "command:", "python:"]),
+        "slow": usage.CompleteList(POLICIES),
+    },
+)
