@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..checks import checkFlag, checkInteger, checkSeconds
 from ..format.event import Event
+from ..format.parser import LONGEST_ID
 from .pending import SlowReader
 
 __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
@@ -17,10 +18,6 @@ __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "StreamOptions"]
 #: The shortest reconnection time that clients may be sent, in milliseconds.  With less, browsers
 #: would hammer the server: Chromium has no minimum of its own.
 SHORTEST_RETRY = 500
-
-#: The longest last event ID that is accepted from a client, in bytes.  IDs come from us, and are
-#: short.
-LONGEST_ID = 8192
 
 #: The last event of a stream with C{once}.  A browser that reconnects with its ID gets a 204,
 #: and stops: HTML standard, 9.2.3.
