@@ -32,8 +32,8 @@ HOUSE = {
     "channel": "observer subscription fanout audience broadcast channel",
     "observe": "",
     "klein": "",
-    "client": "errors decoding queue negotiation body reader place asking chunks agent failures listeners"
-    " retrying source",
+    "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
+    " listeners retrying following source",
     "metrics": "",
     "accesslog": "",
     "testing": "clock response transport stream client",
