@@ -155,6 +155,7 @@ class Following:
         """
         End it, since nobody can ask for its events any more.
         """
+        self.queue.forget()
         if self._running is not None:
             isBusy = self._running.cr_running or (self._body is not None and self._body.isBusy)
             closeAbandoned(self._reactor, self._thread, isBusy, self.close)

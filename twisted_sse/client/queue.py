@@ -92,6 +92,13 @@ class EventQueue:
         self._events.clear()
         self.end()
 
+    def forget(self) -> None:
+        """
+        Wake no caller any more.  This is for a queue that no caller can refer to: one that seems to
+        wait is being destroyed.
+        """
+        self._waiting = None
+
     def _wake(self) -> None:
         waiting = self._waiting
         if waiting is not None and (self._events or self._hasEnded):

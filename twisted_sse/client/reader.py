@@ -53,17 +53,21 @@ class _Reading:
         self._checking: Deferred[Decoder] | None = None
         self._body: EventBody | None = None
 
-    def take(self, holder: object) -> Coroutine[Any, Any, MessageEvent]:
+    @property
+    def hasBegun(self) -> bool:
         """
-        Take the next event.
+        Whether the response is being read, or will not be.
+        """
+        return self._response is None
+
+    async def begin(self, holder: object) -> MessageEvent:
+        """
+        Begin to read, and take the first event.
 
         @param holder: kept alive meanwhile.
         """
         response, self._response = self._response, None
-        # Not wrapped in another coroutine: every event goes through this.
-        return self.queue.take(holder) if response is None else self._first(response, holder)
-
-    async def _first(self, response: IResponse, holder: object) -> MessageEvent:
+        assert response is not None
         self._thread = get_ident()
         reactor = self._reactor = self._reactor or installedReactor()
         checking = checkResponse(response, reactor, True, self._requireType)
@@ -115,6 +119,7 @@ class _Reading:
         End it, since nobody can ask for its events any more.  A response that has not been read
         yet is left alone.
         """
+        self.queue.forget()
         if self._body is not None and not self._body.done.called:
             closeAbandoned(self._reactor, self._thread, self._body.isBusy, self.close)
 
@@ -149,6 +154,7 @@ class EventReader:
         self._reading = _Reading(
             response, parser, onComment is not None, requireType, readTimeout, reactor
         )
+        self._queue = self._reading.queue
 
     @property
     def lastEventID(self) -> str:
@@ -169,7 +175,8 @@ class EventReader:
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, MessageEvent]:
-        return self._reading.take(self)
+        # Not wrapped in another coroutine: every event goes through this.
+        return self._queue.take(self) if self._reading.hasBegun else self._reading.begin(self)
 
     def close(self) -> None:
         """
