@@ -9,13 +9,11 @@ import tracemalloc
 import zlib
 from collections.abc import Iterable
 from itertools import pairwise
-from unittest import mock
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.client import decoding as clientdecoding
 from twisted_sse.client.decoding import PIECE, Decoder, Inflater, Pieces, makeDecoder
 from twisted_sse.client.errors import StreamBroken
 
@@ -56,7 +54,7 @@ def decodeAll(decoding: Decoder, pieces: Iterable[bytes]) -> bytes:
     decoded = b""
     for each in pieces:
         decoding.feed(each)
-        while (piece := decoding.read()) is not None:
+        while (piece := decoding.read(PIECE)) is not None:
             assert len(piece) <= PIECE
             decoded += piece
     return decoded
@@ -132,7 +130,7 @@ class InflaterTests(SynchronousTestCase):
                 self.assertLess(len(packed), PIECE)
                 decoding.feed(packed)
                 decoded = 0
-                while (piece := decoding.read()) is not None:
+                while (piece := decoding.read(PIECE)) is not None:
                     self.assertLessEqual(len(piece), PIECE)
                     decoded += len(piece)
                 self.assertEqual(decoded, size)
@@ -144,7 +142,7 @@ class InflaterTests(SynchronousTestCase):
         for name in FORMS:
             decoding = inflater(name)
             self.assertTrue(decoding.isDone)
-            self.assertIsNone(decoding.read())
+            self.assertIsNone(decoding.read(PIECE))
             self.assertTrue(decoding.isDone)
 
     def test_garbage(self) -> None:
@@ -186,9 +184,9 @@ class InflaterTests(SynchronousTestCase):
         """
         decoding = inflater("gzip")
         decoding.feed(gzip.compress(b"data: x\n\n") + b"garbage")
-        self.assertEqual(decoding.read(), b"data: x\n\n")
+        self.assertEqual(decoding.read(PIECE), b"data: x\n\n")
         self.assertFalse(decoding.isDone)
-        self.assertRaises(StreamBroken, decoding.read)
+        self.assertRaises(StreamBroken, decoding.read, PIECE)
 
     def test_garbageAfterDeflate(self) -> None:
         """
@@ -221,7 +219,7 @@ class InflaterTests(SynchronousTestCase):
         decoding = inflater("gzip")
         decoding.feed(gzip.compress(b"") * 100)
         steps = 0
-        while (piece := decoding.read()) is not None:
+        while (piece := decoding.read(PIECE)) is not None:
             self.assertEqual(piece, b"")
             steps += 1
         self.assertGreaterEqual(steps, 100)
@@ -239,11 +237,10 @@ class PiecesTests(SynchronousTestCase):
         """
         decoding = Pieces()
         found = []
-        with mock.patch.object(clientdecoding, "PIECE", size):
-            for part in parts:
-                decoding.feed(part)
-            while (piece := decoding.read()) is not None:
-                found.append(piece)
+        for part in parts:
+            decoding.feed(part)
+        while (piece := decoding.read(size)) is not None:
+            found.append(piece)
         self.assertTrue(decoding.isDone)
         self.assertEqual(b"".join(found), b"".join(parts))
         self.assertTrue(all(0 < len(piece) <= size for piece in found))

@@ -36,8 +36,12 @@ MOST_WORK = 50_000
 BYTES_OF_WORK = 32
 WORK_OF_LINE = 2
 WORK_OF_EVENT = 12
-WORK_OF_COMMENT = 20
+WORK_OF_COMMENT = 40
 WORK_OF_STEP = 80
+
+#: How many bytes are read before that is looked at: less if there are comments, which cost most.
+PIECE = 2**13
+PIECE_WITH_COMMENTS = 2**11
 
 #: The end of a line that is followed by a comment.
 _BEFORE_COMMENT = re.compile(rb"(?<=[\r\n])(?=:)")
@@ -80,6 +84,7 @@ class EventBody(Protocol):
         self._queue = queue
         self._eventParser = parser
         self._hasComments = hasComments
+        self._piece = PIECE_WITH_COMMENTS if hasComments else PIECE
         self._decoder = decoder
         self._reactor = reactor
         self._readTimeout = readTimeout
@@ -162,7 +167,7 @@ class EventBody(Protocol):
                     self._nextTurn = self._reactor.callLater(0, self._goOn)
                     break
                 try:
-                    piece = self._decoder.read()
+                    piece = self._decoder.read(self._piece)
                 except StreamBroken as e:
                     self._fail(e)
                     break

@@ -12,8 +12,7 @@ from .errors import StreamBroken
 
 __all__ = ["Decoder", "Inflater", "Pieces", "makeDecoder"]
 
-#: The most bytes that are read at a time, of what has arrived and of what it decodes to: the
-#: compressed data may be a thousandth of that.
+#: The most bytes of what has arrived that are decoded at a time.
 PIECE = 2**13
 
 #: The content codings that we cannot decode: the others in the registry of IANA, and some that are
@@ -58,12 +57,13 @@ class Decoder(Protocol):
         Add what has arrived.
         """
 
-    def read(self) -> bytes | None:
+    def read(self, most: int) -> bytes | None:
         """
         Take one step.
 
-        @return: the next piece, of at most 8 KiB.  It may be empty, although there is more to do.
-            L{None} if more input is needed first.
+        @param most: how many bytes the next piece may have.
+        @return: the next piece.  It may be empty, although there is more to do.  L{None} if more
+            input is needed first.
         @raise StreamBroken: if the data is not in the format that it should be in.
         """
 
@@ -92,18 +92,18 @@ class Pieces:
         if data:
             self._chunks.append(data)
 
-    def read(self) -> bytes | None:
+    def read(self, most: int) -> bytes | None:
         """
         See L{Decoder}.
         """
         if not self._chunks:
             return None
         chunk, begin = self._chunks[0], self._at
-        self._at += PIECE
+        self._at += most
         if self._at >= len(chunk):
             self._chunks.popleft()
             self._at = 0
-        return chunk[begin : begin + PIECE]
+        return chunk[begin : begin + most]
 
 
 class Inflater:
@@ -136,21 +136,22 @@ class Inflater:
         """
         self._input.feed(data)
 
-    def read(self) -> bytes | None:
+    def read(self, most: int) -> bytes | None:
         """
         See L{Decoder}.
         """
         if not self._hasMore and len(self._rest) < FEW:
-            data = self._input.read()
+            data = self._input.read(PIECE)
             if data is None:
                 return None
             self._rest += data
-        return self._decode()
+        return self._decode(most)
 
-    def _decode(self) -> bytes:
+    def _decode(self, most: int) -> bytes:
         """
         Take one step.
 
+        @param most: how many bytes to decode.
         @return: what it has decoded.
         """
         if self._hasEnded:
@@ -170,11 +171,11 @@ class Inflater:
             isZlib = self._rest[0] & 15 == 8 and int.from_bytes(self._rest[:2], "big") % 31 == 0
             self._zlib = zlib.decompressobj(ZLIB if isZlib else RAW)
         try:
-            piece: bytes = self._zlib.decompress(self._rest, PIECE)
+            piece: bytes = self._zlib.decompress(self._rest, most)
         except zlib.error as e:
             raise StreamBroken(f"the body cannot be decoded: {e}") from e
         self._rest = self._zlib.unconsumed_tail
-        self._hasMore = len(piece) == PIECE
+        self._hasMore = len(piece) == most
         if self._zlib.eof:
             self._hasMore = False
             if self._isGzip:

@@ -22,7 +22,7 @@ __all__ = ["checkResponse", "cutOff", "discard", "fieldValue"]
 MOST_START = 2**16
 START_PATIENCE = 5.0
 
-#: How many steps are taken to decode it.  Each gives up to 8 KiB, but may give nothing.
+#: How many steps are taken to decode it.  Each may give nothing.
 MOST_STEPS = 64
 
 #: The longest header that is looked at closely, in characters.
@@ -159,7 +159,7 @@ def _decoded(start: bytes, contentEncoding: str) -> bytes:
         decoder = makeDecoder(contentEncoding)
         decoder.feed(start)
         for _ in range(MOST_STEPS):
-            piece = decoder.read()
+            piece = decoder.read(MOST_START)
             if piece is None or len(body) >= MOST_START:
                 break
             body += piece
