@@ -211,7 +211,6 @@ class InflaterTests(SynchronousTestCase):
         for name, form in FORMS.items():
             self.assertEqual(decodeAll(inflater(name), [form(b"data: x\n\n")[:-1]]), b"data: x\n\n")
 
-
     def test_steps(self) -> None:
         """
         Input that decodes to nothing is read in steps too: each ends with a member of the file.

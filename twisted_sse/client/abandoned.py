@@ -11,9 +11,7 @@ from typing import Any
 __all__ = ["closeAbandoned"]
 
 
-def closeAbandoned(
-    reactor: Any, thread: int, isBusy: bool, close: Callable[[], object]
-) -> None:
+def closeAbandoned(reactor: Any, thread: int, isBusy: bool, close: Callable[[], object]) -> None:
     """
     Close a stream whose last reference has gone.  This is for C{__del__}, which Python calls
     wherever that happens: in the middle of our own code, or in another thread.

@@ -174,9 +174,7 @@ class EventBody(Protocol):
                 if piece is None:
                     break
                 lines = piece.count(b"\n") + piece.count(b"\r")
-                self._left -= (
-                    len(piece) // BYTES_OF_WORK + lines * WORK_OF_LINE + WORK_OF_STEP
-                )
+                self._left -= len(piece) // BYTES_OF_WORK + lines * WORK_OF_LINE + WORK_OF_STEP
                 self._parse(piece)
         finally:
             self._isBusy = False

@@ -29,9 +29,7 @@ __all__ = ["decodeTogether"]
 _LENGTH = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
 
 #: The same with what else there may be in its line: zeros, blanks and extensions.
-_LINE = re.compile(
-    rb"0{0,20}([0-9A-Fa-f]{1,7})[ \t]{0,20}(?:;[\t -~\x80-\xff]{0,200})?\r\n"
-)
+_LINE = re.compile(rb"0{0,20}([0-9A-Fa-f]{1,7})[ \t]{0,20}(?:;[\t -~\x80-\xff]{0,200})?\r\n")
 
 #: Blanks between the size of a chunk and what follows it.  RFC 9112 allows them only before
 #: extensions (7.1.1), but old servers pad the size with them, and Twisted accepts neither.

@@ -20,8 +20,10 @@ PIECE = 2**13
 #: compressing, and some send a charset.  Browsers ignore such names too (Fetch standard, 2.2.4,
 #: "handle content codings").
 CODINGS = frozenset(
-    "aes128gcm br bzip2 compress dcb dcz exi lz4 lzma pack200-gzip snappy x-bzip2 x-compress xz"
-    " zstd".split()
+    (
+        *("aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"),
+        *("bzip2", "lz4", "lzma", "snappy", "x-bzip2", "xz"),
+    )
 )
 
 #: Those that we can.

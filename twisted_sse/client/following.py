@@ -4,11 +4,12 @@ The connections of an event source, one after the other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import isawaitable
 from threading import get_ident
-from typing import Any, TypeVar
+from types import CoroutineType
+from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorCore
@@ -89,6 +90,9 @@ class Following:
         self._retries = retries
         self._agent = agent
         self._reactor = reactor
+        # Where the user wants to go, and where the next request goes.
+        self._origin: Place | None = None
+        self._at: Place | None = None
         if not callable(wanted.url):
             self._setURL(wanted.url)
         self._eventParser = self._makeParser(lastEventID)
@@ -99,7 +103,7 @@ class Following:
         self._current: Deferred[Any] | None = None
         self._isHurried = False
         self._hasFinished = False
-        self._running: Coroutine[Any, Any, None] | None = None
+        self._running: CoroutineType[Any, Any, None] | None = None
         self._thread = 0
         self._closing: list[Deferred[None]] = []
         self._trigger: Any = None
@@ -131,7 +135,7 @@ class Following:
             self._agent = EventStreamAgent(self._reactor)
         if IReactorCore.providedBy(self._reactor):
             self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self.close)
-        self._running = self._run()
+        self._running = cast("CoroutineType[Any, Any, None]", self._run())
         Deferred.fromCoroutine(self._running).addBoth(self._finished)
 
     def close(self) -> Deferred[None]:
@@ -196,7 +200,7 @@ class Following:
                     return
                 await self._step(deferLater(self._reactor, wait))
             except CancelledError:
-                if self.isClosed or not self._isHurried:
+                if not self._isHurried or self.isClosed:
                     raise
                 self._isHurried = False
 
@@ -288,7 +292,7 @@ class Following:
             wanted.onError(error)
         return wait
 
-    def _setURL(self, url: object) -> None:
+    def _setURL(self, url: Any) -> None:
         """
         Begin at a URL, unless the requests do so already.
 
@@ -296,8 +300,7 @@ class Following:
         """
         if not isinstance(url, str):
             raise TypeError(f"url is {url!r}: it must be a str")
-        if not url or url != self.url:
-            # Where the user wants to go, and where the next request goes.
+        if self._origin is None or url != self.url:
             self._origin = self._at = Place(url)
             self.url = url
 
@@ -307,7 +310,7 @@ class Following:
 
         @param own: the headers that the application wants to send.
         """
-        assert self._agent is not None
+        assert self._agent is not None and self._at is not None
         method = self._wanted.method.encode("ascii")
         readTimeout = self._wanted.readTimeout
         request = StreamRequest(self._at, method, self._wanted.body, own)

@@ -10,6 +10,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
 from twisted.web.http_headers import Headers
 
+from ..checks import checkInteger, checkList
 from ..timing.backoff import Backoff
 from .errors import BadStatus, EventSourceError, GaveUp, StreamBroken
 from .negotiation import fieldValue
@@ -47,12 +48,13 @@ class Retries:
         @param reconnect: whether to connect again at all.
         @param strict: whether to give up at any status but 200, as browsers do.
         @param retryOn: after which statuses to connect again otherwise.
-        @raise TypeError: if it is neither statuses nor a function.
+        @raise TypeError: if C{retryOn} is neither statuses nor a function.
+        @raise ValueError: if one of the statuses is none.
         """
-        if not callable(retryOn) and (
-            not isinstance(retryOn, Collection) or not all(type(each) is int for each in retryOn)
-        ):
-            raise TypeError(f"retryOn is {retryOn!r}: it must be statuses, or a function")
+        if not callable(retryOn):
+            retryOn = frozenset(checkList("retryOn", retryOn, "statuses"))
+            for status in retryOn:
+                checkInteger("a status in retryOn", status, 100, optional=False)
         self.retry: int | None = None
         self._backoff = backoff
         self._reconnect = reconnect

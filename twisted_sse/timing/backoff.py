@@ -99,7 +99,7 @@ class Backoff:
         Add a random part to a wait that must not be shortened.
         """
         most = min(max(wait, self.initial), self.maximum)
-        return wait + self.jitter * random.random() * most
+        return min(wait + self.jitter * random.random() * most, LONGEST)
 
     def _bounded(self, wait: float) -> float:
         return min(max(wait, SHORTEST if self.initial else 0.0), LONGEST)
