@@ -104,13 +104,6 @@ class EventBody(Protocol):
         # Why the connection was lost, while there is still something to read.
         self._reason: Failure | None = None
 
-    @property
-    def isBusy(self) -> bool:
-        """
-        Whether events are being read at this moment.
-        """
-        return self._isBusy
-
     def connectionMade(self) -> None:
         """
         See L{Protocol}.

@@ -7,9 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import isawaitable
-from threading import get_ident
-from types import CoroutineType
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorCore
@@ -103,8 +101,6 @@ class Following:
         self._current: Deferred[Any] | None = None
         self._isHurried = False
         self._hasFinished = False
-        self._running: CoroutineType[Any, Any, None] | None = None
-        self._thread = 0
         self._closing: list[Deferred[None]] = []
         self._trigger: Any = None
 
@@ -128,15 +124,13 @@ class Following:
         Make the first connection.
         """
         self.hasStarted = True
-        self._thread = get_ident()
         if self._reactor is None:
             self._reactor = installedReactor()
         if self._agent is None:
             self._agent = EventStreamAgent(self._reactor)
         if IReactorCore.providedBy(self._reactor):
             self._trigger = self._reactor.addSystemEventTrigger("before", "shutdown", self.close)
-        self._running = cast("CoroutineType[Any, Any, None]", self._run())
-        Deferred.fromCoroutine(self._running).addBoth(self._finished)
+        Deferred.fromCoroutine(self._run()).addBoth(self._finished)
 
     def close(self) -> Deferred[None]:
         """
@@ -160,9 +154,8 @@ class Following:
         End it, since nobody can ask for its events any more.
         """
         self.queue.forget()
-        if self._running is not None:
-            isBusy = self._running.cr_running or (self._body is not None and self._body.isBusy)
-            closeAbandoned(self._reactor, self._thread, isBusy, self.close)
+        if self.hasStarted and not self.isClosed:
+            closeAbandoned(self._reactor, self.close)
 
     def hurry(self) -> None:
         """
@@ -177,7 +170,6 @@ class Following:
         if isinstance(result, Failure) and not (self.isClosed and result.check(CancelledError)):
             error = result.value
         self.isClosed = self._hasFinished = True
-        self._running = None
         if self._trigger is not None:
             self._reactor.removeSystemEventTrigger(self._trigger)
             self._trigger = None

@@ -5,7 +5,6 @@ The events of a single response.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from threading import get_ident
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -49,7 +48,6 @@ class _Reading:
         self._requireType = requireType
         self._readTimeout = readTimeout
         self._reactor = reactor
-        self._thread = 0
         self._checking: Deferred[Decoder] | None = None
         self._body: EventBody | None = None
 
@@ -68,7 +66,6 @@ class _Reading:
         """
         response, self._response = self._response, None
         assert response is not None
-        self._thread = get_ident()
         reactor = self._reactor = self._reactor or installedReactor()
         checking = checkResponse(response, reactor, True, self._requireType)
         self._checking = Deferred.fromCoroutine(checking)
@@ -121,7 +118,7 @@ class _Reading:
         """
         self.queue.forget()
         if self._body is not None and not self._body.done.called:
-            closeAbandoned(self._reactor, self._thread, self._body.isBusy, self.close)
+            closeAbandoned(self._reactor, self.close)
 
 
 class EventReader:
