@@ -40,7 +40,7 @@ HOUSE = {
     "daemon.sources": "errors function lines linesource stdin file command spec",
     "daemon": "metrics limits logfile signals listen access auth site pages paths health values options"
     " daemon service",
-    "cli": "output status certificates options get commands",
+    "cli": "interrupts output status certificates options get commands",
     "__init__": "",
     "__main__": "",
 }

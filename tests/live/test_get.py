@@ -254,6 +254,77 @@ class FollowTests(Certified):
         self.assertEqual(len(server.requests), 1)
         await until(lambda: not server.open, "no connection")
 
+    async def test_finite(self) -> None:
+        """
+        The last event of a finite stream ends the command, is not printed, and nothing is asked for
+        again; another event of that type is printed as any other.
+        """
+        for last in b"event: end\nid: end\ndata: \n\n", b"event: end\nid: end\ndata\n\n":
+            server = ScriptedServer(self, stream(ONE + TWO + last + b"data: late\n\n"))
+            self.reader.data.clear()
+            self.assertEqual(await self.end(server), (Status.ENDED, ""))
+            await self.printed("one\ntwo\n")
+            self.assertEqual(len(server.requests), 1)
+        others = b"event: end\ndata: here\n\nevent: other\nid: end\ndata: there\n\n"
+        server = ScriptedServer(self, stream(SOON + others))
+        self.reader.data.clear()
+        self.assertEqual(await self.end(server), (Status.ENDED, ""))
+        await self.printed("here\nthere\n")
+        self.assertEqual(len(server.requests), 2)
+
+    async def test_position(self) -> None:
+        """
+        The event that tells a client its position is printed only if it is asked for.
+        """
+        position = b"event: stream-position\nid: 0\ndata: {}\n\n"
+        for arguments, printed in ([], "one\n"), (["--type", "stream-position"], "{}\n"):
+            server = ScriptedServer(self, stream(SOON + position + ONE))
+            self.reader.data.clear()
+            self.assertEqual(await self.end(server, *arguments), (Status.ENDED, ""))
+            await self.printed(printed)
+
+    async def test_schemes(self) -> None:
+        """
+        Where the scheme of the URL is wrong, or the certificate is, the message says what may help.
+        """
+        secure = ScriptedServer(self, context=serverContext())
+        status, told = await self.end(
+            secure.url.replace("https:", "http:"), "--no-reconnect", "--timeout", "20"
+        )
+        self.assertEqual(status, Status.FAILED)
+        self.assertRegex(told, "^twisted-sse: .* perhaps it expects https://\n$")
+        status, told = await self.end(secure)
+        self.assertEqual(status, Status.CERTIFICATE)
+        self.assertRegex(told, "^twisted-sse: .*certificate.* --cacert FILE .* --insecure .*\n$")
+
+        def answered(connection: Any) -> None:
+            connection.transport.write(answer("400 Bad Request"))
+            connection.transport.loseConnection()
+
+        class Plain(ScriptedServer):
+            def buildProtocol(self, address: Any) -> Any:
+                protocol: Any = super().buildProtocol(address)
+                protocol.dataReceived = lambda data: answered(protocol)
+                return protocol
+
+        plain = Plain(self)
+        status, told = await self.end(plain.url.replace("http:", "https:"), "--no-reconnect")
+        self.assertEqual(status, Status.FAILED)
+        self.assertRegex(told, "^twisted-sse: .* perhaps it expects http://\n$")
+
+    async def test_page(self) -> None:
+        """
+        Of a page that is no stream, the title is told.
+        """
+        page = b"<!DOCTYPE html>\n<html><head>\n<title>404\n Nothing</title><style>a {} </style>"
+        for response in (
+            answer("404 Not Found", body=page),
+            answer("200 OK", "Content-Type: text/html", body=page),
+        ):
+            status, told = await self.end(ScriptedServer(self, response))
+            self.assertEqual(status, Status.NO_STREAM)
+            self.assertRegex(told, "^twisted-sse: [^<]*: 404 Nothing\n$")
+
     async def test_refusals(self) -> None:
         """
         A response that is not an event stream is reported, and sets the exit status.

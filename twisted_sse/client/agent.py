@@ -135,7 +135,10 @@ class _Connection(ProtocolWrapper):
 
     def _noHandshake(self) -> None:
         self._handshake = None
-        self._refuse(f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds")
+        self._refuse(
+            f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds:"
+            " perhaps the server expects http://"
+        )
 
     def _refuse(self, why: str) -> None:
         self.refused = why

@@ -268,7 +268,8 @@ class Following:
         except CancelledError:
             raise
         except Exception as e:
-            error = explained(e)
+            assert self._at is not None
+            error = explained(e, self._at.isSecure)
         now = self._reactor.seconds()
         if opened is not None:
             self._retries.stayedOpen(now - opened)

@@ -171,6 +171,13 @@ class Place:
             parsed = parsed.replace(path=("",))
         self.uri = parsed.to_text().encode("ascii")
 
+    @property
+    def isSecure(self) -> bool:
+        """
+        Whether the request is encrypted.
+        """
+        return self.origin[0] == "https"
+
     def resolve(self, location: str) -> Place:
         """
         Find the place that this one redirects to.
@@ -184,7 +191,7 @@ class Place:
             place = Place(urljoin(self.uri.decode("ascii"), location))
         except ValueError as e:
             raise BadRedirect(f"the server redirects to {location!r}: {e}") from e
-        if self.origin[0] == "https" and place.origin[0] == "http":
+        if self.isSecure and not place.isSecure:
             raise BadRedirect(f"the server redirects from https to {place}, without encryption")
         # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: headers that were removed for
         # another origin do not come back.
