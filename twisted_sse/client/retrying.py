@@ -81,7 +81,7 @@ class Retries:
         @param wasOpen: whether a stream had begun.
         @param wasRedirected: whether the request went straight to the place that an earlier
             request was redirected to.
-        @return: the decision, or a L{Deferred} or a coroutine of it: what C{retryOn} has returned.
+        @return: the decision, or a C{Deferred} or a coroutine of it: what C{retryOn} has returned.
         """
         if not self._reconnect:
             return False
