@@ -141,10 +141,10 @@ def worst() -> dict[str, Callable[[], Iterable[bytes]]]:
     wide = "\N{GRINNING FACE}".encode()
     ascii_ = [b"x" * 2**16] * (LARGE // 2**16)
     return {
-        "16 MiB of comments, in 16 KiB of gzip": lambda: packed(gzip.compress(b":\n" * 2**23)),
+        "4 MiB of comments, in 4 KiB of gzip": lambda: packed(gzip.compress(b":\n" * 2**21)),
         "16 MiB of tiny events, in gzip": lambda: packed(gzip.compress(b"data\n\n" * (2**24 // 6))),
         "100,000 empty members of gzip": lambda: packed(gzip.compress(b"") * 100_000),
-        "8 MiB of comments": lambda: plain(*[b":\n" * 2**15] * 128),
+        "4 MiB of comments": lambda: plain(*[b":\n" * 2**15] * 64),
         "8 MiB of blank lines": lambda: plain(*[b"\n" * 2**16] * 128),
         "8 MiB of tiny events": lambda: plain(*[b"data\n\n" * 10_000] * 140),
         "an event of 16 MiB in one line": lambda: plain(b"data: ", *ascii_, b"\n\n"),
