@@ -33,8 +33,9 @@ from parser import parsers
 from peers import PEERS, gather
 from report import Section
 from streams import CASES
+from turns import turns
 
-EVERY = {**CASES, "parsers": parsers, "clients": clients}
+EVERY = {**CASES, "parsers": parsers, "clients": clients, "turns": turns}
 
 
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:

@@ -33,15 +33,15 @@ HOUSE = {
     "channel": "observer subscription fanout positions ageing audience broadcast channel",
     "observe": "",
     "klein": "",
-    "client": "errors decoding queue negotiation body reader place asking chunks agent failures listeners"
-    " retrying source",
+    "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
+    " listeners retrying following source",
     "metrics": "",
     "accesslog": "",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth request site pages paths health values parameters options"
     " daemon service",
-    "cli": "output status certificates options get commands",
+    "cli": "interrupts output status certificates options get commands",
     "__init__": "",
     "__main__": "",
 }

@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from twisted.trial.unittest import SynchronousTestCase
 
+import twisted_sse
 from tests.support.modules import PACKAGE, imports, modules
 from tests.support.python import EXTRAS, LATE, TWISTD, run
 from tests.support.requirements import ROOT
@@ -121,9 +122,9 @@ class ImportTests(SynchronousTestCase):
 
     def test_package(self) -> None:
         """
-        C{import twisted_sse} needs Twisted alone and installs no reactor.
+        C{import twisted_sse}, and all names in it, need Twisted alone and install no reactor.
         """
-        self.assertLight("twisted_sse")
+        self.assertLight("twisted_sse; from twisted_sse import *")
 
     def test_plugin(self) -> None:
         """
@@ -134,13 +135,44 @@ class ImportTests(SynchronousTestCase):
 
     def test_all(self) -> None:
         """
-        Every name in C{twisted_sse.__all__} exists.
+        Every name in C{twisted_sse.__all__} exists, and C{dir} lists it before its first use.
         """
         result = run(
             "-c",
-            "import twisted_sse as s; print([n for n in s.__all__ if not hasattr(s, n)])",
+            "import twisted_sse as s; print({*s.__all__} - {*dir(s)});"
+            " print([n for n in s.__all__ if not hasattr(s, n)])",
         )
-        self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
+        self.assertEqual((result.stdout.split(), result.stderr), (["set()", "[]"], ""))
+
+    def test_late(self) -> None:
+        """
+        C{import twisted_sse} imports a name when it is first used, and then nothing else of the
+        server; an unknown name is an L{AttributeError} that names it.
+        """
+        result = run(
+            "-c",
+            "import sys, twisted_sse as s; print('twisted' in sys.modules);"
+            " print(s.EventStreamParser is s.EventStreamParser, 'twisted_sse.server' in sys.modules);"
+            " print(hasattr(s, 'Nothing')); s.Nothing",
+        )
+        self.assertEqual(result.stdout.split(), ["False", "True", "False", "False"])
+        self.assertIn(
+            "AttributeError: module 'twisted_sse' has no attribute 'Nothing'", result.stderr
+        )
+
+    def test_sameNames(self) -> None:
+        """
+        What type checkers are told of C{twisted_sse} is what is imported.
+        """
+        tree = modules()["__init__"]
+        told = {
+            f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.level
+            for alias in node.names
+        }
+        self.assertEqual({f"{m}.{name}" for name, m in twisted_sse._MODULES.items()}, told)
+        self.assertEqual(sorted(twisted_sse._MODULES), sorted(twisted_sse.__all__))
 
 
 class CommandTests(SynchronousTestCase):

@@ -296,6 +296,15 @@ class ParseTests(ErrorMixin):
         ):
             self.assertIn(option, self.refused(*arguments), arguments)
 
+    def test_noScheme(self) -> None:
+        """
+        A URL that only lacks its scheme is suggested with one.
+        """
+        for url in "localhost:8080", "localhost:8080/events?a=b", "example.com", "[::1]:8080/":
+            self.assertIn(f"did you mean http://{url}?", self.refused(url))
+        for url in ":8080", "/events", "ftp://localhost/", "http:/localhost", "a b":
+            self.assertNotIn("did you mean", self.refused(url))
+
     def test_unknown(self) -> None:
         """
         An unknown or abbreviated option, or an unknown command, prints one line, and the exit
@@ -325,6 +334,19 @@ class ImportTests(SynchronousTestCase):
                 f" print([name for name in {LATE} if sys.modules.get(name)])",
             )
             self.assertEqual((result.stdout.strip(), result.stderr), ("[]", ""))
+
+    def test_interrupted(self) -> None:
+        """
+        A signal while the command imports what it needs ends it at once and silently, for every
+        command.
+        """
+        for number, status in (signal.SIGINT, 130), (signal.SIGTERM, 143):
+            for module in "argparse", "twisted.internet.defer", "twisted_sse.cli.commands":
+                for command in "get", "serve":
+                    result = run("-c", INTERRUPTED.format(module, int(number), command))
+                    self.assertEqual(
+                        (result.returncode, result.stdout, result.stderr), (status, "", "")
+                    )
 
 
 class StatusTests(SynchronousTestCase):
@@ -486,6 +508,23 @@ class DescriptorTests(SynchronousTestCase):
         self.assertEqual(os.read(self.reader, 20_000), b"x" * 10_000)
 
 
+#: Sends itself a signal when it imports a module.
+INTERRUPTED = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, path, target=None):
+        if name == "{}":
+            os.kill(os.getpid(), {})
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from twisted_sse.cli import main
+sys.modules.pop("argparse", None)
+sys.meta_path.insert(0, Interrupting())
+main(["{}", "http://127.0.0.1:1/"])
+"""
+
+
 class FakeReactor:
     """
     A reactor that makes its startup calls when it runs, and does nothing else.
@@ -635,6 +674,9 @@ class MainTests(ErrorMixin):
         self.assertEqual(main(), 0)
         self.assertEqual(called, [["twist", "sse", "--port", "8081", "--help"]])
         self.assertEqual(sys.argv, called[0])
+        # The reactor sets its own.
+        self.assertEqual(self.handlers[signal.SIGINT], signal.default_int_handler)
+        self.assertEqual(self.handlers[signal.SIGTERM], signal.SIG_DFL)
 
     def help(self, *arguments: str) -> str:
         """

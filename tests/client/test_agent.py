@@ -32,7 +32,10 @@ class _Transport(StringTransport):
     A transport that records what is done to it.
 
     @ivar socket: a socket that is not connected.
+    @ivar bufferSize: how much Twisted reads at a time.
     """
+
+    bufferSize = 2**16
 
     def __init__(self, socket: socket.socket) -> None:
         super().__init__()
@@ -225,6 +228,32 @@ class AgentTests(SynchronousTestCase):
         self.successResultOf(responding)
         protocol.dataReceived(b"x" * 2 * MOST_HEAD)
         self.assertEqual(transport.calls, ["keepalive True"])
+
+    def test_longLine(self) -> None:
+        """
+        A header may be as long as the head may be.
+        """
+        responding, protocol, _ = self.request()
+        value = b"y" * (MOST_HEAD - 100)
+        wire = b"HTTP/1.1 200 OK\r\nX: %b\r\n\r\n" % value
+        for at in range(0, len(wire), 4096):
+            protocol.dataReceived(wire[at : at + 4096])
+        response = self.successResultOf(responding)
+        self.assertEqual(response.headers.getRawHeaders(b"x"), [value])
+
+    def test_pieces(self) -> None:
+        """
+        A head is read in small pieces, since its lines may be many, and the body in large ones.
+        """
+        for uri in b"http://localhost/", b"https://localhost/":
+            responding, protocol, transport = self.request(uri)
+            self.assertEqual(transport.bufferSize, 4096)
+        responding, protocol, transport = self.request()
+        protocol.dataReceived(b"HTTP/1.1 200 OK\r\nX: y\r\n")
+        self.assertEqual(transport.bufferSize, 4096)
+        protocol.dataReceived(b"\r\n")
+        self.successResultOf(responding)
+        self.assertEqual(transport.bufferSize, 2**16)
 
     def test_noTLS(self) -> None:
         """

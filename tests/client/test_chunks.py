@@ -110,7 +110,7 @@ UNUSUAL = [
 
 PARTS = st.one_of(
     st.binary(min_size=1, max_size=40).map(framed),
-    st.binary(min_size=1, max_size=5).map(lambda body: b"%X ;a=b\r\n%b\r\n" % (len(body), body)),
+    st.binary(min_size=1, max_size=5).map(lambda body: b"%X;a=b\r\n%b\r\n" % (len(body), body)),
     st.binary(min_size=1, max_size=5).map(lambda body: b"00%X;a\r\n%b\r\n" % (len(body), body)),
     st.sampled_from(UNUSUAL),
 )
@@ -160,6 +160,24 @@ class DecodeTests(SynchronousTestCase):
             assert body.reason is not None
             body.reason.trap(ResponseDone)
 
+    def test_blanks(self) -> None:
+        """
+        Blanks after the size of a chunk are ignored, with extensions or without, in one piece or cut
+        anywhere; blanks elsewhere in the line are not.
+        """
+        wire = b"3 \r\none\r\n3   \t;a=b\r\ntwo\r\n000005 \r\nthree\r\n0 \r\n\r\n"
+        cases = [[wire[:at], wire[at:]] for at in range(len(wire) + 1)]
+        cases.append([wire[at : at + 1] for at in range(len(wire))])
+        for pieces in cases:
+            body, _ = receive([piece for piece in pieces if piece])
+            self.assertEqual(b"".join(body.pieces), b"onetwothree")
+            assert body.reason is not None
+            body.reason.trap(ResponseDone)
+        for bad in b" 3\r\none\r\n", b"3 3\r\none\r\n", b"3\x0b\r\none\r\n":
+            body, protocol = receive([bad])
+            self.assertTrue(protocol.transport.disconnecting, bad)
+        self.flushLoggedErrors()
+
     def test_together(self) -> None:
         """
         All whole chunks of one read are delivered together, and the start of an incomplete one does
@@ -175,8 +193,9 @@ class DecodeTests(SynchronousTestCase):
         """
         A thousand chunks in one read are delivered in one call.
         """
-        body, _ = receive([framed(*[b"data: x\n\n"] * 1000)])
-        self.assertEqual(body.pieces, [b"data: x\n\n" * 1000])
+        for sizes in b"9", b"09", b"0009;a=b", b"9 ", b"9; x", b'9;x="a;b"':
+            body, _ = receive([(sizes + b"\r\ndata: x\n\n\r\n") * 1000])
+            self.assertEqual(body.pieces, [b"data: x\n\n" * 1000])
 
     def test_brokenOff(self) -> None:
         """

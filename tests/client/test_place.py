@@ -154,12 +154,14 @@ class CheckTests(SynchronousTestCase):
         """
         A last event ID must be one that a server could have sent.
         """
-        for lastEventID in "", "1", " ", "\N{SNOWMAN}\N{GRINNING FACE}", "x" * 9000:
+        for lastEventID in "", "1", " ", "\N{SNOWMAN}\N{GRINNING FACE}", "x" * 8192:
             checkLastEventID(lastEventID)
         for bad in "a\0", "a\rb", "\n", "\ud83d":
             self.assertIn(repr(bad), str(self.assertRaises(ValueError, checkLastEventID, bad)))
         for other in 7, b"7", None:
             self.assertRaises(TypeError, checkLastEventID, other)
+        for long in "x" * 8193, "\N{SNOWMAN}" * 2731:
+            self.assertIn("8192", str(self.assertRaises(ValueError, checkLastEventID, long)))
 
     def test_headers(self) -> None:
         """

@@ -79,14 +79,14 @@ class ClientTests(SynchronousTestCase):
             eventStream(ONE, end=True),
             eventStream(b"retry: 2500\n" + ONE, end=True),
             eventStream(ONE, end=True),
-            eventStream(b"retry: 0\n", end=True),
-            eventStream(b"retry: 99999999999999\n", end=True),
+            eventStream(b"retry: 0\n" + ONE, end=True),
+            eventStream(b"retry: 99999999999999\n" + ONE, end=True),
         ]
         taking = self.begin(*answers)
         for seconds in 1, 2.5, 2.5, 0.1, 86400:
             self.assertEqual(self.source.readyState, EventSource.CONNECTING)
             self.assertWaits(seconds)
-        self.assertEqual((taking.data, self.errors), (["one"] * 3, []))
+        self.assertEqual((taking.data, self.errors), (["one"] * 5, []))
 
     def test_afterFailure(self) -> None:
         """
@@ -235,7 +235,7 @@ class ClientTests(SynchronousTestCase):
             eventStream(b"id\n\n", end=True),
             lastEventID="0",
         )
-        self.clock.pump([1, 1, 1])
+        self.clock.pump([1, 1, 2])
         fields = [request.field(b"Last-Event-ID") for request in self.agent.requests]
         self.assertEqual(fields, [b"0", b"1", b"1", None])
         self.source.close()

@@ -203,8 +203,9 @@ class OptionsTests(OptionsMixin):
         group = self.group()
         plain = EventStreamResource(connected)._group.options
         for name in signature(EventStreamResource).parameters:
-            if hasattr(plain, name) and name not in ("slim", "name"):
+            if hasattr(plain, name) and name not in ("slim", "name", "retry"):
                 self.assertEqual(getattr(group, name), getattr(plain, name), name)
+        self.assertEqual(group.preamble, plain.preamble)
         self.assertTrue(group.slim)
 
     def test_origin(self) -> None:

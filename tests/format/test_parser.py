@@ -9,6 +9,7 @@ import pickle
 import re
 import sys
 import tracemalloc
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.vectors import VECTORS
+from twisted_sse.format import parser as parsermodule
 from twisted_sse.format.parser import EventStreamParser, EventTooLarge, MessageEvent
 
 BOM = b"\xef\xbb\xbf"
@@ -397,6 +399,122 @@ class FeedTests(SynchronousTestCase):
         for _ in range(2**18):
             parser.feed(b"x")
         self.assertEqual(parser.feed(b"\r\r"), [MessageEvent("message", "x" * 2**18, "")])
+
+
+class LargeTests(SynchronousTestCase):
+    """
+    Tests for events that are decoded and joined while they arrive.
+    """
+
+    def setUp(self) -> None:
+        """
+        Do with a few bytes and lines what is done with many.
+        """
+        self.patch(parsermodule, "_LONG_LINE", 11)
+        self.patch(parsermodule, "_MANY_LINES", 3)
+
+    @ANYTHING
+    @given(STREAMS.filter(lambda stream: b"id" not in stream and b"1" not in stream), PLACES)
+    def test_standard(self, stream: bytes, places: list[int]) -> None:
+        """
+        Any bytes, cut anywhere, have the outcome of the standard's algorithm, however long their
+        lines are, and however many there are in an event.
+        """
+        # The numbers and IDs that are left out are short in streams that are not made for this.
+        stream = stream.replace(b"500", b"")
+        expected = interpretSlowly(stream)
+        self.assertEqual(parse(cut(stream, places))[0], expected)
+        self.assertEqual(parse(cut(stream, list(range(len(stream)))))[0], expected)
+
+    def test_fields(self) -> None:
+        """
+        Every field may be in a long line, except that an ID and a retry are too long then.
+        """
+        rest = "\u00e9\u20ac\U0001f600" * 9
+        for line, expected in (
+            (f"data: {rest}", MessageEvent("message", f"{rest}\nx", "")),
+            (f"data:{rest}", MessageEvent("message", f"{rest}\nx", "")),
+            (f"data:  {rest}:", MessageEvent("message", f" {rest}:\nx", "")),
+            (f"\ufeffdata: {rest}", MessageEvent("message", f"{rest}\nx", "")),
+            (f"event: {rest}", MessageEvent(rest, "x", "")),
+            (f"id: {rest}", MessageEvent("message", "x", "")),
+            (f"retry: {'1' * 99}", MessageEvent("message", "x", "")),
+            (f"other: {rest}", MessageEvent("message", "x", "")),
+            (rest, MessageEvent("message", "x", "")),
+        ):
+            stream = f"{line}\ndata: x\n\n".encode()
+            for chunks in cut(stream, list(range(len(stream)))), cut(stream, [15, 40]):
+                outcome, _ = parse(chunks)
+                self.assertEqual((outcome.events, outcome.retry), ([expected], None), line)
+        comment = f":  {rest}\n".encode()
+        self.assertEqual(parse(cut(comment, list(range(99))))[0].comments, [f"  {rest}"])
+
+    def test_limit(self) -> None:
+        """
+        The limit counts the bytes of a long line that are decoded already, to the byte, and the
+        line after it.
+        """
+        for line in b"data: " + b"x" * 94, b"data: " + b"\xf0" * 94, b": " + b"x" * 98:
+            for end in b"\n", b"\n\n", b"\r\n\r\n":
+                for stream, most in (line + end, 100), (line + b"\n:" + end, 101):
+                    pieces = [cut(stream, list(range(len(stream)))), cut(stream, [50])]
+                    for chunks in pieces:
+                        self.assertFalse(parse(chunks, most)[0].tooLarge, stream)
+                        self.assertTrue(parse(chunks, most - 1)[0].tooLarge, stream)
+
+
+class MemoryTests(SynchronousTestCase):
+    """
+    Tests for what large events and IDs cost.
+    """
+
+    def peak(self, chunks: Iterable[bytes]) -> tuple[list[MessageEvent], int]:
+        """
+        @return: the events, and how much memory is needed at most.
+        """
+        parser = EventStreamParser()
+        events = []
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for chunk in chunks:
+            events += parser.feed(chunk)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return events, peak
+
+    def test_line(self) -> None:
+        """
+        An event of one long line needs twice the memory of its text, and no more.
+        """
+        size = 2**22
+        chunks = [b"data: ", *[b"x" * 2**16] * (size // 2**16), b"\n\n"]
+        (event,), peak = self.peak(chunks)
+        self.assertEqual(event.data, "x" * size)
+        self.assertLess(peak, 2.2 * size)
+
+    def test_lines(self) -> None:
+        """
+        The lines of an event need no more than their text does, twice, be they ever so short.
+        """
+        size = 2**22
+        chunks = [*[b"data:ab\n" * 2**13] * (size // 2**16), b"\n"]
+        (event,), peak = self.peak(chunks)
+        self.assertEqual(event.data, "\n".join(["ab"] * (size // 8)))
+        self.assertLess(peak, size)
+
+    def test_id(self) -> None:
+        """
+        An ID of more than 8192 bytes is ignored, as one with a NUL is: no server takes it.
+        """
+        for good in "x" * 8192, "\u20ac" * 2730, "x" * 2049:
+            (event,) = EventStreamParser().feed(f"id: {good}\ndata\n\n".encode())
+            self.assertEqual(event.lastEventID, good)
+        for bad in "x" * 8193, "\u20ac" * 2731, "x" * 2**20:
+            parser = EventStreamParser(lastEventID="7")
+            wire = f"id: 8\nid: {bad}\ndata\n\n".encode()
+            events = [event for piece in cut(wire, [2**16, 2**17]) for event in parser.feed(piece)]
+            self.assertEqual([event.lastEventID for event in events], ["8"])
+            self.assertEqual(parser.lastEventID, "8")
 
 
 class EventTooLargeTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ Tests for L{twisted_sse.client.source}, on real sockets: the documentation's tab
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
@@ -19,6 +20,7 @@ from twisted_sse.client import (
     BadContentType,
     BadRedirect,
     BadStatus,
+    EventSource,
     EventTooLarge,
     GaveUp,
     ReadTimeout,
@@ -131,7 +133,7 @@ class TableTests(ClientTestCase):
         A status for a temporary failure is reported and retried, unless the source is strict or
         does not reconnect.
         """
-        for status in 429, 500, 502, 503, 504:
+        for status in 408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530:
             self.errors.clear()
             busy = answer(f"{status} Busy", body=b'{"wait": true}')
             server = ScriptedServer(self, busy, stream(ONE))
@@ -170,14 +172,118 @@ class TableTests(ClientTestCase):
             server = ScriptedServer(self, body)
             self.assertEqual(await self.everything(self.source(server)), ["one"])
         for name in "text/plain", "text/event-streams", "", "application/json":
-            body = stream(ONE, end=False).replace(b"text/event-stream", name.encode())
-            server = ScriptedServer(self, body, close=False)
+            body = b'{"error": "no stream"}'
+            server = ScriptedServer(
+                self, answer("200 OK", f"Content-Type: {name}", body=body), close=False
+            )
             error = await self.raises(BadContentType, self.source(server))
-            self.assertEqual(error.contentType, name)
+            self.assertEqual((error.contentType, error.status, error.body), (name, 200, body))
+            self.assertEqual(error.headers.getRawHeaders("content-type"), [name])
             await until(lambda server=server: not server.open, "no connection")
         missing = stream(ONE).replace(b"Content-Type", b"X-Type")
         error = await self.raises(BadContentType, self.source(ScriptedServer(self, missing)))
-        self.assertEqual(error.contentType, None)
+        self.assertEqual((error.contentType, error.body), (None, ONE))
+        source = self.source(ScriptedServer(self, missing), requireType=False)
+        self.assertEqual(await self.everything(source), ["one"])
+
+    async def test_encoding(self) -> None:
+        """
+        C{Content-Encoding: none}, which keeps proxies from compressing, is no encoding; one that is
+        and cannot be decoded raises an error.
+        """
+        for name in b"none", b"UTF-8":
+            server = ScriptedServer(self, stream(ONE, fields=b"Content-Encoding: %b\r\n" % name))
+            self.assertEqual(await self.everything(self.source(server)), ["one"])
+        server = ScriptedServer(self, stream(ONE, fields=b"Content-Encoding: br\r\n"))
+        error = await self.raises(BadContentType, self.source(server))
+        self.assertIn("encoded as br", str(error))
+
+    async def test_created(self) -> None:
+        """
+        Another 2xx is a stream if the method is not GET.
+        """
+        created = stream(ONE).replace(b"200 OK", b"201 Created")
+        server = ScriptedServer(self, created)
+        self.assertEqual(await self.everything(self.source(server, method="POST")), ["one"])
+        server = ScriptedServer(self, created)
+        error = await self.raises(BadStatus, self.source(server))
+        self.assertEqual((error.status, error.body), (201, ONE))
+
+    async def test_retryOn(self) -> None:
+        """
+        C{retryOn} says which statuses pass, or is a function that decides and cures the cause.
+        """
+        server = ScriptedServer(self, answer("404 Not Yet"), stream(ONE))
+        self.assertEqual(await self.everything(self.source(server, retryOn=[404])), ["one"])
+        tokens = ["old"]
+
+        async def retryOn(error: BadStatus) -> bool:
+            if error.status == 401:
+                await deferLater(reactor, 0)
+                tokens.append("new")
+            return error.status == 401
+
+        server = ScriptedServer(self, answer("401 Expired"), stream(ONE), answer("404 Gone"))
+        source = self.source(server, retryOn=retryOn, headers=lambda: {"X-Token": tokens[-1]})
+        error = await self.raises(BadStatus, source)
+        self.assertEqual((self.data, error.status), (["one"], 404))
+        sent = [each.headers["x-token"] for each in server.requests]
+        self.assertEqual(sent, ["old", "new", "new"])
+
+    async def test_emptyEnd(self) -> None:
+        """
+        The end of a stream without an event counts as a failure, but is not reported as one.
+        """
+        server = ScriptedServer(self, *[stream(b"retry: 0\n: hello\n") for _ in range(9)])
+        source = self.source(server, backoff=Backoff(initial=0, maxTries=3))
+        error = await self.raises(GaveUp, source)
+        self.assertEqual((error.failures, len(server.requests), self.errors), (3, 3, []))
+        server = ScriptedServer(self, stream(b""))
+        self.assertEqual(await self.everything(self.source(server, method="POST")), [])
+
+    async def test_url(self) -> None:
+        """
+        C{url} may be a function, which is asked before each attempt.
+        """
+        server = ScriptedServer(self, stream(b"retry: 0\n" + ONE), answer("503 Busy"), stream(TWO))
+        paths = ["a", "b", "c", "d"]
+        source = self.source(lambda: server.url + paths.pop(0))
+        self.assertEqual(await self.everything(source), ["one", "two"])
+        self.assertEqual([each.target for each in server.requests], ["/a", "/b", "/c", "/d"])
+        self.assertEqual(source.url, server.url + "d")
+
+    async def test_abandoned(self) -> None:
+        """
+        When an C{async for} is left in its body and nothing refers to the source any more, the
+        connection is closed without a collection of garbage.
+        """
+
+        async def first(url: str) -> str:
+            async for event in EventSource(url):
+                return event.data
+            raise AssertionError("no event")
+
+        server = ScriptedServer(self, stream(ONE, end=False), close=False)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.assertEqual(await first(server.url), "one")
+        await until(lambda: not server.open, "no connection")
+        gc.enable()
+        self.assertEqual(len(server.requests), 1)
+
+    async def test_largeHeader(self) -> None:
+        """
+        A header line of 200 KiB is accepted; a head of more than 256 KiB is one clear error.
+        """
+        for size, isGood in (200 * 1024, True), (257 * 1024, False):
+            field = b"X-Large: %b\r\n" % (b"x" * size)
+            server = ScriptedServer(self, stream(ONE, fields=field))
+            source = self.source(server, reconnect=False)
+            if isGood:
+                self.assertEqual(await self.everything(source), ["one"])
+            else:
+                error = await self.raises(StreamBroken, source)
+                self.assertIn("larger than 262144 bytes", str(error))
 
     async def test_redirects(self) -> None:
         """

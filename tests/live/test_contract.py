@@ -18,7 +18,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
-from tests.support.contract_service import CAPABILITIES, ContractService
+from tests.support.contract_service import CAPABILITIES, LISTENERS, ContractService
 from tests.support.live import LiveTestCase, reactor, until
 from tests.support.requirements import needs
 from tests.support.scripted import HEAD, ScriptedServer, answer, chunk
@@ -333,6 +333,31 @@ class ContractTests(LiveTestCase):
         await until(lambda: len(self.callbacks.told) == 3, "it is back")
         kinds = [each["kind"] for each in self.callbacks.told]
         self.assertEqual(kinds, ["event", "error", "event"])
+        await self.delete(location, server)
+
+    async def test_listeners(self) -> None:
+        """
+        A service with C{event-type-listeners} reports messages, and events of the types that it was
+        told to listen to, each once and in order.
+        """
+        service = ContractService(reactor, lambda: None, hasListeners=True)
+        self.addCleanup(service.pool.closeCachedConnections)
+        self.url = self.serve(service)
+        _, body = await self.ask("GET", self.url)
+        self.assertEqual(json.loads(body)["capabilities"], [*CAPABILITIES, LISTENERS])
+        connections: list[Any] = []
+        server = ScriptedServer(self, connections.append, close=False)
+        location = await self.create(server.url)
+        await until(lambda: connections, "it asks")
+        connections[0].transport.write(HEAD % b"" + chunk(b"event: x\ndata: early\n\n" + A))
+        await self.expect(event("Hello"))
+        for name in "x", "y":
+            command = {"command": "listen", "listen": {"type": name}}
+            response, _ = await self.ask("POST", location, command)
+            self.assertEqual(response.code, 200)
+        events = b"event: y\n" + A + b"event: z\n" + A + A + b"event: x\n" + A
+        connections[0].transport.write(chunk(events))
+        await self.expect(event("Hello"), event("Hello", "y"), event("Hello"), event("Hello", "x"))
         await self.delete(location, server)
 
     async def test_service(self) -> None:

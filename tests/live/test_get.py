@@ -1,5 +1,5 @@
 """
-Tests for C{get} and C{serve} of L{twisted_sse.cli}, on real sockets, as functions and as processes.
+Tests for C{get} of L{twisted_sse.cli}, on real sockets, as a function.
 """
 
 from __future__ import annotations
@@ -7,63 +7,23 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import select
-import signal
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from unittest import mock
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.interfaces import IReadDescriptor
-from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.support.live import LiveTestCase, freePort, reactor, serverContext, until
-from tests.support.requirements import ROOT, needs
+from tests.support.getting import ONE, SOON, TWO, Certified, quiet, silent
+from tests.support.live import freePort, reactor, serverContext, until
+from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer, answer, chunk, stream
 from twisted_sse.cli.get import follow
 from twisted_sse.cli.options import parse
 from twisted_sse.cli.status import Status
-
-ONE = b"id: 1\ndata: one\n\n"
-TWO = b"event: order\nid: 2\ndata: two\n\n"
-
-#: A short C{retry}, so that the tests are fast.
-SOON = b"retry: 100\n"
-
-#: The console script, wherever pip put it. It restores SIGINT: a command that a shell runs in the
-#: background inherits it as ignored.
-COMMAND = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    " sys.argv[0] = 'twisted-sse'; from twisted_sse.cli import main; sys.exit(main())"
-)
-
-#: The same, with the inherited handling of SIGINT.
-INHERITING = re.sub(" signal.signal.*?;", "", COMMAND)
-
-#: The same, without TLS installed.
-WITHOUT_TLS = (
-    f"import sys; sys.modules |= dict.fromkeys(['OpenSSL', 'service_identity']); {COMMAND}"
-)
-
-
-def quiet(connection: Any) -> None:
-    """
-    Send an event, and then nothing.
-    """
-    connection.transport.write(stream(ONE, end=False))
-
-
-def silent(connection: Any) -> None:
-    """
-    Send nothing.
-    """
 
 
 @implementer(IReadDescriptor)
@@ -114,33 +74,6 @@ class Reader:
         if self.fd != -1:
             os.close(self.fd)
             self.fd = -1
-
-
-class Certified(LiveTestCase):
-    """
-    Has a file for a server's certificate.
-    """
-
-    def setUp(self) -> None:
-        """
-        Make a directory.
-        """
-        super().setUp()
-        temporary = TemporaryDirectory()
-        self.addCleanup(temporary.cleanup)
-        self.directory = Path(temporary.name)
-
-    def certificate(self, context: Any) -> str:
-        """
-        @return: the path of a file with a server's certificate.
-        """
-        from twisted.internet.ssl import Certificate
-
-        path = self.directory / "ca.pem"
-        # After text and another certificate, as in real files.
-        other = Certificate(serverContext("other.example").certificate).dumpPEM()
-        path.write_bytes(b"# mine\n" + other + Certificate(context.certificate).dumpPEM())
-        return str(path)
 
 
 @needs("network")
@@ -253,6 +186,77 @@ class FollowTests(Certified):
         await self.printed("two\none\n")
         self.assertEqual(len(server.requests), 1)
         await until(lambda: not server.open, "no connection")
+
+    async def test_finite(self) -> None:
+        """
+        The last event of a finite stream ends the command, is not printed, and nothing is asked for
+        again; another event of that type is printed as any other.
+        """
+        for last in b"event: end\nid: end\ndata: \n\n", b"event: end\nid: end\ndata\n\n":
+            server = ScriptedServer(self, stream(ONE + TWO + last + b"data: late\n\n"))
+            self.reader.data.clear()
+            self.assertEqual(await self.end(server), (Status.ENDED, ""))
+            await self.printed("one\ntwo\n")
+            self.assertEqual(len(server.requests), 1)
+        others = b"event: end\ndata: here\n\nevent: other\nid: end\ndata: there\n\n"
+        server = ScriptedServer(self, stream(SOON + others))
+        self.reader.data.clear()
+        self.assertEqual(await self.end(server), (Status.ENDED, ""))
+        await self.printed("here\nthere\n")
+        self.assertEqual(len(server.requests), 2)
+
+    async def test_position(self) -> None:
+        """
+        The event that tells a client its position is printed only if it is asked for.
+        """
+        position = b"event: stream-position\nid: 0\ndata: {}\n\n"
+        for arguments, printed in ([], "one\n"), (["--type", "stream-position"], "{}\n"):
+            server = ScriptedServer(self, stream(SOON + position + ONE))
+            self.reader.data.clear()
+            self.assertEqual(await self.end(server, *arguments), (Status.ENDED, ""))
+            await self.printed(printed)
+
+    async def test_schemes(self) -> None:
+        """
+        Where the scheme of the URL is wrong, or the certificate is, the message says what may help.
+        """
+        secure = ScriptedServer(self, context=serverContext())
+        status, told = await self.end(
+            secure.url.replace("https:", "http:"), "--no-reconnect", "--timeout", "20"
+        )
+        self.assertEqual(status, Status.FAILED)
+        self.assertRegex(told, "^twisted-sse: .* perhaps it expects https://\n$")
+        status, told = await self.end(secure)
+        self.assertEqual(status, Status.CERTIFICATE)
+        self.assertRegex(told, "^twisted-sse: .*certificate.* --cacert FILE .* --insecure .*\n$")
+
+        def answered(connection: Any) -> None:
+            connection.transport.write(answer("400 Bad Request"))
+            connection.transport.loseConnection()
+
+        class Plain(ScriptedServer):
+            def buildProtocol(self, address: Any) -> Any:
+                protocol: Any = super().buildProtocol(address)
+                protocol.dataReceived = lambda data: answered(protocol)
+                return protocol
+
+        plain = Plain(self)
+        status, told = await self.end(plain.url.replace("http:", "https:"), "--no-reconnect")
+        self.assertEqual(status, Status.FAILED)
+        self.assertRegex(told, "^twisted-sse: .* perhaps it expects http://\n$")
+
+    async def test_page(self) -> None:
+        """
+        Of a page that is no stream, the title is told.
+        """
+        page = b"<!DOCTYPE html>\n<html><head>\n<title>404\n Nothing</title><style>a {} </style>"
+        for response in (
+            answer("404 Not Found", body=page),
+            answer("200 OK", "Content-Type: text/html", body=page),
+        ):
+            status, told = await self.end(ScriptedServer(self, response))
+            self.assertEqual(status, Status.NO_STREAM)
+            self.assertRegex(told, "^twisted-sse: [^<]*: 404 Nothing\n$")
 
     async def test_refusals(self) -> None:
         """
@@ -454,312 +458,3 @@ class FollowTests(Certified):
                 {"type": "order", "data": "two", "lastEventID": "2"},
             ],
         )
-
-
-class Process(ProcessProtocol):
-    """
-    The command as a process.
-
-    @ivar out: its standard output.
-    @ivar errors: its standard error.
-    @ivar status: its exit status, or minus the signal that ended it; L{None} while it runs.
-    """
-
-    transport: Any
-
-    def __init__(
-        self, test: LiveTestCase, *arguments: str, code: str = COMMAND, **options: Any
-    ) -> None:
-        """
-        @param test: the test whose cleanup stops the process.
-        @param arguments: the arguments of the command.
-        @param code: the Python code to run.
-        @param options: the options of C{spawnProcess}.
-        """
-        self.out = b""
-        self.errors = b""
-        self.status: int | None = None
-        self._ended: Deferred[None] = Deferred()
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"}
-        environment.pop("NO_COLOR", None)
-        self.spawn(
-            [sys.executable, "-c", code, *arguments], environment | options.pop("env", {}), options
-        )
-        test.addCleanup(self.stop)
-
-    def spawn(
-        self, command: list[str], environment: Mapping[str, str], options: dict[str, Any]
-    ) -> None:
-        """
-        Start the process.
-        """
-        reactor.spawnProcess(self, command[0], command, env=environment, **options)
-
-    def outReceived(self, data: bytes) -> None:
-        """
-        Record standard output.
-        """
-        self.out += data
-
-    def errReceived(self, data: bytes) -> None:
-        """
-        Record standard error.
-        """
-        self.errors += data
-
-    def processEnded(self, reason: Failure) -> None:
-        """
-        Record the exit status.
-        """
-        reason.trap(ProcessDone, ProcessTerminated)
-        value: Any = reason.value
-        self.status = value.exitCode if value.signal is None else -value.signal
-        self._ended.callback(None)
-
-    async def printing(self, server: ScriptedServer, asking: bool = False) -> None:
-        """
-        Wait until the process prints, or with C{asking} until it has made a request.
-        """
-        await until(lambda: server.requests if asking else self.out, "it prints")
-
-    async def end(self) -> int | None:
-        """
-        Wait for the process to end.
-
-        @return: its exit status.
-        """
-        await until(lambda: self.status is not None, "it ends")
-        return self.status
-
-    def stop(self) -> Deferred[None]:
-        """
-        Kill the process if it is running.
-        """
-        if self.status is None:
-            self.transport.resumeProducing()
-            self.transport.signalProcess("KILL")
-        return self._ended
-
-
-class Unread(Process):
-    """
-    A command whose output is not read any further once it has printed.
-    """
-
-    def outReceived(self, data: bytes) -> None:
-        """
-        Record standard output, and stop reading.
-        """
-        if not self.out:
-            self.transport.pauseProducing()
-        super().outReceived(data)
-
-
-class Shell(Process):
-    """
-    A shell command line with the command as C{"$@"}.
-    """
-
-    def __init__(self, test: LiveTestCase, line: str, *arguments: str, **options: Any) -> None:
-        self._line = line
-        super().__init__(test, *arguments, **options)
-
-    def spawn(
-        self, command: list[str], environment: Mapping[str, str], options: dict[str, Any]
-    ) -> None:
-        """
-        See L{Process}.
-        """
-        super().spawn(["/bin/sh", "-c", self._line, "sh", *command], environment, options)
-
-
-@needs("network")
-class ProcessTests(Certified):
-    """
-    Tests for following a stream in a process.
-    """
-
-    timeout = 120
-
-    async def test_module(self) -> None:
-        """
-        C{python -m twisted_sse} prints events until a 204.
-        """
-        server = ScriptedServer(self, stream(SOON + ONE), stream(TWO))
-        process = Shell(self, f'exec {sys.executable} -m twisted_sse get "$4"', server.url)
-        self.assertEqual(await process.end(), 0)
-        self.assertRegex(
-            process.out.decode(),
-            r"^\d\d:\d\d:\d\d  message  id 1\n    one\n\d\d:\d\d:\d\d  order  id 2\n    two\n$",
-        )
-        self.assertEqual(process.errors, b"")
-        self.assertEqual(server.requests[1].headers["last-event-id"], "1")
-
-    async def test_statuses(self) -> None:
-        """
-        The exit statuses are as documented.
-        """
-        url = f"http://127.0.0.1:{freePort()}/"
-        secure = ScriptedServer(self, context=serverContext())
-        for expected, arguments in (
-            (Status.ENDED, [ScriptedServer(self, quiet).url, "--count", "1"]),
-            (Status.FAILED, [url, "--no-reconnect"]),
-            (Status.USAGE, [url, "--count", "none"]),
-            (Status.NO_STREAM, [ScriptedServer(self, answer("404 No")).url]),
-            (Status.CERTIFICATE, [secure.url]),
-            (Status.TIMEOUT, [ScriptedServer(self, silent).url, "--timeout=.1", "--max-tries=1"]),
-        ):
-            process = Process(self, "get", *arguments)
-            self.assertEqual(await process.end(), expected)
-            self.assertEqual(process.errors.count(b"\n"), int(expected > 0), process.errors)
-
-    async def test_signals(self) -> None:
-        """
-        SIGINT and SIGTERM end the process silently while it waits for events, a response or its
-        reader.
-        """
-        large = stream(b"data: " + 2**20 * b"x" + b"\n\n", end=False)
-        for name, status in ("INT", 130), ("TERM", 143):
-            for kind, step in (Process, quiet), (Process, silent), (Unread, large):
-                server = ScriptedServer(self, step, close=False)
-                process = kind(self, "get", server.url)
-                await process.printing(server, step is silent)
-                process.transport.signalProcess(name)
-                process.transport.resumeProducing()
-                self.assertEqual((await process.end(), process.errors), (status, b""))
-
-    async def test_head(self) -> None:
-        """
-        A closed pipe ends the process silently, even while no event arrives.
-        """
-        server = ScriptedServer(self, quiet)
-        shell = Shell(self, '{ "$@"; echo $? >&2; } | head -n 1', "get", server.url)
-        self.assertEqual(await shell.end(), 0)
-        self.assertRegex(shell.out, rb"^\d\d:\d\d:\d\d  message  id 1\n$")
-        self.assertEqual(shell.errors, b"0\n")
-
-    async def test_errorsToHead(self) -> None:
-        """
-        A closed pipe ends the process even if standard error goes there too.
-        """
-        server = ScriptedServer(self, stream(ONE, end=False), quiet)
-        shell = Shell(self, '{ "$@" 2>&1; echo $? >&2; } | head -n 1', "get", server.url)
-        self.assertEqual(await shell.end(), 0)
-        self.assertEqual(shell.errors, b"0\n")
-
-    async def test_terminal(self) -> None:
-        """
-        Output on a terminal is coloured unless C{NO_COLOR} is set, and control characters are
-        escaped.
-        """
-        evil = stream(b"event: a\x1b[2Jb\ndata: \xc2\x9b2J\n\n")
-        for environment, colours in ({}, 2), ({"NO_COLOR": "1"}, 0):
-            server = ScriptedServer(self, evil)
-            process = Process(self, "get", "-n", "1", server.url, usePTY=True, env=environment)
-            self.assertEqual(await process.end(), 0)
-            self.assertEqual(process.out.count(b"\x1b[0m"), colours)
-            seen = re.sub(rb"\x1b\[\d+m", b"", process.out).replace(b"\r\n", b"\n")
-            self.assertRegex(seen, rb"^[\d:]+  a\\u001b\[2Jb\n    \\u009b2J\n$")
-
-    async def test_interruptedTerminal(self) -> None:
-        """
-        Ctrl-C ends the process, even after Ctrl-S has stopped its terminal.
-        """
-        for keys in b"\x03", b"\x13\x03":
-            server = ScriptedServer(self, quiet)
-            process = Process(self, "get", server.url, usePTY=True)
-            await process.printing(server)
-            process.transport.write(keys)
-            self.assertEqual(await process.end(), 130)
-            self.assertRegex(process.out.partition(b"one\r\n")[2], rb"^(\^[SC])*$")
-
-    async def test_standardInput(self) -> None:
-        """
-        The body can be read from standard input.
-        """
-        server = ScriptedServer(self, stream(ONE))
-        process = Process(self, "get", "-o", "data", "-d", "@-", server.url)
-        process.transport.write(b"\xff\n")
-        process.transport.closeStdin()
-        self.assertEqual((await process.end(), process.out), (0, b"one\n"))
-        self.assertEqual((server.requests[0].method, server.requests[0].body), ("POST", b"\xff\n"))
-
-    async def test_nothingOpen(self) -> None:
-        """
-        A closed standard stream is reported in one line, if possible, and no request is made.
-        """
-        server = ScriptedServer(self, quiet, quiet)
-        for line, status, says in (
-            ('exec "$@" <&-', 2, b"-: Bad file descriptor\n"),
-            ('exec "$@" >&-', 1, b"twisted-sse: there is no standard output\n"),
-            ('exec "$@" >&- 2>&-', 1, b""),
-        ):
-            arguments = ["-d", "@-"] if status == 2 else []
-            shell = Shell(self, line, "get", *arguments, server.url)
-            self.assertEqual(await shell.end(), status)
-            self.assertEqual((shell.out, shell.errors[-len(says) :]), (b"", says))
-            self.assertLess(shell.errors.count(b"\n"), 2)
-        self.assertEqual(server.requests, [])
-
-    async def test_withoutTLS(self) -> None:
-        """
-        Without TLS installed an https URL fails with a message, whatever certificates are trusted.
-        """
-        certificate = self.certificate(serverContext())
-        for arguments in [], ["--insecure"], ["--cacert", certificate]:
-            process = Process(self, "get", "https://localhost/", *arguments, code=WITHOUT_TLS)
-            self.assertEqual(await process.end(), 1)
-            self.assertRegex(process.errors, rb"^twisted-sse: https needs TLS .*\n$")
-
-    async def test_ignoredSignal(self) -> None:
-        """
-        A signal that is ignored at the start does not end the process.
-        """
-        server = ScriptedServer(self, quiet)
-        shell = Shell(self, 'trap "" INT; exec "$@"', "get", server.url, code=INHERITING)
-        await shell.printing(server)
-        shell.transport.signalProcess("INT")
-        server.connections[0].transport.write(chunk(TWO))
-        await until(lambda: b"two" in shell.out)
-        self.assertIsNone(shell.status)
-
-
-@needs("network")
-class ServeTests(LiveTestCase):
-    """
-    Tests for C{serve}.
-    """
-
-    timeout = 120
-
-    async def test_followed(self) -> None:
-        """
-        C{get} follows C{serve} across a restart, and SIGTERM ends C{serve} with status 0.
-        """
-        port = freePort()
-        arguments = ["serve", "--port", str(port), "--interval", "0.1", "--retry", "500"]
-        server = Process(self, *arguments)
-        url = f"http://127.0.0.1:{port}/"
-        await until(lambda: b"the page for browsers" in server.out)
-        client = Process(self, "get", "-o", "data", url)
-        await until(lambda: client.out.count(b"hello\n") > 1)
-        server.transport.signalProcess("TERM")
-        self.assertEqual(await server.end(), 0)
-        before = client.out
-        Process(self, *arguments)
-        await until(lambda: client.out.count(b"hello\n") > before.count(b"hello\n") + 1)
-        client.transport.signalProcess("INT")
-        self.assertEqual(await client.end(), 128 + signal.SIGINT)
-
-    async def test_same(self) -> None:
-        """
-        C{serve} prints the same help and errors as C{twist sse}, with the same status.
-        """
-        twist = "import sys; sys.argv[0] = 'twist'; from twisted.application.twist._twist import *;"
-        twist += " Twist.main(sys.argv)"
-        for arguments, status in (["--help"], 0), (["--port", "none"], 64), (["--none"], 64):
-            ours = Process(self, "serve", *arguments)
-            theirs = Process(self, "sse", *arguments, code=twist)
-            self.assertEqual((await ours.end(), await theirs.end()), (status, status))
-            self.assertEqual((ours.out, ours.errors), (theirs.out, theirs.errors))
-            self.assertIn(b"--port" if status == 0 else b"sse: ", ours.out + ours.errors)

@@ -2,9 +2,11 @@
 A test service for LaunchDarkly's C{sse-contract-tests}, a suite for SSE clients: it makes
 L{EventSource}s on request, and reports their events.
 
-usage: python -m tests.support.contract_service PORT
+usage: python -m tests.support.contract_service PORT [--listeners]
 
-Then C{sse-contract-tests --url http://localhost:PORT} runs the suite.
+Then C{sse-contract-tests --url http://localhost:PORT} runs the suite.  With C{--listeners} the service
+declares C{event-type-listeners}, and reports events of a type only after the suite has asked for it:
+it calls L{EventSource.listen} for each type.  Without it, it iterates over all events.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from twisted_sse.client import Backoff, EventSource
+from twisted_sse.format.parser import MessageEvent
 
 __all__ = ["ContractService"]
 
@@ -38,6 +41,9 @@ CAPABILITIES = [
     "restart",
     "server-directed-shutdown-request",
 ]
+
+#: The capability of a service that has to be told which types of events to listen to.
+LISTENERS = "event-type-listeners"
 
 
 class _Teller:
@@ -80,9 +86,12 @@ class _Stream(Resource):
 
     isLeaf = True
 
-    def __init__(self, reactor: Any, agent: Agent, asked: dict[str, Any]) -> None:
+    def __init__(
+        self, reactor: Any, agent: Agent, asked: dict[str, Any], hasListeners: bool
+    ) -> None:
         super().__init__()
-        teller = _Teller(agent, asked["callbackUrl"])
+        self._hasListeners = hasListeners
+        teller = self._teller = _Teller(agent, asked["callbackUrl"])
         delay, timeout = asked.get("initialDelayMs"), asked.get("readTimeoutMs")
         body = asked.get("body")
         self.source = EventSource(
@@ -99,25 +108,36 @@ class _Stream(Resource):
             onComment=lambda comment: teller.tell("comment", comment),
         )
 
+        following = self._listen("message") if hasListeners else self._follow()
+        following.addErrback(lambda failure: teller.tell("error", failure.getErrorMessage()))
+
+    def _tell(self, event: MessageEvent) -> None:
+        told = {"type": event.type, "data": event.data, "id": event.lastEventID}
+        self._teller.tell("event", told)
+
+    def _follow(self) -> Deferred[None]:
         async def follow() -> None:
             async for event in self.source:
-                told = {"type": event.type, "data": event.data, "id": event.lastEventID}
-                teller.tell("event", told)
+                self._tell(event)
 
-        def failed(failure: Any) -> None:
-            teller.tell("error", failure.getErrorMessage())
+        return Deferred.fromCoroutine(follow())
 
-        Deferred.fromCoroutine(follow()).addErrback(failed)
+    def _listen(self, eventType: str) -> Deferred[None]:
+        return self.source.listen(self._tell, eventType)
 
     def render_POST(self, request: Any) -> bytes:
         """
         Run a command.
         """
-        command = json.load(request.content).get("command")
-        if command != "restart":
+        asked = json.load(request.content)
+        command = asked.get("command")
+        if command == "restart":
+            self.source.reconnectNow()
+        elif command == "listen" and self._hasListeners:
+            # The listener for messages reports how it ends.
+            self._listen(asked["listen"]["type"]).addErrback(lambda failure: None)
+        else:
             request.setResponseCode(400)
-            return b"the only command is restart"
-        self.source.reconnectNow()
         return b""
 
     def render_DELETE(self, request: Any) -> bytes:
@@ -136,11 +156,15 @@ class ContractService(Resource):
     @ivar pool: the connections to the harness.
     """
 
-    def __init__(self, reactor: Any, stop: Callable[[], object]) -> None:
+    def __init__(
+        self, reactor: Any, stop: Callable[[], object], hasListeners: bool = False
+    ) -> None:
         """
         @param stop: called when the harness is done.
+        @param hasListeners: whether to listen only to the types that the harness asks for.
         """
         super().__init__()
+        self._hasListeners = hasListeners
         self.streams: dict[bytes, _Stream] = {}
         self._numbers = count(1)
         self._reactor = reactor
@@ -163,7 +187,8 @@ class ContractService(Resource):
         List the capabilities.
         """
         request.setHeader(b"content-type", b"application/json")
-        return json.dumps({"name": "twisted-sse", "capabilities": CAPABILITIES}).encode()
+        capabilities = [*CAPABILITIES, *([LISTENERS] if self._hasListeners else [])]
+        return json.dumps({"name": "twisted-sse", "capabilities": capabilities}).encode()
 
     def render_POST(self, request: Any) -> bytes:
         """
@@ -171,7 +196,7 @@ class ContractService(Resource):
         """
         asked = json.load(request.content)
         name = str(next(self._numbers)).encode()
-        self.streams[name] = _Stream(self._reactor, self._agent, asked)
+        self.streams[name] = _Stream(self._reactor, self._agent, asked, self._hasListeners)
         request.setResponseCode(201)
         request.setHeader(b"location", b"/" + name)
         return b""
@@ -191,7 +216,9 @@ def main() -> None:
     from twisted.internet import reactor
 
     run: Any = reactor
-    run.listenTCP(int(sys.argv[1]), Site(ContractService(run, run.stop)), 50, "127.0.0.1")
+    port, *options = sys.argv[1:]
+    service = ContractService(run, run.stop, "--listeners" in options)
+    run.listenTCP(int(port), Site(service), 50, "127.0.0.1")
     run.run()
 
 

@@ -10,6 +10,7 @@ from tests.support.live import LiveTestCase
 from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer
 from twisted_sse.client import Backoff, EventSource
+from twisted_sse.client.asking import RequestURL
 
 #: Reconnects at once.
 QUICK = Backoff(initial=0)
@@ -32,14 +33,19 @@ class ClientTestCase(LiveTestCase):
         self.errors: list[Exception] = []
         self.opened: list[int] = []
 
-    def source(self, server: ScriptedServer | str, path: str = "", **options: Any) -> EventSource:
+    def source(
+        self, server: ScriptedServer | RequestURL, path: str = "", **options: Any
+    ) -> EventSource:
         """
         Make a source.
+
+        @param server: the server; or a URL, or a function that returns it.
+        @param path: what follows the URL of the server.
         """
-        url = server if isinstance(server, str) else server.url
+        url = server.url + path if isinstance(server, ScriptedServer) else server
         options.setdefault("backoff", QUICK)
         source = EventSource(
-            url + path,
+            url,
             onError=self.errors.append,
             onOpen=lambda response: self.opened.append(response.code),
             **options,

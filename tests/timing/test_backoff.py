@@ -21,31 +21,75 @@ ALMOST_1 = 1 - 2**-53
 DAY = 86400.0
 
 
-class AfterEndTests(SynchronousTestCase):
+class DrawingTestCase(SynchronousTestCase):
+    """
+    Tests that say what is random.
+    """
+
+    def draw(self, number: float) -> None:
+        """
+        Make C{random.random} return this number.
+        """
+        self.patch(random, "random", lambda: number)
+
+
+class AfterEndTests(DrawingTestCase):
     """
     Tests for L{Backoff.afterEnd}.
     """
 
     def test_initial(self) -> None:
         """
-        If the server has sent no C{retry}, the wait is C{initial}, whatever the other arguments
-        are.
+        If the server has sent no C{retry}, the wait is C{initial}, even above C{maximum}.
         """
-        self.assertEqual(Backoff().afterEnd(None), 1)
-        self.assertEqual(Backoff(initial=50, maximum=3).afterEnd(None), 50)
+        self.assertEqual(Backoff(jitter=0).afterEnd(None), 1)
+        self.assertEqual(Backoff(initial=50, maximum=3, jitter=0).afterEnd(None), 50)
 
     def test_retry(self) -> None:
         """
-        The wait is the server's C{retry}, in milliseconds, and not random.
+        The wait is the server's C{retry}, in milliseconds.
         """
-        backoff = Backoff(initial=5)
+        backoff = Backoff(initial=5, jitter=0)
         for retry, seconds in (100, 0.1), (1500, 1.5), (60_000, 60), (86_400_000, DAY):
             self.assertEqual(backoff.afterEnd(retry), seconds)
+
+    def test_jitter(self) -> None:
+        """
+        What the server asks for is never shortened: the random part is added to it.  With full
+        jitter that is as much again, or up to C{initial} if that is more, and at most C{maximum}.
+        """
+        for jitter, retry, most in (
+            (1, 4000, 8.0),
+            (0.5, 4000, 6.0),
+            (1, None, 2.0),
+            (1, 0, 1.1),
+            (0.25, 0, 0.35),
+            (1, 60_000, 90.0),
+            (0.5, 60_000, 75.0),
+        ):
+            backoff = Backoff(jitter=jitter)
+            self.draw(0.0)
+            least = backoff.afterEnd(retry)
+            self.assertEqual(least, Backoff(jitter=0).afterEnd(retry))
+            self.draw(ALMOST_1)
+            self.assertAlmostEqual(backoff.afterEnd(retry), most)
+
+    def test_spread(self) -> None:
+        """
+        Forty clients of a server that ends all streams at once come back spread over a second or
+        more, whatever it asks for.
+        """
+        for retry in None, 0, 500, 3000:
+            waits = [Backoff().afterEnd(retry) for _ in range(40)]
+            self.assertEqual(len(set(waits)), 40)
+            # By chance, one in a billion runs would have less.
+            self.assertGreater(max(waits) - min(waits), 0.5)
 
     def test_shortest(self) -> None:
         """
         The wait is at least a tenth of a second, unless C{initial} is 0.
         """
+        self.draw(0.0)
         for retry in 0, 1, 99:
             self.assertEqual(Backoff().afterEnd(retry), 0.1)
             self.assertEqual(Backoff(initial=0).afterEnd(retry), retry / 1000)
@@ -62,16 +106,10 @@ class AfterEndTests(SynchronousTestCase):
         self.assertEqual(Backoff(initial=1e300).afterEnd(None), DAY)
 
 
-class AfterFailureTests(SynchronousTestCase):
+class AfterFailureTests(DrawingTestCase):
     """
     Tests for L{Backoff.afterFailure}.
     """
-
-    def draw(self, number: float) -> None:
-        """
-        Make C{random.random} return this number.
-        """
-        self.patch(random, "random", lambda: number)
 
     def test_doubles(self) -> None:
         """
@@ -98,6 +136,18 @@ class AfterFailureTests(SynchronousTestCase):
         self.assertEqual(Backoff(jitter=0).afterFailure(2, 5000), 7)
         self.assertAlmostEqual(Backoff().afterFailure(2, 5000), 5)
         self.assertEqual(Backoff(jitter=0).afterFailure(1, int("9" * 640)), DAY)
+
+    def test_least(self) -> None:
+        """
+        What the server asks for by C{Retry-After} is not shortened by jitter, which is added to it.
+        """
+        self.assertEqual(Backoff(jitter=0).afterFailure(1, None, 7), 7)
+        self.assertEqual(Backoff(jitter=0).afterFailure(5, None, 7), 16)
+        self.draw(ALMOST_1)
+        self.assertAlmostEqual(Backoff().afterFailure(5, None, 7), 14)
+        self.assertAlmostEqual(Backoff().afterFailure(5, None, 120), 150)
+        self.draw(0.0)
+        self.assertEqual(Backoff().afterFailure(5, None, 120), 120)
 
     def test_jitter(self) -> None:
         """

@@ -9,19 +9,18 @@ import sys
 from collections.abc import Sequence
 
 from .get import get
+from .interrupts import beOrdinary
 
-__all__ = ["main"]
+__all__ = ["run"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def run(arguments: Sequence[str] | None) -> int:
     """
-    Run the command C{twisted-sse}.
+    Run the command that is asked for.
 
-    @param arguments: those of the command line if not given.
+    @param arguments: L{None} for those of the command line.
     @return: the exit status.
     @raise SystemExit: if there is nothing to run, such as with C{--help}.
-
-    @since: 0.1
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     # The options of serve are Twisted's and the daemon's.
@@ -36,4 +35,5 @@ def _serve(arguments: Sequence[str]) -> None:
 
     # Its help and its errors then name the command that runs.
     sys.argv = ["twist", "sse", *arguments]
+    beOrdinary()
     Twist.main(sys.argv)

@@ -6,10 +6,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
@@ -17,9 +16,9 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from ..client.agent import EventStreamAgent
-from ..client.errors import EventSourceError
+from ..client.errors import BadCertificate, EventSourceError
 from ..client.source import EventSource
-from ..format.parser import EventTooLarge
+from ..format.parser import EventTooLarge, MessageEvent
 from ..timing.backoff import Backoff
 from ..timing.reactors import installedReactor, makeSteady
 from .options import parse
@@ -27,6 +26,9 @@ from .output import OUTPUTS, CannotPrint, Output
 from .status import Status, say, statusFor, tellTrying
 
 __all__ = ["follow", "get"]
+
+#: An event that is about the stream, and shown only if it is asked for by C{--type}.
+ABOUT_STREAM = "stream-position"
 
 #: The errors that are reported in one line.  Any other is a bug.
 _TOLD = (EventSourceError, EventTooLarge, ConnectError, ConnectionLost, DNSLookupError, OSError)
@@ -64,7 +66,11 @@ async def follow(options: argparse.Namespace, reactor: Any, fd: int) -> Status:
     try:
         async with source:
             async for event in source:
-                if options.type is not None and event.type not in options.type:
+                if _isEnd(event):
+                    break
+                if event.type not in (options.type or [event.type]) or (
+                    event.type == ABOUT_STREAM and not options.type
+                ):
                     continue
                 await output.write(f"{form(event, isTerminal)}\n")
                 printed += 1
@@ -76,12 +82,23 @@ async def follow(options: argparse.Namespace, reactor: Any, fd: int) -> Status:
             return Status.ENDED
         say(f"standard output: {e}")
         return Status.FAILED
+    except BadCertificate as e:
+        say(f"{e}; --cacert FILE trusts another certificate, --insecure trusts any")
+        return statusFor(e)
     except _TOLD as e:
         say(e)
         return statusFor(e)
     finally:
         output.stop()
     return Status.ENDED
+
+
+def _isEnd(event: MessageEvent) -> bool:
+    """
+    @return: whether this is the last event of a stream that is finite, as a resource with C{once}
+        sends it: a client that comes back with its ID gets a 204.
+    """
+    return event.type == "end" and event.lastEventID == "end" and not event.data
 
 
 def get(arguments: Sequence[str]) -> int:
@@ -92,10 +109,6 @@ def get(arguments: Sequence[str]) -> int:
     @return: the exit status.
     @raise SystemExit: if there is nothing to run, such as with C{--help}.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # A signal that is ignored stays so: a shell does that for commands in the background.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _leave)
     options = parse(arguments)
     if sys.stdout is None:
         say("there is no standard output")
@@ -118,12 +131,3 @@ def get(arguments: Sequence[str]) -> int:
     if isinstance(result, Failure):
         result.raiseException()
     return int(result)
-
-
-def _leave(number: int, frame: object) -> NoReturn:
-    """
-    Exit because of a signal.
-    """
-    # Immediately: the reactor would wait for a name to be looked up, and it does not run at all
-    # while a write to a terminal blocks.
-    os._exit(128 + number)

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NoReturn
 
-from ..client.place import NO_VALUE, TOKEN, checkLastEventID, checkMethod
-from ..client.source import EventSource
+from ..client.place import NO_VALUE, TOKEN, Place, checkLastEventID, checkMethod
 from ..printable import shown
 from .certificates import makePolicy
 from .output import OUTPUTS
@@ -21,18 +20,18 @@ from .status import Status
 __all__ = ["parse"]
 
 EPILOG = """\
-A stream that has come to its end, or was cut off, is asked for again, from its last event ID on,
-if the method is GET; what went wrong is told on standard error.
+A stream that ends or breaks off is requested again, from its last event ID, if the method is GET.
+What went wrong is reported on standard error.  A finite stream ends with its "event: end".
 
 exit status:
-  0    the server wants no more of it (204); the end of a stream that is not asked for again;
-       --count is reached; nobody reads the output any more
-  1    no connection, or one that was cut off, and it is not tried again
+  0    the server has no more events (204, or "event: end"); the stream has ended and is not
+       requested again; --count is reached; the output is closed by its reader
+  1    the connection failed or broke off, and there is no other try
   2    a mistake in the command line
-  3    the answer is no event stream: its status, its content type, where it redirects to; or an
-       event is larger than 16 MiB
-  4    the server's certificate is not good
-  5    nothing has come for --timeout seconds, and it is not tried again
+  3    the response is not an event stream: its status, its content type or its redirect is wrong;
+       or an event is larger than 16 MiB
+  4    the server's certificate is not valid, or not trusted
+  5    nothing was received for --timeout seconds, and there is no other try
   130  Ctrl-C
   143  SIGTERM
 
@@ -85,10 +84,21 @@ def _seconds(text: str) -> float:
 
 def _url(text: str) -> str:
     try:
-        EventSource(text)
+        Place(text)
     except ValueError as e:
-        raise argparse.ArgumentTypeError(str(e)) from e
+        raise argparse.ArgumentTypeError(_whatElse(text) or str(e)) from e
     return text
+
+
+def _whatElse(text: str) -> str | None:
+    """
+    @return: a suggestion for a URL that lacks its beginning; L{None} for another mistake.
+    """
+    try:
+        Place(f"http://{text}")
+    except ValueError:
+        return None
+    return None if "//" in text else f"{text!r} is no URL: did you mean http://{text}?"
 
 
 def _method(text: str) -> str:
@@ -165,11 +175,9 @@ def _makeParser() -> tuple[_Parser, _Parser]:
         metavar="ID",
         default="",
         type=_lastEventID,
-        help="begin behind the event with this ID",
+        help="begin after the event with this ID",
     )
-    get.add_argument(
-        "-n", "--count", metavar="N", type=_number, help="exit when N events are printed"
-    )
+    get.add_argument("-n", "--count", metavar="N", type=_number, help="exit after N events")
     get.add_argument(
         "-o",
         "--output",
@@ -182,35 +190,33 @@ def _makeParser() -> tuple[_Parser, _Parser]:
         "--timeout",
         metavar="SECONDS",
         type=_seconds,
-        help="how long nothing may come; any time if not given",
+        help="how long the server may be silent, before the stream counts as broken (default: any"
+        " time)",
     )
     get.add_argument(
         "--reconnect",
         action=argparse.BooleanOptionalAction,
-        help="connect again when the stream ends or is cut off (the default for GET), or do not",
+        help="connect again, or not, when the stream ends or breaks off (default: for GET only)",
     )
     get.add_argument(
         "--max-tries",
         metavar="N",
         type=_number,
-        help="exit after so many failures, without a connection of a minute between them; never if"
-        " not given",
+        help="exit after N failures without a connection of a minute between them (default: never)",
     )
     get.add_argument(
         "--strict",
         action="store_true",
-        help="do not come back after 429, 500, 502, 503 and 504 either, as browsers do not",
+        help="do not try again after any status, not even 503, as browsers do not",
     )
     certificates = get.add_mutually_exclusive_group()
     certificates.add_argument(
-        "--cacert", metavar="FILE", help="trust the certificates in this file (PEM) and no other"
+        "--cacert", metavar="FILE", help="trust the certificates in this file (PEM), and no others"
     )
     certificates.add_argument(
-        "--insecure", action="store_true", help="do not look at the server's certificate"
+        "--insecure", action="store_true", help="do not check the server's certificate"
     )
-    get.add_argument(
-        "-q", "--quiet", action="store_true", help="do not tell of what is tried again"
-    )
+    get.add_argument("-q", "--quiet", action="store_true", help="do not report what is tried again")
     return parser, get
 
 

@@ -55,9 +55,13 @@ KEEPALIVE = {
     "TCP_KEEPCNT": 4,
 }
 
-#: How large the head of a response may be, in bytes.  Twisted limits the length of its lines, but
-#: not their number.
+#: How large the head of a response may be, in bytes.  Twisted limits the length of its lines, to 16
+#: KiB, but not their number.
 MOST_HEAD = 2**18
+
+#: How much of a head is read at a time, in bytes.  It may have thousands of lines, for which Twisted
+#: needs longer than for a body.
+PIECE_OF_HEAD = 2**12
 
 
 @implementer(IHandshakeListener)
@@ -73,6 +77,8 @@ class _Connection(ProtocolWrapper):
     allowed: int | None = MOST_HEAD
     refused: str | None = None
     _handshake: IDelayedCall | None = None
+    _below: Any = None
+    _bufferSize = 0
 
     def __init__(self, factory: Any, wrapped: IProtocol, reactor: Any) -> None:
         super().__init__(factory, wrapped)
@@ -85,7 +91,19 @@ class _Connection(ProtocolWrapper):
             below = transport.transport
             self._handshake = self._reactor.callLater(HANDSHAKE_TIMEOUT, self._noHandshake)
         _keepAlive(below)
+        if hasattr(below, "bufferSize"):
+            self._below, self._bufferSize = below, below.bufferSize
+            below.bufferSize = PIECE_OF_HEAD
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+    def headReceived(self) -> None:
+        """
+        The head of the response is complete, so any number of bytes may arrive.
+        """
+        self.allowed = None
+        below, self._below = self._below, None
+        if below is not None:
+            below.bufferSize = self._bufferSize
 
     def handshakeCompleted(self) -> None:
         """
@@ -100,6 +118,10 @@ class _Connection(ProtocolWrapper):
                 self._refuse(f"the head of the response is larger than {MOST_HEAD} bytes")
                 return
             decodeTogether(self.wrappedProtocol)
+            parser: Any = getattr(self.wrappedProtocol, "_parser", None)
+            if parser is not None:
+                # The length of a line.  Without the name, which is not public, it stays what it is.
+                parser.MAX_LENGTH = MOST_HEAD
         super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -113,7 +135,10 @@ class _Connection(ProtocolWrapper):
 
     def _noHandshake(self) -> None:
         self._handshake = None
-        self._refuse(f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds")
+        self._refuse(
+            f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds:"
+            " perhaps the server expects http://"
+        )
 
     def _refuse(self, why: str) -> None:
         self.refused = why
@@ -282,7 +307,7 @@ class EventStreamAgent:
 
         def responded(response: IResponse) -> IResponse:
             (connection,) = endpoints.connections
-            connection.allowed = None
+            connection.headReceived()
             return EventStreamResponse(response, connection)
 
         def failed(failure: Failure) -> Failure:

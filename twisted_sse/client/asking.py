@@ -12,10 +12,16 @@ from twisted.web.iweb import IResponse
 from .errors import BadRedirect
 from .place import BytesBody, Fields, Place
 
-__all__ = ["RequestHeaders", "StreamRequest", "redirectOf"]
+__all__ = ["RequestHeaders", "RequestURL", "StreamRequest", "redirectOf"]
 
 #: What an application gives as C{headers}: fields, or a function that makes them for each attempt.
 RequestHeaders = Fields | Callable[[], Fields | Awaitable[Fields]]
+
+#: What an application gives as C{url}: the URL, or a function that makes it for each attempt.
+RequestURL = str | Callable[[], str | Awaitable[str]]
+
+#: The longest C{Location} that is followed, in characters.
+MOST_LOCATION = 2**13
 
 #: Fetch standard, 2.2.6, "redirect status", and 4.4, "HTTP-redirect fetch", step 8.
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -83,6 +89,8 @@ class StreamRequest:
         @param location: what L{redirectOf} has found in it.
         @raise BadRedirect: if we cannot or must not go there.
         """
+        if len(location) > MOST_LOCATION:
+            raise BadRedirect(f"the server redirects to a URL of {len(location)} characters")
         self.place = self.place.resolve(location)
         # Fetch standard, 4.4, "HTTP-redirect fetch", step 12.
         if response.code in (301, 302):

@@ -6,10 +6,10 @@ chunk and delivers each by itself, which costs more than parsing the events.  He
 chunks of one read are delivered together.  Whatever is incomplete or unusual is left to Twisted's
 decoder.
 
-This needs names of Twisted that are not public: C{_ChunkedTransferDecoder} and its C{_buffer}; and
-C{_parser} and C{_transferDecoders}, to put ours in its place.  Where the decoder is another, or is
-not found there, Twisted's own does all the work.  (The client uses one more such name, in
-L{agent<twisted_sse.client.agent>}.)
+This needs names of Twisted that are not public: C{_ChunkedTransferDecoder}, its C{_buffer},
+C{_start} and C{_dataReceived_CHUNK_LENGTH}; and C{_parser} and C{_transferDecoders}, to put ours in
+its place.  Where the decoder is another, or is not found there, Twisted's own does all the work.
+(The client uses such names elsewhere too, in L{agent<twisted_sse.client.agent>}.)
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ __all__ = ["decodeTogether"]
 
 #: The size of a chunk without extensions.  Seven digits are more than a single read.
 _LENGTH = re.compile(rb"([0-9A-Fa-f]{1,7})\r\n")
+
+#: The same with what else there may be in its line: zeros, blanks and extensions.
+_LINE = re.compile(rb"0{0,20}([0-9A-Fa-f]{1,7})[ \t]{0,20}(?:;[\t -~\x80-\xff]{0,200})?\r\n")
+
+#: Blanks between the size of a chunk and what follows it.  RFC 9112 allows them only before
+#: extensions (7.1.1), but old servers pad the size with them, and Twisted accepts neither.
+_BLANKS = re.compile(rb"[0-9A-Fa-f]+([ \t]+)[;\r]")
 
 
 def decodeTogether(protocol: Any) -> None:
@@ -65,6 +72,13 @@ if _ChunkedTransferDecoder is not None:
                     at = len(data)
                 super().dataReceived(data[begin:at])
 
+        def _dataReceived_CHUNK_LENGTH(self) -> bool:
+            blanks = _BLANKS.match(self._buffer)
+            if blanks is not None:
+                del self._buffer[blanks.start(1) : blanks.end(1)]
+                self._start = 0
+            return super()._dataReceived_CHUNK_LENGTH()
+
         def _whole(self, data: bytes, at: int) -> int:
             """
             Deliver the complete chunks.
@@ -73,7 +87,7 @@ if _ChunkedTransferDecoder is not None:
             @return: where the rest begins.
             """
             whole = []
-            while (line := _LENGTH.match(data, at)) is not None:
+            while (line := _LENGTH.match(data, at) or _LINE.match(data, at)) is not None:
                 begin = line.end()
                 end = begin + int(line[1], 16)
                 # A chunk of size 0 is the last one.

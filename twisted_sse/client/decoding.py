@@ -1,19 +1,36 @@
 """
-Compressed bodies (RFC 9110, 8.4.1), decoded as they arrive.
+Bodies in pieces, decoded as they arrive if they are compressed (RFC 9110, 8.4.1).
 """
 
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from collections import deque
+from typing import Any, Protocol
 
-from .errors import BadContentType, StreamBroken
+from .errors import StreamBroken
 
-__all__ = ["Inflater", "makeInflater"]
+__all__ = ["Decoder", "Inflater", "Pieces", "makeDecoder"]
 
-#: The most bytes that are decoded at a time: the compressed data may be a thousandth of what it
-#: decodes to.
-MOST_DECODED = 2**16
+#: The most bytes of what has arrived that are decoded at a time.
+PIECE = 2**13
+
+#: The content codings that we cannot decode: the others in the registry of IANA, and some that are
+#: not in it.  Any other name is no coding: many servers send C{none} to keep a proxy from
+#: compressing, and some send a charset.  Browsers ignore such names too (Fetch standard, 2.2.4,
+#: "handle content codings").
+CODINGS = frozenset(
+    (
+        *("aes128gcm", "br", "compress", "dcb", "dcz", "exi", "pack200-gzip", "x-compress", "zstd"),
+        *("bzip2", "lz4", "lzma", "snappy", "x-bzip2", "xz"),
+    )
+)
+
+#: Those that we can.
+DECODED = ("gzip", "x-gzip", "deflate")
+
+#: More than any server has reason to send as C{Content-Encoding}.
+MOST_NAMES = 1024
 
 # Which format zlib is to expect (its manual, "inflateInit2").
 GZIP = 16 + zlib.MAX_WBITS
@@ -21,15 +38,85 @@ ZLIB = zlib.MAX_WBITS
 RAW = -zlib.MAX_WBITS
 
 
+#: It takes two bytes to tell one format from the other, and fewer begin none.
+FEW = 2
+
+
+class Decoder(Protocol):
+    """
+    What gives a body in pieces: call L{feed} with what has arrived, and L{read} until it returns
+    L{None}.
+    """
+
+    @property
+    def isDone(self) -> bool:
+        """
+        Whether L{read} needs more input.
+        """
+
+    def feed(self, data: bytes) -> None:
+        """
+        Add what has arrived.
+        """
+
+    def read(self, most: int) -> bytes | None:
+        """
+        Take one step.
+
+        @param most: how many bytes the next piece may have.
+        @return: the next piece.  It may be empty, although there is more to do.  L{None} if more
+            input is needed first.
+        @raise StreamBroken: if the data is not in the format that it should be in.
+        """
+
+
+class Pieces:
+    """
+    A body that is not encoded.
+    """
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        # How much of the first chunk was read.
+        self._at = 0
+
+    @property
+    def isDone(self) -> bool:
+        """
+        See L{Decoder}.
+        """
+        return not self._chunks
+
+    def feed(self, data: bytes) -> None:
+        """
+        See L{Decoder}.
+        """
+        if data:
+            self._chunks.append(data)
+
+    def read(self, most: int) -> bytes | None:
+        """
+        See L{Decoder}.
+        """
+        if not self._chunks:
+            return None
+        chunk, begin = self._chunks[0], self._at
+        self._at += most
+        if self._at >= len(chunk):
+            self._chunks.popleft()
+            self._at = 0
+        return chunk[begin : begin + most]
+
+
 class Inflater:
     """
-    Decodes C{gzip} or C{deflate}: L{feed} it with what has arrived, and call L{read} until it
-    returns nothing.
+    Decodes C{gzip} or C{deflate}.
     """
 
     def __init__(self, isGzip: bool) -> None:
         self._isGzip = isGzip
-        # What has arrived and is not decoded yet.
+        # What has arrived, and what zlib has not taken of the piece that it was given.
+        self._input = Pieces()
         self._rest = b""
         self._zlib: Any = zlib.decompressobj(GZIP) if isGzip else None
         # Whether zlib may have more output without any more input.
@@ -41,35 +128,33 @@ class Inflater:
     @property
     def isDone(self) -> bool:
         """
-        Whether all that has arrived is decoded.
+        See L{Decoder}.
         """
-        return not self._rest and not self._hasMore
+        return not self._hasMore and len(self._rest) < FEW and self._input.isDone
 
     def feed(self, data: bytes) -> None:
         """
-        Add what has arrived.
+        See L{Decoder}.
         """
-        self._rest += data
+        self._input.feed(data)
 
-    def read(self) -> bytes:
+    def read(self, most: int) -> bytes | None:
         """
-        Decode the next piece.
-
-        @return: at most 64 KiB; nothing if more input is needed first.
-        @raise StreamBroken: if the data is not in the format that it should be in.
+        See L{Decoder}.
         """
-        while not self.isDone:
-            before = len(self._rest)
-            piece = self._decode()
-            if piece or len(self._rest) == before:
-                return piece
-        return b""
+        if not self._hasMore and len(self._rest) < FEW:
+            data = self._input.read(PIECE)
+            if data is None:
+                return None
+            self._rest += data
+        return self._decode(most)
 
-    def _decode(self) -> bytes:
+    def _decode(self, most: int) -> bytes:
         """
         Take one step.
 
-        @return: what it has decoded.  Nothing, and no less left to decode: more input is needed.
+        @param most: how many bytes to decode.
+        @return: what it has decoded.
         """
         if self._hasEnded:
             self._rest = b""
@@ -81,19 +166,18 @@ class Inflater:
                 return b""
             self._isBetween = False
         if self._zlib is None:
-            if len(self._rest) < 2:
-                self._hasMore = False
+            if len(self._rest) < FEW:
                 return b""
             # RFC 9110, 8.4.1.2: deflate is the zlib format, but some servers send the raw data
             # inside it.  RFC 1950, 2.2 says how to tell.
             isZlib = self._rest[0] & 15 == 8 and int.from_bytes(self._rest[:2], "big") % 31 == 0
             self._zlib = zlib.decompressobj(ZLIB if isZlib else RAW)
         try:
-            piece: bytes = self._zlib.decompress(self._rest, MOST_DECODED)
+            piece: bytes = self._zlib.decompress(self._rest, most)
         except zlib.error as e:
             raise StreamBroken(f"the body cannot be decoded: {e}") from e
         self._rest = self._zlib.unconsumed_tail
-        self._hasMore = len(piece) == MOST_DECODED
+        self._hasMore = len(piece) == most
         if self._zlib.eof:
             self._hasMore = False
             if self._isGzip:
@@ -108,18 +192,18 @@ class Inflater:
         return piece
 
 
-def makeInflater(contentEncoding: str) -> Inflater | None:
+def makeDecoder(contentEncoding: str) -> Decoder:
     """
     Find what decodes a body.
 
     @param contentEncoding: the C{Content-Encoding} of the response.
-    @return: L{None} if the body is not encoded.
-    @raise BadContentType: if it is encoded in another way.
+    @raise ValueError: if the body is encoded in a way that we cannot decode.
     """
-    names = [name.strip() for name in contentEncoding.lower().split(",")]
-    name = ", ".join(name for name in names if name not in ("", "identity"))
-    if not name:
-        return None
-    if name in ("gzip", "x-gzip", "deflate"):
-        return Inflater(isGzip=name != "deflate")
-    raise BadContentType(None, f"the body is encoded as {name}: it must be gzip, deflate or plain")
+    names = [name.strip(" \t") for name in contentEncoding[:MOST_NAMES].lower().split(",")]
+    codings = [name for name in names if name in DECODED or name in CODINGS]
+    if not codings:
+        return Pieces()
+    if len(codings) == 1 and codings[0] in DECODED:
+        return Inflater(isGzip=codings[0] != "deflate")
+    coding = ", ".join(codings)
+    raise ValueError(f"the body is encoded as {coding}: it must be gzip, deflate or plain")

@@ -5,10 +5,10 @@ The errors of the client.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import Any
 
-if TYPE_CHECKING:
-    from twisted.web.http_headers import Headers
+from twisted.web.http_headers import Headers
 
 __all__ = [
     "BadCertificate",
@@ -20,6 +20,13 @@ __all__ = [
     "ReadTimeout",
     "StreamBroken",
 ]
+
+
+#: How much of a text from the server is in a message, in characters.
+MOST_SHOWN = 200
+
+#: How a page begins.
+_PAGE = re.compile(r"\s*(?:<!doctype html|<html)", re.IGNORECASE)
 
 
 class EventSourceError(Exception):
@@ -48,7 +55,8 @@ class ReadTimeout(StreamBroken):
 
 class BadStatus(EventSourceError):
     """
-    The response has a status other than 200.
+    The response has a status that no event stream has: any but 200, or for another method than
+    GET, any but 2xx.
 
     @ivar status: the status, a number.
     @ivar phrase: the reason phrase after it.
@@ -74,8 +82,8 @@ class BadStatus(EventSourceError):
         return json.loads(self.body)
 
     def __str__(self) -> str:
-        text = " ".join(self.body[:200].decode("utf-8", "replace").split())
-        return f"the server answered {self.status} {self.phrase}" + (f": {text}" if text else "")
+        answer = f"{self.status} {self.phrase[:MOST_SHOWN]}".rstrip()
+        return f"the server answered {answer}{_excerpt(self.body)}"
 
 
 class BadContentType(EventSourceError):
@@ -84,20 +92,43 @@ class BadContentType(EventSourceError):
 
     @ivar contentType: its C{Content-Type}, as text; L{None} if it has none, or if the encoding is
         to blame.
+    @ivar status: its status, a number: 2xx.
+    @ivar headers: its headers.
+    @ivar body: the first 64 KiB of its body.  Where a language model is asked for a stream, this
+        may be the JSON that says what is wrong.
 
     @since: 0.1
     """
 
-    def __init__(self, contentType: str | None, why: str | None = None) -> None:
-        super().__init__(contentType, why)
+    def __init__(
+        self,
+        contentType: str | None,
+        why: str | None = None,
+        status: int = 200,
+        headers: Headers | None = None,
+        body: bytes = b"",
+    ) -> None:
+        super().__init__(contentType, why, status, headers, body)
         self.contentType = contentType
+        self.status = status
+        self.headers = Headers() if headers is None else headers
+        self.body = body
         self._why = why
+
+    def json(self) -> Any:
+        """
+        Parse the body as JSON.
+
+        @raise ValueError: if it is not JSON.
+        """
+        return json.loads(self.body)
 
     def __str__(self) -> str:
         if self._why is not None:
             return self._why
-        says = "says no type" if self.contentType is None else f"is {self.contentType}"
-        return f"the answer {says}: it must be text/event-stream"
+        contentType = self.contentType
+        says = "says no type" if contentType is None else f"is {contentType[:MOST_SHOWN]}"
+        return f"the answer {says}: it must be text/event-stream{_excerpt(self.body)}"
 
 
 class BadRedirect(EventSourceError):
@@ -134,3 +165,18 @@ class GaveUp(EventSourceError):
     def __str__(self) -> str:
         times = "failure" if self.failures == 1 else "failures"
         return f"given up after {self.failures} {times}; the last one: {self.lastError}"
+
+
+def _excerpt(body: bytes) -> str:
+    """
+    Make a line of the start of a body, for people.
+
+    @return: at most 200 characters after a colon; of a page, its title; C{""} if there is nothing
+        to show.
+    """
+    text = body[:4096].decode("utf-8", "replace")
+    if _PAGE.match(text):
+        # In lower case, text may have another length.  That moves the title by a character or two.
+        text = text[text.lower().find("<title") :].partition(">")[2].partition("<")[0]
+    text = " ".join(text[:MOST_SHOWN].split())
+    return f": {text}" if text else ""

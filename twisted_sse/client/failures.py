@@ -4,7 +4,10 @@ What the errors of an agent mean.
 
 from __future__ import annotations
 
-from twisted.web.client import RequestTransmissionFailed, ResponseFailed
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.web.client import RequestTransmissionFailed, ResponseFailed, ResponseNeverReceived
 from twisted.web.error import Error as HTTPError
 
 from .errors import BadCertificate, BadRedirect, StreamBroken
@@ -12,11 +15,12 @@ from .errors import BadCertificate, BadRedirect, StreamBroken
 __all__ = ["explained"]
 
 
-def explained(error: Exception) -> Exception:
+def explained(error: Exception, isSecure: bool) -> Exception:
     """
     Explain why a request failed, to a user who does not know how an agent works.
 
     @param error: what the request failed with.
+    @param isSecure: whether it was for C{https}.
     @return: one of our errors if C{error} only wraps the reason, as some of Twisted's do; else
         C{error} itself.
     """
@@ -32,9 +36,25 @@ def explained(error: Exception) -> Exception:
     elif badCertificate is not None:
         told = BadCertificate(f"the certificate of the server is not good: {badCertificate}")
     else:
-        told = StreamBroken(f"there was no answer that can be read: {reason}")
+        told = StreamBroken(f"there was no answer that can be read: {_why(error, isSecure)}")
     told.__cause__ = reason
     return told
+
+
+def _why(error: Any, isSecure: bool) -> str:
+    """
+    @param error: one that has reasons.
+    @return: the first of them; another text where the scheme of the URL may be wrong.
+    """
+    reason = error.reasons[0].value
+    if isSecure and "wrong version number" in str(reason):
+        # This is what OpenSSL says of anything that is not TLS.
+        return "the server does not speak TLS, perhaps it expects http://"
+    isClosed = isinstance(reason, (ConnectionDone, ConnectionLost))
+    if isClosed and not isSecure and isinstance(error, ResponseNeverReceived):
+        # A server for https has closed the connection of a client that does not speak TLS.
+        return "the server has closed the connection, perhaps it expects https://"
+    return str(reason)
 
 
 def _aboutCertificate(error: object) -> str | None:

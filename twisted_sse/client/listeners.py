@@ -18,53 +18,56 @@ __all__ = ["Listenable", "Listeners"]
 
 class Listenable(Protocol):
     """
-    What there is to listen to.  It is iterated over once, from the first listener on, and closed
-    when the last listener has gone, when one of them has raised an error, and at its end.
+    What there is to listen to.  It is iterated over once, from the first listener on.
     """
 
     def __aiter__(self) -> AsyncIterator[MessageEvent]: ...
-
-    def close(self) -> object:
-        """
-        End the iteration.  It may have ended already.
-        """
 
 
 class Listeners:
     """
     The listeners of one source of events.
+
+    They refer to the source only while they listen to it.
     """
 
-    def __init__(self, source: Listenable, queue: EventQueue) -> None:
+    def __init__(self, queue: EventQueue, close: Callable[[], object]) -> None:
         """
         @param queue: the queue that the source takes its events from.
+        @param close: called when the last listener has gone, when one of them has raised an error,
+            and at the end of the events.
         """
-        self._source = source
         self._queue = queue
+        self._close = close
         self._listeners: list[_Listener] = []
 
     def add(
-        self, callback: Callable[[MessageEvent], object], eventType: str | None
+        self,
+        source: Listenable,
+        callback: Callable[[MessageEvent], object],
+        eventType: str | None,
     ) -> Deferred[None]:
         """
         See C{EventSource.listen}.
         """
         if not self._listeners and self._queue.isAwaited:
-            raise RuntimeError("somebody iterates already: have that one call your function")
+            raise RuntimeError(
+                "another caller is already iterating over the events: have it call your function"
+            )
         listener = _Listener(self._remove, callback, eventType)
         self._listeners.append(listener)
         if len(self._listeners) == 1:
-            Deferred.fromCoroutine(self._deliver()).addBoth(self._delivered)
+            Deferred.fromCoroutine(self._deliver(source)).addBoth(self._delivered)
         return listener.ended
 
     def _remove(self, listener: _Listener) -> None:
         if listener in self._listeners:
             self._listeners.remove(listener)
         if not self._listeners:
-            self._source.close()
+            self._close()
 
-    async def _deliver(self) -> None:
-        async for event in self._source:
+    async def _deliver(self, source: Listenable) -> None:
+        async for event in source:
             for listener in tuple(self._listeners):
                 # A listener before this one may have removed it, or closed the source.
                 if listener in self._listeners and not self._queue.isClosed:
@@ -73,7 +76,7 @@ class Listeners:
                         await result
 
     def _delivered(self, result: Any) -> None:
-        self._source.close()
+        self._close()
         listeners, self._listeners = self._listeners, []
         for listener in listeners:
             # The callback of an earlier one may have cancelled it.

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IResponse
 
-from .decoding import Inflater, makeInflater
+from .decoding import Decoder, makeDecoder
 from .errors import BadContentType, BadStatus, StreamBroken
 
 __all__ = ["checkResponse", "cutOff", "discard", "fieldValue"]
@@ -22,8 +22,17 @@ __all__ = ["checkResponse", "cutOff", "discard", "fieldValue"]
 MOST_START = 2**16
 START_PATIENCE = 5.0
 
-#: The text between commas, except commas in quotes; and a media type (RFC 9110, 8.3.1).
-_TYPES = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^,])+')
+#: How many steps are taken to decode it.  Each may give nothing.
+MOST_STEPS = 64
+
+#: The longest header that is looked at closely, in characters.
+MOST_VALUE = 4096
+
+#: A part of a header: a string in quotes, which may lack its end; a comma; or the text between
+#: them.  Written so that it never has to try twice: a server could make us work for a long time.
+_PARTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*\\?"?|,|[^",]+', re.DOTALL)
+
+#: A media type (RFC 9110, 8.3.1).
 _TYPE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+/[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -110,31 +119,36 @@ def discard(response: IResponse) -> None:
     start.stop()
 
 
-async def checkResponse(response: IResponse, reactor: Any) -> Inflater | None:
+async def checkResponse(
+    response: IResponse, reactor: Any, anySuccess: bool, requireType: bool
+) -> Decoder:
     """
     Check that a response is an event stream (HTML standard, 9.2.2, step 15 of the constructor).
     If it is not, its connection is closed.
 
-    @return: what decodes its body; L{None} if the body is not encoded.
+    @param anySuccess: whether any status 2xx will do, except those that say that there is nothing.
+    @param requireType: whether its type must be C{text/event-stream}.
+    @return: what decodes its body.
     @raise BadStatus: if its status is not 200.
     @raise BadContentType: if it has another type, or an encoding that we cannot decode.
     """
-    if response.code != 200:
-        start = await _readStart(response, reactor)
-        body = _decoded(start, fieldValue(response.headers, b"content-encoding"))
-        phrase = response.phrase.decode("latin-1")
-        raise BadStatus(response.code, phrase, response.headers, body)
-    try:
-        contentType = fieldValue(response.headers, b"content-type")
-        if _essence(contentType or "") != "text/event-stream":
-            raise BadContentType(contentType)
-        return makeInflater(fieldValue(response.headers, b"content-encoding") or "")
-    except BadContentType:
-        discard(response)
-        raise
+    code = response.code
+    isGood = code == 200 or (anySuccess and 200 <= code < 300 and code not in (204, 205))
+    contentType = fieldValue(response.headers, b"content-type")
+    coding = fieldValue(response.headers, b"content-encoding") or ""
+    why = None
+    if isGood and (not requireType or _essence(contentType or "") == "text/event-stream"):
+        try:
+            return makeDecoder(coding)
+        except ValueError as e:
+            contentType, why = None, str(e)
+    body = _decoded(await _readStart(response, reactor), coding)
+    if isGood:
+        raise BadContentType(contentType, why, code, response.headers, body)
+    raise BadStatus(code, response.phrase.decode("latin-1"), response.headers, body)
 
 
-def _decoded(start: bytes, contentEncoding: str | None) -> bytes:
+def _decoded(start: bytes, contentEncoding: str) -> bytes:
     """
     Decode the start of a body, as far as possible.
 
@@ -142,13 +156,14 @@ def _decoded(start: bytes, contentEncoding: str | None) -> bytes:
     """
     body = b""
     try:
-        inflater = makeInflater(contentEncoding or "")
-        if inflater is None:
-            return start
-        inflater.feed(start)
-        while len(body) < MOST_START and (piece := inflater.read()):
+        decoder = makeDecoder(contentEncoding)
+        decoder.feed(start)
+        for _ in range(MOST_STEPS):
+            piece = decoder.read(MOST_START)
+            if piece is None or len(body) >= MOST_START:
+                break
             body += piece
-    except (BadContentType, StreamBroken):
+    except (ValueError, StreamBroken):
         return body or start
     return body[:MOST_START]
 
@@ -165,12 +180,21 @@ def fieldValue(headers: Headers, name: bytes) -> str | None:
 
 def _essence(contentType: str) -> str | None:
     """
-    Find the type of a body (Fetch standard, 2.2.5, "extract a MIME type").
+    Find the type of a body (Fetch standard, 2.2.2, "get, decode, and split", and 2.2.5, "extract a
+    MIME type").
 
     @return: the last valid type, without its parameters; L{None} if there is none.
     """
     essence = None
-    for each in _TYPES.findall(contentType):
+    if len(contentType) > MOST_VALUE:
+        return None
+    candidates = [""]
+    for part in _PARTS.findall(contentType):
+        if part == ",":
+            candidates.append("")
+        else:
+            candidates[-1] += part
+    for each in candidates:
         candidate = each.partition(";")[0].strip(" \t").lower()
         if _TYPE.fullmatch(candidate) and candidate != "*/*":
             essence = candidate

@@ -16,6 +16,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from ..format.parser import LONGEST_ID
 from .errors import BadRedirect
 
 __all__ = [
@@ -65,12 +66,14 @@ def checkLastEventID(lastEventID: object) -> None:
     Check a last event ID.
 
     @raise TypeError: if it is not a C{str}.
-    @raise ValueError: if no event can have this ID.
+    @raise ValueError: if no event can have this ID, or it is too long to be sent.
     """
     if not isinstance(lastEventID, str):
         raise TypeError(f"lastEventID is {lastEventID!r}: it must be a str")
     if _NO_ID.search(lastEventID):
         raise ValueError(f"lastEventID is {lastEventID!r}: no event has such an ID")
+    if len(lastEventID.encode()) > LONGEST_ID:
+        raise ValueError(f"lastEventID is longer than {LONGEST_ID} bytes: no server would take it")
 
 
 def asHeaders(fields: Fields | None) -> Headers:
@@ -171,6 +174,13 @@ class Place:
             parsed = parsed.replace(path=("",))
         self.uri = parsed.to_text().encode("ascii")
 
+    @property
+    def isSecure(self) -> bool:
+        """
+        Whether the request is encrypted.
+        """
+        return self.origin[0] == "https"
+
     def resolve(self, location: str) -> Place:
         """
         Find the place that this one redirects to.
@@ -185,7 +195,7 @@ class Place:
         except ValueError as e:
             said = _withoutQuery(location)
             raise BadRedirect(f"the server redirects to {said!r}: {e}") from e
-        if self.origin[0] == "https" and place.origin[0] == "http":
+        if self.isSecure and not place.isSecure:
             raise BadRedirect(
                 f"the server redirects from https to {place.shown}, without encryption"
             )

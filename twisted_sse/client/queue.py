@@ -17,8 +17,8 @@ __all__ = ["EventQueue"]
 MOST_QUEUED = 256
 FEW_QUEUED = 64
 
-#: How much data makes the queue full, in characters.  Then there is room again when it is empty.
-MOST_DATA = 2**20
+#: How many bytes of the stream make the queue full.  Then there is room again when it is empty.
+MOST_BYTES = 2**20
 
 
 class EventQueue:
@@ -39,8 +39,8 @@ class EventQueue:
         self.isFull = False
         self.isClosed = False
         self._events: deque[MessageEvent] = deque()
-        # How much data was put in since the queue was last empty.
-        self._data = 0
+        # How many bytes the events had that were put in since the queue was last empty.
+        self._bytes = 0
         # At how many events there is room again.
         self._few = FEW_QUEUED
         self._waiting: Deferred[None] | None = None
@@ -54,17 +54,19 @@ class EventQueue:
         """
         return self._waiting is not None
 
-    def put(self, events: Sequence[MessageEvent]) -> None:
+    def put(self, events: Sequence[MessageEvent], size: int) -> None:
         """
         Add events at the end.
+
+        @param size: how many bytes of the stream they have taken.
         """
         if self.isClosed:
             return
         if not self._events:
-            self._data = 0
+            self._bytes = 0
         self._events.extend(events)
-        self._data += sum([len(event.data) for event in events])
-        if self._data >= MOST_DATA:
+        self._bytes += size
+        if self._bytes >= MOST_BYTES:
             self.isFull, self._few = True, 0
         elif len(self._events) >= MOST_QUEUED:
             self.isFull, self._few = True, FEW_QUEUED
@@ -90,6 +92,13 @@ class EventQueue:
         self._events.clear()
         self.end()
 
+    def forget(self) -> None:
+        """
+        Wake no caller any more.  This is for a queue that no caller can refer to: one that seems to
+        wait is being destroyed.
+        """
+        self._waiting = None
+
     def _wake(self) -> None:
         waiting = self._waiting
         if waiting is not None and (self._events or self._hasEnded):
@@ -100,10 +109,11 @@ class EventQueue:
         self._waiting = None
         self.onCancel()
 
-    async def take(self) -> MessageEvent:
+    async def take(self, holder: object) -> MessageEvent:
         """
         Take the next event; wait for it if there is none.
 
+        @param holder: kept alive meanwhile: the object whose end closes this queue.
         @raise StopAsyncIteration: if there will be no more.
         @raise RuntimeError: if another caller is waiting already.
         """
@@ -114,7 +124,9 @@ class EventQueue:
                     raise error
                 raise StopAsyncIteration
             if self.isAwaited:
-                raise RuntimeError("somebody waits for the next event already: only one can")
+                raise RuntimeError(
+                    "another caller is already waiting for the next event: only one can iterate"
+                )
             waiting = self._waiting = Deferred(self._cancelled)
             await waiting
         event = self._events.popleft()

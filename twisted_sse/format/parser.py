@@ -9,12 +9,26 @@ bytes that arrive in chunks of any size.
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, final
+from typing import Any, Final, final
 
-__all__ = ["EventStreamParser", "EventTooLarge", "MessageEvent"]
+__all__ = ["LONGEST_ID", "EventStreamParser", "EventTooLarge", "MessageEvent"]
+
+#: The longest ID of an event, in bytes of UTF-8.  A client sends the ID in a header when it
+#: reconnects, and servers refuse long ones: with a longer ID, it could never come back.
+LONGEST_ID: Final = 8192
+
+# No character takes more than four bytes, so an ID of so few characters is short enough.
+_SHORT_ID = LONGEST_ID // 4
+
+# How many bytes of an unfinished line wait to be decoded, and how many lines of data wait to be
+# joined. So the work for a large event is done while it arrives, and takes no more memory than
+# the event itself: all at once, 16 MiB would hold up everything else for a tenth of a second.
+_LONG_LINE = 2**16
+_MANY_LINES = 1024
 
 # The standard has no limit. But int() takes quadratic time, and may raise for more digits than
 # this (640 is the least that sys.set_int_max_str_digits accepts); no clock counts that far.
@@ -127,7 +141,11 @@ class EventStreamParser:
 
     The events do not depend on how the bytes are chunked, and each is returned by the very
     C{feed} that completes it: a CR at the end of a chunk ends its line at once, and an LF that
-    follows it is ignored.  The time taken is linear in the number of bytes.
+    follows it is ignored.  The time taken is linear in the number of bytes.  While an event
+    arrives, the parser needs as much memory as its text does, and twice that when it is complete.
+
+    An ID of more than 8192 bytes (L{LONGEST_ID}) is ignored, as the standard has it for an ID with
+    a NUL: no server would accept it when the client reconnects.
 
     An event that is unfinished when the stream ends is discarded; nothing has to be called then.
     Make a new parser for the next connection, with the C{lastEventID} of this one.
@@ -175,7 +193,9 @@ class EventStreamParser:
         # The unfinished line. A bytearray grows in place, so a long line that arrives in small
         # chunks is copied only a constant number of times, and takes no more than its size.
         self._partial = bytearray()
-        # The bytes in the complete lines of the unfinished event.
+        # The start of the unfinished line, decoded, if it is a long one; the rest is in _partial.
+        self._pieces: list[str] = []
+        # The bytes in the complete lines of the unfinished event, and in _pieces.
         self._size = 0
         self._tooLarge = False
         self._atStart = True
@@ -183,6 +203,8 @@ class EventStreamParser:
         # The standard's buffers (9.2.6). The values of C{data} lines are joined with LF when the
         # event is complete; an empty list is the standard's empty data buffer.
         self._data: list[str] = []
+        # How many items of _data are many lines each, joined already.
+        self._joined = 0
         self._type = ""
         self._id = lastEventID
 
@@ -217,21 +239,70 @@ class EventStreamParser:
             block = bytes(self._partial) + data[:end]
             self._partial.clear()
         self._partial += data[end:]
-        block, self._tooLarge = self._withinLimit(block)
+        if block and self._pieces:
+            rest, _, block = block.partition(b"\n")
+            self._size += len(rest)
+            if self._size > self._maxEventSize:
+                raise self._giveUp([])
+            self._endLongLine(rest)
+        block, isTooLarge = self._withinLimit(block)
 
         # Always UTF-8, and a bad byte never stops the stream (9.2.5). No character contains a line
         # end, so complete lines can be decoded separately.
-        text = block.decode("utf-8", "replace")
+        events = self._interpret(self._withoutBOM(block.decode("utf-8", "replace")))
+
+        if isTooLarge:
+            raise self._giveUp(events)
+        if len(self._partial) > _LONG_LINE:
+            # Without the start of a character that is not complete yet.
+            text, used = codecs.utf_8_decode(self._partial, "replace", False)
+            del self._partial[:used]
+            self._size += used
+            self._pieces.append(self._withoutBOM(text))
+        return events
+
+    def _giveUp(self, events: list[MessageEvent]) -> EventTooLarge:
+        """
+        Finish, since an event is too large.
+
+        @param events: those before it.
+
+        @return: the error to raise.
+        """
+        self._tooLarge = True
+        self._partial.clear()
+        self._pieces.clear()
+        self._data.clear()
+        return EventTooLarge(self._maxEventSize, events)
+
+    def _withoutBOM(self, text: str) -> str:
+        """
+        @return: C{text}, without the byte order mark if it is the start of the stream.
+        """
         if text and self._atStart:
             self._atStart = False
-            text = text.removeprefix("\ufeff")
-        events = self._interpret(text)
+            return text.removeprefix("\ufeff")
+        return text
 
-        if self._tooLarge:
-            self._partial.clear()
-            self._data.clear()
-            raise EventTooLarge(self._maxEventSize, events)
-        return events
+    def _endLongLine(self, rest: bytes) -> None:
+        """
+        Interpret a line that was decoded in pieces.
+
+        @param rest: what is not decoded yet.
+        """
+        pieces, self._pieces = self._pieces, []
+        name, colon, start = pieces[0].partition(":")
+        if colon:
+            pieces[0] = start.removeprefix(" ") if name else start
+            pieces.append(rest.decode("utf-8", "replace"))
+            value = "".join(pieces)
+            if name == "data":
+                self._data.append(value)
+            elif name == "event":
+                self._type = value
+            elif not name and self._onComment is not None:
+                self._onComment(value)
+        # Else its name is longer than that of any field.  An ID is too long, and so is a retry.
 
     def _withinLimit(self, block: bytes) -> tuple[bytes, bool]:
         """
@@ -288,7 +359,9 @@ class EventStreamParser:
             if name == "data":
                 data.append(value)
             elif name == "id":
-                if "\0" not in value:
+                if "\0" not in value and (
+                    len(value) <= _SHORT_ID or len(value.encode()) <= LONGEST_ID
+                ):
                     eventID = value
             elif name == "event":
                 eventType = value
@@ -299,4 +372,17 @@ class EventStreamParser:
             elif not name and self._onComment is not None:
                 self._onComment(line[1:])
         self._type, self._id = eventType, eventID
+        if len(data) > _MANY_LINES:
+            self._joinLines()
         return events
+
+    def _joinLines(self) -> None:
+        """
+        Join the lines of data that have arrived since the last time.
+        """
+        # If the lines of then have gone with their event, _joined is too large now: more lines than
+        # necessary stay as they are, until there are more.
+        lines = self._data[self._joined :]
+        if len(lines) > _MANY_LINES:
+            self._data[self._joined :] = ["\n".join(lines)]
+            self._joined = len(self._data)

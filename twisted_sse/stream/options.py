@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..checks import checkFlag, checkInteger, checkSeconds
 from ..format.event import Event
+from ..format.parser import LONGEST_ID
 from .pending import PendingTotal, SlowReader
 
 __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "USUAL_RETRY", "StreamOptions"]
@@ -22,10 +23,6 @@ SHORTEST_RETRY = 500
 #: one, since a browser keeps the last one that it was sent for the life of the page: what it was
 #: told during a drain or at a limit must not slow it down for ever.
 USUAL_RETRY = 3000
-
-#: The longest last event ID that is accepted from a client, in bytes.  IDs come from us, and are
-#: short.
-LONGEST_ID = 8192
 
 #: The last event of a stream with C{once}.  A browser that reconnects with its ID gets a 204,
 #: and stops: HTML standard, 9.2.3.

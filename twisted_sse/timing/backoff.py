@@ -23,16 +23,21 @@ class Backoff:
     How long a client waits before it reconnects (HTML standard, 9.2.3, "reestablish the
     connection").
 
-    After a stream that ended normally it waits for the reconnection time: the server's C{retry},
-    or else C{initial}.  After a failure it waits for C{initial}, multiplied by C{factor} for each
-    earlier failure, but at most C{maximum}; jitter shortens that, so that not all clients come back
-    at once; the server's C{retry}, if there is one, is added.
+    After a stream that ended normally it waits for the reconnection time, the server's C{retry}
+    or else C{initial}, and somewhat longer.  After a failure, or a stream that ended without an
+    event, it waits for C{initial}, multiplied by C{factor} for each earlier failure, but at most
+    C{maximum}; jitter shortens that; the server's C{retry}, if there is one, is added.
+
+    So every wait has a random part: without it, all clients of a server that restarts would come
+    back at once.
 
     @ivar initial: seconds to wait after the first failure, and after the end of a stream whose
         server did not set C{retry}.  If it is 0, a server may ask for less than 0.1 seconds.
     @ivar factor: by how much the wait is multiplied after each failure.
     @ivar maximum: the longest wait that these two give, in seconds.
-    @ivar jitter: how much of the wait is random, from 0 (nothing) to 1 (all of it).
+    @ivar jitter: how much of the wait is random, from 0 (nothing) to 1 (all of it).  What a server
+        asks for is waited in full: C{jitter} says how much may be added, at 1 as much again, but
+        no more than C{maximum}.
     @ivar resetAfter: how many seconds a connection must stay up for earlier failures to be
         forgotten.
     @ivar maxTries: after how many failures to give up, if no connection stayed up for
@@ -68,14 +73,15 @@ class Backoff:
         @param retry: the reconnection time that the server set, in milliseconds; L{None} for none.
         @return: seconds.
         """
-        return self._bounded(self.initial if retry is None else _seconds(retry))
+        return self._later(self._bounded(self.initial if retry is None else _seconds(retry)))
 
-    def afterFailure(self, failures: int, retry: int | None) -> float:
+    def afterFailure(self, failures: int, retry: int | None, least: float = 0.0) -> float:
         """
         How long to wait after a failure.
 
         @param failures: how many there were in a row, including this one.
         @param retry: as for L{afterEnd}.
+        @param least: how many seconds the server has asked for (C{Retry-After}).
         @return: seconds.
         """
         wait = self.initial
@@ -85,7 +91,15 @@ class Backoff:
                 break
             wait *= self.factor
         wait = min(wait, self.maximum) * (1 - self.jitter * random.random())
-        return self._bounded(wait + (0.0 if retry is None else _seconds(retry)))
+        wait = self._bounded(wait + (0.0 if retry is None else _seconds(retry)))
+        return wait if wait >= least else self._later(least)
+
+    def _later(self, wait: float) -> float:
+        """
+        Add a random part to a wait that must not be shortened.
+        """
+        most = min(max(wait, self.initial), self.maximum)
+        return min(wait + self.jitter * random.random() * most, LONGEST)
 
     def _bounded(self, wait: float) -> float:
         return min(max(wait, SHORTEST if self.initial else 0.0), LONGEST)

@@ -1,0 +1,222 @@
+"""
+How long does a server hold up a program that follows its stream, if it does its worst?
+
+This process is the server, which sends what takes a client long: bodies that are a thousandth of
+what they decode to, events of 16 MiB, thousands of lines, chunks or headers of a few bytes.  The
+client is a process of its own, that has something to do in every turn of its reactor, and says how
+much CPU time the longest turn has taken.  Nobody else on the machine is in that figure.
+
+usage: python benchmarks/turns.py ROOT PORT
+
+This is one run of the client: the package at C{ROOT} follows what is at the port until the end.
+C{run.py} does the rest.
+"""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from resource import RUSAGE_SELF, getrusage
+from typing import TYPE_CHECKING, Any
+
+from candidates import ROOT
+from load import Sample
+from machine import SERVER, Failed, readLine, running
+from report import Section, Table
+
+if TYPE_CHECKING:
+    from bench import Bench
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+#: A server that sends for longer has found a client that never gets to its end.
+PATIENCE = 120
+
+#: The size of an event that is as large as one may be, nearly.
+LARGE = 16 * 2**20 - 2**17
+
+
+# The client: this is what runs in a process of its own.
+
+
+def follow(root: str, port: str) -> None:
+    """
+    Follow a stream to its end, and say how long the longest turn was.
+    """
+    sys.path.insert(0, root)
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    from twisted_sse.client import Backoff, EventSource
+
+    run: Any = reactor
+    events = 0
+    longest = last = 0.0
+    before = getrusage(RUSAGE_SELF).ru_maxrss
+
+    def turn() -> None:
+        nonlocal longest, last
+        now = time.thread_time()
+        longest = max(longest, now - last)
+        last = now
+        run.callLater(0, turn)
+
+    async def read() -> None:
+        nonlocal events
+        source = EventSource(
+            f"http://127.0.0.1:{port}/",
+            backoff=Backoff(initial=0),
+            reconnect=False,
+            onComment=lambda text: None,
+        )
+        async for _ in source:
+            events += 1
+
+    def start() -> None:
+        nonlocal last
+        # Python's garbage collector takes as long as the program has objects, most of them Twisted's
+        # modules here: they are not counted.
+        gc.collect()
+        gc.freeze()
+        last = time.thread_time()
+        turn()
+        # However it ends: most of what is sent is no stream.
+        Deferred.fromCoroutine(read()).addErrback(lambda failure: None).addBoth(
+            lambda _: run.callLater(0, run.stop)
+        )
+
+    run.callWhenRunning(start)
+    run.run()
+    grown = getrusage(RUSAGE_SELF).ru_maxrss - before
+    print(json.dumps({"ms": longest * 1000, "events": events, "MB": grown / 1024}), flush=True)
+
+
+# The server
+
+
+def plain(*pieces: bytes) -> Iterator[bytes]:
+    """
+    Send a body as it is, to the end of the connection.
+    """
+    yield HEAD + b"\r\n"
+    yield from pieces
+
+
+def packed(body: bytes) -> Iterator[bytes]:
+    """
+    Send a body compressed.
+    """
+    yield HEAD + b"Content-Encoding: gzip\r\n\r\n"
+    yield body
+
+
+def chunked(chunk: bytes, count: int) -> Iterator[bytes]:
+    """
+    Send the same chunk, size and all, many times.
+    """
+    yield HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+    for _ in range(100):
+        yield chunk * (count // 100)
+    yield b"0\r\n\r\n"
+
+
+def header(name: bytes, value: bytes, status: bytes = b"200 OK") -> Iterator[bytes]:
+    """
+    Send a header.
+    """
+    yield b"HTTP/1.1 %b\r\n%b: %b\r\nContent-Length: 0\r\n\r\n" % (status, name, value)
+
+
+def worst() -> dict[str, Callable[[], Iterable[bytes]]]:
+    """
+    @return: what makes what is sent, by what that is called.
+    """
+    wide = "\N{GRINNING FACE}".encode()
+    ascii_ = [b"x" * 2**16] * (LARGE // 2**16)
+    return {
+        "4 MiB of comments, in 4 KiB of gzip": lambda: packed(gzip.compress(b":\n" * 2**21)),
+        "16 MiB of tiny events, in gzip": lambda: packed(gzip.compress(b"data\n\n" * (2**24 // 6))),
+        "100,000 empty members of gzip": lambda: packed(gzip.compress(b"") * 100_000),
+        "4 MiB of comments": lambda: plain(*[b":\n" * 2**15] * 64),
+        "8 MiB of blank lines": lambda: plain(*[b"\n" * 2**16] * 128),
+        "8 MiB of tiny events": lambda: plain(*[b"data\n\n" * 10_000] * 140),
+        "an event of 16 MiB in one line": lambda: plain(b"data: ", *ascii_, b"\n\n"),
+        "the same with an emoji at its end": lambda: plain(b"data: ", *ascii_, wide, b"\n\n"),
+        "an event of 16 MiB of emoji": lambda: plain(b"data: ", *[wide * 2**14] * 254, b"\n\n"),
+        "an event of 16 MiB of tiny lines": lambda: plain(*[b"data:ab\n" * 2**13] * 254, b"\n"),
+        "an ID of 16 MiB": lambda: plain(b"id: ", *ascii_, b"\ndata\n\n"),
+        "a million chunks of one byte": lambda: chunked(b"1\r\n:\r\n", 1_000_000),
+        "the same with extensions": lambda: chunked(b"1;a\r\n:\r\n", 1_000_000),
+        "64 KiB of quotes in Content-Type": lambda: header(b"Content-Type", b'\\"' * 2**15),
+        "64 KiB of commas in Content-Type": lambda: header(b"Content-Type", b"," * 2**16),
+        "a Location of 64 KiB": lambda: header(b"Location", b"/a" * 2**15, b"302 Found"),
+        "a Retry-After of 64 KiB": lambda: header(b"Retry-After", b"a " * 2**15, b"503 Busy"),
+        "50,000 headers": lambda: [HEAD + b"a:\r\n" * 50_000],
+        "10,000 responses with status 100": lambda: [b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000],
+    }
+
+
+def serve(root: str, send: Iterable[bytes]) -> Sample:
+    """
+    Run a client.
+
+    @param send: what it is sent.
+    @return: what it says.
+    @raise Failed: if it does not say it.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(PATIENCE)
+        command = [sys.executable, __file__, root, str(listener.getsockname()[1])]
+        with running(command, SERVER) as process:
+            try:
+                client, _ = listener.accept()
+                with client, suppress(BrokenPipeError, ConnectionResetError):
+                    client.settimeout(PATIENCE)
+                    client.recv(65536)
+                    for each in send:
+                        client.sendall(each)
+                said: Sample = json.loads(readLine(process, PATIENCE))
+            except OSError as error:
+                raise Failed(f"it reads nothing: {error}") from error
+            return said
+
+
+def oneRun(make: Callable[[], Iterable[bytes]]) -> Sample:
+    """
+    Measure one of them.
+    """
+    return serve(str(ROOT), make())
+
+
+def turns(bench: Bench) -> Section:
+    """
+    The case: the worst that a server can do, one after the other.
+    """
+    table = Table(["what the server sends", "longest turn, ms", "memory, MB"])
+    for name, make in worst().items():
+        found = bench.inTurn("turns", {name: partial(oneRun, make)})
+        samples = found.get(name, [])
+        figures = [
+            f"{min(sample[key] for sample in samples):.0f}" if samples else ""
+            for key in ("ms", "MB")
+        ]
+        table.rows.append([name, *figures])
+    return Section(
+        "Reading: the worst that a server can do",
+        "Over a connection on this machine, with a function for comments. A turn of the reactor is"
+        " counted in CPU time, without the modules that are there in Python's collector of garbage;"
+        " memory is how much more the client needs at most than before. The least of all runs: what"
+        " disturbs the machine can only add to the longest turn.",
+        [table],
+    )
+
+
+if __name__ == "__main__":
+    follow(*sys.argv[1:])
