@@ -4,6 +4,7 @@ Tests for L{twisted_sse.client.source}, in memory: reconnecting, waiting and clo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,6 +16,7 @@ from twisted.web.client import ResponseFailed
 from twisted.web.error import InfiniteRedirection
 
 from tests.support.memory_agent import MemoryAgent, MemoryResponse, Taking, eventStream
+from tests.support.threads import assertRefusedInThreads
 from twisted_sse.client import (
     Backoff,
     BadRedirect,
@@ -481,6 +483,28 @@ class ClientTests(SynchronousTestCase):
         for url in "", "sse.example", "ftp://sse.example/", "http://", "http://[/":
             with self.assertRaisesRegex(ValueError, "http|URL"):
                 EventSource(url)
+
+
+class ThreadTests(ClientTests):
+    """
+    Tests for calls from other threads than the reactor's.
+    """
+
+    def test_refused(self) -> None:
+        """
+        They raise an error that names C{reactor.callFromThread}, and change nothing.
+        """
+        self.begin(eventStream(ONE))
+        source = self.source
+        calls: dict[str, Callable[[], object]] = {
+            "source.listen": lambda: source.listen(lambda event: None),
+            "source.reconnectNow": source.reconnectNow,
+            "source.close": source.close,
+        }
+        for call, function in calls.items():
+            assertRefusedInThreads(self, call, function)
+        self.assertEqual(source.readyState, EventSource.OPEN)
+        self.successResultOf(source.close())
 
 
 class ListenTests(SynchronousTestCase):

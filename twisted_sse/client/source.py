@@ -5,6 +5,7 @@ C{EventSource} of the HTML standard (9.2): an event stream, over as many connect
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from threading import get_ident
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -13,6 +14,7 @@ from twisted.web.iweb import IAgent, IResponse
 from ..checks import checkFlag, checkSeconds
 from ..format.parser import MessageEvent
 from ..timing.backoff import Backoff
+from ..timing.reactors import checkThread
 from .agent import AnyAgent
 from .asking import RequestHeaders, RequestURL
 from .body import MOST_EVENT
@@ -133,6 +135,7 @@ class EventSource:
         )
         self._following = following = Following(wanted, retries, lastEventID, agent, reactor)
         self._queue = following.queue
+        self._thread = get_ident()
         self._listeners = Listeners(following.queue, following.close)
 
     @property
@@ -194,8 +197,10 @@ class EventSource:
         @param eventType: call it with events of this type only; with all by default.
         @return: a L{Deferred} that fires when there will be no more events, and fails with what
             iterating would raise, or with what the function raised.  Cancel it to stop the calls.
-        @raise RuntimeError: if another caller is already waiting for the next event.
+        @raise RuntimeError: if another caller is already waiting for the next event, or this is
+            not the reactor's thread.
         """
+        checkThread(self._thread, "source.listen")
         return self._listeners.add(self, callback, eventType)
 
     def close(self) -> Deferred[None]:
@@ -203,15 +208,18 @@ class EventSource:
         End it at once: close the connection and drop the queued events.
 
         @return: a L{Deferred} that fires when everything is closed.
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._thread, "source.close")
         return self._following.close()
 
     def reconnectNow(self) -> None:
         """
         Connect again at once: end the wait for the next try, or close the connection that is open.
 
-        @raise RuntimeError: if it was closed.
+        @raise RuntimeError: if it was closed, or this is not the reactor's thread.
         """
+        checkThread(self._thread, "source.reconnectNow")
         if self._following.isClosed:
             raise RuntimeError("the event source is closed: make another one")
         self._following.hurry()
