@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.channels import ChannelTestCase, data, lastEventID, types
-from twisted_sse import Channel, History
+from twisted_sse import Channel, History, SlowReader
 from twisted_sse.testing import MemoryStream
 
 
@@ -297,6 +297,30 @@ class QuietTests(ChannelTestCase):
         self.assertGreater(positions(browser), 1)
         self.assertEqual(browser.events[-1].type, "stream-position")
         self.assertEqual(data(self.connect(lastEventID(browser), topics=["mine"])), [])
+
+    def test_dropped(self) -> None:
+        """
+        A place that is dropped, since its client does not read, is no event that was dropped.
+        """
+        for policy in (SlowReader.DROP_OLDEST, SlowReader.LATEST):
+            channel = self.serve(
+                Channel(History(maxEvents=4)), maxPending=100, slow=policy, stallTimeout=None
+            )
+            browser = self.connect(topics=["mine"])
+            browser.stopReading(kernelBuffer=0)
+            channel.publish("x" * 70_000, topics=["mine"])
+            self.others(8)
+            for number in range(5):
+                channel.publish(str(number), topics=["mine"])
+                self.clock.settle()
+            browser.resumeReading()
+            self.clock.advance(1)
+            gaps = [event for event in browser.events if event.type == "stream-gap"]
+            dropped = sum(event.json()["dropped"] for event in gaps)
+            numbers = [text for text in data(browser) if len(text) == 1]
+            self.assertEqual(dropped + len(numbers), 5, policy)
+            self.assertGreater(dropped, 0)
+            self.assertEqual(numbers[-1], "4")
 
     def test_slices(self) -> None:
         """

@@ -53,6 +53,14 @@ class EncodedTests(SynchronousTestCase):
         ]:
             self.assertEqual(Encoded(event).type, type, event)
 
+    def test_doesNotCount(self) -> None:
+        """
+        An event that only tells the client its place has no type of its own.
+        """
+        event = Event("{}", event="stream-position", id="1")
+        encoded = Encoded(event, counts=False)
+        self.assertEqual((encoded.data, encoded.type), (event.encode(), None))
+
     def test_commentAlone(self) -> None:
         """
         A comment alone is not ended by a blank line, of which some clients would make a message;

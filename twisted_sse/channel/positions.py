@@ -58,7 +58,8 @@ class Positions:
         It has data, since an event without is none (HTML standard, 9.2.6, "dispatch the event",
         2), and Firefox keeps an ID only with an event.
         """
-        return Encoded(Event("{}", event=self._event, id=self._store.mark(place)))
+        event = Event("{}", event=self._event, id=self._store.mark(place))
+        return Encoded(event, counts=False)
 
     def enter(self, subscription: Subscription) -> None:
         """

@@ -24,17 +24,21 @@ class Encoded:
 
     @ivar data: the bytes.
     @ivar type: the event type that the client sees; L{None} if it sees no event, only a
-        comment or a reconnection time.
+        comment or a reconnection time, or if the event does not count.
     """
 
     __slots__ = ("data", "type")
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, counts: bool = True) -> None:
+        """
+        @param counts: whether it counts as an event that is sent or dropped.  One that only tells
+            the client its place does not.
+        """
         self.data = event.encode()
+        self.type: str | None = None
         if event.data is not None:
-            self.type: str | None = event.event or "message"
+            self.type = event.event or "message" if counts else None
             return
-        self.type = None
         if event.event is None and event.id is None and event.retry is None:
             self.data = self.data[:-1]
 

@@ -124,6 +124,8 @@ class _Keeper:
                     _kill(pid, signal.SIGTERM)
             told.update(left)
             self._sleep([self._wake], INTERVAL)
+        # The last may have ended after the last reaping, and just before we looked.
+        self._reap()
 
     def _left(self) -> list[int]:
         """
