@@ -101,7 +101,7 @@ class BrowserTests(Browsing):
         told = await self.told(browser, lambda told: told and told[-1][3] == 2)
         data = [each[1] for each in told if each[0] == "message"]
         self.assertEqual(data, ["1", "2", "3"])
-        self.assertEqual([each[1:3] for each in told if each[0] == "end"], [["", "end"]])
+        self.assertEqual([each[1:3] for each in told if each[0] == "end"], [["{}", "end"]])
         self.assertEqual(server.told("lastEventID"), [""])
 
     async def test_overLimit(self) -> None:

@@ -107,7 +107,7 @@ class NodeTests(LiveTestCase):
         client = self.client(server.url)
         await until(lambda: 204 in [error.get("code") for error in client.news])
         self.assertEqual([data for data, _ in client.told("message")], ["one", "two"])
-        self.assertEqual(client.told("end"), [["", "end"]])
+        self.assertEqual(client.told("end"), [["{}", "end"]])
         self.assertEqual(asked, [""])
         # 2 is CLOSED.
         self.assertEqual(client.told("error")[-1], 2)
