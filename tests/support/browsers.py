@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
@@ -107,8 +107,10 @@ class Firefox(ProcessProtocol):
         )
 
         def stop() -> Deferred[None]:
-            if not self._ended.called:
+            try:
                 process.signalProcess("TERM")
+            except ProcessExitedAlready:
+                pass  # and the reactor tells of it when the pipes are closed
             return self._ended
 
         test.addCleanup(stop)
