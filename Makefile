@@ -34,7 +34,7 @@ bench: .venv/.bench
 	$(bin)/python benchmarks/run.py $(ARGS)
 
 clean:
-	rm -rf .venv .bench node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
+	rm -rf .venv .bench .go node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
 	    _trial_temp* .hypothesis .mypy_cache .pytest_cache .ruff_cache twistd.pid twistd.log* \
 	    twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

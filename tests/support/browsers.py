@@ -1,5 +1,5 @@
 """
-Chromium, driven by selenium.
+Browsers: Chromium, driven by selenium, and Firefox, which opens one page.
 """
 
 from __future__ import annotations
@@ -7,12 +7,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
+from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
 
-from tests.support.live import LiveTestCase
-from tests.support.requirements import nothingMayBeLeftOut
+from tests.support.live import LiveTestCase, reactor
+from tests.support.requirements import findFirefox, nothingMayBeLeftOut
 
 try:
     from selenium import webdriver
@@ -60,3 +66,58 @@ class Browsing(LiveTestCase):
         browser = await deferToThread(start)
         self.addCleanup(deferToThread, browser.quit)
         return browser
+
+
+#: What keeps Firefox from showing pages of its own and from asking servers of its maker.
+PREFERENCES = """
+user_pref("app.normandy.enabled", false);
+user_pref("app.update.disabledForTesting", true);
+user_pref("browser.aboutwelcome.enabled", false);
+user_pref("browser.shell.checkDefaultBrowser", false);
+user_pref("browser.startup.homepage_override.mstone", "ignore");
+user_pref("datareporting.policy.dataSubmissionEnabled", false);
+user_pref("network.captive-portal-service.enabled", false);
+user_pref("network.connectivity-service.enabled", false);
+user_pref("network.proxy.type", 0);
+user_pref("toolkit.telemetry.reportingpolicy.firstRun", false);
+"""
+
+
+class Firefox(ProcessProtocol):
+    """
+    Firefox with one page.  There is no driver: the page reports to the server of the test.
+    """
+
+    def __init__(self, test: TestCase, url: str) -> None:
+        """
+        @param test: the test whose cleanup stops the browser.
+        @param url: the URL of the page.
+        """
+        self._ended: Deferred[None] = Deferred()
+        # Not trial's temporary directory, which under pytest is in the checkout.
+        home = tempfile.mkdtemp(prefix="twisted-sse-")
+        test.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        Path(home, "user.js").write_text(PREFERENCES, encoding="utf-8")
+        executable = findFirefox() or "firefox"
+        process = reactor.spawnProcess(
+            self,
+            executable,
+            [executable, "--headless", "--no-remote", "--profile", home, url],
+            env={**os.environ, "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"},
+        )
+
+        def stop() -> Deferred[None]:
+            try:
+                process.signalProcess("TERM")
+            except ProcessExitedAlready:
+                pass  # and the reactor tells of it when the pipes are closed
+            return self._ended
+
+        test.addCleanup(stop)
+
+    def processEnded(self, reason: Failure) -> None:
+        """
+        The process has ended, and so have its own.
+        """
+        self._ended.callback(None)
+        reason.trap(ProcessDone, ProcessTerminated)

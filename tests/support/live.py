@@ -22,7 +22,7 @@ import h11
 from twisted.internet import reactor as _reactor
 from twisted.internet import tcp
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.python.failure import Failure
@@ -795,5 +795,8 @@ class Child(ProcessProtocol):
         Stop the process.
         """
         if not self.ended:
-            self.transport.signalProcess(signal)
+            try:
+                self.transport.signalProcess(signal)
+            except ProcessExitedAlready:
+                pass  # and the reactor tells of it when the pipes are closed
             await until(lambda: self.ended, "the child has ended")

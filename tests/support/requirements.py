@@ -27,10 +27,25 @@ try:
 except ImportError:  # trial alone is enough to run the tests
     pytest = None  # type: ignore[assignment]
 
-__all__ = ["FAKETIME", "ROOT", "SBIN", "missing", "needs", "nothingMayBeLeftOut"]
+__all__ = [
+    "FAKETIME",
+    "R3LABS",
+    "ROOT",
+    "SBIN",
+    "findFirefox",
+    "missing",
+    "needs",
+    "nothingMayBeLeftOut",
+]
 
 #: The checkout. Node finds the npm packages in C{ROOT / "node_modules"}.
 ROOT = Path(__file__).resolve().parent.parent.parent
+
+#: A program with the Go module r3labs/sse, if C{.ci/provide} could build it.
+R3LABS = ROOT / ".go" / "r3labs"
+
+#: The npm packages that tests use.
+NPM = ["eventsource", "undici", "@microsoft/fetch-event-source"]
 
 #: The search path for commands, including those of root.
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -62,6 +77,17 @@ def _browser() -> str | None:
     return None
 
 
+def findFirefox() -> str | None:
+    """
+    Find Firefox, which Debian names for its long support.
+    """
+    return shutil.which("firefox-esr") or shutil.which("firefox")
+
+
+def _firefox() -> str | None:
+    return None if findFirefox() else "firefox not found: apt-get install firefox-esr"
+
+
 def _deploy() -> str | None:
     # nginx is in a directory that only root has in its path.
     if shutil.which("nginx", path=SBIN) is None:
@@ -85,8 +111,15 @@ def _node() -> str | None:
     version = re.match(r"v(\d+)\.", answer.stdout)
     if version is None or int(version[1]) < 20:
         return f"node 20 or newer needed, found {answer.stdout.strip() or 'none that runs'}"
-    if not (ROOT / "node_modules" / "eventsource").is_dir():
-        return "the npm package eventsource is not installed: make test installs it by npm"
+    lacking = [name for name in NPM if not (ROOT / "node_modules" / name).is_dir()]
+    if lacking:
+        return f"not installed: {', '.join(lacking)}: make test installs them by npm"
+    return None
+
+
+def _go() -> str | None:
+    if not R3LABS.exists():
+        return "the client in Go is not built: make test builds it: apt-get install golang-go"
     return None
 
 
@@ -117,6 +150,8 @@ _PROBES = {
     "deploy": _deploy,
     "docs": _docs,
     "faketime": _faketime,
+    "firefox": _firefox,
+    "go": _go,
     "node": _node,
     "root": _root,
 }
@@ -127,8 +162,8 @@ def missing(name: str) -> str | None:
     """
     Check what a marker stands for.
 
-    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"docs"}, C{"faketime"}, C{"node"} or
-        C{"root"}.
+    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"docs"}, C{"faketime"}, C{"firefox"},
+        C{"go"}, C{"node"} or C{"root"}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()
