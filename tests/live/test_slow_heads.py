@@ -244,7 +244,7 @@ class SlowHeadTests(DaemonMixin):
         When there are as many streams as there may be, the clients beyond leave their connections at
         once, and requests are answered, while others send their requests slowly.
         """
-        process = self.begin("--interval=60")
+        process = self.begin("--interval=0.02")
         streams = []
         for _ in range(FILES):
             client = self.client()

@@ -130,7 +130,6 @@ class Response:
     @ivar headers: by lower-case name.
     @ivar body: decoded, if it came in chunks.
     @ivar events: the events, except those that only tell the client its place.
-    @ivar positions: these.
     @ivar complete: whether it has ended properly.
     @ivar broken: whether it was cut off before.
     """
@@ -140,7 +139,6 @@ class Response:
         self.headers: dict[str, str] = {}
         self.body = bytearray()
         self.events: list[MessageEvent] = []
-        self.positions: list[MessageEvent] = []
         self.comments: list[str] = []
         self.complete = False
         self.broken = False
@@ -168,9 +166,8 @@ class Response:
         if self.keepBody:
             self.body += data
         if self.headers.get("content-type", "").startswith("text/event-stream"):
-            for event in self.parser.feed(data):
-                ours = event.type == "stream-position"
-                (self.positions if ours else self.events).append(event)
+            events = self.parser.feed(data)
+            self.events += [event for event in events if event.type != "stream-position"]
 
 
 @implementer(IReadDescriptor)
