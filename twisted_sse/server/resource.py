@@ -205,8 +205,8 @@ class EventStreamResource(Resource):
 
         @param key: the key; streams without one are never ended.
         @param retry: the reconnection time that the clients are told first, in milliseconds, at
-            least 500.  With C{once} they are not told that the events have come to an end.
-        @return: how many streams that were.
+            least 500.  Then they are not told, even with C{once}, that there are no more events.
+        @return: how many streams there were.
         @raise TypeError: if the key is not hashable.
         @raise RuntimeError: if this is not the reactor's thread.
 
