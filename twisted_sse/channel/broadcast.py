@@ -78,8 +78,9 @@ class Broadcast:
         if store is not None:
             if positionEvent is not None:
                 self._positions = Positions(store, positionEvent, self.audience.all)
-            self._ageing = Ageing(store, self._positions)
-            self._ageing.clock = reactor
+            if store.maxAge is not None:
+                self._ageing = Ageing(store, self._positions)
+                self._ageing.clock = reactor
         self._resetEvent = resetEvent
         self._warned = False
         # Where time comes from; known once there is a subscriber.

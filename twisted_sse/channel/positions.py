@@ -90,8 +90,11 @@ class Positions:
         Whether the client of a subscription that goes live needs a newer ID at once.
         """
         last, newest = subscription.last, (position, False)
-        if subscription.choosesAll and last >= newest and self._toldAll != position:
-            if self._due(newest) is not None:
+        if subscription.choosesAll and last >= newest:
+            # It has the newest ID, which only gets old with time.
+            if self._store.maxAge is None:
+                return False
+            if self._toldAll != position and self._due(newest) is not None:
                 # It will be told with all others.
                 return False
         return self.isOld(last, now)

@@ -105,13 +105,14 @@ class PendingTotal:
         """
         Disconnect clients until the rest is within the limit.
         """
-        if self._isEnforcing:
-            # An application that is told of the end of one client sends to others: the loop below
-            # goes on when it returns, rather than one call within the other for each client.
+        # An application that is told of the end of one client may send to others: then the loop
+        # below goes on when it returns, rather than one call within the other for each client.
+        limit = self.limit
+        if limit is None or self.bytes <= limit or self._isEnforcing:
             return
         self._isEnforcing = True
         try:
-            while self.limit is not None and self.bytes > self.limit and self._queues:
+            while self.bytes > limit and self._queues:
                 longest = max(self._queues, key=lambda queue: queue.size)
                 self._queues[longest]()
         finally:
