@@ -346,6 +346,26 @@ class QuietTests(ChannelTestCase):
         self.assertEqual([browser.ended for browser in browsers], [False, True, True, False])
         self.assertEqual([positions(browsers[0]), positions(browsers[3])], [2, 2])
 
+    def test_observerPublishes(self) -> None:
+        """
+        An observer that publishes while clients are told, so that their ages are looked at in
+        between, disturbs nobody.
+        """
+        self.serve(Channel(History(maxEvents=10, maxAge=10)))
+        browsers = [self.connect(topics=["mine"]) for _ in range(4)]
+        left = [*"abcd"]
+
+        def act(*news: object) -> None:
+            if news[0] == "sent" and left:
+                self.channel.publish(left.pop(), topics=["mine"])
+
+        self.others(4)
+        self.recorder.act = act
+        self.others(1)
+        self.clock.settle()
+        self.assertEqual([data(browser) for browser in browsers], [[*"dcba"]] * 4)
+        self.assertEqual([positions(browser) for browser in browsers], [2] * 4)
+
     def test_comingAndGoing(self) -> None:
         """
         Clients that come and go while nothing is published leave nothing behind, though another

@@ -120,8 +120,8 @@ class Positions:
         event: Encoded | None = None
         here: LastID = position, True
         while (last := self._oldest()) is not None and last < here and self.isOld(last, now):
-            # One at a time: an observer may remove any of them.
-            while same := self._listed[last]:
+            # One at a time: an observer may remove any of them, and look for the oldest ID.
+            while same := self._listed.get(last):
                 subscription = next(iter(same))
                 self.exit(subscription)
                 if self.isOld(subscription.last, now):
