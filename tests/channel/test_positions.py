@@ -409,6 +409,37 @@ class QuietTests(ChannelTestCase):
             browser.disconnect()
             self.assertEqual(types(self.connect(lastEventID(browser))), [], number)
 
+    def test_ageTooLate(self) -> None:
+        """
+        Clients are told their place also if that comes too late for their IDs, since the reactor
+        was held up, or its clock was set back.
+        """
+        for choice in ({}, *self.choices):
+            channel = self.serve(Channel(History(maxAge=10)))
+            browsers = [self.connect(**choice) for _ in range(2)]
+            channel.publish("mine", topics=["mine"])
+            self.others(1)
+            self.clock.rightNow += 100
+            self.clock.settle()
+            for browser in browsers:
+                self.assertEqual(positions(browser), 2, choice)
+                browser.disconnect()
+                self.assertEqual(types(self.connect(lastEventID(browser), **choice)), [], choice)
+
+    def test_ageOfNothing(self) -> None:
+        """
+        A new client of a channel with nothing in its history is told its place once.
+        """
+        for published in (0, 1):
+            channel = self.serve(Channel(History(maxAge=10)))
+            for _ in range(published):
+                channel.publish("x")
+            self.connect().disconnect()
+            self.clock.advance(30)
+            browsers = [self.connect(**choice) for choice in ({}, {}, *self.choices)]
+            self.clock.advance(30)
+            self.assertEqual([positions(browser) for browser in browsers], [1] * 5, published)
+
     def test_ageWhileConnecting(self) -> None:
         """
         A client whose ID expires before anything can be sent to it gets another.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
+from math import inf
 
 from ..format.encoded import Encoded
 from ..format.event import Event
@@ -70,6 +71,8 @@ class Positions:
         last = subscription.last
         if subscription.choosesAll and last >= (position, False):
             # It has the newest ID, and goes on to be sent the newest.
+            if last == (position, True) and len(self._all) == 1:
+                self._toldAll = position
             return
         if last not in self._listed:
             self._listed[last] = {}
@@ -103,10 +106,10 @@ class Positions:
         """
         Whether a client with this last ID needs a newer one.
         """
-        if _needed(last) < self._store.first or self._store.passed(last[0]) >= OLD - ROUNDING:
-            return True
         due = self._due(last)
-        return due is not None and due <= now
+        if due is not None and due <= now:
+            return True
+        return self._store.passed(last[0]) >= OLD - ROUNDING
 
     def remind(self, position: int, now: float, isLate: Callable[[], bool]) -> bool:
         """
@@ -163,7 +166,7 @@ class Positions:
         return min([due for due in dues if due is not None], default=None)
 
     def _dueForAll(self, position: int) -> float | None:
-        if not self._all or self._toldAll == position:
+        if self._store.maxAge is None or not self._all or self._toldAll == position:
             return None
         return self._due((position, False))
 
@@ -172,8 +175,12 @@ class Positions:
         Find out when a last ID gets old, if nothing is published until then.
         """
         store = self._store
-        needed = _needed(last)
-        if store.maxAge is None or not store.first <= needed < store.end:
+        next, isPlace = last
+        # The first event that has to be kept for this ID to be of use.
+        needed = next if isPlace else next - 1
+        if needed < store.first:
+            return -inf
+        if store.maxAge is None or needed >= store.end:
             return None
         return store.get(needed).time + store.maxAge * OLD
 
@@ -184,11 +191,3 @@ class Positions:
         while self._lasts and not self._listed[self._lasts[0]]:
             del self._listed[heappop(self._lasts)]
         return self._lasts[0] if self._lasts else None
-
-
-def _needed(last: LastID) -> int:
-    """
-    @return: the position of the first event that has to be kept for an ID to be of use.
-    """
-    next, isPlace = last
-    return next if isPlace else next - 1
