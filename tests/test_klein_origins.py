@@ -116,7 +116,13 @@ class OriginTests(KleinTestCase):
         def all(request: IRequest) -> Iterator[str]:
             yield "x"
 
-        for method, allowed in ("GET", "GET"), ("PUT", "PUT"), ("DELETE", ""), ("\u00fc", "??"):
+        for method, allowed in (
+            ("GET", "GET"),
+            ("HEAD", "GET"),
+            ("PUT", "PUT"),
+            ("DELETE", ""),
+            ("\u00fc", "??"),
+        ):
             browser = self.preflight(method)
             self.assertEqual(browser.status, 204)
             self.assertEqual(browser.headers["Access-Control-Allow-Methods"], allowed)

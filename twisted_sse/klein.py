@@ -126,7 +126,9 @@ def _methods(request: Request) -> tuple[bytes, ...]:
     if method != b"OPTIONS":
         return (method,)
     # Another route may have other methods of the same path, which are not for this one to allow.
-    asked = request.getHeader(b"access-control-request-method") or b"GET"
+    asked = request.getHeader(b"access-control-request-method")
+    if asked in (None, b"", b"HEAD", b"OPTIONS"):
+        asked = b"GET"
     mapper = IKleinRequest(request).mapper
     here, _ = mapper.match()
     # Without methods a route has all of them, and none is listed.

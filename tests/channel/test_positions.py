@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from tests.support.channels import ChannelTestCase, data, lastEventID, types
-from twisted_sse import Channel, History, SlowReader
+from twisted_sse import Channel, EventStream, History, SlowReader
 from twisted_sse.testing import MemoryStream
 
 
@@ -368,6 +370,128 @@ class QuietTests(ChannelTestCase):
         self.assertEqual([browser.ended for browser in browsers], [False, True, True, False])
         self.assertEqual([positions(browsers[0]), positions(browsers[3])], [2, 2])
 
+    def test_observerPublishes(self) -> None:
+        """
+        An observer that publishes while clients are told, so that their ages are looked at in
+        between, disturbs nobody.
+        """
+        self.serve(Channel(History(maxEvents=10, maxAge=10)))
+        browsers = [self.connect(topics=["mine"]) for _ in range(4)]
+        left = [*"abcd"]
+
+        def act(*news: object) -> None:
+            if news[0] == "sent" and left:
+                self.channel.publish(left.pop(), topics=["mine"])
+
+        self.others(4)
+        self.recorder.act = act
+        self.others(1)
+        self.clock.settle()
+        self.assertEqual([data(browser) for browser in browsers], [[*"dcba"]] * 4)
+        self.assertEqual([positions(browser) for browser in browsers], [2] * 4)
+
+    def test_comingAndGoing(self) -> None:
+        """
+        Clients that come and go while nothing is published leave nothing behind, though another
+        with an older ID stays.
+        """
+        channel = self.serve()
+        self.connect(topics=["mine"])
+        channel.publish("x", topics=["other"])
+        self.clock.settle()
+        for _ in range(20):
+            self.connect(topics=["mine"]).disconnect()
+        kept = self.channel._broadcast._positions
+        assert kept is not None
+        self.assertEqual(len(kept._lasts), len(set(kept._lasts)))
+        self.assertLess(len(kept._lasts), 5)
+
+    def test_ageAfterOtherChoice(self) -> None:
+        """
+        The ID that a client has does not become newer when it chooses all events, nor when it then
+        chooses others again, or subscribes anew.
+        """
+        mine = ["mine"]
+        for number in range(3):
+            channel = self.serve(Channel(History(maxAge=10)))
+            browser = self.connect(topics=mine)
+            [stream] = self.streams
+            channel.publish("mine", topics=mine)
+            self.clock.advance(4)
+            self.others(1)
+            channel.subscribe(stream)
+            if number > 0:
+                channel.subscribe(stream, topics=mine)
+            if number > 1:
+                channel.unsubscribe(stream)
+                channel.subscribe(stream, topics=mine)
+            self.clock.advance(0.9)
+            self.assertEqual(positions(browser), 1, number)
+            self.clock.advance(0.2)
+            self.assertEqual(positions(browser), 2, number)
+            self.clock.advance(20)
+            browser.disconnect()
+            self.assertEqual(types(self.connect(lastEventID(browser))), [], number)
+
+    def test_ageTooLate(self) -> None:
+        """
+        Clients are told their place also if that comes too late for their IDs, since the reactor
+        was held up, or its clock was set back.
+        """
+        for choice in ({}, *self.choices):
+            channel = self.serve(Channel(History(maxAge=10)))
+            browsers = [self.connect(**choice) for _ in range(2)]
+            channel.publish("mine", topics=["mine"])
+            self.others(1)
+            self.clock.rightNow += 100
+            self.clock.settle()
+            for browser in browsers:
+                self.assertEqual(positions(browser), 2, choice)
+                browser.disconnect()
+                self.assertEqual(types(self.connect(lastEventID(browser), **choice)), [], choice)
+
+    def test_ageOfNothing(self) -> None:
+        """
+        A new client of a channel with nothing in its history is told its place once.
+        """
+        for published in (0, 1):
+            channel = self.serve(Channel(History(maxAge=10)))
+            for _ in range(published):
+                channel.publish("x")
+            self.connect().disconnect()
+            self.clock.advance(30)
+            browsers = [self.connect(**choice) for choice in ({}, {}, *self.choices)]
+            self.clock.advance(30)
+            self.assertEqual([positions(browser) for browser in browsers], [1] * 5, published)
+
+    def test_ageWhileConnecting(self) -> None:
+        """
+        A client whose ID expires before anything can be sent to it gets another.
+        """
+        for choice in ({}, *self.choices):
+            channel = self.serve(Channel(History(maxAge=10)))
+            self.connect().disconnect()
+            seen = channel.publish("mine", topics=["mine"]).id or ""
+            decided: Deferred[None] = Deferred()
+
+            def connected(
+                stream: EventStream,
+                channel: Channel = channel,
+                choice: dict[str, Any] = choice,
+                decided: Deferred[None] = decided,
+            ) -> object:
+                channel.subscribe(stream, **choice)
+                return decided
+
+            self.clock.advance(9)
+            browser = self.connect(seen, instead=connected)
+            self.clock.advance(5)
+            decided.callback(None)
+            self.clock.advance(5)
+            self.assertEqual(types(browser), [])
+            browser.disconnect()
+            self.assertEqual(types(self.connect(lastEventID(browser) or seen)), [], choice)
+
     def test_nothingIsLeft(self) -> None:
         """
         Of a client that has left, nothing is kept, and no delayed call.
@@ -380,6 +504,7 @@ class QuietTests(ChannelTestCase):
         self.assertIdle()
         kept = self.channel._broadcast._positions
         assert kept is not None
-        self.assertEqual((kept._choosers, kept._waiting), ({}, []))
+        self.assertFalse(any(kept._listed.values()))
+        self.assertEqual(kept._waiting, [])
         self.clock.advance(20)
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -144,6 +144,8 @@ class PublishTests(ChannelTestCase):
             "channel.publish": lambda: channel.publish("x"),
             "channel.subscribe": lambda: channel.subscribe(stream, topics=["x"]),
             "channel.unsubscribe": lambda: channel.unsubscribe(stream),
+            "channel.beginAfter": lambda: channel.beginAfter("x"),
+            "channel.whenDelivered": channel.whenDelivered,
             "channel.close": channel.close,
         }
         for call, function in calls.items():

@@ -92,6 +92,21 @@ class DrainTests(ResourceTestCase):
         self.successResultOf(done)
         self.assertNothingLeft()
 
+    def test_farewellWhileConnecting(self) -> None:
+        """
+        A client that has not been accepted yet gets no farewell.
+        """
+        client = self.serve(lambda stream: Deferred())
+        browser = client.get("/")
+        asked: list[EventStream] = []
+        for farewell in (Event("bye"), asked.append):
+            done = self.resource.drain(5, farewell=farewell)  # type: ignore[arg-type]
+            self.assertComeBack(browser, 1000, 5000)
+            self.assertEqual((browser.events, asked), ([], []))
+            self.successResultOf(done)
+            self.resource.admit()
+            browser = client.get("/")
+
     def test_farewellIsNotDropped(self) -> None:
         """
         The farewell is sent whatever C{maxPending} says, to a client that reads again in time.

@@ -255,6 +255,24 @@ class BoundTests(SynchronousTestCase):
         channel.publish("z")
         self.assertEqual(kept(history), ["z"])
 
+    def test_names(self) -> None:
+        """
+        A place has the name that C{beginAfter} has given it, also if the event before it has an
+        ID of the application; and neither name outlives the event after it.
+        """
+        history = History(maxEvents=3)
+        channel = Channel(history)
+        for number in range(20):
+            if number % 2:
+                channel.publish("x", id=f"event {number}")
+            else:
+                channel.publish("x")
+            channel.beginAfter(f"place {number}")
+            self.assertEqual(history.mark(number + 1), f"place {number}")
+            self.assertEqual(history.find(f"place {number}", None), number + 1)
+        self.assertLessEqual(len(history._positions), 2 * 3 + 1)
+        self.assertLessEqual(len(history._named), 3 + 1)
+
     def test_age(self) -> None:
         """
         An event is dropped when it reaches C{maxAge}, even if nothing is published.

@@ -4,6 +4,7 @@ Tests for L{twisted_sse.stream.stream}: clients that do not read, and transports
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -19,7 +20,7 @@ from twisted_sse import (
     EventStreamResource,
     SlowReader,
 )
-from twisted_sse.stream.pending import PendingTotal
+from twisted_sse.stream.pending import OVERHEAD, PendingTotal
 from twisted_sse.stream.response import Response
 from twisted_sse.testing import MemoryClock, MemoryStream
 
@@ -507,6 +508,40 @@ class TotalTests(ResourceTestCase):
         self.assertLess(browsers[0]._transport._held(), 2 * 2**16)
         self.streams[2].send("x" * 400_000)
         self.assertEqual(sum(stream.closed for stream in self.streams), 1)
+
+    def test_oneLargeGoesFirst(self) -> None:
+        """
+        A client that has only begun to read a large event goes before one with a shorter queue.
+        """
+        client = self.serve(maxPendingTotal=10**6)
+        for size in (100_000, 800_000):
+            client.get("/").stopReading(kernelBuffer=0)
+            self.streams[-1].send("x" * size)
+        self.streams[0].send("y" * 200_000)
+        self.assertEqual([stream.closed for stream in self.streams], [False, True])
+
+    def test_others(self) -> None:
+        """
+        An application may tell all other clients that one was disconnected, which may be too much
+        for the next: they go one after the other, not one within the other.
+        """
+        count, size = 100, 20_000
+        limit = count * (size + 2 * OVERHEAD)
+        self.stalled(count, maxPending=10**9, maxPendingTotal=limit)
+        depths: list[int] = []
+
+        def closed(_: object) -> None:
+            depths.append(len(inspect.stack(0)))
+            for stream in self.streams:
+                stream.send("z" * size)
+
+        for stream in self.streams:
+            stream.send("y" * size)
+            stream.whenClosed().addCallback(closed)
+        self.streams[0].send("y" * size)
+        self.assertGreater(len(depths), count / 2)
+        self.assertEqual(len(set(depths)), 1)
+        self.assertLessEqual(self.resource._group.total.bytes, limit)
 
     def test_severalResources(self) -> None:
         """

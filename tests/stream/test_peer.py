@@ -96,6 +96,26 @@ class VanishTests(StreamTestCase):
         self.assertFalse(stream.closed)
         self.assertEqual(len(self.data()), 10)
 
+    def test_busyConnection(self) -> None:
+        """
+        A client that seemed to have vanished for a moment is left alone, also if the kernel always
+        holds more for the other streams of its connection than it did then.
+        """
+        gone = self.vanish()
+        held = [100]
+        self.patch(twisted_sse.stream.stall, "outstanding", lambda request: held[0])
+        stream = self.connect(stallTimeout=10)
+        stream.send("x")
+        gone(True)
+        self.client.clock.advance(2)
+        gone(False)
+        held[0] = 10**6
+        self.client.clock.advance(100)
+        self.assertFalse(stream.closed)
+        gone(True)
+        self.client.clock.advance(20)
+        self.assertTrue(stream.closed)
+
     def test_off(self) -> None:
         """
         Without a C{stallTimeout} nobody looks.

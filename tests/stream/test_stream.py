@@ -38,6 +38,7 @@ class ThreadTests(StreamTestCase):
             "stream.whenClosed": stream.whenClosed,
             "stream.end": stream.end,
             "stream.abort": stream.abort,
+            "setattr": lambda: setattr(stream, "key", "ada"),
             "resource.drain": lambda: self.resource.drain(1),
             "resource.disconnect": lambda: self.resource.disconnect("ada"),
         }

@@ -84,12 +84,16 @@ class TwiceTests(SynchronousTestCase):
 
     def test_linear(self) -> None:
         """
-        A long text takes linear time.
+        A long text takes linear time, whatever its line ends.
         """
-        # With backtracking over the lines this would never end.
-        lines = "data: x\n" * 100_000
-        for end, expected in ("\n", True), ("", False), ("x\n", False), ("\nx\n", False):
-            self.assertEqual(Twice().isNews(Event(lines + end)), expected)
+        # With backtracking over the lines, or within their ends, this would never end.
+        for eol in "\n", "\r\n", "\r":
+            lines = f"data: x{eol}" * 100_000
+            for end, expected in ("\n", True), ("", False), ("x\n", False), ("\nx\n", False):
+                if eol == "\r":
+                    # This makes a CRLF.
+                    end = "\r" + end
+                self.assertEqual(Twice().isNews(Event(lines + end)), expected)
 
 
 class LogTests(StreamTestCase):

@@ -23,6 +23,7 @@ class Ageing:
 
     def __init__(self, store: EventStore, positions: Positions | None) -> None:
         """
+        @param store: has a C{maxAge}.
         @param positions: which clients have old IDs, if they are told.
         """
         self.clock: IReactorTime | None = None
@@ -41,8 +42,6 @@ class Ageing:
         @param again: called when it is time for the next check.
         @return: whether there are clients with an old ID.
         """
-        if self._store.maxAge is None:
-            return False
         next = self._store.expire(now)
         due = None if self._positions is None else self._positions.due(position)
         if due is not None and due > now:

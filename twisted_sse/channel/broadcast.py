@@ -78,8 +78,9 @@ class Broadcast:
         if store is not None:
             if positionEvent is not None:
                 self._positions = Positions(store, positionEvent, self.audience.all)
-            self._ageing = Ageing(store, self._positions)
-            self._ageing.clock = reactor
+            if store.maxAge is not None:
+                self._ageing = Ageing(store, self._positions)
+                self._ageing.clock = reactor
         self._resetEvent = resetEvent
         self._warned = False
         # Where time comes from; known once there is a subscriber.
@@ -192,12 +193,19 @@ class Broadcast:
             place = subscription.cursor
         else:
             place = self.position
-        isPlaced = subscription.isPlaced
-        hasNewest = subscription.choosesAll and not subscription.isBehind()
+        isPlaced, last = subscription.isPlaced, self._lastOf(subscription)
         self._leave(subscription)
         if self.store is not None and isPlaced:
-            last = (place, False) if hasNewest else min((place, False), subscription.last)
-            self._places[response.stream] = place, last
+            self._places[response.stream] = place, min((place, False), last)
+
+    def _lastOf(self, subscription: Subscription) -> LastID:
+        """
+        @return: the last ID that a client has been sent, or is being sent.
+        """
+        isLive = not subscription.isBehind()
+        if isLive and subscription.choosesAll and subscription.cursor < self.position:
+            return self.position, False
+        return subscription.last
 
     def close(self) -> None:
         """
@@ -321,8 +329,8 @@ class Broadcast:
         A subscription is live.
         """
         self.audience.enter(subscription)
-        if self._positions is not None and not subscription.choosesAll:
-            self._positions.enter(subscription)
+        if self._positions is not None:
+            self._positions.enter(subscription, self.position)
         self._checkAge()
 
     def _exclude(self, subscription: Subscription) -> None:
@@ -339,9 +347,8 @@ class Broadcast:
         live = not subscription.isBehind() and subscription not in self._joining
         if live:
             self._exclude(subscription)
-            if subscription.choosesAll:
-                # It was sent the newest event.
-                subscription.last = self.position, False
+            subscription.last = self._lastOf(subscription)
+            subscription.cursor = self.position
         subscription.change(topics, where)
         if live:
             self._include(subscription)
@@ -458,8 +465,7 @@ class Broadcast:
             if subscription.where is not None:
                 fanOut.ask(subscription, entries)
             else:
-                if self._positions is not None:
-                    self._positions.tell(subscription, (entries[-1].position + 1, False))
+                subscription.last = entries[-1].position + 1, False
                 key = tuple([entry.position for entry in entries])
                 same.setdefault(key, ([], entries))[0].append(subscription.response)
         for responses, entries in same.values():
@@ -474,8 +480,7 @@ class Broadcast:
         """
         A subscription has chosen an event, and will be sent it.
         """
-        if self._positions is not None and not subscription.choosesAll:
-            self._positions.tell(subscription, (entry.position + 1, False))
+        subscription.last = entry.position + 1, False
 
     def _endAll(self) -> None:
         live = [each.response for each in self.subscriptions.values() if not each.isBehind()]

@@ -232,7 +232,9 @@ class Channel:
         kept elsewhere, such as the lines of a file.
 
         @raise ValueError: if there is no history.
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._thread, "channel.beginAfter")
         if self.history is None:
             raise ValueError("beginAfter needs a history: without it no client resumes")
         self.history.beginAfter(lastEventID)
@@ -254,5 +256,7 @@ class Channel:
 
         @return: a new L{Deferred} each time, which fires when everything has been handed to the
             live streams, at once if it has been already.
+        @raise RuntimeError: if this is not the reactor's thread.
         """
+        checkThread(self._thread, "channel.whenDelivered")
         return self._broadcast.whenDelivered()

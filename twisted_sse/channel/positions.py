@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from heapq import heappop, heappush
+from math import inf
 
 from ..format.encoded import Encoded
 from ..format.event import Event
 from ..store.contract import EventStore
 from ..stream.response import Response
-from .subscription import NO_ID, LastID, Subscription
+from .subscription import LastID, Subscription
 
 __all__ = ["Positions"]
 
@@ -31,8 +32,8 @@ class Positions:
     """
     The last IDs of the live clients.
 
-    Subscriptions that choose among the events are listed one by one.  All others were last sent
-    the newest event, whose ID only gets old with time, if nothing is published.
+    Subscriptions that choose among the events are listed by their last IDs.  All others were last
+    sent the newest event, whose ID only gets old with time, if nothing is published.
     """
 
     def __init__(self, store: EventStore, event: str, all: Collection[Response]) -> None:
@@ -46,9 +47,10 @@ class Positions:
         # The place that these have been told, or are being told; and those still to be told.
         self._toldAll = -1
         self._waiting: list[Response] = []
-        # The subscriptions that choose, by C{last}.
-        self._choosers: dict[LastID, dict[Subscription, None]] = {}
-        # A heap of these keys, and of some that no subscription has any more.
+        # The others, by a last ID.  It is not moved each time that it is sent an event: when the
+        # ID is old, it is seen whether there is a newer one.
+        self._listed: dict[LastID, dict[Subscription, None]] = {}
+        # A heap of these IDs.
         self._lasts: list[LastID] = []
 
     def event(self, place: int) -> Encoded:
@@ -61,55 +63,54 @@ class Positions:
         event = Event("{}", event=self._event, id=self._store.mark(place))
         return Encoded(event, counts=False)
 
-    def enter(self, subscription: Subscription) -> None:
+    def enter(self, subscription: Subscription, position: int) -> None:
         """
-        A subscription that chooses among the events is live.
+        A subscription is live.
+
+        @param position: everything before this has been handed to the live clients.
         """
         last = subscription.last
-        same = self._choosers.get(last)
-        if same is None:
-            same = self._choosers[last] = {}
+        if subscription.choosesAll and last >= (position, False):
+            # It has the newest ID, and goes on to be sent the newest.
+            if last == (position, True) and len(self._all) == 1:
+                self._toldAll = position
+            return
+        if last not in self._listed:
+            self._listed[last] = {}
             heappush(self._lasts, last)
-        same[subscription] = None
+        self._listed[last][subscription] = None
+        subscription.listed = last
 
     def exit(self, subscription: Subscription) -> None:
         """
         Remove a subscription, if it is there.
         """
-        last = subscription.last
-        same = self._choosers.get(last)
-        if same is not None and subscription in same:
-            del same[subscription]
-            if not same:
-                del self._choosers[last]
-
-    def tell(self, subscription: Subscription, last: LastID) -> None:
-        """
-        A subscription that chooses is being sent an ID.
-        """
-        self.exit(subscription)
-        subscription.last = last
-        self.enter(subscription)
+        if subscription.listed is not None:
+            del self._listed[subscription.listed][subscription]
+            subscription.listed = None
 
     def isOldAtStart(self, subscription: Subscription, position: int, now: float) -> bool:
         """
         Whether the client of a subscription that goes live needs a newer ID at once.
         """
-        last = subscription.last
-        if subscription.choosesAll and last != NO_ID and self._toldAll != position:
-            # It will be told with all others.
-            return False
+        last, newest = subscription.last, (position, False)
+        if subscription.choosesAll and last >= newest:
+            # It has the newest ID, which only gets old with time.
+            if self._store.maxAge is None:
+                return False
+            if self._toldAll != position and self._due(newest) is not None:
+                # It will be told with all others.
+                return False
         return self.isOld(last, now)
 
     def isOld(self, last: LastID, now: float) -> bool:
         """
         Whether a client with this last ID needs a newer one.
         """
-        next, _ = last
-        if next < 0 or self._store.passed(next) >= OLD - ROUNDING:
-            return True
         due = self._due(last)
-        return due is not None and due <= now
+        if due is not None and due <= now:
+            return True
+        return self._store.passed(last[0]) >= OLD - ROUNDING
 
     def remind(self, position: int, now: float, isLate: Callable[[], bool]) -> bool:
         """
@@ -123,12 +124,17 @@ class Positions:
         event: Encoded | None = None
         here: LastID = position, True
         while (last := self._oldest()) is not None and last < here and self.isOld(last, now):
-            event = event or self.event(position)
-            # One at a time: an observer may remove any of them.
-            while (same := self._choosers.get(last)) is not None:
+            # One at a time: an observer may remove any of them, and look for the oldest ID.
+            while same := self._listed.get(last):
                 subscription = next(iter(same))
-                self.tell(subscription, here)
-                subscription.response.enqueue(event)
+                self.exit(subscription)
+                if self.isOld(subscription.last, now):
+                    event = event or self.event(position)
+                    subscription.last = here
+                    self.enter(subscription, position)
+                    subscription.response.enqueue(event)
+                else:
+                    self.enter(subscription, position)
                 if isLate():
                     return False
         due = self._dueForAll(position)
@@ -161,7 +167,7 @@ class Positions:
         return min([due for due in dues if due is not None], default=None)
 
     def _dueForAll(self, position: int) -> float | None:
-        if not self._all or self._toldAll == position:
+        if self._store.maxAge is None or not self._all or self._toldAll == position:
             return None
         return self._due((position, False))
 
@@ -173,14 +179,16 @@ class Positions:
         next, isPlace = last
         # The first event that has to be kept for this ID to be of use.
         needed = next if isPlace else next - 1
-        if store.maxAge is None or not store.first <= needed < store.end:
+        if needed < store.first:
+            return -inf
+        if store.maxAge is None or needed >= store.end:
             return None
         return store.get(needed).time + store.maxAge * OLD
 
     def _oldest(self) -> LastID | None:
         """
-        @return: the oldest ID of the subscriptions that choose.
+        @return: the oldest ID that subscriptions are listed by.
         """
-        while self._lasts and self._lasts[0] not in self._choosers:
-            heappop(self._lasts)
+        while self._lasts and not self._listed[self._lasts[0]]:
+            del self._listed[heappop(self._lasts)]
         return self._lasts[0] if self._lasts else None

@@ -100,8 +100,9 @@ class Subscription(Feed):
     @ivar isPlaced: whether the cursor is known.
     @ivar last: the client's last ID.  While a subscription to all events is live, this is not kept
         up to date: it was sent the newest.
-    @ivar cursor: the position of the next event to send, or where the subscription went live; -1
-        if that event is lost.
+    @ivar listed: the last ID that it is listed by, for the reminders of its place.
+    @ivar cursor: the position of the next event to send, or where the subscription went live with
+        its choice; -1 if that event is lost.
     """
 
     __slots__ = (
@@ -111,6 +112,7 @@ class Subscription(Feed):
         "cursor",
         "isPlaced",
         "last",
+        "listed",
         "publisher",
         "response",
         "topics",
@@ -130,6 +132,7 @@ class Subscription(Feed):
         self.where = where
         self.cursor = 0
         self.last = NO_ID
+        self.listed: LastID | None = None
         self.isPlaced = True
         self._behind = False
         self._call: IDelayedCall | None = None

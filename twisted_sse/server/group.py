@@ -248,8 +248,9 @@ class StreamGroup(Owner):
 
         def end(response: Response) -> None:
             last = None
-            # Those over a limit have been told to come back, and nothing else.
-            if farewell is not None and response.isLiving:
+            # Those over a limit have been told to come back, and nothing else; and those that are
+            # still connecting might have been refused.
+            if farewell is not None and response.isLiving and not response.isConnecting:
                 last = _farewellTo(response, farewell)
             response.end(CloseReason.DRAIN, self.drainRetry(), closeConnection=True, farewell=last)
 

@@ -135,11 +135,11 @@ class EventStreamResource(Resource):
         @param trustedProxies: networks such as C{"10.0.0.0/8"} whose C{X-Forwarded-For} is
             trusted.
         @param maxPending: how many bytes may be queued for a client that does not read.
+        @param slow: what happens beyond that.
         @param maxPendingTotal: how many bytes may be queued for all clients together, where an
             event that is queued for many counts once; beyond that, the clients with the longest
             queues are disconnected.  L{None} for any number; or a L{PendingTotal
             <twisted_sse.stream.pending.PendingTotal>} that several resources share.
-        @param slow: what happens beyond that.
         @param stallTimeout: abort a stream if its client takes nothing for this many seconds.
             L{None} for never.
         @param openTimeout: answer 503 if the response's headers have not gone out after this
@@ -205,8 +205,8 @@ class EventStreamResource(Resource):
 
         @param key: the key; streams without one are never ended.
         @param retry: the reconnection time that the clients are told first, in milliseconds, at
-            least 500.  With C{once} they are not told that the events have come to an end.
-        @return: how many streams that were.
+            least 500.  Then they are not told, even with C{once}, that there are no more events.
+        @return: how many streams there were.
         @raise TypeError: if the key is not hashable.
         @raise RuntimeError: if this is not the reactor's thread.
 
@@ -233,8 +233,8 @@ class EventStreamResource(Resource):
 
         @param seconds: after how many seconds to abort the streams that are left.
         @param retry: the shortest and the longest reconnection time, in milliseconds.
-        @param farewell: the last event of each stream; or a function that is called with the
-            stream and returns it, or L{None} for none.
+        @param farewell: the last event of each stream that is open; or a function that is called
+            with the stream and returns it, or L{None} for none.
         @return: a L{Deferred} that fires when no stream is left.
         @raise RuntimeError: if this is not the reactor's thread.
         """

@@ -139,9 +139,9 @@ class History(EventStore):
         application may still recognise it after a restart.
         """
         before = position - 1
-        entry = self._entries.get(before)
         given = self._named.get(before)
-        if entry is not None and entry.event.id != self.identify(before):
+        entry = self._entries.get(before)
+        if given is None and entry is not None and entry.event.id != self.identify(before):
             given = entry.event.id
         if given and self._positions.get(given) == before:
             self._named[before] = given
@@ -272,7 +272,7 @@ class History(EventStore):
                 self._forgotten = self._dropped.pop(next(iter(self._dropped)))
         self._bytes -= len(entry.data)
         position = entry.position
-        if position not in self._named:
+        if self._named.get(position) != entry.event.id:
             self._forget(entry.event.id, position)
         # The place before it is lost.
         self._forget(self._named.pop(position - 1, None), position - 1)

@@ -65,6 +65,11 @@ class Lagging(Protocol):
     def ready(self) -> bool:
         """Whether nothing is held back."""
 
+    def seemsGone(self) -> bool:
+        """
+        Whether the client does not answer at present, as far as the kernel knows.
+        """
+
     def watchClient(self) -> None:
         """
         Watch whether the client takes what the connection holds, with the L{Lag} that the
@@ -213,8 +218,11 @@ class Lag:
 
     def _watched(self, stalled: bool) -> None:
         self._watch = None
-        self._isPeerSilent = False
         response = self._response
+        wasPeerSilent, self._isPeerSilent = self._isPeerSilent, False
+        if stalled and wasPeerSilent and response.ready and not response.seemsGone():
+            # It is back.  What the kernel holds is for other streams of an HTTP/2 connection.
+            stalled = False
         if stalled:
             _log.info(
                 "{address} ({asked}) took no byte for {timeout} s. Disconnecting it.",

@@ -65,6 +65,7 @@ class PendingTotal:
         self._events: dict[Encoded, int] = {}
         # For each queue: a function that disconnects its client.
         self._queues: dict[Pending, Callable[[], object]] = {}
+        self._isEnforcing = False
 
     def enter(self, queue: Pending, disconnect: Callable[[], object]) -> None:
         """
@@ -104,9 +105,18 @@ class PendingTotal:
         """
         Disconnect clients until the rest is within the limit.
         """
-        while self.limit is not None and self.bytes > self.limit and self._queues:
-            longest = max(self._queues, key=lambda queue: queue.bytes)
-            self._queues[longest]()
+        # An application that is told of the end of one client may send to others: then the loop
+        # below goes on when it returns, rather than one call within the other for each client.
+        limit = self.limit
+        if limit is None or self.bytes <= limit or self._isEnforcing:
+            return
+        self._isEnforcing = True
+        try:
+            while self.bytes > limit and self._queues:
+                longest = max(self._queues, key=lambda queue: queue.size)
+                self._queues[longest]()
+        finally:
+            self._isEnforcing = False
 
 
 class Pending:
@@ -133,6 +143,13 @@ class Pending:
 
     def __bool__(self) -> bool:
         return bool(self._entries) or self._rest is not None
+
+    @property
+    def size(self) -> int:
+        """
+        How many bytes are kept in memory: all of an event that is partly sent, too.
+        """
+        return self.bytes + (len(self._partly.data) if self._partly is not None else 0)
 
     def append(self, event: Encoded) -> None:
         """

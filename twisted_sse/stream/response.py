@@ -706,11 +706,17 @@ class Response:
         if self.stallTimeout is not None:
             self._needLag().watch()
 
+    def seemsGone(self) -> bool:
+        """
+        See L{Lagging.seemsGone<twisted_sse.stream.lag.Lagging.seemsGone>}.
+        """
+        return self.request is not None and seemsGone(self.request)
+
     def checkPeer(self) -> None:
         """
         Watch whether the client takes what is sent, if it seems to have vanished.
         """
-        if self.request is not None and seemsGone(self.request):
+        if self.seemsGone():
             self._needLag().watchPeer()
 
     def looked(self) -> None:

@@ -32,7 +32,7 @@ class EventStream:
     A resource makes it and passes it to your code, which sends events until either side ends it.
 
     Use it in the reactor's thread only: from another, C{reactor.callFromThread(stream.send, ...)}.
-    Methods that send, or end the stream, raise L{RuntimeError} there.
+    Its methods raise L{RuntimeError} there, and so does setting C{key}.
 
     @ivar lastEventID: the ID of the last event that the client has received, C{""} for none.
 
@@ -143,6 +143,8 @@ class EventStream:
 
     @key.setter
     def key(self, key: Hashable) -> None:
+        # As it is written with callFromThread.
+        self._check("setattr")
         self._response.fileUnder(key)
 
     def send(self, what: Event | str | None = None, /, **fields: Any) -> bool:

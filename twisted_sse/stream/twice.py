@@ -14,9 +14,13 @@ from ..format.event import Event
 
 __all__ = ["ENCODED_TWICE", "Twice"]
 
+#: The end of a line: HTML standard, 9.2.5.  CRLF is not also CR and LF: if it could be taken for
+#: both, text of many such lines would be tried in as many ways as there are subsets of them.
+_EOL = r"(?:\r\n|\r(?!\n)|\n)"
+
 #: One or more encoded events or comments: lines that begin with the name of a field and a colon,
 #: and a blank line.
-_ENCODED = re.compile(r"(?:(?:(?:data|event|id|retry)?:[^\r\n]*(?:\r\n|\r|\n))+(?:\r\n|\r|\n))+")
+_ENCODED = re.compile(rf"(?:(?:(?:data|event|id|retry)?:[^\r\n]*{_EOL})+{_EOL})+")
 
 #: What the log says.
 ENCODED_TWICE = (
