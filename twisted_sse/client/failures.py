@@ -15,6 +15,10 @@ from .errors import BadCertificate, BadRedirect, StreamBroken
 __all__ = ["explained"]
 
 
+#: What OpenSSL says of anything that is not TLS: it depends on the version.
+NOT_TLS = ("wrong version number", "packet length too long")
+
+
 def explained(error: Exception, isSecure: bool) -> Exception:
     """
     Explain why a request failed, to a user who does not know how an agent works.
@@ -47,8 +51,7 @@ def _why(error: Any, isSecure: bool) -> str:
     @return: the first of them; another text where the scheme of the URL may be wrong.
     """
     reason = error.reasons[0].value
-    if isSecure and "wrong version number" in str(reason):
-        # This is what OpenSSL says of anything that is not TLS.
+    if isSecure and any(said in str(reason) for said in NOT_TLS):
         return "the server does not speak TLS, perhaps it expects http://"
     isClosed = isinstance(reason, (ConnectionDone, ConnectionLost))
     if isClosed and not isSecure and isinstance(error, ResponseNeverReceived):
