@@ -61,6 +61,19 @@ class GreetingTests(SynchronousTestCase):
         self.assertEqual(client.get("/").text, "ok")
         self.assertEqual(client.request("HEAD", "/", headers=BROWSER).text, "")
 
+    def test_methods(self) -> None:
+        """
+        GET and HEAD are answered C{ok}, anything else 405: nothing can be sent here.
+        """
+        for page in (Greeting(), StreamList(["/a", "/b"])):
+            client = MemoryClient(page)
+            self.assertEqual(client.get("/").text, "ok")
+            self.assertEqual(client.request("HEAD", "/").status, 200)
+            for method in ("POST", "PUT", "DELETE", "PATCH"):
+                refused = client.request(method, "/", body="hello")
+                self.assertEqual(refused.status, 405)
+                self.assertEqual(refused.headers["Allow"], "GET, HEAD, OPTIONS")
+
     def test_policy(self) -> None:
         """
         The page needs nothing that its policy forbids, and nothing from elsewhere.

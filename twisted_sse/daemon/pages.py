@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, cast
 from twisted.web.iweb import IRequest
 from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET
 from twisted.web.static import Data
 
 from ..server.accept import accepts
+from ..server.answers import allow, answer
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -84,12 +86,16 @@ class _Page(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._page = page
 
-    def render(self, request: IRequest) -> bytes:
+    def render(self, request: IRequest) -> bytes | int:
         """
-        Answer a request.
+        Answer a request.  Only GET and HEAD are: nothing can be sent here.
         """
         asked = cast("Request", request)
-        if asked.method in (b"GET", b"HEAD") and accepts(asked, b"text/html").named:
+        if asked.method not in (b"GET", b"HEAD"):
+            allow(asked, (b"GET",))
+            answer(asked, 405)
+            return NOT_DONE_YET
+        if accepts(asked, b"text/html").named:
             return self._page.render_GET(asked)
         return _ok(asked)
 
@@ -129,7 +135,7 @@ class StreamList(_Page):
         """
         super().__init__(_PageFile(FILES / "list.html", streams=_links("", "", streams)))
 
-    def render(self, request: IRequest) -> bytes:
+    def render(self, request: IRequest) -> bytes | int:
         """
         Answer a request.
         """
