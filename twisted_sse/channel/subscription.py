@@ -207,7 +207,9 @@ class Subscription(Feed):
             self.isPlaced = True
             self.cursor = -1 if place is None else place
             if place is not None:
-                self.last = place, lastEventID == store.mark(place)
+                # For all events it makes no difference, unless they expire.
+                differs = not self.choosesAll or store.maxAge is not None
+                self.last = place, differs and lastEventID == store.mark(place)
             self._read()
 
         store = self.publisher.kept()

@@ -20,8 +20,9 @@ __all__ = ["Heart"]
 #: can send many of them.
 ROUNDS = 32
 
-#: How often in a C{stallTimeout} the kernel is asked which peers seem to have vanished.
-LOOKS = 8
+#: How often in a C{stallTimeout} the kernel is asked which peers seem to have vanished; and at
+#: least so often that we give them up before it does.
+LOOKS = 5
 
 
 class Heart:
@@ -55,7 +56,7 @@ class Heart:
         if self._heartbeat is not None and self._beat is None:
             self._beat = self.wheel.callLater(self._heartbeat, self._beatAll, self._heartbeat)
         if canVanish and self._stallTimeout is not None and self._look is None:
-            interval = min(self._stallTimeout / LOOKS, GRACE / 2)
+            interval = min(self._stallTimeout / LOOKS, GRACE * 0.8)
             self._look = self.wheel.callLater(interval, self._lookAtAll, interval)
 
     def stop(self) -> None:

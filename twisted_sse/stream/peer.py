@@ -11,6 +11,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from twisted.internet import tcp
+
 from .transport import socketBelow
 
 if TYPE_CHECKING:
@@ -86,10 +88,8 @@ def seemsGone(request: HTTPRequest) -> bool:
 
 def _connection(request: HTTPRequest) -> socket.socket | None:
     transport = socketBelow(request)
-    connection = getattr(transport, "socket", None)
-    if isinstance(connection, socket.socket) and connection.family in (
-        socket.AF_INET,
-        socket.AF_INET6,
-    ):
-        return connection
-    return None
+    if type(transport) is not tcp.Server:
+        return None
+    # A transport that is closed has no socket.
+    connection: socket.socket | None = getattr(transport, "socket", None)
+    return connection
