@@ -6,15 +6,13 @@ its files, and the style of its docstrings.
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.modules import PACKAGE, imports, modules
+from tests.support.modules import ARCHAIC, PACKAGE, imports, modules, prose
 
 #: The packages and modules in order, and the modules of each package in order: each imports only
 #: from those before it.
@@ -51,11 +49,6 @@ LONG = 500
 
 #: The fields of epytext that describe something.
 FIELD = re.compile(r"^\s*@(?:param|keyword|return|raise|ivar|cvar)\b([^:]*): (.*)$", re.MULTILINE)
-
-#: Words that documentation no longer uses.
-ARCHAIC = re.compile(
-    r"\b(?:whoever|whomever|lest|thereof|therein|wherein|whereof)\b", re.IGNORECASE
-)
 
 
 def _order() -> list[str]:
@@ -127,18 +120,6 @@ def _docstrings(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
             yield ast.get_docstring(node) or ""
-
-
-def _prose(source: str) -> Iterator[str]:
-    """
-    @return: the docstrings and the comments of a module, attributes' docstrings too.
-    """
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            yield str(node.value.value)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
 
 
 class OrderTests(SynchronousTestCase):
@@ -242,7 +223,7 @@ class FileTests(SynchronousTestCase):
         archaic = [
             f"{path.relative_to(PACKAGE)}: {word}"
             for path in sorted(PACKAGE.rglob("*.py"))
-            for text in _prose(path.read_text(encoding="utf-8"))
+            for text in prose(path.read_text(encoding="utf-8"))
             for word in ARCHAIC.findall(text)
         ]
         self.assertEqual(archaic, [])

@@ -6,14 +6,13 @@ files.
 from __future__ import annotations
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.modules import ARCHAIC, prose
 from tests.support.requirements import ROOT
 
 TESTS = ROOT / "tests"
@@ -23,9 +22,6 @@ LONG = 800
 LONGEST = 1000
 
 REASON = re.compile(rf"^Longer than {LONG} lines: \w", re.MULTILINE)
-
-#: Words that readers of English stumble over today.
-ARCHAIC = re.compile(r"\b(?:whoever|lest|thereof|wherein)\b", re.IGNORECASE)
 
 #: Folders that the package does not have: end-to-end tests, and helpers.
 OWN_FOLDERS = {"live", "support"}
@@ -64,18 +60,6 @@ def tooLong(source: str) -> str | None:
     if lines > LONG and not REASON.search(ast.get_docstring(ast.parse(source)) or ""):
         return f"{lines} lines; its docstring has no line 'Longer than {LONG} lines: ...'"
     return None
-
-
-def prose(source: str) -> Iterator[str]:
-    """
-    Find the docstrings and comments of a module.
-    """
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            yield str(node.value.value)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
 
 
 def sources() -> Iterator[tuple[Path, str]]:

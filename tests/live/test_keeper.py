@@ -177,6 +177,27 @@ class KeeperTests(KeeperMixin):
         self.assertEqual(process.wait(PATIENCE), 3)
         self.assertEqual([pid for pid in pids if isAlive(pid)], [])
 
+    def test_endsMeanwhile(self) -> None:
+        """
+        A command that ends after the keeper has reaped, and before it looks for those that run,
+        keeps its status.
+        """
+        # It looks for those that run only when the command has ended.
+        program = (
+            "import os, sys; sys.path.insert(0, sys.argv[1]); import keeper as k\n"
+            "look = k._descendants\n"
+            "k._descendants = lambda: os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT) and look()\n"
+            "k.main(sys.argv[2:])"
+        )
+        arguments = [sys.executable, "-I", "-S", "-c", program, str(Path(PROGRAM).parent)]
+        done = subprocess.run(
+            [*arguments, "sh", "-c", "exit 7"],
+            stdin=subprocess.DEVNULL,
+            timeout=PATIENCE,
+            check=False,
+        )
+        self.assertEqual(done.returncode, 7)
+
     def test_killed(self) -> None:
         """
         If it is killed itself, the command does not go on alone.
