@@ -4,7 +4,7 @@ How long does a server hold up a program that follows its stream, if it does its
 This process is the server, which sends what takes a client long: bodies that are a thousandth of
 what they decode to, events of 16 MiB, thousands of lines, chunks or headers of a few bytes.  The
 client is a process of its own, that has something to do in every turn of its reactor, and says how
-much CPU time the longest turn has taken.  Nobody else on the machine is in that figure.
+much CPU time the longest turn has taken.  What other processes take does not count.
 
 usage: python benchmarks/turns.py ROOT PORT
 

@@ -228,6 +228,23 @@ class QuietTests(ChannelTestCase):
         self.clock.advance(10)
         self.assertEqual(types(self.connect(lastEventID(browser))), [])
 
+    def test_ageOfAPlace(self) -> None:
+        """
+        The ID of a place does not get old with the event before it: a client that comes back with
+        it is told nothing.
+        """
+        channel = self.serve(Channel(History(maxAge=10)))
+        self.connect().disconnect()
+        channel.publish("x", topics=["other"])
+        self.clock.advance(7)
+        for choice in ({}, *self.choices):
+            browser = self.connect(**choice)
+            browser.disconnect()
+            again = self.connect(lastEventID(browser), **choice)
+            self.clock.advance(0.1)
+            self.assertEqual([event.type for event in again.events], [], choice)
+            again.disconnect()
+
     def test_ageOfGivenIDs(self) -> None:
         """
         The place after an event with an ID of the application has this ID, which a restarted
