@@ -27,8 +27,8 @@ HOUSE = {
     "guard": "targets pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address answers origins drain heart group resource",
-    "store": "entry contract memory",
-    "channel": "observer subscription fanout positions ageing audience broadcast channel",
+    "store": "entry identifiers contract fingerprint memory",
+    "channel": "observer keys subscription fanout positions ageing audience broadcast channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"

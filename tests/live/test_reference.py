@@ -87,7 +87,7 @@ class ReferenceTests(SynchronousTestCase):
             "twisted_sse.client.errors.GaveUp",
             "twisted_sse.client.readEvents",
             "twisted_sse.observe.Observer.opened",
-            "twisted_sse.store.contract.EventStore.find",
+            "twisted_sse.store.contract.EventStore.open",
             "twisted_sse.stream.EventStream.lastEventID",
             "twisted_sse.timing.backoff.Backoff",
         }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from ..store.contract import EventStore
+from ..store.memory import History
 from .positions import Positions
 
 __all__ = ["Ageing"]
@@ -21,7 +21,7 @@ class Ageing:
     @ivar clock: for the delayed call; L{None} if there is none yet.
     """
 
-    def __init__(self, store: EventStore, positions: Positions | None) -> None:
+    def __init__(self, store: History, positions: Positions | None) -> None:
         """
         @param store: has a C{maxAge}.
         @param positions: which clients have old IDs, if they are told.

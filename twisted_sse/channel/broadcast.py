@@ -22,8 +22,8 @@ from twisted.logger import Logger
 
 from ..format.encoded import Encoded, cut
 from ..format.event import Event
-from ..store.contract import EventStore
 from ..store.entry import Entry
+from ..store.memory import History
 from ..stream.feed import Feed
 from ..stream.reasons import CloseReason
 from ..stream.response import Response
@@ -52,12 +52,13 @@ class Broadcast:
     @ivar position: see above.
     @ivar subscriptions: all subscriptions, by response.
     @ivar audience: the live subscriptions.
+    @ivar seconds: returns the time by the channel's clock.
     @ivar isClosed: whether C{close} was called.
     """
 
     def __init__(
         self,
-        store: EventStore | None,
+        store: History | None,
         reactor: IReactorTime | None,
         positionEvent: str | None,
         resetEvent: str | None,
@@ -85,7 +86,7 @@ class Broadcast:
         self._warned = False
         # Where time comes from; known once there is a subscriber.
         self._clock = reactor
-        self._seconds = time.monotonic if reactor is None else steady(reactor)
+        self.seconds = time.monotonic if reactor is None else steady(reactor)
         self._fresh: list[Entry] = []
         self._fanOut: FanOut | None = None
         self._turn: IDelayedCall | None = None
@@ -106,17 +107,11 @@ class Broadcast:
         """
         return self.position + len(self._fresh)
 
-    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
-        """
-        Make the next event of the sequence.  Only C{add} publishes it.
-        """
-        return Entry(event, topics, self.next, self._seconds())
-
     def add(self, entry: Entry, delivered: Callable[[int, int, float], None]) -> None:
         """
         Publish an event.
 
-        @param entry: the latest result of C{entry}.
+        @param entry: its position is C{next}, and its time now.
         @param delivered: called when it has been handed to all subscribers that want it, with the
             numbers of events and of streams, and how many seconds that took.
         """
@@ -256,7 +251,7 @@ class Broadcast:
         """
         return None if self._positions is None else self._positions.event(place)
 
-    def kept(self) -> EventStore:
+    def kept(self) -> History:
         """
         @return: the store, without expired events.
         """
@@ -273,7 +268,7 @@ class Broadcast:
             return
         positions = self._positions
         isOld = positions is not None and positions.isOldAtStart(
-            subscription, self.position, self._seconds()
+            subscription, self.position, self.seconds()
         )
         if isOld:
             subscription.last = self.position, True
@@ -375,11 +370,11 @@ class Broadcast:
         if self._turn is not None:
             self._turn.cancel()
             self._turn = clock.callLater(0, self._go)
-        before = self._seconds()
+        before = self.seconds()
         self._clock = clock
-        self._seconds = steady(clock)
+        self.seconds = steady(clock)
         if self.store is not None:
-            self.store.shift(self._seconds() - before)
+            self.store.shift(self.seconds() - before)
         if self._ageing is not None:
             self._ageing.stop()
             if not self.isClosed:
@@ -388,7 +383,7 @@ class Broadcast:
 
     def _checkAge(self) -> None:
         ageing = self._ageing
-        if ageing is not None and ageing.check(self._seconds(), self.position, self._checkAge):
+        if ageing is not None and ageing.check(self.seconds(), self.position, self._checkAge):
             self._beginTurn()
 
     # Sending
@@ -403,10 +398,10 @@ class Broadcast:
         Send for as long as one slice may block the reactor.
         """
         self._turn = None
-        until = self._seconds() + SLICE
+        until = self.seconds() + SLICE
 
         def isLate() -> bool:
-            return self._seconds() >= until
+            return self.seconds() >= until
 
         if self._fanOut is None and self._fresh:
             self._fanOut = self._begin()
@@ -433,7 +428,7 @@ class Broadcast:
         if not self._fanOut.send(isLate):
             return False
         fanOut, self._fanOut = self._fanOut, None
-        seconds = self._seconds() - fanOut.entries[0].time
+        seconds = self.seconds() - fanOut.entries[0].time
         assert self._delivered is not None, "something was on its way"
         self._delivered(len(fanOut.entries), fanOut.streams, seconds)
         return True
@@ -444,7 +439,7 @@ class Broadcast:
         """
         if self._positions is None:
             return True
-        if not self._positions.remind(self.position, self._seconds(), isLate):
+        if not self._positions.remind(self.position, self.seconds(), isLate):
             return False
         self._checkAge()
         return True

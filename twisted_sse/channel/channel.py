@@ -4,12 +4,13 @@ One event to many streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from operator import itemgetter
 from threading import get_ident
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import Logger
@@ -18,7 +19,9 @@ from ..checks import checkInteger
 from ..format.event import Event, InvalidEvent, makeEvent
 from ..format.parser import EventTooLarge
 from ..listeners import checkObserver
-from ..store.contract import EventStore
+from ..store.contract import Record
+from ..store.entry import Entry
+from ..store.fingerprint import fingerprint
 from ..store.memory import History
 from ..stream.observer import AnyStreamObserver, StreamObserver
 from ..stream.options import LONGEST_ID
@@ -27,6 +30,7 @@ from ..stream.twice import ENCODED_TWICE, Twice
 from ..timing.reactors import checkThread
 from .audience import checkedTopics
 from .broadcast import Broadcast
+from .keys import Keys
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
 
 __all__ = ["Channel"]
@@ -69,7 +73,7 @@ class Channel:
 
     def __init__(
         self,
-        history: EventStore | None = OWN_HISTORY,
+        history: History | None = OWN_HISTORY,
         name: str | None = None,
         maxEventSize: int = 2**20,
         reactor: IReactorTime | Clock | None = None,
@@ -98,10 +102,8 @@ class Channel:
         if history is OWN_HISTORY:
             history = History()
         if history is not None:
-            if not isinstance(history, EventStore):
-                raise TypeError(
-                    f"history is {history!r}: it must be a History, another EventStore, or None"
-                )
+            if not isinstance(history, History):
+                raise TypeError(f"history is {history!r}: it must be a History, or None")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}: it must be a str, or None")
         checkInteger("maxEventSize", maxEventSize, 1, optional=False)
@@ -115,12 +117,13 @@ class Channel:
         if history is not None:
             history.claim()
         self.name = name
-        # Any stands for None and other stores: nearly all channels have a History, and a type
-        # checker would ask for a check each time.
+        # Any stands for None: nearly all channels have a History, and a type checker would ask for a
+        # check each time.
         self.history: History | Any = history
         self._maxEventSize = maxEventSize
         self._listeners = ChannelListeners(observer)
         self._twice = Twice()
+        self._keys = Keys()
         self._thread = get_ident()
         self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent)
 
@@ -159,28 +162,116 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publish")
+        items = [self._item(what, fields, topics)]
+        return self._publish(items)[0]
+
+    def publishAndWait(
+        self,
+        what: Event | str | None = None,
+        /,
+        *,
+        topics: Iterable[str] = (),
+        idempotencyKey: str | None = None,
+        **fields: Any,
+    ) -> Deferred[Event]:
+        """
+        Publish one event, and wait until it is kept as well as the channel's store can: in memory,
+        at once.  The arguments are those of C{publish}.
+
+        @param idempotencyKey: if something was published in this channel with the same key in the
+            last hour, and it is one of the newest 10,000 keys, nothing is published.
+        @return: fires with the event as it is sent; the one from the first time if the key was used
+            before.  Fails with L{NotStored<twisted_sse.store.contract.NotStored>}.
+        @raise KeyReused: if the key was used with other content.
+        @raise InvalidEvent: if a field is not valid.
+        @raise EventTooLarge: if the event is larger than C{maxEventSize}.
+        @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
+        """
+        checkThread(self._thread, "channel.publishAndWait")
+        items = [self._item(what, fields, topics)]
+        return self._publishAndWait(items, idempotencyKey).addCallback(itemgetter(0))
+
+    def publishAllAndWait(
+        self,
+        events: Iterable[tuple[Event, Iterable[str]]],
+        idempotencyKey: str | None = None,
+    ) -> Deferred[Sequence[Event]]:
+        """
+        Publish several events together, in order: all of them, or none.
+
+        @param events: the events, each with its topics.
+        @param idempotencyKey: see C{publishAndWait}; one for all of them.
+        @return: fires with the events as they are sent, when all are kept.  Fails with L{NotStored
+            <twisted_sse.store.contract.NotStored>}.
+        @raise KeyReused: if the key was used with other content.
+        @raise InvalidEvent: if an ID is too long.
+        @raise EventTooLarge: if one of the events is larger than C{maxEventSize}.
+        @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
+        """
+        checkThread(self._thread, "channel.publishAllAndWait")
+        items = [self._item(event, {}, topics) for event, topics in events]
+        return self._publishAndWait(items, idempotencyKey)
+
+    def _item(
+        self, what: Event | str | None, fields: dict[str, Any], topics: Iterable[str]
+    ) -> tuple[Event, frozenset[str]]:
+        """
+        Make what was given an event with topics.
+        """
         if self.closed:
             raise RuntimeError(f"{self!r} is closed: nothing can be published any more")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         if self._twice.isNews(event):
             _log.warn(ENCODED_TWICE, where=repr(self))
-        about = checkedTopics(topics)
-        broadcast = self._broadcast
-        if self.history is None:
-            pass
-        elif event.id and len(event.id.encode()) > LONGEST_ID:
+        if self.history is not None and event.id and len(event.id.encode()) > LONGEST_ID:
             raise InvalidEvent(
                 f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
             )
-        elif not event.id:
-            identifier = self.history.identify(broadcast.next)
-            event = Event(event.data, event.event, identifier, event.retry, event.comment)
-        entry = broadcast.entry(event, about)
-        if len(entry.data) > self._maxEventSize:
-            raise EventTooLarge(self._maxEventSize, [])
-        broadcast.add(entry, partial(self._listeners.delivered, self))
-        self._listeners.published(self, event, len(entry.data))
-        return event
+        return event, checkedTopics(topics)
+
+    def _publish(self, items: Sequence[tuple[Event, frozenset[str]]]) -> Sequence[Event]:
+        """
+        Publish all of these, or none.
+
+        @return: the events as they are sent.
+        """
+        broadcast = self._broadcast
+        entries = []
+        for position, (event, topics) in enumerate(items, broadcast.next):
+            if self.history is not None and not event.id:
+                identifier = self.history.identify(position)
+                event = Event(event.data, event.event, identifier, event.retry, event.comment)
+            entry = Entry(event, topics, position, broadcast.seconds())
+            if len(entry.data) > self._maxEventSize:
+                raise EventTooLarge(self._maxEventSize, [])
+            entries.append(entry)
+        for entry in entries:
+            broadcast.add(entry, partial(self._listeners.delivered, self))
+        # Only now: observers may publish, too.
+        for entry in entries:
+            self._listeners.published(self, entry.event, len(entry.data))
+        return [entry.event for entry in entries]
+
+    def _publishAndWait(
+        self, items: Sequence[tuple[Event, frozenset[str]]], key: str | None
+    ) -> Deferred[Sequence[Event]]:
+        """
+        Publish all of these, or none, unless it was done before.
+        """
+        if key is None:
+            return succeed(self._publish(items))
+        if not isinstance(key, str):
+            raise TypeError(f"idempotencyKey is {key!r}: it must be a str, or None")
+        content = fingerprint(
+            Record(event, tuple(topics), place=event.id or "") for event, topics in items
+        )
+        now = self._broadcast.seconds()
+        use = self._keys.find(key, content, now)
+        if use is None:
+            events = self._publish(items)
+            use = self._keys.add(key, content, now)
+            use.settle(events)
+        return use.outcome()
 
     def subscribe(
         self,

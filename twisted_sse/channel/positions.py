@@ -15,7 +15,7 @@ from math import inf
 
 from ..format.encoded import Encoded
 from ..format.event import Event
-from ..store.contract import EventStore
+from ..store.memory import History
 from ..stream.response import Response
 from .subscription import LastID, Subscription
 
@@ -36,7 +36,7 @@ class Positions:
     sent the newest event, whose ID only gets old with time, if nothing is published.
     """
 
-    def __init__(self, store: EventStore, event: str, all: Collection[Response]) -> None:
+    def __init__(self, store: History, event: str, all: Collection[Response]) -> None:
         """
         @param event: the type of our events.
         @param all: the live responses that are sent all events.

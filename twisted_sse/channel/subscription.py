@@ -14,8 +14,8 @@ from twisted.python.failure import Failure
 
 from ..format.encoded import Batch, Encoded
 from ..format.event import Event
-from ..store.contract import EventStore, Replay
 from ..store.entry import Entry
+from ..store.memory import History, Replay
 from ..stream.awaited import cancel
 from ..stream.feed import Feed
 from ..stream.response import Response
@@ -42,7 +42,7 @@ class Publisher(Protocol):
     """
 
     @property
-    def store(self) -> EventStore | None:
+    def store(self) -> History | None:
         """
         Keeps the events; L{None} if they are not kept, so that no subscription is ever behind.
         """
@@ -64,7 +64,7 @@ class Publisher(Protocol):
         from; L{None} for none.
         """
 
-    def kept(self) -> EventStore:
+    def kept(self) -> History:
         """
         @return: the store, without expired events.  Called only if there is a store.
         """
@@ -214,11 +214,7 @@ class Subscription(Feed):
 
         store = self.publisher.kept()
         found = store.find(lastEventID, self.topics)
-        if isinstance(found, Deferred):
-            self.isPlaced = False
-            self._wait(found, resume)
-        else:
-            resume(found)
+        resume(found)
 
     def isBehind(self) -> bool:
         """
@@ -296,10 +292,7 @@ class Subscription(Feed):
         # One that is to be live from a later position on has nothing to read before it.
         end = max(self.cursor, self.publisher.position)
         found = store.read(self.cursor, end, size, self.topics)
-        if isinstance(found, Deferred):
-            self._wait(found, self._replay)
-        else:
-            self._replay(found)
+        self._replay(found)
 
     def _replay(self, replay: Replay) -> None:
         """

@@ -1,150 +1,230 @@
 """
-What a channel needs of the store that keeps its events.
+What a store is: the contract between a channel and the place where its events are kept.
+
+A channel keeps its newest events in memory, in a L{History<twisted_sse.store.memory.History>}.
+With a store, that is only the window in front: the store keeps more, and keeps it when the process
+ends.  A store has one L{EventLog} for each channel, and tells the channel through its L{Tail}.
+
+All methods are called in the reactor's thread, and call back there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred
 
-from .entry import Entry
+from ..format.event import Event
 
-__all__ = ["EventStore", "Replay"]
+__all__ = [
+    "EventLog",
+    "EventStore",
+    "KeyReused",
+    "NotKept",
+    "NotStored",
+    "Record",
+    "StoreAway",
+    "Tail",
+]
 
 
-class Replay(NamedTuple):
+class NotStored(Exception):
     """
-    Events for a client that is behind.
+    An event was not stored.
 
-    @ivar isLost: whether earlier events that the client wanted are lost for good.
-    @ivar start: the position where reading began, whether or not the client wants the event there.
-    @ivar next: the position to go on from.
-    @ivar entries: the events, in order.
-    """
+    @ivar maybe: whether it may be kept, or delivered, all the same: nobody knows, because the
+        answer of the store was lost, or because subscribers were sent it before.
 
-    isLost: bool
-    start: int
-    next: int
-    entries: Sequence[Entry]
-
-
-@runtime_checkable
-class EventStore(Protocol):
-    """
-    Keeps the newest events of one channel, for clients that reconnect.
-
-    A store belongs to one channel, which calls it in the reactor's thread only.  Events have
-    positions in the channel's sequence: 0, 1, 2 and so on, without gaps.  The channel appends
-    them in this order; the store drops them from the front.
-
-    C{find} and C{read} may return a L{Deferred}; then the channel asks nothing more for that
-    client until it has fired.  The channel may cancel it.  If it fails, the client's stream ends
-    with an error, which looks to the client like a lost connection: it reconnects and asks again.
-    A store that has the events in memory returns them directly, which is many times cheaper.
-
-    The other methods return their results at once.  None of them raises, except for C{claim}.
-
-    @ivar maxAge: how many seconds an event is kept at most; L{None} for ever.
+    @since: 0.1
     """
 
-    maxAge: float | None
+    def __init__(self, maybe: bool = False, why: str = "") -> None:
+        """
+        @param why: what prevented it.
+        """
+        super().__init__(maybe, why)
+        self.maybe = maybe
+        self.why = why
 
-    @property
-    def first(self) -> int:
+    def __str__(self) -> str:
+        return self.why or ("perhaps not stored" if self.maybe else "not stored")
+
+
+class NotKept(LookupError):
+    """
+    It cannot be proved that a store has everything after a place: the place is unknown, or something
+    after it was dropped or lost.
+
+    @since: 0.1
+    """
+
+
+class StoreAway(Exception):
+    """
+    The store cannot be reached now.  What was asked may be asked again later.
+
+    @since: 0.1
+    """
+
+
+class KeyReused(ValueError):
+    """
+    An idempotency key came again, with other content.
+
+    @since: 0.1
+    """
+
+
+class Record(NamedTuple):
+    """
+    An event as a store keeps it.
+
+    @ivar event: the event, with its ID if it has one already.
+    @ivar topics: its topics.
+    @ivar private: whether it is only for those who may read one of its topics.
+    @ivar time: when it was published, in seconds since 1970 (Unix time).
+    @ivar place: names the place after this record if the event's ID may not: an ID that the
+        application gave can have been given before.  Empty if the ID does.
+
+    @since: 0.1
+    """
+
+    event: Event
+    topics: tuple[str, ...] = ()
+    private: bool = False
+    time: float = 0.0
+    place: str = ""
+
+
+class Tail(Protocol):
+    """
+    What a log tells its channel.
+
+    @since: 0.1
+    """
+
+    def received(self, records: Sequence[Record], /) -> None:
         """
-        The position of the oldest event that is kept, or of the next one if there is none.
+        There are records, in the order of the log.
+
+        Called once while the log is opened, before the L{Deferred} of C{open} fires, with the
+        newest records that it already has.  After that only by a log that makes the IDs: with
+        every record, those of this channel too, each exactly once.
+
+        An ID may be asked for with C{read} only after this was called with all records before it;
+        and C{read} returns no record that this was not called with, unless it is older than those
+        of the first call.
         """
 
-    @property
-    def end(self) -> int:
+    def broken(self, origin: str, /) -> None:
         """
-        The position of the next event.
+        Continuity is lost: what comes next does not follow what was there before.  The channel
+        tells all subscribers.
+
+        @param origin: the place before whatever comes next.  C{EventLog.prefix} may have changed.
         """
 
-    def claim(self) -> None:
+    def away(self, why: str | None, /) -> None:
         """
-        Called once, before all other methods.
+        The store cannot be reached.
 
-        @raise ValueError: if the store already belongs to another channel.
-        """
-
-    def identify(self, position: int) -> str:
-        """
-        Make the ID of an event that was published without one.
-
-        @param position: the position of the next event.
-        @return: an ID that is unique among all events of all processes.
+        @param why: what is the matter, in a few words; L{None} when it is over.
         """
 
-    def mark(self, position: int) -> str:
-        """
-        Make an ID for the place before a position, for a client that has not received an event
-        yet and should miss none when it reconnects.
-        """
 
-    def beginAfter(self, lastEventID: str) -> None:
-        """
-        Name the place before the next event: no events between the one with this ID and the next
-        are missing, although the one with this ID is not kept.
-        """
+class EventLog(Protocol):
+    """
+    The events of one channel, in order.
 
-    def append(self, entry: Entry) -> None:
-        """
-        Keep a new event, and drop old ones to stay within the limits.
-        """
+    A place in the log is named by text: by the ID of the event before it, by C{Record.place}, or by
+    C{origin}.
 
-    def find(
-        self, lastEventID: str, topics: frozenset[str] | None
-    ) -> int | Deferred[int | None] | None:
-        """
-        Find the position after an ID.
+    A log may have an attribute C{deliver}: if it is C{"stored"} the channel hands an event to its
+    subscribers only when it is stored, not at once.  It may have an attribute C{maxAge}: for how
+    many seconds an event is kept at most.
 
-        @param lastEventID: the ID from the client, which may be any text.
-        @param topics: the client's topics, since dropped events may be about others; L{None} for
-            all events.
-        @return: a position; L{None} if the ID is unknown, or no longer kept.
+    @ivar makesIDs: whether the log makes the IDs, so that any number of processes can append.  If
+        not, the channel makes them, and is the only one that appends.
+    @ivar prefix: what IDs made by the channel begin with.  No two openings ever have the same,
+        whatever happens: not over runs, processes, power cuts and restored backups.  The rest of an
+        ID is a number that increases with each record: see
+        L{numbered<twisted_sse.store.identifiers.numbered>}.
+    @ivar origin: the place before the records that were handed to the tail at the opening.
+
+    @since: 0.1
+    """
+
+    makesIDs: bool
+    prefix: str
+    origin: str
+
+    def append(
+        self, records: Sequence[Record], idempotencyKey: str | None = None, /
+    ) -> Deferred[Sequence[str]]:
+        """
+        Keep some records, after all that were appended before: all of them, or none.
+
+        If it fails, what is appended next does not follow what is kept: a C{read} that would have
+        to pass this place fails with L{NotKept}.
+
+        @param idempotencyKey: if records were appended with this key before, do nothing.  A log
+            remembers keys for an hour, or the newest 10,000, also when it is opened again.
+        @return: fires with the IDs of the records, when they are kept as well as the log can; with
+            the IDs from the first time if the key was used before.  Fails with L{NotStored}, or
+            with L{KeyReused} if the key was used for other events or topics.
         """
 
     def read(
-        self, position: int, end: int, size: int, topics: frozenset[str] | None
-    ) -> Replay | Deferred[Replay]:
+        self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /
+    ) -> Deferred[Sequence[Record]]:
         """
-        Read some events from a position on.
+        Read what directly follows a place.
 
-        @param position: where to begin; -1 if it is unknown, and events are therefore lost.
-        @param end: the position before which to stop.
-        @param size: how many bytes to read at most, unless the first event alone is larger.
-        @param topics: read only events about at least one of these; L{None} for all.
-        @return: the events.  There may be none even before the end: everything was read only if
-            C{next} is C{end}.
-        """
-
-    def get(self, position: int) -> Entry:
-        """
-        Return a recent event, which is in memory.
-
-        @param position: at least C{first}, and less than C{end}.
+        @param after: the place, which may be any text from a client: if an event ID was given
+            several times, that after the last of them.  L{None} for the oldest record.
+        @param maxBytes: about how many bytes to read at most; but at least one record.
+        @param topics: only records about at least one of these; L{None} for all.
+        @return: fires with the records, none at the end of the log.  Fails with L{NotKept} if the
+            place is unknown, or if it cannot be proved that no record between the place and the
+            last of these is missing: with C{topics}, no record about one of them.  Fails with
+            L{StoreAway} if it has to be asked again later.
         """
 
-    def passed(self, position: int) -> float:
+    def close(self) -> Deferred[None]:
         """
-        Find out how much was published from a position on.
+        Keep what was appended, and release what the log holds.
 
-        @return: the fraction that this is of what can be kept at most: 1 or more if the next event
-            drops the first of it, or it was dropped already.
-        """
-
-    def expire(self, now: float) -> float | None:
-        """
-        Drop events that are older than C{maxAge}, which is not L{None}.
-
-        @param now: the time, in the seconds of the channel's clock.
-        @return: in how many seconds there will be more to drop; L{None} if no events are kept.
+        @return: fires when that is done.  Nothing is called after this.
         """
 
-    def shift(self, seconds: float) -> None:
+
+class EventStore(Protocol):
+    """
+    Keeps the events of any number of channels: a file, a server.
+
+    @since: 0.1
+    """
+
+    def open(self, name: str, tail: Tail, recent: int, /) -> Deferred[EventLog]:
         """
-        Switch to a clock that is ahead by this many seconds.
+        Open the log of a channel.
+
+        @param name: the name of the channel.
+        @param tail: is told what happens.
+        @param recent: how many of the newest records to hand to the tail at once.
+        @return: fires with the log.  Fails with L{StoreAway} if it should be tried again later;
+            whatever else it fails with is final.
+        """
+
+    def problem(self) -> str | None:
+        """
+        @return: what is the matter, in one line for a log or a health check; L{None} if all is well.
+        """
+
+    def close(self) -> Deferred[None]:
+        """
+        Close the logs that are open, and release what the store holds.
+
+        @return: fires when everything that was appended is kept.
         """

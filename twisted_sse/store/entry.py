@@ -17,8 +17,8 @@ class Entry(Encoded):
     @ivar event: the event as it is sent.
     @ivar topics: its topics.
     @ivar position: its place in the sequence, from 0.
-    @ivar passed: how much was published before it, in the measure of L{EventStore.passed
-        <twisted_sse.store.contract.EventStore.passed>}.
+    @ivar passed: how much was published before it, in the measure of L{History.passed
+        <twisted_sse.store.memory.History.passed>}.
     @ivar time: when it was published, in the seconds of the channel's clock.
     """
 

@@ -4,18 +4,15 @@ The store in memory.
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..checks import checkInteger, checkSeconds
-from .contract import EventStore, Replay
 from .entry import Entry
+from .identifiers import newToken, number, numbered
 
-__all__ = ["History"]
+__all__ = ["History", "Replay"]
 
-
-#: How many random bytes a history's IDs begin with.  With 64 bits, a million histories have two
-#: with the same IDs once in 37 million times.
-TOKEN = 8
 
 #: For how many topics the newest dropped event is remembered.
 MOST_TOPICS = 10_000
@@ -24,11 +21,29 @@ MOST_TOPICS = 10_000
 LOOKS = 1000
 
 
-class History(EventStore):
+class Replay(NamedTuple):
+    """
+    Events for a client that is behind.
+
+    @ivar isLost: whether earlier events that the client wanted are lost for good.
+    @ivar start: the position where reading began, whether or not the client wants the event there.
+    @ivar next: the position to go on from.
+    @ivar entries: the events, in order.
+    """
+
+    isLost: bool
+    start: int
+    next: int
+    entries: Sequence[Entry]
+
+
+class History:
     """
     Keeps the newest events of a channel in memory, for replay.
 
-    Each L{Channel<twisted_sse.channel.channel.Channel>} needs one of its own.
+    Each L{Channel<twisted_sse.channel.channel.Channel>} needs one of its own.  Events have
+    positions in the channel's sequence: 0, 1, 2 and so on, without gaps.  The channel appends them
+    in this order; they are dropped from the front.
 
     @since: 0.1
     """
@@ -72,10 +87,8 @@ class History(EventStore):
         # The last arguments of read(), and its answer.
         self._asked = (0, 0, 0)
         self._answer = Replay(False, 0, 0, ())
-        # Tells our IDs from those of every other history, in this process and all others, past
-        # and present.  Nothing but chance does that: clocks are set back, and images of virtual
-        # machines resume twice.
-        self._token = secrets.token_hex(TOKEN)
+        # Tells our IDs from those of every other history.
+        self._token = newToken()
 
     def __repr__(self) -> str:
         return f"<History of {len(self)} events, {self._bytes} bytes>"
@@ -99,11 +112,13 @@ class History(EventStore):
         """
         return self._bytes
 
-    # EventStore: what a channel calls
+    # What a channel calls
 
     def claim(self) -> None:
         """
-        See L{EventStore.claim}.
+        Called once, before all other methods.
+
+        @raise ValueError: if the store already belongs to another channel.
         """
         if self._claimed:
             raise ValueError(f"{self!r} belongs to another channel: make one for each")
@@ -125,15 +140,18 @@ class History(EventStore):
 
     def identify(self, position: int) -> str:
         """
-        See L{EventStore.identify}.  The IDs sort as text in the order of their positions, since the
-        number of digits precedes the digits.
+        Make the ID of an event that was published without one.
+
+        @param position: the position of the next event.
+        @return: an ID that is unique among all events of all processes.
+
         """
-        digits = f"{position:x}"
-        return f"{self._token}{len(digits):x}{digits}"
+        return numbered(self._token, position)
 
     def mark(self, position: int) -> str:
         """
-        See L{EventStore.mark}.
+        Make an ID for the place before a position, for a client that has not received an event
+        yet and should miss none when it reconnects.
 
         If the application gave the event before it an ID, this is the mark: unlike ours, the
         application may still recognise it after a restart.
@@ -149,11 +167,12 @@ class History(EventStore):
         return self._ownMark(position)
 
     def _ownMark(self, position: int) -> str:
-        return f"{self._token}.{position:x}"
+        return numbered(f"{self._token}.", position)
 
     def beginAfter(self, lastEventID: str) -> None:
         """
-        See L{EventStore.beginAfter}.
+        Name the place before the next event: no events between the one with this ID and the next
+        are missing, although the one with this ID is not kept.
         """
         before = self._end - 1
         self._named[before] = lastEventID
@@ -161,22 +180,24 @@ class History(EventStore):
 
     def find(self, lastEventID: str, topics: frozenset[str] | None) -> int | None:
         """
-        See L{EventStore.find}.
+        Find the position after an ID.
+
+        @param lastEventID: the ID from the client, which may be any text.
+        @param topics: the client's topics, since dropped events may be about others; L{None} for
+            all events.
+        @return: a position; L{None} if the ID is unknown, or no longer kept.
         """
         position = self._positions.get(lastEventID)
         if position is not None:
             return position + 1
-        try:
-            position = int(lastEventID[len(self._token) + 1 :][:16], 16)
-        except ValueError:
+        position = number(self._token, lastEventID)
+        if position is not None:
+            # It was dropped, but perhaps nothing about these topics since.
+            return position + 1 if topics is not None and position < self._end else None
+        position = number(f"{self._token}.", lastEventID)
+        if position is None or position > self._end:
             return None
-        if not 0 <= position <= self._end:
-            return None
-        if lastEventID == self._ownMark(position):
-            return None if topics is None and position < self.first else position
-        if lastEventID == self.identify(position) and topics is not None:
-            return position + 1
-        return None
+        return None if topics is None and position < self.first else position
 
     def _lostSince(self, position: int, topics: frozenset[str] | None) -> bool:
         """
@@ -195,13 +216,22 @@ class History(EventStore):
 
     def get(self, position: int) -> Entry:
         """
-        See L{EventStore.get}.
+        Return a recent event, which is in memory.
+
+        @param position: at least C{first}, and less than C{end}.
         """
         return self._entries[position]
 
     def read(self, position: int, end: int, size: int, topics: frozenset[str] | None) -> Replay:
         """
-        See L{EventStore.read}.
+        Read some events from a position on.
+
+        @param position: where to begin; -1 if it is unknown, and events are therefore lost.
+        @param end: the position before which to stop.
+        @param size: how many bytes to read at most, unless the first event alone is larger.
+        @param topics: read only events about at least one of these; L{None} for all.
+        @return: the events.  There may be none even before the end: everything was read only if
+            C{next} is C{end}.
         """
         # When thousands of clients reconnect at once, most ask for the same.
         if topics is None and self._asked == (position, end, size):
@@ -242,7 +272,7 @@ class History(EventStore):
 
     def append(self, entry: Entry) -> None:
         """
-        See L{EventStore.append}.
+        Keep a new event, and drop old ones to stay within the limits.
         """
         size = len(entry.data)
         entry.passed = self._passed
@@ -283,7 +313,10 @@ class History(EventStore):
 
     def passed(self, position: int) -> float:
         """
-        See L{EventStore.passed}.
+        Find out how much was published from a position on.
+
+        @return: the fraction that this is of what can be kept at most: 1 or more if the next event
+            drops the first of it, or it was dropped already.
         """
         if position >= self._end:
             return 0.0
@@ -293,14 +326,17 @@ class History(EventStore):
 
     def shift(self, seconds: float) -> None:
         """
-        See L{EventStore.shift}.
+        Switch to a clock that is ahead by this many seconds.
         """
         for entry in self._entries.values():
             entry.time += seconds
 
     def expire(self, now: float) -> float | None:
         """
-        See L{EventStore.expire}.
+        Drop events that are older than C{maxAge}, which is not L{None}.
+
+        @param now: the time, in the seconds of the channel's clock.
+        @return: in how many seconds there will be more to drop; L{None} if no events are kept.
         """
         assert self.maxAge is not None, "without a greatest age nothing is too old"
         while self._entries:
