@@ -35,6 +35,7 @@ HOUSE = {
     " listeners retrying following source",
     "metrics": "",
     "accesslog": "",
+    "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth request site pages paths health values parameters options"
