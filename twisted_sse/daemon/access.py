@@ -4,7 +4,6 @@ Who may read what the daemon serves: local endpoints, known host names, password
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -13,7 +12,6 @@ from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
@@ -21,40 +19,20 @@ from twisted.web.pages import errorPage
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
+from ..server.hosts import HOST, isLoopback, isLoopbackName, nameOf
+
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["KnownHosts", "isHostName", "isLocal", "saysLocal", "withPassword"]
+__all__ = ["KnownHosts", "isHostName", "saysLocal", "withPassword"]
 
 #: The realm that browsers show when they ask for a password.
 REALM = b"event stream"
 
 _log = Logger()
 
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
-
 #: The interface in an endpoint's description, where colons are escaped by a backslash.
 _INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
-
-
-def isLocal(address: object) -> bool:
-    """
-    Whether only this machine can connect to an address.
-
-    @param address: where a port listens, from its C{getHost}.
-
-    @since: 0.1
-    """
-    if isinstance(address, UNIXAddress):
-        return True
-    return _isLoopback(getattr(address, "host", ""))
-
-
-def _isLoopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def saysLocal(description: str) -> bool:
@@ -66,14 +44,14 @@ def saysLocal(description: str) -> bool:
     @since: 0.1
     """
     found = _INTERFACE.search(description)
-    return found is not None and _isLoopback(re.sub(r"\\(.)", r"\1", found[1]))
+    return found is not None and isLoopback(re.sub(r"\\(.)", r"\1", found[1]))
 
 
 def isHostName(name: str) -> bool:
     """
     Whether this is the name or address of a host, without a port.
     """
-    found = _HOST.fullmatch(name)
+    found = HOST.fullmatch(name)
     return found is not None and found[2] is None
 
 
@@ -156,19 +134,10 @@ class KnownHosts(_Wrapper):
         """
         See L{_Wrapper}.
         """
-        hosts = request.requestHeaders.getRawHeaders(b"host", [])
-        if len(hosts) == 1 and self._isKnown(hosts[0].decode("ascii", "replace")):
+        name = nameOf(request)
+        if name in self._names or isLoopbackName(name):
             return None
         return _Misdirected()  # type: ignore[no-untyped-call]
-
-    def _isKnown(self, host: str) -> bool:
-        found = _HOST.fullmatch(host)
-        if found is None:
-            return False
-        name = found[1].lower().rstrip(".")
-        if name in self._names or name == "localhost" or name.endswith(".localhost"):
-            return True
-        return _isLoopback(name.strip("[]"))
 
 
 #: Stands for a user whose password could not be checked.

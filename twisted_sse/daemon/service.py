@@ -27,11 +27,12 @@ from ..accesslog import AccessLog, formatRequest
 from ..channel.channel import Channel
 from ..observe import Observer, Observers
 from ..server.address import checkedNetworks
+from ..server.hosts import isLoopback
 from ..server.resource import EventStreamResource
 from ..store.memory import History
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
-from .access import KnownHosts, isLocal, saysLocal, withPassword
+from .access import KnownHosts, saysLocal, withPassword
 from .connections import Connections
 from .daemon import Daemon
 from .health import makeProbes
@@ -288,7 +289,7 @@ def _checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
 
     @param port: what listens there; L{None} if it is not open yet.
     """
-    if not (saysLocal(endpoint.description) or (port is not None and isLocal(port.getHost()))):
+    if not (saysLocal(endpoint.description) or (port is not None and isLoopback(port.getHost()))):
         raise UsageError(
             f"{endpoint}: other machines could read your data there. Give --auth, or --public if"
             " everybody may, or listen on tcp:8080:interface=127.0.0.1"
