@@ -1,17 +1,22 @@
 """
-A store that keeps the events of all its channels in one list.
+A store that keeps the events of all its channels in one list, and its tests.
+
+    $ python -m twisted.trial examples/list_store.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import TestCase
 
 from twisted_sse.store import EventLog, KeyReused, NotKept, NotStored, Record, StoreAway, Tail
 from twisted_sse.store.fingerprint import fingerprint
 from twisted_sse.store.identifiers import newToken
+from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
 
 
 class Row(NamedTuple):
@@ -114,3 +119,25 @@ class ListStore:
 
 def idOf(record: Record) -> str:
     return record.event.id or ""
+
+
+class FullList(list[Row]):
+    isFull = False
+
+    def extend(self, rows: Iterable[Row]) -> None:
+        if self.isFull:
+            raise OSError("the list is full")
+        super().extend(rows)
+
+
+class ListStoreTests(EventStoreTests, FailingStoreTests, TestCase):
+    def makeStore(self) -> ListStore:
+        self.rows = FullList()
+        return ListStore(self.rows)
+
+    def reopenStore(self, store: object) -> ListStore:
+        return ListStore(self.rows)
+
+    def makeAppendsFail(self, store: object) -> Callable[[], None]:
+        self.rows.isFull = True
+        return partial(setattr, self.rows, "isFull", False)

@@ -4,13 +4,12 @@ Tests that the store of the documentation does what a store must.
 
 from __future__ import annotations
 
-from twisted.trial.unittest import TestCase
+from tests.support.examples import example
 
-from tests.support.list_stores import ListStoreHooks
-from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
+module = example("list_store")
 
 
-class ListStoreTests(ListStoreHooks, EventStoreTests, FailingStoreTests, TestCase):
+class ListStoreTests(module.ListStoreTests):
     """
     Tests for the store over a list.
     """

@@ -72,7 +72,7 @@ class SharedStoreTests(
 
     async def test_processes(self) -> None:
         """
-        Two processes are told the same, in the same order, whoever has appended it.
+        Two processes are told the same, in the same order.
         """
         first = await OpenedLog.of(self.newStore())
         second = await OpenedLog.of(self.closedAtTheEnd(self.reopenStore()))

@@ -9,10 +9,9 @@ from typing import Any
 from unittest import result
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.examples import example
-from tests.support.list_stores import ListStoreHooks
 from twisted_sse import Event, EventStreamParser
 from twisted_sse.store import NotKept, NotStored, Record
 from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
@@ -692,12 +691,11 @@ def failures(fault: Fault | None, names: list[str]) -> set[str]:
 
     @return: the names of those that fail.
     """
-    loaded = example("list_store")
+    module = example("list_store")
     if fault is not None:
-        loaded.ListLog = fault(loaded.ListLog)
+        module.ListLog = fault(module.ListLog)
 
-    class StoreTests(ListStoreHooks, EventStoreTests, FailingStoreTests, TestCase):
-        module = loaded
+    class StoreTests(module.ListStoreTests):
         timeout = 1
 
     found = set()
