@@ -4,11 +4,13 @@ Tests for publishing that waits, in memory: C{publishAndWait} and C{publishAllAn
 
 from __future__ import annotations
 
+import gc
+
 from twisted.internet.task import Clock
 
 from tests.support.channels import ChannelTestCase, data
 from twisted_sse import Channel, Event, EventTooLarge, InvalidEvent
-from twisted_sse.channel.keys import LIFETIME, MOST
+from twisted_sse.channel.keys import LIFETIME, MOST, MOST_EVENTS
 from twisted_sse.store import KeyReused
 
 
@@ -126,6 +128,24 @@ class KeyTests(ChannelTestCase):
         self.assertEqual(self.publish("a", "0"), first)
         self.publish("a", str(MOST))
         self.assertNotEqual(self.publish("a", "0"), first)
+
+    def test_noCopies(self) -> None:
+        """
+        Of what was published with a key only the IDs are remembered, and of large batches fewer.
+        """
+        text = "x" * 1000
+        waiting = self.news.publishAndWait(text, idempotencyKey="k")
+        event = self.successResultOf(waiting)
+        for number in range(self.news.history.maxEvents):
+            self.news.publish(str(number))
+        alive = [each for each in gc.get_objects() if isinstance(each, Event)]
+        self.assertEqual([each for each in alive if each.data == text], [event])
+        again = self.news.publishAndWait(text, idempotencyKey="k")
+        self.assertEqual(self.successResultOf(again), event)
+        batch = [(Event("a"), ())] * (MOST_EVENTS // 2)
+        for key in "12":
+            self.successResultOf(self.news.publishAllAndWait(batch, key))
+        self.assertNotEqual(self.publish(text, "k"), event.id)
 
     def test_wrongType(self) -> None:
         """

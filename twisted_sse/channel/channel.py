@@ -229,7 +229,8 @@ class Channel:
         at once.  The arguments are those of C{publish}.
 
         @param idempotencyKey: if something was published in this channel with the same key in the
-            last hour, and it is one of the newest 10,000 keys, nothing is published.
+            last hour, and it is one of the newest 10,000 keys (fewer if they were for many events
+            each), nothing is published.
         @return: fires with the event as it is sent; the one from the first time if the key was used
             before.  Fails with L{NotStored<twisted_sse.store.contract.NotStored>}.
         @raise KeyReused: if the key was used with other content.
@@ -319,9 +320,15 @@ class Channel:
         use = self._keys.find(key, content, now)
         if use is None:
             published = self._store(items, key)
-            use = self._keys.add(key, content, now)
-            self._keys.settle(key, use, published)
-        return use.outcome()
+            use = self._keys.add(key, content, now, published, len(items))
+
+        def events(ids: Sequence[str | None]) -> Sequence[Event]:
+            return [
+                event if id is None or event.id == id else withID(event, id)
+                for (event, _), id in zip(items, ids, strict=True)
+            ]
+
+        return use.outcome().addCallback(events)
 
     def _store(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
         """
