@@ -13,7 +13,16 @@ from typing import NamedTuple
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import TestCase
 
-from twisted_sse.store import EventLog, KeyReused, NotKept, NotStored, Record, StoreAway, Tail
+from twisted_sse.store import (
+    EventLog,
+    KeyReused,
+    NotKept,
+    NotStored,
+    Record,
+    Repeated,
+    StoreAway,
+    Tail,
+)
 from twisted_sse.store.fingerprint import fingerprint
 from twisted_sse.store.identifiers import newToken
 from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
@@ -52,19 +61,20 @@ class ListLog:
         if self.isClosed:
             return fail(NotStored(why="the log is closed"))
         known = [row.record for row in self.mine() if row.record and key == row.key is not None]
-        if not known:
-            rows = [Row(self.name, each.place or idOf(each), each, key) for each in records]
-            if self.problem is not None:
-                rows.insert(0, Row(self.name, newToken(), isHole=True))
-            try:
-                self.rows.extend(rows)  # all or none
-            except OSError as error:
-                self.problem = str(error)
-                return fail(NotStored(why=self.problem))
-            self.problem = None
-        elif fingerprint(known) != fingerprint(records):
+        if known and fingerprint(known) == fingerprint(records):
+            return succeed(Repeated(map(idOf, known)))
+        if known:
             return fail(KeyReused(f"{key!r} was the key of something else"))
-        return succeed([idOf(each) for each in known or records])
+        rows = [Row(self.name, each.place or idOf(each), each, key) for each in records]
+        if self.problem is not None:
+            rows.insert(0, Row(self.name, newToken(), isHole=True))
+        try:
+            self.rows.extend(rows)  # all or none
+        except OSError as error:
+            self.problem = str(error)
+            return fail(NotStored(why=self.problem))
+        self.problem = None
+        return succeed([*map(idOf, records)])
 
     def read(
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None

@@ -17,7 +17,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import Clock
 
 from twisted_sse import Event
-from twisted_sse.store import EventLog, KeyReused, NotKept, NotStored, Record, StoreAway, Tail
+from twisted_sse.store import (
+    EventLog,
+    KeyReused,
+    NotKept,
+    NotStored,
+    Record,
+    Repeated,
+    StoreAway,
+    Tail,
+)
 from twisted_sse.store.fingerprint import fingerprint
 
 __all__ = ["Server", "SharedStore"]
@@ -64,7 +73,7 @@ class Stream:
             before, identifiers = self.keys[key]
             if before != content:
                 raise KeyReused(key)
-            return identifiers
+            return Repeated(identifiers)
         identifiers = []
         for record in records:
             self.number += 1

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.examples import example
 from twisted_sse import Event, EventStreamParser
-from twisted_sse.store import NotKept, NotStored, Record
+from twisted_sse.store import NotKept, NotStored, Record, Repeated
 from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
 
 #: Makes a log faulty: gets the class of the log, and returns a subclass.
@@ -388,8 +388,34 @@ def trustsKeys(log: Any) -> Any:
         def append(self, records: Any, key: Any = None) -> Any:
             known = [row.record for row in self.mine() if key is not None and row.key == key]
             if known:
-                return succeed([each.event.id for each in known])
+                return succeed(Repeated([each.event.id for each in known]))
             return super().append(records, key)
+
+    return Faulty
+
+
+@foundBy("test_keys")
+def hidesRepetition(log: Any) -> Any:
+    """
+    It does not tell whether a key was used before.
+    """
+
+    class Faulty(log):
+        def append(self, records: Any, key: Any = None) -> Any:
+            return super().append(records, key).addCallback(list)
+
+    return Faulty
+
+
+@foundBy("test_identifiers")
+def alwaysRepeated(log: Any) -> Any:
+    """
+    It says each time that a key was used before.
+    """
+
+    class Faulty(log):
+        def append(self, records: Any, key: Any = None) -> Any:
+            return super().append(records, key).addCallback(Repeated)
 
     return Faulty
 
@@ -404,7 +430,7 @@ def sharesKeys(log: Any) -> Any:
         def append(self, records: Any, key: Any = None) -> Any:
             known = [row.record for row in self.rows if key is not None and row.key == key]
             if known:
-                return succeed([each.event.id for each in known])
+                return succeed(Repeated([each.event.id for each in known]))
             return super().append(records, key)
 
     return Faulty

@@ -115,8 +115,8 @@ class OpenedLog:
             return list(records)
         done = []
         for record in records:
-            own = numbered(self.log.prefix, self._number)
             self._number += 1
+            own = numbered(self.log.prefix, self._number)
             if record.event.id is None:
                 done.append(_identified(record, own))
             else:
