@@ -56,10 +56,14 @@ class Kept(NamedTuple):
 class Stream:
     """
     The records of one channel.
+
+    @ivar kept: those that are kept.
+    @ivar all: the events of all that there ever were.
     """
 
     def __init__(self) -> None:
         self.kept: list[Kept] = []
+        self.all: list[Event] = []
         self.number = 0
         self.keys: dict[str, tuple[bytes, Sequence[str]]] = {}
         self.followers: list[Callable[[], None]] = []
@@ -81,6 +85,7 @@ class Stream:
             event = record.event
             event = Event(event.data, event.event, identifiers[-1], event.retry, event.comment)
             self.kept.append(Kept(self.number, record._replace(event=event)))
+            self.all.append(event)
         if key is not None:
             self.keys[key] = content, identifiers
         del self.kept[:-most]
