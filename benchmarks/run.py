@@ -31,11 +31,12 @@ from load import build
 from machine import Failed, describe, prepare
 from parser import parsers
 from peers import PEERS, gather
+from replays import replays
 from report import Section
 from streams import CASES
 from turns import turns
 
-EVERY = {**CASES, "parsers": parsers, "clients": clients, "turns": turns}
+EVERY = {**CASES, "parsers": parsers, "clients": clients, "turns": turns, "replays": replays}
 
 
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
