@@ -34,6 +34,7 @@ from tests.support.store_worlds import (
     ListWorld,
     SharedWorld,
     SmallWorld,
+    SQLiteWorld,
     World,
 )
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
@@ -122,6 +123,8 @@ class StoreMachine(RuleBasedStateMachine):
         #: The numbers of the events before which the store may have a hole.
         self.holes: list[int] = []
         self.clients = [Client() for _ in range(CLIENTS)]
+        #: What was wrong with the outcomes.
+        self.errors: list[Failure] = []
         self.run = 0
         self.isAway = self.isFailing = False
         #: The number of the first event that may not have been handed to new subscribers.
@@ -229,12 +232,12 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Find out which events are stored.
         """
-        stored = {str(event.data): event.id for event in self.world.stored()}
+        stored = self.world.stored()
         for each in self.published:
             if each.data in stored and each.state is State.PENDING:
                 each.state = State.STORED
             if each.state is State.STORED:
-                each.id = stored[each.data]
+                each.id = stored.get(each.data) or each.id
 
     # Publishing
 
@@ -293,7 +296,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.holes.append(number)
             event.state = State.SEEN if error.maybe else State.VOID
 
-        self.send(event).addBoth(done)
+        self.send(event).addBoth(done).addErrback(self.errors.append)
 
     def send(self, event: Published) -> Deferred[Event]:
         """
@@ -319,9 +322,10 @@ class StoreMachine(RuleBasedStateMachine):
             if isinstance(outcome, Event):
                 self.updateStored()
                 assert event.state is State.STORED, "it is said to be stored"
-                assert outcome.id == event.id, "not the ID from the first time"
+                assert event.id in (None, outcome.id), "not the ID from the first time"
+                event.id = outcome.id
 
-        self.send(event).addBoth(done)
+        self.send(event).addBoth(done).addErrback(self.errors.append)
 
     @rule(number=st.integers(0, 100))
     def publishOther(self, number: int) -> None:
@@ -527,8 +531,10 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "channel"))
     def check(self) -> None:
         """
-        Check what the clients have received.
+        Check what the publishers were told, and what the clients have received.
         """
+        for error in self.errors:
+            error.raiseException()
         for client in self.clients:
             browser = client.browser
             if browser is None:
@@ -620,6 +626,7 @@ class StoreMachine(RuleBasedStateMachine):
                     client.browser.resumeReading()
             self.settle()
             self.restart(False, True)
+            self.world.end()
 
 
 class StoreModelTests(SynchronousTestCase):
@@ -628,7 +635,7 @@ class StoreModelTests(SynchronousTestCase):
     exactly once and in order, or is first told by C{stream-reset}.
     """
 
-    def run_(self, world: type[World]) -> None:
+    def run_(self, world: type[World], examples: int = 50) -> None:
         """
         Run the model with a kind of store.
         """
@@ -636,7 +643,7 @@ class StoreModelTests(SynchronousTestCase):
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=50,
+                max_examples=examples,
                 stateful_step_count=50,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
@@ -648,6 +655,12 @@ class StoreModelTests(SynchronousTestCase):
         It holds for a store that answers at once.
         """
         self.run_(ListWorld)
+
+    def test_sqlite(self) -> None:
+        """
+        It holds for the store in a file.
+        """
+        self.run_(SQLiteWorld, 25)
 
     def test_delayed(self) -> None:
         """
