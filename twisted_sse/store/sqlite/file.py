@@ -17,7 +17,7 @@ from .errors import isCorrupt
 from .lock import Lock
 from .schema import connect, prepare
 
-__all__ = ["File"]
+__all__ = ["HASTE", "File"]
 
 #: How many seconds to wait for another program that has locked the file: in the reactor's thread,
 #: and in the writer's.

@@ -187,7 +187,9 @@ class Writer:
             if isinstance(item, Repair):
                 self._repair(item)
             elif isinstance(item, Broken):
-                self._setAside(item)
+                with self._file.writing:
+                    self.replace(item.generation, item.error)
+                self._tell(item.then)
             elif isinstance(item, Barrier):
                 item.then()
             del items[0]
@@ -382,11 +384,15 @@ class Writer:
 
     # A file that is broken
 
-    def _setAside(self, item: Broken) -> None:
-        with self._file.writing:
-            if item.generation == self._file.generation and self._file.writer is not None:
-                self._failed([], item.error, False)
-        self._tell(item.then)
+    def replace(self, generation: int, error: sqlite3.Error) -> None:
+        """
+        Somebody has found that the file is broken: replace it, unless that was done meanwhile.
+        The caller holds the file's C{writing}.
+
+        @param generation: which file it was.
+        """
+        if generation == self._file.generation and self._file.writer is not None:
+            self._failed([], error, False)
 
     def _beginAgain(self, why: str | None) -> None:
         """
