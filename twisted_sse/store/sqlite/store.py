@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -49,7 +48,7 @@ class _Session:
         health: Health,
         counts: Counts,
         reactor: Any,
-        ended: Callable[[], object],
+        ended: Callable[[], list[Deferred[None]]],
     ) -> None:
         self._file = file = File(path, full)
         self._reactor = reactor
@@ -138,9 +137,7 @@ class _Session:
             try:
                 file.strain()
                 connection.execute("BEGIN IMMEDIATE")
-                found = begin(
-                    connection, name, file.breaks, writing.pendingHole(name), recent, time.time()
-                )
+                found = begin(connection, name, file.breaks, writing.pendingHole(name), recent)
                 connection.execute("COMMIT")
                 if writing.logs:
                     file.relax()
@@ -210,9 +207,7 @@ class _Session:
         if self._trigger is not None:
             trigger, self._trigger = self._trigger, None
             self._reactor.removeSystemEventTrigger(trigger)
-        self._ended()
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
+        for each in [*self._waiting, *self._ended()]:
             each.callback(None)
 
     def _finish(self) -> None:
@@ -303,7 +298,7 @@ class SQLiteStore:
         self._session: _Session | None = None
         self._health = Health(self.path)
         self._counts = Counts()
-        # Those who wait until the file is closed.
+        # Those who wait until the file is closed, to open it again.
         self._waiting: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
@@ -411,11 +406,10 @@ class SQLiteStore:
             self._ended,
         )
 
-    def _ended(self) -> None:
+    def _ended(self) -> list[Deferred[None]]:
         self._session = None
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
+        return waiting
 
     def problem(self) -> str | None:
         """
