@@ -497,7 +497,7 @@ class PlaceTests(SQLiteTestCase):
         """
         For any records, runs, limits and places, what is read is what follows, or L{NotKept}.
         """
-        for seed in range(15):
+        for seed in range(8):
             await self._randomly(random.Random(seed))
 
     async def _randomly(self, choice: random.Random) -> None:

@@ -158,7 +158,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
             else "is a database of another program"
         )
         raise NotAStore(f"{path} {whose}: use another file")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA synchronous = NORMAL")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise NotAStore(f"{path} cannot be written as SQLite's WAL mode needs: use a local disk")

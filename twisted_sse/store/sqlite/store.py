@@ -135,7 +135,8 @@ class _Session:
             if connection is None:
                 raise StoreAway("the file was broken, and there is no new one yet")
             try:
-                file.strain()
+                if writing.logs:
+                    file.strain()
                 connection.execute("BEGIN IMMEDIATE")
                 found = begin(connection, name, file.breaks, writing.pendingHole(name), recent)
                 connection.execute("COMMIT")
