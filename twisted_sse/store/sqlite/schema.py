@@ -145,12 +145,17 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     Prepare a file for use, and make the tables if it is new.
 
     @raise NotAStore: if it belongs to something else, or the file system cannot hold a store.
+    @raise sqlite3.DatabaseError: if it is broken.
     """
     found = [
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("application_id", "user_version")
     ]
-    isNew = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    tables = {
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    isNew = not tables
     if found != [APPLICATION, VERSION] and not (isNew and found == [0, 0]):
         whose = (
             f"has tables of version {found[1]}, which a newer twisted-sse has made"
@@ -159,6 +164,16 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         )
         raise NotAStore(f"{path} {whose}: use another file")
     connection.execute("PRAGMA synchronous = NORMAL")
+    if not isNew and not tables >= {
+        "channels",
+        "events",
+        "holes",
+        "keys",
+        "runs",
+        "state",
+        "topics",
+    }:
+        raise sqlite3.DatabaseError("malformed database schema: tables are missing")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise NotAStore(f"{path} cannot be written as SQLite's WAL mode needs: use a local disk")

@@ -208,7 +208,8 @@ def discard(connection: sqlite3.Connection, state: State, position: int) -> None
     Drop a row that is no record, and remember that something is missing there.
     """
     found = connection.execute(
-        "SELECT size FROM events WHERE channel = ? AND position = ?", [state.channel, position]
+        "SELECT CAST(size AS INTEGER) FROM events WHERE channel = ? AND position = ?",
+        [state.channel, position],
     ).fetchone()
     if found is None:
         return
@@ -217,4 +218,4 @@ def discard(connection: sqlite3.Connection, state: State, position: int) -> None
     )
     connection.execute("INSERT OR IGNORE INTO holes VALUES(?, ?)", [state.channel, position])
     state.count -= 1
-    state.bytes -= found[0] if isinstance(found[0], int) else 0
+    state.bytes -= found[0]
