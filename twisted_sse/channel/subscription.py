@@ -187,7 +187,7 @@ class Subscription(Feed):
         """
         history = self.publisher.kept()
         place = history.find(lastEventID, self.topics)
-        if self.publisher.older is not None and (place is None or place < history.first):
+        if history.isFront and (place is None or place < history.first):
             self.beginOlder(lastEventID, OLDER)
         elif place is None:
             self.begin(-1, NO_ID)
@@ -283,8 +283,8 @@ class Subscription(Feed):
         if self._reading is not None:
             return
         store = self.publisher.kept()
-        isOvertaken = 0 <= self.cursor < store.first and not self.isOlder
-        if isOvertaken and self.publisher.older is not None:
+        if store.isFront and 0 <= self.cursor < store.first and not self.isOlder:
+            # It was overtaken.
             if self.after:
                 self._goOlder()
             else:
@@ -319,8 +319,9 @@ class Subscription(Feed):
         if entries:
             self.last = entries[-1].position + 1, False
         self.cursor = next
-        if publisher.older is not None:
-            self.after = publisher.kept().mark(next)
+        history = publisher.kept()
+        if history.isFront:
+            self.after = history.mark(next)
         self._send(first, entries, replay.isLost)
 
     def _send(self, first: Encoded | None, entries: Sequence[Entry], isLost: bool) -> None:
@@ -377,9 +378,10 @@ class Subscription(Feed):
 
     def _goOlder(self) -> None:
         older = self.publisher.older
-        if older is not None and not self.isOlder:
+        if not self.isOlder:
             self.isOlder = True
-            older.enter()
+            if older is not None:
+                older.enter()
 
     def _leaveOlder(self) -> None:
         self._leaveRead()

@@ -48,6 +48,10 @@ class History:
     positions in the channel's sequence: 0, 1, 2 and so on, without gaps.  The channel appends them
     in this order; they are dropped from the front.
 
+    @ivar isFront: whether it is the window in front of a store.
+    @ivar stored: then, the position after the newest event that is stored.
+    @ivar settled: and the position before which nothing is on its way into the store any more.
+
     @since: 0.1
     """
 
@@ -87,9 +91,7 @@ class History:
         # How much was appended, as a fraction of what is kept.
         self._passed = 0.0
         self._claimed = False
-        # In front of a store: the position after the newest event that is stored, and the one before
-        # which nothing is on its way any more.
-        self._isFront = False
+        self.isFront = False
         self.stored = 0
         self.settled = 0
         # The last arguments of read(), and its answer.
@@ -174,7 +176,7 @@ class History:
         if given and self._positions.get(given) == before:
             self._named[before] = given
             return given
-        if self._isFront:
+        if self.isFront:
             # The store knows no others.
             return "" if entry is None else self._nameOf(entry)
         return numbered(f"{self._token}.", position)
@@ -186,7 +188,7 @@ class History:
 
         @param origin: the store's name for the place before the next event.
         """
-        self._isFront = True
+        self.isFront = True
         self._entries.clear()
         self._positions.clear()
         self._named.clear()
@@ -348,7 +350,7 @@ class History:
             self._drop()
 
     def _mayDrop(self) -> bool:
-        return not self._isFront or self.first < self.settled
+        return not self.isFront or self.first < self.settled
 
     def _drop(self) -> None:
         # The cached answer must not keep dropped events in memory.
@@ -362,7 +364,7 @@ class History:
                 self._forgotten = self._dropped.pop(next(iter(self._dropped)))
         self._bytes -= len(entry.data)
         position = entry.position
-        if self._isFront:
+        if self.isFront:
             # The place before what is left.
             self._named[position] = self._nameOf(entry)
         for identifier in (entry.event.id, entry.place):

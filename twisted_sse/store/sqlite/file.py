@@ -8,7 +8,6 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock as ThreadLock
@@ -17,7 +16,7 @@ from .errors import isCorrupt
 from .lock import Lock
 from .schema import connect, prepare
 
-__all__ = ["File"]
+__all__ = ["HASTE", "File"]
 
 #: How many seconds to wait for another program that has locked the file: in the reactor's thread,
 #: and in the writer's.
@@ -52,7 +51,7 @@ class File:
         one yet.
     @ivar breaks: how often continuity was lost in all channels.
     @ivar generation: how often a broken file was replaced while this was open.
-    @ivar broken: why continuity was lost at the opening, if it was.
+    @ivar broken: why continuity was lost at the opening; nothing if it was not.
     @ivar aside: where a broken file was put, and why, if one was found at the opening.
     """
 
@@ -72,7 +71,7 @@ class File:
         self.writer: sqlite3.Connection | None = None
         self.breaks = 0
         self.generation = 0
-        self.broken: Sequence[str] = ()
+        self.broken = ""
         self.aside: tuple[str, str] | None = None
         self._reader: sqlite3.Connection | None = None
         self._full = full
@@ -84,7 +83,7 @@ class File:
             except sqlite3.Error as error:
                 if not isCorrupt(error):
                     raise
-                self.aside = self._setAside(), str(error)
+                self.aside = self._moveAway(), str(error)
                 self.begin()
         except sqlite3.OperationalError as error:
             self._disconnect()
@@ -135,14 +134,14 @@ class File:
             raise sqlite3.DatabaseError("database disk image is malformed: it has no state")
         wasOpen, boot, self.breaks = state
         now = bootID()
-        self.broken = reasons = []
-        if wasOpen and not hadWAL:
-            reasons.append("it was not closed, and its file -wal with what was newest is gone")
-        elif wasOpen == 1 and boot != now and boot and now:
-            reasons.append("the machine went down before everything was on its disk")
+        self.broken = ""
         if self.lock.lost:
-            reasons.append("the newest events could not be stored")
-        if reasons:
+            self.broken = "the newest events could not be stored"
+        elif wasOpen and not hadWAL:
+            self.broken = "it was not closed, and its file -wal with what was newest is gone"
+        elif wasOpen == 1 and boot != now and boot and now:
+            self.broken = "the machine went down before everything was on its disk"
+        if self.broken:
             self.breaks += 1
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
@@ -150,16 +149,21 @@ class File:
             [2 if self._full else 1, now, self.breaks],
         )
         connection.execute("COMMIT")
-        self.lock.lost = False
 
     def settle(self) -> None:
         """
-        Bring what was written at the opening into the main file, so that it is known without the
-        file -wal that it was opened, and go over to the usual way of writing.
+        Bring what was written at the opening to the disk, and into the main file, so that it is
+        known without the file -wal that it was opened; and go over to the usual way of writing.
         """
         assert self.writer is not None, "it was opened"
-        self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        isBusy, *_ = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if isBusy:
+            # Another program is reading.  The disk has it after the next transaction.
+            self.strain()
+            self.writer.execute("UPDATE state SET breaks = breaks")
         self.relax()
+        # What it tells is known now.
+        self.lock.lost = False
 
     def relax(self) -> None:
         """
@@ -195,9 +199,9 @@ class File:
         """
         with self.reading:
             self.generation += 1
-            return self._setAside()
+            return self._moveAway()
 
-    def _setAside(self) -> str:
+    def _moveAway(self) -> str:
         """
         Move the file away.
 

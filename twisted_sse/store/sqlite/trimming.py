@@ -42,7 +42,8 @@ def expires(connection: sqlite3.Connection, state: State, limits: Limits) -> flo
         return None
     if state.oldest is None:
         found = connection.execute(
-            "SELECT time FROM events WHERE channel = ? ORDER BY position LIMIT 1", [state.channel]
+            "SELECT CAST(time AS REAL) FROM events WHERE channel = ? ORDER BY position LIMIT 1",
+            [state.channel],
         ).fetchone()
         if found is None:
             return None
@@ -61,16 +62,21 @@ def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: floa
     tooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
     if excess <= 0 and not tooLarge and (end is None or end > now):
         return False
+    oldest, newest = connection.execute(
+        "SELECT (SELECT min(position) FROM events WHERE channel = ?),"
+        " (SELECT max(position) FROM events WHERE channel = ?)",
+        [state.channel, state.channel],
+    ).fetchone()
+    if oldest is None or newest - oldest + 1 < state.count:
+        _recount(connection, state)
+        return state.count > 0
     boundary = 0
     if excess > 0:
-        found = connection.execute(
-            "SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT 1 OFFSET ?",
-            [state.channel, min(excess, SLICE) - 1],
-        ).fetchone()
-        if found is None:
-            _recount(connection, state)
-            return state.count > 0
-        boundary = found[0]
+        boundary = connection.execute(
+            "SELECT ifnull(max(position), 0) FROM"
+            " (SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT ?)",
+            [state.channel, min(excess, SLICE)],
+        ).fetchone()[0]
     if tooLarge or (end is not None and end <= now):
         boundary = max(boundary, _search(connection, state, limits, now))
     if boundary:
@@ -96,7 +102,8 @@ def _search(connection: sqlite3.Connection, state: State, limits: Limits, now: f
     boundary = 0
     left = state.bytes
     rows = connection.execute(
-        "SELECT position, time, size FROM events WHERE channel = ? ORDER BY position LIMIT ?",
+        "SELECT position, CAST(time AS REAL), CAST(size AS INTEGER) FROM events"
+        " WHERE channel = ? ORDER BY position LIMIT ?",
         [state.channel, SLICE],
     )
     for position, time, size in rows:
