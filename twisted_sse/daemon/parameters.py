@@ -31,6 +31,13 @@ as long as it stays connected:
     http://localhost:8080/           in a browser, a page that shows the events as they come
     http://localhost:8080/healthz    answers "ok" while the daemon lives
 
+A source is where the events come from. Each line is an event, or what is posted:
+
+    {command} app.log                           the lines that are appended to a file
+    {command} /log=app.log /load='command:vmstat -n 1'      two sources, with a path for each
+    make 2>&1 | {command} -                     the lines of the standard input
+    {command} post                              curl -d hello http://localhost:8080/ publishes
+
 Events of your own: write events.py,
 
     async def connected(stream):            # called for each client
@@ -39,7 +46,7 @@ Events of your own: write events.py,
 
 and in its directory run
 
-    {command} --source python:events:connected
+    {command} python:events:connected
 
 An endpoint is what Twisted calls a place to listen:
 
@@ -218,7 +225,8 @@ COMPLETIONS = usage.Completions(
         *("source", "trusted-proxy"),
     ],
     optActions={
-        "source": usage.CompleteList(["tick", "-", "file:", "command:", "python:"]),
+        "source": usage.CompleteList(["tick", "-", "post", "file:", "command:", "python:"]),
         "slow": usage.CompleteList(POLICIES),
     },
+    extraActions=[usage.CompleteFiles(descr="source", repeat=True)],
 )

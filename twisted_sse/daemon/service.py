@@ -159,7 +159,7 @@ def _addLines(
             ended if options["once"] else None,
         )
     except SourceError as e:
-        raise UsageError(f"--source {spec.text}: {e}") from e
+        raise UsageError(f"{spec.text}: {e}") from e
     daemon.addSource(source)
     return partial(channel.subscribe, last=options["tail"])
 
