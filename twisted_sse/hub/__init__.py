@@ -1,0 +1,9 @@
+"""
+Publishing over HTTP.
+"""
+
+from __future__ import annotations
+
+from .publish import PublishResource
+
+__all__ = ["PublishResource"]

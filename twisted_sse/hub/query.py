@@ -1,0 +1,90 @@
+"""
+What a URL's query says about an event, or about which events to send.
+
+Not C{request.args}: Twisted puts the fields of a form in there too, and they are data here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from .refused import Refused
+
+__all__ = ["fieldsIn", "parameters", "topicsIn"]
+
+#: The parameters of an event, and the names of its fields.
+FIELDS = {"event": "event", "id": "id", "retry": "retry", "topic": "topics"}
+
+
+def parameters(uri: bytes) -> Iterator[tuple[str, str]]:
+    """
+    Parse the query of a URL: URL standard, 5.1, "application/x-www-form-urlencoded parsing".
+
+    @param uri: the target of a request.
+    @return: names and values, in order.
+    @raise Refused: if one is not UTF-8.
+    """
+    _, _, query = uri.partition(b"?")
+    for parameter in query.split(b"&"):
+        if parameter:
+            name, _, value = parameter.replace(b"+", b" ").partition(b"=")
+            try:
+                yield unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
+            except UnicodeDecodeError:
+                raise Refused(400, "the query of the URL is not UTF-8, percent-encoded") from None
+
+
+def fieldsIn(uri: bytes) -> dict[str, Any]:
+    """
+    Read the fields of an event that are in the query of a URL.  There is nothing else to put
+    there, so what is unknown is a mistake, and would be lost.
+
+    @return: C{event}, C{id} and C{retry}, as far as they are given, and C{topics}, a list.
+    @raise Refused: if there is another parameter, or one twice, or one that is empty.
+    """
+    fields: dict[str, Any] = {}
+    for name, value in parameters(uri):
+        field = FIELDS.get(name)
+        if field is None:
+            raise Refused(
+                400,
+                f"the query of the URL has the unknown parameter {name[:80]!r}: there are"
+                f" {', '.join(FIELDS)}",
+            )
+        if not value:
+            raise Refused(
+                400, f"{name} in the query of the URL is empty: leave it out, or name one"
+            )
+        if field == "topics":
+            fields.setdefault("topics", []).append(value)
+        elif field in fields:
+            raise Refused(400, f"{name} is twice in the query of the URL: an event has only one")
+        else:
+            fields[field] = _number(value) if field == "retry" else value
+    return fields
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise Refused(400, "retry must be a number of milliseconds, of digits only")
+    return int(text)
+
+
+def topicsIn(uri: bytes) -> list[str] | None:
+    """
+    Read which topics a subscriber has chosen in the query of a URL: each C{topic=} is one.  Other
+    parameters have nothing to do with that: clients append some of their own.
+
+    @return: the topics; L{None} for everything, if there are none.
+    @raise Refused: if one is empty, or the name of the parameter is misspelt.
+    """
+    topics = []
+    for name, value in parameters(uri):
+        if name == "topic" and value:
+            topics.append(value)
+        elif name.lower() in ("topic", "topics"):
+            # Ignored, it would mean all topics.
+            raise Refused(400, "choose topics with topic=.. in the query of the URL, one for each")
+    return topics or None
