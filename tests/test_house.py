@@ -38,8 +38,8 @@ HOUSE = {
     "accesslog": "",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals listen access auth request site pages paths health values parameters options"
-    " daemon service",
+    "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths delivery health values"
+    " parameters options daemon service",
     "cli": "interrupts output status certificates options get commands",
     "__init__": "",
     "__main__": "",

@@ -22,8 +22,9 @@ from twisted.web.static import Data
 
 from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin
 from twisted_sse.daemon import Options, makeService
-from twisted_sse.daemon.access import KnownHosts, isHostName, isLocal, saysLocal, withPassword
+from twisted_sse.daemon.access import KnownHosts, isHostName, saysLocal, withPassword
 from twisted_sse.daemon.listen import ListeningService
+from twisted_sse.server.hosts import isLoopback
 from twisted_sse.testing import MemoryClient
 
 
@@ -115,18 +116,18 @@ class AddressTests(ExposureTestCase):
         line = self.refusal("--source", self.source, "--listen", "onion:80")
         self.assertIn("other machines could read your data there", line)
 
-    def test_isLocal(self) -> None:
+    def test_localAddresses(self) -> None:
         """
-        Only loopback addresses and UNIX sockets are local.
+        Only loopback addresses and UNIX sockets are local, and what describes them.
         """
         for host in "127.0.0.1", "127.9.9.9":
-            self.assertTrue(isLocal(IPv4Address("TCP", host, 1)))
-        self.assertTrue(isLocal(IPv6Address("TCP", "::1", 1)))
-        self.assertTrue(isLocal(UNIXAddress("/x")))
+            self.assertTrue(isLoopback(IPv4Address("TCP", host, 1)))
+        self.assertTrue(isLoopback(IPv6Address("TCP", "::1", 1)))
+        self.assertTrue(isLoopback(UNIXAddress("/x")))
         for host in "0.0.0.0", "10.0.0.1", "localhost":
-            self.assertFalse(isLocal(IPv4Address("TCP", host, 1)))
+            self.assertFalse(isLoopback(IPv4Address("TCP", host, 1)))
         for address in IPv6Address("TCP", "::", 1), object():
-            self.assertFalse(isLocal(address))
+            self.assertFalse(isLoopback(address))
         for description in "tcp:1:interface=127.0.0.1", r"tcp6:1:interface=\:\:1:backlog=5":
             self.assertTrue(saysLocal(description))
         for description in "tcp:1", "tcp:1:interface=0.0.0.0", r"tcp6:1:interface=\:\:":

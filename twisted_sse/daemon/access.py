@@ -4,16 +4,14 @@ Who may read what the daemon serves: local endpoints, known host names, password
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.cred.checkers import ICredentialsChecker
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
@@ -21,40 +19,20 @@ from twisted.web.pages import errorPage
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
+from ..server.hosts import HOST, isLoopback, isLoopbackName, namesOf
+
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["KnownHosts", "isHostName", "isLocal", "saysLocal", "withPassword"]
+__all__ = ["KnownHosts", "isHostName", "saysLocal", "withPassword"]
 
 #: The realm that browsers show when they ask for a password.
 REALM = b"event stream"
 
 _log = Logger()
 
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
-
 #: The interface in an endpoint's description, where colons are escaped by a backslash.
 _INTERFACE = re.compile(r":interface=((?:\\.|[^:\\])*)")
-
-
-def isLocal(address: object) -> bool:
-    """
-    Whether only this machine can connect to an address.
-
-    @param address: where a port listens, from its C{getHost}.
-
-    @since: 0.1
-    """
-    if isinstance(address, UNIXAddress):
-        return True
-    return _isLoopback(getattr(address, "host", ""))
-
-
-def _isLoopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def saysLocal(description: str) -> bool:
@@ -66,14 +44,14 @@ def saysLocal(description: str) -> bool:
     @since: 0.1
     """
     found = _INTERFACE.search(description)
-    return found is not None and _isLoopback(re.sub(r"\\(.)", r"\1", found[1]))
+    return found is not None and isLoopback(re.sub(r"\\(.)", r"\1", found[1]))
 
 
 def isHostName(name: str) -> bool:
     """
     Whether this is the name or address of a host, without a port.
     """
-    found = _HOST.fullmatch(name)
+    found = HOST.fullmatch(name)
     return found is not None and found[2] is None
 
 
@@ -156,19 +134,10 @@ class KnownHosts(_Wrapper):
         """
         See L{_Wrapper}.
         """
-        hosts = request.requestHeaders.getRawHeaders(b"host", [])
-        if len(hosts) == 1 and self._isKnown(hosts[0].decode("ascii", "replace")):
+        names = namesOf(request)
+        if len(names) == 1 and (isLoopbackName(names[0]) or names[0] in self._names):
             return None
         return _Misdirected()  # type: ignore[no-untyped-call]
-
-    def _isKnown(self, host: str) -> bool:
-        found = _HOST.fullmatch(host)
-        if found is None:
-            return False
-        name = found[1].lower().rstrip(".")
-        if name in self._names or name == "localhost" or name.endswith(".localhost"):
-            return True
-        return _isLoopback(name.strip("[]"))
 
 
 #: Stands for a user whose password could not be checked.
@@ -194,18 +163,26 @@ class _Realm:
 
 
 @implementer(IResource)
-class _Preflights(_Wrapper):
+class _Unguarded(_Wrapper):
     """
-    Lets preflight requests through, which browsers send without a password (Fetch standard, 4.8,
-    "CORS-preflight fetch"): the answer only says which origins may read.
+    Lets some requests through without a password.
+
+    Preflight requests are sent by browsers without one (Fetch standard, 4.8, "CORS-preflight
+    fetch"): the answer only says which origins may read.  Who publishes has a token instead, in the
+    same header, and what is published to asks for it.
     """
 
-    def __init__(self, resource: IResource, guarded: IResource) -> None:
+    def __init__(
+        self, resource: IResource, guarded: IResource, published: Container[bytes]
+    ) -> None:
         super().__init__(resource)
         self._guarded = guarded
+        self._published = published
 
     def refusal(self, request: Request) -> IResource | None:
         if request.method == b"OPTIONS" and request.getHeader(b"access-control-request-method"):
+            return None
+        if request.method == b"POST" and request.path in self._published:
             return None
         return self._guarded
 
@@ -249,15 +226,21 @@ class _Any:
         return _UNKNOWN
 
 
-def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -> IResource:
+def withPassword(
+    resource: IResource,
+    checkers: Sequence[ICredentialsChecker],
+    published: Container[bytes] = (),
+) -> IResource:
     """
     Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
     C{EventSource} too.
 
     @param resource: the resource that answers users who have a password.
     @param checkers: what checks passwords; one of them must accept the user.
+    @param published: the paths at which a POST needs none, since it needs a token.
 
     @since: 0.1
     """
     portal = Portal(_Realm(resource), [_Any(checkers)])
-    return _Preflights(resource, HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)]))
+    guarded = HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)])
+    return _Unguarded(resource, guarded, published)

@@ -13,7 +13,10 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver
 
+from ..channel.channel import Channel
 from ..server.resource import EventStreamResource
+from ..store.memory import History
+from .delivery import NAME, Delivery
 from .listen import ListeningService
 from .signals import SignalService, exitWith
 from .sources.linesource import LineSource
@@ -31,11 +34,13 @@ class Daemon(MultiService):
         no more clients;
       - the ports are closed;
       - the sources are stopped;
-      - the resources are drained: each client is told when to reconnect, and its stream ends.
+      - the resources are drained: each client is told when to reconnect, and its stream ends;
+      - what checks the delivery ends, and the channels are closed.
 
     With C{--once} it stops by itself when all sources have ended.
 
     @ivar logObserver: the observer that C{twistd} is to write its log with; L{None} for its own.
+    @ivar delivery: checks whether events are delivered.
     @ivar ready: whether new clients are accepted.
     @ivar sources: the sources of lines.
     """
@@ -51,6 +56,9 @@ class Daemon(MultiService):
         super().__init__()  # type: ignore[no-untyped-call]
         self.logObserver: ILogObserver | None = None
         self.ready = True
+        self.delivery = Delivery(reactor, self._makeCheck)
+        self.delivery.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self._channels: list[Channel] = []
         self.sources: list[LineSource] = []
         self._resources: list[EventStreamResource] = []
         self._drains: list[IService] = []
@@ -62,6 +70,12 @@ class Daemon(MultiService):
         self._running = 0
         SignalService(reactor).setServiceParent(self)  # type: ignore[no-untyped-call]
         listening.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def state(self) -> tuple[bool, str]:
+        """
+        @return: whether new clients are accepted, and in what state we are.
+        """
+        return self.ready, "ok" if self.ready else "draining"
 
     def setServiceParent(self, parent: Any) -> None:
         """
@@ -80,6 +94,12 @@ class Daemon(MultiService):
         drain.setServiceParent(self)
         self._resources.append(resource)
         self._drains.append(drain)
+
+    def addChannel(self, channel: Channel) -> None:
+        """
+        Add a channel: it is closed when the daemon has stopped.
+        """
+        self._channels.append(channel)
 
     def addSource(self, source: LineSource) -> None:
         """
@@ -104,6 +124,15 @@ class Daemon(MultiService):
         parts = [self._listening, *self.sources, *self._drains]
         stopping = [maybeDeferred(part.stopService) for part in parts]
         yield gatherResults(stopping, consumeErrors=True)
+        yield maybeDeferred(self.delivery.stopService)
+        for channel in self._channels:
+            channel.close()
+
+    def _makeCheck(self) -> Channel:
+        """
+        Make the channel of L{delivery}.
+        """
+        return Channel(History(maxEvents=1), name=NAME, reactor=self._reactor)
 
     @inlineCallbacks
     def sourceEnded(self, source: LineSource, status: int) -> Generator[Deferred[Any], Any, None]:

@@ -26,6 +26,7 @@ from .paths import RESERVED, isFree
 from .sources.errors import SourceError
 from .sources.function import Connected, load, tick
 from .sources.spec import Kind, Spec, checkLines, readSource
+from .tokens import readTokens
 
 __all__ = ["Options", "exitUsage"]
 
@@ -58,10 +59,11 @@ def exitUsage(message: str) -> NoReturn:
 class Options(AuthOptions):
     """
     The options of the daemon: its sources, the arguments of the resource under their names
-    there, where to listen, and who may read.
+    there, where to listen, and who may read and publish.
 
     @ivar sources: the sources, by path.
     @ivar lines: the paths of those that are lines.
+    @ivar published: the paths of those that clients publish to.
     @ivar connected: the functions to be called with each new stream, by path, for the other
         sources.
 
@@ -82,6 +84,7 @@ class Options(AuthOptions):
         self["source"] = []
         self["listen"] = []
         self["allow-host"] = []
+        self["publish-token"] = []
         self["credCheckers"] = []
         self["origin"] = []
         self["allow-headers"] = []
@@ -104,6 +107,13 @@ class Options(AuthOptions):
         times
         """
         self["allow-host"].append(name)
+
+    def opt_publish_token(self, description: str) -> None:
+        """
+        file:PATH with the tokens of those who may publish to a source post, one in each line; may be
+        given several times
+        """
+        self["publish-token"] += readTokens(description)
 
     def opt_listen(self, description: str) -> None:
         """
@@ -199,9 +209,19 @@ class Options(AuthOptions):
         if not self.sources:
             self._addSource("tick", "--source tick")
         self.lines = [path for path, spec in self.sources.items() if spec.isLines]
+        self.published = [path for path, spec in self.sources.items() if spec.kind is Kind.POST]
         self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
         self._checkSuits(FOR_KEPT, "lines and what is posted", self._isOwnData)
+        if self["publish-token"] and not self.published:
+            raise usage.UsageError(
+                f"--publish-token is for a source post: there is only {self._said()}"
+            )
+        if self.published and self["public"] and not self["publish-token"]:
+            raise usage.UsageError(
+                f"--public: everybody could publish at {self.published[0]}. Give --publish-token"
+                " file:PATH, too"
+            )
         for name in self["allow-host"]:
             if not isHostName(name):
                 raise usage.UsageError(
@@ -273,9 +293,14 @@ class Options(AuthOptions):
         for name in names:
             if not suits and self[name] != self.defaults[name]:
                 raise usage.UsageError(
-                    f"--{name} is for {what}: it says nothing about"
-                    f" {', '.join(spec.text for spec in self.sources.values())}"
+                    f"--{name} is for {what}: it says nothing about {self._said()}"
                 )
+
+    def _said(self) -> str:
+        """
+        @return: the sources as the user wrote them.
+        """
+        return ", ".join(spec.text for spec in self.sources.values())
 
     @property
     def isPrivate(self) -> bool:

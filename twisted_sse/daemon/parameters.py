@@ -68,7 +68,11 @@ FLAGS: list[list[Any]] = [
         None,
         "the events have an end; there a browser stops, and with - or command: the daemon",
     ],
-    ["public", None, "let other machines read what comes from -, file: or command:"],
+    [
+        "public",
+        None,
+        "let other machines read your data: what comes from -, a file, command: or post",
+    ],
 ]
 
 #: The options with a value that may be given once: their name, letter, default, help, and reader.
@@ -89,17 +93,17 @@ PARAMETERS: list[list[Any]] = [
         "history",
         None,
         1000,
-        "how many lines are kept for clients that come back",
+        "how many events are kept for clients that come back",
         integer("history", 1),
     ],
     [
         "history-age",
         None,
         None,
-        "for how many seconds a line is kept at most, or off",
+        "for how many seconds an event is kept at most, or off",
         secondsOrOff("history-age"),
     ],
-    ["tail", None, 0, "how many lines a new client gets first", integer("tail", 0)],
+    ["tail", None, 0, "how many of the newest events a new client gets first", integer("tail", 0)],
     [
         "format",
         None,
@@ -207,7 +211,12 @@ PARAMETERS: list[list[Any]] = [
         "seconds before that in which /readyz says no and everything else goes on",
         seconds("drain-delay", zero=True),
     ],
-    ["admin", None, None, "endpoint of its own for /metrics, /healthz and /readyz"],
+    [
+        "admin",
+        None,
+        None,
+        "endpoint of its own for /metrics, /readyz, and /healthz and what is below",
+    ],
     ["access-log", None, None, "file to log each stream to, or - for standard output"],
     [
         "access-log-format",
@@ -222,7 +231,7 @@ PARAMETERS: list[list[Any]] = [
 COMPLETIONS = usage.Completions(
     multiUse=[
         *("allow-headers", "allow-host", "auth", "expose-headers", "listen", "origin"),
-        *("source", "trusted-proxy"),
+        *("publish-token", "source", "trusted-proxy"),
     ],
     optActions={
         "source": usage.CompleteList(["tick", "-", "post", "file:", "command:", "python:"]),

@@ -25,13 +25,17 @@ from twisted.web.server import Site
 
 from ..accesslog import AccessLog, formatRequest
 from ..channel.channel import Channel
+from ..hub.anonymous import ThisMachine
+from ..hub.publish import PublishResource
+from ..hub.subscribe import byQuery
 from ..observe import Observer, Observers
 from ..server.address import checkedNetworks
+from ..server.hosts import isLoopback
 from ..server.resource import EventStreamResource
 from ..store.memory import History
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
-from .access import KnownHosts, isLocal, saysLocal, withPassword
+from .access import KnownHosts, saysLocal, withPassword
 from .connections import Connections
 from .daemon import Daemon
 from .health import makeProbes
@@ -99,9 +103,15 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():
-        connected = options.connected.get(path)
-        if connected is None:
-            connected = _addLines(daemon, options, path, spec, observer, reactor)
+        channel = _makeChannel(options, path, observer, reactor) if spec.isPrivate else None
+        if channel is None:
+            connected = options.connected[path]
+        else:
+            daemon.addChannel(channel)
+            if spec.isLines:
+                connected = _addLines(daemon, options, spec, channel, reactor)
+            else:
+                connected = byQuery(channel, options["tail"])
         resource = EventStreamResource(
             connected,
             fallback=Greeting(path, tuple(options.sources)),
@@ -111,6 +121,8 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
         )
         daemon.addResource(resource)
         resources[path] = resource
+        if channel is not None and path in options.published:
+            resources[path] = _makeDoor(options, channel, resource)
     if registry is not None:
         from .metrics import countSources
 
@@ -125,26 +137,43 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     return daemon
 
 
-def _addLines(
-    daemon: Daemon,
-    options: Options,
-    path: str,
-    spec: Spec,
-    observer: Observer | None,
-    reactor: Any,
-) -> Connected:
+def _makeChannel(options: Options, path: str, observer: Observer | None, reactor: Any) -> Channel:
     """
-    Add a source of lines.
-
-    @return: the function to be called with each new stream.
+    Make the channel of a source.
     """
-    channel = Channel(
+    return Channel(
         History(maxEvents=options["history"], maxAge=options["history-age"]),
         name=path,
         maxEventSize=LARGEST_EVENT,
         reactor=reactor,
         observer=observer,
     )
+
+
+def _makeDoor(options: Options, channel: Channel, reader: IResource) -> PublishResource:
+    """
+    Make what clients publish to.
+
+    @param reader: what answers those that do not publish.
+    """
+    tokens = options["publish-token"]
+    return PublishResource(
+        channel,
+        tokens=tokens,
+        anonymous=False if tokens else ThisMachine(),
+        origins=options.resourceArguments()["origins"],
+        reader=reader,
+    )
+
+
+def _addLines(
+    daemon: Daemon, options: Options, spec: Spec, channel: Channel, reactor: Any
+) -> Connected:
+    """
+    Add a source of lines.
+
+    @return: the function to be called with each new stream.
+    """
 
     def ended(status: int) -> None:
         daemon.sourceEnded(source, status)
@@ -221,11 +250,11 @@ def _listen(
     admin = options.adminEndpoint()
     if admin is None:
         streams = _guard(options, makeStreams({**resources, "/metrics": metrics}))
-        root = makeProbes(lambda: daemon.ready, streams)
+        root = makeProbes(daemon.state, daemon.delivery.problem, streams)
     else:
         root = _guard(options, makeStreams(resources))
         rest = _guard(options, makeStreams({"/metrics": metrics}), hosts=False)
-        probes = makeProbes(lambda: daemon.ready, rest)
+        probes = makeProbes(daemon.state, daemon.delivery.problem, rest)
         _open(listening, admin, makeSite(probes))
     site = makeSite(root)
     for endpoint in options.endpoints():
@@ -243,7 +272,8 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
     @param hosts: whether the name by which the client knows the server is checked.
     """
     if options["credCheckers"]:
-        resource = withPassword(resource, options["credCheckers"])
+        published = [path.encode() for path in options.published]
+        resource = withPassword(resource, options["credCheckers"], published)
     if hosts and (options.isPrivate or options["allow-host"]):
         resource = KnownHosts(resource, options["allow-host"])
     return resource
@@ -288,7 +318,7 @@ def _checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
 
     @param port: what listens there; L{None} if it is not open yet.
     """
-    if not (saysLocal(endpoint.description) or (port is not None and isLocal(port.getHost()))):
+    if not (saysLocal(endpoint.description) or (port is not None and isLoopback(port.getHost()))):
         raise UsageError(
             f"{endpoint}: other machines could read your data there. Give --auth, or --public if"
             " everybody may, or listen on tcp:8080:interface=127.0.0.1"
@@ -307,3 +337,7 @@ def _sayWhere(options: Options, port: IListeningPort | None) -> None:
     )
     if options.isPrivate:
         _log.info("It is for this machine only, as long as there is no --auth and no --public")
+    if options.published and not options["publish-token"]:
+        _log.info(
+            "Only programs on this machine can publish, as long as there is no --publish-token"
+        )
