@@ -24,7 +24,7 @@ HOUSE = {
     "event": "",
     "parser": "",
     "timing": "reactors ticker slices backoff",
-    "guard": "targets pacing frames http2 site",
+    "guard": "targets bodies pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address hosts answers origins drain heart group resource",
     "store": "entry identifiers contract fingerprint memory",

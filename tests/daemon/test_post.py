@@ -81,7 +81,9 @@ class PostTests(PostTestCase):
         self.assertEqual([self.data(stream) for stream in streams], [["/a"], ["/b/c"]])
         for path in "/t", "/":
             answer = client.post(path, body="x")
-            self.assertEqual((answer.status, answer.headers["allow"]), (405, "GET, HEAD, OPTIONS"), path)
+            self.assertEqual(
+                (answer.status, answer.headers["allow"]), (405, "GET, HEAD, OPTIONS"), path
+            )
         answer = client.request("PUT", "/a", body="x")
         self.assertEqual((answer.status, "POST" in answer.headers["allow"]), (405, True))
 

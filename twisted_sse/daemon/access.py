@@ -19,7 +19,7 @@ from twisted.web.pages import errorPage
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
-from ..server.hosts import HOST, isLoopback, isLoopbackName, namesOf
+from ..server.hosts import HOST, isLoopback, isLoopbackName, nameOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -134,8 +134,8 @@ class KnownHosts(_Wrapper):
         """
         See L{_Wrapper}.
         """
-        names = namesOf(request)
-        if len(names) == 1 and (isLoopbackName(names[0]) or names[0] in self._names):
+        name = nameOf(request)
+        if name in self._names or isLoopbackName(name):
             return None
         return _Misdirected()  # type: ignore[no-untyped-call]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ..server.hosts import isLoopback, isLoopbackName, namesOf
+from ..server.hosts import isLoopback, isLoopbackName, nameOf
 from .refused import Refused
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ThisMachine:
         headers = request.requestHeaders
         if not (isLoopback(request.getHost()) and isLoopback(request.getClientAddress())):
             why = "from this machine"
-        elif not all(map(isLoopbackName, namesOf(request))):
+        elif not isLoopbackName(nameOf(request)):
             # An address that a page has changed (DNS rebinding), or a proxy.
             why = "under the name localhost"
         elif not trusted and (headers.hasHeader(b"origin") or headers.hasHeader(b"sec-fetch-site")):

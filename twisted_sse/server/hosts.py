@@ -13,7 +13,7 @@ from twisted.internet.address import UNIXAddress
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["HOST", "isLoopback", "isLoopbackName", "namesOf"]
+__all__ = ["HOST", "isLoopback", "isLoopbackName", "nameOf"]
 
 #: A host, perhaps with a port.
 HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]*)?", re.ASCII | re.IGNORECASE)
@@ -35,19 +35,15 @@ def isLoopback(address: object) -> bool:
     return bool((getattr(found, "ipv4_mapped", None) or found).is_loopback)
 
 
-def namesOf(request: Request) -> list[str | None]:
+def nameOf(request: Request) -> str | None:
     """
-    Find the names by which a client knows the server.
+    Find the name by which a client knows the server.
 
-    @return: a name in lower case for each C{Host}, without port and final dot; L{None} for one that
-        is no name, or if there is none.
+    @return: what is in C{Host}, in lower case, without port and final dot; L{None} if that is no name,
+        or there is not exactly one C{Host}.
     """
-    values = request.requestHeaders.getRawHeaders(b"host", [b""])
-    return [_nameIn(value.decode("ascii", "replace")) for value in values]
-
-
-def _nameIn(host: str) -> str | None:
-    found = HOST.fullmatch(host)
+    values = request.requestHeaders.getRawHeaders(b"host", [])
+    found = HOST.fullmatch(values[0].decode("ascii", "replace")) if len(values) == 1 else None
     return None if found is None else found[1].lower().rstrip(".")
 
 
@@ -55,7 +51,7 @@ def isLoopbackName(name: str | None) -> bool:
     """
     Whether a name is always that of this machine: RFC 6761, 6.3.
 
-    @param name: one of L{namesOf}.
+    @param name: from L{nameOf}.
     """
     if name is None:
         return False

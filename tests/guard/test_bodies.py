@@ -1,0 +1,265 @@
+"""
+Tests for L{twisted_sse.guard.bodies}: bodies of requests that are too large.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
+
+from tests.support.memory_http2 import H2_MISSING, MemoryClient2
+from twisted_sse.guard import GuardedSite, LimitedRequest
+from twisted_sse.guard.bodies import LINGER, MOST_READ
+
+
+class Echo(Resource):
+    """
+    Answers with the length of a body.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.sizes: list[int] = []
+
+    def render_POST(self, request: Any) -> bytes:
+        """
+        Remember the length, and return it.
+        """
+        self.sizes.append(len(request.content.read()))
+        return b"%d" % self.sizes[-1]
+
+
+class Small(LimitedRequest):
+    """
+    A request with few bytes.
+    """
+
+    maxBody = 100
+
+
+class Transport(StringTransport):
+    """
+    A transport that tells what became of it.
+    """
+
+    aborted = False
+
+    def abortConnection(self) -> None:
+        """
+        Record that the connection was aborted.
+        """
+        self.aborted = self.disconnecting = True
+
+
+def chunk(data: bytes) -> bytes:
+    """
+    Make one chunk of a body.
+    """
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+class BodiesMixin:
+    """
+    The tests, for a site.
+    """
+
+    siteFactory: type[Site]
+    assertEqual: Any
+    assertTrue: Any
+    assertFalse: Any
+    assertIn: Any
+
+    def setUp(self) -> None:
+        """
+        Make a connection to a site.
+        """
+        self.clock = Clock()
+        self.resource = Echo()
+        self.site = self.siteFactory(
+            self.resource, requestFactory=Small, timeout=None, reactor=self.clock
+        )  # type: ignore[no-untyped-call]
+        self.connect()
+
+    def connect(self) -> None:
+        """
+        Make a connection.
+        """
+        self.transport = Transport()
+        self.protocol = self.site.buildProtocol(IPv4Address("TCP", "192.0.2.1", 50000))
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, *fields: bytes, body: bytes = b"") -> bytes:
+        """
+        Send the head of a request, and the beginning of its body.
+
+        @return: what is answered.
+        """
+        lines = [b"POST / HTTP/1.1", b"Host: a", *fields, b"", b""]
+        return self.more(b"\r\n".join(lines) + body)
+
+    def more(self, data: bytes) -> bytes:
+        """
+        Send some bytes.
+
+        @return: what is answered.
+        """
+        self.transport.clear()
+        self.protocol.dataReceived(data)
+        self.clock.advance(0)
+        return self.transport.value()
+
+    def assertTooLarge(self, answer: bytes) -> None:
+        """
+        Assert that an answer is a whole 413 that closes the connection.
+        """
+        head, _, body = answer.partition(b"\r\n\r\n")
+        self.assertTrue(head.startswith(b"HTTP/1.1 413 Content Too Large\r\n"), answer)
+        self.assertIn(b"\r\nConnection: close", head)
+        self.assertIn(b"\r\nContent-Length: %d" % len(body), head)
+        self.assertEqual(
+            json.loads(body), {"error": "the body is larger than 100 bytes: send less at a time"}
+        )
+
+    def test_fits(self) -> None:
+        """
+        A body of the size that is allowed reaches the resource, and the connection goes on.
+        """
+        for _ in range(2):
+            answer = self.send(b"Content-Length: 100", body=b"x" * 100)
+            self.assertTrue(answer.endswith(b"\r\n\r\n100"), answer)
+            answer = self.send(
+                b"Transfer-Encoding: chunked", body=chunk(b"x" * 60) + chunk(b"y" * 40) + chunk(b"")
+            )
+            self.assertTrue(answer.endswith(b"\r\n\r\n100"), answer)
+        self.assertFalse(self.transport.disconnecting)
+
+    def test_declared(self) -> None:
+        """
+        A C{Content-Length} that is too large is answered at once, and the connection is closed when
+        the body has come, of which nothing is kept.
+        """
+        self.assertTooLarge(self.send(b"Content-Length: 101"))
+        request = self.protocol._channel.requests[0]
+        self.assertFalse(self.transport.disconnecting)
+        self.assertEqual(self.more(b"x" * 100), b"")
+        self.assertEqual(request.content.read(), b"")
+        self.assertEqual(self.more(b"x"), b"")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.aborted)
+        self.assertEqual((self.resource.sizes, self.clock.getDelayedCalls()), ([], []))
+
+    def test_chunked(self) -> None:
+        """
+        A chunked body is refused as soon as too much of it has come.
+        """
+        start = chunk(b"x" * 60)
+        self.assertEqual(self.send(b"Transfer-Encoding: chunked", body=start), b"")
+        self.assertTooLarge(self.more(chunk(b"y" * 41)))
+        self.assertEqual(self.more(chunk(b"y" * 1000)), b"")
+        self.assertFalse(self.transport.disconnecting)
+        self.assertEqual(self.more(chunk(b"")), b"")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.resource.sizes, [])
+
+    def test_expect(self) -> None:
+        """
+        A client that asks before it sends is refused, not told to go on.
+        """
+        answer = self.send(b"Content-Length: 101", b"Expect: 100-continue")
+        self.assertTooLarge(answer)
+        self.assertTrue(self.transport.disconnecting)
+        self.connect()
+        answer = self.send(b"Content-Length: 100", b"Expect: 100-continue")
+        self.assertEqual(answer, b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def test_endless(self) -> None:
+        """
+        A body that does not end is not read for ever.
+        """
+        self.assertTooLarge(
+            self.send(b"Transfer-Encoding: chunked", body=chunk(b"x" * (MOST_READ + 100)))
+        )
+        self.assertFalse(self.transport.aborted)
+        self.more(chunk(b"x"))
+        self.assertTrue(self.transport.aborted)
+
+    def test_slow(self) -> None:
+        """
+        A client that takes its time with a body that is too large is cut off.
+        """
+        self.assertTooLarge(self.send(b"Content-Length: 101"))
+        self.clock.advance(LINGER - 1)
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(1)
+        self.assertTrue(self.transport.aborted)
+
+    def test_disconnect(self) -> None:
+        """
+        Nothing is left when the client is gone.
+        """
+        self.assertTooLarge(self.send(b"Content-Length: 101"))
+        self.protocol.connectionLost(None)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class SiteTests(BodiesMixin, SynchronousTestCase):
+    """
+    Tests with Twisted's site.
+    """
+
+    siteFactory = Site
+
+
+class GuardedSiteTests(BodiesMixin, SynchronousTestCase):
+    """
+    Tests with our own, which also speaks HTTP/2 by this clock.
+    """
+
+    siteFactory = GuardedSite
+
+    def test_http2(self) -> None:
+        """
+        In HTTP/2 it is answered when the request is complete, and the connection goes on.
+        """
+        client = MemoryClient2(self.site, self.clock)
+        number = client.request(method="POST", end=False)
+        client.http.send_data(number, b"x" * 101, end_stream=True)
+        client.flush()
+        self.assertEqual(client.statuses(), {number: 413})
+        self.assertIn(b"larger than 100 bytes", client.body(number))
+        self.assertIn(number, client.ended())
+        number = client.request(method="POST", end=False)
+        client.http.send_data(number, b"x" * 100, end_stream=True)
+        client.flush()
+        self.assertEqual(client.body(number), b"100")
+        client.close()
+
+    def test_http2Endless(self) -> None:
+        """
+        In HTTP/2 the request of a body that does not end is reset, and the connection goes on.
+        """
+        client = MemoryClient2(self.site, self.clock)
+        number = client.request(method="POST", end=False)
+        while number not in client.resets():
+            size = min(2**14, client.http.local_flow_control_window(number))
+            client.http.send_data(number, b"x" * size)
+            client.flush()
+        number = client.request(method="POST", end=False)
+        client.http.send_data(number, b"x" * 100, end_stream=True)
+        client.flush()
+        self.assertEqual(client.body(number), b"100")
+        self.assertEqual(self.resource.sizes, [100])
+        client.close()
+
+    if H2_MISSING is not None:
+        test_http2.skip = H2_MISSING  # type: ignore[attr-defined]
+        test_http2Endless.skip = H2_MISSING  # type: ignore[attr-defined]

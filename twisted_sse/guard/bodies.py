@@ -1,0 +1,143 @@
+"""
+Bodies of requests: how large they may be.
+
+Twisted receives the whole body of a request before it looks for a resource, and keeps what does not
+fit into 100 kB in a temporary file, however large it is.
+"""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.http_headers import Headers
+from twisted.web.server import Request, version
+
+if TYPE_CHECKING:
+    from twisted.internet.interfaces import IDelayedCall
+    from twisted.python.failure import Failure
+
+__all__ = ["LimitedRequest"]
+
+#: How much more of a body that is too large is read, in bytes, and for how many seconds.  Many
+#: clients read the answer only when they have sent all; and a connection that is closed while data
+#: is on its way is reset, which may take the answer away from its client (RFC 9112, 9.6).
+MOST_READ = 2**22
+LINGER = 15
+
+
+class LimitedRequest(Request):
+    """
+    A request whose body is limited.  If it is larger, the answer is 413, and no resource is asked:
+
+        >>> site = Site(root, requestFactory=LimitedRequest)
+
+    In HTTP/1 that is said as soon as C{Content-Length} says so, or too much has arrived; in HTTP/2,
+    when the request is complete.
+
+    @cvar maxBody: how large a body may be, in bytes.
+    @ivar isRefused: whether its body was larger, and is not kept.
+
+    @since: 0.1
+    """
+
+    maxBody: int = 2**20
+
+    isRefused = False
+
+    _size = 0
+    _aborting: IDelayedCall | None = None
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        See L{Request}.
+        """
+        super().gotLength(length)  # type: ignore[no-untyped-call]
+        if length is not None and length > self.maxBody:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """
+        See L{Request}.
+        """
+        self._size += len(data)
+        if not self.isRefused:
+            if self._size <= self.maxBody:
+                super().handleContentChunk(data)  # type: ignore[no-untyped-call]
+                return
+            self._refuse()
+        if self._size > self.maxBody + MOST_READ:
+            self._abort()
+
+    def _refuse(self) -> None:
+        self.isRefused = True
+        assert self.content is not None, "it was made before"
+        self.content.close()
+        self.content = BytesIO()
+        channel: Any = self.channel
+        if not isinstance(channel, HTTPChannel):
+            return
+        # The request itself has nothing to answer with yet: its method is not known.
+        headers = Headers({name: [value] for name, value in self._headers()})
+        headers.setRawHeaders(b"connection", [b"close"])
+        channel.writeHeaders(b"HTTP/1.1", b"413", b"Content Too Large", headers)
+        channel.write(self._text())
+        channel.persistent = False
+        self.startedWriting = 1
+        if self.requestHeaders.hasHeader(b"expect"):
+            # The client has not begun to send, and will not (RFC 9110, 10.1.1).
+            self.requestHeaders.removeHeader(b"expect")
+            self.loseConnection()  # type: ignore[no-untyped-call]
+        else:
+            self._aborting = channel.callLater(LINGER, self._abort)
+
+    def _headers(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"server", version),
+            (b"date", datetimeToString()),
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(self._text())),
+        ]
+
+    def _text(self) -> bytes:
+        why = f"the body is larger than {self.maxBody} bytes: send less at a time"
+        return json.dumps({"error": why}).encode("ascii") + b"\n"
+
+    def _abort(self) -> None:
+        """
+        Read no more.
+        """
+        self._cancel()
+        channel: Any = self.channel
+        # In HTTP/2 it is only the stream that is aborted.
+        aborted: Any = channel.transport if isinstance(channel, HTTPChannel) else channel
+        aborted.abortConnection()
+
+    def _cancel(self) -> None:
+        aborting, self._aborting = self._aborting, None
+        if aborting is not None and aborting.active():
+            aborting.cancel()
+
+    def process(self) -> None:
+        """
+        See L{Request}.
+        """
+        if not self.isRefused:
+            super().process()  # type: ignore[no-untyped-call]
+            return
+        self._cancel()
+        self.setResponseCode(413, b"Content Too Large")
+        if not self.startedWriting:
+            for name, value in self._headers():
+                self.responseHeaders.setRawHeaders(name, [value])
+            self.write(self._text())  # type: ignore[no-untyped-call]
+        self.finish()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        See L{Request}.
+        """
+        self._cancel()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
