@@ -135,6 +135,32 @@ class PostTests(PostTestCase):
         for path in "/t", "/%61", "/a/", "/metrics", "/nowhere":
             self.assertEqual(client.post(path, TOKEN, "x").status, 401, path)
 
+    def test_large(self) -> None:
+        """
+        A large body is published for those who may, and others are told that they may not.
+        """
+        lines = "".join(f'{{"data": "{"x" * 100}"}}\n' for _ in range(1000))
+        batch = {"Content-Type": "application/x-ndjson"}
+        client = self.client("post", self.token)
+        answer = client.post("/", {**batch, **TOKEN}, lines)
+        self.assertEqual(len(json.loads(answer.text)["ids"]), 1000)
+        self.assertEqual(client.post("/", batch, lines).status, 401)
+        answer = client.post("/", {**batch, "Authorization": "Bearer x"}, lines)
+        self.assertIn("the token is not valid", answer.text)
+        client = self.client("post")
+        self.assertEqual(client.post("/", batch, lines).status, 200)
+        answer = client.post("/", {**batch, "Via": "1.1 x"}, lines)
+        self.assertEqual((answer.status, "without a proxy" in answer.text), (403, True))
+
+    def test_pages(self) -> None:
+        """
+        Without a token no page may publish, whatever it may read.
+        """
+        client = self.client("post", "--origin=*")
+        for size in 1, 20_000:
+            answer = client.post("/", {"Origin": "https://evil.example"}, "x" * size)
+            self.assertEqual(answer.status, 403)
+
     def test_origins(self) -> None:
         """
         The pages of an C{--origin} may publish with a token.

@@ -21,11 +21,12 @@ from twisted.logger import Logger
 from twisted.python.usage import UsageError
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 
 from ..accesslog import AccessLog, formatRequest
 from ..channel.channel import Channel
 from ..hub.anonymous import ThisMachine
+from ..hub.bearer import Tokens
 from ..hub.publish import PublishResource
 from ..hub.subscribe import byQuery
 from ..observe import Observer, Observers
@@ -45,7 +46,7 @@ from .logfile import WatchedFile, twistdLog
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .paths import makeStreams
-from .site import SmallSite
+from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.errors import SourceError
 from .sources.function import Connected
 from .sources.lines import LONGEST_LINE
@@ -161,7 +162,9 @@ def _makeDoor(options: Options, channel: Channel, reader: IResource) -> PublishR
         channel,
         tokens=tokens,
         anonymous=False if tokens else ThisMachine(),
-        origins=options.resourceArguments()["origins"],
+        # A page publishes only with a token, whatever it may read.
+        origins=options.resourceArguments()["origins"] if tokens else (),
+        maxBody=MOST_PUBLISHED,
         reader=reader,
     )
 
@@ -299,7 +302,26 @@ def _makeSite(options: Options, connections: Connections, reactor: Any, root: IR
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
     site = SmallSite(root, timeout=timeout, logFormatter=formatRequest, reactor=reactor)
     site.connections = connections
+    if options.published:
+        site.requestFactory = PublishedRequest
+        site.check = _publishing(options["publish-token"])
     return site
+
+
+def _publishing(tokens: list[str]) -> Callable[[Request], None]:
+    """
+    @return: raises L{Refused<twisted_sse.hub.refused.Refused>} if a request may not publish, as the
+        resource does.
+    """
+    known = Tokens(tokens)
+
+    def check(request: Request) -> None:
+        if not known:
+            ThisMachine().check(request, False)
+        elif not known.check(request):
+            raise known.ask()
+
+    return check
 
 
 def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:
