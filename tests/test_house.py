@@ -28,7 +28,7 @@ HOUSE = {
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address hosts answers origins drain heart group resource",
     "store": "entry identifiers contract fingerprint memory",
-    "channel": "observer keys subscription fanout positions ageing audience broadcast channel",
+    "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"

@@ -43,7 +43,7 @@ class Use:
             return fail(self._outcome)
         if self._outcome is not None:
             return succeed(self._outcome)
-        waiting: Deferred[Sequence[Event]] = Deferred(self._waiting.remove)
+        waiting: Deferred[Sequence[Event]] = Deferred()
         self._waiting.append(waiting)
         return waiting
 
@@ -92,9 +92,15 @@ class Keys:
             del self._uses[next(iter(self._uses))]
         return use
 
-    def forget(self, key: str, use: Use) -> None:
+    def settle(self, key: str, use: Use, published: Deferred[Sequence[Event]]) -> None:
         """
-        Forget a key: nothing was published, so it may be used again.
+        Tell all that are waiting what comes of the first use of a key.  If nothing was published,
+        forget it, so that it may be used again.
         """
-        if self._uses.get(key) is use:
-            del self._uses[key]
+
+        def failed(failure: Failure) -> None:
+            if self._uses.get(key) is use:
+                del self._uses[key]
+            use.settle(failure)
+
+        published.addCallbacks(use.settle, failed)

@@ -11,6 +11,7 @@ from .contract import (
     NotKept,
     NotStored,
     Record,
+    Repeated,
     StoreAway,
     Tail,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "NotKept",
     "NotStored",
     "Record",
+    "Repeated",
     "StoreAway",
     "Tail",
 ]
