@@ -38,7 +38,7 @@ HOUSE = {
     "accesslog": "",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths delivery health values"
+    "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths storage delivery health values"
     " parameters options daemon service",
     "cli": "interrupts output status certificates options get commands",
     "__init__": "",

@@ -68,6 +68,10 @@ class Delivery(Service):
         super().startService()  # type: ignore[no-untyped-call]
         self._channel = self._makeChannel()
         self._resource = EventStreamResource(self._channel.subscribe, heartbeat=None, name=NAME)
+        # It fails if we stop first.
+        self._channel.whenReady().addCallbacks(lambda _: self._begin(), lambda failure: None)
+
+    def _begin(self) -> None:
         self._loop = LoopingCall(self._check)
         self._loop.clock = self._reactor
         self._loop.start(INTERVAL).addErrback(self._broken)

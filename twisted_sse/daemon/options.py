@@ -26,9 +26,10 @@ from .paths import RESERVED, isFree
 from .sources.errors import SourceError
 from .sources.function import Connected, load, tick
 from .sources.spec import Kind, Spec, checkLines, readSource
+from .storage import checkFile
 from .tokens import readTokens
 
-__all__ = ["Options", "exitUsage"]
+__all__ = ["EX_USAGE", "Options", "exitUsage"]
 
 #: The exit status for a wrong command line.
 EX_USAGE = 64
@@ -46,6 +47,9 @@ RENAMED = {
 FOR_TICKS = ("interval", "event", "data", "id")
 FOR_LINES = ("format",)
 FOR_KEPT = ("history", "history-age", "tail")
+
+#: The options of a store.
+FOR_STORE = ("store-events", "store-age", "store-sync")
 
 
 def exitUsage(message: str) -> NoReturn:
@@ -213,6 +217,7 @@ class Options(AuthOptions):
         self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
         self._checkSuits(FOR_KEPT, "lines and what is posted", self._isOwnData)
+        self._checkStore()
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
                 f"--publish-token is for a source post: there is only {self._said()}"
@@ -295,6 +300,22 @@ class Options(AuthOptions):
                 raise usage.UsageError(
                     f"--{name} is for {what}: it says nothing about {self._said()}"
                 )
+
+    def _checkStore(self) -> None:
+        """
+        Check the options of a store.
+        """
+        if self["store"] is None:
+            for name in FOR_STORE:
+                if self[name] != self.defaults.get(name, 0):
+                    raise usage.UsageError(f"--{name} is for a store: give --store PATH, too")
+        elif not any(spec.isStored for spec in self.sources.values()):
+            raise usage.UsageError(
+                f"--store keeps what is posted, or comes from - or command:. There is only"
+                f" {self._said()}: a file is a store itself"
+            )
+        else:
+            checkFile(self["store"])
 
     def _said(self) -> str:
         """

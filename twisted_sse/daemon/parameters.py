@@ -105,6 +105,26 @@ PARAMETERS: list[list[Any]] = [
     ],
     ["tail", None, 0, "how many of the newest events a new client gets first", integer("tail", 0)],
     [
+        "store",
+        None,
+        None,
+        "file that keeps what is posted, or comes from - or command:, when the daemon ends",
+    ],
+    [
+        "store-events",
+        None,
+        100_000,
+        "how many events of each source the store keeps",
+        integer("store-events", 1),
+    ],
+    [
+        "store-age",
+        None,
+        None,
+        "for how many seconds the store keeps an event at most, or off",
+        secondsOrOff("store-age"),
+    ],
+    [
         "format",
         None,
         "text",
@@ -236,6 +256,7 @@ COMPLETIONS = usage.Completions(
     optActions={
         "source": usage.CompleteList(["tick", "-", "post", "file:", "command:", "python:"]),
         "slow": usage.CompleteList(POLICIES),
+        "store": usage.CompleteFiles(),
     },
     extraActions=[usage.CompleteFiles(descr="source", repeat=True)],
 )

@@ -33,7 +33,9 @@ from ..observe import Observer, Observers
 from ..server.address import checkedNetworks
 from ..server.hosts import isLoopback
 from ..server.resource import EventStreamResource
+from ..store.contract import EventStore
 from ..store.memory import History
+from ..store.sqlite.store import SQLiteStore
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
 from .access import KnownHosts, saysLocal, withPassword
@@ -100,14 +102,17 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     listening = ListeningService(
         reactor, stallTimeout=options["stall-timeout"], opened=connections.guard
     )
-    daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"])
+    store = _makeStore(options, reactor)
+    daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"], store)
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():
-        channel = _makeChannel(options, path, observer, reactor) if spec.isPrivate else None
-        if channel is None:
+        channel = None
+        if not spec.isPrivate:
             connected = options.connected[path]
         else:
+            kept = daemon.store if spec.isStored else None
+            channel = _makeChannel(options, path, kept, observer, reactor)
             daemon.addChannel(channel)
             if spec.isLines:
                 connected = _addLines(daemon, options, spec, channel, reactor)
@@ -147,6 +152,7 @@ def _makeChannel(options: Options, path: str, observer: Observer | None, reactor
         name=path,
         maxEventSize=LARGEST_EVENT,
         reactor=reactor,
+        store=store,
         observer=observer,
     )
 

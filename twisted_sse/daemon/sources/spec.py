@@ -77,6 +77,13 @@ class Spec(NamedTuple):
         """
         return self.isLines or self.kind is Kind.POST
 
+    @property
+    def isStored(self) -> bool:
+        """
+        Whether a store can keep its events.  A file is a store itself.
+        """
+        return self.isPrivate and self.kind is not Kind.FILE
+
 
 def readSource(description: str, text: str) -> tuple[str, Spec]:
     """

@@ -1,0 +1,125 @@
+"""
+The store behind the daemon's channels: whether it can be used, and when it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.python.failure import Failure
+from twisted.python.usage import UsageError
+
+from ..store.contract import EventLog, EventStore, StoreAway, Tail
+from ..store.sqlite.lock import Lock
+
+__all__ = ["LaterStore", "checkFile"]
+
+#: How a database of SQLite begins (https://www.sqlite.org/fileformat.html, 1.3).
+MAGIC = b"SQLite format 3\0"
+
+
+def checkFile(path: str) -> None:
+    """
+    Check whether a file can be used as a store now, without changing it.
+
+    @raise UsageError: if not.
+    """
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise UsageError(f"--store {path}: there is no directory {folder}: make it first")
+    if os.path.isdir(path):
+        raise UsageError(f"--store {path}: this is a directory. Name a file in it")
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(len(MAGIC))
+    except FileNotFoundError:
+        begin = b""
+    except OSError as e:
+        raise UsageError(f"--store {path}: {e.strerror}") from e
+    else:
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"--store {path}: it cannot be written")
+    # A store that is broken is set aside, but this was none.
+    if begin not in (b"", MAGIC) and not os.path.exists(f"{path}-lock"):
+        raise UsageError(
+            f"--store {path}: this is no store, but another file. Name one that does not exist"
+        )
+    try:
+        Lock(path).release()
+    except OSError as e:
+        raise UsageError(f"--store {path}: {e.strerror}") from e
+
+
+class _Opening(NamedTuple):
+    """
+    A call of C{open} that has to wait.
+    """
+
+    name: str
+    tail: Tail
+    recent: int
+    opened: Deferred[EventLog]
+
+
+class LaterStore:
+    """
+    A store that is opened only when the daemon has started: C{twistd} may have gone into the
+    background by then, and no thread comes with it.
+
+    It is an L{EventStore<twisted_sse.store.contract.EventStore>}.
+    """
+
+    def __init__(self, store: EventStore, failed: Callable[[Failure], object]) -> None:
+        """
+        @param store: the store itself.
+        @param failed: called if it can never be opened.
+        """
+        self._store = store
+        self._failed = failed
+        self._hasBegun = False
+        self._waiting: list[_Opening] = []
+
+    def begin(self) -> None:
+        """
+        Open it.
+        """
+        self._hasBegun = True
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
+            self._open(each.name, each.tail, each.recent).chainDeferred(each.opened)
+
+    def open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
+        """
+        See L{EventStore<twisted_sse.store.contract.EventStore>}.
+        """
+        if self._hasBegun:
+            return self._open(name, tail, recent)
+        opened: Deferred[EventLog] = Deferred()
+        self._waiting.append(_Opening(name, tail, recent, opened))
+        return opened
+
+    def problem(self) -> str | None:
+        """
+        See L{EventStore<twisted_sse.store.contract.EventStore>}.
+        """
+        return self._store.problem()
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{EventStore<twisted_sse.store.contract.EventStore>}.
+        """
+        self._waiting.clear()
+        return self._store.close()
+
+    def _open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
+        return maybeDeferred(self._store.open, name, tail, recent).addErrback(self._notOpened)
+
+    def _notOpened(self, failure: Failure) -> Failure | Deferred[EventLog]:
+        if failure.check(StoreAway):
+            return failure
+        self._failed(failure)
+        # The daemon ends: each channel would only say so again.
+        return Deferred()
