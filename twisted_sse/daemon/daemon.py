@@ -138,7 +138,9 @@ class Daemon(MultiService):
         if self.store is not None:
             # Not before the reactor runs: it could not be stopped.
             self._reactor.callLater(0, self.store.begin)
-        ready = gatherResults([channel.whenReady() for channel in self._channels], consumeErrors=True)
+        ready = gatherResults(
+            [channel.whenReady() for channel in self._channels], consumeErrors=True
+        )
         # It fails if we stop first.
         ready.addCallbacks(lambda _: self._startSources(), lambda failure: None)
 
@@ -155,7 +157,7 @@ class Daemon(MultiService):
         if self._status == 0:
             _log.critical("The store cannot be used: {why}", why=failure.getErrorMessage())
             self._status = EX_USAGE
-            self._exit()
+            self._leave()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -199,9 +201,9 @@ class Daemon(MultiService):
         if self._running:
             return
         yield self._whenStreamsEnded()
-        self._exit()
+        self._leave()
 
-    def _exit(self) -> None:
+    def _leave(self) -> None:
         exitWith(self._status)
         try:
             self._reactor.stop()

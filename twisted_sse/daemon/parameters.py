@@ -73,6 +73,11 @@ FLAGS: list[list[Any]] = [
         None,
         "let other machines read your data: what comes from -, a file, command: or post",
     ],
+    [
+        "store-sync",
+        None,
+        "wait for the disk each time something is stored: then a power cut loses nothing of it",
+    ],
 ]
 
 #: The options with a value that may be given once: their name, letter, default, help, and reader.

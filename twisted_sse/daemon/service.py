@@ -35,7 +35,6 @@ from ..server.hosts import isLoopback
 from ..server.resource import EventStreamResource
 from ..store.contract import EventStore
 from ..store.memory import History
-from ..store.sqlite.store import SQLiteStore
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
 from .access import KnownHosts, saysLocal, withPassword
@@ -143,9 +142,34 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     return daemon
 
 
-def _makeChannel(options: Options, path: str, observer: Observer | None, reactor: Any) -> Channel:
+def _makeStore(options: Options, reactor: Any) -> EventStore | None:
+    """
+    Make the store, which is not opened yet.
+    """
+    if options["store"] is None:
+        return None
+    from ..store.sqlite.store import SQLiteStore
+
+    return SQLiteStore(
+        options["store"],
+        maxEvents=options["store-events"],
+        maxAge=options["store-age"],
+        synchronous="full" if options["store-sync"] else "normal",
+        reactor=reactor,
+    )
+
+
+def _makeChannel(
+    options: Options,
+    path: str,
+    store: EventStore | None,
+    observer: Observer | None,
+    reactor: Any,
+) -> Channel:
     """
     Make the channel of a source.
+
+    @param store: keeps its events; L{None} for memory only.
     """
     return Channel(
         History(maxEvents=options["history"], maxAge=options["history-age"]),

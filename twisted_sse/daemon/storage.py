@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
 from ..store.contract import EventLog, EventStore, StoreAway, Tail
-from ..store.sqlite.lock import Lock
 
 __all__ = ["LaterStore", "checkFile"]
 
@@ -47,6 +46,8 @@ def checkFile(path: str) -> None:
         raise UsageError(
             f"--store {path}: this is no store, but another file. Name one that does not exist"
         )
+    from ..store.sqlite.lock import Lock
+
     try:
         Lock(path).release()
     except OSError as e:
@@ -115,11 +116,14 @@ class LaterStore:
         return self._store.close()
 
     def _open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
-        return maybeDeferred(self._store.open, name, tail, recent).addErrback(self._notOpened)
+        opened: Deferred[EventLog] = Deferred()
+        opening = maybeDeferred(self._store.open, name, tail, recent)
+        opening.addCallbacks(opened.callback, lambda failure: self._notOpened(failure, opened))
+        return opened
 
-    def _notOpened(self, failure: Failure) -> Failure | Deferred[EventLog]:
+    def _notOpened(self, failure: Failure, opened: Deferred[EventLog]) -> None:
         if failure.check(StoreAway):
-            return failure
-        self._failed(failure)
-        # The daemon ends: each channel would only say so again.
-        return Deferred()
+            opened.errback(failure)
+        else:
+            # The daemon ends: each channel would only say so again.
+            self._failed(failure)

@@ -98,10 +98,7 @@ class LineSource(Service):
         if not events:
             return
         try:
-            for event in events[:-1]:
-                self.channel.publish(event)
-            # When this is stored, all before it are.
-            self._storing = self.channel.publishAndWait(events[-1])
+            self._storing = self.channel.publishAllAndWait([(event, ()) for event in events])
         except NotStored as e:
             # A command that is to end may write much, and cannot be stopped from it.
             _log.error("Lines are lost: {why}", why=str(e))
