@@ -123,6 +123,12 @@ class Daemon(MultiService):
         """
         self._channels.append(channel)
 
+    def unstored(self) -> int:
+        """
+        Count the events of all channels that were published, and are not stored.
+        """
+        return sum([channel.unstored for channel in self._channels])
+
     def addSource(self, source: LineSource) -> None:
         """
         Add a source of lines: it reads as long as the daemon runs, and its events can be kept.

@@ -56,6 +56,8 @@ from .sources.spec import Spec, makeLines
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from ..store.sqlite.store import SQLiteStore
+
 __all__ = ["makeService"]
 
 #: How long a connection may be open without a request, in seconds.
@@ -129,9 +131,11 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
         if channel is not None and path in options.published:
             resources[path] = _makeDoor(options, channel, resource)
     if registry is not None:
-        from .metrics import countSources
+        from .metrics import countSources, countStore
 
         countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
+        if store is not None:
+            countStore(registry, store, daemon.unstored)
     resources.setdefault("/", StreamList(tuple(options.sources)))
     makeSite = partial(_makeSite, options, connections, reactor)
     _listen(options, daemon, listening, resources, _makeMetrics(registry), makeSite)
@@ -142,7 +146,7 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     return daemon
 
 
-def _makeStore(options: Options, reactor: Any) -> EventStore | None:
+def _makeStore(options: Options, reactor: Any) -> SQLiteStore | None:
     """
     Make the store, which is not opened yet.
     """

@@ -26,6 +26,8 @@ def checkFile(path: str) -> None:
 
     @raise UsageError: if not.
     """
+    if path in ("", ":memory:"):
+        raise UsageError(f"--store is {path!r}: it must be the name of a file")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise UsageError(f"--store {path}: there is no directory {folder}: make it first")
