@@ -17,7 +17,7 @@ from .errors import isCorrupt
 from .lock import Lock
 from .schema import connect, prepare
 
-__all__ = ["File"]
+__all__ = ["HASTE", "File"]
 
 #: How many seconds to wait for another program that has locked the file: in the reactor's thread,
 #: and in the writer's.
@@ -84,7 +84,7 @@ class File:
             except sqlite3.Error as error:
                 if not isCorrupt(error):
                     raise
-                self.aside = self._setAside(), str(error)
+                self.aside = self._moveAway(), str(error)
                 self.begin()
         except sqlite3.OperationalError as error:
             self._disconnect()
@@ -195,9 +195,9 @@ class File:
         """
         with self.reading:
             self.generation += 1
-            return self._setAside()
+            return self._moveAway()
 
-    def _setAside(self) -> str:
+    def _moveAway(self) -> str:
         """
         Move the file away.
 

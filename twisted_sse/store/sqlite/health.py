@@ -28,7 +28,6 @@ class Health:
     @ivar bytesWritten: how many bytes of events were stored.
     @ivar errors: how many transactions failed.
     @ivar resets: how many files were set aside.
-    @ivar tell: calls a function in the reactor's thread.
     @ivar trouble: why nothing can be stored now; L{None} if it can.
     """
 
@@ -42,9 +41,18 @@ class Health:
         self.resets = 0
         self.trouble: str | None = None
         self._path = path
-        self.tell: Callable[[Callable[[], object]], object] = lambda call: call()
+        self._tell: Callable[[Callable[[], object]], object] = lambda call: call()
         self._aside = ""
         self._asideUntil = 0.0
+
+    def begin(self, tell: Callable[[Callable[[], object]], object]) -> None:
+        """
+        The file is opened.
+
+        @param tell: calls a function in the reactor's thread.
+        """
+        self._tell = tell
+        self.trouble = None
 
     def failed(self, why: str) -> None:
         """
@@ -97,4 +105,4 @@ class Health:
         """
         Write a line into the log.
         """
-        self.tell(lambda: _log.emit(level, text, path=self._path, **values))
+        self._tell(lambda: _log.emit(level, text, path=self._path, **values))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -14,7 +14,7 @@ from ...format.event import Event
 from ..contract import Record
 from .schema import COLUMNS
 
-__all__ = ["Row", "insert", "toRecord", "toRow"]
+__all__ = ["EVENTS", "TOPICS", "Row", "insert", "toRecord", "toRow"]
 
 #: An event as it is stored: its columns.
 Row = tuple[Any, ...]
@@ -22,11 +22,16 @@ Row = tuple[Any, ...]
 # A statement for many rows holds Python's lock once, not once for each row: a reactor that is busy
 # hands the lock over only every few milliseconds.  Before 3.32, SQLite takes 999 parameters.
 _MANY = (1000, 100, 10, 1) if sqlite3.sqlite_version_info >= (3, 32) else (80, 10, 1)
-_ONE = f"({', '.join('?' * len(COLUMNS))})"
-_INSERT = {
-    many: f"INSERT INTO events({', '.join(COLUMNS)}) VALUES {', '.join([_ONE] * many)}"
-    for many in _MANY
-}
+
+
+def _statements(table: str, columns: int) -> dict[int, str]:
+    one = f"({', '.join('?' * columns)})"
+    return {many: f"INSERT INTO {table} VALUES {', '.join([one] * many)}" for many in _MANY}
+
+
+#: What stores some rows of a table, by their number.
+EVENTS = _statements("events", len(COLUMNS))
+TOPICS = _statements("topics", 3)
 
 
 def _measure(text: str | None) -> int:
@@ -94,13 +99,14 @@ def toRecord(row: Sequence[Any], own: str) -> Record:
         raise ValueError(str(error)) from error
 
 
-def insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+def insert(connection: sqlite3.Connection, table: dict[int, str], rows: Sequence[Row]) -> None:
     """
     Store some rows.
+
+    @param table: L{EVENTS} or L{TOPICS}.
     """
     start = 0
-    for many in _MANY:
+    for many, statement in table.items():
         while len(rows) - start >= many:
-            some: Iterable[Any] = chain.from_iterable(rows[start : start + many])
-            connection.execute(_INSERT[many], tuple(some))
+            connection.execute(statement, tuple(chain.from_iterable(rows[start : start + many])))
             start += many

@@ -138,7 +138,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
     """
     Prepare a file for use, and make the tables if it is new.
 
-    @raise NotAStore: if it belongs to something else.
+    @raise NotAStore: if it belongs to something else, or the file system cannot hold a store.
     """
     found = [
         connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -153,7 +153,9 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         )
         raise NotAStore(f"{path} {whose}: use another file")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_mode = WAL")
+    mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if mode != "wal":
+        raise NotAStore(f"{path} cannot be written as SQLite's WAL mode needs: use a local disk")
     connection.execute(f"PRAGMA journal_size_limit = {WAL}")
     if isNew:
         connection.execute("BEGIN IMMEDIATE")

@@ -16,13 +16,14 @@ from twisted.logger import Logger, LogLevel
 
 from ...checks import InvalidOption, checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
-from ..contract import EventLog, NotStored, StoreAway, Tail
-from .file import File
+from ..contract import EventLog, NotStored, Record, StoreAway, Tail
+from .errors import isCorrupt
+from .file import HASTE, File
 from .handover import Handover
 from .health import Health
 from .items import Append, Barrier, Item, Stop
 from .log import Counts, Read, Reading, SQLiteLog
-from .state import begin
+from .state import State, begin
 from .trimming import Limits
 from .worker import Worker
 from .writer import Writer
@@ -55,7 +56,7 @@ class _Session:
         self._ended = ended
         self._handover = handover = Handover(reactor)
         self._counts = counts
-        health.tell = handover.put
+        health.begin(handover.put)
         self._closing = False
         self._waiting: list[Deferred[None]] = []
         self._writing = Writer(file, limits, health, handover.put)
@@ -94,32 +95,11 @@ class _Session:
         """
         Open the log of a channel.
         """
-        writing, file = self._writing, self._file
-        with file.writing:
-            if name in writing.logs:
-                raise ValueError(
-                    f"the channel {name!r} is open already: each needs a name of its own"
-                )
-            connection = file.writer
-            if connection is None:
-                raise StoreAway("the file was broken, and there is no new one yet")
-            isFirst = not writing.logs
-            try:
-                file.strain()
-                connection.execute("BEGIN IMMEDIATE")
-                state, records, origin = begin(
-                    connection, name, file.breaks, writing.pendingHole(name), recent, time.time()
-                )
-                connection.execute("COMMIT")
-                if isFirst:
-                    file.settle()
-            except sqlite3.Error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            finally:
-                file.relax()
-            state.generation = file.generation
+        file = self._file
+        if not file.writing.acquire(timeout=HASTE):
+            raise StoreAway("another program has locked the file")
+        try:
+            state, records, origin = self._run(name, recent)
             log = SQLiteLog(
                 state,
                 tail,
@@ -131,11 +111,52 @@ class _Session:
                 self._reader.put,
                 self._close,
             )
-            writing.add(log)
-        # It waits for the limits that it has now.
+            self._writing.add(log)
+        finally:
+            file.writing.release()
+        # The writer may be waiting for less than the limits now ask for.
         self._writer.put(Barrier(lambda: None))
-        tail.received(records)
+        try:
+            tail.received(records)
+        except BaseException:
+            self._close(log)
+            raise
         return log
+
+    def _run(self, name: str, recent: int) -> tuple[State, list[Record], str]:
+        """
+        Begin a run of a log.
+        """
+        writing, file = self._writing, self._file
+        if name in writing.logs:
+            raise ValueError(f"the channel {name!r} is open already: each needs a name of its own")
+        while True:
+            generation = file.generation
+            connection = file.writer
+            if connection is None:
+                raise StoreAway("the file was broken, and there is no new one yet")
+            try:
+                file.strain()
+                connection.execute("BEGIN IMMEDIATE")
+                found = begin(
+                    connection, name, file.breaks, writing.pendingHole(name), recent, time.time()
+                )
+                connection.execute("COMMIT")
+                if writing.logs:
+                    file.relax()
+                else:
+                    file.settle()
+            except sqlite3.Error as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if not isCorrupt(error):
+                    file.relax()
+                    raise
+                # There is a new file now, or none.
+                writing.replace(generation, error)
+                continue
+            found[0].generation = generation
+            return found
 
     def _close(self, log: SQLiteLog) -> Deferred[None]:
         closed: Deferred[None] = Deferred()

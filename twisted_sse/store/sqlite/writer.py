@@ -20,7 +20,7 @@ from .file import File
 from .health import Health
 from .items import Append, Barrier, Broken, Item, Repair, Stop, leading
 from .keys import findKey, keepKey
-from .rows import Row, insert, toRow
+from .rows import EVENTS, TOPICS, Row, insert, toRow
 from .state import Opened, State, begin, discard, load
 from .trimming import Limits, expires, trim
 
@@ -58,6 +58,50 @@ class _Batch:
         """
         for state, numbers in self.touched.items():
             state.restore(numbers)
+
+    def add(self, append: Append) -> list[str]:
+        """
+        Add the rows of some records.
+
+        @return: their IDs.
+        @raise NotStored: if they are not numbered as they should be.
+        @raise UnicodeEncodeError: if a topic is no text.
+        """
+        state = append.log.state
+        channel, last, base = state.channel, state.last, state.base
+        digits = len(append.prefix) + 1
+        ids = []
+        size = 0
+        for record in append.records:
+            identifier = record.event.id or ""
+            try:
+                position = base + int((record.place or identifier)[digits:], 16)
+            except ValueError:
+                position = 0
+            if position <= last:
+                raise NotStored(False, f"{record!r} is not numbered as it should be")
+            row = toRow(channel, position, record)
+            self.rows.append(row)
+            ids.append(identifier)
+            size += row[-1]
+            for topic in set(record.topics) if record.topics else ():
+                self.topics.append((channel, topic, position))
+            last = position
+        state.last = last
+        state.count += len(ids)
+        state.bytes += size
+        self.bytes += size
+        return ids
+
+    def remove(self, rows: int, topics: int) -> None:
+        """
+        Go back to what there was before C{add} has failed.
+
+        @param rows: how many rows there were.
+        @param topics: and how many of topics.
+        """
+        del self.rows[rows:]
+        del self.topics[topics:]
 
 
 class Writer:
@@ -143,7 +187,9 @@ class Writer:
             if isinstance(item, Repair):
                 self._repair(item)
             elif isinstance(item, Broken):
-                self._replace(item)
+                with self._file.writing:
+                    self.replace(item.generation, item.error)
+                self._tell(item.then)
             elif isinstance(item, Barrier):
                 item.then()
             del items[0]
@@ -200,9 +246,8 @@ class Writer:
                     _fill(connection, state)
                 for append in appends:
                     self._prepare(connection, batch, append)
-                insert(connection, batch.rows)
-                if batch.topics:
-                    connection.executemany("INSERT INTO topics VALUES(?, ?, ?)", batch.topics)
+                insert(connection, EVENTS, batch.rows)
+                insert(connection, TOPICS, batch.topics)
                 full = self._trim(connection, batch)
                 for state in batch.touched:
                     state.save(connection)
@@ -231,37 +276,29 @@ class Writer:
         """
         state = append.log.state
         batch.touch(state)
+        mark = len(batch.rows), len(batch.topics)
         refused: Exception
         try:
             if append.prefix != state.token:
                 raise NotStored(False, "the file was broken")
-            ids = [record.event.id or "" for record in append.records]
-            content = b""
-            if append.key is not None:
+            if append.key is None:
+                ids = batch.add(append)
+            else:
                 content = fingerprint(append.records)
                 first = findKey(connection, state, append.key, content, batch.now)
                 if first is not None:
                     batch.outcomes.append(partial(append.settle, first))
                     return
-            rows = _rows(state, append)
-            if append.key is not None:
+                ids = batch.add(append)
                 keepKey(connection, state, append.key, content, ids, batch.now)
         except (KeyReused, NotStored) as error:
             refused = error
         except UnicodeEncodeError as error:
             refused = NotStored(False, f"a topic or key is no text: {error}")
         else:
-            batch.rows += rows
-            for row, record in zip(rows, append.records, strict=True):
-                for topic in set(record.topics):
-                    batch.topics.append((state.channel, topic, row[1]))
-            size = sum(row[-1] for row in rows)
-            batch.bytes += size
-            state.count += len(rows)
-            state.bytes += size
-            state.last = rows[-1][1]
             batch.outcomes.append(partial(append.settle, ids))
             return
+        batch.remove(*mark)
         batch.outcomes.append(partial(append.settle, refused))
         if isinstance(refused, NotStored) and append.prefix == state.token:
             connection.execute(
@@ -347,11 +384,15 @@ class Writer:
 
     # A file that is broken
 
-    def _replace(self, item: Broken) -> None:
-        with self._file.writing:
-            if item.generation == self._file.generation and self._file.writer is not None:
-                self._failed([], item.error, False)
-        self._tell(item.then)
+    def replace(self, generation: int, error: sqlite3.Error) -> None:
+        """
+        Somebody has found that the file is broken: replace it, unless that was done meanwhile.
+        The caller holds the file's C{writing}.
+
+        @param generation: which file it was.
+        """
+        if generation == self._file.generation and self._file.writer is not None:
+            self._failed([], error, False)
 
     def _beginAgain(self, why: str | None) -> None:
         """
@@ -447,24 +488,3 @@ class Writer:
 def _fill(connection: sqlite3.Connection, state: State) -> None:
     connection.execute("INSERT OR IGNORE INTO holes VALUES(?, ?)", [state.channel, state.hole])
     state.last = max(state.last, state.hole)
-
-
-def _rows(state: State, append: Append) -> list[Row]:
-    """
-    @raise NotStored: if the records are not numbered as they should be.
-    """
-    rows: list[Row] = []
-    channel, last = state.channel, state.last
-    base = state.base
-    start = len(append.prefix) + 1
-    for record in append.records:
-        text = record.place or record.event.id or ""
-        try:
-            position = base + int(text[start:], 16)
-        except ValueError:
-            position = 0
-        if position <= last:
-            raise NotStored(False, f"a record is not numbered as it should be: {text!r}")
-        rows.append(toRow(channel, position, record))
-        last = position
-    return rows
