@@ -42,7 +42,7 @@ HOUSE = {
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths storage delivery health values"
     " parameters options daemon service",
-    "cli": "interrupts output status certificates options get commands",
+    "cli": "interrupts output input status running certificates values options get publish commands",
     "__init__": "",
     "__main__": "",
 }

@@ -705,7 +705,7 @@ class MainTests(ErrorMixin):
         C{--help} lists the commands, and C{get --help} the exit statuses.
         """
         said = self.help("--help")
-        self.assertRegex(said, r"(?m)^ +get +\w[^\n]*\n +serve +\w")
+        self.assertRegex(said, r"(?m)^ +get +\w[^\n]*\n +publish +\w[^\n]*\n +serve +\w")
         said = self.help("get", "--help")
         listed = re.findall(r"(?m)^  (\d+) ", said.partition("exit status:")[2])
         self.assertEqual(listed, [*(str(int(each)) for each in Status), "130", "143"])

@@ -180,16 +180,24 @@ class BodiesMixin:
         self.connect()
         answer = self.send(b"Content-Length: 100", b"Expect: 100-continue")
         self.assertEqual(answer, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.connect()
+        answer = self.send(b"Transfer-Encoding: chunked", b"Expect: 100-continue")
+        self.assertEqual(answer, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.assertTooLarge(self.more(chunk(b"x" * 101)))
+        self.assertFalse(self.transport.disconnecting)
 
     def test_endless(self) -> None:
         """
-        A body that does not end is not read for ever.
+        A body that does not end is not read for ever, and its connection is closed after a while.
         """
         self.assertTooLarge(
             self.send(b"Transfer-Encoding: chunked", body=chunk(b"x" * (MOST_READ + 100)))
         )
-        self.assertFalse(self.transport.aborted)
+        self.assertEqual(self.transport.producerState, "producing")
         self.more(chunk(b"x"))
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(LINGER)
         self.assertTrue(self.transport.aborted)
 
     def test_slow(self) -> None:

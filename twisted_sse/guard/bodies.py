@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["LimitedRequest"]
 
-#: How much more of a body that is too large is read, in bytes, and for how many seconds.  Many
-#: clients read the answer only when they have sent all; and a connection that is closed while data
-#: is on its way is reset, which may take the answer away from its client (RFC 9112, 9.6).
+#: How much more of a body that is too large is read, in bytes: many clients read the answer only when
+#: they have sent all.
 MOST_READ = 2**22
+
+#: For how many seconds the connection then stays open.  If it is closed while data is on its way it is
+#: reset, which may take the answer away from its client (RFC 9112, 9.6).
 LINGER = 15
 
 
@@ -69,7 +71,13 @@ class LimitedRequest(Request):
                 return
             self._refuse()
         if self._size > self.maxBody + MOST_READ:
-            self._abort()
+            channel: Any = self.channel
+            if isinstance(channel, HTTPChannel):
+                # Its client may notice that nothing more is taken, and look for the answer.
+                transport: Any = channel.transport
+                transport.pauseProducing()
+            else:
+                channel.abortConnection()
 
     def _refuse(self) -> None:
         self.isRefused = True
@@ -86,7 +94,7 @@ class LimitedRequest(Request):
         channel.write(self._text())
         channel.persistent = False
         self.startedWriting = 1
-        if self.requestHeaders.hasHeader(b"expect"):
+        if not self._size and self.requestHeaders.hasHeader(b"expect"):
             # The client has not begun to send, and will not (RFC 9110, 10.1.1).
             self.requestHeaders.removeHeader(b"expect")
             self.loseConnection()  # type: ignore[no-untyped-call]
@@ -107,18 +115,16 @@ class LimitedRequest(Request):
 
     def _abort(self) -> None:
         """
-        Read no more.
+        Close the connection at once.
         """
-        self._cancel()
-        channel: Any = self.channel
-        # In HTTP/2 it is only the stream that is aborted.
-        aborted: Any = channel.transport if isinstance(channel, HTTPChannel) else channel
-        aborted.abortConnection()
+        self._aborting = None
+        transport: Any = self.channel.transport
+        transport.abortConnection()
 
     def _cancel(self) -> None:
-        aborting, self._aborting = self._aborting, None
-        if aborting is not None and aborting.active():
-            aborting.cancel()
+        if self._aborting is not None:
+            self._aborting.cancel()
+            self._aborting = None
 
     def process(self) -> None:
         """
