@@ -38,6 +38,7 @@ HOUSE = {
     "hub": "refused query bearer anonymous key body subscribe publish",
     "metrics": "",
     "accesslog": "",
+    "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths storage delivery health values"

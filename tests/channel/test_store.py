@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.channels import ChannelTestCase, data, lastEventID, types
 from tests.support.late_store import Content, LateStore
 from twisted_sse import Channel, Event, History, InvalidEvent
-from twisted_sse.store import KeyReused, NotStored
+from twisted_sse.store import KeyReused, NotStored, StoreAway
 from twisted_sse.testing import MemoryClock
 
 
@@ -183,6 +183,28 @@ class PublishTests(StoreTestCase):
         self.assertEqual(types(late)[0], "stream-reset")
         self.assertEqual(data(late)[-3:], ["7", "8", "9"])
 
+    def test_failedAtTheEnd(self) -> None:
+        """
+        While events cannot be stored, a client that comes back gets them from memory; one that
+        needs those that are not there any more is told.
+        """
+        for lost, expected in (
+            (2, ["message"] * 11),
+            (3, ["message"] * 12),
+            (4, [*["message"] * 9, "stream-reset", *["message"] * 3]),
+        ):
+            self.setUp()
+            self.start(window=3)
+            events = self.publish(*range(10))
+            self.store.failing = NotStored(False, "full")
+            self.publish(*range(10, 10 + lost))
+            browser = self.connect(events[0].id or "")
+            self.settle()
+            self.assertEqual(types(browser), expected, lost)
+            self.store.failing = None
+            self.publish(99)
+            self.assertEqual(data(browser)[-2:], [str(9 + lost), "99"])
+
     def test_tooMuch(self) -> None:
         """
         When too much is waiting to be stored, nothing more is published.
@@ -213,6 +235,28 @@ class PublishTests(StoreTestCase):
         self.settle()
         self.assertEqual([record.event.data for record in self.content.records], ["a"])
         self.assertEqual(self.store.closed, [log])
+
+    def test_closedWhileReading(self) -> None:
+        """
+        When the channel is closed, a client that reads from the store gets an end, without being
+        told that something was lost; so does one that waits for the store.
+        """
+        self.start(window=3)
+        events = self.publish(*range(20))
+        self.store.isAway = True
+        browser = self.connect(events[0].id or "")
+        self.settle()
+        self.channel.close()
+        self.settle()
+        self.assertTrue(browser.ended and browser.complete)
+        self.assertEqual(types(browser), [])
+        self.start(open=False, isAway=True)
+        ready = self.channel.whenReady()
+        browser = self.connect()
+        self.channel.close()
+        self.settle()
+        self.assertTrue(browser.ended and browser.complete)
+        self.failureResultOf(ready, StoreAway)
 
     def test_arguments(self) -> None:
         """

@@ -39,6 +39,8 @@ __all__ = ["Channel"]
 
 _log = Logger()
 
+NO_TOPICS: frozenset[str] = frozenset()
+
 #: An event to be published, and its topics.
 _Item = tuple[Event, frozenset[str]]
 
@@ -204,7 +206,14 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publish")
-        return self._publish([self._item(what, fields, topics)])[0]
+        event, about = self._item(what, fields, topics)
+        entry = self._entry(event, about, self._broadcast.next)
+        if self._storage is None:
+            self._deliver(entry)
+        else:
+            self._storage.publish([entry])
+        self._listeners.published(self, entry.event, len(entry.data))
+        return entry.event
 
     def publishAndWait(
         self,
@@ -220,7 +229,8 @@ class Channel:
         at once.  The arguments are those of C{publish}.
 
         @param idempotencyKey: if something was published in this channel with the same key in the
-            last hour, and it is one of the newest 10,000 keys, nothing is published.
+            last hour, and it is one of the newest 10,000 keys (fewer if they were for many events
+            each), nothing is published.
         @return: fires with the event as it is sent; the one from the first time if the key was used
             before.  Fails with L{NotStored<twisted_sse.store.contract.NotStored>}.
         @raise KeyReused: if the key was used with other content.
@@ -264,56 +274,36 @@ class Channel:
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         if self._twice.isNews(event):
             _log.warn(ENCODED_TWICE, where=repr(self))
-        if self.history is not None and event.id and len(event.id.encode()) > LONGEST_ID:
-            raise InvalidEvent(
-                f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
-            )
-        if self._storage is not None and self._storage.makesIDs and event.id:
-            raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
-        return event, checkedTopics(topics)
+        if event.id and self.history is not None:
+            if len(event.id.encode()) > LONGEST_ID:
+                raise InvalidEvent(
+                    f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
+                )
+            if self._storage is not None and self._storage.makesIDs:
+                raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
+        return event, NO_TOPICS if topics == () else checkedTopics(topics)
 
-    def _publish(self, items: Sequence[_Item]) -> Sequence[Event]:
+    def _entry(self, event: Event, topics: frozenset[str], position: int) -> Entry:
         """
-        Publish all of these, or none.
+        Make the entry of an event that is about to be published.
 
-        @return: the events as they are sent.
+        @param position: the position that it will have without a store.
         """
-        entries = self._entries(items)
-        if self._storage is None:
-            for entry in entries:
-                self._deliver(entry)
+        if self._storage is not None:
+            entry = self._storage.writing.entry(event, topics)
+        elif self.history is None or event.id:
+            entry = Entry(event, topics)
         else:
-            self._storage.publish(entries)
-        self._tellPublished(entries)
-        return [entry.event for entry in entries]
-
-    def _entries(self, items: Sequence[_Item]) -> Sequence[Entry]:
-        """
-        Make the entries of events that are about to be published.
-        """
-        entries = []
-        for position, (event, topics) in enumerate(items, self._broadcast.next):
-            if self._storage is not None:
-                entry = self._storage.writing.entry(event, topics)
-            else:
-                if self.history is not None and not event.id:
-                    event = withID(event, self.history.identify(position))
-                entry = Entry(event, topics)
-            if len(entry.data) > self._maxEventSize:
-                raise EventTooLarge(self._maxEventSize, [])
-            entries.append(entry)
-        return entries
+            entry = Entry(withID(event, self.history.identify(position)), topics)
+        if len(entry.data) > self._maxEventSize:
+            raise EventTooLarge(self._maxEventSize, [])
+        return entry
 
     def _deliver(self, entry: Entry) -> None:
         """
         Hand an event to the subscribers.
         """
         self._broadcast.add(entry, partial(self._listeners.delivered, self))
-
-    def _tellPublished(self, entries: Sequence[Entry]) -> None:
-        # Last, since observers may publish, too.
-        for entry in entries:
-            self._listeners.published(self, entry.event, len(entry.data))
 
     def _publishAndWait(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
         """
@@ -330,9 +320,15 @@ class Channel:
         use = self._keys.find(key, content, now)
         if use is None:
             published = self._store(items, key)
-            use = self._keys.add(key, content, now)
-            self._keys.settle(key, use, published)
-        return use.outcome()
+            use = self._keys.add(key, content, now, published, len(items))
+
+        def events(ids: Sequence[str | None]) -> Sequence[Event]:
+            return [
+                event if id is None or event.id == id else withID(event, id)
+                for (event, _), id in zip(items, ids, strict=True)
+            ]
+
+        return use.outcome().addCallback(events)
 
     def _store(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
         """
@@ -340,12 +336,20 @@ class Channel:
 
         @return: fires when they are kept.
         """
-        if self._storage is None:
-            return succeed(self._publish(items))
+        entries = [
+            self._entry(event, topics, position)
+            for position, (event, topics) in enumerate(items, self._broadcast.next)
+        ]
         published: Deferred[Sequence[Event]] = Deferred()
-        entries = self._entries(items)
-        self._storage.publish(entries, key, published)
-        self._tellPublished(entries)
+        if self._storage is None:
+            for entry in entries:
+                self._deliver(entry)
+            published.callback([entry.event for entry in entries])
+        else:
+            self._storage.publish(entries, key, published)
+        # Last, since observers may publish, too.
+        for entry in entries:
+            self._listeners.published(self, entry.event, len(entry.data))
         return published
 
     def subscribe(

@@ -43,7 +43,7 @@ class Part(NamedTuple):
     @ivar start: the index of the first that follows the place.
     @ivar position: if there are no events, since the place is at the end of the store: where to go
         on in the history.
-    @ivar place: the store's name for that position.
+    @ivar place: the store's name for that position; empty if the history does not have it any more.
     """
 
     entries: Sequence[Entry]
@@ -134,7 +134,8 @@ class Older:
 
         @param after: see L{EventLog.read<twisted_sse.store.contract.EventLog.read>}.
         @return: at least one event, unless the place is at the end.  A L{Deferred} may be
-            cancelled; it fails with L{NotKept<twisted_sse.store.contract.NotKept>}.
+            cancelled; it fails with L{NotKept<twisted_sse.store.contract.NotKept>}, and with
+            L{StoreAway<twisted_sse.store.contract.StoreAway>} when the channel is closed.
         """
         part = self._find(after, topics)
         if part is not None:
@@ -159,13 +160,14 @@ class Older:
 
     def close(self) -> None:
         """
-        Stop reading, and forget everything.  Nobody is waiting any more.
+        Stop reading.  Those who wait are told L{StoreAway<twisted_sse.store.contract.StoreAway>}.
         """
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        self._requests.clear()
         self.clear()
+        for request in list(self._requests.values()):
+            self._answer(request, Failure(StoreAway("the channel is closed")))
 
     def _find(self, after: str | None, topics: Topics) -> Part | None:
         found = self._places.get((after, topics))
@@ -191,7 +193,7 @@ class Older:
                 self._ask(request)
 
     def _ask(self, request: _Request) -> None:
-        # If nothing follows in the store, everything that is stored now has been read.
+        # If nothing follows in the store, everything that is stored by now has been read.
         stored = self._history.stored
         end = Part((), 0, stored, self._history.mark(stored))
         reading = self._reading = self._log.read(request.after, PAGE, request.topics)

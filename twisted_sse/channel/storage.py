@@ -62,7 +62,7 @@ class Storage:
         """
         self.log: EventLog | None = None
         self.older: Older | None = None
-        self.writing = Writing(repr(name), deliver, self._stored)
+        self.writing = Writing(repr(name), deliver, self._settled)
         self._store = store
         self._name = name
         self._history = history
@@ -152,7 +152,7 @@ class Storage:
             self.older.close()
             self.older = None
         if self.log is None:
-            self._end(Failure(NotStored(False, "the channel was closed")))
+            self._end(Failure(StoreAway("the channel was closed before the store was open")))
             return succeed(None)
         self.writing.flush()
         return self.log.close()
@@ -168,7 +168,7 @@ class Storage:
             return
         for record in records if not self._isClosed else ():
             self._deliver(Entry(record.event, frozenset(record.topics), place=record.place))
-            self._history.stored = self._history.end
+            self._history.settle(self._history.end, True)
 
     def broken(self, origin: str) -> None:
         """
@@ -227,8 +227,7 @@ class Storage:
             ],
             getattr(log, "maxAge", None),
         )
-        self._history.stored = self._history.end
-        self._history.trim()
+        self._history.settle(self._history.end, True)
         self.writing.open(log)
         self._flushSoon()
         self._fire(None)
@@ -277,6 +276,7 @@ class Storage:
         self._turn = None
         self.writing.flush()
 
-    def _stored(self, entry: Entry) -> None:
-        self._history.stored = max(self._history.stored, entry.position + 1)
-        self._history.trim()
+    def _settled(self, entry: Entry, isStored: bool) -> None:
+        # After broken() it may be about events before.
+        if entry.position >= self._history.settled:
+            self._history.settle(entry.position + 1, isStored)

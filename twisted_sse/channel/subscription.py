@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from ..format.encoded import Batch, Encoded
 from ..format.event import Event
-from ..store.contract import NotKept
+from ..store.contract import NotKept, StoreAway
 from ..store.entry import Entry
 from ..store.memory import Replay
 from ..stream.feed import Feed
@@ -152,7 +152,7 @@ class Subscription(Feed):
             self.isPlaced = True
             start()
 
-        self._wait(ready, opened, self.response.fail)
+        self._wait(ready, opened, self._notRead)
 
     def begin(self, place: int, last: LastID, after: str | None = None) -> None:
         """
@@ -392,8 +392,7 @@ class Subscription(Feed):
     def _readOlder(self) -> None:
         older = self.publisher.older
         if older is None:
-            # The channel is closed.  The client comes back, and asks again.
-            self.response.end(CloseReason.ENDED)
+            self._notRead(Failure(StoreAway("the channel is closed")))
             return
         found = older.read(self.after, self.topics)
         if isinstance(found, Part):
@@ -408,11 +407,20 @@ class Subscription(Feed):
         self._wait(found, arrived, self._notRead)
 
     def _notRead(self, failure: Failure) -> None:
-        if not failure.check(NotKept):
+        if failure.check(NotKept):
+            self._readOldest()
+        elif failure.check(StoreAway):
+            # The channel is closed.  The client comes back, and asks again.
+            self.response.end(CloseReason.ENDED)
+        else:
             self.response.fail(failure)
-            return
+
+    def _readOldest(self) -> None:
+        """
+        Something is missing after what the client has: go on with what is kept.
+        """
         if self._wasOldest:
-            # It was lost again.  What is in memory is certain.
+            # It happened again.  What is in memory is certain.
             self.lose()
         else:
             self._isLost = self._wasOldest = True
@@ -430,6 +438,11 @@ class Subscription(Feed):
         if part.entries:
             entries = self._chosenOlder(part)
             position = history.place(self.after)
+        elif not part.place:
+            # What follows could not be stored, and is not in memory any more.
+            self.lose()
+            self._read()
+            return
         else:
             self.after = part.place
         if not self._behind:

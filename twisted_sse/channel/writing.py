@@ -67,19 +67,19 @@ class Writing:
         self,
         where: str,
         deliver: Callable[[Entry], None],
-        stored: Callable[[Entry], None],
+        settled: Callable[[Entry, bool], None],
     ) -> None:
         """
         @param where: the channel, for the log.
         @param deliver: hands an event to the subscribers.
-        @param stored: called with an event that was delivered, when everything up to it is stored,
-            or will never be.
+        @param settled: called with an event that was delivered, when nothing up to it is on its way
+            into the log any more, and whether it is stored.
         """
         self.events = 0
         self.size = 0
         self._where = where
         self._deliver = deliver
-        self._stored = stored
+        self._settled = settled
         self._log: EventLog | None = None
         # How many entries were made.
         self._number = 0
@@ -168,7 +168,7 @@ class Writing:
         """
         waiting, self._waiting = self._waiting, deque()
         for write in waiting:
-            write.outcome = why
+            write.outcome = Failure(NotStored(False, why.getErrorMessage()))
         self._sent.extend(waiting)
         self._settle()
 
@@ -238,13 +238,13 @@ class Writing:
                 self._deliver(entry)
             write.isDelivered = True
         if write.isDelivered:
-            self._stored(write.entries[-1])
+            self._settled(write.entries[-1], True)
         for waiting, start, end in write.waiting:
             waiting.callback(events[start:end])
 
     def _failed(self, write: _Write, failure: Failure) -> None:
         if write.isDelivered:
-            self._stored(write.entries[-1])
+            self._settled(write.entries[-1], False)
             why = failure.getErrorMessage()
             # Some subscribers have been sent it.
             failure = Failure(NotStored(True, why))

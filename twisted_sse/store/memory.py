@@ -87,9 +87,11 @@ class History:
         # How much was appended, as a fraction of what is kept.
         self._passed = 0.0
         self._claimed = False
-        # In front of a store: the position before which everything is stored, or was refused.
+        # In front of a store: the position after the newest event that is stored, and the one before
+        # which nothing is on its way any more.
         self._isFront = False
         self.stored = 0
+        self.settled = 0
         # The last arguments of read(), and its answer.
         self._asked = (0, 0, 0)
         self._answer = Replay(False, 0, 0, ())
@@ -180,7 +182,7 @@ class History:
     def front(self, origin: str) -> None:
         """
         Become the window in front of a store, from the next event on: forget all events, and drop
-        no event before it is C{stored}.
+        no event that is on its way into the store.
 
         @param origin: the store's name for the place before the next event.
         """
@@ -191,8 +193,19 @@ class History:
         self._dropped.clear()
         self._bytes = 0
         self._asked, self._answer = (0, 0, 0), Replay(False, 0, 0, ())
-        self.stored = self._end
+        self.settle(self._end, True)
         self.beginAfter(origin)
+
+    def settle(self, position: int, isStored: bool) -> None:
+        """
+        In front of a store: no event before a position is on its way into the store any more.
+
+        @param isStored: whether the last of them is stored.
+        """
+        self.settled = position
+        if isStored:
+            self.stored = position
+        self.trim()
 
     def beginAfter(self, lastEventID: str) -> None:
         """
@@ -335,7 +348,7 @@ class History:
             self._drop()
 
     def _mayDrop(self) -> bool:
-        return not self._isFront or self.first < self.stored
+        return not self._isFront or self.first < self.settled
 
     def _drop(self) -> None:
         # The cached answer must not keep dropped events in memory.
