@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import globalLogPublisher
+from twisted.logger import LogLevel, globalLogPublisher
 
 from tests.support.late_store import Content, LateStore
 from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
@@ -54,6 +54,8 @@ class StorageTestCase(OptionsMixin):
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
         self.path = str(self.directory / "events.db")
+        self.opening: Exception | None = None
+        self.parent: dict[str, Any] | None = None
 
 
 class DaemonTests(StorageTestCase):
@@ -68,9 +70,14 @@ class DaemonTests(StorageTestCase):
         @param options: those of the store.
         """
         self.reactor: Any = DaemonReactor()
+        content = options.get("content", {}).copy()
         self.store = _CountedStore(self.reactor, **options)
+        self.store.opening = self.opening
         self.patch(service, "_makeStore", lambda options, reactor: self.store)
-        self.daemon: Any = makeService(self.options(*arguments, "--store", self.path), self.reactor)
+        parsed: Any = self.options(*arguments, "--store", self.path)
+        parsed.parent = self.parent
+        self.daemon: Any = makeService(parsed, self.reactor)
+        self.assertEqual((self.store.content, self.reactor.getDelayedCalls()), (content, []))
         self.daemon.startService()
         return MemoryClient(site(self.reactor).resource, clock=self.reactor)
 
@@ -118,8 +125,8 @@ class DaemonTests(StorageTestCase):
 
     def test_opening(self) -> None:
         """
-        Nothing is opened before the daemon has started and the reactor runs; clients, publishers
-        and sources wait until it is done.
+        Nothing is opened before the daemon is started; clients, publishers and sources wait until it
+        is done.
         """
         client = self.start("/a=post", "/b=-", delay=3)
         answer = client.get("/readyz")
@@ -140,23 +147,54 @@ class DaemonTests(StorageTestCase):
         stream.disconnect()
         self.stop()
 
-    def test_notOpened(self) -> None:
+    def failures(self) -> list[Any]:
         """
-        If the store can never be opened, that is one line in the log, and the daemon ends with an
-        exit status.
+        @return: a list to which everything is added that is logged as an error.
+        """
+        said: list[Any] = []
+
+        def observe(event: Any) -> None:
+            if event["log_level"] >= LogLevel.error:
+                said.append(event)
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        return said
+
+    def test_unusable(self) -> None:
+        """
+        If the store can never be opened, that is one line in the log, and the daemon does not start:
+        C{twistd} is told, and leaves nothing.
+        """
+        said = self.failures()
+        self.opening = OSError(11, "the store is in use by process 1", "/x/events.db")
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+        pid = self.directory / "twistd.pid"
+        pid.touch()
+        self.parent = {"statusPipe": writing, "pidfile": str(pid), "nodaemon": False}
+        exit = self.assertRaises(SystemExit, self.start, "/a=post")
+        self.assertEqual(exit.code, 64)
+        (line,) = said
+        self.assertEqual(line["log_format"], "The store cannot be used: {why}")
+        self.assertEqual(line["why"], "/x/events.db: the store is in use by process 1")
+        self.assertEqual(os.read(reading, 200), b"1 " + line["why"].encode())
+        self.assertFalse(pid.exists())
+
+    def test_unusableLater(self) -> None:
+        """
+        If that is known only later, the daemon ends with an exit status.
         """
         statuses: list[int] = []
         self.patch(daemon, "exitWith", statuses.append)
-        said: list[Any] = []
-        self.start("/a=post", "/b=-")
-        self.store.opening = OSError(11, "the store is in use by process 1")
-        globalLogPublisher.addObserver(said.append)
-        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        said = self.failures()
+        self.start("/a=post", "/b=-", isAway=True)
+        self.store.isAway = False
+        self.store.opening = ValueError("it is no store")
         self.reactor.advance(1)
         self.assertEqual((statuses, self.reactor.stops), ([64], 1))
-        (line,) = [each for each in said if each["log_level"].name != "info"]
-        self.assertEqual(line["log_format"], "The store cannot be used: {why}")
-        self.assertIn("in use by process 1", line["why"])
+        self.assertEqual([each["why"] for each in said], ["it is no store"])
         self.assertFalse(self.daemon.sources[0].running)
         self.stop()
 
@@ -341,6 +379,20 @@ class OptionTests(StorageTestCase):
         self.assertTold("the store is in use by this process: end that first")
         lock.release()
         checkFile(self.path)
+
+    def test_readOnly(self) -> None:
+        """
+        A directory or a file that cannot be written is refused.
+        """
+        allowed = os.access
+        for name in str(self.directory), self.path:
+            self.patch(os, "access", lambda path, mode, name=name: path != name)
+            self.assertTold(
+                f"{self.directory} cannot be written" if name != self.path else "it cannot"
+            )
+            Path(self.path).touch()
+        self.patch(os, "access", allowed)
+        self.assertFalse(os.path.exists(f"{self.path}-lock"))
 
     def test_broken(self) -> None:
         """

@@ -21,7 +21,7 @@ from ..store.memory import History
 from .delivery import NAME, Delivery
 from .listen import ListeningService
 from .options import EX_USAGE
-from .signals import SignalService, exitWith
+from .signals import SignalService, exitAtStart, exitWith
 from .sources.linesource import LineSource
 from .storage import LaterStore
 
@@ -60,12 +60,14 @@ class Daemon(MultiService):
         drain: float,
         drainDelay: float,
         store: EventStore | None = None,
+        options: Any = None,
     ) -> None:
         """
         @param listening: the ports.
         @param drain: how many seconds streams have to end.
         @param drainDelay: for how many seconds it is not L{ready} before anything else happens.
         @param store: keeps the events of channels; L{None} for none.
+        @param options: those of C{twistd}, or of another program; L{None} for none.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.logObserver: ILogObserver | None = None
@@ -74,11 +76,14 @@ class Daemon(MultiService):
         self.delivery.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.store = None if store is None else LaterStore(store, self._storeFailed)
         self._isOpen = store is None
+        # Why it can never be opened.
+        self._unusable: str | None = None
         self._channels: list[Channel] = []
         self.sources: list[LineSource] = []
         self._resources: list[EventStreamResource] = []
         self._drains: list[IService] = []
         self._reactor = reactor
+        self._options = options
         self._listening = listening
         self._drain = drain
         self._drainDelay = drainDelay
@@ -140,13 +145,14 @@ class Daemon(MultiService):
         """
         Start: the sources when the store is open.
         """
-        super().startService()  # type: ignore[no-untyped-call]
-        if self.store is not None:
-            # Not before the reactor runs: it could not be stopped.
-            self._reactor.callLater(0, self.store.begin)
         ready = gatherResults(
             [channel.whenReady() for channel in self._channels], consumeErrors=True
         )
+        if self.store is not None:
+            self.store.begin()
+            if self._unusable is not None:
+                exitAtStart(self._status, self._unusable, self._options)
+        super().startService()  # type: ignore[no-untyped-call]
         # It fails if we stop first.
         ready.addCallbacks(lambda _: self._startSources(), lambda failure: None)
 
@@ -160,10 +166,14 @@ class Daemon(MultiService):
         """
         The store can never be opened.
         """
-        if self._status == 0:
-            _log.critical("The store cannot be used: {why}", why=failure.getErrorMessage())
+        if self._unusable is None:
+            error: Any = failure.value
+            told = getattr(error, "strerror", None)
+            self._unusable = f"{error.filename}: {told}" if told else failure.getErrorMessage()
+            _log.critical("The store cannot be used: {why}", why=self._unusable)
             self._status = EX_USAGE
-            self._leave()
+            if self.running:
+                self._leave()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:

@@ -104,7 +104,9 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
         reactor, stallTimeout=options["stall-timeout"], opened=connections.guard
     )
     store = _makeStore(options, reactor)
-    daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"], store)
+    daemon = Daemon(
+        reactor, listening, options["drain"], options["drain-delay"], store, options.parent
+    )
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():
