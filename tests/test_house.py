@@ -27,7 +27,7 @@ HOUSE = {
     "guard": "targets bodies pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address hosts answers origins drain heart group resource",
-    "store": "entry identifiers contract fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows"
+    "store": "entry identifiers contract fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
     " sqlite.items sqlite.reader sqlite.writer sqlite.log sqlite.store sqlite",
     "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",

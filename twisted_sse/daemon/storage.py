@@ -94,8 +94,11 @@ class LaterStore:
 
     def begin(self) -> None:
         """
-        Open it.
+        Open it: now the process is what it will be.
         """
+        willNotFork = getattr(self._store, "willNotFork", None)
+        if willNotFork is not None:
+            willNotFork()
         self._hasBegun = True
         waiting, self._waiting = self._waiting, []
         for each in waiting:

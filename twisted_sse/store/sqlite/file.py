@@ -150,16 +150,21 @@ class File:
             [2 if self._full else 1, now, self.breaks],
         )
         connection.execute("COMMIT")
-        self.lock.lost = False
 
     def settle(self) -> None:
         """
-        Bring what was written at the opening into the main file, so that it is known without the
-        file -wal that it was opened, and go over to the usual way of writing.
+        Bring what was written at the opening to the disk, and into the main file, so that it is
+        known without the file -wal that it was opened; and go over to the usual way of writing.
         """
         assert self.writer is not None, "it was opened"
-        self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        isBusy, *_ = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if isBusy:
+            # Another program is reading.  The disk has it after the next transaction.
+            self.strain()
+            self.writer.execute("UPDATE state SET breaks = breaks")
         self.relax()
+        # What it tells is known now.
+        self.lock.lost = False
 
     def relax(self) -> None:
         """

@@ -42,7 +42,8 @@ class Lock:
             self._take(path)
             before = os.pread(self._descriptor, _SIZE, 0)
             self._lost = before[_FLAG : _FLAG + 1] == b"!"
-            self._write(_FORM.format(os.getpid(), "!" if self._lost else ".").encode(), 0)
+            content = _FORM.format(os.getpid(), "!" if self._lost else ".")
+            os.pwrite(self._descriptor, content.encode(), 0)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -66,10 +67,6 @@ class Lock:
                 path,
             ) from error
 
-    def _write(self, content: bytes, where: int) -> None:
-        os.pwrite(self._descriptor, content, where)
-        os.fsync(self._descriptor)
-
     @property
     def lost(self) -> bool:
         """
@@ -80,7 +77,8 @@ class Lock:
     @lost.setter
     def lost(self, lost: bool) -> None:
         if lost != self._lost:
-            self._write(b"!" if lost else b".", _FLAG)
+            os.pwrite(self._descriptor, b"!" if lost else b".", _FLAG)
+            os.fsync(self._descriptor)
             self._lost = lost
 
     def release(self) -> None:

@@ -192,10 +192,12 @@ class Reading:
         See L{Work.work<twisted_sse.store.sqlite.worker.Work.work>}.
         """
         while items:
-            if items[0].log is None:
-                return False
-            self._answer(items[0], items[0].log)
+            log = items[0].log
+            if log is not None:
+                self._answer(items[0], log)
             del items[0]
+            if log is None:
+                return False
         return True
 
     def died(self, items: list[Read], error: BaseException) -> None:

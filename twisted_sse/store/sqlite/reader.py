@@ -67,8 +67,11 @@ def _read(
     hole: int,
 ) -> list[Record]:
     channel = state.channel
-    last, trimmed, trimmedID, forgotten = connection.execute(
-        "SELECT last, trimmed, trimmedID, forgotten FROM channels WHERE channel = ?", [channel]
+    if topics is not None:
+        topics = frozenset(filter(_isText, topics))
+    last, trimmed, trimmedID, forgotten, void = connection.execute(
+        "SELECT last, trimmed, trimmedID, forgotten, void FROM channels WHERE channel = ?",
+        [channel],
     ).fetchone()
     if after is None:
         # What is before a hole would be followed by another loss.
@@ -77,7 +80,7 @@ def _read(
         ).fetchone()[0]
         place = max(place, hole)
     else:
-        found = _find(connection, state, after, trimmed, trimmedID)
+        found = _find(connection, state, after, trimmed, trimmedID, void)
         if found is None or found > max(last, hole):
             raise NotKept(f"the place {after!r} is not known")
         place = found
@@ -111,20 +114,28 @@ def _find(
     identifier: str,
     trimmed: int,
     trimmedID: str | None,
+    void: int,
 ) -> int | None:
-    try:
-        given = connection.execute(
-            "SELECT max(position) FROM events WHERE channel = ? AND id = ?",
-            [state.channel, identifier],
-        ).fetchone()[0]
-    except UnicodeEncodeError:
+    if not _isText(identifier):
         return None
+    given = connection.execute(
+        "SELECT max(position) FROM events WHERE channel = ? AND id = ?",
+        [state.channel, identifier],
+    ).fetchone()[0]
     if given is not None:
-        return int(given)
-    found = state.find(identifier)
-    if found is None and trimmed and identifier == trimmedID:
+        # What had the ID may have been followed by what is lost.
+        return int(given) if given > void else None
+    found = state.runs.find(identifier)
+    if found is None and trimmed > void and identifier == trimmedID:
         return trimmed
     return found
+
+
+def _isText(text: str) -> bool:
+    """
+    Whether a file can have this.
+    """
+    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _isAbout(
@@ -187,7 +198,7 @@ def _records(state: State, rows: Iterator[Sequence[Any]], maxBytes: int) -> list
             left -= size
             if left < 0 and records:
                 break
-            records.append(toRecord(row[2:], state.own(position)))
+            records.append(toRecord(row[2:], state.runs.own(position)))
         except (TypeError, ValueError) as error:
             if records:
                 break

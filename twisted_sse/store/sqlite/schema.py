@@ -6,7 +6,10 @@ token of its own; the record that the channel numbers C{n} has the position C{ba
 holds no position that another run could give again, and IDs that we make need not be stored.
 
 Positions need not be contiguous, since a number may be skipped.  Where records are missing, there
-is a I{hole}: nothing before its position is known to be followed by what comes after it.
+is a I{hole}: nothing before its position is known to be followed by what comes after it.  The next
+opening closes holes: the records before them get new IDs, so that the log is one again, and the IDs
+that clients have from before are unknown.  It does the same with all records if some may be missing
+at the end.
 """
 
 from __future__ import annotations
@@ -46,7 +49,8 @@ TABLES = (
     # trimmed: the position of the newest record that was dropped, and the ID that it was given.
     # forgotten: up to this position it is not known which topics dropped records were about.
     # markers: how many rows of topics are only about dropped records.
-    # breaks: up to which of the breaks of continuity that concern all channels this one has a hole.
+    # void: up to this position, clients may have IDs that applications gave from before a loss.
+    # breaks: up to which of the breaks of continuity in all channels this one knows.
     """CREATE TABLE channels(
         channel INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
@@ -57,16 +61,18 @@ TABLES = (
         trimmedID TEXT,
         forgotten INTEGER NOT NULL DEFAULT 0,
         markers INTEGER NOT NULL DEFAULT 0,
+        void INTEGER NOT NULL DEFAULT 0,
         breaks INTEGER NOT NULL
     )""",
-    # survived: the last position of earlier runs that is still good.
+    # start: it has the positions after this.  survived: the last position of the run before that is
+    # still good.
     """CREATE TABLE runs(
         channel INTEGER NOT NULL,
         run INTEGER NOT NULL,
         token TEXT NOT NULL,
         base INTEGER NOT NULL,
+        start INTEGER NOT NULL,
         survived INTEGER NOT NULL,
-        time REAL NOT NULL,
         PRIMARY KEY(channel, run)
     ) WITHOUT ROWID""",
     # id: only if the application gave it.  retry: text, since an int of Python has no limit.
@@ -152,7 +158,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
             else "is a database of another program"
         )
         raise NotAStore(f"{path} {whose}: use another file")
-    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA synchronous = NORMAL")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise NotAStore(f"{path} cannot be written as SQLite's WAL mode needs: use a local disk")

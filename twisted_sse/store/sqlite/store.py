@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -49,7 +48,7 @@ class _Session:
         health: Health,
         counts: Counts,
         reactor: Any,
-        ended: Callable[[], object],
+        ended: Callable[[], list[Deferred[None]]],
     ) -> None:
         self._file = file = File(path, full)
         self._reactor = reactor
@@ -136,11 +135,10 @@ class _Session:
             if connection is None:
                 raise StoreAway("the file was broken, and there is no new one yet")
             try:
-                file.strain()
+                if writing.logs:
+                    file.strain()
                 connection.execute("BEGIN IMMEDIATE")
-                found = begin(
-                    connection, name, file.breaks, writing.pendingHole(name), recent, time.time()
-                )
+                found = begin(connection, name, file.breaks, writing.pendingHole(name), recent)
                 connection.execute("COMMIT")
                 if writing.logs:
                     file.relax()
@@ -210,9 +208,7 @@ class _Session:
         if self._trigger is not None:
             trigger, self._trigger = self._trigger, None
             self._reactor.removeSystemEventTrigger(trigger)
-        self._ended()
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
+        for each in [*self._waiting, *self._ended()]:
             each.callback(None)
 
     def _finish(self) -> None:
@@ -300,10 +296,11 @@ class SQLiteStore:
         self._limits = Limits(maxEvents, maxBytes, maxAge)
         self._full = synchronous == "full"
         self._reactor = reactor
+        self._mayFork = True
         self._session: _Session | None = None
         self._health = Health(self.path)
         self._counts = Counts()
-        # Those who wait until the file is closed.
+        # Those who wait until the file is closed, to open it again.
         self._waiting: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
@@ -373,13 +370,20 @@ class SQLiteStore:
             with C{OSError} if it cannot be used.
         """
         reactor = self._reactor if self._reactor is not None else installedReactor()
-        if isinstance(reactor, ReactorBase) and not reactor.running:
+        if self._mayFork and isinstance(reactor, ReactorBase) and not reactor.running:
             # An application is loaded before twistd forks: neither a thread nor a connection may
             # be carried over.
             opened: Deferred[EventLog] = Deferred()
             reactor.callWhenRunning(lambda: self._open(name, tail, recent).chainDeferred(opened))
             return opened
         return self._open(name, tail, recent)
+
+    def willNotFork(self) -> None:
+        """
+        Open the file at once from now on, even before the reactor runs.  For a service that is
+        being started: where the file cannot be used, its program can still say so.
+        """
+        self._mayFork = False
 
     def _open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         session = self._session
@@ -411,11 +415,10 @@ class SQLiteStore:
             self._ended,
         )
 
-    def _ended(self) -> None:
+    def _ended(self) -> list[Deferred[None]]:
         self._session = None
         waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.callback(None)
+        return waiting
 
     def problem(self) -> str | None:
         """

@@ -61,16 +61,21 @@ def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: floa
     tooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
     if excess <= 0 and not tooLarge and (end is None or end > now):
         return False
+    oldest, newest = connection.execute(
+        "SELECT (SELECT min(position) FROM events WHERE channel = ?),"
+        " (SELECT max(position) FROM events WHERE channel = ?)",
+        [state.channel, state.channel],
+    ).fetchone()
+    if oldest is None or newest - oldest + 1 < state.count:
+        _recount(connection, state)
+        return state.count > 0
     boundary = 0
     if excess > 0:
-        found = connection.execute(
-            "SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT 1 OFFSET ?",
-            [state.channel, min(excess, SLICE) - 1],
-        ).fetchone()
-        if found is None:
-            _recount(connection, state)
-            return state.count > 0
-        boundary = found[0]
+        boundary = connection.execute(
+            "SELECT ifnull(max(position), 0) FROM"
+            " (SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT ?)",
+            [state.channel, min(excess, SLICE)],
+        ).fetchone()[0]
     if tooLarge or (end is not None and end <= now):
         boundary = max(boundary, _search(connection, state, limits, now))
     if boundary:

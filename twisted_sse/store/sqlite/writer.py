@@ -183,6 +183,7 @@ class Writer:
             item = items[0]
             if isinstance(item, Stop):
                 self._close(item)
+                del items[0]
                 return False
             if isinstance(item, Repair):
                 self._repair(item)
@@ -425,7 +426,7 @@ class Writer:
         connection = self._file.writer
         assert connection is not None, "there is a new one"
         connection.execute("BEGIN IMMEDIATE")
-        state, _, origin = begin(connection, name, self._file.breaks, 0, 0, time.time())
+        state, _, origin = begin(connection, name, self._file.breaks, 0, 0)
         connection.execute("COMMIT")
         state.generation = self._file.generation
         log.state = state

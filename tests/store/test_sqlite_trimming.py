@@ -1,0 +1,190 @@
+"""
+Tests for L{twisted_sse.store.sqlite}: what is dropped, and what a log still knows of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
+from tests.support.stores import SQLiteTestCase
+from twisted_sse.store import NotKept
+from twisted_sse.store.sqlite import trimming
+
+
+async def until(isSo: Callable[[], Awaitable[bool]]) -> None:
+    """
+    Wait for something that takes a moment.
+    """
+    end = time.monotonic() + 10
+    while not await isSo():
+        assert time.monotonic() < end, "it takes too long"
+        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+
+
+class TrimmingTests(SQLiteTestCase):
+    """
+    Tests for limits.
+    """
+
+    async def test_maxEvents(self) -> None:
+        """
+        Exactly C{maxEvents} are kept of each channel, and the place before the oldest is good.
+        """
+        store = self.store(maxEvents=7)
+        one, two = await self.keep(store, "one"), await self.keep(store, "two")
+        await two.fill(3)
+        ids = [(await one.append())[0] for _ in range(20)]
+        self.assertEqual(await one.read(None), [str(n) for n in range(14, 21)])
+        self.assertEqual(await one.read(ids[12]), [str(n) for n in range(14, 21)])
+        for place in ids[0], ids[11], one.log.origin:
+            with self.assertRaises(NotKept):
+                await one.read(place)
+        self.assertEqual(await two.read(None), ["1", "2", "3"])
+
+    async def test_maxBytes(self) -> None:
+        """
+        Not more than C{maxBytes} are kept, in UTF-8, whatever the sizes; an event that is larger is
+        not kept, but its place is.
+        """
+        keeper = await self.keep(self.store(maxEvents=None, maxBytes=100))
+        for _ in range(5):
+            await keeper.append(keeper.record("x" * 30))
+        self.assertEqual(len(await keeper.read(None)), 3)
+        await keeper.append(keeper.record("\N{GRINNING FACE}" * 24))
+        self.assertEqual(len(await keeper.read(None)), 1)
+        [large] = await keeper.append(keeper.record("x" * 101))
+        self.assertEqual(await keeper.read(None), [])
+        await keeper.append(keeper.record("y"))
+        self.assertEqual(await keeper.read(large), ["y"])
+
+    async def test_maxAge(self) -> None:
+        """
+        What is too old is dropped, even if nothing is published any more.
+        """
+        store = self.store(maxAge=10)
+        keeper = await self.keep(store)
+        now = time.time()
+        ids = await keeper.append(
+            keeper.record(now=now - 20), keeper.record(now=now - 9.7), keeper.record(now=now)
+        )
+        self.assertEqual(await keeper.read(None), ["2", "3"])
+
+        async def isDropped() -> bool:
+            return await keeper.read(None) == ["3"]
+
+        await until(isDropped)
+        self.assertGreater(time.time(), now + 0.3)
+        self.assertEqual(await keeper.read(ids[1]), ["3"])
+        await store.close()
+
+    async def test_lowerLimit(self) -> None:
+        """
+        With lower limits than before, what is too much is dropped in slices without a new event,
+        and what is appended meanwhile does not wait for the end of it.
+        """
+        self.patch(trimming, "SLICE", 10)
+        store = self.store(maxEvents=None)
+        await (await self.keep(store)).fill(500)
+        await store.close()
+        store = self.store(maxEvents=20)
+        keeper = await self.keep(store)
+        await keeper.append(keeper.record("new"))
+
+        async def isDropped() -> bool:
+            return len(await keeper.read(None)) == 20
+
+        await until(isDropped)
+        self.assertGreater(store.commits, 40)
+        self.assertEqual((await keeper.read(None))[-2:], ["500", "new"])
+
+    async def test_foreignDeletion(self) -> None:
+        """
+        If somebody else deletes events, the others are kept, and as many as before.
+        """
+        keeper = await self.keep(self.store(maxEvents=10))
+        await keeper.fill(10)
+        self.edit("DELETE FROM events")
+        for _ in range(15):
+            await keeper.append()
+        self.assertEqual(len(await keeper.read(None)), 10)
+
+    async def test_givenID(self) -> None:
+        """
+        An ID that the application gave names the place before the oldest event that is kept, even
+        if the event that had it is dropped.
+        """
+        store = self.store(maxEvents=2)
+        keeper = await self.keep(store)
+        for id in "ABCD":
+            await keeper.append(keeper.record(id=id))
+        self.assertEqual(await keeper.read("B"), ["3", "4"])
+        with self.assertRaises(NotKept):
+            await keeper.read("A")
+        await store.close()
+        keeper = await self.keep(store)
+        self.assertEqual(await keeper.read("B"), ["3", "4"])
+
+
+class TopicTests(SQLiteTestCase):
+    """
+    Tests for dropped events that were about other topics.
+    """
+
+    async def test_quietTopic(self) -> None:
+        """
+        A place from long ago is good for topics about which nothing was dropped since, over
+        restarts too, and for no others.
+        """
+        store = self.store(maxEvents=5)
+        keeper = await self.keep(store)
+        [start] = await keeper.append(keeper.record("start"))
+        [quiet] = await keeper.append(keeper.record("quiet", "quiet", "both"))
+        for n in range(20):
+            await keeper.append(keeper.record(f"{n}", "loud"))
+        for _ in range(2):
+            self.assertEqual(await keeper.read(quiet, 2**16, "quiet"), [])
+            self.assertEqual(await keeper.read(quiet, 2**16, "never"), [])
+            for place, topic in (start, "quiet"), (start, "both"), (quiet, "loud"):
+                with self.assertRaises(NotKept):
+                    await keeper.read(place, 2**16, topic)
+            with self.assertRaises(NotKept):
+                await keeper.read(quiet)
+            await store.close()
+            keeper = await self.keep(store)
+        await keeper.append(keeper.record("news", "quiet"))
+        self.assertEqual(await keeper.read(quiet, 2**16, "quiet"), ["news"])
+        with self.assertRaises(NotKept):
+            await keeper.read(quiet, 2**16, "quiet", "loud")
+
+    async def test_tooManyTopics(self) -> None:
+        """
+        If dropped events were about very many topics, only the newest are remembered, and no place
+        is taken for good that may not be.
+        """
+        self.patch(trimming, "MOST_TOPICS", 20)
+        self.patch(trimming, "SLICE", 5)
+        keeper = await self.keep(self.store(maxEvents=5))
+        ids = [
+            (await keeper.append(keeper.record(None, f"topic {n}", "all")))[0] for n in range(100)
+        ]
+        self.assertLess(self.edit("SELECT count(*) FROM topics")[0][0], 60)
+        self.assertEqual(await keeper.read(ids[90], 2**16, "topic 3"), [])
+        with self.assertRaises(NotKept):
+            await keeper.read(ids[1], 2**16, "topic 3")
+        with self.assertRaises(NotKept):
+            await keeper.read(ids[10], 2**16, "topic 3")
+
+    async def test_markersAreCounted(self) -> None:
+        """
+        However often topics come again, no more rows are kept about them than there are topics and
+        events.
+        """
+        keeper = await self.keep(self.store(maxEvents=10))
+        for _ in range(30):
+            await keeper.append(*[keeper.record(None, "a", f"b{n}") for n in range(5)])
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(26,)])
+        self.assertEqual(self.edit("SELECT markers FROM channels"), [(6,)])
