@@ -277,12 +277,14 @@ def parsePublish(arguments: Sequence[str]) -> argparse.Namespace:
     """
     Read a command line of C{publish}, and the files that it names.
 
+    @param arguments: those of the command, C{"publish"} included.
     @return: the options.  C{data} is L{None} for the lines of standard input; C{policy} decides which
         certificates are accepted.
     @raise SystemExit: if an option is wrong: the error has been written to standard error then.
     """
-    parser, _, publish = _makeParser()
-    options = parser.parse_args(arguments)
+    _, _, publish = _makeParser()
+    # DATA may come after options that come after URL.
+    options = publish.parse_intermixed_args(arguments[1:])
     _readPolicy(publish, options)
     if options.data == "-":
         options.data = None

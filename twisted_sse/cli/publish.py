@@ -17,7 +17,14 @@ from twisted.internet.task import deferLater
 from twisted.web.http_headers import Headers
 
 from ..client.agent import AnyAgent, EventStreamAgent
-from ..client.errors import BadCertificate, BadStatus, EventSourceError, ReadTimeout, StreamBroken
+from ..client.errors import (
+    BadCertificate,
+    BadStatus,
+    EventSourceError,
+    GaveUp,
+    ReadTimeout,
+    StreamBroken,
+)
 from ..client.failures import explained
 from ..client.negotiation import readStart
 from ..client.place import BytesBody, Place
@@ -108,28 +115,34 @@ class Publisher:
         """
         lines = [json.dumps({"data": each, **self._fields}) for each in data]
         body = "\n".join(lines).encode("ascii")
-        backoff = Backoff(initial=FIRST_WAIT, maximum=LONGEST_WAIT, maxTime=self._timeout)
-        retries = Retries(backoff, True, False, PASSING)
+        retries = Retries(Backoff(initial=FIRST_WAIT, maximum=LONGEST_WAIT), True, False, PASSING)
+        seconds = self._reactor.seconds
+        until, failures = seconds() + self._timeout, 0
         while True:
             try:
-                return await self._try(body, len(data), key)
+                return await self._try(body, len(data), key, until - seconds())
             except Exception as e:
                 error = explained(e, self._place.isSecure)
             if not retries.isPassing(error, wasOpen=False, wasRedirected=False):
                 raise error
-            wait = retries.afterFailure(error, self._reactor.seconds())
+            failures += 1
+            wait = retries.afterFailure(error, seconds())
+            if seconds() + wait >= until:
+                raise GaveUp(failures, error)
             if not self._isQuiet:
                 tellTrying(error)
             await deferLater(self._reactor, wait)
 
-    async def _try(self, body: bytes, count: int, key: str) -> list[str | None]:
+    async def _try(self, body: bytes, count: int, key: str, patience: float) -> list[str | None]:
         """
         Make one request.
+
+        @param patience: for how many seconds to wait for the answer at most.
         """
         headers = self._headers.copy()
         headers.setRawHeaders(b"Idempotency-Key", [key])
         asking = self._agent.request(b"POST", self._place.uri, headers, BytesBody(body))
-        asking.addTimeout(ANSWER_TIMEOUT, self._reactor, _noAnswer)
+        asking.addTimeout(min(ANSWER_TIMEOUT, patience), self._reactor, _noAnswer)
         response: Any = await asking
         answer = await readStart(response, self._reactor)
         if response.code != 200:
@@ -191,7 +204,7 @@ async def publishAll(
         return statusFor(e)
     except _TOLD as e:
         say(f"{e}{_before(stored)}")
-        return statusFor(e)
+        return Status.REFUSED if isinstance(e, NoPublisher) else statusFor(e)
     return Status.ENDED
 
 

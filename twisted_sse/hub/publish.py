@@ -54,8 +54,8 @@ class PublishResource(Resource):
 
         >>> root.putChild(b"events", PublishResource(channel, tokens=[token]))
 
-        $ curl -H "Authorization: Bearer $TOKEN" -d hello "https://example.com/events?event=greeting"
-        {"id": "..."}
+    Then C{curl -H "Authorization: Bearer $TOKEN" -d hello "https://example.com/events?event=greeting"}
+    publishes, and prints C{{"id": ".."}}.
 
     What the body is depends on its C{Content-Type}:
 
