@@ -32,6 +32,9 @@ class _CountedStore(LateStore):
     told: str | None = None
     ended: Deferred[None] | None = None
 
+    def keepOnly(self, name: str, maxEvents: int) -> None:
+        self.kept = name, maxEvents, len(self.logs)
+
     def problem(self) -> str | None:
         return self.told
 
@@ -231,6 +234,8 @@ class DaemonTests(StorageTestCase):
         client = self.start("post")
         self.reactor.advance(1)
         self.assertEqual(client.get("/healthz/delivery").text, "ok")
+        # That keeps one event, as the store was told before it was opened.
+        self.assertEqual(self.store.kept, ("/healthz/delivery", 1, 0))
         self.store.told = "events cannot be stored: the disk is full"
         self.store.failing = NotStored(False, "the disk is full")
         answer = client.get("/readyz")

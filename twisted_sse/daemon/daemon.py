@@ -199,8 +199,10 @@ class Daemon(MultiService):
 
     def _makeCheck(self) -> Channel:
         """
-        Make the channel of L{delivery}.
+        Make the channel of L{delivery}, which keeps one event.
         """
+        if self.store is not None:
+            self.store.keepOnly(NAME, 1)
         return Channel(History(maxEvents=1), name=NAME, reactor=self._reactor, store=self.store)
 
     @inlineCallbacks

@@ -104,6 +104,14 @@ class LaterStore:
         for each in waiting:
             self._open(each.name, each.tail, each.recent).chainDeferred(each.opened)
 
+    def keepOnly(self, name: str, maxEvents: int) -> None:
+        """
+        Keep fewer events of one channel, if the store can do that.
+        """
+        keepOnly = getattr(self._store, "keepOnly", None)
+        if keepOnly is not None:
+            keepOnly(name, maxEvents)
+
     def open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         """
         See L{EventStore<twisted_sse.store.contract.EventStore>}.

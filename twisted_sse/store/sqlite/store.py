@@ -44,7 +44,7 @@ class _Session:
         self,
         path: str,
         full: bool,
-        limits: Limits,
+        limits: Callable[[str], Limits],
         health: Health,
         counts: Counts,
         reactor: Any,
@@ -294,6 +294,8 @@ class SQLiteStore:
         self.deliver = deliver
         self.maxAge = maxAge
         self._limits = Limits(maxEvents, maxBytes, maxAge)
+        # Those of channels that have their own.
+        self._special: dict[str, Limits] = {}
         self._full = synchronous == "full"
         self._reactor = reactor
         self._mayFork = True
@@ -378,6 +380,20 @@ class SQLiteStore:
             return opened
         return self._open(name, tail, recent)
 
+    def keepOnly(self, name: str, maxEvents: int) -> None:
+        """
+        Keep fewer events of one channel.  To be called before the channel is opened.
+
+        @param name: the name of the channel.
+        @param maxEvents: how many events of it to keep at most.
+        @raise ValueError: if it is less than 1.
+        """
+        checkInteger("maxEvents", maxEvents, 1, optional=False)
+        self._special[name] = Limits(maxEvents, self._limits.maxBytes, self._limits.maxAge)
+
+    def _limitsOf(self, name: str) -> Limits:
+        return self._special.get(name, self._limits)
+
     def willNotFork(self) -> None:
         """
         Open the file at once from now on, even before the reactor runs.  For a service that is
@@ -408,7 +424,7 @@ class SQLiteStore:
         return _Session(
             os.path.realpath(self.path),
             self._full,
-            self._limits,
+            self._limitsOf,
             self._health,
             self._counts,
             reactor,

@@ -117,11 +117,12 @@ class Writer:
     def __init__(
         self,
         file: File,
-        limits: Limits,
+        limits: Callable[[str], Limits],
         health: Health,
         tell: Callable[..., object],
     ) -> None:
         """
+        @param limits: returns what to keep of a channel.
         @param tell: calls functions in the reactor's thread.
         """
         self.logs: dict[str, Opened] = {}
@@ -325,9 +326,10 @@ class Writer:
                 continue
             state = log.state
             batch.touch(state)
-            if trim(connection, state, self._limits, batch.now):
+            limits = self._limits(name)
+            if trim(connection, state, limits, batch.now):
                 full.add(name)
-            due = expires(connection, state, self._limits)
+            due = expires(connection, state, limits)
             if due is not None and (self._due is None or due < self._due):
                 self._due = due
         return full
