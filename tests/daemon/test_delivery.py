@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Channel, Event, History
+from twisted_sse.daemon import delivery
 from twisted_sse.daemon.delivery import NAME, Delivery
 from twisted_sse.daemon.health import makeProbes
 from twisted_sse.store import NotStored
@@ -155,12 +156,8 @@ class DeliveryTests(SynchronousTestCase):
         The log says once that events are not delivered, and once that they are again.
         """
         said: list[str] = []
-        self.patch(
-            Delivery._check.__globals__["_log"], "error", lambda text, **more: said.append(text)
-        )
-        self.patch(
-            Delivery._check.__globals__["_log"], "info", lambda text, **more: said.append(text)
-        )
+        for level in "error", "info":
+            self.patch(delivery._log, level, lambda text, **more: said.append(text))
         self.channel = slow = _Slow(self.clock)
         self.start()
         self.assertEqual(said, [])
@@ -168,9 +165,25 @@ class DeliveryTests(SynchronousTestCase):
         self.assertEqual(said, ["Events are not delivered: {problem}"])
         slow.waiting[0].callback(None)
         self.clock.advance(10)
+        self.assertEqual(len(said), 1)
         slow.waiting[1].callback(None)
-        self.clock.advance(10)
         self.assertEqual(said[1:], ["Events are delivered again"])
+        self.clock.advance(10)
+        slow.waiting[2].errback(NotStored(True, "the disk is full"))
+        self.assertEqual(said[2:], ["Events are not delivered: {problem}"])
+
+    def test_endsOnTheWay(self) -> None:
+        """
+        An event that is on its way when the service stops is not missed.
+        """
+        said: list[str] = []
+        self.patch(delivery._log, "error", lambda text, **more: said.append(text))
+        self.channel = slow = _Slow(self.clock)
+        self.start()
+        self.delivery.stopService()
+        slow.waiting[0].errback(NotStored(False, "the channel was closed"))
+        self.clock.settle()
+        self.assertEqual(said, [])
 
     def test_ends(self) -> None:
         """

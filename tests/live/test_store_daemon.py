@@ -7,18 +7,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
+import time
 import urllib.error
 import urllib.request
-from typing import Any
 
 from tests.support.daemons import (
     FOREGROUND,
+    LOCAL,
     PATIENCE,
     SERVE,
     TWIST,
     TWISTD,
+    Client,
     DaemonMixin,
     freePort,
     until,
@@ -64,6 +67,30 @@ class StoreMixin(DaemonMixin):
         self.assertEqual(status, 200, answer)
         identifier: str = json.loads(answer)["id"]
         return identifier
+
+    def untilAnswered(self, status: int, path: str, body: bytes | None = None) -> None:
+        """
+        Make a request again and again, until it has this status.
+        """
+
+        def isAnswered() -> bool:
+            # Each is a line of the log, which nobody reads yet.
+            time.sleep(0.2)
+            return self.ask(path, body)[0] == status
+
+        until(isAnswered)
+
+    def resume(self, lastEventID: str, data: str) -> bytes:
+        """
+        Resume from an ID, and read up to an event.
+
+        @return: everything received.
+        """
+        connection = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        self.addCleanup(connection.close)
+        client = Client(connection, LOCAL + f"Last-Event-ID: {lastEventID}\r\n".encode())
+        client.readUntil(f"data: {data}\n".encode())
+        return bytes(client.received)
 
     def isFree(self, port: int) -> bool:
         """
@@ -177,6 +204,56 @@ class BackgroundTests(StoreMixin):
         self.assertNotIn("Traceback", log)
 
 
+@needs("network", "root")
+class FullDiskTests(StoreMixin):
+    """
+    Tests for a disk that is full.
+    """
+
+    def test_full(self) -> None:
+        """
+        Events are delivered while the disk is full, but publishers are told that they are not kept;
+        when there is space again all is well, and clients of the next daemon are told what is
+        missing.  The log says both once.
+        """
+        disk = self.directory / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=True)
+        self.addCleanup(subprocess.run, ["umount", disk], check=True)
+        process = self.start(*FOREGROUND, "sse", "post", "--store=disk/events.db")
+        first = self.publish("first")
+        client = self.client()
+        with open(disk / "filler", "wb", buffering=0) as filler:
+            try:
+                while True:
+                    filler.write(b"x" * 1000)
+            except OSError:
+                pass
+        count = 0
+        while self.ask("/", f"full {count} {'x' * 2000}".encode())[0] == 200:
+            count += 1
+        client.readUntil(f"data: full {count} ".encode())
+        status, text = self.ask("/readyz")
+        self.assertEqual((status, text.startswith("degraded: ")), (200, True), text)
+        self.untilAnswered(503, "/healthz/delivery")
+        self.assertRegex(self.ask("/metrics")[1], r"sse_store_errors_total [1-9]")
+        (disk / "filler").unlink()
+        self.untilAnswered(200, "/", b"again")
+        self.assertEqual(self.ask("/readyz"), (200, "ok"))
+        self.untilAnswered(200, "/healthz/delivery")
+        client.readUntil(b"data: again\n")
+        # The memory still has what the store has not.
+        self.assertNotIn(b"event: stream-reset\n", self.resume(first, "again"))
+        process.terminate()
+        output = self.finish(process)
+        self.start(*FOREGROUND, "sse", "post", "--store=disk/events.db")
+        self.assertIn(b"event: stream-reset\n", self.resume(first, "again"))
+        for said in "Events cannot be stored in ", "Events are stored in ":
+            self.assertEqual(output.count(said), 1, output)
+        for said in "Events are not delivered: ", "Events are delivered again":
+            self.assertEqual(output.count(said), 1, output)
+
+
 @needs("network")
 class BrokenTests(StoreMixin):
     """
@@ -199,17 +276,7 @@ class BrokenTests(StoreMixin):
         self.assertIn("corrupt", text)
         self.assertIn("sse_store_resets_total 1.0", self.ask("/metrics")[1])
         self.publish("two")
-        client = self.client()
-        client.socket.close()
-        request: Any = urllib.request.Request(
-            f"http://localhost:{self.port}/",
-            headers={"Accept": "text/event-stream", "Last-Event-ID": identifier},
-        )
-        with urllib.request.urlopen(request, timeout=PATIENCE) as stream:
-            lines = []
-            while "data: two\n" not in lines:
-                lines.append(stream.readline().decode())
-        self.assertIn("event: stream-reset\n", lines)
+        self.assertIn(b"event: stream-reset\n", self.resume(identifier, "two"))
         process.terminate()
         output = self.finish(process)
         self.assertEqual(output.count(" is broken "), 1)

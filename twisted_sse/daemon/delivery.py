@@ -83,6 +83,8 @@ class Delivery(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         if self._loop is not None and self._loop.running:
             self._loop.stop()
+        # Nobody waits for it any more.
+        self._missing = set()
         if self._subscriber is not None:
             self._subscriber.disconnect()
         if self._channel is not None:
@@ -101,17 +103,24 @@ class Delivery(Service):
 
     def _check(self) -> None:
         """
-        Log what has changed, and send the next event.
+        Send the next event, if none is on its way.
         """
-        problem = self.problem() if self._count else None
+        if self._missing:
+            self._tell()
+        else:
+            self._send()
+
+    def _tell(self) -> None:
+        """
+        Log what has changed.
+        """
+        problem = self.problem()
         if problem is not None and not self._hasComplained:
             self._hasComplained = True
             _log.error("Events are not delivered: {problem}", problem=problem)
         elif problem is None and self._hasComplained:
             self._hasComplained = False
             _log.info("Events are delivered again")
-        if not self._missing:
-            self._send()
 
     def _broken(self, failure: Failure) -> None:
         _log.failure("Nothing checks any more whether events are delivered", failure)
@@ -130,8 +139,14 @@ class Delivery(Service):
             lambda _: self._got("storing", text), lambda failure: self._notStored(failure, text)
         )
 
+    def _isAwaited(self, text: str) -> bool:
+        """
+        Whether this is the event that is on its way: not one that was given up, or says a place.
+        """
+        return bool(self._missing) and text == str(self._count)
+
     def _notStored(self, failure: Failure, text: str) -> None:
-        if text == str(self._count):
+        if self._isAwaited(text):
             self._done(f"an event was not stored: {failure.getErrorMessage()}")
 
     def _received(self, event: MessageEvent) -> None:
@@ -145,17 +160,17 @@ class Delivery(Service):
         """
         A part of the way is behind an event.
         """
-        # Not one that was given up, or that says a place.
-        if not self._missing or text != str(self._count):
-            return
-        self._missing.discard(part)
-        if not self._missing:
+        if self._isAwaited(text):
+            self._missing.discard(part)
+            if self._missing:
+                return
             took = self._reactor.seconds() - self._sent
             self._done(None if took <= LONGEST else f"the last event took {took:.0f} s")
 
     def _done(self, wrong: str | None) -> None:
         self._missing = set()
         self._wrong = wrong
+        self._tell()
 
 
 @implementer(ITransport, IConsumer)

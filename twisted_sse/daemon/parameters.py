@@ -31,12 +31,12 @@ as long as it stays connected:
     http://localhost:8080/           in a browser, a page that shows the events as they come
     http://localhost:8080/healthz    answers "ok" while the daemon lives
 
-A source is where the events come from. Each line is an event, or what is posted:
+The sources say where the events come from, each with a path if there are several:
 
-    {command} app.log                           the lines that are appended to a file
-    {command} /log=app.log /load='command:vmstat -n 1'      two sources, with a path for each
-    make 2>&1 | {command} -                     the lines of the standard input
-    {command} post                              curl -d hello http://localhost:8080/ publishes
+    {command} app.log                    each line that is appended to a file
+    {command} /a=app.log /b='command:vmstat -n 1'
+    make 2>&1 | {command} -              each line of the standard input
+    {command} post                       what is posted: curl -d hello http://localhost:8080/
 
 Events of your own: write events.py,
 

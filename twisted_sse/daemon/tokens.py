@@ -4,7 +4,7 @@ The tokens of the option C{--publish-token}.
 
 from __future__ import annotations
 
-from twisted.python import usage
+from twisted.python.usage import UsageError
 
 from ..checks import InvalidOption
 from ..hub.bearer import Tokens
@@ -23,7 +23,7 @@ def readTokens(description: str) -> list[str]:
     kind, _, path = description.partition(":")
     if kind != "file" or not path:
         # It may be the token itself.
-        raise usage.UsageError(
+        raise UsageError(
             "--publish-token must be file:PATH, a file with a token in each line: everybody on this"
             " machine can see the command line"
         )
@@ -31,7 +31,7 @@ def readTokens(description: str) -> list[str]:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.strip() for line in file]
     except OSError as e:
-        raise usage.UsageError(f"--publish-token {description}: {e.strerror}") from e
+        raise UsageError(f"--publish-token {description}: {e.strerror}") from e
     tokens = []
     for number, line in enumerate(lines, 1):
         if not line:
@@ -39,13 +39,13 @@ def readTokens(description: str) -> list[str]:
         try:
             Tokens([line])
         except InvalidOption as e:
-            raise usage.UsageError(
+            raise UsageError(
                 f"--publish-token {description}: line {number} is no token: it must be of letters,"
                 " digits and -._~+/"
             ) from e
         tokens.append(line)
     if not tokens:
-        raise usage.UsageError(
+        raise UsageError(
             f"--publish-token {description}: there is no token in it. This makes one:"
             " python3 -c 'import secrets; print(secrets.token_urlsafe())'"
         )
