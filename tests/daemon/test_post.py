@@ -8,8 +8,7 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.daemon.test_access import password
-from tests.support.options import ACCEPT, BROWSER, OptionsMixin
+from tests.support.options import ACCEPT, BROWSER, OptionsMixin, password
 from twisted_sse.testing import MemoryStream
 
 TOKEN = {"Authorization": "Bearer swordfish"}

@@ -132,7 +132,7 @@ class RefusalTests(StoreMixin):
 
     def test_nowhere(self) -> None:
         """
-        A missing directory is refused, and so is one where nothing can be made, whoever asks.
+        A missing directory is refused, and so is one where not even root can make files.
         """
         result = self.run_(*SERVE, "post", "--store=nowhere/events.db")
         self.assertEqual(result.returncode, 64)

@@ -207,9 +207,6 @@ class Connection:
             # The kernel accepts the connection, so this does not wait for the reactor.
             try:
                 self.socket.connect(address)
-                if self.socket.getsockname() == self.socket.getpeername():
-                    # Nobody listens, and the kernel has chosen the same port for us.
-                    raise ConnectionRefusedError("connected to itself")
             except OSError:
                 self.socket.close()
                 raise

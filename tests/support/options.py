@@ -4,6 +4,7 @@ The daemon in memory, made from its command line.
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 from typing import Any
@@ -37,6 +38,14 @@ def site(reactor: Any) -> Any:
     @return: the site on the first port of a reactor.
     """
     return reactor.tcpServers[0][1]
+
+
+def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
+    """
+    @return: the headers of a request with a user name and a password.
+    """
+    both = base64.b64encode(f"{user}:{secret}".encode()).decode("ascii")
+    return {**ACCEPT, "Authorization": f"Basic {both}"}
 
 
 class DaemonReactor(MemoryClock):
