@@ -139,7 +139,7 @@ class _Session:
                     file.strain()
                 connection.execute("BEGIN IMMEDIATE")
                 found = begin(connection, name, file.breaks, writing.pendingHole(name), recent)
-                connection.execute("COMMIT")
+                file.commit()
                 if writing.logs:
                     file.relax()
                 else:
