@@ -9,11 +9,8 @@ import random
 import subprocess
 import sys
 import threading
-from typing import Any
 
-from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
-from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.stores import SQLiteTestCase, contents
@@ -207,9 +204,7 @@ class OpeningTests(SQLiteTestCase):
         """
         Closing the last log leaves nothing: no thread, no descriptor, no lock, no trigger.
         """
-        # The reactor opens something for itself when it begins.
-        await deferLater(reactor, 0)  # type: ignore[arg-type]
-        before = self._open()
+        before = await self.leftOpen()
         store = self.store()
         one, two = await self.keep(store, "one"), await self.keep(store, "two")
         await one.append()
@@ -218,19 +213,7 @@ class OpeningTests(SQLiteTestCase):
         self.assertIn("events.db-wal", self.beside())
         await two.log.close()
         self.assertEqual(self.beside(), ["events.db", "events.db-lock"])
-        self.assertEqual(self._open(), before)
-
-    def _open(self) -> tuple[int, int, int, list[object]]:
-        """
-        @return: how many threads, descriptors, and triggers of the reactor there are, and its
-            delayed calls.
-        """
-        run: Any = reactor
-        trigger = run.addSystemEventTrigger("after", "shutdown", int)
-        triggers = len(run._eventTriggers["shutdown"].after)
-        run.removeSystemEventTrigger(trigger)
-        descriptors = len(os.listdir("/proc/self/fd"))
-        return threading.active_count(), descriptors, triggers, run.getDelayedCalls()
+        self.assertEqual(await self.leftOpen(), before)
 
     async def test_closeKeepsEverything(self) -> None:
         """

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
@@ -52,6 +55,12 @@ class Keeper:
         See L{Tail<twisted_sse.store.contract.Tail>}.
         """
         self.told.append(("away", why))
+
+    def restart(self) -> None:
+        """
+        Number from 1 again: the log has another prefix.
+        """
+        self._number = 0
 
     @property
     def recent(self) -> list[str | None]:
@@ -168,6 +177,20 @@ class SQLiteTestCase(TestCase):
             return found
         finally:
             connection.close()
+
+    async def leftOpen(self) -> tuple[int, int, int, list[object]]:
+        """
+        @return: how many threads, descriptors, and triggers of the reactor there are, and its
+            delayed calls.
+        """
+        run: Any = reactor
+        # It opens something for itself when it begins.
+        await deferLater(run, 0)
+        trigger = run.addSystemEventTrigger("after", "shutdown", int)
+        triggers = len(run._eventTriggers["shutdown"].after)
+        run.removeSystemEventTrigger(trigger)
+        descriptors = len(os.listdir("/proc/self/fd"))
+        return threading.active_count(), descriptors, triggers, run.getDelayedCalls()
 
     def flushLogged(self) -> list[str]:
         """

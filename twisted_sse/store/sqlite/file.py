@@ -8,7 +8,6 @@ import errno
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock as ThreadLock
@@ -52,7 +51,7 @@ class File:
         one yet.
     @ivar breaks: how often continuity was lost in all channels.
     @ivar generation: how often a broken file was replaced while this was open.
-    @ivar broken: why continuity was lost at the opening, if it was.
+    @ivar broken: why continuity was lost at the opening; nothing if it was not.
     @ivar aside: where a broken file was put, and why, if one was found at the opening.
     """
 
@@ -72,10 +71,11 @@ class File:
         self.writer: sqlite3.Connection | None = None
         self.breaks = 0
         self.generation = 0
-        self.broken: Sequence[str] = ()
+        self.broken = ""
         self.aside: tuple[str, str] | None = None
         self._reader: sqlite3.Connection | None = None
         self._full = full
+        self._commits = 0
         self._check()
         self.lock = self._locked()
         try:
@@ -129,27 +129,43 @@ class File:
         """
         hadWAL = os.path.exists(f"{self.path}-wal")
         self.writer = connection = connect(self.path, HASTE)
-        prepare(connection, self.path)
-        state = connection.execute("SELECT open, boot, breaks FROM state").fetchone()
+        isNew = prepare(connection, self.path)
+        state = connection.execute("SELECT open, boot, breaks, commits FROM state").fetchone()
         if state is None:
             raise sqlite3.DatabaseError("database disk image is malformed: it has no state")
-        wasOpen, boot, self.breaks = state
+        wasOpen, boot, self.breaks, self._commits = state
         now = bootID()
-        self.broken = reasons = []
-        if wasOpen and not hadWAL:
-            reasons.append("it was not closed, and its file -wal with what was newest is gone")
-        elif wasOpen == 1 and boot != now and boot and now:
-            reasons.append("the machine went down before everything was on its disk")
+        self.broken = ""
         if self.lock.lost:
-            reasons.append("the newest events could not be stored")
-        if reasons:
+            self.broken = "the newest events could not be stored"
+        elif self.lock.commits is not None and not isNew:
+            if self._commits < self.lock.commits:
+                self.broken = "it is older than it was: what was newest in it is gone"
+        elif wasOpen and not hadWAL:
+            self.broken = "it was not closed, and its file -wal with what was newest is gone"
+        if not self.broken and wasOpen == 1 and boot != now and boot and now:
+            self.broken = "the machine went down before everything was on its disk"
+        if self.broken:
             self.breaks += 1
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
             "UPDATE state SET open = ?, boot = ?, breaks = ?",
             [2 if self._full else 1, now, self.breaks],
         )
-        connection.execute("COMMIT")
+        self.commit()
+
+    def commit(self) -> None:
+        """
+        Commit the transaction for writing.
+        """
+        assert self.writer is not None, "it was opened"
+        commits = self._commits + 1
+        self.writer.execute("UPDATE state SET commits = ?", [commits])
+        self.writer.execute("COMMIT")
+        self._commits = commits
+        # After it: if the process dies in between, the file knows of more.
+        with suppress(OSError):
+            self.lock.commits = commits
 
     def settle(self) -> None:
         """

@@ -158,7 +158,7 @@ def _every(
     connection: sqlite3.Connection, channel: int, place: int, end: int | None
 ) -> Generator[Sequence[Any], None, None]:
     yield from connection.execute(
-        f"SELECT position, size, {_ROW} FROM events"
+        f"SELECT position, CAST(size AS INTEGER), {_ROW} FROM events"
         " WHERE channel = ? AND position > ? AND position < ? ORDER BY position",
         [channel, place, 2**63 - 1 if end is None else end],
     )
@@ -184,7 +184,7 @@ def _about(
     # Of each topic the first: so all of these are the first of all.
     for position in sorted(positions)[:LOOKS]:
         yield from connection.execute(
-            f"SELECT position, size, {_ROW} FROM events WHERE channel = ? AND position = ?",
+            f"SELECT position, CAST(size AS INTEGER), {_ROW} FROM events WHERE channel = ? AND position = ?",
             [channel, position],
         )
 

@@ -113,12 +113,14 @@ TABLES = (
     "CREATE INDEX used ON keys(channel, time)",
     # open: whether a process has it open, or did not end well.  boot: since which start of the
     # machine.  breaks: how often continuity was lost in all channels.
+    # commits: how many transactions were committed.
     """CREATE TABLE state(
         open INTEGER NOT NULL,
         boot TEXT NOT NULL,
-        breaks INTEGER NOT NULL
+        breaks INTEGER NOT NULL,
+        commits INTEGER NOT NULL
     )""",
-    "INSERT INTO state VALUES(0, '', 0)",
+    "INSERT INTO state VALUES(0, '', 0, 0)",
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -140,17 +142,24 @@ def connect(path: str, patience: float) -> sqlite3.Connection:
     )
 
 
-def prepare(connection: sqlite3.Connection, path: str) -> None:
+def prepare(connection: sqlite3.Connection, path: str) -> bool:
     """
     Prepare a file for use, and make the tables if it is new.
 
+    @return: whether it is.
+
     @raise NotAStore: if it belongs to something else, or the file system cannot hold a store.
+    @raise sqlite3.DatabaseError: if it is broken.
     """
     found = [
         connection.execute(f"PRAGMA {name}").fetchone()[0]
         for name in ("application_id", "user_version")
     ]
-    isNew = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    tables = {
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    isNew = not tables
     if found != [APPLICATION, VERSION] and not (isNew and found == [0, 0]):
         whose = (
             f"has tables of version {found[1]}, which a newer twisted-sse has made"
@@ -159,6 +168,16 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         )
         raise NotAStore(f"{path} {whose}: use another file")
     connection.execute("PRAGMA synchronous = NORMAL")
+    if not isNew and not tables >= {
+        "channels",
+        "events",
+        "holes",
+        "keys",
+        "runs",
+        "state",
+        "topics",
+    }:
+        raise sqlite3.DatabaseError("malformed database schema: tables are missing")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise NotAStore(f"{path} cannot be written as SQLite's WAL mode needs: use a local disk")
@@ -168,3 +187,4 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         for statement in TABLES:
             connection.execute(statement)
         connection.execute("COMMIT")
+    return isNew

@@ -64,11 +64,11 @@ class _Session:
         self._reader: Worker[Read] = Worker(f"{path} reader", reading)
         if file.aside is not None:
             health.reset(*file.aside)
-        for why in file.broken:
+        if file.broken:
             health.say(
                 LogLevel.warn,
                 "Events may be missing in {path}: {why}.  Subscribers that come back are told so",
-                why=why,
+                why=file.broken,
             )
         self._trigger = reactor.addSystemEventTrigger("after", "shutdown", self._finish)
         self._reader.start()
@@ -139,7 +139,7 @@ class _Session:
                     file.strain()
                 connection.execute("BEGIN IMMEDIATE")
                 found = begin(connection, name, file.breaks, writing.pendingHole(name), recent)
-                connection.execute("COMMIT")
+                file.commit()
                 if writing.logs:
                     file.relax()
                 else:

@@ -42,7 +42,8 @@ def expires(connection: sqlite3.Connection, state: State, limits: Limits) -> flo
         return None
     if state.oldest is None:
         found = connection.execute(
-            "SELECT time FROM events WHERE channel = ? ORDER BY position LIMIT 1", [state.channel]
+            "SELECT CAST(time AS REAL) FROM events WHERE channel = ? ORDER BY position LIMIT 1",
+            [state.channel],
         ).fetchone()
         if found is None:
             return None
@@ -101,7 +102,8 @@ def _search(connection: sqlite3.Connection, state: State, limits: Limits, now: f
     boundary = 0
     left = state.bytes
     rows = connection.execute(
-        "SELECT position, time, size FROM events WHERE channel = ? ORDER BY position LIMIT ?",
+        "SELECT position, CAST(time AS REAL), CAST(size AS INTEGER) FROM events"
+        " WHERE channel = ? ORDER BY position LIMIT ?",
         [state.channel, SLICE],
     )
     for position, time, size in rows:

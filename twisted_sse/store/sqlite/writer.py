@@ -254,7 +254,7 @@ class Writer:
                 for state in batch.touched:
                     state.save(connection)
                 maybe = True
-                connection.execute("COMMIT")
+                self._file.commit()
             except (sqlite3.Error, OSError) as error:
                 batch.rollBack()
                 self._failed(appends, error, maybe)
@@ -429,7 +429,7 @@ class Writer:
         assert connection is not None, "there is a new one"
         connection.execute("BEGIN IMMEDIATE")
         state, _, origin = begin(connection, name, self._file.breaks, 0, 0)
-        connection.execute("COMMIT")
+        self._file.commit()
         state.generation = self._file.generation
         log.state = state
         self._tell(partial(log.broken, state.token, origin))
@@ -444,7 +444,7 @@ class Writer:
                 connection.execute("BEGIN IMMEDIATE")
                 discard(connection, state, item.position)
                 state.save(connection)
-                connection.execute("COMMIT")
+                self._file.commit()
             except (sqlite3.Error, OSError) as error:
                 batch.rollBack()
                 self._failed([], error, False)
@@ -481,7 +481,7 @@ class Writer:
             for state in self._holes:
                 _fill(connection, state)
                 state.save(connection)
-            connection.execute("COMMIT")
+            self._file.commit()
         except sqlite3.Error:
             return False
         self._known()

@@ -1,0 +1,845 @@
+"""
+Tests for L{twisted_sse.store.sqlite}: what happens when something fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import gatherResults
+from twisted.internet.task import deferLater
+
+from tests.support.stores import Keeper, SQLiteTestCase
+from twisted_sse.store import NotKept, NotStored, SQLiteStore, StoreAway
+from twisted_sse.store.sqlite import NotAStore, StoreLocked, file, writer
+from twisted_sse.store.sqlite.errors import isBusy, isCorrupt, isFull
+from twisted_sse.store.sqlite.file import File
+
+
+async def until(isSo: Callable[[], object], what: str) -> None:
+    """
+    Wait for something that a thread does.
+    """
+    for _ in range(1000):
+        if isSo():
+            return
+        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+    raise AssertionError(what)
+
+
+class OpeningTests(SQLiteTestCase):
+    """
+    Tests for files that cannot be opened.
+    """
+
+    async def refused(self, error: type[Exception], *words: str) -> None:
+        """
+        Assert that the store cannot be opened, and leaves nothing open.
+        """
+        before = await self.leftOpen()
+        with self.assertRaises(error) as caught:
+            await SQLiteStore(self.path).open("news", Keeper(), 1)
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+        self.assertEqual(await self.leftOpen(), before)
+
+    async def test_secondStore(self) -> None:
+        """
+        A second store of the same process is refused, and the first goes on.
+        """
+        keeper = await self.keep(self.store())
+        await self.refused(StoreLocked, "in use by this process", self.path)
+        await keeper.append()
+        self.assertEqual(await keeper.read(None), ["1"])
+
+    async def test_secondProcess(self) -> None:
+        """
+        A store that another process uses is refused with the number of that process; when that is
+        dead the store is free.
+        """
+        program = (
+            "import sys; from twisted_sse.store.sqlite.file import File;"
+            "it = File(sys.argv[1], False); print('open', flush=True); sys.stdin.read()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", program, self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            await self.refused(StoreLocked, f"in use by process {process.pid}:")
+            process.kill()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+        await self.keep(self.store())
+
+    async def test_cannotLock(self) -> None:
+        """
+        A file system that cannot lock is refused.
+        """
+        for code in errno.ENOLCK, errno.EOPNOTSUPP:
+
+            def fail(*arguments: object, code: int = code) -> None:
+                raise OSError(code, os.strerror(code))
+
+            patch = self.patch(fcntl, "flock", fail)
+            await self.refused(OSError, "cannot lock files", os.strerror(code), self.path)
+            patch.restore()
+
+    async def test_noDirectory(self) -> None:
+        """
+        A directory that does not exist is named, and not made.
+        """
+        self.path = os.path.join(self.folder, "no", "events.db")
+        await self.refused(FileNotFoundError, os.path.abspath(os.path.dirname(self.path)))
+
+    async def test_isDirectory(self) -> None:
+        """
+        A directory is no file.
+        """
+        os.mkdir(self.path)
+        await self.refused(IsADirectoryError, self.path)
+
+    async def test_readOnlyDirectory(self) -> None:
+        """
+        A directory in which nothing can be made is refused in words that say so.
+        """
+        opened = os.open
+
+        def open(path: Any, *arguments: Any) -> int:
+            if str(path).endswith("-lock"):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            return opened(path, *arguments)
+
+        self.patch(os, "open", open)
+        await self.refused(OSError, "cannot be written", "Read-only file system", self.path)
+
+    async def test_foreignDatabase(self) -> None:
+        """
+        A database of another program is refused, and stays as it is.
+        """
+        self.edit("CREATE TABLE mine(x)", "INSERT INTO mine VALUES(1)")
+        await self.refused(NotAStore, "another program", self.path)
+        self.assertEqual(self.edit("SELECT x FROM mine"), [(1,)])
+
+    async def test_newerVersion(self) -> None:
+        """
+        A store of a newer version is refused, and stays as it is.
+        """
+        store = self.store()
+        await (await self.keep(store)).fill(3)
+        await store.close()
+        self.edit("PRAGMA user_version = 2")
+        await self.refused(NotAStore, "newer")
+        self.assertEqual(self.edit("SELECT count(*) FROM events"), [(3,)])
+
+    async def test_lockedByOther(self) -> None:
+        """
+        While another program writes, a store can be opened later.
+        """
+        store = self.store()
+        await (await self.keep(store)).fill(3)
+        await store.close()
+        self.patch(file, "HASTE", 0.05)
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        with self.assertRaises(StoreAway):
+            await self.keep(store)
+        other.execute("COMMIT")
+        other.close()
+        self.assertEqual((await self.keep(store)).recent, ["1", "2", "3"])
+
+
+class LossTests(SQLiteTestCase):
+    """
+    Tests for files that may have lost their end.
+    """
+
+    async def kill(self) -> None:
+        """
+        Leave the file as a process does that is killed.
+        """
+        for part in "", "-wal":
+            with (
+                open(self.path + part, "rb") as source,
+                open(self.path + ".new" + part, "wb") as to,
+            ):
+                to.write(source.read())
+        await self.dead.close()
+        for part in "", "-wal":
+            os.rename(self.path + ".new" + part, self.path + part)
+
+    async def died(self, **options: Any) -> list[str]:
+        """
+        Fill a store, and kill it.
+
+        @return: the IDs.
+        """
+        self.dead = self.store(**options)
+        keeper = await self.keep(self.dead)
+        ids = await keeper.fill(5)
+        await self.kill()
+        return ids
+
+    async def test_killed(self) -> None:
+        """
+        After the death of the process all is there, and all IDs are good.
+        """
+        ids = await self.died()
+        keeper = await self.keep(self.store())
+        self.assertEqual(keeper.recent, ["1", "2", "3", "4", "5"])
+        for n, place in enumerate(ids, 1):
+            self.assertEqual(len(await keeper.read(place)), 5 - n)
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_walGone(self) -> None:
+        """
+        If the file -wal is gone, nobody goes on as if nothing were lost.
+        """
+        for _ in range(2):
+            await self._walGone()
+            # Now without what else tells how much there was.
+            self.path += "x"
+            self.forgets = True
+
+    forgets = False
+
+    async def _walGone(self) -> None:
+        ids = await self.died()
+        os.unlink(f"{self.path}-wal")
+        if self.forgets:
+            os.unlink(f"{self.path}-lock")
+        keeper = await self.keep(self.store())
+        self.assertEqual(keeper.recent, [])
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        await self.unsure(keeper)
+
+    async def test_somebodyLooked(self) -> None:
+        """
+        If somebody has opened the file with other means after the death of the process, which
+        removes the file -wal, nothing is lost.
+        """
+        ids = await self.died()
+        self.assertEqual(self.edit("SELECT count(*) FROM events"), [(5,)])
+        self.assertFalse(os.path.exists(f"{self.path}-wal"))
+        keeper = await self.keep(self.store())
+        self.assertEqual(await keeper.read(ids[3]), ["5"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_oldCopy(self) -> None:
+        """
+        If an old copy is put back, nobody goes on as if nothing were lost.
+        """
+        store = self.store()
+        keeper = await self.keep(store)
+        ids = await keeper.fill(5)
+        await store.close()
+        with open(self.path, "rb") as copied:
+            copy = copied.read()
+        await (await self.keep(store)).fill(5)
+        await store.close()
+        with open(self.path, "wb") as back:
+            back.write(copy)
+        keeper = await self.keep(store)
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await keeper.read(None), ["1", "2", "3", "4", "5"])
+        await self.unsure(keeper)
+
+    async def test_rebooted(self) -> None:
+        """
+        If the machine was restarted under an open store, what is kept is kept, but nobody goes on
+        as if nothing were lost: also not by IDs that the application gave.
+        """
+        self.dead = self.store()
+        keeper = await self.keep(self.dead)
+        ids = await keeper.append(keeper.record("1"), keeper.record("2", id="X"))
+        await self.kill()
+        self.patch(file, "bootID", lambda: "another")
+        store = self.store()
+        keeper = await self.keep(store)
+        self.assertEqual(keeper.recent, ["1", "2"])
+        self.assertEqual(await keeper.read(None), ["1", "2"])
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        records = await keeper.log.read(None, 2**16)
+        await keeper.append(keeper.record("3"))
+        self.assertEqual(await keeper.read(str(records[0].event.id)), ["2", "3"])
+        self.assertEqual(await keeper.read(records[1].place), ["3"])
+        await self.unsure(keeper)
+        await store.close()
+        keeper = await self.keep(store)
+        self.assertEqual(await keeper.read(records[1].place), ["3", "2"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def unsure(self, keeper: Keeper) -> None:
+        """
+        Assert that the log said so, and all goes on.
+        """
+        [line] = self.flushLogged()
+        self.assertIn("Events may be missing", line)
+        self.assertIn(self.path, line)
+        [place] = await keeper.append()
+        self.assertEqual(await keeper.read(place), [])
+
+    async def test_rebootedFull(self) -> None:
+        """
+        With C{synchronous="full"} nothing is lost by a restart of the machine.
+        """
+        ids = await self.died(synchronous="full")
+        self.patch(file, "bootID", lambda: "another")
+        keeper = await self.keep(self.store(synchronous="full"))
+        self.assertEqual(await keeper.read(ids[0]), ["2", "3", "4", "5"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_otherSystem(self) -> None:
+        """
+        Where nobody knows whether the machine was restarted, that alone is no loss.
+        """
+        self.patch(file, "BOOT", file.BOOT / "no")
+        ids = await self.died()
+        keeper = await self.keep(self.store())
+        self.assertEqual(await keeper.read(ids[3]), ["5"])
+
+    async def test_everyChannel(self) -> None:
+        """
+        A loss concerns all channels, also those that are opened only later.
+        """
+        self.dead = self.store()
+        one, two = await self.keep(self.dead, "one"), await self.keep(self.dead, "two")
+        [first], [second] = await one.append(), await two.append()
+        await self.kill()
+        os.unlink(f"{self.path}-wal")
+        store = self.store()
+        one = await self.keep(store, "one")
+        with self.assertRaises(NotKept):
+            await one.read(first)
+        [first] = await one.append()
+        await store.close()
+        one, two = await self.keep(store, "one"), await self.keep(store, "two")
+        with self.assertRaises(NotKept):
+            await two.read(second)
+        self.assertEqual(await one.read(first), [])
+
+
+class FullDiskTests(SQLiteTestCase):
+    """
+    Tests for transactions that fail.  They limit the size of the file, which SQLite reports as a
+    full disk.
+    """
+
+    def setUp(self) -> None:
+        """
+        Try again soon.
+        """
+        super().setUp()
+        self.patch(writer, "PAUSE", 0.05)
+
+    def fill(self, pages: int) -> None:
+        """
+        Limit the size of the file, or not any more.
+        """
+        for connection in self.connections:
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    async def keepLimited(self, **options: Any) -> tuple[SQLiteStore, Keeper]:
+        """
+        Open a store whose connections are known.
+        """
+        self.connections: list[sqlite3.Connection] = []
+        connect = file.connect
+
+        def connected(path: str, patience: float) -> sqlite3.Connection:
+            self.connections.append(connect(path, patience))
+            return self.connections[-1]
+
+        patch = self.patch(file, "connect", connected)
+        store = self.store(**options)
+        keeper = await self.keep(store)
+        patch.restore()
+        return store, keeper
+
+    async def test_fullAndFree(self) -> None:
+        """
+        On a full disk storing fails, which is said once; reading goes on; when there is space again
+        storing goes on, which is said too; and nobody passes what is missing without being told.
+        """
+        store, keeper = await self.keepLimited()
+        ids = await keeper.fill(5)
+        self.fill(1)
+        failed = keeper.record("x" * 100_000)
+        for record in failed, keeper.record(), keeper.record():
+            with self.assertRaises(NotStored) as caught:
+                await keeper.append(record)
+            self.assertFalse(caught.exception.maybe)
+            self.assertIn("full", str(caught.exception))
+        self.assertEqual(await keeper.read(ids[0]), ["2", "3", "4", "5"])
+        with self.assertRaises(NotKept):
+            await keeper.read(ids[4])
+        self.assertIn("full", str(store.problem()))
+        self.assertIn(self.path, str(store.problem()))
+        self.assertEqual(len(self.flushLoggedOf("cannot be stored")), 1)
+        self.assertGreater(store.errors, 0)
+        self.fill(10**6)
+        await until(lambda: store.problem() is None, "it is tried again")
+        self.assertEqual(len(self.flushLoggedOf("are stored in")), 1)
+        [new] = await keeper.append(keeper.record("new"))
+        for place in ids[4], str(failed.event.id):
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await keeper.read(ids[3]), ["5"])
+        # The last of those that failed: whoever has it has missed nothing.
+        self.assertEqual(await keeper.read(str(record.event.id)), ["new"])
+        self.assertEqual(await keeper.read(None), ["new"])
+        self.assertEqual(await keeper.read(new), [])
+        await store.close()
+        keeper = await self.keep(store)
+        self.assertEqual(keeper.recent, ["1", "2", "3", "4", "5", "new"])
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await keeper.read(new), [])
+
+    def flushLoggedOf(self, words: str) -> list[str]:
+        """
+        @return: what was logged, which must all contain some words.
+        """
+        self.flushLoggedErrors()
+        lines = self.flushLogged()
+        for line in lines:
+            self.assertIn(words, line)
+        return lines
+
+    async def test_allOrNothing(self) -> None:
+        """
+        If a transaction fails, nothing of it is stored, also of other channels, nor are its keys.
+        """
+        store, one = await self.keepLimited()
+        two = await self.keep(store, "two")
+        self.fill(1)
+        outcomes = [
+            one.log.append([one.record("a")], "key"),
+            two.log.append([two.record("x" * 100_000)]),
+        ]
+        for outcome in outcomes:
+            with self.assertRaises(NotStored):
+                await outcome
+        self.fill(10**6)
+        await until(lambda: store.problem() is None, "it is tried again")
+        await one.append(one.record("a"), key="key")
+        self.assertEqual((await one.read(None), await two.read(None)), (["a"], []))
+        self.flushLoggedOf("")
+
+    async def test_neverMended(self) -> None:
+        """
+        If the process ends before anything can be stored again, the next one knows that something
+        is missing.
+        """
+        store, keeper = await self.keepLimited()
+        ids = await keeper.fill(5)
+        self.fill(1)
+        with self.assertRaises(NotStored):
+            await keeper.append(keeper.record("x" * 100_000))
+        # SQLite's own way to say that nothing can be written.
+        self.connections[0].execute("PRAGMA query_only = ON")
+        await store.close()
+        self.flushLoggedOf("cannot be stored")
+        keeper = await self.keep(store)
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await keeper.read(None), ["1", "2", "3", "4", "5"])
+        self.flushLoggedOf("could not be stored")
+        await keeper.append()
+        [place] = await keeper.append()
+        await store.close()
+        keeper = await self.keep(store)
+        self.assertEqual(await keeper.read(place), [])
+
+    async def test_reopened(self) -> None:
+        """
+        If only one log is closed and opened again, it knows what is missing in it.
+        """
+        store, keeper = await self.keepLimited()
+        other = await self.keep(store, "other")
+        [kept] = await other.append()
+        ids = await keeper.fill(5)
+        self.fill(1)
+        with self.assertRaises(NotStored):
+            await keeper.append(keeper.record("x" * 100_000))
+        await keeper.log.close()
+        self.fill(10**6)
+        keeper = await self.keep(store)
+        self.assertEqual(keeper.recent, ["1", "2", "3", "4", "5"])
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await other.read(kept), [])
+        self.flushLoggedOf("")
+
+    async def test_lockedByOther(self) -> None:
+        """
+        If another program locks the file for too long, that is like a full disk.
+        """
+        store, keeper = await self.keepLimited()
+        self.connections[0].execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with self.assertRaises(NotStored) as caught:
+            await keeper.append()
+        self.assertFalse(caught.exception.maybe)
+        self.assertIn("locked", str(caught.exception))
+        other.execute("COMMIT")
+        other.close()
+        await until(lambda: store.problem() is None, "it is tried again")
+        await keeper.append()
+        self.flushLoggedOf("")
+
+
+class CorruptionTests(SQLiteTestCase):
+    """
+    Tests for files that are broken.
+    """
+
+    async def full(self, **options: Any) -> tuple[SQLiteStore, Keeper, list[str]]:
+        """
+        Open a store with some pages.
+        """
+        store = self.store(**options)
+        keeper = await self.keep(store)
+        ids = [(await keeper.append(keeper.record("x" * 1000)))[0] for _ in range(200)]
+        return store, keeper, ids
+
+    def spoil(self, begin: int, end: int | None = None) -> None:
+        """
+        Write garbage into a part of the file.
+        """
+        size = os.path.getsize(self.path)
+        with open(self.path, "r+b") as where:
+            where.seek(begin)
+            where.write(b"\xa5" * ((size if end is None else end) - begin))
+
+    def setAside(self) -> str:
+        """
+        @return: the name of the file that was set aside.
+        """
+        [name] = [each for each in self.beside() if ".corrupt-" in each]
+        self.assertRegex(name, r"\Aevents\.db\.corrupt-\d{8}T\d{6}Z\Z")
+        return name
+
+    async def test_header(self) -> None:
+        """
+        If the file is no database at the opening, it is set aside under a name that the log says,
+        and a new one begins.
+        """
+        store, _, ids = await self.full()
+        await store.close()
+        self.spoil(0, 200)
+        with open(self.path, "rb") as broken:
+            before = broken.read()
+        keeper = await self.keep(store)
+        self.assertEqual(keeper.recent, [])
+        with self.assertRaises(NotKept):
+            await keeper.read(ids[-1])
+        aside = self.setAside()
+        with open(os.path.join(self.folder, aside), "rb") as kept:
+            self.assertEqual(kept.read(), before)
+        [line] = self.flushLogged()
+        self.assertIn(aside, line)
+        self.assertIn(aside, str(store.problem()))
+        self.assertEqual(store.resets, 1)
+        await keeper.append()
+        await store.close()
+        self.assertEqual((await self.keep(store)).recent, ["1"])
+
+    async def test_middleAtOpening(self) -> None:
+        """
+        If the newest or the oldest events are garbage at the opening, the file is set aside.
+        """
+        store, _, _ = await self.full()
+        await store.close()
+        self.spoil(4096 * 4)
+        keeper = await self.keep(store)
+        self.assertEqual(keeper.recent, [])
+        self.setAside()
+        await keeper.append()
+
+    async def test_middleWhileRunning(self) -> None:
+        """
+        If garbage is found while the store is in use, all channels are told, no old ID is good any
+        more, and new events are kept.
+        """
+        store, keeper, ids = await self.full()
+        other = await self.keep(store, "other")
+        old = keeper.log.prefix
+        self.edit("PRAGMA wal_checkpoint")
+        self.spoil(4096 * 12)
+        waiting = keeper.record()
+        with self.assertRaises((NotKept, StoreAway)):
+            for _ in range(1000):
+                await keeper.read(ids[50])
+                await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+        await until(lambda: store.resets, "the file is set aside")
+        self.assertEqual(keeper.told[-1], ("broken", keeper.log.origin))
+        self.assertEqual(other.told[-1], ("broken", other.log.origin))
+        self.assertNotEqual(keeper.log.prefix, old)
+        with self.assertRaises(NotStored):
+            await keeper.append(waiting)
+        with self.assertRaises(NotKept):
+            await keeper.read(ids[-1])
+        keeper.restart()
+        place = keeper.log.origin
+        await keeper.append(keeper.record("new"))
+        self.assertEqual(await keeper.read(place), ["new"])
+        self.setAside()
+        await store.close()
+        self.assertEqual((await self.keep(store)).recent, ["new"])
+
+    async def test_whileWriting(self) -> None:
+        """
+        If garbage is found in storing, what is being stored fails, and the next is kept.
+        """
+        store, keeper, _ = await self.full(maxEvents=200)
+        self.edit("PRAGMA wal_checkpoint")
+        self.spoil(4096 * 3)
+        # Now nobody believes any more what he has in memory.
+        self.edit("PRAGMA user_version = 1")
+        failures = 0
+        for _ in range(1000):
+            if store.resets:
+                break
+            try:
+                await keeper.append()
+            except NotStored:
+                failures += 1
+        self.assertGreater(failures, 0)
+        await until(lambda: keeper.told[-1][0] == "broken", "the channel is told")
+        keeper.restart()
+        await keeper.append(keeper.record("new"))
+        self.assertEqual(await keeper.read(None), ["new"])
+        self.setAside()
+
+    async def test_noNewFile(self) -> None:
+        """
+        While there can be no new file the store is away; when there can, all goes on.
+        """
+        self.patch(writer, "PAUSE", 0.05)
+        store, keeper, _ = await self.full(maxEvents=200)
+        self.edit("PRAGMA wal_checkpoint")
+        self.spoil(4096 * 3)
+        # Now nobody believes any more what he has in memory.
+        self.edit("PRAGMA user_version = 1")
+
+        def fail(self: File) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        patch = self.patch(File, "begin", fail)
+        with self.assertRaises(NotStored):
+            for _ in range(1000):
+                await keeper.append()
+        await until(lambda: keeper.told[-1][0] == "away", "the channel is told")
+        self.assertIn("full", keeper.told[-1][1])
+        with self.assertRaises(StoreAway):
+            await keeper.read(None)
+        with self.assertRaises(StoreAway):
+            await self.keep(store, "another")
+        self.assertIn("full", str(store.problem()))
+        patch.restore()
+        await until(lambda: keeper.told[-1] == ("away", None), "there is a new file")
+        self.assertEqual(keeper.told[-2:], [("broken", keeper.log.origin), ("away", None)])
+        keeper.restart()
+        await keeper.append(keeper.record("new"))
+        self.assertEqual(await keeper.read(None), ["new"])
+        self.flushLoggedErrors()
+
+    async def test_neverOverwritten(self) -> None:
+        """
+        Files that are set aside in the same second have different names.
+        """
+        self.patch(file.time, "strftime", lambda *arguments: "20300101T000000Z")
+        store = self.store()
+        for _ in range(3):
+            await (await self.keep(store)).append()
+            await store.close()
+            self.spoil(0, 100)
+        await self.keep(store)
+        names = [name for name in self.beside() if ".corrupt-" in name]
+        stem = "events.db.corrupt-20300101T000000Z"
+        self.assertEqual(names, [stem, f"{stem}-2", f"{stem}-3"])
+
+    async def test_tablesAreGone(self) -> None:
+        """
+        A file without one of its tables is broken.
+        """
+        store = self.store()
+        await (await self.keep(store)).append()
+        await store.close()
+        self.edit("DROP TABLE runs")
+        keeper = await self.keep(store)
+        self.setAside()
+        await keeper.append()
+
+    async def test_rowsOfOthers(self) -> None:
+        """
+        A row that is no event is dropped, which the log says; who would have to pass it is told,
+        and the rest is read.
+        """
+        for column, value in (
+            ("id", "'a' || char(10)"),
+            ("data", "x'ff'"),
+            ("retry", "'soon'"),
+            ("topics", "'['"),
+            ("topics", "'5'"),
+            ("time", "'now'"),
+        ):
+            self.path += "x"
+            store = self.store()
+            keeper = await self.keep(store)
+            ids = await keeper.fill(5)
+            self.edit(f"UPDATE events SET {column} = {value} WHERE position = 3")
+            self.assertEqual(await keeper.read(ids[0]), ["2"])
+            with self.assertRaises(NotKept):
+                await keeper.read(ids[1])
+            self.assertEqual(await keeper.read(None), ["4", "5"])
+            self.assertEqual(await keeper.read(ids[2]), ["4", "5"])
+            self.assertIn("no event", self.flushLogged()[0])
+            self.flushLoggedErrors()
+            self.edit(f"UPDATE events SET {column} = {value} WHERE position = 4")
+            await store.close()
+            keeper = await self.keep(store)
+            self.assertEqual(keeper.recent, ["5"])
+            self.assertEqual(await keeper.read(ids[3]), ["5"])
+
+    async def test_numbersOfOthers(self) -> None:
+        """
+        Sizes and times that are no numbers do not stop anything.
+        """
+        for options in {"maxBytes": 3}, {"maxAge": 100}, {"maxEvents": 3}:
+            self.path += "x"
+            store = self.store(**options)
+            keeper = await self.keep(store)
+            await keeper.fill(3)
+            self.edit("UPDATE events SET size = 'big', time = 'now' WHERE position = 2")
+            for _ in range(5):
+                await keeper.append(keeper.record("x"))
+            await store.close()
+            keeper = await self.keep(store)
+            self.assertEqual(keeper.recent[-2:], ["x", "x"])
+
+
+class ThreadTests(SQLiteTestCase):
+    """
+    Tests for threads that fail in ways that nobody expects.
+    """
+
+    async def test_writerFails(self) -> None:
+        """
+        Whatever the writer's thread dies of, what it was storing fails, perhaps stored, and it goes
+        on; the log says so.
+        """
+        insert = writer.insert
+        for error in MemoryError(), SystemExit(), ZeroDivisionError():
+            self.path += "x"
+            store = self.store()
+            keeper = await self.keep(store)
+            ids = await keeper.fill(2)
+            raised = error
+
+            def fail(*arguments: Any, raised: BaseException = raised) -> None:
+                writer.insert = insert
+                raise raised
+
+            self.patch(writer, "insert", fail)
+            outcomes = [keeper.log.append([keeper.record()]) for _ in range(3)]
+            failures = await gatherResults(
+                [outcome.addErrback(lambda failure: failure.value) for outcome in outcomes]
+            )
+            self.assertIsInstance(failures[0], NotStored)
+            self.assertTrue(failures[0].maybe)
+            self.assertEqual(len(self.flushLoggedErrors(type(error))), 1)
+            await keeper.append(keeper.record("new"))
+            with self.assertRaises(NotKept):
+                await keeper.read(ids[-1])
+            self.assertEqual((await keeper.read(None))[-1], "new")
+            self.assertGreater(store.errors, 0)
+            await store.close()
+
+    async def test_readerFails(self) -> None:
+        """
+        Whatever the reader's thread dies of, the question can be asked again.
+        """
+        from twisted_sse.store.sqlite import log
+
+        keeper = await self.keep(self.store())
+        await keeper.append()
+        read = log.read
+
+        def fail(*arguments: Any) -> None:
+            self.patch(log, "read", read)
+            raise SystemExit
+
+        self.patch(log, "read", fail)
+        with self.assertRaises(StoreAway):
+            await keeper.read(None)
+        self.assertEqual(await keeper.read(None), ["1"])
+        self.assertEqual(len(self.flushLoggedErrors(SystemExit)), 1)
+
+    async def test_channelRaises(self) -> None:
+        """
+        What a channel does with an outcome does not disturb others.
+        """
+        keeper = await self.keep(self.store())
+        first = keeper.log.append([keeper.record()])
+        first.addCallback(lambda ids: 1 / 0)
+        await keeper.append()
+        self.assertFailure(first, ZeroDivisionError)
+
+    async def test_cancelled(self) -> None:
+        """
+        Who cancels an outcome is not told it.
+        """
+        keeper = await self.keep(self.store())
+        outcome = keeper.log.append([keeper.record()])
+        question = keeper.log.read(None, 1)
+        outcome.addErrback(lambda failure: None)
+        question.addErrback(lambda failure: None)
+        outcome.cancel()
+        question.cancel()
+        await keeper.append()
+        self.assertEqual(await keeper.read(None), ["1", "2"])
+
+
+class ErrorTests(SQLiteTestCase):
+    """
+    Tests for telling errors apart.
+    """
+
+    def test_kinds(self) -> None:
+        """
+        Errors are told apart by their codes, and before Python 3.11 by their texts.
+        """
+        corrupt = sqlite3.DatabaseError("database disk image is malformed")
+        self.assertTrue(isCorrupt(corrupt))
+        self.assertTrue(isCorrupt(sqlite3.DatabaseError("file is not a database")))
+        self.assertTrue(isFull(sqlite3.OperationalError("database or disk is full")))
+        self.assertTrue(isBusy(sqlite3.OperationalError("database is locked")))
+        self.assertFalse(isCorrupt(sqlite3.OperationalError("disk I/O error")))
+        self.assertFalse(isCorrupt(ValueError("file is not a database")))
+        for code, kind in (267, isCorrupt), (26, isCorrupt), (13, isFull), (261, isBusy):
+            error = sqlite3.DatabaseError("x")
+            error.sqlite_errorcode = code
+            self.assertTrue(kind(error))
