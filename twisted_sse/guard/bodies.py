@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LimitedRequest"]
 
+#: How the types of forms begin, which Twisted puts into C{request.args}.
+FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
+
 #: How much more of a body that is too large is read, in bytes: many clients read the answer only when
 #: they have sent all.
 MOST_READ = 2**22
@@ -125,6 +128,17 @@ class LimitedRequest(Request):
         if self._aborting is not None:
             self._aborting.cancel()
             self._aborting = None
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        See L{Request}, which parses forms.
+        """
+        kind = self.getHeader(b"content-type")
+        if kind is not None and not kind.lstrip().lower().startswith(FORMS):
+            # Twisted would ask a parser of mail whether it is a form, and that takes as long as to
+            # publish what is in the body.  Without the name, which is not public, it does ask.
+            self._parsePOSTFormSubmission = False
+        super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
     def process(self) -> None:
         """
