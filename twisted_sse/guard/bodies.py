@@ -12,7 +12,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from twisted.web.http import HTTPChannel, datetimeToString
-from twisted.web.http_headers import Headers
 from twisted.web.server import Request, version
 
 if TYPE_CHECKING:
@@ -91,10 +90,9 @@ class LimitedRequest(Request):
         if not isinstance(channel, HTTPChannel):
             return
         # The request itself has nothing to answer with yet: its method is not known.
-        headers = Headers({name: [value] for name, value in self._headers()})
-        headers.setRawHeaders(b"connection", [b"close"])
-        channel.writeHeaders(b"HTTP/1.1", b"413", b"Content Too Large", headers)
-        channel.write(self._text())
+        lines = [b"%b: %b" % header for header in (*self._headers(), (b"Connection", b"close"))]
+        head = b"\r\n".join([b"HTTP/1.1 413 Content Too Large", *lines])
+        channel.write(head + b"\r\n\r\n" + self._text())
         channel.persistent = False
         self.startedWriting = 1
         if not self._size and self.requestHeaders.hasHeader(b"expect"):
@@ -106,10 +104,10 @@ class LimitedRequest(Request):
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return [
-            (b"server", version),
-            (b"date", datetimeToString()),
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self._text())),
+            (b"Server", version),
+            (b"Date", datetimeToString()),
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", b"%d" % len(self._text())),
         ]
 
     def _text(self) -> bytes:
