@@ -27,8 +27,10 @@ HOUSE = {
     "guard": "targets bodies pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address hosts answers origins drain heart group resource",
-    "store": "entry identifiers contract fingerprint memory",
-    "channel": "observer keys subscription fanout positions ageing audience broadcast channel",
+    "store": "entry identifiers contract fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows"
+    " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
+    " sqlite.items sqlite.reader sqlite.writer sqlite.log sqlite.store sqlite",
+    "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
@@ -36,6 +38,7 @@ HOUSE = {
     "hub": "refused query bearer anonymous key body subscribe publish",
     "metrics": "",
     "accesslog": "",
+    "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth request site pages paths health values parameters options"

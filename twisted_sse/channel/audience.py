@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..checks import checkList
 from ..store.entry import Entry
 from ..stream.response import Response
 from .subscription import Subscription
 
-__all__ = ["Audience", "checkedTopics"]
+__all__ = ["Audience"]
 
 
 class Audience:
@@ -70,16 +69,3 @@ class Audience:
             }:
                 interested.setdefault(subscription, []).append(entry)
         return interested
-
-
-def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
-    """
-    Validate an argument C{topics}.
-
-    @raise TypeError: if it is not a list of C{str}.
-    """
-    checked = checkList("topics", topics, "topics such as 'user:7'")
-    for topic in checked:
-        if not isinstance(topic, str):
-            raise TypeError(f"topics has {topic!r}: a topic must be a str")
-    return frozenset(checked)

@@ -13,35 +13,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
 from ..format.encoded import Encoded, cut
 from ..format.event import Event
 from ..store.entry import Entry
 from ..store.memory import History
-from ..stream.feed import Feed
 from ..stream.reasons import CloseReason
 from ..stream.response import Response
+from ..timing.reactors import installedReactor
 from ..timing.slices import SLICE, inSlices
 from ..timing.ticker import steady
 from .ageing import Ageing
 from .audience import Audience
 from .fanout import FanOut
+from .lastid import LastID
+from .older import Older
 from .positions import Positions
-from .subscription import NO_ID, LastID, Subscription
-
-if TYPE_CHECKING:
-    from ..stream.stream import EventStream
+from .storage import Storage
+from .subscription import Subscription
 
 __all__ = ["Broadcast"]
-
-
-_log = Logger()
 
 
 class Broadcast:
@@ -49,6 +43,9 @@ class Broadcast:
     One sequence of events, for any number of subscribers.
 
     @ivar store: keeps the events; L{None} if they are not kept.
+    @ivar storage: what is behind C{store}; L{None} if that is all.
+    @ivar opening: where those begin who were there before C{storage} was open: the position, and
+        the store's name for it.
     @ivar position: see above.
     @ivar subscriptions: all subscriptions, by response.
     @ivar audience: the live subscriptions.
@@ -82,8 +79,9 @@ class Broadcast:
             if store.maxAge is not None:
                 self._ageing = Ageing(store, self._positions)
                 self._ageing.clock = reactor
+        self.storage: Storage | None = None
+        self.opening = 0, ""
         self._resetEvent = resetEvent
-        self._warned = False
         # Where time comes from; known once there is a subscriber.
         self._clock = reactor
         self.seconds = time.monotonic if reactor is None else steady(reactor)
@@ -94,8 +92,6 @@ class Broadcast:
         # Called after each fan-out.  It refers to the channel, so it is dropped when nothing is
         # left to send: the two must not keep each other alive.
         self._delivered: Callable[[int, int, float], None] | None = None
-        # Where streams were when they unsubscribed, and the last IDs of their clients.
-        self._places: WeakKeyDictionary[EventStream, tuple[int, LastID]] = WeakKeyDictionary()
         # Subscriptions that are live from their cursor on: they do not get the fresh events
         # before it.
         self._joining: dict[Subscription, None] = {}
@@ -111,10 +107,12 @@ class Broadcast:
         """
         Publish an event.
 
-        @param entry: its position is C{next}, and its time now.
+        @param entry: the event.  It gets its position and its time.
         @param delivered: called when it has been handed to all subscribers that want it, with the
             numbers of events and of streams, and how many seconds that took.
         """
+        entry.position = self.next
+        entry.time = self.seconds()
         if self.store is not None:
             self.store.append(entry)
             self._checkAge()
@@ -125,62 +123,31 @@ class Broadcast:
         else:
             self.position += 1
 
-    def subscribe(
+    def change(
         self,
-        response: Response,
-        lastEventID: str,
+        subscription: Subscription,
         topics: frozenset[str] | None,
         where: Callable[[Event], object] | None,
-        last: int,
     ) -> None:
         """
-        See L{Channel.subscribe<twisted_sse.channel.channel.Channel.subscribe>}.
+        Change what a subscription chooses.
+        """
+        live = not subscription.isBehind() and subscription not in self._joining
+        if live:
+            self._exclude(subscription)
+            subscription.last = self._lastOf(subscription)
+            subscription.cursor = self.position
+        subscription.change(topics, where)
+        if live:
+            self._include(subscription)
 
-        @param lastEventID: the ID from the client.
+    def remove(self, subscription: Subscription) -> tuple[int, LastID]:
         """
-        if not response.isLiving:
-            return
-        old = self.subscriptions.get(response)
-        if old is not None:
-            self._changeChoice(old, topics, where)
-            return
-        self._adopt(response.wheel.clock)
-        if self.store is not None and not self._warned and any(map(_resumes, response.feeds)):
-            self._warned = True
-            _log.warn(
-                "{stream} is subscribed to several channels: when its client comes back, only"
-                " one of them will know the last event ID. Use one channel, and topics.",
-                stream=repr(response),
-            )
-        subscription = self.subscriptions[response] = Subscription(self, response, topics, where)
-        if self.store is None:
-            if lastEventID:
-                lost = self.lost(self.next)
-                stream = response.stream
-                if lost is not None:
-                    response.enqueue(lost)
-                response.owner.reset(stream)
-            # An observer may have ended the stream, or unsubscribed it.
-            if self.subscriptions.get(response) is subscription:
-                subscription.cursor = self.next
-                self.caughtUp(subscription)
-        elif response.stream in self._places:
-            subscription.begin(*self._places.pop(response.stream))
-        elif lastEventID:
-            subscription.resumeAfter(lastEventID)
-        else:
-            newest = self._newest(subscription, last)
-            # A where function may have failed.
-            if response.isLiving:
-                subscription.begin(newest, NO_ID)
+        Remove a subscription.
 
-    def unsubscribe(self, response: Response) -> None:
+        @return: the position of the next event that it would have been sent, and the last ID of
+            its client.
         """
-        See L{Channel.unsubscribe<twisted_sse.channel.channel.Channel.unsubscribe>}.
-        """
-        subscription = self.subscriptions.get(response)
-        if subscription is None:
-            return
         left = self._leftOf(subscription)
         if left:
             place = left[0].position
@@ -188,10 +155,9 @@ class Broadcast:
             place = subscription.cursor
         else:
             place = self.position
-        isPlaced, last = subscription.isPlaced, self._lastOf(subscription)
+        last = min((place, False), self._lastOf(subscription))
         self._leave(subscription)
-        if self.store is not None and isPlaced:
-            self._places[response.stream] = place, min((place, False), last)
+        return place, last
 
     def _lastOf(self, subscription: Subscription) -> LastID:
         """
@@ -214,6 +180,52 @@ class Broadcast:
         if self._isIdle():
             self._endAll()
 
+    # What the storage calls
+
+    def clock(self) -> IReactorTime:
+        """
+        @return: where time comes from.
+        """
+        return self._clock or installedReactor()
+
+    def opened(self, recent: Sequence[tuple[Entry, float]], maxAge: float | None) -> None:
+        """
+        The store is open: put its newest events into the history.
+
+        @param recent: the events, each with its age in seconds.
+        @param maxAge: for how many seconds the store keeps an event at most.
+        """
+        store, now = self.kept(), self.seconds()
+        if maxAge is not None:
+            store.maxAge = maxAge if store.maxAge is None else min(maxAge, store.maxAge)
+            if self._ageing is None:
+                self._ageing = Ageing(store, self._positions)
+                self._ageing.clock = self._clock
+        for entry, age in recent:
+            entry.position = self.position
+            entry.time = now - age
+            store.append(entry)
+            self.position += 1
+        self.opening = self.position, store.mark(self.position)
+        self._checkAge()
+
+    def broken(self, origin: str) -> None:
+        """
+        Continuity is lost: tell all subscribers.
+
+        @param origin: the place before the next event.
+        """
+        self.kept().front(origin)
+        all = [each for each in self.subscriptions.values() if each.isPlaced]
+        for subscription in all:
+            left = self._leftOf(subscription)
+            self._joining.pop(subscription, None)
+            self._exclude(subscription)
+            for batch in cut(subscription.choose(left)):
+                subscription.response.push(batch)
+            subscription.lose()
+        inSlices(self.clock(), all, Subscription.resume)
+
     def whenDelivered(self) -> Deferred[None]:
         """
         See L{Channel.whenDelivered<twisted_sse.channel.channel.Channel.whenDelivered>}.
@@ -235,15 +247,24 @@ class Broadcast:
 
     # Publisher: what a subscription calls
 
-    def lost(self, place: int) -> Encoded | None:
+    def lost(self, place: int | None) -> Encoded | None:
         """
         Make the event that tells a client that it has missed events for good.
         """
         if self._resetEvent is None:
             return None
         # With the ID of the place where it resumes, so that it is not told again.
-        identifier = None if self.store is None else self.store.mark(place)
+        identifier = None
+        if self.store is not None and place is not None:
+            identifier = self.store.mark(place) or None
         return Encoded(Event("{}", event=self._resetEvent, id=identifier))
+
+    @property
+    def older(self) -> Older | None:
+        """
+        Reads what only the store has.
+        """
+        return None if self.storage is None else self.storage.older
 
     def placed(self, place: int) -> Encoded | None:
         """
@@ -333,35 +354,9 @@ class Broadcast:
         if self._positions is not None:
             self._positions.exit(subscription)
 
-    def _changeChoice(
-        self,
-        subscription: Subscription,
-        topics: frozenset[str] | None,
-        where: Callable[[Event], object] | None,
-    ) -> None:
-        live = not subscription.isBehind() and subscription not in self._joining
-        if live:
-            self._exclude(subscription)
-            subscription.last = self._lastOf(subscription)
-            subscription.cursor = self.position
-        subscription.change(topics, where)
-        if live:
-            self._include(subscription)
-
-    def _newest(self, subscription: Subscription, count: int) -> int:
-        """
-        @return: the position of the oldest of the C{count} newest events that it wants.
-        """
-        store = self.kept()
-        position = store.end
-        while count and position > store.first and subscription.response.isLiving:
-            position -= 1
-            count -= len(subscription.choose([store.get(position)]))
-        return position
-
     # Time
 
-    def _adopt(self, clock: IReactorTime) -> None:
+    def adopt(self, clock: IReactorTime) -> None:
         """
         Use the clock of a stream, if we have none, or no other stream uses ours.
         """
@@ -390,8 +385,7 @@ class Broadcast:
 
     def _beginTurn(self) -> None:
         if self._turn is None:
-            assert self._clock is not None, "the first subscriber has brought one"
-            self._turn = self._clock.callLater(0, self._go)
+            self._turn = self.clock().callLater(0, self._go)
 
     def _go(self) -> None:
         """
@@ -480,12 +474,4 @@ class Broadcast:
     def _endAll(self) -> None:
         live = [each.response for each in self.subscriptions.values() if not each.isBehind()]
         if live:
-            assert self._clock is not None, "the first subscriber has brought one"
-            inSlices(self._clock, live, lambda response: response.end(CloseReason.ENDED))
-
-
-def _resumes(feed: Feed) -> bool:
-    """
-    Whether a feed resumes from the last event ID.
-    """
-    return isinstance(feed, Subscription) and feed.publisher.store is not None
+            inSlices(self.clock(), live, lambda response: response.end(CloseReason.ENDED))

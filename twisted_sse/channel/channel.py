@@ -16,10 +16,10 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from ..checks import checkInteger
-from ..format.event import Event, InvalidEvent, makeEvent
+from ..format.event import Event, InvalidEvent, makeEvent, withID
 from ..format.parser import EventTooLarge
 from ..listeners import checkObserver
-from ..store.contract import Record
+from ..store.contract import EventStore, Record
 from ..store.entry import Entry
 from ..store.fingerprint import fingerprint
 from ..store.memory import History
@@ -27,15 +27,22 @@ from ..stream.observer import AnyStreamObserver, StreamObserver
 from ..stream.options import LONGEST_ID
 from ..stream.stream import EventStream, responseOf
 from ..stream.twice import ENCODED_TWICE, Twice
-from ..timing.reactors import checkThread
-from .audience import checkedTopics
+from ..timing.reactors import checkThread, isInstalled
 from .broadcast import Broadcast
+from .choice import checkedTopics
 from .keys import Keys
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
+from .storage import Storage
+from .subscribers import Subscribers
 
 __all__ = ["Channel"]
 
 _log = Logger()
+
+NO_TOPICS: frozenset[str] = frozenset()
+
+#: An event to be published, and its topics.
+_Item = tuple[Event, frozenset[str]]
 
 
 class _OwnHistory:
@@ -78,6 +85,7 @@ class Channel:
         maxEventSize: int = 2**20,
         reactor: IReactorTime | Clock | None = None,
         *,
+        store: EventStore | None = None,
         positionEvent: str | None = "stream-position",
         resetEvent: str | None = "stream-reset",
         observer: AnyChannelObserver | AnyStreamObserver | None = None,
@@ -85,9 +93,11 @@ class Channel:
         """
         @param history: keeps events for replay, C{History()} if not given.  With L{None} nothing
             is replayed, and events published without an ID are sent without one.
-        @param name: what metrics call it.
+        @param name: what metrics call it, and the name under which a store keeps its events.
         @param maxEventSize: how large an encoded event may be, in bytes.
         @param reactor: where time comes from; if not given, from the streams.
+        @param store: keeps more events than the history, which is the window in front of it, and
+            keeps them when the process ends.
         @param positionEvent: the type of the event whose ID is that of a place in the sequence.
             With a history a stream is sent one before anything else if its client is new, and
             again when half of the history has passed since the last ID that it was sent: so the
@@ -114,6 +124,10 @@ class Channel:
                 # Raises if it is not a valid type.
                 Event("{}", event=own)
         checkObserver(observer, ChannelObserver, StreamObserver)
+        if store is not None and history is None:
+            raise ValueError("a store needs a history: it is the window in front of the store")
+        if store is not None and not name:
+            raise ValueError("a store needs a name for the channel: it keeps many channels")
         if history is not None:
             history.claim()
         self.name = name
@@ -126,10 +140,31 @@ class Channel:
         self._keys = Keys()
         self._thread = get_ident()
         self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent)
+        self._subscribers = Subscribers(self._broadcast)
+        self._storage: Storage | None = None
+        if store is not None:
+            self._storage = self._makeStorage(store)
 
     def __repr__(self) -> str:
         name = "" if self.name is None else f" {self.name!r}"
         return f"<Channel{name}: {len(self._broadcast.subscriptions)} streams, {self.history!r}>"
+
+    def _makeStorage(self, store: EventStore) -> Storage:
+        broadcast = self._broadcast
+        storage = Storage(
+            store,
+            self.name or "",
+            self.history,
+            broadcast.clock,
+            self._deliver,
+            broadcast.opened,
+            broadcast.broken,
+        )
+        broadcast.storage = storage
+        # Without a reactor, this is a module that is being imported: one may still be chosen.
+        if isInstalled():
+            storage.open()
+        return storage
 
     @property
     def streams(self) -> frozenset[EventStream]:
@@ -137,6 +172,13 @@ class Channel:
         The streams that are subscribed.
         """
         return frozenset(response.stream for response in self._broadcast.subscriptions)
+
+    @property
+    def unstored(self) -> int:
+        """
+        How many events are on their way into the store.
+        """
+        return 0 if self._storage is None else self._storage.writing.events
 
     @property
     def closed(self) -> bool:
@@ -156,14 +198,22 @@ class Channel:
         @param topics: what the event is about.  A subscriber that has chosen topics gets it only
             if one of them is among these.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
-        @return: the event as it is sent: with a history, every event has an ID.
+        @return: the event as it is sent: with a history, every event has an ID; with a store, if it
+            is the channel that makes the IDs, and the store is open.
+        @raise NotStored: if too much is waiting to be stored.
         @raise InvalidEvent: if a field is not valid.
         @raise EventTooLarge: if the event is larger than C{maxEventSize}.
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publish")
-        items = [self._item(what, fields, topics)]
-        return self._publish(items)[0]
+        event, about = self._item(what, fields, topics)
+        entry = self._entry(event, about, self._broadcast.next)
+        if self._storage is None:
+            self._deliver(entry)
+        else:
+            self._storage.publish([entry])
+        self._listeners.published(self, entry.event, len(entry.data))
+        return entry.event
 
     def publishAndWait(
         self,
@@ -179,7 +229,8 @@ class Channel:
         at once.  The arguments are those of C{publish}.
 
         @param idempotencyKey: if something was published in this channel with the same key in the
-            last hour, and it is one of the newest 10,000 keys, nothing is published.
+            last hour, and it is one of the newest 10,000 keys (fewer if they were for many events
+            each), nothing is published.
         @return: fires with the event as it is sent; the one from the first time if the key was used
             before.  Fails with L{NotStored<twisted_sse.store.contract.NotStored>}.
         @raise KeyReused: if the key was used with other content.
@@ -214,7 +265,7 @@ class Channel:
 
     def _item(
         self, what: Event | str | None, fields: dict[str, Any], topics: Iterable[str]
-    ) -> tuple[Event, frozenset[str]]:
+    ) -> _Item:
         """
         Make what was given an event with topics.
         """
@@ -223,43 +274,43 @@ class Channel:
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         if self._twice.isNews(event):
             _log.warn(ENCODED_TWICE, where=repr(self))
-        if self.history is not None and event.id and len(event.id.encode()) > LONGEST_ID:
-            raise InvalidEvent(
-                f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
-            )
-        return event, checkedTopics(topics)
+        if event.id and self.history is not None:
+            if len(event.id.encode()) > LONGEST_ID:
+                raise InvalidEvent(
+                    f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
+                )
+            if self._storage is not None and self._storage.makesIDs:
+                raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
+        return event, NO_TOPICS if topics == () else checkedTopics(topics)
 
-    def _publish(self, items: Sequence[tuple[Event, frozenset[str]]]) -> Sequence[Event]:
+    def _entry(self, event: Event, topics: frozenset[str], position: int) -> Entry:
         """
-        Publish all of these, or none.
+        Make the entry of an event that is about to be published.
 
-        @return: the events as they are sent.
+        @param position: the position that it will have without a store.
         """
-        broadcast = self._broadcast
-        entries = []
-        for position, (event, topics) in enumerate(items, broadcast.next):
-            if self.history is not None and not event.id:
-                identifier = self.history.identify(position)
-                event = Event(event.data, event.event, identifier, event.retry, event.comment)
-            entry = Entry(event, topics, position, broadcast.seconds())
-            if len(entry.data) > self._maxEventSize:
-                raise EventTooLarge(self._maxEventSize, [])
-            entries.append(entry)
-        for entry in entries:
-            broadcast.add(entry, partial(self._listeners.delivered, self))
-        # Only now: observers may publish, too.
-        for entry in entries:
-            self._listeners.published(self, entry.event, len(entry.data))
-        return [entry.event for entry in entries]
+        if self._storage is not None:
+            entry = self._storage.writing.entry(event, topics)
+        elif self.history is None or event.id:
+            entry = Entry(event, topics)
+        else:
+            entry = Entry(withID(event, self.history.identify(position)), topics)
+        if len(entry.data) > self._maxEventSize:
+            raise EventTooLarge(self._maxEventSize, [])
+        return entry
 
-    def _publishAndWait(
-        self, items: Sequence[tuple[Event, frozenset[str]]], key: str | None
-    ) -> Deferred[Sequence[Event]]:
+    def _deliver(self, entry: Entry) -> None:
+        """
+        Hand an event to the subscribers.
+        """
+        self._broadcast.add(entry, partial(self._listeners.delivered, self))
+
+    def _publishAndWait(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
         """
         Publish all of these, or none, unless it was done before.
         """
         if key is None:
-            return succeed(self._publish(items))
+            return self._store(items, None)
         if not isinstance(key, str):
             raise TypeError(f"idempotencyKey is {key!r}: it must be a str, or None")
         content = fingerprint(
@@ -268,10 +319,38 @@ class Channel:
         now = self._broadcast.seconds()
         use = self._keys.find(key, content, now)
         if use is None:
-            events = self._publish(items)
-            use = self._keys.add(key, content, now)
-            use.settle(events)
-        return use.outcome()
+            published = self._store(items, key)
+            use = self._keys.add(key, content, now, published, len(items))
+
+        def events(ids: Sequence[str | None]) -> Sequence[Event]:
+            return [
+                event if id is None or event.id == id else withID(event, id)
+                for (event, _), id in zip(items, ids, strict=True)
+            ]
+
+        return use.outcome().addCallback(events)
+
+    def _store(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
+        """
+        Publish all of these, or none.
+
+        @return: fires when they are kept.
+        """
+        entries = [
+            self._entry(event, topics, position)
+            for position, (event, topics) in enumerate(items, self._broadcast.next)
+        ]
+        published: Deferred[Sequence[Event]] = Deferred()
+        if self._storage is None:
+            for entry in entries:
+                self._deliver(entry)
+            published.callback([entry.event for entry in entries])
+        else:
+            self._storage.publish(entries, key, published)
+        # Last, since observers may publish, too.
+        for entry in entries:
+            self._listeners.published(self, entry.event, len(entry.data))
+        return published
 
     def subscribe(
         self,
@@ -303,7 +382,7 @@ class Channel:
         if last and self.history is None:
             raise ValueError("last needs a history: there is nothing to take the events from")
         response = responseOf(stream)
-        self._broadcast.subscribe(response, stream.lastEventID, chosen, where, last)
+        self._subscribers.subscribe(response, stream.lastEventID, chosen, where, last)
 
     def unsubscribe(self, stream: EventStream) -> None:
         """
@@ -314,7 +393,7 @@ class Channel:
         @raise RuntimeError: if this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.unsubscribe")
-        self._broadcast.unsubscribe(responseOf(stream))
+        self._subscribers.unsubscribe(responseOf(stream))
 
     def beginAfter(self, lastEventID: str) -> None:
         """
@@ -322,12 +401,14 @@ class Channel:
         missed nothing, although the history has no event with this ID.  For events that are also
         kept elsewhere, such as the lines of a file.
 
-        @raise ValueError: if there is no history.
+        @raise ValueError: if there is no history, or there is a store.
         @raise RuntimeError: if this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.beginAfter")
         if self.history is None:
             raise ValueError("beginAfter needs a history: without it no client resumes")
+        if self._storage is not None:
+            raise ValueError("beginAfter is not for a channel with a store: the store knows")
         self.history.beginAfter(lastEventID)
 
     def close(self) -> None:
@@ -339,6 +420,20 @@ class Channel:
         """
         checkThread(self._thread, "channel.close")
         self._broadcast.close()
+        if self._storage is not None:
+            self._storage.close()
+
+    def whenReady(self) -> Deferred[None]:
+        """
+        Wait until the store is open, and the newest events that it has are in the history.  Until
+        then events are not sent, and have no ID yet if none is given; subscribers wait.
+
+        @return: a new L{Deferred} each time, which fires then: at once without a store.  Fails if
+            the store cannot be opened; one that cannot be reached is tried again.
+        @raise RuntimeError: if this is not the reactor's thread.
+        """
+        checkThread(self._thread, "channel.whenReady")
+        return succeed(None) if self._storage is None else self._storage.whenReady()
 
     def whenDelivered(self) -> Deferred[None]:
         """

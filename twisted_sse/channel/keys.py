@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from ..format.event import Event
@@ -14,9 +14,11 @@ from ..store.contract import KeyReused
 
 __all__ = ["Keys", "Use"]
 
-#: For how many seconds a key is remembered, and how many are at most.
+#: For how many seconds a key is remembered; how many are at most, and for how many events: there may
+#: be thousands for one key.
 LIFETIME = 3600
 MOST = 10_000
+MOST_EVENTS = 200_000
 
 
 class Use:
@@ -24,34 +26,36 @@ class Use:
     The first use of a key.
 
     @ivar content: sums up what was published.
+    @ivar count: how many events that were.
     @ivar time: when, in the seconds of the channel's clock.
     """
 
-    __slots__ = ("_outcome", "_waiting", "content", "time")
+    __slots__ = ("_outcome", "_waiting", "content", "count", "time")
 
-    def __init__(self, content: bytes, time: float) -> None:
+    def __init__(self, content: bytes, count: int, time: float) -> None:
         self.content = content
+        self.count = count
         self.time = time
-        self._outcome: Sequence[Event] | Failure | None = None
-        self._waiting: list[Deferred[Sequence[Event]]] = []
+        # The IDs: a publisher that repeats the key has the rest of the events.
+        self._outcome: Sequence[str | None] | None = None
+        self._waiting: list[Deferred[Sequence[str | None]]] = []
 
-    def outcome(self) -> Deferred[Sequence[Event]]:
+    def outcome(self) -> Deferred[Sequence[str | None]]:
         """
-        @return: a new L{Deferred} each time, which fires with the events that were published.
+        @return: a new L{Deferred} each time, which fires with the IDs of the events.
         """
-        if isinstance(self._outcome, Failure):
-            return fail(self._outcome)
         if self._outcome is not None:
             return succeed(self._outcome)
-        waiting: Deferred[Sequence[Event]] = Deferred(self._waiting.remove)
+        waiting: Deferred[Sequence[str | None]] = Deferred()
         self._waiting.append(waiting)
         return waiting
 
-    def settle(self, outcome: Sequence[Event] | Failure) -> None:
+    def settle(self, outcome: Sequence[str | None] | Failure) -> None:
         """
         Tell all that are waiting.
         """
-        self._outcome = outcome
+        if not isinstance(outcome, Failure):
+            self._outcome = outcome
         waiting, self._waiting = self._waiting, []
         for each in waiting:
             each.callback(outcome)
@@ -65,6 +69,7 @@ class Keys:
     def __init__(self) -> None:
         # The oldest first.
         self._uses: dict[str, Use] = {}
+        self._events = 0
 
     def find(self, key: str, content: bytes, now: float) -> Use | None:
         """
@@ -82,19 +87,34 @@ class Keys:
             )
         return use
 
-    def add(self, key: str, content: bytes, now: float) -> Use:
+    def add(
+        self, key: str, content: bytes, now: float, published: Deferred[Sequence[Event]], count: int
+    ) -> Use:
         """
-        Remember the first use of a key.
+        Remember the first use of a key.  If nothing comes of it, it is forgotten, so that the key
+        may be used again.
+
+        @param published: fires with the events.
+        @param count: how many there are.
         """
-        self._uses.pop(key, None)
-        use = self._uses[key] = Use(content, now)
-        while len(self._uses) > MOST:
-            del self._uses[next(iter(self._uses))]
+        self._forget(key)
+        use = self._uses[key] = Use(content, count, now)
+        self._events += count
+        while len(self._uses) > MOST or (self._events > MOST_EVENTS and len(self._uses) > 1):
+            self._forget(next(iter(self._uses)))
+
+        def settle(events: Sequence[Event]) -> None:
+            use.settle([event.id for event in events])
+
+        def failed(failure: Failure) -> None:
+            if self._uses.get(key) is use:
+                self._forget(key)
+            use.settle(failure)
+
+        published.addCallbacks(settle, failed)
         return use
 
-    def forget(self, key: str, use: Use) -> None:
-        """
-        Forget a key: nothing was published, so it may be used again.
-        """
-        if self._uses.get(key) is use:
-            del self._uses[key]
+    def _forget(self, key: str) -> None:
+        use = self._uses.pop(key, None)
+        if use is not None:
+            self._events -= use.count

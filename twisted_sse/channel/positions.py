@@ -17,7 +17,8 @@ from ..format.encoded import Encoded
 from ..format.event import Event
 from ..store.memory import History
 from ..stream.response import Response
-from .subscription import LastID, Subscription
+from .lastid import LastID
+from .subscription import Subscription
 
 __all__ = ["Positions"]
 
@@ -60,7 +61,7 @@ class Positions:
         It has data, since an event without is none (HTML standard, 9.2.6, "dispatch the event",
         2), and Firefox keeps an ID only with an event.
         """
-        event = Event("{}", event=self._event, id=self._store.mark(place))
+        event = Event("{}", event=self._event, id=self._store.mark(place) or None)
         return Encoded(event, counts=False)
 
     def enter(self, subscription: Subscription, position: int) -> None:

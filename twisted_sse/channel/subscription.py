@@ -5,8 +5,8 @@ One stream's subscription to a channel, and its place in the sequence of events.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from inspect import isawaitable, iscoroutine
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -14,77 +14,24 @@ from twisted.python.failure import Failure
 
 from ..format.encoded import Batch, Encoded
 from ..format.event import Event
+from ..store.contract import NotKept, StoreAway
 from ..store.entry import Entry
-from ..store.memory import History, Replay
-from ..stream.awaited import cancel
+from ..store.memory import Replay
 from ..stream.feed import Feed
+from ..stream.reasons import CloseReason
 from ..stream.response import Response
 from ..stream.turn import TURN
+from .choice import chooses
+from .lastid import NO_ID, OLDER, LastID
+from .older import Part
+from .publisher import Publisher
 
-__all__ = ["NO_ID", "LastID", "Publisher", "Subscription"]
-
-#: The last ID that a client was sent: the position after its place, and whether it is the ID of a
-#: place, not of the event before it.
-LastID = tuple[int, bool]
-
-#: A client has no ID, or one that is of no use.
-NO_ID: LastID = (-1, False)
+__all__ = ["Subscription"]
 
 #: With a C{where} function: how many bytes are read, and how many events it is asked about, in a
 #: turn.  More than is sent in a turn, since it may choose few.
 READ = 2**18
 ASKED = 1000
-
-
-class Publisher(Protocol):
-    """
-    What a subscription needs of its channel.
-    """
-
-    @property
-    def store(self) -> History | None:
-        """
-        Keeps the events; L{None} if they are not kept, so that no subscription is ever behind.
-        """
-
-    @property
-    def position(self) -> int:
-        """
-        Everything before this position has been handed to the live subscriptions.
-        """
-
-    def lost(self, place: int) -> Encoded | None:
-        """
-        Make the event that tells a client that it has missed events for good; L{None} for none.
-        """
-
-    def placed(self, place: int) -> Encoded | None:
-        """
-        Make the event whose ID is that of a place, for a client that has no other ID to resume
-        from; L{None} for none.
-        """
-
-    def kept(self) -> History:
-        """
-        @return: the store, without expired events.  Called only if there is a store.
-        """
-
-    def caughtUp(self, subscription: Subscription, /) -> None:
-        """
-        Called when a subscription has received everything before its cursor: it is live from now
-        on.
-        """
-
-    def sendNow(self, subscription: Subscription, /) -> None:
-        """
-        Called when the stream of a live subscription is about to end: remove the subscription, and
-        hand over the events that it has not been sent yet.
-        """
-
-    def left(self, subscription: Subscription, /) -> None:
-        """
-        Called when a subscription's stream has ended: remove it, if it is still there.
-        """
 
 
 class Subscription(Feed):
@@ -103,13 +50,20 @@ class Subscription(Feed):
     @ivar listed: the last ID that it is listed by, for the reminders of its place.
     @ivar cursor: the position of the next event to send, or where the subscription went live with
         its choice; -1 if that event is lost.
+    @ivar after: with a store, its name for the cursor while the subscription is behind.
+    @ivar isOlder: whether the next event is only in the store.  Then C{cursor} does not count, and
+        with C{after} L{None} that event is the oldest.
     """
 
     __slots__ = (
         "_behind",
         "_call",
+        "_isLost",
+        "_wasOldest",
         "_reading",
+        "after",
         "cursor",
+        "isOlder",
         "isPlaced",
         "last",
         "listed",
@@ -121,7 +75,7 @@ class Subscription(Feed):
 
     def __init__(
         self,
-        publisher: Publisher,
+        publisher: Publisher[Subscription],
         response: Response,
         topics: frozenset[str] | None,
         where: Callable[[Event], object] | None,
@@ -131,13 +85,19 @@ class Subscription(Feed):
         self.topics = topics
         self.where = where
         self.cursor = 0
+        self.after: str | None = None
+        self.isOlder = False
         self.last = NO_ID
         self.listed: LastID | None = None
         self.isPlaced = True
         self._behind = False
         self._call: IDelayedCall | None = None
-        # What the store is still looking up.
+        # What is read from the store, or its opening.
         self._reading: Deferred[Any] | None = None
+        # Whether the client has yet to be told that it has missed events, and whether it was sent
+        # the oldest ones since.
+        self._isLost = False
+        self._wasOldest = False
         response.attach(self)
 
     def wants(self, entry: Entry) -> bool:
@@ -146,14 +106,7 @@ class Subscription(Feed):
         """
         if self.topics is not None and self.topics.isdisjoint(entry.topics):
             return False
-        if self.where is None:
-            return True
-        answer = self.where(entry.event)
-        if isawaitable(answer) or isinstance(answer, Deferred):
-            if iscoroutine(answer):
-                answer.close()
-            raise TypeError(f"{self.where!r} returned {answer!r}: where has to know at once")
-        return bool(answer)
+        return self.where is None or chooses(self.where, entry.event)
 
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """
@@ -175,7 +128,7 @@ class Subscription(Feed):
         self.where = where
         if self._reading is not None and self.isPlaced:
             # The read in progress is for the previous choice.
-            self._stopReading()
+            self._leaveRead()
             self._read()
 
     @property
@@ -185,36 +138,72 @@ class Subscription(Feed):
         """
         return self.topics is None and self.where is None
 
-    def begin(self, place: int, last: LastID) -> None:
+    def park(self, ready: Deferred[None], start: Callable[[], None]) -> None:
+        """
+        Begin behind, but only when the store is open.
+
+        @param ready: fires then.
+        @param start: called then, and calls one of the following.
+        """
+        self._behind = True
+        self.isPlaced = False
+
+        def opened(_: None) -> None:
+            self.isPlaced = True
+            start()
+
+        self._wait(ready, opened, self._notRead)
+
+    def begin(self, place: int, last: LastID, after: str | None = None) -> None:
         """
         Begin behind.
 
         @param place: the position to begin with.
         @param last: the client's last ID.
+        @param after: a store's name for the position, for when it is not in memory any more.
         """
         self._behind = True
         self.last = last
         self.cursor = place
+        self.after = after
+        self._read()
+
+    def beginOlder(self, after: str | None, last: LastID) -> None:
+        """
+        Begin behind, with what only the store has.
+
+        @param after: the place in the store.
+        @param last: the client's last ID.
+        """
+        self._behind = True
+        self.last = last
+        self.after = after
+        self._goOlder()
         self._read()
 
     def resumeAfter(self, lastEventID: str) -> None:
         """
         Begin behind, after the last event ID that the client came with.
         """
+        history = self.publisher.kept()
+        place = history.find(lastEventID, self.topics)
+        if self.publisher.older is not None and (place is None or place < history.first):
+            self.beginOlder(lastEventID, OLDER)
+        elif place is None:
+            self.begin(-1, NO_ID)
+        else:
+            # For all events it makes no difference, unless they expire.
+            differs = not self.choosesAll or history.maxAge is not None
+            last = place, differs and lastEventID == history.mark(place)
+            self.begin(place, last, lastEventID)
+
+    def lose(self) -> None:
+        """
+        Begin behind again: nobody knows what comes after what the client has.
+        """
+        self._leaveOlder()
         self._behind = True
-
-        def resume(place: int | None) -> None:
-            self.isPlaced = True
-            self.cursor = -1 if place is None else place
-            if place is not None:
-                # For all events it makes no difference, unless they expire.
-                differs = not self.choosesAll or store.maxAge is not None
-                self.last = place, differs and lastEventID == store.mark(place)
-            self._read()
-
-        store = self.publisher.kept()
-        found = store.find(lastEventID, self.topics)
-        resume(found)
+        self.cursor = -1
 
     def isBehind(self) -> bool:
         """
@@ -252,43 +241,58 @@ class Subscription(Feed):
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        self._stopReading()
+        self._leaveOlder()
 
-    # Reading from the store
+    # Reading
 
-    def _wait(self, found: Deferred[Any], use: Callable[[Any], None]) -> None:
+    def _wait(
+        self,
+        found: Deferred[Any],
+        use: Callable[[Any], object],
+        failed: Callable[[Failure], object],
+    ) -> None:
         """
-        Go on when the store has found something.
+        Go on when the store has answered.
         """
         self._reading = found
 
-        def arrived(result: Any) -> None:
-            if self._reading is found:
-                self._reading = None
-                use(result)
+        def answered(outcome: Any) -> None:
+            if self._reading is not found:
+                # It was cancelled.
+                return
+            self._reading = None
+            if isinstance(outcome, Failure):
+                failed(outcome)
+            else:
+                use(outcome)
 
-        def failed(failure: Failure) -> None:
-            if self._reading is found:
-                self._reading = None
-                self.response.fail(failure)
-            # Otherwise it was cancelled: whatever that failed with is of no interest.
+        found.addBoth(answered).addErrback(self.response.fail)
 
-        found.addCallbacks(arrived, failed).addErrback(self.response.fail)
-
-    def _stopReading(self) -> None:
+    def _leaveRead(self) -> None:
         reading, self._reading = self._reading, None
         if reading is not None:
-            cancel(reading)
+            reading.cancel()
 
     def _read(self) -> None:
         """
         Read what comes next, if the client can take it.
         """
         self._call = None
-        if not (self._behind and self.response.ready) or self._reading is not None:
+        if not (self._behind and self.isPlaced and self.response.ready):
+            return
+        if self._reading is not None:
+            return
+        store = self.publisher.kept()
+        isOvertaken = 0 <= self.cursor < store.first and not self.isOlder
+        if isOvertaken and self.publisher.older is not None:
+            if self.after:
+                self._goOlder()
+            else:
+                self.lose()
+        if self.isOlder:
+            self._readOlder()
             return
         size = TURN if self.where is None else READ
-        store = self.publisher.kept()
         # One that is to be live from a later position on has nothing to read before it.
         end = max(self.cursor, self.publisher.position)
         found = store.read(self.cursor, end, size, self.topics)
@@ -296,12 +300,9 @@ class Subscription(Feed):
 
     def _replay(self, replay: Replay) -> None:
         """
-        Send what was read.
+        Send what was read from the history.
         """
-        response, publisher, stream = self.response, self.publisher, self.response.stream
-        if not response.ready:
-            # It came late.  resume() reads it again, so none of it is queued here.
-            return
+        publisher = self.publisher
         entries, next = replay.entries, replay.next
         if self.where is not None:
             entries, next = self._chosen(replay)
@@ -318,20 +319,31 @@ class Subscription(Feed):
         if entries:
             self.last = entries[-1].position + 1, False
         self.cursor = next
+        if publisher.older is not None:
+            self.after = publisher.kept().mark(next)
+        self._send(first, entries, replay.isLost)
+
+    def _send(self, first: Encoded | None, entries: Sequence[Entry], isLost: bool) -> None:
+        """
+        Send some events, and go on.
+
+        @param first: an event of our own before them.
+        """
+        response, stream = self.response, self.response.stream
         sent = entries if first is None else [first, *entries]
         if sent:
             response.push(Batch(sent))
         # Only now: observers may end the stream, unsubscribe it, or change its choice.
-        if replay.isLost:
+        if isLost:
             response.owner.reset(stream)
         if entries:
             response.owner.replayed(stream, len(entries))
         if not self._behind:
             # The stream has ended meanwhile.
             return
-        if self.cursor >= publisher.position:
+        if not self.isOlder and self.cursor >= self.publisher.position:
             self._behind = False
-            publisher.caughtUp(self)
+            self.publisher.caughtUp(self)
         elif response.ready:
             self._call = response.wheel.callLater(0, self._read)
 
@@ -360,3 +372,112 @@ class Subscription(Feed):
                 # It has changed the choice: the rest was read for the choice before.
                 return chosen, entry.position + 1
         return chosen, replay.next
+
+    # Reading what only the store has
+
+    def _goOlder(self) -> None:
+        older = self.publisher.older
+        if older is not None and not self.isOlder:
+            self.isOlder = True
+            older.enter()
+
+    def _leaveOlder(self) -> None:
+        self._leaveRead()
+        older = self.publisher.older
+        if self.isOlder:
+            self.isOlder = False
+            if older is not None:
+                older.exit()
+
+    def _readOlder(self) -> None:
+        older = self.publisher.older
+        if older is None:
+            self._notRead(Failure(StoreAway("the channel is closed")))
+            return
+        found = older.read(self.after, self.topics)
+        if isinstance(found, Part):
+            self._take(found)
+            return
+
+        def arrived(part: Part) -> None:
+            if self.response.ready:
+                self._take(part)
+            # Otherwise resume() reads it again, so none of it is queued here.
+
+        self._wait(found, arrived, self._notRead)
+
+    def _notRead(self, failure: Failure) -> None:
+        if failure.check(NotKept):
+            self._readOldest()
+        elif failure.check(StoreAway):
+            # The channel is closed.  The client comes back, and asks again.
+            self.response.end(CloseReason.ENDED)
+        else:
+            self.response.fail(failure)
+
+    def _readOldest(self) -> None:
+        """
+        Something is missing after what the client has: go on with what is kept.
+        """
+        if self._wasOldest:
+            # It happened again.  What is in memory is certain.
+            self.lose()
+        else:
+            self._isLost = self._wasOldest = True
+            self.after = None
+        self._read()
+
+    def _take(self, part: Part) -> None:
+        """
+        Send what was read from the store.
+        """
+        publisher = self.publisher
+        history = publisher.kept()
+        entries: Sequence[Entry] = ()
+        position: int | None = part.position
+        if part.entries:
+            entries = self._chosenOlder(part)
+            position = history.place(self.after)
+        elif not part.place:
+            # What follows could not be stored, and is not in memory any more.
+            self.lose()
+            self._read()
+            return
+        else:
+            self.after = part.place
+        if not self._behind:
+            # A where function has failed, or has ended or unsubscribed the stream.
+            return
+        isLost, self._isLost = self._isLost, False
+        if position is not None and position >= history.first:
+            # The history has what follows.
+            self._leaveOlder()
+            self.cursor = position
+        else:
+            position = None
+        if entries:
+            self.last = OLDER
+        first = publisher.lost(None if entries else position) if isLost else None
+        self._send(first, entries, isLost)
+
+    def _chosenOlder(self, part: Part) -> Sequence[Entry]:
+        """
+        Choose among events that only the store has, as many as are sent in a turn.
+        """
+        if self.choosesAll:
+            entries = part.turn()
+            self.after = entries[-1].place or entries[-1].event.id
+            return entries
+        chosen: list[Entry] = []
+        size = 0
+        topics, where = self.topics, self.where
+        for asked, entry in enumerate(islice(part.entries, part.start, None)):
+            if asked == ASKED or (size and size + len(entry.data) > TURN):
+                break
+            self.after = entry.place or entry.event.id
+            if self.choose([entry]):
+                chosen.append(entry)
+                size += len(entry.data)
+            if not self._behind or self.where is not where or self.topics is not topics:
+                break
+        return chosen

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol, final
 
-__all__ = ["Event", "InvalidEvent", "makeEvent"]
+__all__ = ["Event", "InvalidEvent", "makeEvent", "withID"]
 
 
 class InvalidEvent(ValueError):
@@ -402,3 +402,10 @@ def makeEvent(what: object, fields: dict[str, Any]) -> Event:
     if what is None:
         return Event(**fields)
     return Event(what, **fields)
+
+
+def withID(event: Event, identifier: str) -> Event:
+    """
+    Make an event that has another ID.
+    """
+    return Event(event.data, event.event, identifier, event.retry, event.comment)

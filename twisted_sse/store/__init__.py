@@ -4,6 +4,8 @@ Where a channel's events are kept.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from .contract import (
     EventLog,
     EventStore,
@@ -11,10 +13,14 @@ from .contract import (
     NotKept,
     NotStored,
     Record,
+    Repeated,
     StoreAway,
     Tail,
 )
 from .memory import History
+
+if TYPE_CHECKING:
+    from .sqlite import SQLiteStore
 
 __all__ = [
     "EventLog",
@@ -24,6 +30,17 @@ __all__ = [
     "NotKept",
     "NotStored",
     "Record",
+    "Repeated",
+    "SQLiteStore",
     "StoreAway",
     "Tail",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # Most programs have no file, and need no SQLite: some builds of Python lack it.
+    if name == "SQLiteStore":
+        from .sqlite import SQLiteStore
+
+        return SQLiteStore
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,6 +24,7 @@ __all__ = [
     "NotKept",
     "NotStored",
     "Record",
+    "Repeated",
     "StoreAway",
     "Tail",
 ]
@@ -95,6 +96,16 @@ class Record(NamedTuple):
     private: bool = False
     time: float = 0.0
     place: str = ""
+
+
+class Repeated(tuple[str, ...]):
+    """
+    The answer to an C{append} whose idempotency key was used before: the IDs from the first time.
+
+    @since: 0.1
+    """
+
+    __slots__ = ()
 
 
 class Tail(Protocol):
@@ -171,7 +182,7 @@ class EventLog(Protocol):
         @param idempotencyKey: if records were appended with this key before, do nothing.  A log
             remembers keys for an hour, or the newest 10,000, also when it is opened again.
         @return: fires with the IDs of the records, when they are kept as well as the log can; with
-            the IDs from the first time if the key was used before.  Fails with L{NotStored}, or
+            those from the first time, as L{Repeated}, if the key was used before.  Fails with L{NotStored}, or
             with L{KeyReused} if the key was used for other events or topics.
         """
 
@@ -182,7 +193,8 @@ class EventLog(Protocol):
         Read what directly follows a place.
 
         @param after: the place, which may be any text from a client: if an event ID was given
-            several times, that after the last of them.  L{None} for the oldest record.
+            several times, that after the last of them.  L{None} for the oldest record; what
+            follows it may still fail, where something is missing in the middle.
         @param maxBytes: about how many bytes to read at most; but at least one record.
         @param topics: only records about at least one of these; L{None} for all.
         @return: fires with the records, none at the end of the log.  Fails with L{NotKept} if the

@@ -20,14 +20,24 @@ class Entry(Encoded):
     @ivar passed: how much was published before it, in the measure of L{History.passed
         <twisted_sse.store.memory.History.passed>}.
     @ivar time: when it was published, in the seconds of the channel's clock.
+    @ivar place: names the place after it in a store if the ID of the event may not, since it was
+        given by the application: see L{Record.place<twisted_sse.store.contract.Record>}.
     """
 
-    __slots__ = ("event", "passed", "position", "time", "topics")
+    __slots__ = ("event", "place", "passed", "position", "time", "topics")
 
-    def __init__(self, event: Event, topics: frozenset[str], position: int, time: float) -> None:
+    def __init__(
+        self,
+        event: Event,
+        topics: frozenset[str],
+        position: int = 0,
+        time: float = 0.0,
+        place: str = "",
+    ) -> None:
         super().__init__(event)
         self.event = event
         self.topics = topics
         self.position = position
         self.passed = 0.0
         self.time = time
+        self.place = place

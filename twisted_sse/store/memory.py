@@ -17,6 +17,9 @@ __all__ = ["History", "Replay"]
 #: For how many topics the newest dropped event is remembered.
 MOST_TOPICS = 10_000
 
+#: When to look again whether an expired event is stored, in seconds.
+LATER = 1.0
+
 #: How many events are searched for one client's topics in one turn of the reactor.
 LOOKS = 1000
 
@@ -84,6 +87,11 @@ class History:
         # How much was appended, as a fraction of what is kept.
         self._passed = 0.0
         self._claimed = False
+        # In front of a store: the position after the newest event that is stored, and the one before
+        # which nothing is on its way any more.
+        self._isFront = False
+        self.stored = 0
+        self.settled = 0
         # The last arguments of read(), and its answer.
         self._asked = (0, 0, 0)
         self._answer = Replay(False, 0, 0, ())
@@ -153,6 +161,8 @@ class History:
         Make an ID for the place before a position, for a client that has not received an event
         yet and should miss none when it reconnects.
 
+        @return: the ID; empty if there is none, since all events have the same.
+
         If the application gave the event before it an ID, this is the mark: unlike ours, the
         application may still recognise it after a restart.
         """
@@ -164,10 +174,38 @@ class History:
         if given and self._positions.get(given) == before:
             self._named[before] = given
             return given
-        return self._ownMark(position)
-
-    def _ownMark(self, position: int) -> str:
+        if self._isFront:
+            # The store knows no others.
+            return "" if entry is None else self._nameOf(entry)
         return numbered(f"{self._token}.", position)
+
+    def front(self, origin: str) -> None:
+        """
+        Become the window in front of a store, from the next event on: forget all events, and drop
+        no event that is on its way into the store.
+
+        @param origin: the store's name for the place before the next event.
+        """
+        self._isFront = True
+        self._entries.clear()
+        self._positions.clear()
+        self._named.clear()
+        self._dropped.clear()
+        self._bytes = 0
+        self._asked, self._answer = (0, 0, 0), Replay(False, 0, 0, ())
+        self.settle(self._end, True)
+        self.beginAfter(origin)
+
+    def settle(self, position: int, isStored: bool) -> None:
+        """
+        In front of a store: no event before a position is on its way into the store any more.
+
+        @param isStored: whether the last of them is stored.
+        """
+        self.settled = position
+        if isStored:
+            self.stored = position
+        self.trim()
 
     def beginAfter(self, lastEventID: str) -> None:
         """
@@ -198,6 +236,15 @@ class History:
         if position is None or position > self._end:
             return None
         return None if topics is None and position < self.first else position
+
+    def place(self, name: str | None) -> int | None:
+        """
+        Find the position after a place, by the name that a store has for it.
+
+        @return: the position; L{None} if the event before it is not in memory.
+        """
+        before = self._positions.get(name) if name else None
+        return None if before is None else before + 1
 
     def _lostSince(self, position: int, topics: frozenset[str] | None) -> bool:
         """
@@ -285,10 +332,23 @@ class History:
         self._bytes += size
         if entry.event.id:
             self._positions[entry.event.id] = entry.position
+        if entry.place:
+            self._positions[entry.place] = entry.position
+        self.trim()
+
+    def trim(self) -> None:
+        """
+        Drop old events, to stay within the limits.
+        """
         while (self.maxEvents is not None and len(self._entries) > self.maxEvents) or (
             self.maxBytes is not None and self._bytes > self.maxBytes
         ):
+            if not self._mayDrop():
+                break
             self._drop()
+
+    def _mayDrop(self) -> bool:
+        return not self._isFront or self.first < self.settled
 
     def _drop(self) -> None:
         # The cached answer must not keep dropped events in memory.
@@ -302,10 +362,21 @@ class History:
                 self._forgotten = self._dropped.pop(next(iter(self._dropped)))
         self._bytes -= len(entry.data)
         position = entry.position
-        if self._named.get(position) != entry.event.id:
-            self._forget(entry.event.id, position)
+        if self._isFront:
+            # The place before what is left.
+            self._named[position] = self._nameOf(entry)
+        for identifier in (entry.event.id, entry.place):
+            if self._named.get(position) != identifier:
+                self._forget(identifier, position)
         # The place before it is lost.
         self._forget(self._named.pop(position - 1, None), position - 1)
+
+    def _nameOf(self, entry: Entry) -> str:
+        """
+        @return: a store's name for the place after an event.
+        """
+        identifier = entry.event.id or ""
+        return identifier if self._positions.get(identifier) == entry.position else entry.place
 
     def _forget(self, identifier: str | None, position: int) -> None:
         if identifier and self._positions.get(identifier) == position:
@@ -344,5 +415,7 @@ class History:
             if end > now:
                 # Not 0, which the difference may be after rounding.
                 return max(end - now, 0.001)
+            if not self._mayDrop():
+                return LATER
             self._drop()
         return None

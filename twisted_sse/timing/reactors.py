@@ -7,6 +7,7 @@ and only here.
 
 from __future__ import annotations
 
+import sys
 import time
 from threading import get_ident
 from typing import Any, cast
@@ -14,7 +15,7 @@ from typing import Any, cast
 from twisted.internet.interfaces import IReactorTime
 from twisted.python import runtime, threadable
 
-__all__ = ["checkThread", "clockFor", "installedReactor", "makeSteady"]
+__all__ = ["checkThread", "clockFor", "installedReactor", "isInstalled", "makeSteady"]
 
 
 def installedReactor() -> Any:
@@ -24,6 +25,13 @@ def installedReactor() -> Any:
     from twisted.internet import reactor
 
     return reactor
+
+
+def isInstalled() -> bool:
+    """
+    Whether a reactor is installed already.
+    """
+    return "twisted.internet.reactor" in sys.modules
 
 
 def clockFor(reactor: IReactorTime | None, request: object = None) -> IReactorTime:

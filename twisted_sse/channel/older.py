@@ -1,0 +1,294 @@
+"""
+The events that are only in the store, for all subscribers that are so far behind.
+
+When thousands of clients reconnect at once, most of them ask for the same events.  They are read in
+pages, one read at a time, and every page is kept for as long as there are subscribers that may want
+it: so each event is read and encoded once, not once for each client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.python.failure import Failure
+
+from ..store.contract import EventLog, Record, StoreAway
+from ..store.entry import Entry
+from ..store.memory import History
+from ..stream.turn import TURN
+from ..timing.slices import inSlices
+
+__all__ = ["Older", "Part"]
+
+#: How many bytes are read at a time.
+PAGE = 2**16
+
+#: How many bytes of pages are kept at most, besides the newest.
+MOST = 64 * PAGE
+
+#: How many seconds pass before a store that is away is asked again, at first and at most.
+PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+
+Topics = frozenset[str] | None
+
+
+class Part(NamedTuple):
+    """
+    What directly follows a place.
+
+    @ivar entries: the events of a page.
+    @ivar start: the index of the first that follows the place.
+    @ivar stops: where C{turn} ends, by where it starts.
+    @ivar position: if there are no events, since the place is at the end of the store: where to go
+        on in the history.
+    @ivar place: the store's name for that position; empty if the history does not have it any more.
+    """
+
+    entries: Sequence[Entry]
+    start: int
+    stops: dict[int, int]
+    position: int = 0
+    place: str = ""
+
+    def turn(self) -> Sequence[Entry]:
+        """
+        @return: as many of the events as are sent in a turn.
+        """
+        start = self.start
+        stop = self.stops.get(start)
+        if stop is None:
+            # Most clients stop at the same places: it is found out once.
+            size = 0
+            stop = start
+            for entry in islice(self.entries, start, None):
+                size += len(entry.data)
+                if size > TURN and stop > start:
+                    break
+                stop += 1
+            self.stops[start] = stop
+        return self.entries[start:stop]
+
+
+class _Page:
+    """
+    @ivar entries: events that follow each other.
+    @ivar stops: see L{Part}.
+    @ivar keys: the places that they follow.
+    @ivar size: how many bytes they have.
+    """
+
+    __slots__ = ("entries", "keys", "size", "stops")
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self.stops: dict[int, int] = {}
+        self.keys: list[Hashable] = []
+        self.size = sum([len(entry.data) for entry in entries])
+
+
+class _Request:
+    """
+    What one or more subscribers are waiting for.
+    """
+
+    __slots__ = ("after", "topics", "waiting")
+
+    def __init__(self, after: str | None, topics: Topics) -> None:
+        self.after = after
+        self.topics = topics
+        self.waiting: dict[Deferred[Part], None] = {}
+
+
+class Older:
+    """
+    Reads from a log.
+    """
+
+    def __init__(self, log: EventLog, history: History, clock: Callable[[], IReactorTime]) -> None:
+        """
+        @param history: the window in front of the log.
+        @param clock: finds where time comes from.
+        """
+        self._log = log
+        self._history = history
+        self._clock = clock
+        # The page and the index of what follows a place.
+        self._places: dict[Hashable, tuple[_Page, int]] = {}
+        # The oldest first.
+        self._pages: dict[_Page, None] = {}
+        self._size = 0
+        # In the order in which they came.
+        self._requests: dict[tuple[str | None, Topics], _Request] = {}
+        self._reading: Deferred[Sequence[Record]] | None = None
+        self._pause = PAUSE
+        self._call: IDelayedCall | None = None
+        # How many subscribers may read.
+        self._readers = 0
+
+    def enter(self) -> None:
+        """
+        A subscriber is so far behind that it reads from the store.
+        """
+        self._readers += 1
+
+    def exit(self) -> None:
+        """
+        A subscriber does not read any more.
+        """
+        self._readers -= 1
+        if not self._readers:
+            self.clear()
+
+    def clear(self) -> None:
+        """
+        Forget all pages.
+        """
+        self._places.clear()
+        self._pages.clear()
+        self._size = 0
+
+    def read(self, after: str | None, topics: Topics) -> Part | Deferred[Part]:
+        """
+        Read what directly follows a place.
+
+        @param after: see L{EventLog.read<twisted_sse.store.contract.EventLog.read>}.
+        @return: at least one event, unless the place is at the end.  A L{Deferred} may be
+            cancelled; it fails with L{NotKept<twisted_sse.store.contract.NotKept>}, and with
+            L{StoreAway<twisted_sse.store.contract.StoreAway>} when the channel is closed.
+        """
+        part = self._find(after, topics)
+        if part is not None:
+            return part
+        key = after, topics
+        request = self._requests.get(key)
+        if request is None:
+            request = self._requests[key] = _Request(after, topics)
+        asked = request.waiting
+        waiting: Deferred[Part] = Deferred(lambda cancelled: asked.pop(cancelled, None))
+        asked[waiting] = None
+        self._next()
+        return waiting
+
+    def retry(self) -> None:
+        """
+        The store has come back: ask again now.
+        """
+        if self._call is not None:
+            self._call.cancel()
+            self._again()
+
+    def close(self) -> None:
+        """
+        Stop reading.  Those who wait are told L{StoreAway<twisted_sse.store.contract.StoreAway>}.
+        """
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        self.clear()
+        for request in list(self._requests.values()):
+            self._answer(request, Failure(StoreAway("the channel is closed")))
+
+    def _find(self, after: str | None, topics: Topics) -> Part | None:
+        found = self._places.get((after, topics))
+        if found is None:
+            return None
+        page, index = found
+        return Part(page.entries, index, page.stops)
+
+    def _next(self) -> None:
+        """
+        Answer the oldest request, if none is being answered.
+        """
+        while self._requests and self._reading is None and self._call is None:
+            request = next(iter(self._requests.values()))
+            part = self._find(request.after, request.topics)
+            if not request.waiting:
+                # All have been cancelled.
+                self._done(request)
+            elif part is not None:
+                # Read for another subscriber meanwhile.
+                self._answer(request, part)
+            else:
+                self._ask(request)
+
+    def _ask(self, request: _Request) -> None:
+        # If nothing follows in the store, everything that is stored by now has been read.
+        stored = self._history.stored
+        end = Part((), 0, {}, stored, self._history.mark(stored))
+        reading = self._reading = self._log.read(request.after, PAGE, request.topics)
+
+        def read(records: Sequence[Record]) -> None:
+            self._reading = None
+            self._pause = PAUSE
+            self._answer(request, self._keep(request, records) if records else end)
+
+        def failed(failure: Failure) -> None:
+            self._reading = None
+            if failure.check(StoreAway):
+                self._call = self._clock().callLater(self._pause, self._again)
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            else:
+                self._answer(request, failure)
+
+        reading.addCallbacks(read, failed)
+        if self._reading is not None:
+            reading.addCallback(lambda _: self._next())
+
+    def _again(self) -> None:
+        self._call = None
+        self._next()
+
+    def _answer(self, request: _Request, answer: Part | Failure) -> None:
+        waiting = request.waiting
+        self._done(request)
+
+        def fire(each: Deferred[Part]) -> None:
+            # It may have been cancelled.
+            if each in waiting:
+                del waiting[each]
+                each.callback(answer)
+
+        # Each will send a part to its client.
+        inSlices(self._clock(), waiting, fire)
+
+    def _done(self, request: _Request) -> None:
+        # After close() it is not there.
+        self._requests.pop((request.after, request.topics), None)
+
+    def _keep(self, request: _Request, records: Sequence[Record]) -> Part:
+        """
+        Make a page.
+        """
+        topics = request.topics
+        page = _Page(
+            [
+                Entry(record.event, frozenset(record.topics), place=record.place)
+                for record in records
+            ]
+        )
+        if self._readers:
+            if request.after is not None:
+                self._enter(page, 0, (request.after, topics))
+            for index, entry in enumerate(page.entries[:-1], 1):
+                self._enter(page, index, (entry.place or entry.event.id, topics))
+            self._pages[page] = None
+            self._size += page.size
+            while self._size - page.size > MOST:
+                self._drop(next(iter(self._pages)))
+        return Part(page.entries, 0, page.stops)
+
+    def _enter(self, page: _Page, index: int, key: Hashable) -> None:
+        page.keys.append(key)
+        self._places[key] = page, index
+
+    def _drop(self, page: _Page) -> None:
+        del self._pages[page]
+        self._size -= page.size
+        for key in page.keys:
+            if self._places.get(key, (None, 0))[0] is page:
+                del self._places[key]

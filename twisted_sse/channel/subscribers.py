@@ -1,0 +1,164 @@
+"""
+Who subscribes to a channel, and with which event each begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+from weakref import WeakKeyDictionary
+
+from twisted.logger import Logger
+
+from ..format.event import Event
+from ..stream.feed import Feed
+from ..stream.response import Response
+from .broadcast import Broadcast
+from .lastid import NO_ID, LastID
+from .subscription import Subscription
+
+if TYPE_CHECKING:
+    from ..stream.stream import EventStream
+
+__all__ = ["Subscribers"]
+
+_log = Logger()
+
+
+class _Place(NamedTuple):
+    """
+    Where a stream was when it unsubscribed.  See L{Subscription} for its attributes.
+    """
+
+    cursor: int
+    last: LastID
+    isOlder: bool
+    after: str | None
+
+
+class Subscribers:
+    """
+    Subscribes and unsubscribes the streams of a channel.
+    """
+
+    def __init__(self, broadcast: Broadcast) -> None:
+        self._broadcast = broadcast
+        self._warned = False
+        # Where streams were when they unsubscribed, and the last IDs of their clients.
+        self._places: WeakKeyDictionary[EventStream, _Place] = WeakKeyDictionary()
+
+    def subscribe(
+        self,
+        response: Response,
+        lastEventID: str,
+        topics: frozenset[str] | None,
+        where: Callable[[Event], object] | None,
+        last: int,
+    ) -> None:
+        """
+        See L{Channel.subscribe<twisted_sse.channel.channel.Channel.subscribe>}.
+
+        @param lastEventID: the ID from the client.
+        """
+        if not response.isLiving:
+            return
+        broadcast = self._broadcast
+        old = broadcast.subscriptions.get(response)
+        if old is not None:
+            broadcast.change(old, topics, where)
+            return
+        broadcast.adopt(response.wheel.clock)
+        if broadcast.store is not None and not self._warned and any(map(_resumes, response.feeds)):
+            self._warned = True
+            _log.warn(
+                "{stream} is subscribed to several channels: when its client comes back, only"
+                " one of them will know the last event ID. Use one channel, and topics.",
+                stream=repr(response),
+            )
+        subscription = Subscription(broadcast, response, topics, where)
+        broadcast.subscriptions[response] = subscription
+        storage = broadcast.storage
+        if broadcast.store is None:
+            if lastEventID:
+                lost = broadcast.lost(broadcast.next)
+                stream = response.stream
+                if lost is not None:
+                    response.enqueue(lost)
+                response.owner.reset(stream)
+            # An observer may have ended the stream, or unsubscribed it.
+            if broadcast.subscriptions.get(response) is subscription:
+                subscription.cursor = broadcast.next
+                broadcast.caughtUp(subscription)
+        elif storage is None or storage.log is not None:
+            self._start(subscription, lastEventID, last)
+        else:
+            subscription.park(
+                storage.whenReady(),
+                lambda: self._start(subscription, lastEventID, last, broadcast.opening),
+            )
+
+    def _start(
+        self,
+        subscription: Subscription,
+        lastEventID: str,
+        last: int,
+        place: tuple[int, str] | None = None,
+    ) -> None:
+        """
+        Find out where a subscription begins.
+
+        @param place: the position, and a store's name for it, after the newest events that are for
+            a new client; if not given, the end.
+        """
+        response = subscription.response
+        left = self._places.pop(response.stream, None)
+        if left is not None:
+            if left.isOlder:
+                subscription.beginOlder(left.after, left.last)
+            else:
+                subscription.begin(left.cursor, left.last, left.after)
+        elif lastEventID:
+            subscription.resumeAfter(lastEventID)
+        else:
+            end, after = place or (self._broadcast.kept().end, None)
+            newest = self._newest(subscription, last, end)
+            # A where function may have failed.
+            if response.isLiving:
+                if newest != end or after is None:
+                    after = self._broadcast.kept().mark(newest)
+                subscription.begin(newest, NO_ID, after)
+
+    def unsubscribe(self, response: Response) -> None:
+        """
+        See L{Channel.unsubscribe<twisted_sse.channel.channel.Channel.unsubscribe>}.
+        """
+        broadcast = self._broadcast
+        subscription = broadcast.subscriptions.get(response)
+        if subscription is None:
+            return
+        isBehind, isPlaced = subscription.isBehind(), subscription.isPlaced
+        isOlder, after = subscription.isOlder, subscription.after
+        cursor, last = broadcast.remove(subscription)
+        if broadcast.store is not None and isPlaced:
+            if not isBehind:
+                after = broadcast.store.mark(cursor)
+            self._places[response.stream] = _Place(cursor, last, isOlder, after)
+
+    def _newest(self, subscription: Subscription, count: int, end: int) -> int:
+        """
+        @return: the position of the oldest of the C{count} newest events before C{end} that it
+            wants.
+        """
+        store = self._broadcast.kept()
+        position = end
+        while count and position > store.first and subscription.response.isLiving:
+            position -= 1
+            count -= len(subscription.choose([store.get(position)]))
+        return position
+
+
+def _resumes(feed: Feed) -> bool:
+    """
+    Whether a feed resumes from the last event ID.
+    """
+    return isinstance(feed, Subscription) and feed.publisher.store is not None

@@ -1,0 +1,270 @@
+"""
+Publishing through a store.
+
+Everything is appended in the order in which it was published, in one C{append} for each turn of the
+reactor; only what has an idempotency key is appended by itself.  When the subscribers are handed an
+event depends on the log:
+
+  - Where the log makes the IDs, when the log says that it has received the event.
+  - Else at once, before it is stored; or when it is stored, if the log says so.  While it is not
+    known whether an idempotency key was used before, its event and all later ones wait.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..format.event import Event, withID
+from ..store.contract import EventLog, NotStored, Record, Repeated
+from ..store.entry import Entry
+from ..store.identifiers import numbered
+
+__all__ = ["MOST", "Writing"]
+
+#: How many bytes may wait to be stored.
+MOST = 16 * 2**20
+
+_log = Logger()
+
+
+class _Write:
+    """
+    Events that are appended together.
+
+    @ivar entries: the events.
+    @ivar key: their idempotency key.
+    @ivar isDelivered: whether they were handed to the subscribers before they were stored.
+    @ivar waiting: those who wait for some of them: from which index on, up to which.
+    @ivar outcome: the answer of the log: the IDs.
+    """
+
+    __slots__ = ("entries", "isDelivered", "key", "outcome", "times", "waiting")
+
+    def __init__(self, key: str | None, isDelivered: bool) -> None:
+        self.entries: list[Entry] = []
+        self.times: list[float] = []
+        self.key = key
+        self.isDelivered = isDelivered
+        self.waiting: list[tuple[Deferred[Sequence[Event]], int, int]] = []
+        self.outcome: Sequence[str] | Failure | None = None
+
+
+class Writing:
+    """
+    What is on its way into a log.
+
+    @ivar events: how many events are not stored yet.
+    @ivar size: how many bytes they have.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        deliver: Callable[[Entry], None],
+        settled: Callable[[Entry, bool], None],
+    ) -> None:
+        """
+        @param where: the channel, for the log.
+        @param deliver: hands an event to the subscribers.
+        @param settled: called with an event that was delivered, when nothing up to it is on its way
+            into the log any more, and whether it is stored.
+        """
+        self.events = 0
+        self.size = 0
+        self._where = where
+        self._deliver = deliver
+        self._settled = settled
+        self._log: EventLog | None = None
+        # How many entries were made.
+        self._number = 0
+        # What has to be appended, and what is being appended: the oldest first.
+        self._waiting: deque[_Write] = deque()
+        self._sent: deque[_Write] = deque()
+        # How many writes in both are not delivered yet.
+        self._held = 0
+        self._lost = 0
+
+    def open(self, log: EventLog) -> None:
+        """
+        The log is open.  Give what was published before an ID.
+        """
+        self._log = log
+        waiting, self._waiting = self._waiting, deque()
+        self._held = self.events = self.size = 0
+        for old in waiting:
+            write = self._writeFor(old.key)
+            start = len(write.entries)
+            for entry, time in zip(old.entries, old.times, strict=True):
+                self._add(write, self.entry(entry.event, entry.topics), time)
+            write.waiting += [
+                (each, first + start, end + start) for each, first, end in old.waiting
+            ]
+
+    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
+        """
+        Make an entry of an event that is about to be published, with an ID if that is ours to make,
+        and can be made already.
+        """
+        log = self._log
+        if log is None or log.makesIDs:
+            return Entry(event, topics)
+        # Each record takes a number.
+        self._number += 1
+        made = numbered(log.prefix, self._number)
+        if event.id:
+            return Entry(event, topics, place=made)
+        return Entry(withID(event, made), topics)
+
+    def publish(
+        self,
+        entries: Sequence[Entry],
+        time: float,
+        key: str | None = None,
+        waiting: Deferred[Sequence[Event]] | None = None,
+    ) -> None:
+        """
+        Publish some events: all, or none.
+
+        @param entries: the events, made by C{entry}.
+        @param time: the Unix time.
+        @param key: their idempotency key.
+        @param waiting: is fired with the events when they are stored.
+        """
+        write = self._writeFor(key)
+        start = len(write.entries)
+        for entry in entries:
+            self._add(write, entry, time)
+        if waiting is not None:
+            write.waiting.append((waiting, start, len(write.entries)))
+
+    def flush(self) -> None:
+        """
+        Append what was published in this turn.
+        """
+        log = self._log
+        while self._waiting and log is not None:
+            write = self._waiting.popleft()
+            self._sent.append(write)
+            records = [
+                Record(entry.event, tuple(entry.topics), False, time, entry.place)
+                for entry, time in zip(write.entries, write.times, strict=True)
+            ]
+
+            def settle(outcome: Sequence[str] | Failure, write: _Write = write) -> None:
+                write.outcome = outcome
+                self._settle()
+
+            log.append(records, write.key).addBoth(settle)
+
+    def fail(self, why: Failure) -> None:
+        """
+        Nothing can be stored any more.
+        """
+        waiting, self._waiting = self._waiting, deque()
+        for write in waiting:
+            write.outcome = Failure(NotStored(False, why.getErrorMessage()))
+        self._sent.extend(waiting)
+        self._settle()
+
+    def _writeFor(self, key: str | None) -> _Write:
+        """
+        Find or make the write for what is published now.
+        """
+        log = self._log
+        isDelivered = not (
+            log is None
+            or log.makesIDs
+            or key is not None
+            or self._held
+            or _deliversWhen(log) == "stored"
+        )
+        newest = self._waiting[-1] if self._waiting else None
+        if newest is not None and newest.key is None and key is None:
+            if newest.isDelivered == isDelivered:
+                return newest
+        write = _Write(key, isDelivered)
+        self._waiting.append(write)
+        self._held += not isDelivered
+        return write
+
+    def _add(self, write: _Write, entry: Entry, time: float) -> None:
+        write.entries.append(entry)
+        write.times.append(time)
+        self.events += 1
+        self.size += len(entry.data)
+        if write.isDelivered:
+            self._deliver(entry)
+
+    def _settle(self) -> None:
+        """
+        Go on with what the log has answered, in order.
+        """
+        while self._sent and self._sent[0].outcome is not None:
+            write = self._sent.popleft()
+            self.events -= len(write.entries)
+            self.size -= sum([len(entry.data) for entry in write.entries])
+            self._held -= not write.isDelivered
+            outcome = write.outcome
+            if isinstance(outcome, Failure):
+                self._failed(write, outcome)
+            else:
+                assert outcome is not None, "it was asked above"
+                self._succeeded(write, outcome)
+
+    def _succeeded(self, write: _Write, ids: Sequence[str]) -> None:
+        assert self._log is not None, "it has answered"
+        if self._lost:
+            _log.info(
+                "{where}: events are stored again; {lost} were not",
+                where=self._where,
+                lost=self._lost,
+            )
+            self._lost = 0
+        events = [
+            entry.event if entry.event.id == id else withID(entry.event, id)
+            for entry, id in zip(write.entries, ids, strict=True)
+        ]
+        isRepeated = isinstance(ids, Repeated) or (
+            write.key is not None and events != [entry.event for entry in write.entries]
+        )
+        if not (write.isDelivered or isRepeated or self._log.makesIDs):
+            for entry in write.entries:
+                self._deliver(entry)
+            write.isDelivered = True
+        if write.isDelivered:
+            self._settled(write.entries[-1], True)
+        for waiting, start, end in write.waiting:
+            waiting.callback(events[start:end])
+
+    def _failed(self, write: _Write, failure: Failure) -> None:
+        if write.isDelivered:
+            self._settled(write.entries[-1], False)
+            why = failure.getErrorMessage()
+            # Some subscribers have been sent it.
+            failure = Failure(NotStored(True, why))
+        if failure.check(NotStored):
+            if not self._lost:
+                _log.error(
+                    "{where}: an event could not be stored, and more may follow: {why}",
+                    where=self._where,
+                    why=failure.getErrorMessage(),
+                )
+            self._lost += len(write.entries)
+        elif not write.waiting:
+            _log.failure("{where}: an event could not be stored", failure, where=self._where)
+        for waiting, _, _ in write.waiting:
+            waiting.errback(failure)
+
+
+def _deliversWhen(log: EventLog) -> Literal["at once", "stored"]:
+    """
+    @return: when a log wants events to be handed to the subscribers.
+    """
+    deliver: Literal["at once", "stored"] = getattr(log, "deliver", "at once")
+    return deliver

@@ -1,0 +1,94 @@
+"""
+The lock on a store's file.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from .errors import StoreLocked
+
+__all__ = ["Lock"]
+
+#: The process that holds the lock, and whether records are missing.  The size never changes, so
+#: that it can be written on a full disk.
+_FORM = "{:>20}\n{}\n"
+_SIZE = len(_FORM.format("", "."))
+_FLAG = _SIZE - 2
+
+
+class Lock:
+    """
+    A lock on a file beside the store's: one process at a time uses the store.
+
+    SQLite's own locks would let others write between our transactions.  The system releases this
+    one when the process ends, however it ends.
+
+    The file also keeps, in one byte, whether records could not be stored: where the store itself
+    cannot be written, because the disk is full, this byte still can.
+    """
+
+    def __init__(self, path: str) -> None:
+        """
+        @param path: the store's file.
+        @raise StoreLocked: if it is in use.
+        @raise OSError: if there can be no lock.
+        """
+        self._path = path + "-lock"
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            self._take(path)
+            before = os.pread(self._descriptor, _SIZE, 0)
+            self._lost = before[_FLAG : _FLAG + 1] == b"!"
+            self._write(_FORM.format(os.getpid(), "!" if self._lost else ".").encode(), 0)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    def _take(self, path: str) -> None:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(self._descriptor, _SIZE, 0)[:20].decode("ascii", "replace").strip()
+            who = "this process" if holder == str(os.getpid()) else f"process {holder or '?'}"
+            raise StoreLocked(
+                errno.EAGAIN,
+                f"the store is in use by {who}: end that first, or use another file",
+                path,
+            ) from None
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"the file system cannot lock files ({error.strerror}), so it cannot hold a store:"
+                " use a local disk",
+                path,
+            ) from error
+
+    def _write(self, content: bytes, where: int) -> None:
+        os.pwrite(self._descriptor, content, where)
+        os.fsync(self._descriptor)
+
+    @property
+    def lost(self) -> bool:
+        """
+        Whether records could not be stored, and the store does not know yet.
+        """
+        return self._lost
+
+    @lost.setter
+    def lost(self, lost: bool) -> None:
+        if lost != self._lost:
+            self._write(b"!" if lost else b".", _FLAG)
+            self._lost = lost
+
+    def release(self) -> None:
+        """
+        Let others use the store.
+
+        The file stays: if it were deleted, two processes could hold locks on two files of the same
+        name.
+        """
+        os.pwrite(self._descriptor, b" " * 20, 0)
+        os.close(self._descriptor)

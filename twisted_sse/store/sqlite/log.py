@@ -1,0 +1,235 @@
+"""
+The log of one channel, as the channel sees it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..contract import NotKept, NotStored, Record, StoreAway, Tail
+from ..identifiers import number
+from .errors import isCorrupt
+from .file import File
+from .items import Append, Barrier, Broken, Item, Repair
+from .reader import Invalid, read
+from .state import State
+
+__all__ = ["Counts", "Read", "Reading", "SQLiteLog"]
+
+_log = Logger()
+
+
+class Counts:
+    """
+    What only the reactor's thread counts.
+
+    @ivar waiting: how many records are not stored yet.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+
+class Read(NamedTuple):
+    """
+    A question to the reader; L{None} for C{log} ends it.
+    """
+
+    log: SQLiteLog | None
+    after: str | None
+    maxBytes: int
+    topics: frozenset[str] | None
+    settle: Callable[[Sequence[Record] | Exception], object]
+
+
+class SQLiteLog:
+    """
+    See L{EventLog<twisted_sse.store.contract.EventLog>}.
+
+    @ivar state: what the writer knows of it.
+    """
+
+    makesIDs = False
+
+    def __init__(
+        self,
+        state: State,
+        tail: Tail,
+        origin: str,
+        deliver: str,
+        maxAge: float | None,
+        counts: Counts,
+        write: Callable[[Item], object],
+        ask: Callable[[Read], object],
+        closed: Callable[[SQLiteLog], Deferred[None]],
+    ) -> None:
+        self.state = state
+        self.prefix = state.token
+        self.origin = origin
+        self.deliver = deliver
+        self.maxAge = maxAge
+        self._tail = tail
+        self._counts = counts
+        self._write = write
+        self._ask = ask
+        self._closed = closed
+        # The numbers of the last records that were appended, and whose outcome is known.
+        self._appended = self._settled = 0
+        self._isOver = False
+
+    def append(
+        self, records: Sequence[Record], idempotencyKey: str | None = None, /
+    ) -> Deferred[Sequence[str]]:
+        """
+        See L{EventLog.append<twisted_sse.store.contract.EventLog.append>}.
+        """
+        if not records:
+            return succeed(())
+        if self._isOver:
+            return fail(NotStored(False, "the store is closed"))
+        prefix = self.prefix
+        last = number(prefix, records[-1].place or records[-1].event.id or "")
+        if last is None:
+            return fail(NotStored(False, f"the IDs of records must begin with {prefix!r}"))
+        self._appended = last
+        self._counts.waiting += len(records)
+        outcome: Deferred[Sequence[str]] = Deferred()
+
+        def settle(found: Sequence[str] | Exception) -> None:
+            self._counts.waiting -= len(records)
+            if prefix == self.prefix:
+                self._settled = last
+            if isinstance(found, Exception):
+                outcome.errback(Failure(found))
+            else:
+                outcome.callback(found)
+
+        self._write(Append(self, prefix, last, records, idempotencyKey, settle))
+        return outcome
+
+    def read(
+        self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /
+    ) -> Deferred[Sequence[Record]]:
+        """
+        See L{EventLog.read<twisted_sse.store.contract.EventLog.read>}.
+        """
+        if self._isOver:
+            return fail(StoreAway("the store is closed"))
+        outcome: Deferred[Sequence[Record]] = Deferred()
+        prefix = self.prefix
+
+        def settle(found: Sequence[Record] | Exception) -> None:
+            if prefix != self.prefix:
+                found = NotKept("the file was broken, and a new one was begun")
+            if isinstance(found, Exception):
+                outcome.errback(Failure(found))
+            else:
+                outcome.callback(found)
+
+        question = Read(self, after, maxBytes, topics, settle)
+        place = None if after is None else number(prefix, after)
+        if place is not None and self._settled < place <= self._appended:
+            # It is on its way.
+            self._write(Barrier(partial(self._ask, question)))
+        else:
+            self._ask(question)
+        return outcome
+
+    def close(self) -> Deferred[None]:
+        """
+        See L{EventLog.close<twisted_sse.store.contract.EventLog.close>}.
+        """
+        return self._closed(self)
+
+    def end(self) -> None:
+        """
+        The file is closed.
+        """
+        self._isOver = True
+
+    def broken(self, prefix: str, origin: str) -> None:
+        """
+        The file was broken, and a new one was begun.
+        """
+        self.prefix = prefix
+        self.origin = origin
+        self._appended = self._settled = 0
+        self._tail.broken(origin)
+
+    def away(self, why: str | None) -> None:
+        """
+        The file was broken, and there can be no new one now.
+        """
+        self._tail.away(why)
+
+
+class Reading:
+    """
+    What the reader's thread does.
+    """
+
+    def __init__(
+        self, file: File, write: Callable[[Item], object], tell: Callable[..., object]
+    ) -> None:
+        self._file = file
+        self._write = write
+        self._tell = tell
+
+    def pause(self) -> None:
+        """
+        See L{Work.pause<twisted_sse.store.sqlite.worker.Work.pause>}.
+        """
+
+    def work(self, items: list[Read]) -> bool:
+        """
+        See L{Work.work<twisted_sse.store.sqlite.worker.Work.work>}.
+        """
+        while items:
+            if items[0].log is None:
+                return False
+            self._answer(items[0], items[0].log)
+            del items[0]
+        return True
+
+    def died(self, items: list[Read], error: BaseException) -> None:
+        """
+        See L{Work.died<twisted_sse.store.sqlite.worker.Work.died>}.
+        """
+        failure = Failure(error)
+        self._tell(partial(_log.failure, "The reader of a store has failed", failure=failure))
+        if items:
+            self._tell(partial(items.pop(0).settle, StoreAway(f"the reader has failed: {error!r}")))
+
+    def _answer(self, question: Read, log: SQLiteLog) -> None:
+        answer: Sequence[Record] | Exception
+        with self._file.reading:
+            # Under the lock: a broken file is not replaced meanwhile.
+            state = log.state
+            generation = self._file.generation
+            try:
+                if state.generation != generation:
+                    raise StoreAway("the file was broken, and a new one is being made")
+                answer = read(
+                    self._file.reader(), state, question.after, question.maxBytes, question.topics
+                )
+            except Invalid as error:
+                answer = NotKept("what follows was damaged")
+                then = partial(question.settle, answer)
+                self._write(Repair(log, error.position, error.why, then))
+                return
+            except sqlite3.Error as error:
+                answer = StoreAway(str(error))
+                if isCorrupt(error):
+                    then = partial(question.settle, answer)
+                    self._write(Broken(generation, error, then))
+                    return
+            except (NotKept, StoreAway) as error:
+                answer = error
+        self._tell(partial(question.settle, answer))

@@ -1,0 +1,178 @@
+"""
+Dropping the oldest events.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import NamedTuple
+
+from .state import State
+
+__all__ = ["Limits", "expires", "trim"]
+
+#: How many events to drop in one transaction: 900,000 at once would hold everything up for half a
+#: second.
+SLICE = 1000
+
+#: For how many topics the newest dropped event is remembered.
+MOST_TOPICS = 10_000
+
+
+class Limits(NamedTuple):
+    """
+    What to keep of each channel.
+
+    @ivar maxEvents: how many events at most.
+    @ivar maxBytes: how many bytes of events at most.
+    @ivar maxAge: for how many seconds at most.
+    """
+
+    maxEvents: int | None
+    maxBytes: int | None
+    maxAge: float | None
+
+
+def expires(connection: sqlite3.Connection, state: State, limits: Limits) -> float | None:
+    """
+    @return: when the oldest event becomes too old; L{None} if it never does.
+    """
+    if limits.maxAge is None or state.count <= 0:
+        return None
+    if state.oldest is None:
+        found = connection.execute(
+            "SELECT time FROM events WHERE channel = ? ORDER BY position LIMIT 1", [state.channel]
+        ).fetchone()
+        if found is None:
+            return None
+        state.oldest = float(found[0])
+    return state.oldest + limits.maxAge
+
+
+def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: float) -> bool:
+    """
+    Drop what is too much or too old, in the current transaction.
+
+    @return: whether anything was dropped.  Then there may be more to drop.
+    """
+    end = expires(connection, state, limits)
+    excess = 0 if limits.maxEvents is None else state.count - limits.maxEvents
+    tooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
+    if excess <= 0 and not tooLarge and (end is None or end > now):
+        return False
+    boundary = 0
+    if excess > 0:
+        found = connection.execute(
+            "SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT 1 OFFSET ?",
+            [state.channel, min(excess, SLICE) - 1],
+        ).fetchone()
+        if found is None:
+            _recount(connection, state)
+            return state.count > 0
+        boundary = found[0]
+    if tooLarge or (end is not None and end <= now):
+        boundary = max(boundary, _search(connection, state, limits, now))
+    if boundary:
+        _drop(connection, state, boundary)
+    return boundary > 0
+
+
+def _recount(connection: sqlite3.Connection, state: State) -> None:
+    """
+    Count again: somebody else has deleted events.
+    """
+    state.count, state.bytes = connection.execute(
+        "SELECT count(*), CAST(total(size) AS INTEGER) FROM events WHERE channel = ?",
+        [state.channel],
+    ).fetchone()
+    state.oldest = None
+
+
+def _search(connection: sqlite3.Connection, state: State, limits: Limits, now: float) -> int:
+    """
+    @return: the position up to which events are too old, or too many bytes.
+    """
+    boundary = 0
+    left = state.bytes
+    rows = connection.execute(
+        "SELECT position, time, size FROM events WHERE channel = ? ORDER BY position LIMIT ?",
+        [state.channel, SLICE],
+    )
+    for position, time, size in rows:
+        isOld = limits.maxAge is not None and time + limits.maxAge <= now
+        if not isOld and (limits.maxBytes is None or left <= limits.maxBytes):
+            break
+        boundary = position
+        left -= size
+    rows.close()
+    if not boundary:
+        _recount(connection, state)
+    return boundary
+
+
+def _drop(connection: sqlite3.Connection, state: State, boundary: int) -> None:
+    which = "channel = ? AND position <= ?", [state.channel, boundary]
+    count, size, hasTopics = connection.execute(
+        f"SELECT count(*), CAST(total(size) AS INTEGER), total(topics IS NOT NULL) FROM events"
+        f" WHERE {which[0]}",
+        which[1],
+    ).fetchone()
+    if hasTopics:
+        _mark(connection, state, boundary)
+    state.trimmedID = connection.execute(
+        "SELECT id FROM events WHERE channel = ? AND position = ?", which[1]
+    ).fetchone()[0]
+    connection.execute(f"DELETE FROM events WHERE {which[0]}", which[1])
+    if connection.execute(f"DELETE FROM holes WHERE {which[0]}", which[1]).rowcount:
+        # Nobody knows what was missing there.
+        state.forgotten = boundary
+    state.count -= count
+    state.bytes -= size
+    state.trimmed = boundary
+    state.oldest = None
+
+
+def _mark(connection: sqlite3.Connection, state: State, boundary: int) -> None:
+    """
+    Keep of each topic only the newest position that is dropped: a reader who is behind, but not
+    that far, has missed nothing about it.
+    """
+    newest: dict[str, int] = {}
+    rows = 0
+    for position, topics in connection.execute(
+        "SELECT position, topics FROM events"
+        " WHERE channel = ? AND position <= ? AND topics IS NOT NULL ORDER BY position",
+        [state.channel, boundary],
+    ):
+        try:
+            found = set(map(str, json.loads(topics)))
+        except (TypeError, ValueError):
+            state.forgotten = boundary
+            continue
+        rows += len(found)
+        newest.update(dict.fromkeys(found, position))
+    deleted = connection.executemany(
+        "DELETE FROM topics WHERE channel = ? AND topic = ? AND position < ?",
+        [(state.channel, topic, position) for topic, position in newest.items()],
+    ).rowcount
+    state.markers += rows - deleted
+    if state.markers > MOST_TOPICS + SLICE:
+        _forget(connection, state, boundary)
+
+
+def _forget(connection: sqlite3.Connection, state: State, boundary: int) -> None:
+    """
+    Forget the topics that have been quiet for longest.
+    """
+    found = connection.execute(
+        "SELECT position FROM topics WHERE channel = ? AND position <= ?"
+        " ORDER BY position DESC LIMIT 1 OFFSET ?",
+        [state.channel, boundary, MOST_TOPICS],
+    ).fetchone()
+    if found is not None:
+        state.forgotten = max(state.forgotten, found[0])
+        connection.execute(
+            "DELETE FROM topics WHERE channel = ? AND position <= ?", [state.channel, found[0]]
+        )
+    state.markers = min(state.markers, MOST_TOPICS)
