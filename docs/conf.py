@@ -50,12 +50,8 @@ myst_heading_anchors = 3
 
 # The API. What is in __all__ of these is public. What several of them have is described at the
 # first, so those with less in it come first.
-<<<<<<< HEAD
-api_modules = ["format", "server", "stream", "channel", "store.contract", "store", "klein", "hub"]
-=======
 api_modules = ["format", "server", "stream", "channel", "store.contract", "store", "klein"]
-api_modules += ["store.identifiers", "store.fingerprint"]
->>>>>>> f0aa4327eb5df321def2726c6793d55c2454afec
+api_modules += ["store.identifiers", "store.fingerprint", "hub"]
 api_modules += ["guard", "client.errors", "client.agent", "timing.backoff", "client"]
 api_modules += ["observe", "metrics", "accesslog", "testing.stores", "testing"]
 api_modules += ["daemon", "daemon.sources"]
