@@ -1,17 +1,31 @@
 """
-A store that keeps the events of all its channels in one list.
+A store that keeps the events of all its channels in one list, and its tests.
+
+    $ python -m twisted.trial examples/list_store.py
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.trial.unittest import TestCase
 
-from twisted_sse.store import EventLog, KeyReused, NotKept, NotStored, Record, StoreAway, Tail
+from twisted_sse.store import (
+    EventLog,
+    KeyReused,
+    NotKept,
+    NotStored,
+    Record,
+    Repeated,
+    StoreAway,
+    Tail,
+)
 from twisted_sse.store.fingerprint import fingerprint
 from twisted_sse.store.identifiers import newToken
+from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
 
 
 class Row(NamedTuple):
@@ -47,19 +61,20 @@ class ListLog:
         if self.isClosed:
             return fail(NotStored(why="the log is closed"))
         known = [row.record for row in self.mine() if row.record and key == row.key is not None]
-        if not known:
-            rows = [Row(self.name, each.place or idOf(each), each, key) for each in records]
-            if self.problem is not None:
-                rows.insert(0, Row(self.name, newToken(), isHole=True))
-            try:
-                self.rows.extend(rows)  # all or none
-            except OSError as error:
-                self.problem = str(error)
-                return fail(NotStored(why=self.problem))
-            self.problem = None
-        elif fingerprint(known) != fingerprint(records):
+        if known and fingerprint(known) == fingerprint(records):
+            return succeed(Repeated(map(idOf, known)))
+        if known:
             return fail(KeyReused(f"{key!r} was the key of something else"))
-        return succeed([idOf(each) for each in known or records])
+        rows = [Row(self.name, each.place or idOf(each), each, key) for each in records]
+        if self.problem is not None:
+            rows.insert(0, Row(self.name, newToken(), isHole=True))
+        try:
+            self.rows.extend(rows)  # all or none
+        except OSError as error:
+            self.problem = str(error)
+            return fail(NotStored(why=self.problem))
+        self.problem = None
+        return succeed([*map(idOf, records)])
 
     def read(
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None
@@ -114,3 +129,25 @@ class ListStore:
 
 def idOf(record: Record) -> str:
     return record.event.id or ""
+
+
+class FullList(list[Row]):
+    isFull = False
+
+    def extend(self, rows: Iterable[Row]) -> None:
+        if self.isFull:
+            raise OSError("the list is full")
+        super().extend(rows)
+
+
+class ListStoreTests(EventStoreTests, FailingStoreTests, TestCase):
+    def makeStore(self) -> ListStore:
+        self.rows = FullList()
+        return ListStore(self.rows)
+
+    def reopenStore(self, store: object) -> ListStore:
+        return ListStore(self.rows)
+
+    def makeAppendsFail(self, store: object) -> Callable[[], None]:
+        self.rows.isFull = True
+        return partial(setattr, self.rows, "isFull", False)

@@ -29,6 +29,7 @@ from twisted.trial.unittest import SynchronousTestCase
 import twisted_sse.channel.fanout
 import twisted_sse.stream.response
 from tests.support.channels import DirectTransport
+from tests.support.quiet_clock import QuietClock
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History, SlowReader
 from twisted_sse.observe import Observer
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
@@ -39,21 +40,6 @@ CLIENTS = 4
 #: How long a write takes while the machine is busy, in seconds: two of them fill a slice, and the
 #: value has no rounding error.
 COST = 1 / 64
-
-
-class QuietClock(MemoryClock):
-    """
-    A clock that runs no reactor turns by itself.
-    """
-
-    quiet = True
-
-    def settle(self) -> None:
-        """
-        Run turns, unless the clock is quiet.
-        """
-        if not self.quiet:
-            super().settle()
 
 
 class Cost(Observer):

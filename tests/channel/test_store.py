@@ -5,7 +5,9 @@ replayed.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
+from weakref import ref
 
 from tests.support.channels import ChannelTestCase, data, lastEventID, types
 from tests.support.late_store import Content, LateStore
@@ -695,6 +697,34 @@ class LeakTests(StoreTestCase):
         self.settle()
         self.resource.drain(0)
         self.assertEqual(self.time.getDelayedCalls(), [])
+
+    def test_freed(self) -> None:
+        """
+        With the garbage collector off, a stream is freed that ends while it waits for the store:
+        before the store is open, while it is read, while it is away, or after.
+        """
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+        self.start(window=3)
+        events = self.publish(*range(200))
+        for isAway, wait in (False, 0.0), (False, 0.005), (True, 1.0), (False, 1.0):
+            self.store.isAway = isAway
+            browser = self.connect(events[0].id or "", topics=["t"] if wait == 1 else None)
+            self.time.advance(wait)
+            reference = ref(self.streams.pop())
+            browser.disconnect()
+            self.recorder.told.clear()
+            self.recorder.writes.clear()
+            self.time.advance(10)
+            self.assertIsNone(reference(), (isAway, wait))
+            self.assertFalse(self.store.isAway and self.channel.streams)
+        self.start(open=False)
+        browser = self.connect()
+        reference = ref(self.streams.pop())
+        browser.disconnect()
+        self.recorder.told.clear()
+        self.assertIsNone(reference())
 
     def test_away(self) -> None:
         """

@@ -481,8 +481,11 @@ class InputTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Make a pipe.
+        Make a pipe, and a directory.
         """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
         self.reactor = Selected()
         reader, self.writer = os.pipe()
         self.addCleanup(os.close, reader)
@@ -547,7 +550,7 @@ class InputTests(SynchronousTestCase):
         """
         No more lines are read than can be published together, and none are lost.
         """
-        path = Path(self.mktemp())  # type: ignore[no-untyped-call]
+        path = self.directory / "lines"
         many = [b"%d" % number for number in range(3 * MOST_LINES)]
         large = [b"x" * 2**15] * 20
         path.write_bytes(b"\n".join([*many, *large]))
@@ -563,7 +566,7 @@ class InputTests(SynchronousTestCase):
         """
         A line that is too long is an error, after the lines before.
         """
-        path = Path(self.mktemp())  # type: ignore[no-untyped-call]
+        path = self.directory / "lines"
         path.write_bytes(b"1\n" + b"x" * (LONGEST_LINE + inputs.CHUNK + 1))
         with open(path, "rb") as file:
             self.input = Input(self.reactor, file.fileno())

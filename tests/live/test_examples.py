@@ -406,7 +406,7 @@ class StartedTests(SynchronousTestCase):
         Every example is tested here.
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
-        elsewhere = {"mirror", "pytest_hello", "terminal_dashboard", "trial_hello"}
+        elsewhere = {"list_store", "mirror", "pytest_hello", "terminal_dashboard", "trial_hello"}
         self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
 
 
@@ -442,6 +442,12 @@ class RunnerTests(SynchronousTestCase):
         trial runs the tests of the documentation's example.
         """
         self.assertIn("PASSED (successes=2)", self.run_("trial_hello"))
+
+    def test_store(self) -> None:
+        """
+        trial runs the tests of the documentation's store.
+        """
+        self.assertRegex(self.run_("list_store"), r"PASSED \(successes=\d\d\)")
 
     def test_pytest(self) -> None:
         """

@@ -1,64 +1,44 @@
 """
-Tests that the store of the documentation does what a store must.
+Tests that the store of the documentation does what a store must, and that one that takes its time
+can do it as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
-from twisted.trial.unittest import TestCase
-
+from tests.support.delayed_store import DelayedStore
 from tests.support.examples import example
 from twisted_sse.store import EventStore
-from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
 
 module = example("list_store")
 
 
-class Disk(list[Any]):
-    """
-    A list that may be full.
-    """
-
-    isFull = False
-
-    def extend(self, items: Iterable[Any]) -> None:
-        """
-        Append items, unless the list is full.
-        """
-        if self.isFull:
-            raise OSError("No space left on device")
-        super().extend(items)
-
-
-class ListStoreTests(EventStoreTests, FailingStoreTests, TestCase):
+class ListStoreTests(module.ListStoreTests):
     """
     Tests for the store over a list.
+    """
+
+
+class DelayedStoreTests(module.ListStoreTests):
+    """
+    Tests for the same store with delays.
     """
 
     def makeStore(self) -> EventStore:
         """
         Make a store over a new list.
         """
-        self.disk = Disk()
-        return self.reopenStore()
+        return self.delayed(super().makeStore())
 
-    def reopenStore(self, store: object = None) -> EventStore:
+    def reopenStore(self, store: object) -> EventStore:
         """
         Make a store over the same list.
         """
-        made: EventStore = module.ListStore(self.disk)
-        return made
+        return self.delayed(super().reopenStore(store))
 
-    def makeAppendsFail(self, store: object) -> Callable[[], None]:
+    def delayed(self, store: EventStore) -> EventStore:
         """
-        Fill the list.
+        Delay what a store does.
         """
-        disk = self.disk
-        disk.isFull = True
+        from twisted.internet import reactor
 
-        def undo() -> None:
-            disk.isFull = False
-
-        return undo
+        return DelayedStore(store, reactor)  # type: ignore[arg-type]

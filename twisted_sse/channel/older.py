@@ -9,6 +9,7 @@ it: so each event is read and encoded once, not once for each client.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from twisted.internet.defer import Deferred
@@ -18,6 +19,7 @@ from twisted.python.failure import Failure
 from ..store.contract import EventLog, Record, StoreAway
 from ..store.entry import Entry
 from ..store.memory import History
+from ..stream.turn import TURN
 from ..timing.slices import inSlices
 
 __all__ = ["Older", "Part"]
@@ -41,6 +43,7 @@ class Part(NamedTuple):
 
     @ivar entries: the events of a page.
     @ivar start: the index of the first that follows the place.
+    @ivar stops: where C{turn} ends, by where it starts.
     @ivar position: if there are no events, since the place is at the end of the store: where to go
         on in the history.
     @ivar place: the store's name for that position; empty if the history does not have it any more.
@@ -48,21 +51,42 @@ class Part(NamedTuple):
 
     entries: Sequence[Entry]
     start: int
+    stops: dict[int, int]
     position: int = 0
     place: str = ""
+
+    def turn(self) -> Sequence[Entry]:
+        """
+        @return: as many of the events as are sent in a turn.
+        """
+        start = self.start
+        stop = self.stops.get(start)
+        if stop is None:
+            # Most clients stop at the same places: it is found out once.
+            size = 0
+            stop = start
+            for entry in islice(self.entries, start, None):
+                size += len(entry.data)
+                if size > TURN and stop > start:
+                    break
+                stop += 1
+            self.stops[start] = stop
+        return self.entries[start:stop]
 
 
 class _Page:
     """
     @ivar entries: events that follow each other.
+    @ivar stops: see L{Part}.
     @ivar keys: the places that they follow.
     @ivar size: how many bytes they have.
     """
 
-    __slots__ = ("entries", "keys", "size")
+    __slots__ = ("entries", "keys", "size", "stops")
 
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
+        self.stops: dict[int, int] = {}
         self.keys: list[Hashable] = []
         self.size = sum([len(entry.data) for entry in entries])
 
@@ -174,7 +198,7 @@ class Older:
         if found is None:
             return None
         page, index = found
-        return Part(page.entries, index)
+        return Part(page.entries, index, page.stops)
 
     def _next(self) -> None:
         """
@@ -195,7 +219,7 @@ class Older:
     def _ask(self, request: _Request) -> None:
         # If nothing follows in the store, everything that is stored by now has been read.
         stored = self._history.stored
-        end = Part((), 0, stored, self._history.mark(stored))
+        end = Part((), 0, {}, stored, self._history.mark(stored))
         reading = self._reading = self._log.read(request.after, PAGE, request.topics)
 
         def read(records: Sequence[Record]) -> None:
@@ -256,7 +280,7 @@ class Older:
             self._size += page.size
             while self._size - page.size > MOST:
                 self._drop(next(iter(self._pages)))
-        return Part(page.entries, 0)
+        return Part(page.entries, 0, page.stops)
 
     def _enter(self, page: _Page, index: int, key: Hashable) -> None:
         page.keys.append(key)

@@ -460,10 +460,14 @@ class Subscription(Feed):
         first = publisher.lost(None if entries else position) if isLost else None
         self._send(first, entries, isLost)
 
-    def _chosenOlder(self, part: Part) -> list[Entry]:
+    def _chosenOlder(self, part: Part) -> Sequence[Entry]:
         """
         Choose among events that only the store has, as many as are sent in a turn.
         """
+        if self.choosesAll:
+            entries = part.turn()
+            self.after = entries[-1].place or entries[-1].event.id
+            return entries
         chosen: list[Entry] = []
         size = 0
         topics, where = self.topics, self.where
@@ -471,7 +475,7 @@ class Subscription(Feed):
             if asked == ASKED or (size and size + len(entry.data) > TURN):
                 break
             self.after = entry.place or entry.event.id
-            if self.choosesAll or self.choose([entry]):
+            if self.choose([entry]):
                 chosen.append(entry)
                 size += len(entry.data)
             if not self._behind or self.where is not where or self.topics is not topics:

@@ -42,6 +42,9 @@ __all__ = ["publish", "publishAll"]
 #: How long the server may take to answer, in seconds.  Then it is asked again.
 ANSWER_TIMEOUT = 20.0
 
+#: How long it may take at least, in seconds, even if that is longer than the user would wait.
+SHORTEST_TIMEOUT = 1.0
+
 #: How long to wait between tries, in seconds.
 FIRST_WAIT = 0.5
 LONGEST_WAIT = 10.0
@@ -142,7 +145,9 @@ class Publisher:
         headers = self._headers.copy()
         headers.setRawHeaders(b"Idempotency-Key", [key])
         asking = self._agent.request(b"POST", self._place.uri, headers, BytesBody(body))
-        asking.addTimeout(min(ANSWER_TIMEOUT, patience), self._reactor, _noAnswer)
+        asking.addTimeout(
+            min(ANSWER_TIMEOUT, max(SHORTEST_TIMEOUT, patience)), self._reactor, _noAnswer
+        )
         response: Any = await asking
         answer = await readStart(response, self._reactor)
         if response.code != 200:

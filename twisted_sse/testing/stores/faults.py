@@ -12,9 +12,10 @@ from .tail import MemoryTail, OpenedLog, nameOf
 
 __all__ = ["AwayStoreTests", "FailingStoreTests", "LimitedStoreTests"]
 
-#: How many records are appended, in batches, before a store must have dropped the first.
+#: How many records are appended before a store must have dropped the first; and how many at a time:
+#: fewer than are kept, since a log that makes the IDs tells its tail later.
 ENOUGH = 5000
-BATCH = 50
+BATCH = 5
 
 
 class LimitedStoreTests(StoreCase):

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 
 from ...store.contract import EventStore, NotStored, Record
 from .case import StoreCase, about
-from .tail import MemoryTail, OpenedLog, nameOf
+from .tail import OpenedLog, nameOf
 
 __all__ = ["OpeningTests"]
 
@@ -194,5 +194,3 @@ class OpeningTests(StoreCase):
         self.assertIsNotNone(await self.failureOf(opened.log.read(None, 100)))
         await store.close()
         await store.close()
-        opening = store.open("news", MemoryTail(), 10)
-        self.assertIsNotNone(await self.failureOf(opening))

@@ -115,8 +115,8 @@ class OpenedLog:
             return list(records)
         done = []
         for record in records:
-            own = numbered(self.log.prefix, self._number)
             self._number += 1
+            own = numbered(self.log.prefix, self._number)
             if record.event.id is None:
                 done.append(_identified(record, own))
             else:
@@ -156,8 +156,15 @@ class OpenedLog:
         Wait until records can be read, which have been appended.
         """
         if self.log.makesIDs and records:
+            tail = self.tail
             last = records[-1].event.id
-            await self.tail.until(lambda: any(each.event.id == last for each in self.tail.records))
+
+            def isTold() -> bool:
+                return bool(tail.origins) or any(each.event.id == last for each in tail.records)
+
+            await tail.until(isTold)
+            if tail.origins:
+                raise AssertionError("the log lost its continuity")
 
     async def readAll(
         self,

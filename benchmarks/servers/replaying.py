@@ -1,0 +1,54 @@
+"""
+What is measured: a L{Channel} whose clients come back, with a history in memory or a store.
+
+usage: replaying.py MODE PORT RATE STREAMS
+
+    memory     everything is in memory
+    store      nearly everything is in an SQLite file
+
+It says the IDs of the first half of its events.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pace import makeData
+from serving import say, serve
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.web.server import Site
+
+from twisted_sse import Channel, Event, EventStreamResource, History
+from twisted_sse.store import SQLiteStore
+
+#: How many events are kept, and how many of them in front of the store.
+KEPT = 2000
+WINDOW = 100
+
+mode, port = sys.argv[1], int(sys.argv[2])
+
+
+async def fill() -> None:
+    """
+    Publish, and say the IDs.
+    """
+    await channel.whenReady()
+    ids = []
+    for _ in range(KEPT):
+        event = await channel.publishAndWait(Event(makeData(time.monotonic_ns()), event="message"))
+        ids.append(event.id)
+    say(ids=ids[: KEPT // 2])
+
+
+with TemporaryDirectory() as folder:
+    if mode == "store":
+        store = SQLiteStore(Path(folder, "events.db"))
+        channel = Channel(History(maxEvents=WINDOW), name="news", store=store)
+    else:
+        channel = Channel(History(maxEvents=KEPT))
+    reactor.callWhenRunning(lambda: Deferred.fromCoroutine(fill()))
+    serve(Site(EventStreamResource(channel.subscribe)), port, lambda: None)

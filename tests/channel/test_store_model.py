@@ -1,0 +1,822 @@
+"""
+A model of a channel with a store: over restarts and kills, and whatever fails in between, a client
+gets each event that it chose once and in order, or is first told that it has missed some.
+
+The model has a list of all events, which of them are stored, and each client's place.  It does not
+know how the channel works, nor the store.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.delayed_store import DelayedStore
+from tests.support.examples import example
+from tests.support.quiet_clock import QuietClock
+from tests.support.shared_store import Server, SharedStore
+from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
+from twisted_sse.store import EventStore, KeyReused, NotStored
+from twisted_sse.testing import MemoryClient, MemoryStream
+
+#: How many clients there are.
+CLIENTS = 4
+
+Topics = frozenset[str] | None
+
+opening = st.sampled_from([True, True, True, False])
+
+
+class State(enum.Enum):
+    """
+    What has become of an event.
+    """
+
+    PENDING = "nobody knows yet"
+    STORED = "it is stored"
+    SEEN = "it is not stored, but was handed to subscribers"
+    GONE = "it is not stored, and only those know it who have got it before a kill"
+    VOID = "it is not stored, and nobody has seen it"
+
+
+@dataclass
+class Published:
+    """
+    An event that was published.
+
+    @ivar run: in which process.
+    """
+
+    data: str
+    topics: frozenset[str]
+    given: str | None
+    run: int
+    key: str | None = None
+    state: State = State.PENDING
+    id: str | None = None
+
+
+@dataclass
+class Client:
+    """
+    A client, across its reconnections.
+
+    @ivar lastEventID: the last ID that its parser had when it was disconnected.
+    @ivar choices: those that may apply to what it has not received yet.
+    @ivar low: the number of the first event that it may get.
+    @ivar placed: at most the number of the event after its last ID.
+    @ivar must: the number of the first event that it must get, if it is chosen.
+    @ivar last: the number of the event that gave it its last ID; L{None} if none did.
+    @ivar mustReset: whether it must be told first that it has missed something.
+    @ivar mayReset: whether it may be told so, for a reason that the events do not show.
+    """
+
+    browser: MemoryStream | None = None
+    stream: EventStream | None = None
+    lastEventID: str = ""
+    seen: int = 0
+    choices: list[Topics] = field(default_factory=lambda: [None])
+    low: int = 0
+    placed: int = 0
+    must: int = 0
+    last: int | None = None
+    mustReset: bool = False
+    mayReset: bool = False
+
+
+class World:
+    """
+    A kind of store, and what there is of it besides the processes.
+
+    @ivar delivers: whether events are handed to subscribers before they are stored.
+    """
+
+    delivers = "at once"
+    makesIDs = False
+
+    def begin(self, clock: QuietClock) -> EventStore:
+        """
+        Make the store of a new process.
+        """
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """
+        The process has ended, and closed nothing.
+        """
+
+    def stored(self) -> Iterable[Event]:
+        """
+        List all events that were ever stored.
+        """
+        raise NotImplementedError
+
+    def setFailing(self, fails: bool) -> None:
+        """
+        Make appending fail, or succeed.
+        """
+        raise NotImplementedError
+
+    def setAway(self, isAway: bool) -> None:
+        """
+        Make the store unreachable, or reachable.
+        """
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many events were stored and are not kept any more.
+        """
+        return 0
+
+
+class ListWorld(World):
+    """
+    The store over a list.
+    """
+
+    def __init__(self) -> None:
+        self.module = example("list_store")
+        self.rows = self.module.FullList()
+
+    def begin(self, clock: QuietClock) -> EventStore:
+        """
+        Make a store over the list.
+        """
+        made: EventStore = self.module.ListStore(self.rows)
+        return made
+
+    def stored(self) -> Iterable[Event]:
+        """
+        List the events in the list.
+        """
+        return [row.record.event for row in self.rows if row.record]
+
+    def setFailing(self, fails: bool) -> None:
+        """
+        Fill the list.
+        """
+        self.rows.isFull = fails
+
+
+class DelayedWorld(ListWorld):
+    """
+    The same, with delays.
+    """
+
+    def begin(self, clock: QuietClock) -> EventStore:
+        """
+        Make a store over the list.
+        """
+        return DelayedStore(super().begin(clock), clock, self.delivers)
+
+
+class LateWorld(DelayedWorld):
+    """
+    The same, and subscribers get only what is stored.
+    """
+
+    delivers = "stored"
+
+
+class SharedWorld(World):
+    """
+    The store that makes the IDs.
+    """
+
+    delivers = "stored"
+    makesIDs = True
+    maxEvents = 10**6
+
+    def __init__(self) -> None:
+        self.server = Server(QuietClock(), self.maxEvents)
+        self.store: SharedStore | None = None
+
+    def begin(self, clock: QuietClock) -> EventStore:
+        """
+        Make a store on the server.
+        """
+        self.server.clock = clock
+        self.store = SharedStore(self.server)
+        return self.store
+
+    def kill(self) -> None:
+        """
+        The connection is closed.
+        """
+        if self.store is not None:
+            self.store.kill()
+
+    def stored(self) -> Iterable[Event]:
+        """
+        List the events that the server has ever had.
+        """
+        return self.server.stream("news").all
+
+    def setFailing(self, fails: bool) -> None:
+        """
+        Fill the server.
+        """
+        self.server.isFull = fails
+
+    def setAway(self, isAway: bool) -> None:
+        """
+        Freeze the server.
+        """
+        self.server.isAway = isAway
+
+    @property
+    def dropped(self) -> int:
+        """
+        How many events the server has dropped.
+        """
+        stream = self.server.stream("news")
+        return stream.number - len(stream.kept)
+
+
+class SmallWorld(SharedWorld):
+    """
+    The same, and it does not keep everything.
+    """
+
+    maxEvents = 40
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """
+    A channel with a store, and its clients, to which the rules happen.
+    """
+
+    #: Makes the kind of store.
+    makeWorld: type[World] = ListWorld
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.published: list[Published] = []
+        self.serial = 0
+        #: The latest event with each key.
+        self.keys: dict[str, Published] = {}
+        #: The numbers of the events before which the store may have a hole.
+        self.holes: list[int] = []
+        self.clients = [Client() for _ in range(CLIENTS)]
+        self.run = 0
+        self.isAway = self.isFailing = False
+        #: The number of the first event that may not have been handed to new subscribers.
+        self.settled = 0
+        self.connecting: Callable[[EventStream], None] = lambda stream: None
+
+    @initialize(
+        window=st.sampled_from([1, 3, 10, 1000]),
+        connected=st.integers(0, CLIENTS),
+        opens=opening,
+    )
+    def begin(self, window: int, connected: int, opens: bool) -> None:
+        """
+        Make a store, a first process, and some clients.
+        """
+        self.world = self.makeWorld()
+        self.window = window
+        self.start(opens)
+        for client in range(connected):
+            self.connect(client, frozenset("x") if client % 2 else None, True, True)
+
+    # Processes
+
+    def start(self, opens: bool) -> None:
+        """
+        Start a process.
+
+        @param opens: whether the store is open before anything else happens.
+        """
+        self.run += 1
+        self.clock = QuietClock()
+        self.store = self.world.begin(self.clock)
+        history = History(maxEvents=self.window)
+        self.channel = Channel(history, "news", reactor=self.clock, store=self.store)
+        self.channel.whenReady().addErrback(lambda failure: None)
+        resource = EventStreamResource(lambda stream: self.connecting(stream))
+        self.server = MemoryClient(resource, clock=self.clock)
+        if opens:
+            self.turn(10)
+
+    def leave(self, client: Client) -> None:
+        """
+        The connection of a client has ended.
+        """
+        assert client.browser is not None
+        client.lastEventID = client.browser._response.parser.lastEventID or client.lastEventID
+        client.browser = client.stream = None
+
+    @rule(settles=st.booleans(), opens=opening)
+    def restart(self, settles: bool, opens: bool) -> None:
+        """
+        Close everything, and start the next process.
+        """
+        if settles:
+            self.settle()
+        self.setAway(False)
+        self.channel.close()
+        closed: list[object] = []
+        self.store.close().addBoth(closed.append)
+        self.advance()
+        assert closed == [None], "the store is not closed"
+        self.check()
+        for client in self.clients:
+            if client.browser is not None:
+                self.leave(client)
+        self.world.kill()
+        self.account()
+        self.start(opens)
+
+    @rule(opens=opening)
+    def kill(self, opens: bool) -> None:
+        """
+        End the process at once, and start the next.
+        """
+        self.check()
+        for client in self.clients:
+            if client.browser is not None:
+                self.leave(client)
+        # Nothing turns the clock any more.
+        self.world.kill()
+        self.account()
+        self.start(opens)
+
+    def account(self) -> None:
+        """
+        A process has ended: find out what is left.
+        """
+        self.updateStored()
+        ofRun = [number for number, each in enumerate(self.published) if each.run == self.run]
+        last = max(
+            (number for number in ofRun if self.published[number].state is State.STORED), default=-1
+        )
+        for number in ofRun:
+            each = self.published[number]
+            if each.state is State.PENDING or (each.state is State.SEEN and number > last):
+                # Nothing follows it: only those who have got it know that it ever was.
+                each.state = State.GONE
+
+    def updateStored(self) -> None:
+        """
+        Find out which events are stored.
+        """
+        stored = {str(event.data): event.id for event in self.world.stored()}
+        for each in self.published:
+            if each.data in stored and each.state is State.PENDING:
+                each.state = State.STORED
+            if each.state is State.STORED:
+                each.id = stored[each.data]
+
+    # Publishing
+
+    @rule(
+        topics=st.frozensets(st.sampled_from(["x", "y"])),
+        many=st.sampled_from([1, 1, 2, 5, 12]),
+        size=st.sampled_from([10, 10, 3000]),
+        given=st.sampled_from([None, None, None, "a", "b"]),
+        hasKey=st.booleans(),
+        turns=st.sampled_from([0, 0, 1, 4]),
+    )
+    def publish(
+        self,
+        topics: frozenset[str],
+        many: int,
+        size: int,
+        given: str | None,
+        hasKey: bool,
+        turns: int,
+    ) -> None:
+        """
+        Publish some events.
+        """
+        for _ in range(many):
+            self.serial += 1
+            key = f"key {self.serial}" if hasKey else None
+            data = f"{self.serial}:".ljust(size, "-")
+            self.publishOne(
+                Published(data, topics, None if self.world.makesIDs else given, self.run, key)
+            )
+        self.turn(turns)
+
+    def publishOne(self, event: Published) -> None:
+        """
+        Publish an event that was not published, or has failed.
+        """
+        self.published.append(event)
+        number = len(self.published) - 1
+        if event.key is not None:
+            self.keys[event.key] = event
+
+        def done(outcome: Event | Failure) -> None:
+            if event.run != self.run or event.state is not State.PENDING:
+                return
+            if isinstance(outcome, Event):
+                event.state = State.STORED
+                event.id = outcome.id
+                return
+            error = outcome.value
+            assert isinstance(error, NotStored), error
+            if self.world.makesIDs:
+                self.updateStored()
+                if event.state is State.PENDING:
+                    event.state = State.VOID
+                return
+            self.holes.append(number)
+            event.state = State.SEEN if error.maybe else State.VOID
+
+        self.send(event).addBoth(done)
+
+    def send(self, event: Published) -> Deferred[Event]:
+        """
+        Give an event to the channel.
+        """
+        return self.channel.publishAndWait(
+            event.data, topics=event.topics, id=event.given, idempotencyKey=event.key
+        )
+
+    @rule(number=st.integers(0, 100))
+    def publishAgain(self, number: int) -> None:
+        """
+        Publish something again with its key, as if the answer had been lost.
+        """
+        if not self.keys:
+            return
+        event = list(self.keys.values())[-1 - number % len(self.keys)]
+        if event.state not in (State.PENDING, State.STORED):
+            self.publishOne(Published(event.data, event.topics, event.given, self.run, event.key))
+            return
+
+        def done(outcome: Event | Failure) -> None:
+            if isinstance(outcome, Event):
+                self.updateStored()
+                assert event.state is State.STORED, "it is said to be stored"
+                assert outcome.id == event.id, "not the ID from the first time"
+
+        self.send(event).addBoth(done)
+
+    @rule(number=st.integers(0, 100))
+    def publishOther(self, number: int) -> None:
+        """
+        Publish something else with a key that was used.
+        """
+        used = [each for each in self.keys.values() if each.state is State.STORED]
+        if not used:
+            return
+        event = used[-1 - number % len(used)]
+        outcomes: list[object] = []
+
+        def send() -> None:
+            self.channel.publishAndWait("other", idempotencyKey=event.key).addBoth(outcomes.append)
+
+        try:
+            send()
+        except KeyReused:
+            return
+        if not (self.isAway or self.isFailing):
+            self.advance()
+            [outcome] = outcomes
+            assert isinstance(outcome, Failure), "it was published"
+            assert outcome.check(KeyReused, NotStored), outcome
+
+    # Clients
+
+    def pick(self, number: int, connected: bool) -> Client | None:
+        """
+        Pick a client that is connected, or one that is not.
+        """
+        some = [client for client in self.clients if (client.browser is not None) is connected]
+        return some[number % len(some)] if some else None
+
+    @rule(
+        number=st.integers(0, CLIENTS - 1),
+        topics=st.sampled_from([None, frozenset("x"), frozenset("xy")]),
+        keeps=st.sampled_from([True, True, True, False]),
+        reads=st.sampled_from([True, True, False]),
+    )
+    def connect(self, number: int, topics: Topics, keeps: bool, reads: bool) -> None:
+        """
+        Connect a client.
+
+        @param keeps: whether it chooses what it has chosen before.
+        """
+        client = self.pick(number, connected=False)
+        if client is None:
+            return
+        if not client.lastEventID:
+            client.choices = [topics]
+            client.placed, client.must = self.settled, len(self.published)
+            client.last = None
+        elif not keeps:
+            client.choices.append(topics)
+        chosen = client.choices[-1]
+        self.place(client)
+
+        def connecting(stream: EventStream) -> None:
+            client.stream = stream
+            self.channel.subscribe(stream, topics=chosen)
+
+        self.connecting = connecting
+        headers = {"Last-Event-ID": client.lastEventID} if client.lastEventID else {}
+        client.seen = 0
+        client.browser = self.server.get("/", headers)
+        if not reads:
+            client.browser.stopReading(kernelBuffer=0)
+
+    def place(self, client: Client) -> None:
+        """
+        Work out where a client with this ID must go on.
+        """
+        client.mustReset = client.mayReset = False
+        client.low = client.placed
+        last = None if client.last is None else self.published[client.last]
+        if client.lastEventID in ("a", "b"):
+            # What follows is what follows the last that had this ID.
+            numbers = {
+                state: [
+                    number
+                    for number, each in enumerate(self.published)
+                    if each.given == client.lastEventID and each.state is state
+                ]
+                for state in State
+            }
+            sure = max(numbers[State.STORED], default=-1)
+            unsure = [
+                *(each for each in numbers[State.SEEN] + numbers[State.PENDING] if each > sure),
+                *(numbers[State.GONE] and [sure]),
+            ]
+            client.low = sure + 1
+            client.must = max([sure, *unsure]) + 1
+            client.mayReset = sure < 0 or bool(unsure)
+        elif last is not None and last.state is State.GONE:
+            client.mustReset = True
+        # The ID may be that of a place after an event that is gone.
+        client.mayReset |= any(
+            each.state is State.GONE for each in self.published[max(0, client.low - 1) :]
+        )
+
+    @rule(number=st.integers(0, CLIENTS - 1))
+    def disconnect(self, number: int) -> None:
+        """
+        A client ends its connection.
+        """
+        client = self.pick(number, connected=True)
+        if client is not None and client.browser is not None:
+            self.check()
+            browser = client.browser
+            if browser is not None:
+                self.leave(client)
+                browser._transport.connectionLost(Failure(ConnectionError()))
+
+    @rule(number=st.integers(0, CLIENTS - 1), kernelBuffer=st.sampled_from([0, 30, 10_000]))
+    def stall(self, number: int, kernelBuffer: int) -> None:
+        """
+        Stop a client from reading, or let the kernel take some more.
+        """
+        client = self.pick(number, connected=True)
+        if client is not None and client.browser is not None:
+            browser = client.browser
+            browser.stopReading(kernelBuffer=kernelBuffer + len(browser._transport._kernel))
+
+    @rule(number=st.integers(0, CLIENTS - 1))
+    def read(self, number: int) -> None:
+        """
+        Let a client read again.
+        """
+        client = self.pick(number, connected=True)
+        if client is not None and client.browser is not None:
+            client.browser.resumeReading()
+
+    @rule(
+        number=st.integers(0, CLIENTS - 1),
+        topics=st.sampled_from([None, frozenset("x"), frozenset("y")]),
+    )
+    def choose(self, number: int, topics: Topics) -> None:
+        """
+        Change what a client has chosen.
+        """
+        client = self.pick(number, connected=True)
+        if client is not None and client.stream is not None and not client.stream.closed:
+            client.choices.append(topics)
+            self.channel.subscribe(client.stream, topics=topics)
+
+    # Time and faults
+
+    @rule(turns=st.sampled_from([1, 2, 5, 10]))
+    def turn(self, turns: int) -> None:
+        """
+        Run some reactor turns.
+        """
+        for _ in range(turns):
+            self.clock._turn()
+
+    def advance(self) -> None:
+        """
+        Run turns until there is nothing more to do now.
+        """
+        self.clock.quiet = False
+        # One call runs a limited number of turns.
+        for _ in range(4):
+            self.clock.advance(0.25)
+        self.clock.quiet = True
+
+    @rule()
+    def settle(self) -> None:
+        """
+        Run turns until nothing is left to do: each client that reads then has everything.
+        """
+        self.advance()
+        self.check()
+        if self.isAway:
+            return
+        self.updateStored()
+        assert all(each.state is not State.PENDING for each in self.published), "no outcome"
+        self.settled = len(self.published)
+        for client in self.clients:
+            browser = client.browser
+            if browser is not None and browser._transport.reading:
+                self.checkAll(client)
+
+    @rule(fails=st.booleans())
+    def setFailing(self, fails: bool) -> None:
+        """
+        Make appending fail from now on, or not.
+        """
+        self.isFailing = fails
+        self.world.setFailing(fails)
+
+    @rule(isAway=st.booleans())
+    def setAway(self, isAway: bool) -> None:
+        """
+        Make the store unreachable, if it can be, or reachable.
+        """
+        self.isAway = isAway and self.world.makesIDs
+        self.world.setAway(self.isAway)
+
+    # What must hold
+
+    @invariant()
+    @precondition(lambda self: hasattr(self, "channel"))
+    def check(self) -> None:
+        """
+        Check what the clients have received.
+        """
+        for client in self.clients:
+            browser = client.browser
+            if browser is None:
+                continue
+            events = browser._response.events
+            for event in events[client.seen :]:
+                self.checkEvent(client, event)
+            client.seen = len(events)
+            if browser._response.closed or browser._response.complete:
+                self.leave(client)
+
+    def checkEvent(self, client: Client, event: Any) -> None:
+        """
+        Check one event that a client has received.
+        """
+        if event.type == "stream-reset":
+            assert event.data == "{}"
+            assert client.mustReset or self.mayReset(client), "told for nothing"
+            client.mustReset = False
+            client.low, client.must = 0, len(self.published)
+            client.placed, client.last = 0, None
+            return
+        assert not client.mustReset, "not told that it may have missed something"
+        if event.type == "stream-position":
+            assert event.data == "{}"
+            client.last = None
+            return
+        for number in range(client.low, len(self.published)):
+            published = self.published[number]
+            if published.data == event.data and published.state not in (State.VOID, State.GONE):
+                break
+        else:
+            raise AssertionError(f"{event.data[:10]} comes twice, out of order, or for nothing")
+        assert any(self.wants(choice, published) for choice in client.choices), "not chosen"
+        missing = self.missing(client, number)
+        assert not missing, f"before {number} these are missing: {missing}"
+        assert published.given in (None, event.lastEventID), "another ID"
+        client.low = client.placed = client.must = number + 1
+        client.last = number
+
+    def wants(self, choice: Topics, event: Published) -> bool:
+        """
+        Tell whether an event is chosen.
+        """
+        return choice is None or bool(choice & event.topics)
+
+    def mayReset(self, client: Client) -> bool:
+        """
+        Tell whether a client may be told that it has missed something.
+        """
+        return (
+            client.mayReset
+            or client.low < self.world.dropped
+            or any(number >= client.low for number in self.holes)
+        )
+
+    def missing(self, client: Client, end: int) -> list[int]:
+        """
+        List what a client must have received before a number, and has not.
+        """
+        return [
+            number
+            for number in range(client.must, end)
+            if self.published[number].state in (State.STORED, State.SEEN)
+            and all(self.wants(choice, self.published[number]) for choice in client.choices)
+        ]
+
+    def checkAll(self, client: Client) -> None:
+        """
+        Check that a client has received everything.
+        """
+        assert not client.mustReset, "not told that it may have missed something"
+        missing = self.missing(client, len(self.published))
+        assert not missing, f"these are missing: {missing}"
+        client.low = client.must = len(self.published)
+        client.choices = client.choices[-1:]
+
+    def teardown(self) -> None:
+        """
+        Let everything come to an end: every client gets the rest.
+        """
+        if hasattr(self, "channel"):
+            self.setAway(False)
+            self.setFailing(False)
+            for number in range(CLIENTS):
+                self.connect(number, None, True, True)
+            for client in self.clients:
+                if client.browser is not None:
+                    client.browser.resumeReading()
+            self.settle()
+            self.restart(False, True)
+
+
+class StoreModelTests(SynchronousTestCase):
+    """
+    Runs the model: over restarts, kills and failures, a client gets each event that it chose
+    exactly once and in order, or is first told by C{stream-reset}.
+    """
+
+    def run_(self, world: type[World]) -> None:
+        """
+        Run the model with a kind of store.
+        """
+        machine = type(f"{world.__name__}Machine", (StoreMachine,), {"makeWorld": world})
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=50,
+                stateful_step_count=50,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
+    def test_list(self) -> None:
+        """
+        It holds for a store that answers at once.
+        """
+        self.run_(ListWorld)
+
+    def test_delayed(self) -> None:
+        """
+        It holds for a store that answers later.
+        """
+        self.run_(DelayedWorld)
+
+    def test_late(self) -> None:
+        """
+        It holds if subscribers get only what is stored, and then a kill makes no difference.
+        """
+        self.run_(LateWorld)
+
+    def test_shared(self) -> None:
+        """
+        It holds for a store that makes the IDs, and can be away.
+        """
+        self.run_(SharedWorld)
+
+    def test_small(self) -> None:
+        """
+        It holds for such a store that drops old events.
+        """
+        self.run_(SmallWorld)

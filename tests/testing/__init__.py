@@ -1,0 +1,5 @@
+"""
+Tests for L{twisted_sse.testing}.
+"""
+
+from __future__ import annotations
