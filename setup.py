@@ -81,6 +81,7 @@ setup(
             "pyyaml>=6",  # reads the Kubernetes manifest, to test it
             "pytest>=8.2",  # one of the two runners; trial is in Twisted
             "pytest-twisted>=1.14.3",  # the first that runs every kind of coroutine test
+            "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
         ],

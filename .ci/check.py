@@ -37,8 +37,8 @@ OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 
 #: What only `make test` runs: they would say the same with every Python.
 MARKERS = (
-    "not browser and not deploy and not docs and not faketime and not firefox and not go"
-    " and not node and not root"
+    "not browser and not curl and not deploy and not docs and not faketime and not firefox"
+    " and not go and not node and not php and not root"
 )
 
 #: What is left for versions between the ends: what needs no socket and no process.

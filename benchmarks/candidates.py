@@ -49,7 +49,8 @@ class Server:
     @ivar command: how it is started, to be followed by the mode, a port, a rate and a number of
         streams.
     @ivar modes: what all of them can do, or some: C{timer}, a timer for each connection;
-        C{fanout}, one event to all; C{idle}, nothing.  Ours and plain Twisted can do more.
+        C{fanout}, one event to all; C{idle}, nothing; C{post}, publish what is posted.  Ours and
+        plain Twisted can do more.
     @ivar environment: variables that it needs.
     """
 
@@ -117,7 +118,8 @@ class Nchan(Server):
                 publisher = [sys.executable, str(SERVERS / "publish.py"), str(port), "/pub"]
                 publisher += [f"{rate:.6g}", str(streams)]
                 stack.enter_context(running(publisher, LOAD))
-            yield Running(process, port, "/sub", family(process.pid))
+            path = "/pub" if mode == "post" else "/sub"
+            yield Running(process, port, path, family(process.pid))
 
 
 def ours() -> Server:

@@ -31,12 +31,20 @@ from load import build
 from machine import Failed, describe, prepare
 from parser import parsers
 from peers import PEERS, gather
+from publish import publish
 from replays import replays
 from report import Section
 from streams import CASES
 from turns import turns
 
-EVERY = {**CASES, "parsers": parsers, "clients": clients, "turns": turns, "replays": replays}
+EVERY = {
+    **CASES,
+    "parsers": parsers,
+    "clients": clients,
+    "turns": turns,
+    "replays": replays,
+    "publish": publish,
+}
 
 
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:

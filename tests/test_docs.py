@@ -294,7 +294,13 @@ class TableTests(SynchronousTestCase):
         The documented defaults of the daemon are the actual ones.
         """
         options = Options()
-        for heading in "### Lines", "### Ticks", "## Operation", "## The other options":
+        for heading in (
+            "### Lines",
+            "### A store",
+            "### Ticks",
+            "## Operation",
+            "## The other options",
+        ):
             for name, default, _ in table("daemon.md", heading):
                 if default and not default.startswith("by "):
                     option = name.partition("`,")[0].strip("`-")

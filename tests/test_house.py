@@ -41,9 +41,9 @@ HOUSE = {
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals listen access auth request site pages paths health values parameters options"
-    " daemon service",
-    "cli": "interrupts output status certificates options get commands",
+    "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths storage delivery health values"
+    " parameters options daemon service",
+    "cli": "interrupts output input status running certificates values options get publish commands",
     "__init__": "",
     "__main__": "",
 }

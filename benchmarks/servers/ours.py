@@ -13,6 +13,7 @@ usage: ours.py MODE PORT RATE STREAMS
     slim       the same, and what came with the request is dropped
     channel    the same, subscribed to a channel that has a history
     storm      the same; says the ID that is ten events from the end
+    post       what is posted is published, with a token or without
 
 On SIGUSR1 it says how many streams there are, how many of them have not taken what was sent,
 and how many delayed calls there are.
@@ -30,6 +31,8 @@ from twisted.internet import reactor
 from twisted.web.server import Site
 
 from twisted_sse import Channel, Event, EventStream, EventStreamResource
+from twisted_sse.guard import LimitedRequest
+from twisted_sse.hub import PublishResource
 
 mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 
@@ -90,6 +93,9 @@ channel = Channel()
 connected = {"timer": timer, "idle": idle, "slim": idle}.get(mode, channel.subscribe)
 resource = EventStreamResource(connected, slim=mode == "slim")
 site = Site(resource)
+if mode == "post":
+    publisher = PublishResource(channel, tokens=["token"], anonymous=True, reader=resource)
+    site = Site(publisher, requestFactory=LimitedRequest)
 
 if mode in ("fanout", "stalled", "hold"):
     whenThere(lambda: len(resource.streams), streams, begin)

@@ -31,6 +31,14 @@ class Events(Resource):
 
     isLeaf = True
 
+    def render_POST(self, request: Request) -> bytes:
+        """
+        Read what is posted, and answer as if it had been published.
+        """
+        body = request.content.read()
+        request.setHeader(b"content-type", b"application/json")
+        return b'{"id": "%020d"}\n' % len(body)
+
     def render_GET(self, request: Request) -> int:
         """
         Answer with the stream.

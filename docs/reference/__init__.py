@@ -143,7 +143,8 @@ def skipMember(
     Leave out what is inherited from others, and fields: the class has said what they are.
     """
     isField = inspect.isdatadescriptor(thing) and not isinstance(thing, property)
-    isForeign = inspect.isroutine(thing) and not isOurs(moduleOf(thing))
+    isMade = inspect.isroutine(thing) or isinstance(thing, property)
+    isForeign = isMade and not isOurs(moduleOf(thing))
     return True if isField or isForeign or isinstance(thing, InterfaceClass) else None
 
 

@@ -13,7 +13,6 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +29,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
+from tests.support.commands import ErrorMixin, FakeReactor, Selected
 from tests.support.documents import blocks, table
 from tests.support.python import EXTRAS, LATE, run
 from twisted_sse import MessageEvent
@@ -151,28 +151,6 @@ class OutputTests(Terminal):
         self.assertNotIn("\n", line)
         fields = {"type": event.type, "data": event.data, "lastEventID": event.lastEventID}
         self.assertEqual(json.loads(line), fields)
-
-
-class ErrorMixin(SynchronousTestCase):
-    """
-    Captures what is printed on standard error.
-    """
-
-    def setUp(self) -> None:
-        """
-        Replace standard error.
-        """
-        self.stderr = io.StringIO()
-        self.patch(sys, "stderr", self.stderr)
-
-    def told(self) -> str:
-        """
-        @return: the one line that was printed.
-        """
-        (line,) = self.stderr.getvalue().splitlines()
-        self.stderr.seek(0)
-        self.stderr.truncate()
-        return line
 
 
 class ParseTests(ErrorMixin):
@@ -375,18 +353,6 @@ class StatusTests(SynchronousTestCase):
             self.assertEqual(statusFor(GaveUp(2, error)), status)
 
 
-class Selected:
-    """
-    A reactor that only records its readers and writers.
-    """
-
-    def __init__(self) -> None:
-        self.readers: set[object] = set()
-        self.writers: set[object] = set()
-        self.addReader, self.removeReader = self.readers.add, self.readers.discard
-        self.addWriter, self.removeWriter = self.writers.add, self.writers.discard
-
-
 class DescriptorTests(SynchronousTestCase):
     """
     Tests for the output's descriptor.
@@ -523,37 +489,6 @@ sys.modules.pop("argparse", None)
 sys.meta_path.insert(0, Interrupting())
 main(["{}", "http://127.0.0.1:1/"])
 """
-
-
-class FakeReactor:
-    """
-    A reactor that makes its startup calls when it runs, and does nothing else.
-    """
-
-    def __init__(self) -> None:
-        self.starting: list[Callable[[], object]] = []
-        self.ran: list[dict[str, object]] = []
-        self.stopped = False
-
-    def callWhenRunning(self, call: Callable[[], object]) -> None:
-        """
-        See L{IReactorCore}.
-        """
-        self.starting.append(call)
-
-    def run(self, **options: object) -> None:
-        """
-        See L{IReactorCore}.
-        """
-        self.ran.append(options)
-        for call in self.starting:
-            call()
-
-    def stop(self) -> None:
-        """
-        See L{IReactorCore}.
-        """
-        self.stopped = True
 
 
 class MainTests(ErrorMixin):
@@ -705,7 +640,7 @@ class MainTests(ErrorMixin):
         C{--help} lists the commands, and C{get --help} the exit statuses.
         """
         said = self.help("--help")
-        self.assertRegex(said, r"(?m)^ +get +\w[^\n]*\n +serve +\w")
+        self.assertRegex(said, r"(?m)^ +get +\w[^\n]*\n +publish +\w[^\n]*\n +serve +\w")
         said = self.help("get", "--help")
         listed = re.findall(r"(?m)^  (\d+) ", said.partition("exit status:")[2])
         self.assertEqual(listed, [*(str(int(each)) for each in Status), "130", "143"])

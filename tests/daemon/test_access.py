@@ -5,7 +5,6 @@ who may read what from the whole daemon.
 
 from __future__ import annotations
 
-import base64
 import errno
 import gc
 import sys
@@ -19,19 +18,11 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.static import Data
 
-from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin
+from tests.support.options import ACCEPT, BROWSER, SOURCE, OptionsMixin, password
 from twisted_sse.daemon import Options, makeService
 from twisted_sse.daemon.access import KnownHosts, isHostName, saysLocal, withPassword
 from twisted_sse.daemon.listen import ListeningService
 from twisted_sse.testing import MemoryClient
-
-
-def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
-    """
-    @return: the headers of a request with a user name and a password.
-    """
-    both = base64.b64encode(f"{user}:{secret}".encode()).decode("ascii")
-    return {**ACCEPT, "Authorization": f"Basic {both}"}
 
 
 class ExposureTestCase(OptionsMixin):

@@ -14,47 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.options import ACCEPT, OptionsMixin, site
+from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
 from twisted_sse.daemon import Options, daemon, limits, makeService, service
 from twisted_sse.daemon.logfile import WatchedFile
 from twisted_sse.daemon.signals import exitWith
-from twisted_sse.testing import MemoryClient, MemoryClock
-
-
-class _Reactor(MemoryClock):
-    """
-    A clock that keeps the ports that listen.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.memory = MemoryReactorClock()
-        self.tcpServers = self.memory.tcpServers
-        self.stops = 0
-
-    def listenTCP(self, *arguments: Any, **more: Any) -> Any:
-        return self.memory.listenTCP(*arguments, **more)
-
-    def callWhenRunning(self, *arguments: Any) -> None:
-        pass
-
-    def spawnProcess(self, *arguments: Any, **more: Any) -> Any:
-        raise OSError(11, "Resource temporarily unavailable")
-
-    def addReader(self, reader: Any) -> None:
-        self.reader = reader
-
-    def removeReader(self, reader: Any) -> None:
-        pass
-
-    def stop(self) -> None:
-        self.stops += 1
-        if self.stops > 1:
-            raise ReactorNotRunning
+from twisted_sse.testing import MemoryClient
 
 
 class StopTests(OptionsMixin):
@@ -66,7 +33,7 @@ class StopTests(OptionsMixin):
         """
         Start a daemon.
         """
-        self.reactor: Any = _Reactor()
+        self.reactor: Any = DaemonReactor()
         self.daemon: Any = makeService(self.options(*arguments), self.reactor)
         self.daemon.startService()
         return MemoryClient(site(self.reactor).resource, clock=self.reactor)

@@ -14,7 +14,8 @@ from twisted.web.resource import Resource
 from tests.support.memory_http2 import H2_MISSING, MemoryClient2
 from tests.support.options import OptionsMixin, site
 from twisted_sse.daemon import makeService
-from twisted_sse.daemon.site import MOST_READ, SmallSite
+from twisted_sse.daemon.site import MOST_BODY, SmallSite
+from twisted_sse.guard.bodies import MOST_READ
 
 
 class Recording(Resource):
@@ -127,7 +128,7 @@ class RequestTests(SynchronousTestCase):
         client = MemoryClient2(self.site, self.clock)
         number = client.request(method="POST", end=False)
         sent = 0
-        while sent <= MOST_READ:
+        while sent <= MOST_BODY + MOST_READ:
             size = min(2**14, client.http.local_flow_control_window(number))
             client.http.send_data(number, b"x" * size)
             sent += size

@@ -4,13 +4,21 @@ Tests for L{twisted_sse.daemon.site}: limits on request bodies.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from twisted_sse.daemon.site import MOST_BODY, MOST_READ, SmallRequest, SmallSite
+from twisted_sse.daemon.site import (
+    MOST_BODY,
+    MOST_PUBLISHED,
+    PublishedRequest,
+    SmallRequest,
+    SmallSite,
+)
+from twisted_sse.hub.refused import Refused
 
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
@@ -25,9 +33,11 @@ class _Echo(Resource):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[Any] = []
+        self.contents: list[type] = []
 
     def render_POST(self, request: SmallRequest) -> bytes:
         self.requests.append(request)
+        self.contents.append(type(request.content))
         return b"%d" % len(request.content.read())
 
 
@@ -41,9 +51,15 @@ class SiteTests(SynchronousTestCase):
         Make a connection.
         """
         self.echo = _Echo()
-        site: Any = SmallSite(self.echo, reactor=MemoryReactorClock())
+        self.site: Any = SmallSite(self.echo, reactor=MemoryReactorClock())
+        self.connect()
+
+    def connect(self) -> None:
+        """
+        Make a connection.
+        """
         self.transport = StringTransport()
-        self.channel: Any = site.buildProtocol(None)
+        self.channel: Any = self.site.buildProtocol(None)
         self.channel.makeConnection(self.transport)
 
     def send(self, body: bytes, *, head: bytes = b"", end: bytes = b"") -> bytes:
@@ -67,7 +83,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_large(self) -> None:
         """
-        A large body is refused, and nothing of it is kept.
+        A large body is refused as soon as that is known, and nothing of it is kept.
         """
         kept = []
         process = SmallRequest.process
@@ -77,17 +93,59 @@ class SiteTests(SynchronousTestCase):
             process(request)
 
         self.patch(SmallRequest, "process", look)
-        answer = self.send(b"a=1&" * (MOST_BODY // 4 + 1))
+        body = b"a=1&" * (MOST_BODY // 4 + 1)
+        answer = self.send(b"", head=b"Content-Length: %d\r\n" % len(body))
         self.assertTrue(answer.startswith(b"HTTP/1.1 413 "), answer)
-        self.assertIn(b"must not have more than 16384 bytes", answer)
+        self.assertIn(b"larger than 16384 bytes", answer)
+        self.channel.dataReceived(body)
         self.assertEqual((kept, self.echo.requests), ([(b"", {})], []))
-        self.assertFalse(self.transport.disconnecting)
 
-    def test_huge(self) -> None:
+    def test_memory(self) -> None:
         """
-        A chunked body that is far too large is not read any further.
+        A body is kept in memory, however its length is told: there may be no place for files.
         """
-        chunk = b"%x\r\n%s\r\n" % (MOST_READ + 1, b"x" * (MOST_READ + 1))
-        self.send(chunk, head=b"Transfer-Encoding: chunked\r\n")
-        self.assertTrue(self.transport.disconnecting)
+        self.send(b"hello")
+        self.send(b"5\r\nhello\r\n0\r\n\r\n", head=b"Transfer-Encoding: chunked\r\n")
+        self.assertEqual(self.echo.contents, [BytesIO, BytesIO])
+
+
+class PublishedTests(SiteTests):
+    """
+    Tests for the bodies of requests where some may publish.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a connection to a site where only those may publish who say please.
+        """
+        super().setUp()
+
+        def check(request: Any) -> None:
+            if request.getHeader("x-please") is None:
+                raise Refused(401, "say please", {b"www-authenticate": b"Please"})
+
+        self.site.requestFactory = PublishedRequest
+        self.site.check = check
+        self.connect()
+
+    def test_large(self) -> None:
+        """
+        Of a large body nothing is kept if its sender may not publish, and the answer says so.
+        """
+        body = b"a=1&" * (MOST_BODY // 4 + 1)
+        answer = self.send(body)
+        self.assertTrue(answer.startswith(b"HTTP/1.1 401 "), answer)
+        self.assertIn(b"\r\nwww-authenticate: please\r\n", answer.lower())
+        self.assertTrue(answer.endswith(b'{"error": "say please"}\n'), answer)
         self.assertEqual(self.echo.requests, [])
+
+    def test_kept(self) -> None:
+        """
+        A large body is kept if its sender may publish, up to a limit.
+        """
+        for size, status in (MOST_PUBLISHED, b"200"), (MOST_PUBLISHED + 1, b"413"):
+            self.connect()
+            head = b"X-Please: 1\r\nContent-Length: %d\r\n" % size
+            answer = self.send(b"x" * size, head=head)
+            self.assertTrue(answer.startswith(b"HTTP/1.1 " + status), answer)
+        self.assertEqual(len(self.echo.requests), 1)

@@ -29,12 +29,14 @@ class Echo(Resource):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.sizes: list[int] = []
+        self.args: object = None
 
     def render_POST(self, request: Any) -> bytes:
         """
         Remember the length, and return it.
         """
         self.sizes.append(len(request.content.read()))
+        self.args = request.args
         return b"%d" % self.sizes[-1]
 
 
@@ -142,6 +144,24 @@ class BodiesMixin:
             self.assertTrue(answer.endswith(b"\r\n\r\n100"), answer)
         self.assertFalse(self.transport.disconnecting)
 
+    def test_forms(self) -> None:
+        """
+        Twisted still puts the fields of a form beside those of the query, and of nothing else.
+        """
+        for kind, isForm in (
+            (b"application/x-www-form-urlencoded", True),
+            (b" Application/X-WWW-Form-Urlencoded; charset=utf-8", True),
+            (b"text/plain", False),
+            (b"application/json", False),
+        ):
+            answer = self.send(b"Content-Type: " + kind, b"Content-Length: 3", body=b"a=b")
+            self.assertTrue(answer.endswith(b"\r\n\r\n3"), answer)
+            self.assertEqual(self.resource.args, {b"a": [b"b"]} if isForm else {}, kind)
+        body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
+        size = b"Content-Length: %d" % len(body)
+        self.send(b"Content-Type: multipart/form-data; boundary=x", size, body=body)
+        self.assertEqual(self.resource.args, {b"a": [b"b"]})
+
     def test_declared(self) -> None:
         """
         A C{Content-Length} that is too large is answered at once, and the connection is closed when
@@ -180,16 +200,24 @@ class BodiesMixin:
         self.connect()
         answer = self.send(b"Content-Length: 100", b"Expect: 100-continue")
         self.assertEqual(answer, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.connect()
+        answer = self.send(b"Transfer-Encoding: chunked", b"Expect: 100-continue")
+        self.assertEqual(answer, b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.assertTooLarge(self.more(chunk(b"x" * 101)))
+        self.assertFalse(self.transport.disconnecting)
 
     def test_endless(self) -> None:
         """
-        A body that does not end is not read for ever.
+        A body that does not end is not read for ever, and its connection is closed after a while.
         """
         self.assertTooLarge(
             self.send(b"Transfer-Encoding: chunked", body=chunk(b"x" * (MOST_READ + 100)))
         )
-        self.assertFalse(self.transport.aborted)
+        self.assertEqual(self.transport.producerState, "producing")
         self.more(chunk(b"x"))
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertFalse(self.transport.aborted)
+        self.clock.advance(LINGER)
         self.assertTrue(self.transport.aborted)
 
     def test_slow(self) -> None:

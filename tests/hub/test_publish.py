@@ -23,7 +23,7 @@ from tests.support.publishing import (
     answered,
 )
 from tests.support.threads import inThread
-from twisted_sse import Channel, Event, EventStreamResource
+from twisted_sse import Channel, Event, EventStreamResource, InvalidEvent
 from twisted_sse.checks import InvalidOption
 from twisted_sse.hub import PublishResource
 from twisted_sse.hub.anonymous import ThisMachine
@@ -370,6 +370,18 @@ class RefusalTests(PublishTestCase):
             response = self.post()
             self.assertEqual(self.assertRefused(response, 503, said)["maybe"], maybe)
             self.assertIn(response.headers["Retry-After"], "12345")
+
+    def test_notHere(self) -> None:
+        """
+        An event that is valid, but not in this channel, is refused.
+        """
+        self.serve()
+
+        def publish(*arguments: object) -> Deferred[Any]:
+            raise InvalidEvent("id is '7': the store makes the IDs", "id")
+
+        self.patch(self.channel, "publishAllAndWait", publish)
+        self.assertRefused(self.post(query="?id=7"), 400, "the store makes the IDs")
 
     def test_closed(self) -> None:
         """

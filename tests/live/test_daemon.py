@@ -23,6 +23,7 @@ from tests.support.daemons import (
     LOCAL,
     PATIENCE,
     REQUEST,
+    SERVE,
     TWIST,
     TWISTD,
     Client,
@@ -198,6 +199,34 @@ class ServeTests(DaemonMixin):
             self.assertEqual(client.readAll()[-7:], b"\r\n0\r\n\r\n")
         self.finish(process)
 
+    def test_together(self) -> None:
+        """
+        Several daemons run in one directory, and leave nothing there.
+        """
+        daemons = []
+        for name in "one", "two":
+            (self.directory / name).write_text(f"{name}\n", encoding="ascii")
+            port = freePort()
+            process = subprocess.Popen(
+                [*SERVE, name, "--tail=1", "--port", str(port)],
+                cwd=self.directory,
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            assert process.stdout is not None
+            self.addCleanup(process.stdout.close)
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            daemons.append((name, port, process))
+        for name, self.port, process in daemons:
+            until(self.isListening)
+            self.client().readUntil(f"data: {name}\n".encode())
+            process.terminate()
+            self.finish(process)
+        self.assertEqual(sorted(path.name for path in self.directory.iterdir()), ["one", "two"])
+
 
 @needs("network")
 class RefusalTests(DaemonMixin):
@@ -206,7 +235,7 @@ class RefusalTests(DaemonMixin):
     """
 
     #: The ways to start the daemon.
-    ways = (FOREGROUND, TWIST, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"])
+    ways = (FOREGROUND, TWIST, SERVE, [*TWISTD, "--pidfile=a.pid", "--logfile=a.log"])
 
     def assertRefused(
         self, says: str, *options: str, ways: Sequence[list[str]] = (FOREGROUND,)
@@ -215,7 +244,7 @@ class RefusalTests(DaemonMixin):
         Assert that the daemon says why it cannot start, and leaves nothing behind.
         """
         for command in ways:
-            result = self.run_(*command, "sse", *options)
+            result = self.run_(*command, *(() if command is SERVE else ("sse",)), *options)
             self.assertEqual(result.returncode, 64, (command, result))
             self.assertEqual(result.stdout, "", command)
             self.assertRegex(result.stderr, rf"^sse: {re.escape(says)}[^\n]*\n$")

@@ -6,18 +6,15 @@ from __future__ import annotations
 
 import os
 from tempfile import mkdtemp
-from typing import Any
 
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.filepath import FilePath
 
+from tests.support.followers import Follower
 from tests.support.live import (
-    ACCEPT,
     PATIENCE,
     Child,
-    Client,
     LiveTestCase,
-    Response,
     allowDescriptors,
     freePort,
     reactor,
@@ -28,82 +25,6 @@ from tests.support.requirements import needs
 
 #: The number of clients.
 CLIENTS = 1000
-
-
-class _Follower:
-    """
-    A client that reconnects as a browser does.
-
-    @ivar lines: the lines received.
-    @ivar farewells: the C{retry} that it had at each clean end.
-    @ivar broken: how many of its streams were cut off.
-    """
-
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._address = address
-        self._client: Any = None
-        self._call: Any = None
-        self.lastEventID = ""
-        self.lines: list[str] = []
-        self.types: set[str] = set()
-        self.farewells: list[int | None] = []
-        self.broken = 0
-        self.refused = 0
-        self.response = Response()
-        self.stopped = False
-
-    def connect(self) -> None:
-        """
-        Request the stream.
-        """
-        try:
-            self._client = Client(self._address)
-        except OSError:
-            # The daemon does not listen yet.
-            self.refused += 1
-            self.again(200)
-            return
-        headers = {**ACCEPT}
-        if self.lastEventID:
-            headers["Last-Event-ID"] = self.lastEventID
-        self.response = self._client.request(headers=headers)
-        self.response.keepBody = False
-
-    def look(self) -> None:
-        """
-        Take what has arrived.
-        """
-        response = self.response
-        for event in response.events:
-            self.types.add(event.type)
-            self.lines.append(event.data)
-        response.events.clear()
-        if response.status is not None:
-            self.lastEventID = response.parser.lastEventID or self.lastEventID
-        if (response.complete or response.broken) and self._client is not None:
-            self.broken += response.broken
-            if response.complete:
-                self.farewells.append(response.parser.retry)
-            self._client.close()
-            self._client = None
-            self.again(response.parser.retry or 200)
-
-    def again(self, milliseconds: int) -> None:
-        """
-        Reconnect after this time.
-        """
-        if not self.stopped:
-            self._call = reactor.callLater(milliseconds / 1000, self.connect)
-
-    def close(self) -> None:
-        """
-        Stop reconnecting.
-        """
-        self.stopped = True
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-        if self._client is not None:
-            self._client.close()
 
 
 @needs("network")
@@ -136,7 +57,7 @@ class RestartTests(LiveTestCase):
         path.setContent(b"before\n")
         port = freePort()
         daemon = self.daemon(port, path)
-        followers = [_Follower(("127.0.0.1", port)) for _ in range(CLIENTS)]
+        followers = [Follower(("127.0.0.1", port)) for _ in range(CLIENTS)]
         written: list[str] = []
         file = os.open(path.path, os.O_WRONLY | os.O_APPEND)
         self.addCleanup(os.close, file)

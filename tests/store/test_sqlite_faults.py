@@ -206,13 +206,57 @@ class LossTests(SQLiteTestCase):
         """
         If the file -wal is gone, nobody goes on as if nothing were lost.
         """
+        for _ in range(2):
+            await self._walGone()
+            # Now without what else tells how much there was.
+            self.path += "x"
+            self.forgets = True
+
+    forgets = False
+
+    async def _walGone(self) -> None:
         ids = await self.died()
         os.unlink(f"{self.path}-wal")
+        if self.forgets:
+            os.unlink(f"{self.path}-lock")
         keeper = await self.keep(self.store())
         self.assertEqual(keeper.recent, [])
         for place in ids:
             with self.assertRaises(NotKept):
                 await keeper.read(place)
+        await self.unsure(keeper)
+
+    async def test_somebodyLooked(self) -> None:
+        """
+        If somebody has opened the file with other means after the death of the process, which
+        removes the file -wal, nothing is lost.
+        """
+        ids = await self.died()
+        self.assertEqual(self.edit("SELECT count(*) FROM events"), [(5,)])
+        self.assertFalse(os.path.exists(f"{self.path}-wal"))
+        keeper = await self.keep(self.store())
+        self.assertEqual(await keeper.read(ids[3]), ["5"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_oldCopy(self) -> None:
+        """
+        If an old copy is put back, nobody goes on as if nothing were lost.
+        """
+        store = self.store()
+        keeper = await self.keep(store)
+        ids = await keeper.fill(5)
+        await store.close()
+        with open(self.path, "rb") as copied:
+            copy = copied.read()
+        await (await self.keep(store)).fill(5)
+        await store.close()
+        with open(self.path, "wb") as back:
+            back.write(copy)
+        keeper = await self.keep(store)
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await keeper.read(None), ["1", "2", "3", "4", "5"])
         await self.unsure(keeper)
 
     async def test_rebooted(self) -> None:

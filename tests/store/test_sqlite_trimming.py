@@ -45,6 +45,19 @@ class TrimmingTests(SQLiteTestCase):
                 await one.read(place)
         self.assertEqual(await two.read(None), ["1", "2", "3"])
 
+    async def test_keepOnly(self) -> None:
+        """
+        Of one channel, fewer may be kept than of the others.
+        """
+        store = self.store(maxEvents=7)
+        store.keepOnly("one", 1)
+        self.assertRaises(ValueError, store.keepOnly, "one", 0)
+        one, two = await self.keep(store, "one"), await self.keep(store, "two")
+        for keeper in one, two:
+            ids = [(await keeper.append())[0] for _ in range(10)]
+            await keeper.read(ids[-1])
+        self.assertEqual((await one.read(None), len(await two.read(None))), (["10"], 7))
+
     async def test_maxBytes(self) -> None:
         """
         Not more than C{maxBytes} are kept, in UTF-8, whatever the sizes; an event that is larger is

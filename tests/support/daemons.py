@@ -32,6 +32,9 @@ TWISTD = [
 ]
 TWIST = [sys.executable, "-m", "twisted"]
 
+#: Our own command for the same.
+SERVE = [sys.executable, "-m", "twisted_sse", "serve"]
+
 #: The commands in the foreground, with their output on standard output.
 FOREGROUND = [*TWISTD, "-n", "--pidfile="]
 FOREGROUND_TWIST = [*TWIST, "--log-format=text"]
@@ -146,6 +149,16 @@ class DaemonMixin(SynchronousTestCase):
             connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
             connection.recv(1)
         return process
+
+    def isListening(self) -> bool:
+        """
+        Whether something listens on C{self.port}.
+        """
+        try:
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
+        except ConnectionRefusedError:
+            return False
+        return True
 
     def waitFor(self, process: subprocess.Popen[str], text: str) -> None:
         """

@@ -4,16 +4,18 @@ The daemon in memory, made from its command line.
 
 from __future__ import annotations
 
+import base64
 import io
 import sys
 from typing import Any
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import EventStream
 from twisted_sse.daemon import Options, makeService, service
-from twisted_sse.testing import MemoryClient
+from twisted_sse.testing import MemoryClient, MemoryClock
 
 ACCEPT = {"Accept": "text/event-stream"}
 
@@ -31,11 +33,67 @@ def connected(stream: EventStream) -> list[str]:
 SOURCE = f"python:{__name__}:connected"
 
 
-def site(reactor: MemoryReactorClock) -> Any:
+def site(reactor: Any) -> Any:
     """
     @return: the site on the first port of a reactor.
     """
     return reactor.tcpServers[0][1]
+
+
+def password(user: str = "alice", secret: str = "wonderland") -> dict[str, str]:
+    """
+    @return: the headers of a request with a user name and a password.
+    """
+    both = base64.b64encode(f"{user}:{secret}".encode()).decode("ascii")
+    return {**ACCEPT, "Authorization": f"Basic {both}"}
+
+
+class DaemonReactor(MemoryClock):
+    """
+    A clock that keeps the ports that listen, for a daemon and its clients.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = MemoryReactorClock()
+        self.tcpServers = self.memory.tcpServers
+        self.stops = 0
+
+    def listenTCP(self, *arguments: Any, **more: Any) -> Any:
+        """
+        Only record the call.
+        """
+        return self.memory.listenTCP(*arguments, **more)
+
+    def callWhenRunning(self, *arguments: Any) -> None:
+        """
+        Ignore the call: signals are not for tests.
+        """
+
+    def spawnProcess(self, *arguments: Any, **more: Any) -> Any:
+        """
+        Fail as a machine does that has too many processes.
+        """
+        raise OSError(11, "Resource temporarily unavailable")
+
+    def addReader(self, reader: Any) -> None:
+        """
+        Keep what would be read.
+        """
+        self.reader = reader
+
+    def removeReader(self, reader: Any) -> None:
+        """
+        Ignore the call.
+        """
+
+    def stop(self) -> None:
+        """
+        Count the calls.
+        """
+        self.stops += 1
+        if self.stops > 1:
+            raise ReactorNotRunning
 
 
 class OptionsMixin(SynchronousTestCase):
@@ -75,6 +133,6 @@ class OptionsMixin(SynchronousTestCase):
         """
         @return: a client of the daemon with these options.
         """
-        reactor = MemoryReactorClock()
+        reactor: Any = DaemonReactor()
         makeService(self.options(*arguments), reactor)
-        return MemoryClient(site(reactor).resource)
+        return MemoryClient(site(reactor).resource, clock=reactor)

@@ -97,6 +97,14 @@ def _deploy() -> str | None:
     return None
 
 
+def _curl() -> str | None:
+    return None if shutil.which("curl") else "curl not found: apt-get install curl"
+
+
+def _php() -> str | None:
+    return None if shutil.which("php") else "php not found: apt-get install php-cli"
+
+
 def _docs() -> str | None:
     needed = {"furo", "mypy", "mypy_zope", "myst_parser", "pydoctor", "pyright", "sphinx"}
     lacking = [name for name in sorted(needed) if find_spec(name) is None]
@@ -147,12 +155,14 @@ def _faketime() -> str | None:
 _PROBES = {
     "network": _network,
     "browser": _browser,
+    "curl": _curl,
     "deploy": _deploy,
     "docs": _docs,
     "faketime": _faketime,
     "firefox": _firefox,
     "go": _go,
     "node": _node,
+    "php": _php,
     "root": _root,
 }
 
@@ -162,8 +172,8 @@ def missing(name: str) -> str | None:
     """
     Check what a marker stands for.
 
-    @param name: C{"network"}, C{"browser"}, C{"deploy"}, C{"docs"}, C{"faketime"}, C{"firefox"},
-        C{"go"}, C{"node"} or C{"root"}.
+    @param name: C{"network"}, C{"browser"}, C{"curl"}, C{"deploy"}, C{"docs"}, C{"faketime"},
+        C{"firefox"}, C{"go"}, C{"node"}, C{"php"} or C{"root"}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()

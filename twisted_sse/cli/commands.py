@@ -1,6 +1,6 @@
 """
-The commands of C{twisted-sse}: C{get} follows an event stream and prints it, C{serve} is the
-daemon.
+The commands of C{twisted-sse}: C{get} follows an event stream and prints it, C{publish} publishes
+events, C{serve} is the daemon.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from .get import get
 from .interrupts import beOrdinary
+from .publish import publish
 
 __all__ = ["run"]
 
@@ -27,6 +28,8 @@ def run(arguments: Sequence[str] | None) -> int:
     if given[:1] == ["serve"]:
         _serve(given[1:])
         return 0
+    if given[:1] == ["publish"]:
+        return publish(given)
     return get(given)
 
 

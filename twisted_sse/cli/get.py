@@ -12,7 +12,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
-from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
 
 from ..client.agent import EventStreamAgent
@@ -20,9 +19,9 @@ from ..client.errors import BadCertificate, EventSourceError
 from ..client.source import EventSource
 from ..format.parser import EventTooLarge, MessageEvent
 from ..timing.backoff import Backoff
-from ..timing.reactors import installedReactor, makeSteady
 from .options import parse
 from .output import OUTPUTS, CannotPrint, Output
+from .running import run
 from .status import Status, say, statusFor, tellTrying
 
 __all__ = ["follow", "get"]
@@ -114,20 +113,8 @@ def get(arguments: Sequence[str]) -> int:
         say("there is no standard output")
         return Status.FAILED
     fd = sys.stdout.fileno()
-    run = installedReactor()
-    makeSteady(run)
-    results: list[Any] = []
 
-    def finished(result: object) -> None:
-        results.append(result)
-        run.stop()
+    def start(reactor: Any) -> Deferred[Status]:
+        return Deferred.fromCoroutine(follow(options, reactor, fd))
 
-    def start() -> None:
-        Deferred.fromCoroutine(follow(options, run, fd)).addBoth(finished)
-
-    run.callWhenRunning(start)
-    run.run(installSignalHandlers=False)
-    (result,) = results
-    if isinstance(result, Failure):
-        result.raiseException()
-    return int(result)
+    return run(start)

@@ -1,25 +1,35 @@
 """
-The command line of C{twisted-sse get}.
+The command lines of C{twisted-sse get} and C{twisted-sse publish}.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import NoReturn
 
-from ..client.place import NO_VALUE, TOKEN, Place, checkLastEventID, checkMethod
-from ..printable import shown
+from ..client.place import Place
+from ..format.event import Event, InvalidEvent
 from .certificates import makePolicy
 from .output import OUTPUTS
-from .status import Status
+from .values import (
+    Parser,
+    checkJSON,
+    header,
+    lastEventID,
+    method,
+    number,
+    read,
+    seconds,
+    text,
+    token,
+    url,
+)
 
-__all__ = ["parse"]
+__all__ = ["parse", "parsePublish"]
 
-EPILOG = """\
+GET_EPILOG = """\
 A stream that ends or breaks off is requested again, from its last event ID, if the method is GET.
 What went wrong is reported on standard error.  A finite stream ends with its "event: end".
 
@@ -41,100 +51,43 @@ examples:
   twisted-sse get -H 'Authorization: Bearer ...' -d @question.json https://ai.example/answers
 """
 
+PUBLISH_EPILOG = """\
+Without DATA, or if it is "-", each line of standard input is an event, as soon as it is there; those
+that are there together are published together, in order.  What fails is tried again for --timeout
+seconds, with a key by which the server knows what it has stored already: nothing is published twice.
 
-def read(name: str) -> bytes:
+exit status:
+  0    everything is stored
+  1    the server cannot be reached, and there is no other try
+  2    a mistake in the command line
+  3    the server refuses it, or nothing can be published at this URL; or a line is not JSON (--json),
+       or longer than 1 MiB
+  4    the server's certificate is not valid, or not trusted
+  5    the server does not answer, and there is no other try
+  130  Ctrl-C
+  143  SIGTERM
+
+examples:
+  twisted-sse publish http://localhost:8080/ hello
+  twisted-sse publish --token @token --topic user:7 --json https://shop.example/events '{"a": 1}'
+  tail -F app.log | twisted-sse publish --token @token --event log https://shop.example/logs
+"""
+
+#: For how many seconds something is tried again.
+PATIENCE = 60.0
+
+
+def _makeParser() -> tuple[Parser, Parser, Parser]:
     """
-    Read a file.
-
-    @param name: its name, or C{"-"} for standard input.
-    @raise ValueError: if it cannot be read.
-    """
-    isInput = name == "-"
-    try:
-        with open(0 if isInput else name, "rb", closefd=not isInput) as file:
-            return file.read()
-    except OSError as e:
-        raise ValueError(e.strerror) from e
-
-
-class _Parser(argparse.ArgumentParser):
-    """
-    Reports an error in one line.
-    """
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(Status.USAGE, f"{self.prog}: {shown(message)}\n")
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
-    return seconds
-
-
-def _url(text: str) -> str:
-    try:
-        Place(text)
-    except ValueError as e:
-        raise argparse.ArgumentTypeError(_whatElse(text) or str(e)) from e
-    return text
-
-
-def _whatElse(text: str) -> str | None:
-    """
-    @return: a suggestion for a URL that lacks its beginning; L{None} for another mistake.
-    """
-    try:
-        Place(f"http://{text}")
-    except ValueError:
-        return None
-    return None if "//" in text else f"{text!r} is no URL: did you mean http://{text}?"
-
-
-def _method(text: str) -> str:
-    try:
-        checkMethod(text)
-    except ValueError as e:
-        raise argparse.ArgumentTypeError(f"{text!r} is no method") from e
-    return text.upper()
-
-
-def _header(text: str) -> tuple[bytes, bytes]:
-    name, colon, value = os.fsencode(text).partition(b":")
-    if not colon or not TOKEN.fullmatch(name) or NO_VALUE.search(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no header: it must be 'Name: value'")
-    return name, value.strip()
-
-
-def _lastEventID(text: str) -> str:
-    try:
-        checkLastEventID(text)
-    except ValueError as e:
-        raise argparse.ArgumentTypeError(f"{text!r} is no ID of an event") from e
-    return text
-
-
-def _makeParser() -> tuple[_Parser, _Parser]:
-    """
-    @return: the parser of the whole command line, and that of C{get}.
+    @return: the parser of the whole command line, that of C{get} and that of C{publish}.
     """
     try:
         release = version("twisted-sse")
     except PackageNotFoundError:
         release = "(not installed)"
-    parser = _Parser(
+    parser = Parser(
         prog="twisted-sse",
-        description="Server-Sent Events: follow them, and serve them.",
+        description="Server-Sent Events: follow them, publish them, and serve them.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"twisted-sse {release}")
@@ -143,24 +96,24 @@ def _makeParser() -> tuple[_Parser, _Parser]:
         "get",
         help="follow an event stream, and print it",
         description="Follow an event stream, and print it.",
-        epilog=EPILOG,
+        epilog=GET_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    publish = commands.add_parser(
+        "publish",
+        help="publish events",
+        description="Publish events over HTTP.",
+        epilog=PUBLISH_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     # Only for the list of commands: its own command line never gets here.
     commands.add_parser("serve", help='the daemon: the same as "twist sse"')
-    get.add_argument("url", metavar="URL", type=_url, help="where the stream is")
+    get.add_argument("url", metavar="URL", type=url, help="where the stream is")
+    _addHeader(get)
     get.add_argument(
-        "-H",
-        "--header",
-        metavar="HEADER",
-        action="append",
-        default=[],
-        type=_header,
-        help="a header of the request, 'Name: value'; may be given several times",
-    )
-    get.add_argument(
-        "-X", "--method", type=_method, help="its method: GET, or POST if there is --data"
+        "-X", "--method", type=method, help="its method: GET, or POST if there is --data"
     )
     get.add_argument(
         "-d", "--data", metavar="BODY", help="its body: text, @FILE, or @- for standard input"
@@ -174,10 +127,10 @@ def _makeParser() -> tuple[_Parser, _Parser]:
         "--last-event-id",
         metavar="ID",
         default="",
-        type=_lastEventID,
+        type=lastEventID,
         help="begin after the event with this ID",
     )
-    get.add_argument("-n", "--count", metavar="N", type=_number, help="exit after N events")
+    get.add_argument("-n", "--count", metavar="N", type=number, help="exit after N events")
     get.add_argument(
         "-o",
         "--output",
@@ -189,7 +142,7 @@ def _makeParser() -> tuple[_Parser, _Parser]:
     get.add_argument(
         "--timeout",
         metavar="SECONDS",
-        type=_seconds,
+        type=seconds,
         help="how long the server may be silent, before the stream counts as broken (default: any"
         " time)",
     )
@@ -201,7 +154,7 @@ def _makeParser() -> tuple[_Parser, _Parser]:
     get.add_argument(
         "--max-tries",
         metavar="N",
-        type=_number,
+        type=number,
         help="exit after N failures without a connection of a minute between them (default: never)",
     )
     get.add_argument(
@@ -209,15 +162,90 @@ def _makeParser() -> tuple[_Parser, _Parser]:
         action="store_true",
         help="do not try again after any status, not even 503, as browsers do not",
     )
-    certificates = get.add_mutually_exclusive_group()
+    _addCertificates(get)
+    get.add_argument("-q", "--quiet", action="store_true", help="do not report what is tried again")
+    _addPublish(publish)
+    return parser, get, publish
+
+
+def _addPublish(publish: Parser) -> None:
+    """
+    Add the arguments of C{publish}.
+    """
+    publish.add_argument("url", metavar="URL", type=url, help="where to publish")
+    publish.add_argument(
+        "data", metavar="DATA", nargs="?", help="the data of the event; - for lines, the default"
+    )
+    publish.add_argument("--event", metavar="TYPE", help="the type of the events")
+    publish.add_argument(
+        "--id", help="the ID of the event; the server makes one if it is not given"
+    )
+    publish.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        type=text,
+        help="what the events are about; may be given several times",
+    )
+    publish.add_argument(
+        "--json", action="store_true", help="the data is JSON: refuse it if it is not"
+    )
+    publish.add_argument(
+        "--token", type=token, help="a token that may publish; @FILE or file:FILE reads it"
+    )
+    publish.add_argument(
+        "--idempotency-key",
+        metavar="KEY",
+        help="what was published with the same key before is not published again; for DATA",
+    )
+    _addHeader(publish)
+    publish.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=PATIENCE,
+        help=f"for how long to try again what has failed (default: {PATIENCE:.0f})",
+    )
+    _addCertificates(publish)
+    publish.add_argument(
+        "-v", "--verbose", action="store_true", help="print the IDs of the events that are stored"
+    )
+    publish.add_argument(
+        "-q", "--quiet", action="store_true", help="do not report what is tried again"
+    )
+
+
+def _addHeader(command: Parser) -> None:
+    command.add_argument(
+        "-H",
+        "--header",
+        metavar="HEADER",
+        action="append",
+        default=[],
+        type=header,
+        help="a header of the request, 'Name: value'; may be given several times",
+    )
+
+
+def _addCertificates(command: Parser) -> None:
+    certificates = command.add_mutually_exclusive_group()
     certificates.add_argument(
         "--cacert", metavar="FILE", help="trust the certificates in this file (PEM), and no others"
     )
     certificates.add_argument(
         "--insecure", action="store_true", help="do not check the server's certificate"
     )
-    get.add_argument("-q", "--quiet", action="store_true", help="do not report what is tried again")
-    return parser, get
+
+
+def _readPolicy(command: Parser, options: argparse.Namespace) -> None:
+    """
+    Set C{options.policy}, which decides which certificates are accepted.
+    """
+    try:
+        pem = None if options.cacert is None else read(options.cacert)
+        options.policy = makePolicy(pem, options.insecure)
+    except ValueError as e:
+        command.error(f"argument --cacert: {options.cacert}: {e}")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -228,13 +256,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         certificates are accepted.
     @raise SystemExit: if an option is wrong: the error has been written to standard error then.
     """
-    parser, get = _makeParser()
+    parser, get, _ = _makeParser()
     options = parser.parse_args(arguments)
-    try:
-        pem = None if options.cacert is None else read(options.cacert)
-        options.policy = makePolicy(pem, options.insecure)
-    except ValueError as e:
-        get.error(f"argument --cacert: {options.cacert}: {e}")
+    _readPolicy(get, options)
     options.body = None
     if options.data is not None:
         options.body = os.fsencode(options.data)
@@ -246,4 +270,49 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
                 get.error(f"argument -d/--data: {name}: {e}")
     if options.method is None:
         options.method = "GET" if options.body is None else "POST"
+    return options
+
+
+def parsePublish(arguments: Sequence[str]) -> argparse.Namespace:
+    """
+    Read a command line of C{publish}, and the files that it names.
+
+    @param arguments: those of the command, C{"publish"} included.
+    @return: the options.  C{data} is L{None} for the lines of standard input; C{policy} decides which
+        certificates are accepted.
+    @raise SystemExit: if an option is wrong: the error has been written to standard error then.
+    """
+    _, _, publish = _makeParser()
+    # DATA may come after options that come after URL.
+    options = publish.parse_intermixed_args(arguments[1:])
+    _readPolicy(publish, options)
+    if options.data == "-":
+        options.data = None
+    if options.data is None:
+        for name, value in (("--id", options.id), ("--idempotency-key", options.idempotency_key)):
+            if value is not None:
+                publish.error(f"argument {name}: each line is an event: give DATA with it")
+    for name, given in (
+        ("event", [options.event]),
+        ("id", [options.id]),
+        ("topic", options.topic),
+    ):
+        if "" in given:
+            publish.error(f"argument --{name}: it is empty: leave it out, or name one")
+    try:
+        # Raises if a field is not valid.
+        Event(options.data or "", event=options.event, id=options.id)
+        if options.json and options.data is not None:
+            checkJSON(options.data)
+    except InvalidEvent as e:
+        publish.error(f"argument {'DATA' if e.field == 'data' else f'--{e.field}'}: {e}")
+    except ValueError as e:
+        publish.error(f"argument DATA: it is not JSON: {e}")
+    key = options.idempotency_key
+    if key is not None and not (0 < len(key) < 256 and key.isascii() and key.isprintable()):
+        publish.error(
+            "argument --idempotency-key: it must have 1 to 255 printable ASCII characters"
+        )
+    if options.token is not None and Place(options.url).authorization is not None:
+        publish.error("argument --token: there is a user in URL, and only one can be sent")
     return options

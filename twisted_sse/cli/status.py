@@ -1,5 +1,5 @@
 """
-How C{get} ends: its exit status, and its messages on standard error.
+How a command ends: its exit status, and its messages on standard error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["Status", "say", "statusFor", "tellTrying"]
 
 class Status(IntEnum):
     """
-    The exit statuses.  Besides these, C{get} exits with 128 and the signal's number after SIGINT
+    The exit statuses.  Besides these, a command exits with 128 and the signal's number after SIGINT
     and SIGTERM, as a shell reports it.
     """
 
@@ -32,6 +32,8 @@ class Status(IntEnum):
     #: The same as argparse's.
     USAGE = 2
     NO_STREAM = 3
+    #: The same, to C{publish}.
+    REFUSED = 3
     CERTIFICATE = 4
     TIMEOUT = 5
 

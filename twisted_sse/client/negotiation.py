@@ -16,7 +16,7 @@ from twisted.web.iweb import IResponse
 from .decoding import Decoder, makeDecoder
 from .errors import BadContentType, BadStatus, StreamBroken
 
-__all__ = ["checkResponse", "cutOff", "discard", "fieldValue"]
+__all__ = ["checkResponse", "cutOff", "discard", "fieldValue", "readStart"]
 
 #: How much of the body of an error is read, in bytes, and for how long, in seconds.
 MOST_START = 2**16
@@ -90,9 +90,9 @@ class _Start(Protocol):
         cutOff(self._response, self.transport)
 
 
-def _readStart(response: IResponse, reactor: Any) -> Deferred[bytes]:
+def readStart(response: IResponse, reactor: Any) -> Deferred[bytes]:
     """
-    Read the start of a body that is not an event stream, and drop the rest.
+    Read the start of a body that is no event stream, and drop the rest.
 
     @return: a L{Deferred} of what arrives within 5 seconds, at most 64 KiB.
     """
@@ -142,7 +142,7 @@ async def checkResponse(
             return makeDecoder(coding)
         except ValueError as e:
             contentType, why = None, str(e)
-    body = _decoded(await _readStart(response, reactor), coding)
+    body = _decoded(await readStart(response, reactor), coding)
     if isGood:
         raise BadContentType(contentType, why, code, response.headers, body)
     raise BadStatus(code, response.phrase.decode("latin-1"), response.headers, body)

@@ -5,7 +5,7 @@ Who may read what the daemon serves: local endpoints, known host names, password
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -163,18 +163,26 @@ class _Realm:
 
 
 @implementer(IResource)
-class _Preflights(_Wrapper):
+class _Unguarded(_Wrapper):
     """
-    Lets preflight requests through, which browsers send without a password (Fetch standard, 4.8,
-    "CORS-preflight fetch"): the answer only says which origins may read.
+    Lets some requests through without a password.
+
+    Preflight requests are sent by browsers without one (Fetch standard, 4.8, "CORS-preflight
+    fetch"): the answer only says which origins may read.  Who publishes has a token instead, in the
+    same header, and what is published to asks for it.
     """
 
-    def __init__(self, resource: IResource, guarded: IResource) -> None:
+    def __init__(
+        self, resource: IResource, guarded: IResource, published: Container[bytes]
+    ) -> None:
         super().__init__(resource)
         self._guarded = guarded
+        self._published = published
 
     def refusal(self, request: Request) -> IResource | None:
         if request.method == b"OPTIONS" and request.getHeader(b"access-control-request-method"):
+            return None
+        if request.method == b"POST" and request.path in self._published:
             return None
         return self._guarded
 
@@ -218,15 +226,21 @@ class _Any:
         return _UNKNOWN
 
 
-def withPassword(resource: IResource, checkers: Sequence[ICredentialsChecker]) -> IResource:
+def withPassword(
+    resource: IResource,
+    checkers: Sequence[ICredentialsChecker],
+    published: Container[bytes] = (),
+) -> IResource:
     """
     Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
     C{EventSource} too.
 
     @param resource: the resource that answers users who have a password.
     @param checkers: what checks passwords; one of them must accept the user.
+    @param published: the paths at which a POST needs none, since it needs a token.
 
     @since: 0.1
     """
     portal = Portal(_Realm(resource), [_Any(checkers)])
-    return _Preflights(resource, HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)]))
+    guarded = HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)])
+    return _Unguarded(resource, guarded, published)

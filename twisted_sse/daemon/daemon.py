@@ -11,14 +11,23 @@ from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.task import deferLater
-from twisted.logger import ILogObserver
+from twisted.logger import ILogObserver, Logger
+from twisted.python.failure import Failure
 
+from ..channel.channel import Channel
 from ..server.resource import EventStreamResource
+from ..store.contract import EventStore
+from ..store.memory import History
+from .delivery import NAME, Delivery
 from .listen import ListeningService
-from .signals import SignalService, exitWith
+from .options import EX_USAGE
+from .signals import SignalService, exitAtStart, exitWith
 from .sources.linesource import LineSource
+from .storage import LaterStore
 
 __all__ = ["Daemon"]
+
+_log = Logger()
 
 
 class Daemon(MultiService):
@@ -31,30 +40,50 @@ class Daemon(MultiService):
         no more clients;
       - the ports are closed;
       - the sources are stopped;
-      - the resources are drained: each client is told when to reconnect, and its stream ends.
+      - the resources are drained: each client is told when to reconnect, and its stream ends;
+      - what checks the delivery ends, and the channels are closed;
+      - the store is closed, with all that was published.
 
     With C{--once} it stops by itself when all sources have ended.
 
     @ivar logObserver: the observer that C{twistd} is to write its log with; L{None} for its own.
+    @ivar delivery: checks whether events are delivered.
     @ivar ready: whether new clients are accepted.
     @ivar sources: the sources of lines.
+    @ivar store: keeps the events of channels; L{None} if there is none.
     """
 
     def __init__(
-        self, reactor: Any, listening: ListeningService, drain: float, drainDelay: float
+        self,
+        reactor: Any,
+        listening: ListeningService,
+        drain: float,
+        drainDelay: float,
+        store: EventStore | None = None,
+        options: Any = None,
     ) -> None:
         """
         @param listening: the ports.
         @param drain: how many seconds streams have to end.
         @param drainDelay: for how many seconds it is not L{ready} before anything else happens.
+        @param store: keeps the events of channels; L{None} for none.
+        @param options: those of C{twistd}, or of another program; L{None} for none.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self.logObserver: ILogObserver | None = None
         self.ready = True
+        self.delivery = Delivery(reactor, self._makeCheck)
+        self.delivery.setServiceParent(self)  # type: ignore[no-untyped-call]
+        self.store = None if store is None else LaterStore(store, self._storeFailed)
+        self._isOpen = store is None
+        # Why it can never be opened.
+        self._unusable: str | None = None
+        self._channels: list[Channel] = []
         self.sources: list[LineSource] = []
         self._resources: list[EventStreamResource] = []
         self._drains: list[IService] = []
         self._reactor = reactor
+        self._options = options
         self._listening = listening
         self._drain = drain
         self._drainDelay = drainDelay
@@ -62,6 +91,18 @@ class Daemon(MultiService):
         self._running = 0
         SignalService(reactor).setServiceParent(self)  # type: ignore[no-untyped-call]
         listening.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def state(self) -> tuple[bool, str]:
+        """
+        @return: whether new clients are accepted, and in what state we are.
+        """
+        if not self.ready:
+            return False, "draining"
+        if not self._isOpen:
+            return False, "starting: the store is not open yet"
+        # Without its store it still delivers, so that it is better than nothing.
+        problem = None if self.store is None else self.store.problem()
+        return True, "ok" if problem is None else f"degraded: {problem}"
 
     def setServiceParent(self, parent: Any) -> None:
         """
@@ -81,13 +122,58 @@ class Daemon(MultiService):
         self._resources.append(resource)
         self._drains.append(drain)
 
+    def addChannel(self, channel: Channel) -> None:
+        """
+        Add a channel: it is closed when the daemon has stopped.
+        """
+        self._channels.append(channel)
+
+    def unstored(self) -> int:
+        """
+        Count the events of all channels that were published, and are not stored.
+        """
+        return sum([channel.unstored for channel in self._channels])
+
     def addSource(self, source: LineSource) -> None:
         """
-        Add a source of lines: it reads as long as the daemon runs.
+        Add a source of lines: it reads as long as the daemon runs, and its events can be kept.
         """
-        source.setServiceParent(self)  # type: ignore[no-untyped-call]
         self.sources.append(source)
         self._running += 1
+
+    def startService(self) -> None:
+        """
+        Start: the sources when the store is open.
+        """
+        ready = gatherResults(
+            [channel.whenReady() for channel in self._channels], consumeErrors=True
+        )
+        if self.store is not None:
+            self.store.begin()
+            if self._unusable is not None:
+                exitAtStart(self._status, self._unusable, self._options)
+        super().startService()  # type: ignore[no-untyped-call]
+        # It fails if we stop first.
+        ready.addCallbacks(lambda _: self._startSources(), lambda failure: None)
+
+    def _startSources(self) -> None:
+        self._isOpen = True
+        if self.running:
+            for source in self.sources:
+                source.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def _storeFailed(self, failure: Failure) -> None:
+        """
+        The store can never be opened.
+        """
+        if self._unusable is None:
+            error: Any = failure.value
+            told = getattr(error, "strerror", None)
+            self._unusable = f"{error.filename}: {told}" if told else failure.getErrorMessage()
+            _log.critical("The store cannot be used: {why}", why=self._unusable)
+            self._status = EX_USAGE
+            if self.running:
+                self._leave()
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -101,9 +187,23 @@ class Daemon(MultiService):
         self.ready = False
         if self._drainDelay:
             yield deferLater(self._reactor, self._drainDelay)
-        parts = [self._listening, *self.sources, *self._drains]
+        sources = [source for source in self.sources if source.running]
+        parts = [self._listening, *sources, *self._drains]
         stopping = [maybeDeferred(part.stopService) for part in parts]
         yield gatherResults(stopping, consumeErrors=True)
+        yield maybeDeferred(self.delivery.stopService)
+        for channel in self._channels:
+            channel.close()
+        if self.store is not None:
+            yield self.store.close()
+
+    def _makeCheck(self) -> Channel:
+        """
+        Make the channel of L{delivery}, which keeps one event.
+        """
+        if self.store is not None:
+            self.store.keepOnly(NAME, 1)
+        return Channel(History(maxEvents=1), name=NAME, reactor=self._reactor, store=self.store)
 
     @inlineCallbacks
     def sourceEnded(self, source: LineSource, status: int) -> Generator[Deferred[Any], Any, None]:
@@ -119,6 +219,9 @@ class Daemon(MultiService):
         if self._running:
             return
         yield self._whenStreamsEnded()
+        self._leave()
+
+    def _leave(self) -> None:
         exitWith(self._status)
         try:
             self._reactor.stop()

@@ -1,5 +1,5 @@
 """
-The daemon's health: C{/healthz} and C{/readyz}.
+The daemon's health: C{/healthz}, C{/healthz/delivery} and C{/readyz}.
 """
 
 from __future__ import annotations
@@ -49,20 +49,36 @@ class _Before(Resource):
         self._rest = rest
 
     def getChildWithDefault(self, path: bytes, request: Request) -> Any:
-        if path in self._mine and not request.postpath:
-            return self._mine[path]
+        mine = self._mine.get(b"/".join([path, *(request.postpath or [])]))
+        if mine is not None:
+            return mine
         return self._rest.getChildWithDefault(path, request)
 
 
-def makeProbes(ready: Callable[[], bool], rest: IResource | None = None) -> IResource:
+def makeProbes(
+    ready: Callable[[], tuple[bool, str]],
+    undelivered: Callable[[], str | None],
+    rest: IResource | None = None,
+) -> IResource:
     """
     Make the resources that report the health of the process to a supervisor or a load balancer.
 
-    @param ready: whether new clients are accepted.
+    @param ready: says whether new clients are accepted, and in what state the daemon is.
+    @param undelivered: says why events may not be delivered; L{None} if they are.
     @param rest: what answers at all other paths.
     """
+
+    def readiness() -> tuple[int, str]:
+        isReady, state = ready()
+        return 200 if isReady else 503, state
+
+    def delivery() -> tuple[int, str]:
+        problem = undelivered()
+        return (200, "ok") if problem is None else (503, problem)
+
     probes = {
         b"healthz": _Text(lambda: (200, "ok")),
-        b"readyz": _Text(lambda: (200, "ok") if ready() else (503, "draining")),
+        b"healthz/delivery": _Text(delivery),
+        b"readyz": _Text(readiness),
     }
     return _Before(probes, notFound() if rest is None else rest)

@@ -1,15 +1,15 @@
 """
-Metrics of the daemon: the page that Prometheus reads, and the counters of the sources, in
-addition to those of streams and channels (L{twisted_sse.metrics}).
+Metrics of the daemon: the page that Prometheus reads, and the counters of the sources and of the
+store, in addition to those of streams and channels (L{twisted_sse.metrics}).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from twisted.web.resource import Resource
 
@@ -18,7 +18,7 @@ from .sources.linesource import LineSource
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["MetricsPage", "countSources"]
+__all__ = ["CountedStore", "MetricsPage", "countSources", "countStore"]
 
 
 class MetricsPage(Resource):
@@ -78,3 +78,66 @@ def countSources(registry: CollectorRegistry, sources: Mapping[str, LineSource])
     @param sources: the sources, by the names of their channels.
     """
     registry.register(_Sources(sources))
+
+
+class CountedStore(Protocol):
+    """
+    A store that counts what it does.
+    """
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has on the disk."""
+
+    @property
+    def commits(self) -> int:
+        """How many transactions were committed."""
+
+    @property
+    def bytesWritten(self) -> int:
+        """How many bytes of events were stored."""
+
+    @property
+    def errors(self) -> int:
+        """How many transactions failed."""
+
+    @property
+    def resets(self) -> int:
+        """How many files were broken, and replaced."""
+
+
+class _Store:
+    """
+    Collects the counters of a store.
+    """
+
+    def __init__(self, store: CountedStore, waiting: Callable[[], int]) -> None:
+        self._store = store
+        self._waiting = waiting
+
+    def collect(self) -> Iterable[Metric]:
+        store = self._store
+        for name, meaning, value in (
+            ("waiting_events", "Events that were published, and are not stored.", self._waiting()),
+            ("size_bytes", "The size of the store's files.", store.size),
+        ):
+            yield GaugeMetricFamily(f"sse_store_{name}", meaning, value)
+        for name, meaning, value in (
+            ("commits", "Transactions that were committed.", store.commits),
+            ("bytes", "Bytes of events that were stored.", store.bytesWritten),
+            ("errors", "Transactions that failed.", store.errors),
+            ("resets", "Files that were broken, and replaced.", store.resets),
+        ):
+            yield CounterMetricFamily(f"sse_store_{name}_total", meaning, value)
+
+
+def countStore(
+    registry: CollectorRegistry, store: CountedStore, waiting: Callable[[], int]
+) -> None:
+    """
+    Add the counters of a store to a registry.
+
+    @param registry: where the metrics are collected.
+    @param waiting: counts the events of all channels that are not stored.
+    """
+    registry.register(_Store(store, waiting))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from getopt import GetoptError
+from getopt import GetoptError, gnu_getopt
 from typing import Any, NoReturn
 
 from twisted.python import usage
@@ -25,9 +25,11 @@ from .parameters import COMPLETIONS, DEFAULT_PORT, EXAMPLES, FLAGS, PARAMETERS
 from .paths import RESERVED, isFree
 from .sources.errors import SourceError
 from .sources.function import Connected, load, tick
-from .sources.spec import Kind, Spec, checkLines, readSpec
+from .sources.spec import Kind, Spec, checkLines, readSource
+from .storage import checkFile
+from .tokens import readTokens
 
-__all__ = ["Options", "exitUsage"]
+__all__ = ["EX_USAGE", "Options", "exitUsage"]
 
 #: The exit status for a wrong command line.
 EX_USAGE = 64
@@ -40,9 +42,14 @@ RENAMED = {
     "trustedProxies": "trusted-proxy",
 }
 
-#: The options that are for ticks, and those that are for lines.
+#: The options that are for ticks, those that are for lines, and those that are for all events that
+#: are kept.
 FOR_TICKS = ("interval", "event", "data", "id")
-FOR_LINES = ("history", "history-age", "tail", "format")
+FOR_LINES = ("format",)
+FOR_KEPT = ("history", "history-age", "tail")
+
+#: The options of a store.
+FOR_STORE = ("store-events", "store-age", "store-sync")
 
 
 def exitUsage(message: str) -> NoReturn:
@@ -56,17 +63,18 @@ def exitUsage(message: str) -> NoReturn:
 class Options(AuthOptions):
     """
     The options of the daemon: its sources, the arguments of the resource under their names
-    there, where to listen, and who may read.
+    there, where to listen, and who may read and publish.
 
     @ivar sources: the sources, by path.
     @ivar lines: the paths of those that are lines.
+    @ivar published: the paths of those that clients publish to.
     @ivar connected: the functions to be called with each new stream, by path, for the other
         sources.
 
     @since: 0.1
     """
 
-    synopsis = "[options]"
+    synopsis = "[options] [source ...]"
 
     # Without this, the help would show the docstring of the main program.
     longdesc = ""
@@ -80,6 +88,7 @@ class Options(AuthOptions):
         self["source"] = []
         self["listen"] = []
         self["allow-host"] = []
+        self["publish-token"] = []
         self["credCheckers"] = []
         self["origin"] = []
         self["allow-headers"] = []
@@ -88,8 +97,9 @@ class Options(AuthOptions):
 
     def opt_source(self, description: str) -> None:
         """
-        where the events come from: tick, - (standard input), file:PATH, command:LINE or
-        python:module:callable; /path=... for another path than /; may be given several times
+        where the events come from, as without the name of this option: a file, tick, - (standard
+        input), post, file:PATH, command:LINE or python:module:callable; /path=... for another path
+        than /; may be given several times
         """
         self["source"].append(description)
 
@@ -101,6 +111,13 @@ class Options(AuthOptions):
         times
         """
         self["allow-host"].append(name)
+
+    def opt_publish_token(self, description: str) -> None:
+        """
+        file:PATH with the tokens of those who may publish to a source post, one in each line; may be
+        given several times
+        """
+        self["publish-token"] += readTokens(description)
 
     def opt_listen(self, description: str) -> None:
         """
@@ -153,19 +170,35 @@ class Options(AuthOptions):
         @raise SystemExit: with status 64, if an option is wrong: the error has been written to
             standard error then.
         """
+        given = sys.argv[1:] if options is None else options
         # A UsageError would make twistd print its own options and ours, and exit with status 1.
         try:
-            super().parseOptions(options)  # type: ignore[no-untyped-call]
+            super().parseOptions(self._optionsFirst(given))  # type: ignore[no-untyped-call]
+        except GetoptError as e:
+            # Its messages give no advice.
+            exitUsage(f"{e}: see --help")
         except usage.UsageError as e:
-            # The messages of getopt give no advice.
-            exitUsage(f"{e}: see --help" if isinstance(e.__context__, GetoptError) else str(e))
+            exitUsage(str(e))
+
+    def _optionsFirst(self, arguments: Sequence[str]) -> Sequence[str]:
+        """
+        Sort a command line: Twisted takes no options after the first source.
+        """
+        if arguments[-2:-1] == ["--_shell-completion"]:
+            # A shell asks about a line that is not complete.
+            return arguments
+        found, sources = gnu_getopt(list(arguments), self.shortOpt, self.longOpt)
+        options: list[str] = []
+        for name, value in found:
+            takes = f"{name[2:]}=" in self.longOpt or f"{name[1:]}:" in self.shortOpt
+            options += [name, value] if takes else [name]
+        return [*options, "--", *sources]
 
     def parseArgs(self, *arguments: str) -> None:
         """
-        Refuse arguments: there are only options.
+        Take the sources.
         """
-        if arguments:
-            raise usage.UsageError(f"{arguments[0]!r} is no option: see --help")
+        self._arguments = arguments
 
     def postOptions(self) -> None:
         """
@@ -173,11 +206,27 @@ class Options(AuthOptions):
         """
         self.sources: dict[str, Spec] = {}
         self.connected: dict[str, Connected] = {}
-        for description in self["source"] or ["tick"]:
-            self._addSource(description)
+        for description in self["source"]:
+            self._addSource(description, f"--source {description}")
+        for description in self._arguments:
+            self._addSource(description, description)
+        if not self.sources:
+            self._addSource("tick", "--source tick")
         self.lines = [path for path, spec in self.sources.items() if spec.isLines]
+        self.published = [path for path, spec in self.sources.items() if spec.kind is Kind.POST]
         self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
+        self._checkSuits(FOR_KEPT, "lines and what is posted", self._isOwnData)
+        self._checkStore()
+        if self["publish-token"] and not self.published:
+            raise usage.UsageError(
+                f"--publish-token is for a source post: there is only {self._said()}"
+            )
+        if self.published and self["public"] and not self["publish-token"]:
+            raise usage.UsageError(
+                f"--public: everybody could publish at {self.published[0]}. Give --publish-token"
+                " file:PATH, too"
+            )
         for name in self["allow-host"]:
             if not isHostName(name):
                 raise usage.UsageError(
@@ -190,43 +239,42 @@ class Options(AuthOptions):
         except InvalidOption as e:
             raise usage.UsageError(f"--{RENAMED.get(e.name, e.name)} {e.why}") from e
 
-    def _addSource(self, said: str) -> None:
+    def _addSource(self, description: str, said: str) -> None:
         """
-        Read a value of C{--source}.
+        Take a source.
+
+        @param said: the same as the user wrote it, for errors.
         """
-        path, equals, description = said.partition("=")
-        if not (equals and path.startswith("/")):
-            path, description = "/", said
+        try:
+            path, spec = readSource(description, said)
+            if spec.kind is Kind.TICK:
+                connected = tick(self["interval"], self._event())
+            elif spec.kind is Kind.FUNCTION:
+                connected = load(spec.value)
+            else:
+                connected = None
+                checkLines(spec)
+        except SourceError as e:
+            raise usage.UsageError(f"{said}: {e}") from e
         if not isFree(path):
             raise usage.UsageError(
-                f"--source {said}: a path is letters, digits and -._~ between slashes, and not"
-                f" one of {', '.join('/' + each for each in RESERVED)}"
+                f"{said}: a path is letters, digits and -._~ between slashes, and not one of"
+                f" {', '.join('/' + each for each in RESERVED)}"
             )
         if path in self.sources:
             raise usage.UsageError(
-                f"--source {said}: there is one at {path} already. Give them paths:"
-                " --source /path=SPEC"
+                f"{said}: there is one at {path} already. Give them paths: /path=SOURCE"
             )
-        spec = readSpec(description)
-        try:
-            if spec.kind is Kind.TICK:
-                self.connected[path] = tick(self["interval"], self._event())
-            elif spec.isLines:
-                checkLines(spec)
-            else:
-                self.connected[path] = load(description)
-        except SourceError as e:
-            raise usage.UsageError(f"--source {said}: {e}") from e
         if spec.kind is Kind.INPUT:
             if self._has(Kind.INPUT):
-                raise usage.UsageError(f"--source {said}: there is only one standard input")
+                raise usage.UsageError(f"{said}: there is only one standard input")
             if not self._inForeground():
-                raise usage.UsageError(
-                    f"--source {said}: a daemon has no standard input. Use twistd -n."
-                )
-        if spec.kind is Kind.FILE and self["once"]:
-            raise usage.UsageError(f"--once: --source {said} has no end")
+                raise usage.UsageError(f"{said}: a daemon has no standard input. Use twistd -n.")
+        if spec.kind in (Kind.FILE, Kind.POST) and self["once"]:
+            raise usage.UsageError(f"--once: {said} has no end")
         self.sources[path] = spec
+        if connected is not None:
+            self.connected[path] = connected
 
     def _has(self, kind: Kind) -> bool:
         """
@@ -250,16 +298,44 @@ class Options(AuthOptions):
         for name in names:
             if not suits and self[name] != self.defaults[name]:
                 raise usage.UsageError(
-                    f"--{name} is for {what}: it says nothing about"
-                    f" --source {', '.join(spec.text for spec in self.sources.values())}"
+                    f"--{name} is for {what}: it says nothing about {self._said()}"
                 )
+
+    def _checkStore(self) -> None:
+        """
+        Check the options of a store.
+        """
+        if self["store"] is None:
+            for name in FOR_STORE:
+                if self[name] != self.defaults.get(name, 0):
+                    raise usage.UsageError(f"--{name} is for a store: give --store PATH, too")
+        elif not any(spec.isStored for spec in self.sources.values()):
+            raise usage.UsageError(
+                f"--store keeps what is posted, or comes from - or command:. There is only"
+                f" {self._said()}: a file is a store itself"
+            )
+        else:
+            checkFile(self["store"])
+
+    def _said(self) -> str:
+        """
+        @return: the sources as the user wrote them.
+        """
+        return ", ".join(spec.text for spec in self.sources.values())
 
     @property
     def isPrivate(self) -> bool:
         """
         Whether only this machine may read the events.
         """
-        return bool(self.lines) and not self["public"] and not self["credCheckers"]
+        return self._isOwnData and not self["public"] and not self["credCheckers"]
+
+    @property
+    def _isOwnData(self) -> bool:
+        """
+        Whether any of the events are the user's own data.
+        """
+        return any(spec.isPrivate for spec in self.sources.values())
 
     def _event(self) -> Event:
         """

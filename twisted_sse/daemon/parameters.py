@@ -31,6 +31,13 @@ as long as it stays connected:
     http://localhost:8080/           in a browser, a page that shows the events as they come
     http://localhost:8080/healthz    answers "ok" while the daemon lives
 
+The sources say where the events come from, each with a path if there are several:
+
+    {command} app.log                    each line that is appended to a file
+    {command} /a=app.log /b='command:vmstat -n 1'
+    make 2>&1 | {command} -              each line of the standard input
+    {command} post                       what is posted: curl -d hello http://localhost:8080/
+
 Events of your own: write events.py,
 
     async def connected(stream):            # called for each client
@@ -39,7 +46,7 @@ Events of your own: write events.py,
 
 and in its directory run
 
-    {command} --source python:events:connected
+    {command} python:events:connected
 
 An endpoint is what Twisted calls a place to listen:
 
@@ -61,7 +68,16 @@ FLAGS: list[list[Any]] = [
         None,
         "the events have an end; there a browser stops, and with - or command: the daemon",
     ],
-    ["public", None, "let other machines read what comes from -, file: or command:"],
+    [
+        "public",
+        None,
+        "let other machines read your data: what comes from -, a file, command: or post",
+    ],
+    [
+        "store-sync",
+        None,
+        "wait for the disk each time something is stored: then a power cut loses nothing of it",
+    ],
 ]
 
 #: The options with a value that may be given once: their name, letter, default, help, and reader.
@@ -82,17 +98,37 @@ PARAMETERS: list[list[Any]] = [
         "history",
         None,
         1000,
-        "how many lines are kept for clients that come back",
+        "how many events are kept for clients that come back",
         integer("history", 1),
     ],
     [
         "history-age",
         None,
         None,
-        "for how many seconds a line is kept at most, or off",
+        "for how many seconds an event is kept at most, or off",
         secondsOrOff("history-age"),
     ],
-    ["tail", None, 0, "how many lines a new client gets first", integer("tail", 0)],
+    ["tail", None, 0, "how many of the newest events a new client gets first", integer("tail", 0)],
+    [
+        "store",
+        None,
+        None,
+        "file that keeps what is posted, or comes from - or command:, when the daemon ends",
+    ],
+    [
+        "store-events",
+        None,
+        100_000,
+        "how many events of each source the store keeps",
+        integer("store-events", 1),
+    ],
+    [
+        "store-age",
+        None,
+        None,
+        "for how many seconds the store keeps an event at most, or off",
+        secondsOrOff("store-age"),
+    ],
     [
         "format",
         None,
@@ -200,7 +236,12 @@ PARAMETERS: list[list[Any]] = [
         "seconds before that in which /readyz says no and everything else goes on",
         seconds("drain-delay", zero=True),
     ],
-    ["admin", None, None, "endpoint of its own for /metrics, /healthz and /readyz"],
+    [
+        "admin",
+        None,
+        None,
+        "endpoint of its own for /metrics, /readyz, and /healthz and what is below",
+    ],
     ["access-log", None, None, "file to log each stream to, or - for standard output"],
     [
         "access-log-format",
@@ -215,10 +256,12 @@ PARAMETERS: list[list[Any]] = [
 COMPLETIONS = usage.Completions(
     multiUse=[
         *("allow-headers", "allow-host", "auth", "expose-headers", "listen", "origin"),
-        *("source", "trusted-proxy"),
+        *("publish-token", "source", "trusted-proxy"),
     ],
     optActions={
-        "source": usage.CompleteList(["tick", "-", "file:", "command:", "python:"]),
+        "source": usage.CompleteList(["tick", "-", "post", "file:", "command:", "python:"]),
         "slow": usage.CompleteList(POLICIES),
+        "store": usage.CompleteFiles(),
     },
+    extraActions=[usage.CompleteFiles(descr="source", repeat=True)],
 )

@@ -4,6 +4,7 @@ The daemon's requests, as far as they are read before a resource answers them.
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import NamedTuple
 
 from twisted.web.http import parse_qs
@@ -30,7 +31,7 @@ class Refusal(NamedTuple):
 
 class PlainRequest(Request):
     """
-    A request whose body is not parsed: C{args} has what is in its query.
+    A request whose body is not parsed, nor kept in a file: C{args} has what is in its query.
 
     Twisted parses the bodies of forms before a resource is asked, or a password, with parsers of
     mail for C{multipart/form-data} and for the C{Content-Type}.  The daemon has no forms.
@@ -41,6 +42,12 @@ class PlainRequest(Request):
     """
 
     refusal: Refusal | None = None
+
+    def gotLength(self, length: int | None) -> None:
+        """
+        See L{Request}, which would make a temporary file for a large body.
+        """
+        self.content = BytesIO()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """

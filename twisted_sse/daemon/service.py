@@ -21,14 +21,19 @@ from twisted.logger import Logger
 from twisted.python.usage import UsageError
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
-from twisted.web.server import Site
+from twisted.web.server import Request, Site
 
 from ..accesslog import AccessLog, formatRequest
 from ..channel.channel import Channel
+from ..hub.anonymous import ThisMachine
+from ..hub.bearer import Tokens
+from ..hub.publish import PublishResource
+from ..hub.subscribe import byQuery
 from ..observe import Observer, Observers
 from ..server.address import checkedNetworks
 from ..server.hosts import isLoopback
 from ..server.resource import EventStreamResource
+from ..store.contract import EventStore
 from ..store.memory import History
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
@@ -42,7 +47,7 @@ from .logfile import WatchedFile, twistdLog
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .paths import makeStreams
-from .site import SmallSite
+from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.errors import SourceError
 from .sources.function import Connected
 from .sources.lines import LONGEST_LINE
@@ -50,6 +55,8 @@ from .sources.spec import Spec, makeLines
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from ..store.sqlite.store import SQLiteStore
 
 __all__ = ["makeService"]
 
@@ -96,13 +103,24 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     listening = ListeningService(
         reactor, stallTimeout=options["stall-timeout"], opened=connections.guard
     )
-    daemon = Daemon(reactor, listening, options["drain"], options["drain-delay"])
+    store = _makeStore(options, reactor)
+    daemon = Daemon(
+        reactor, listening, options["drain"], options["drain-delay"], store, options.parent
+    )
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():
-        connected = options.connected.get(path)
-        if connected is None:
-            connected = _addLines(daemon, options, path, spec, observer, reactor)
+        channel = None
+        if not spec.isPrivate:
+            connected = options.connected[path]
+        else:
+            kept = daemon.store if spec.isStored else None
+            channel = _makeChannel(options, path, kept, observer, reactor)
+            daemon.addChannel(channel)
+            if spec.isLines:
+                connected = _addLines(daemon, options, spec, channel, reactor)
+            else:
+                connected = byQuery(channel, options["tail"])
         resource = EventStreamResource(
             connected,
             fallback=Greeting(path, tuple(options.sources)),
@@ -112,10 +130,14 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
         )
         daemon.addResource(resource)
         resources[path] = resource
+        if channel is not None and path in options.published:
+            resources[path] = _makeDoor(options, channel, resource)
     if registry is not None:
-        from .metrics import countSources
+        from .metrics import countSources, countStore
 
         countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
+        if store is not None:
+            countStore(registry, store, daemon.unstored)
     resources.setdefault("/", StreamList(tuple(options.sources)))
     makeSite = partial(_makeSite, options, connections, reactor)
     _listen(options, daemon, listening, resources, _makeMetrics(registry), makeSite)
@@ -126,26 +148,71 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     return daemon
 
 
-def _addLines(
-    daemon: Daemon,
+def _makeStore(options: Options, reactor: Any) -> SQLiteStore | None:
+    """
+    Make the store, which is not opened yet.
+    """
+    if options["store"] is None:
+        return None
+    from ..store.sqlite.store import SQLiteStore
+
+    return SQLiteStore(
+        options["store"],
+        maxEvents=options["store-events"],
+        maxAge=options["store-age"],
+        synchronous="full" if options["store-sync"] else "normal",
+        reactor=reactor,
+    )
+
+
+def _makeChannel(
     options: Options,
     path: str,
-    spec: Spec,
+    store: EventStore | None,
     observer: Observer | None,
     reactor: Any,
+) -> Channel:
+    """
+    Make the channel of a source.
+
+    @param store: keeps its events; L{None} for memory only.
+    """
+    return Channel(
+        History(maxEvents=options["history"], maxAge=options["history-age"]),
+        name=path,
+        maxEventSize=LARGEST_EVENT,
+        reactor=reactor,
+        store=store,
+        observer=observer,
+    )
+
+
+def _makeDoor(options: Options, channel: Channel, reader: IResource) -> PublishResource:
+    """
+    Make what clients publish to.
+
+    @param reader: what answers those that do not publish.
+    """
+    tokens = options["publish-token"]
+    return PublishResource(
+        channel,
+        tokens=tokens,
+        anonymous=False if tokens else ThisMachine(),
+        # A page publishes only with a token, whatever it may read.
+        origins=options.resourceArguments()["origins"] if tokens else (),
+        maxBody=MOST_PUBLISHED,
+        reader=reader,
+    )
+
+
+def _addLines(
+    daemon: Daemon, options: Options, spec: Spec, channel: Channel, reactor: Any
 ) -> Connected:
     """
     Add a source of lines.
 
     @return: the function to be called with each new stream.
     """
-    channel = Channel(
-        History(maxEvents=options["history"], maxAge=options["history-age"]),
-        name=path,
-        maxEventSize=LARGEST_EVENT,
-        reactor=reactor,
-        observer=observer,
-    )
 
     def ended(status: int) -> None:
         daemon.sourceEnded(source, status)
@@ -160,7 +227,7 @@ def _addLines(
             ended if options["once"] else None,
         )
     except SourceError as e:
-        raise UsageError(f"--source {spec.text}: {e}") from e
+        raise UsageError(f"{spec.text}: {e}") from e
     daemon.addSource(source)
     return partial(channel.subscribe, last=options["tail"])
 
@@ -222,11 +289,11 @@ def _listen(
     admin = options.adminEndpoint()
     if admin is None:
         streams = _guard(options, makeStreams({**resources, "/metrics": metrics}))
-        root = makeProbes(lambda: daemon.ready, streams)
+        root = makeProbes(daemon.state, daemon.delivery.problem, streams)
     else:
         root = _guard(options, makeStreams(resources))
         rest = _guard(options, makeStreams({"/metrics": metrics}), hosts=False)
-        probes = makeProbes(lambda: daemon.ready, rest)
+        probes = makeProbes(daemon.state, daemon.delivery.problem, rest)
         _open(listening, admin, makeSite(probes))
     site = makeSite(root)
     for endpoint in options.endpoints():
@@ -244,7 +311,8 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
     @param hosts: whether the name by which the client knows the server is checked.
     """
     if options["credCheckers"]:
-        resource = withPassword(resource, options["credCheckers"])
+        published = [path.encode() for path in options.published]
+        resource = withPassword(resource, options["credCheckers"], published)
     if hosts and (options.isPrivate or options["allow-host"]):
         resource = KnownHosts(resource, options["allow-host"])
     return resource
@@ -270,7 +338,26 @@ def _makeSite(options: Options, connections: Connections, reactor: Any, root: IR
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
     site = SmallSite(root, timeout=timeout, logFormatter=formatRequest, reactor=reactor)
     site.connections = connections
+    if options.published:
+        site.requestFactory = PublishedRequest
+        site.check = _publishing(options["publish-token"])
     return site
+
+
+def _publishing(tokens: list[str]) -> Callable[[Request], None]:
+    """
+    @return: raises L{Refused<twisted_sse.hub.refused.Refused>} if a request may not publish, as the
+        resource does.
+    """
+    known = Tokens(tokens)
+
+    def check(request: Request) -> None:
+        if not known:
+            ThisMachine().check(request, False)
+        elif not known.check(request):
+            raise known.ask()
+
+    return check
 
 
 def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:
@@ -308,3 +395,7 @@ def _sayWhere(options: Options, port: IListeningPort | None) -> None:
     )
     if options.isPrivate:
         _log.info("It is for this machine only, as long as there is no --auth and no --public")
+    if options.published and not options["publish-token"]:
+        _log.info(
+            "Only programs on this machine can publish, as long as there is no --publish-token"
+        )

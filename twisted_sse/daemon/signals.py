@@ -8,13 +8,14 @@ import atexit
 import os
 import signal
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import Any, NoReturn
 
 from twisted.application.service import Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
-__all__ = ["SignalService", "exitWith"]
+__all__ = ["SignalService", "exitAtStart", "exitWith"]
 
 _log = Logger()
 
@@ -32,6 +33,25 @@ def exitWith(status: int) -> None:
             os._exit(status)
 
         atexit.register(leave)
+
+
+def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
+    """
+    End the process while its services are started, as C{twistd} does when one of them raises, but
+    without a traceback.
+
+    @param why: is told the process that waits for C{twistd} to become a daemon.
+    @param parent: the options of C{twistd}, or of another program; L{None} for none.
+    """
+    options = {} if parent is None else parent
+    pipe = options.get("statusPipe")
+    if pipe is not None:
+        # It reads so much.
+        os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:100])
+    if options.get("pidfile"):
+        with suppress(OSError):
+            os.unlink(options["pidfile"])
+    raise SystemExit(status)
 
 
 class SignalService(Service):

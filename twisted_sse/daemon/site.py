@@ -4,41 +4,39 @@ The daemon's site, which keeps no large request.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from io import BytesIO
+from typing import Any, cast
 
 from twisted.web.pages import errorPage
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
+from ..guard.bodies import LimitedRequest
 from ..guard.site import GuardedSite
+from ..hub.refused import Refused
 from .connections import CountedRequest, CountedSite
 from .request import PlainRequest
 
-__all__ = ["SmallRequest", "SmallSite"]
+__all__ = ["PublishedRequest", "SmallRequest", "SmallSite"]
 
-#: The largest body of a request that is kept, in bytes.  The daemon needs no bodies, but Twisted
-#: reads the whole body before a password is asked for.
+#: The largest body of a request that is kept, in bytes.  Twisted reads the whole body before a
+#: password is asked for.
 MOST_BODY = 2**14
 
-#: How much of a larger body is read, in bytes, so that its client reads the answer.
-MOST_READ = 2**20
+#: The largest body of one who may publish.
+MOST_PUBLISHED = 2**20
 
 
-class SmallRequest(CountedRequest, PlainRequest):
+class SmallRequest(CountedRequest, LimitedRequest, PlainRequest):
     """
     A request whose body is kept only if it is small.
 
     @since: 0.1
     """
 
-    _size = 0
-
-    @property
-    def isTooLarge(self) -> bool:
-        """
-        Whether its body was too large to be kept.
-        """
-        return self._size > MOST_BODY
+    maxBody = MOST_BODY
 
     def __repr__(self) -> str:
         """
@@ -47,34 +45,79 @@ class SmallRequest(CountedRequest, PlainRequest):
         path = self.uri.partition(b"?")[0]
         return f"<{type(self).__name__} {self.method!r} {path!r}>"
 
-    def gotLength(self, length: int | None) -> None:
-        """
-        See L{Request}, which would make a temporary file for a large body.
-        """
-        self.content = BytesIO()
+
+class _Nothing(BytesIO):
+    """
+    Keeps nothing.
+    """
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+class PublishedRequest(SmallRequest):
+    """
+    A request whose body is kept only if it is small, or its sender may publish.
+
+    @ivar refused: why a larger body was not kept.
+
+    @since: 0.1
+    """
+
+    maxBody = MOST_PUBLISHED
+    refused: Refused | None = None
+
+    _received = 0
 
     def handleContentChunk(self, data: bytes) -> None:
         """
         See L{Request}.
         """
-        self._size += len(data)
-        if not self.isTooLarge:
-            super().handleContentChunk(data)  # type: ignore[no-untyped-call]
-            return
-        self.content = BytesIO()
-        if self._size > MOST_READ:
-            self.loseConnection()  # type: ignore[no-untyped-call]
+        before, self._received = self._received, self._received + len(data)
+        # Not sooner: over HTTP/2 the length comes before other headers.
+        if before <= MOST_BODY < self._received:
+            try:
+                cast(Any, self.channel).site.check(self)
+            except Refused as e:
+                self.refused = e
+                self.content = _Nothing()
+        super().handleContentChunk(data)
+
+
+class _RefusedPage(Resource):
+    """
+    Says why a body was not kept.
+    """
+
+    isLeaf = True
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._refused = refused
+
+    def render(self, request: Request) -> bytes:
+        """
+        Answer a request.
+        """
+        request.setResponseCode(self._refused.status)
+        request.setHeader(b"content-type", b"application/json")
+        for name, value in self._refused.headers.items():
+            request.setHeader(name, value)
+        return json.dumps({"error": self._refused.why}).encode("ascii") + b"\n"
 
 
 class SmallSite(CountedSite, GuardedSite):
     """
     A site whose requests are small.
 
+    @ivar check: raises L{Refused} if a request may not publish; L{None} if nothing is published.
+
     @since: 0.1
     """
 
     requestFactory = SmallRequest
     displayTracebacks = False
+    check: Callable[[Request], object] | None = None
 
     def getResourceFor(self, request: Request) -> IResource:
         """
@@ -82,7 +125,6 @@ class SmallSite(CountedSite, GuardedSite):
         """
         if isinstance(request, PlainRequest) and request.refusal is not None:
             return errorPage(*request.refusal)
-        if isinstance(request, SmallRequest) and request.isTooLarge:
-            what = f"The body of a request must not have more than {MOST_BODY} bytes"
-            return errorPage(413, "Content Too Large", what)
+        if isinstance(request, PublishedRequest) and request.refused is not None:
+            return _RefusedPage(request.refused)
         return super().getResourceFor(request)  # type: ignore[no-untyped-call,no-any-return]

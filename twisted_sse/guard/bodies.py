@@ -12,7 +12,6 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from twisted.web.http import HTTPChannel, datetimeToString
-from twisted.web.http_headers import Headers
 from twisted.web.server import Request, version
 
 if TYPE_CHECKING:
@@ -21,10 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = ["LimitedRequest"]
 
-#: How much more of a body that is too large is read, in bytes, and for how many seconds.  Many
-#: clients read the answer only when they have sent all; and a connection that is closed while data
-#: is on its way is reset, which may take the answer away from its client (RFC 9112, 9.6).
+#: How the types of forms begin, which Twisted puts into C{request.args}.
+FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
+
+#: How much more of a body that is too large is read, in bytes: many clients read the answer only when
+#: they have sent all.
 MOST_READ = 2**22
+
+#: For how many seconds the connection then stays open.  If it is closed while data is on its way it is
+#: reset, which may take the answer away from its client (RFC 9112, 9.6).
 LINGER = 15
 
 
@@ -69,7 +73,13 @@ class LimitedRequest(Request):
                 return
             self._refuse()
         if self._size > self.maxBody + MOST_READ:
-            self._abort()
+            channel: Any = self.channel
+            if isinstance(channel, HTTPChannel):
+                # Its client may notice that nothing more is taken, and look for the answer.
+                transport: Any = channel.transport
+                transport.pauseProducing()
+            else:
+                channel.abortConnection()
 
     def _refuse(self) -> None:
         self.isRefused = True
@@ -80,13 +90,12 @@ class LimitedRequest(Request):
         if not isinstance(channel, HTTPChannel):
             return
         # The request itself has nothing to answer with yet: its method is not known.
-        headers = Headers({name: [value] for name, value in self._headers()})
-        headers.setRawHeaders(b"connection", [b"close"])
-        channel.writeHeaders(b"HTTP/1.1", b"413", b"Content Too Large", headers)
-        channel.write(self._text())
+        lines = [b"%b: %b" % header for header in (*self._headers(), (b"Connection", b"close"))]
+        head = b"\r\n".join([b"HTTP/1.1 413 Content Too Large", *lines])
+        channel.write(head + b"\r\n\r\n" + self._text())
         channel.persistent = False
         self.startedWriting = 1
-        if self.requestHeaders.hasHeader(b"expect"):
+        if not self._size and self.requestHeaders.hasHeader(b"expect"):
             # The client has not begun to send, and will not (RFC 9110, 10.1.1).
             self.requestHeaders.removeHeader(b"expect")
             self.loseConnection()  # type: ignore[no-untyped-call]
@@ -95,10 +104,10 @@ class LimitedRequest(Request):
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return [
-            (b"server", version),
-            (b"date", datetimeToString()),
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(self._text())),
+            (b"Server", version),
+            (b"Date", datetimeToString()),
+            (b"Content-Type", b"application/json"),
+            (b"Content-Length", b"%d" % len(self._text())),
         ]
 
     def _text(self) -> bytes:
@@ -107,18 +116,27 @@ class LimitedRequest(Request):
 
     def _abort(self) -> None:
         """
-        Read no more.
+        Close the connection at once.
         """
-        self._cancel()
-        channel: Any = self.channel
-        # In HTTP/2 it is only the stream that is aborted.
-        aborted: Any = channel.transport if isinstance(channel, HTTPChannel) else channel
-        aborted.abortConnection()
+        self._aborting = None
+        transport: Any = self.channel.transport
+        transport.abortConnection()
 
     def _cancel(self) -> None:
-        aborting, self._aborting = self._aborting, None
-        if aborting is not None and aborting.active():
-            aborting.cancel()
+        if self._aborting is not None:
+            self._aborting.cancel()
+            self._aborting = None
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """
+        See L{Request}, which parses forms.
+        """
+        kind = self.getHeader(b"content-type")
+        if kind is not None and not kind.lstrip().lower().startswith(FORMS):
+            # Twisted would ask a parser of mail whether it is a form, and that takes as long as to
+            # publish what is in the body.  Without the name, which is not public, it does ask.
+            self._parsePOSTFormSubmission = False
+        super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
     def process(self) -> None:
         """

@@ -58,6 +58,8 @@ def typeOf(contentType: bytes | None, contentEncoding: bytes | None) -> bytes:
     @return: one of the values of L{TYPES}.
     @raise Refused: if it is something else.
     """
+    if contentEncoding is None and contentType in TYPES:
+        return TYPES[contentType]
     if contentEncoding is not None and contentEncoding.strip().lower() not in (b"", b"identity"):
         raise Refused(
             415,

@@ -18,7 +18,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ..channel.channel import Channel
 from ..checks import checkInteger
-from ..format.event import Event
+from ..format.event import Event, InvalidEvent
 from ..format.parser import EventTooLarge
 from ..server.answers import allow
 from ..server.origins import Origins
@@ -54,8 +54,8 @@ class PublishResource(Resource):
 
         >>> root.putChild(b"events", PublishResource(channel, tokens=[token]))
 
-        $ curl -H "Authorization: Bearer $TOKEN" -d hello "https://example.com/events?event=greeting"
-        {"id": "..."}
+    Then C{curl -H "Authorization: Bearer $TOKEN" -d hello "https://example.com/events?event=greeting"}
+    publishes, and prints C{{"id": ".."}}.
 
     What the body is depends on its C{Content-Type}:
 
@@ -249,6 +249,9 @@ class PublishResource(Resource):
         failure.cleanFailure()
         if isinstance(error, EventTooLarge):
             self._refuse(request, _tooLarge(error, items))
+        elif isinstance(error, InvalidEvent):
+            # Valid, but not here: the channel's store makes the IDs.
+            self._refuse(request, Refused(400, f"{error}; nothing was published"))
         elif isinstance(error, KeyReused):
             self._refuse(request, Refused(422, str(error)))
         elif isinstance(error, (NotStored, StoreAway)):

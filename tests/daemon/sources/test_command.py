@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.live import reactor, until
 from tests.support.processes import isAlive
+from tests.support.published import Published
 from tests.support.requirements import needs
 from twisted_sse import Channel
 from twisted_sse.daemon.sources import command
@@ -77,12 +78,8 @@ class CommandTests(SynchronousTestCase):
         Record events, log messages and signals.
         """
         self.reactor = _Reactor()
-        self.data: list[str | None] = []
-        self.channel = Channel(history=None)
-        publish = self.channel.publish
-        self.patch(
-            self.channel, "publish", lambda event: (self.data.append(event.data), publish(event))
-        )
+        self.published = Published()
+        self.channel = Channel(history=None, observer=self.published)
         self.logged: list[str] = []
         for level in "warn", "info", "error":
             self.patch(
@@ -121,7 +118,7 @@ class CommandTests(SynchronousTestCase):
         self.reactor.run.errReceived(b"oh\nno")
         self.reactor.run.outReceived(b"o\nlast")
         self.finish(source)
-        self.assertEqual(self.data, ["one", "two", "last"])
+        self.assertEqual(self.published.data, ["one", "two", "last"])
         self.assertEqual(self.logged[:2], ["cmd: oh", "cmd: no"])
 
     def test_restarted(self) -> None:
@@ -204,7 +201,7 @@ class CommandTests(SynchronousTestCase):
         self.assertNoResult(stopped)
         self.finish(source, None, signal.SIGKILL)
         self.successResultOf(stopped)
-        self.assertEqual(self.data, ["one", "farewell"])
+        self.assertEqual(self.published.data, ["one", "farewell"])
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_outputHeld(self) -> None:
@@ -232,10 +229,8 @@ class LiveCommandTests(TestCase):
         """
         Run a script.
         """
-        self.data: list[str | None] = []
-        channel = Channel(history=None)
-        publish = channel.publish
-        self.patch(channel, "publish", lambda event: (self.data.append(event.data), publish(event)))
+        self.published = Published()
+        channel = Channel(history=None, observer=self.published)
         source = Command(channel, reactor, ["sh", "-c", script], **options)
         source.startService()
         self.addCleanup(source.stopService)
@@ -248,15 +243,15 @@ class LiveCommandTests(TestCase):
         ended: list[int] = []
         self.start("printf 'a\\nb'; exit 7", ended=ended.append)
         await until(lambda: ended)
-        self.assertEqual((self.data, ended), (["a", "b"], [7]))
+        self.assertEqual((self.published.data, ended), (["a", "b"], [7]))
 
     async def test_ended(self) -> None:
         """
         Stopping ends the command and what it has started.
         """
         source = self.start("sh -c 'echo $$; sleep 100' & echo $$; wait")
-        await until(lambda: len(self.data) == 2)
-        pids = [int(each or 0) for each in self.data]
+        await until(lambda: len(self.published.data) == 2)
+        pids = [int(each or 0) for each in self.published.data]
         await source.stopService()
         self.assertEqual([pid for pid in pids if isAlive(pid)], [])
 
@@ -266,8 +261,8 @@ class LiveCommandTests(TestCase):
         in a shell.
         """
         source = self.start("grep SigIgn /proc/self/status")
-        await until(lambda: self.data)
-        ignored = int(str(self.data[0]).split()[1], 16)
+        await until(lambda: self.published.data)
+        ignored = int(str(self.published.data[0]).split()[1], 16)
         self.assertEqual(ignored & (1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)), 0)
         await source.stopService()
 

@@ -15,6 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.published import Published
 from twisted_sse import Channel, Event
 from twisted_sse.daemon.sources import linesource, stdin
 from twisted_sse.daemon.sources.lines import Line, LineSplitter
@@ -38,15 +39,9 @@ class SourceTestCase(SynchronousTestCase):
         """
         Make the channel.
         """
-        self.events: list[Event] = []
-        self.channel = Channel(history=None)
-        publish = self.channel.publish
-
-        def published(event: Event) -> Event:
-            self.events.append(event)
-            return publish(event)
-
-        self.patch(self.channel, "publish", published)
+        published = Published()
+        self.events = published.events
+        self.channel = Channel(history=None, observer=published)
         self.warnings: list[str] = []
         self.patch(linesource._log, "warn", lambda said, /, **fields: self.warnings.append(said))
 

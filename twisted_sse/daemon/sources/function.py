@@ -57,9 +57,7 @@ def load(description: str) -> Connected:
     moduleName, _, path = place.partition(":")
     names = path.split(".")
     if kind != "python" or not all(map(str.isidentifier, (*moduleName.split("."), *names))):
-        raise SourceError(
-            "it must be tick, -, file:PATH, command:LINE or python:package.module:callable"
-        )
+        raise SourceError("it must be like python:package.module:callable")
     found: object = _importModule(moduleName)
     where = moduleName
     for name in names:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ...channel.channel import Channel
 from ...format.event import Event, InvalidEvent
 from ...printable import shown
+from ...store.contract import NotStored
 from ...stream.options import LONGEST_ID, SHORTEST_RETRY
 from .lines import Line
 
@@ -66,7 +67,8 @@ class LineSource(Service):
         self.linesNotJSON = 0
         self._format = format
         self._ended = ended
-        self._delivering: Deferred[None] | None = None
+        self._delivering: Deferred[Any] | None = None
+        self._storing: Deferred[Any] = succeed(None)
 
     @property
     def isDelivering(self) -> bool:
@@ -92,32 +94,44 @@ class LineSource(Service):
         @param identify: called with a line, returns the ID of its event; L{None} to leave it to
             the channel.
         """
-        for line in lines:
-            self.lines += 1
-            if line.cut:
-                self.linesCut += 1
-                if self.linesCut == 1:
-                    _log.warn(
-                        "A line was too long: {cut} bytes at its end were not sent", cut=line.cut
-                    )
-            identifier = identify(line)
-            if self._format == "json":
-                event = self._parse(line, identifier)
-                if event is not None:
-                    self.channel.publish(event)
-                    continue
-            self.channel.publish(Event(line.text, id=identifier))
+        events = [self._event(line, identify) for line in lines]
+        if not events:
+            return
+        try:
+            self._storing = self.channel.publishAllAndWait([(event, ()) for event in events])
+        except NotStored as e:
+            # A command that is to end may write much, and cannot be stopped from it.
+            _log.error("Lines are lost: {why}", why=str(e))
+        else:
+            # The channel has logged it.
+            self._storing.addErrback(lambda failure: failure.trap(NotStored))
+
+    def _event(self, line: Line, identify: Callable[[Line], str | None]) -> Event:
+        """
+        Make the event of a line.
+        """
+        self.lines += 1
+        if line.cut:
+            self.linesCut += 1
+            if self.linesCut == 1:
+                _log.warn("A line was too long: {cut} bytes at its end were not sent", cut=line.cut)
+        identifier = identify(line)
+        event = self._parse(line, identifier) if self._format == "json" else None
+        return Event(line.text, id=identifier) if event is None else event
 
     def whenDelivered(self, go: Callable[[], None]) -> bool:
         """
-        Wait until everything published has been delivered.
+        Wait until everything published has been delivered, and stored if there is a store.
 
         @param go: called then, unless the service is stopped first.  It is not called if there
             is nothing to wait for.
         @return: whether there is something to wait for.
         """
         delivering = self.channel.whenDelivered()
-        if delivering.called:
+        storing = self._storing
+        if not storing.called:
+            delivering.addCallback(lambda _: storing)
+        elif delivering.called:
             return False
 
         def delivered(result: object) -> None:

@@ -1,16 +1,20 @@
 """
-The values of the daemon's option C{--source}.
+The daemon's sources, as its command line names them.
 
 A source of lines (standard input, a file, a command) publishes them in a channel, for all
-clients.  Any other source is a function that is called with each new stream.
+clients; to a source C{post}, clients publish.  Any other source is a function that is called with
+each new stream.
 """
 
 from __future__ import annotations
 
+import os
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
@@ -21,7 +25,7 @@ from .file import Tail
 from .linesource import LineSource
 from .stdin import StandardInput
 
-__all__ = ["Kind", "Spec", "checkLines", "makeLines", "readSpec"]
+__all__ = ["Kind", "Spec", "checkLines", "makeLines", "readSource"]
 
 
 class Kind(Enum):
@@ -33,7 +37,16 @@ class Kind(Enum):
     INPUT = auto()
     FILE = auto()
     COMMAND = auto()
+    POST = auto()
     FUNCTION = auto()
+
+
+#: The sources that are named by a word, and those that are named by a prefix and a value.
+WORDS = {"tick": Kind.TICK, "-": Kind.INPUT, "post": Kind.POST}
+PREFIXES = {"file": Kind.FILE, "command": Kind.COMMAND, "python": Kind.FUNCTION}
+
+#: What one would write for a function, without the prefix.
+_FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
 
 class Spec(NamedTuple):
@@ -41,8 +54,9 @@ class Spec(NamedTuple):
     The description of one source.
 
     @ivar kind: what kind of source it is.
-    @ivar value: the path of a file, or the line of a command; empty for other kinds.
-    @ivar text: the description as the user wrote it.
+    @ivar value: the path of a file, the line of a command, or the whole description of a function;
+        empty for other kinds.
+    @ivar text: the source as the user wrote it, after the name of the option if there was one.
     """
 
     kind: Kind
@@ -52,25 +66,79 @@ class Spec(NamedTuple):
     @property
     def isLines(self) -> bool:
         """
-        Whether it is a source of lines, and so of the user's own data.
+        Whether it is a source of lines.
         """
         return self.kind in (Kind.INPUT, Kind.FILE, Kind.COMMAND)
 
+    @property
+    def isPrivate(self) -> bool:
+        """
+        Whether its events are the user's own data.
+        """
+        return self.isLines or self.kind is Kind.POST
 
-def readSpec(text: str) -> Spec:
+    @property
+    def isStored(self) -> bool:
+        """
+        Whether a store can keep its events.  A file is a store itself.
+        """
+        return self.isPrivate and self.kind is not Kind.FILE
+
+
+def readSource(description: str, text: str) -> tuple[str, Spec]:
     """
     Read the description of a source.
 
-    @param text: C{"tick"}, C{"-"}, C{"file:PATH"} or C{"command:LINE"}.  Anything else is taken
-        for a function, and L{load<twisted_sse.daemon.sources.load>} says what is wrong with it.
+    @param description: C{"tick"}, C{"-"}, C{"post"}, C{"file:PATH"}, C{"command:LINE"},
+        C{"python:MODULE:CALLABLE"} or the name of a file that exists; before it there may be a path
+        to serve it at, as in C{"/log=app.log"}.
+    @param text: the same as the user wrote it.
+    @return: the path, and the source.
+    @raise SourceError: if it is no source.
     """
-    prefix, colon, value = text.partition(":")
-    if colon and prefix == "file":
-        return Spec(Kind.FILE, value, text)
-    if colon and prefix == "command":
-        return Spec(Kind.COMMAND, value, text)
-    simple = {"tick": Kind.TICK, "-": Kind.INPUT}
-    return Spec(simple.get(text, Kind.FUNCTION), "", text)
+    path, equals, rest = description.partition("=")
+    # The name of a file may have such a sign, too.
+    if not (equals and path.startswith("/")) or os.path.exists(description):
+        path, rest = "/", description
+    prefix, colon, value = rest.partition(":")
+    if rest in WORDS:
+        spec = Spec(WORDS[rest], "", text)
+    elif colon and prefix in PREFIXES:
+        kind = PREFIXES[prefix]
+        spec = Spec(kind, rest if kind is Kind.FUNCTION else value, text)
+    elif os.path.exists(rest):
+        spec = Spec(Kind.FILE, rest, text)
+    else:
+        raise SourceError(_advice(rest))
+    return path, spec
+
+
+def _advice(text: str) -> str:
+    """
+    @return: what to write instead of something that is no source.
+    """
+    words = text.split()
+    if len(words) > 1 and shutil.which(words[0]):
+        return f"did you mean command:{shlex.quote(text)}?"
+    if text.isdigit():
+        return f"did you mean --port {text}?"
+    if _FUNCTION.fullmatch(text):
+        return f"did you mean python:{text}?"
+    directory, name = os.path.split(text)
+    try:
+        files = os.listdir(directory or ".")
+    except OSError:
+        files = []
+    close = [os.path.join(directory, each) for each in get_close_matches(name, files, 1)]
+    close += get_close_matches(text, WORDS, 1)
+    if close:
+        return f"there is no file {text!r}: did you mean {close[0]}?"
+    if directory or "." in name:
+        return f"there is no file {text!r}. If it is yet to come, write file:{text}"
+    return (
+        "it must be the name of a file, tick, -, post, file:PATH, command:LINE or"
+        " python:package.module:callable"
+    )
 
 
 def checkLines(spec: Spec) -> None:

@@ -75,6 +75,7 @@ class File:
         self.aside: tuple[str, str] | None = None
         self._reader: sqlite3.Connection | None = None
         self._full = full
+        self._commits = 0
         self._check()
         self.lock = self._locked()
         try:
@@ -128,18 +129,21 @@ class File:
         """
         hadWAL = os.path.exists(f"{self.path}-wal")
         self.writer = connection = connect(self.path, HASTE)
-        prepare(connection, self.path)
-        state = connection.execute("SELECT open, boot, breaks FROM state").fetchone()
+        isNew = prepare(connection, self.path)
+        state = connection.execute("SELECT open, boot, breaks, commits FROM state").fetchone()
         if state is None:
             raise sqlite3.DatabaseError("database disk image is malformed: it has no state")
-        wasOpen, boot, self.breaks = state
+        wasOpen, boot, self.breaks, self._commits = state
         now = bootID()
         self.broken = ""
         if self.lock.lost:
             self.broken = "the newest events could not be stored"
+        elif self.lock.commits is not None and not isNew:
+            if self._commits < self.lock.commits:
+                self.broken = "it is older than it was: what was newest in it is gone"
         elif wasOpen and not hadWAL:
             self.broken = "it was not closed, and its file -wal with what was newest is gone"
-        elif wasOpen == 1 and boot != now and boot and now:
+        if not self.broken and wasOpen == 1 and boot != now and boot and now:
             self.broken = "the machine went down before everything was on its disk"
         if self.broken:
             self.breaks += 1
@@ -148,7 +152,20 @@ class File:
             "UPDATE state SET open = ?, boot = ?, breaks = ?",
             [2 if self._full else 1, now, self.breaks],
         )
-        connection.execute("COMMIT")
+        self.commit()
+
+    def commit(self) -> None:
+        """
+        Commit the transaction for writing.
+        """
+        assert self.writer is not None, "it was opened"
+        commits = self._commits + 1
+        self.writer.execute("UPDATE state SET commits = ?", [commits])
+        self.writer.execute("COMMIT")
+        self._commits = commits
+        # After it: if the process dies in between, the file knows of more.
+        with suppress(OSError):
+            self.lock.commits = commits
 
     def settle(self) -> None:
         """

@@ -12,11 +12,12 @@ from .errors import StoreLocked
 
 __all__ = ["Lock"]
 
-#: The process that holds the lock, and whether records are missing.  The size never changes, so
-#: that it can be written on a full disk.
-_FORM = "{:>20}\n{}\n"
-_SIZE = len(_FORM.format("", "."))
-_FLAG = _SIZE - 2
+#: The process that holds the lock, whether records are missing, and how many transactions were
+#: committed.  The size never changes, so that it can be written on a full disk.
+_FORM = "{:>20}\n{}\n{:>20}\n"
+_SIZE = len(_FORM.format("", ".", ""))
+_FLAG = 21
+_COMMITS = 23
 
 
 class Lock:
@@ -27,7 +28,8 @@ class Lock:
     one when the process ends, however it ends.
 
     The file also keeps, in one byte, whether records could not be stored: where the store itself
-    cannot be written, because the disk is full, this byte still can.
+    cannot be written, because the disk is full, this byte still can.  And it keeps how many
+    transactions were committed: if the store knows of less, it has lost some, or is an old copy.
     """
 
     def __init__(self, path: str) -> None:
@@ -42,7 +44,10 @@ class Lock:
             self._take(path)
             before = os.pread(self._descriptor, _SIZE, 0)
             self._lost = before[_FLAG : _FLAG + 1] == b"!"
-            content = _FORM.format(os.getpid(), "!" if self._lost else ".")
+            commits = before[_COMMITS:_SIZE].strip()
+            self._commits = int(commits) if commits.isdigit() else None
+            kept = "" if self._commits is None else self._commits
+            content = _FORM.format(os.getpid(), "!" if self._lost else ".", kept)
             os.pwrite(self._descriptor, content.encode(), 0)
         except BaseException:
             os.close(self._descriptor)
@@ -80,6 +85,19 @@ class Lock:
             os.pwrite(self._descriptor, b"!" if lost else b".", _FLAG)
             os.fsync(self._descriptor)
             self._lost = lost
+
+    @property
+    def commits(self) -> int | None:
+        """
+        How many transactions were committed; L{None} if that is not known.
+        """
+        return self._commits
+
+    @commits.setter
+    def commits(self, commits: int) -> None:
+        # It need not survive the machine: the store knows by other means if that was restarted.
+        os.pwrite(self._descriptor, b"%20d" % commits, _COMMITS)
+        self._commits = commits
 
     def release(self) -> None:
         """

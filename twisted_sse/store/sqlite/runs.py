@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ..identifiers import newToken, number, numbered
 
-__all__ = ["Run", "Runs", "extend", "load", "renew", "replacement", "save"]
+__all__ = ["Run", "Runs", "extend", "loadRuns", "renew", "replacement", "saveRuns"]
 
 #: How many runs without a record to remember: their IDs name places.
 RUNS = 1000
@@ -87,7 +87,7 @@ class Runs:
         return None
 
 
-def load(connection: sqlite3.Connection, channel: int) -> list[Run]:
+def loadRuns(connection: sqlite3.Connection, channel: int) -> list[Run]:
     """
     Load the runs of a channel.
     """
@@ -100,7 +100,7 @@ def load(connection: sqlite3.Connection, channel: int) -> list[Run]:
     ]
 
 
-def save(connection: sqlite3.Connection, channel: int, runs: Iterable[Run]) -> None:
+def saveRuns(connection: sqlite3.Connection, channel: int, runs: Iterable[Run]) -> None:
     """
     Write the runs of a channel down, in the current transaction.
     """

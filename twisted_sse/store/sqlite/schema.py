@@ -113,12 +113,14 @@ TABLES = (
     "CREATE INDEX used ON keys(channel, time)",
     # open: whether a process has it open, or did not end well.  boot: since which start of the
     # machine.  breaks: how often continuity was lost in all channels.
+    # commits: how many transactions were committed.
     """CREATE TABLE state(
         open INTEGER NOT NULL,
         boot TEXT NOT NULL,
-        breaks INTEGER NOT NULL
+        breaks INTEGER NOT NULL,
+        commits INTEGER NOT NULL
     )""",
-    "INSERT INTO state VALUES(0, '', 0)",
+    "INSERT INTO state VALUES(0, '', 0, 0)",
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
@@ -140,9 +142,11 @@ def connect(path: str, patience: float) -> sqlite3.Connection:
     )
 
 
-def prepare(connection: sqlite3.Connection, path: str) -> None:
+def prepare(connection: sqlite3.Connection, path: str) -> bool:
     """
     Prepare a file for use, and make the tables if it is new.
+
+    @return: whether it is.
 
     @raise NotAStore: if it belongs to something else, or the file system cannot hold a store.
     @raise sqlite3.DatabaseError: if it is broken.
@@ -183,3 +187,4 @@ def prepare(connection: sqlite3.Connection, path: str) -> None:
         for statement in TABLES:
             connection.execute(statement)
         connection.execute("COMMIT")
+    return isNew

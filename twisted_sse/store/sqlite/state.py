@@ -10,9 +10,8 @@ from typing import Protocol
 
 from ..contract import Record
 from ..identifiers import numbered
-from . import runs
 from .rows import toRecord
-from .runs import Runs
+from .runs import Runs, extend, loadRuns, renew, replacement, saveRuns
 from .schema import COLUMNS
 
 __all__ = ["Opened", "State", "begin", "discard", "load"]
@@ -156,7 +155,7 @@ def _beginRun(connection: sqlite3.Connection, state: State, breaks: int, hole: i
     """
     Begin a run, after closing holes.
     """
-    known = runs.load(connection, state.channel)
+    known = loadRuns(connection, state.channel)
     found = connection.execute(
         "SELECT ifnull(max(position), 0) FROM holes WHERE channel = ?", [state.channel]
     ).fetchone()[0]
@@ -164,14 +163,14 @@ def _beginRun(connection: sqlite3.Connection, state: State, breaks: int, hole: i
     if state.breaks < breaks:
         state.breaks = breaks
         void = state.last
-        known = runs.replacement(state.trimmed)
+        known = replacement(state.trimmed)
     elif void:
-        known = runs.renew(known, state.trimmed, void, state.last)
+        known = renew(known, state.trimmed, void, state.last)
     if void:
         state.void = void
         connection.execute("DELETE FROM holes WHERE channel = ?", [state.channel])
-    known = runs.extend(known, state.last, state.trimmed)
-    runs.save(connection, state.channel, known)
+    known = extend(known, state.last, state.trimmed)
+    saveRuns(connection, state.channel, known)
     state.runs = Runs(known)
 
 

@@ -44,7 +44,7 @@ class _Session:
         self,
         path: str,
         full: bool,
-        limits: Limits,
+        limits: Callable[[str], Limits],
         health: Health,
         counts: Counts,
         reactor: Any,
@@ -139,7 +139,7 @@ class _Session:
                     file.strain()
                 connection.execute("BEGIN IMMEDIATE")
                 found = begin(connection, name, file.breaks, writing.pendingHole(name), recent)
-                connection.execute("COMMIT")
+                file.commit()
                 if writing.logs:
                     file.relax()
                 else:
@@ -294,8 +294,11 @@ class SQLiteStore:
         self.deliver = deliver
         self.maxAge = maxAge
         self._limits = Limits(maxEvents, maxBytes, maxAge)
+        # Those of channels that have their own.
+        self._special: dict[str, Limits] = {}
         self._full = synchronous == "full"
         self._reactor = reactor
+        self._mayFork = True
         self._session: _Session | None = None
         self._health = Health(self.path)
         self._counts = Counts()
@@ -369,13 +372,34 @@ class SQLiteStore:
             with C{OSError} if it cannot be used.
         """
         reactor = self._reactor if self._reactor is not None else installedReactor()
-        if isinstance(reactor, ReactorBase) and not reactor.running:
+        if self._mayFork and isinstance(reactor, ReactorBase) and not reactor.running:
             # An application is loaded before twistd forks: neither a thread nor a connection may
             # be carried over.
             opened: Deferred[EventLog] = Deferred()
             reactor.callWhenRunning(lambda: self._open(name, tail, recent).chainDeferred(opened))
             return opened
         return self._open(name, tail, recent)
+
+    def keepOnly(self, name: str, maxEvents: int) -> None:
+        """
+        Keep fewer events of one channel.  To be called before the channel is opened.
+
+        @param name: the name of the channel.
+        @param maxEvents: how many events of it to keep at most.
+        @raise ValueError: if it is less than 1.
+        """
+        checkInteger("maxEvents", maxEvents, 1, optional=False)
+        self._special[name] = Limits(maxEvents, self._limits.maxBytes, self._limits.maxAge)
+
+    def _limitsOf(self, name: str) -> Limits:
+        return self._special.get(name, self._limits)
+
+    def willNotFork(self) -> None:
+        """
+        Open the file at once from now on, even before the reactor runs.  For a service that is
+        being started: where the file cannot be used, its program can still say so.
+        """
+        self._mayFork = False
 
     def _open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         session = self._session
@@ -400,7 +424,7 @@ class SQLiteStore:
         return _Session(
             os.path.realpath(self.path),
             self._full,
-            self._limits,
+            self._limitsOf,
             self._health,
             self._counts,
             reactor,

@@ -117,11 +117,12 @@ class Writer:
     def __init__(
         self,
         file: File,
-        limits: Limits,
+        limits: Callable[[str], Limits],
         health: Health,
         tell: Callable[..., object],
     ) -> None:
         """
+        @param limits: returns what to keep of a channel.
         @param tell: calls functions in the reactor's thread.
         """
         self.logs: dict[str, Opened] = {}
@@ -253,7 +254,7 @@ class Writer:
                 for state in batch.touched:
                     state.save(connection)
                 maybe = True
-                connection.execute("COMMIT")
+                self._file.commit()
             except (sqlite3.Error, OSError) as error:
                 batch.rollBack()
                 self._failed(appends, error, maybe)
@@ -325,9 +326,10 @@ class Writer:
                 continue
             state = log.state
             batch.touch(state)
-            if trim(connection, state, self._limits, batch.now):
+            limits = self._limits(name)
+            if trim(connection, state, limits, batch.now):
                 full.add(name)
-            due = expires(connection, state, self._limits)
+            due = expires(connection, state, limits)
             if due is not None and (self._due is None or due < self._due):
                 self._due = due
         return full
@@ -427,7 +429,7 @@ class Writer:
         assert connection is not None, "there is a new one"
         connection.execute("BEGIN IMMEDIATE")
         state, _, origin = begin(connection, name, self._file.breaks, 0, 0)
-        connection.execute("COMMIT")
+        self._file.commit()
         state.generation = self._file.generation
         log.state = state
         self._tell(partial(log.broken, state.token, origin))
@@ -442,7 +444,7 @@ class Writer:
                 connection.execute("BEGIN IMMEDIATE")
                 discard(connection, state, item.position)
                 state.save(connection)
-                connection.execute("COMMIT")
+                self._file.commit()
             except (sqlite3.Error, OSError) as error:
                 batch.rollBack()
                 self._failed([], error, False)
@@ -479,7 +481,7 @@ class Writer:
             for state in self._holes:
                 _fill(connection, state)
                 state.save(connection)
-            connection.execute("COMMIT")
+            self._file.commit()
         except sqlite3.Error:
             return False
         self._known()

@@ -1,0 +1,147 @@
+"""
+Tests for L{twisted_sse.daemon.sources.spec}: the sources of a command line.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.support.options import SOURCE, OptionsMixin
+from twisted_sse.daemon.sources.spec import Kind
+
+
+class ArgumentTests(OptionsMixin):
+    """
+    Tests for sources that are arguments.
+    """
+
+    def setUp(self) -> None:
+        """
+        Work in a directory with a log.
+        """
+        super().setUp()
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(temporary.name)
+        Path("app.log").write_text("one\n", encoding="ascii")
+
+    def sources(self, *arguments: str) -> list[tuple[str, Kind, str]]:
+        """
+        @return: the path, kind and value of each source.
+        """
+        found = self.options(*arguments).sources
+        return [(path, spec.kind, spec.value) for path, spec in found.items()]
+
+    def test_kinds(self) -> None:
+        """
+        A source may be the name of a file, a word, or a value after its kind.
+        """
+        for argument, kind, value in (
+            ("app.log", Kind.FILE, "app.log"),
+            ("./app.log", Kind.FILE, "./app.log"),
+            ("file:later.log", Kind.FILE, "later.log"),
+            ("command:true -x", Kind.COMMAND, "true -x"),
+            ("-", Kind.INPUT, ""),
+            ("tick", Kind.TICK, ""),
+            ("post", Kind.POST, ""),
+            (SOURCE, Kind.FUNCTION, SOURCE),
+        ):
+            self.assertEqual(self.sources(argument), [("/", kind, value)])
+            self.assertEqual(self.sources("--source", argument), [("/", kind, value)])
+
+    def test_paths(self) -> None:
+        """
+        There may be several with a path for each, among options and beside C{--source}.
+        """
+        self.assertEqual(
+            self.sources("/log=app.log", "--port", "81", "/a/b=post", "-s", "tick"),
+            [("/", Kind.TICK, ""), ("/log", Kind.FILE, "app.log"), ("/a/b", Kind.POST, "")],
+        )
+
+    def test_equalsSign(self) -> None:
+        """
+        The absolute name of a file may have an equals sign.
+        """
+        name = os.path.abspath("a=b.log")
+        Path(name).touch()
+        self.assertEqual(self.sources(name), [("/", Kind.FILE, name)])
+
+    def test_options(self) -> None:
+        """
+        Options may come after a source, with their values, and flags without.
+        """
+        options = self.options("app.log", "--public", "--event", "", "-p", "81", "-i2", "/t=tick")
+        self.assertEqual((options["public"], options["event"]), (1, ""))
+        self.assertEqual((options["port"], options["interval"]), (81, 2))
+        self.assertEqual(list(options.sources), ["/", "/t"])
+
+    def test_dashes(self) -> None:
+        """
+        After two dashes everything is a source.
+        """
+        Path("--public").touch()
+        options = self.options("--", "--public")
+        self.assertEqual(options["public"], 0)
+        self.assertEqual(options.sources["/"].value, "--public")
+
+    def test_wrong(self) -> None:
+        """
+        What is no source is refused with advice.
+        """
+        for argument, advice in (
+            ("ap.log", "there is no file 'ap.log': did you mean app.log?"),
+            ("./ap.log", "there is no file './ap.log': did you mean ./app.log?"),
+            ("/x=ap.log", "there is no file 'ap.log': did you mean app.log?"),
+            ("pots", "there is no file 'pots': did you mean post?"),
+            ("/nowhere/a.log", "there is no file '/nowhere/a.log'. If it is yet to come, write"),
+            ("other.txt", "there is no file 'other.txt'. If it is yet to come, write file:other"),
+            ("true 'a b'", "did you mean command:"),
+            ("shop.events:connected", "did you mean python:shop.events:connected?"),
+            ("8080", "did you mean --port 8080?"),
+            ("x", "it must be the name of a file, tick, -, post, file:PATH"),
+            ("", "it must be the name of a file"),
+            (".", "it is a directory"),
+        ):
+            self.assertIn(f"sse: {argument}: {advice}", self.refusal(argument))
+            self.assertIn(f"--source {argument}: {advice}", self.refusal("--source", argument))
+
+    def test_twice(self) -> None:
+        """
+        Two sources cannot have one path, nor can a source have one of the daemon's.
+        """
+        self.assertIn("there is one at / already", self.refusal("app.log", "tick"))
+        self.assertIn("not one of /healthz", self.refusal("/healthz=app.log"))
+
+    def test_once(self) -> None:
+        """
+        C{--once} is not for sources that have no end.
+        """
+        for argument in "app.log", "post":
+            self.assertIn(f"--once: {argument} has no end", self.refusal(argument, "--once"))
+
+    def test_suits(self) -> None:
+        """
+        An option that has no effect on any of the sources is refused, and names them.
+        """
+        self.assertIn(
+            "--format is for lines: it says nothing about post",
+            self.refusal("post", "--format=json"),
+        )
+        self.assertIn("it says nothing about tick", self.refusal("tick", "--history=1"))
+        self.assertEqual(self.options("post", "--history=7", "--tail=3")["history"], 7)
+
+    def test_completion(self) -> None:
+        """
+        A shell completes the names of files.
+        """
+        out = io.BytesIO()
+        options = self.options()
+        options._shellCompFile = out
+        self.patch(sys, "argv", ["twist", "sse"])
+        self.assertRaises(SystemExit, options.parseOptions, ["app", "--_shell-completion", "zsh:2"])
+        self.assertIn(b"source (*):_files", out.getvalue())
