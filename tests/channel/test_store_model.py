@@ -9,7 +9,7 @@ know how the channel works, nor the store.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,18 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.delayed_store import DelayedStore
-from tests.support.examples import example
 from tests.support.quiet_clock import QuietClock
-from tests.support.shared_store import Server, SharedStore
+from tests.support.store_worlds import (
+    DelayedWorld,
+    LateWorld,
+    ListWorld,
+    SharedWorld,
+    SmallWorld,
+    SQLiteWorld,
+    World,
+)
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
-from twisted_sse.store import EventStore, KeyReused, NotStored
+from twisted_sse.store import KeyReused, NotStored
 from twisted_sse.testing import MemoryClient, MemoryStream
 
 #: How many clients there are.
@@ -100,164 +106,6 @@ class Client:
     mayReset: bool = False
 
 
-class World:
-    """
-    A kind of store, and what there is of it besides the processes.
-
-    @ivar delivers: whether events are handed to subscribers before they are stored.
-    """
-
-    delivers = "at once"
-    makesIDs = False
-
-    def begin(self, clock: QuietClock) -> EventStore:
-        """
-        Make the store of a new process.
-        """
-        raise NotImplementedError
-
-    def kill(self) -> None:
-        """
-        The process has ended, and closed nothing.
-        """
-
-    def stored(self) -> Iterable[Event]:
-        """
-        List all events that were ever stored.
-        """
-        raise NotImplementedError
-
-    def setFailing(self, fails: bool) -> None:
-        """
-        Make appending fail, or succeed.
-        """
-        raise NotImplementedError
-
-    def setAway(self, isAway: bool) -> None:
-        """
-        Make the store unreachable, or reachable.
-        """
-
-    @property
-    def dropped(self) -> int:
-        """
-        How many events were stored and are not kept any more.
-        """
-        return 0
-
-
-class ListWorld(World):
-    """
-    The store over a list.
-    """
-
-    def __init__(self) -> None:
-        self.module = example("list_store")
-        self.rows = self.module.FullList()
-
-    def begin(self, clock: QuietClock) -> EventStore:
-        """
-        Make a store over the list.
-        """
-        made: EventStore = self.module.ListStore(self.rows)
-        return made
-
-    def stored(self) -> Iterable[Event]:
-        """
-        List the events in the list.
-        """
-        return [row.record.event for row in self.rows if row.record]
-
-    def setFailing(self, fails: bool) -> None:
-        """
-        Fill the list.
-        """
-        self.rows.isFull = fails
-
-
-class DelayedWorld(ListWorld):
-    """
-    The same, with delays.
-    """
-
-    def begin(self, clock: QuietClock) -> EventStore:
-        """
-        Make a store over the list.
-        """
-        return DelayedStore(super().begin(clock), clock, self.delivers)
-
-
-class LateWorld(DelayedWorld):
-    """
-    The same, and subscribers get only what is stored.
-    """
-
-    delivers = "stored"
-
-
-class SharedWorld(World):
-    """
-    The store that makes the IDs.
-    """
-
-    delivers = "stored"
-    makesIDs = True
-    maxEvents = 10**6
-
-    def __init__(self) -> None:
-        self.server = Server(QuietClock(), self.maxEvents)
-        self.store: SharedStore | None = None
-
-    def begin(self, clock: QuietClock) -> EventStore:
-        """
-        Make a store on the server.
-        """
-        self.server.clock = clock
-        self.store = SharedStore(self.server)
-        return self.store
-
-    def kill(self) -> None:
-        """
-        The connection is closed.
-        """
-        if self.store is not None:
-            self.store.kill()
-
-    def stored(self) -> Iterable[Event]:
-        """
-        List the events that the server has ever had.
-        """
-        return self.server.stream("news").all
-
-    def setFailing(self, fails: bool) -> None:
-        """
-        Fill the server.
-        """
-        self.server.isFull = fails
-
-    def setAway(self, isAway: bool) -> None:
-        """
-        Freeze the server.
-        """
-        self.server.isAway = isAway
-
-    @property
-    def dropped(self) -> int:
-        """
-        How many events the server has dropped.
-        """
-        stream = self.server.stream("news")
-        return stream.number - len(stream.kept)
-
-
-class SmallWorld(SharedWorld):
-    """
-    The same, and it does not keep everything.
-    """
-
-    maxEvents = 40
-
-
 class StoreMachine(RuleBasedStateMachine):
     """
     A channel with a store, and its clients, to which the rules happen.
@@ -275,6 +123,8 @@ class StoreMachine(RuleBasedStateMachine):
         #: The numbers of the events before which the store may have a hole.
         self.holes: list[int] = []
         self.clients = [Client() for _ in range(CLIENTS)]
+        #: What was wrong with the outcomes.
+        self.errors: list[Failure] = []
         self.run = 0
         self.isAway = self.isFailing = False
         #: The number of the first event that may not have been handed to new subscribers.
@@ -309,7 +159,12 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = self.world.begin(self.clock)
         history = History(maxEvents=self.window)
         self.channel = Channel(history, "news", reactor=self.clock, store=self.store)
-        self.channel.whenReady().addErrback(lambda failure: None)
+        self.isReady = False
+
+        def ready(_: None) -> None:
+            self.isReady = True
+
+        self.channel.whenReady().addCallbacks(ready, lambda failure: None)
         resource = EventStreamResource(lambda stream: self.connecting(stream))
         self.server = MemoryClient(resource, clock=self.clock)
         if opens:
@@ -377,12 +232,12 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Find out which events are stored.
         """
-        stored = {str(event.data): event.id for event in self.world.stored()}
+        stored = self.world.stored()
         for each in self.published:
             if each.data in stored and each.state is State.PENDING:
                 each.state = State.STORED
             if each.state is State.STORED:
-                each.id = stored[each.data]
+                each.id = stored.get(each.data) or each.id
 
     # Publishing
 
@@ -441,7 +296,7 @@ class StoreMachine(RuleBasedStateMachine):
             self.holes.append(number)
             event.state = State.SEEN if error.maybe else State.VOID
 
-        self.send(event).addBoth(done)
+        self.send(event).addBoth(done).addErrback(self.errors.append)
 
     def send(self, event: Published) -> Deferred[Event]:
         """
@@ -467,9 +322,10 @@ class StoreMachine(RuleBasedStateMachine):
             if isinstance(outcome, Event):
                 self.updateStored()
                 assert event.state is State.STORED, "it is said to be stored"
-                assert outcome.id == event.id, "not the ID from the first time"
+                assert event.id in (None, outcome.id), "not the ID from the first time"
+                event.id = outcome.id
 
-        self.send(event).addBoth(done)
+        self.send(event).addBoth(done).addErrback(self.errors.append)
 
     @rule(number=st.integers(0, 100))
     def publishOther(self, number: int) -> None:
@@ -477,23 +333,20 @@ class StoreMachine(RuleBasedStateMachine):
         Publish something else with a key that was used.
         """
         used = [each for each in self.keys.values() if each.state is State.STORED]
-        if not used:
+        if not used or self.isAway:
             return
         event = used[-1 - number % len(used)]
         outcomes: list[object] = []
-
-        def send() -> None:
-            self.channel.publishAndWait("other", idempotencyKey=event.key).addBoth(outcomes.append)
-
         try:
-            send()
+            other = self.channel.publishAndWait("other", idempotencyKey=event.key)
         except KeyReused:
             return
-        if not (self.isAway or self.isFailing):
-            self.advance()
-            [outcome] = outcomes
-            assert isinstance(outcome, Failure), "it was published"
-            assert outcome.check(KeyReused, NotStored), outcome
+        other.addBoth(outcomes.append)
+        self.advance()
+        [outcome] = outcomes
+        assert isinstance(outcome, Failure), "it was published"
+        expected = (KeyReused, NotStored) if self.isFailing else (KeyReused,)
+        assert outcome.check(*expected), outcome
 
     # Clients
 
@@ -634,6 +487,9 @@ class StoreMachine(RuleBasedStateMachine):
         # One call runs a limited number of turns.
         for _ in range(4):
             self.clock.advance(0.25)
+        if not (self.isReady or self.isAway):
+            # It tries to open the store now and then.
+            self.clock.advance(5)
         self.clock.quiet = True
 
     @rule()
@@ -675,8 +531,10 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "channel"))
     def check(self) -> None:
         """
-        Check what the clients have received.
+        Check what the publishers were told, and what the clients have received.
         """
+        for error in self.errors:
+            error.raiseException()
         for client in self.clients:
             browser = client.browser
             if browser is None:
@@ -768,6 +626,7 @@ class StoreMachine(RuleBasedStateMachine):
                     client.browser.resumeReading()
             self.settle()
             self.restart(False, True)
+            self.world.end()
 
 
 class StoreModelTests(SynchronousTestCase):
@@ -776,7 +635,7 @@ class StoreModelTests(SynchronousTestCase):
     exactly once and in order, or is first told by C{stream-reset}.
     """
 
-    def run_(self, world: type[World]) -> None:
+    def run_(self, world: type[World], examples: int = 50) -> None:
         """
         Run the model with a kind of store.
         """
@@ -784,7 +643,7 @@ class StoreModelTests(SynchronousTestCase):
         run_state_machine_as_test(
             machine,
             settings=settings(
-                max_examples=50,
+                max_examples=examples,
                 stateful_step_count=50,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
@@ -796,6 +655,12 @@ class StoreModelTests(SynchronousTestCase):
         It holds for a store that answers at once.
         """
         self.run_(ListWorld)
+
+    def test_sqlite(self) -> None:
+        """
+        It holds for the store in a file.
+        """
+        self.run_(SQLiteWorld, 25)
 
     def test_delayed(self) -> None:
         """
