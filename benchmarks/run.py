@@ -32,10 +32,11 @@ from machine import Failed, describe, prepare
 from parser import parsers
 from peers import PEERS, gather
 from report import Section
+from stores import stores
 from streams import CASES
 from turns import turns
 
-EVERY = {**CASES, "parsers": parsers, "clients": clients, "turns": turns}
+EVERY = {**CASES, "parsers": parsers, "clients": clients, "turns": turns, "sqlite": stores}
 
 
 def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:

@@ -50,7 +50,16 @@ myst_heading_anchors = 3
 
 # The API. What is in __all__ of these is public. What several of them have is described at the
 # first, so those with less in it come first.
-api_modules = ["format", "server", "stream", "channel", "store.contract", "store", "klein"]
+api_modules = [
+    "format",
+    "server",
+    "stream",
+    "channel",
+    "store.contract",
+    "store.sqlite",
+    "store",
+    "klein",
+]
 api_modules += ["guard", "client.errors", "client.agent", "timing.backoff", "client"]
 api_modules += ["observe", "metrics", "accesslog", "testing", "daemon", "daemon.sources"]
 api_modules = [*(f"twisted_sse.{name}" for name in api_modules), "twisted_sse"]
