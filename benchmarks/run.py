@@ -34,6 +34,7 @@ from peers import PEERS, gather
 from publish import publish
 from replays import replays
 from report import Section
+from stores import stores
 from streams import CASES
 from turns import turns
 
@@ -44,6 +45,7 @@ EVERY = {
     "turns": turns,
     "replays": replays,
     "publish": publish,
+    "sqlite": stores,
 }
 
 

@@ -9,12 +9,15 @@ import random
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from tempfile import TemporaryDirectory
+from typing import Any
 
+from twisted.internet import reactor
 from twisted.internet.defer import gatherResults
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.stores import SQLiteTestCase, contents
+from tests.support.stores import Keeper, SQLiteTestCase, contents
 from twisted_sse import Event
 from twisted_sse.store import KeyReused, NotKept, NotStored, Record, SQLiteStore, StoreAway
 from twisted_sse.store.identifiers import numbered
@@ -257,6 +260,49 @@ class OpeningTests(SQLiteTestCase):
             await keeper.append()
         with self.assertRaises(StoreAway):
             await keeper.read(None)
+
+    async def test_logAfterStore(self) -> None:
+        """
+        A log can be closed after its store, while that is being closed, and twice.
+        """
+        store = self.store()
+        one, two = await self.keep(store, "one"), await self.keep(store, "two")
+        closed = store.close()
+        await one.log.close()
+        await closed
+        await two.log.close()
+        await two.log.close()
+
+    async def test_closedLog(self) -> None:
+        """
+        What is asked of a log after it was closed fails, though the file is open.
+        """
+        store = self.store()
+        one, _ = await self.keep(store, "one"), await self.keep(store, "two")
+        await one.log.close()
+        with self.assertRaises(NotStored):
+            await one.append()
+
+    async def test_beforeTheReactor(self) -> None:
+        """
+        While the reactor is not running yet nothing is opened; if the store is closed before, never.
+        """
+        self.patch(reactor, "running", False)
+        run: Any = reactor
+        later: list[Callable[[], object]] = []
+        self.patch(run, "callWhenRunning", later.append)
+        store = self.store()
+        keeper = Keeper()
+        never = store.open("news", keeper, 1)
+        await store.close()
+        opened = store.open("news", keeper, 1)
+        self.assertEqual(self.beside(), [])
+        with self.assertRaises(StoreAway):
+            await never
+        for each in later:
+            each()
+        keeper.log = await opened
+        self.assertEqual(await keeper.append(), [numbered(keeper.log.prefix, 1)])
 
     async def test_tailRaises(self) -> None:
         """

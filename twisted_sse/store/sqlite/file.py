@@ -61,8 +61,8 @@ class File:
 
         @param path: where it is, without symbolic links.
         @param full: whether each transaction must survive a power cut.
-        @raise StoreLocked: if it is in use.
-        @raise OSError: if it cannot be used.
+        @raise OSError: if it cannot be used; L{StoreLocked
+            <twisted_sse.store.sqlite.errors.StoreLocked>} if another has it.
         @raise sqlite3.Error: if it cannot be used at the moment.
         """
         self.path = path

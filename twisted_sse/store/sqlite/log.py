@@ -19,6 +19,7 @@ from .errors import isCorrupt
 from .file import File
 from .items import Append, Barrier, Broken, Item, Repair
 from .reader import Invalid, read
+from .rows import numberOf
 from .state import State
 
 __all__ = ["Counts", "Read", "Reading", "SQLiteLog"]
@@ -95,8 +96,8 @@ class SQLiteLog:
         if self._isOver:
             return fail(NotStored(False, "the store is closed"))
         prefix = self.prefix
-        last = number(prefix, records[-1].place or records[-1].event.id or "")
-        if last is None:
+        last = numberOf(prefix, records[-1])
+        if last <= 0:
             return fail(NotStored(False, f"the IDs of records must begin with {prefix!r}"))
         self._appended = last
         self._counts.waiting += len(records)
@@ -146,11 +147,11 @@ class SQLiteLog:
         """
         See L{EventLog.close<twisted_sse.store.contract.EventLog.close>}.
         """
-        return self._closed(self)
+        return succeed(None) if self._isOver else self._closed(self)
 
     def end(self) -> None:
         """
-        The file is closed.
+        It is closed.
         """
         self._isOver = True
 

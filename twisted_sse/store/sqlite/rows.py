@@ -14,7 +14,7 @@ from ...format.event import Event
 from ..contract import Record
 from .schema import COLUMNS
 
-__all__ = ["EVENTS", "TOPICS", "Row", "insert", "toRecord", "toRow"]
+__all__ = ["EVENTS", "TOPICS", "Row", "insert", "numberOf", "toRecord", "toRow"]
 
 #: An event as it is stored: its columns.
 Row = tuple[Any, ...]
@@ -38,6 +38,24 @@ def _measure(text: str | None) -> int:
     if text is None:
         return 0
     return len(text) if text.isascii() else len(text.encode())
+
+
+def numberOf(prefix: str, record: Record) -> int:
+    """
+    Find the number that the channel gave a record.  Unlike
+    L{number<twisted_sse.store.identifiers.number>} this believes what it sees: it is done for each
+    record, and twice.
+
+    @param prefix: what the channel's IDs begin with.
+    @return: 0 if there is none.
+    """
+    text = record.place or record.event.id or ""
+    if not text.startswith(prefix):
+        return 0
+    try:
+        return int(text[len(prefix) + 1 :], 16)
+    except ValueError:
+        return 0
 
 
 def toRow(channel: int, position: int, record: Record) -> Row:

@@ -110,7 +110,7 @@ class Opened(Protocol):
 
     def end(self) -> None:
         """
-        The file is closed.
+        It is closed.
         """
 
 

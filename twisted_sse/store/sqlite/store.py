@@ -166,6 +166,7 @@ class _Session:
             self._handover.put(done)
 
         def done() -> None:
+            log.end()
             if self._writing.logs or self._closing:
                 closed.callback(None)
             else:
@@ -302,7 +303,8 @@ class SQLiteStore:
         self._session: _Session | None = None
         self._health = Health(self.path)
         self._counts = Counts()
-        # Those who wait until the file is closed, to open it again.
+        # Those who wait for the reactor, and those who wait until the file is closed.
+        self._early: list[Deferred[EventLog]] = []
         self._waiting: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
@@ -376,7 +378,14 @@ class SQLiteStore:
             # An application is loaded before twistd forks: neither a thread nor a connection may
             # be carried over.
             opened: Deferred[EventLog] = Deferred()
-            reactor.callWhenRunning(lambda: self._open(name, tail, recent).chainDeferred(opened))
+
+            def begin() -> None:
+                if opened in self._early:
+                    self._early.remove(opened)
+                    self._open(name, tail, recent).chainDeferred(opened)
+
+            self._early.append(opened)
+            reactor.callWhenRunning(begin)
             return opened
         return self._open(name, tail, recent)
 
@@ -450,4 +459,7 @@ class SQLiteStore:
 
         Closing the last log closes the file too, and so does the end of the reactor.
         """
+        early, self._early = self._early, []
+        for opened in early:
+            opened.errback(StoreAway("the store was closed before the reactor was running"))
         return succeed(None) if self._session is None else self._session.close()

@@ -20,7 +20,7 @@ from .file import File
 from .health import Health
 from .items import Append, Barrier, Broken, Item, Repair, Stop, leading
 from .keys import findKey, keepKey
-from .rows import EVENTS, TOPICS, Row, insert, toRow
+from .rows import EVENTS, TOPICS, Row, insert, numberOf, toRow
 from .state import Opened, State, begin, discard, load
 from .trimming import Limits, expires, trim
 
@@ -69,20 +69,15 @@ class _Batch:
         """
         state = append.log.state
         channel, last, base = state.channel, state.last, state.base
-        digits = len(append.prefix) + 1
         ids = []
         size = 0
         for record in append.records:
-            identifier = record.event.id or ""
-            try:
-                position = base + int((record.place or identifier)[digits:], 16)
-            except ValueError:
-                position = 0
+            position = base + numberOf(append.prefix, record)
             if position <= last:
                 raise NotStored(False, f"{record!r} is not numbered as it should be")
             row = toRow(channel, position, record)
             self.rows.append(row)
-            ids.append(identifier)
+            ids.append(record.event.id or "")
             size += row[-1]
             for topic in set(record.topics) if record.topics else ():
                 self.topics.append((channel, topic, position))

@@ -1,0 +1,319 @@
+"""
+Tests for L{twisted_sse.store.sqlite}: which files can be opened, and what they
+may have lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+import subprocess
+import sys
+from typing import Any
+
+from tests.support.stores import Keeper, SQLiteTestCase
+from twisted_sse.store import NotKept, SQLiteStore, StoreAway
+from twisted_sse.store.sqlite import NotAStore, StoreLocked, file
+
+
+class OpeningTests(SQLiteTestCase):
+    """
+    Tests for files that cannot be opened.
+    """
+
+    async def refused(self, error: type[Exception], *words: str) -> None:
+        """
+        Assert that the store cannot be opened, and leaves nothing open.
+        """
+        before = await self.leftOpen()
+        with self.assertRaises(error) as caught:
+            await SQLiteStore(self.path).open("news", Keeper(), 1)
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+        self.assertEqual(await self.leftOpen(), before)
+
+    async def test_secondStore(self) -> None:
+        """
+        A second store of the same process is refused, and the first goes on.
+        """
+        keeper = await self.keep(self.store())
+        await self.refused(StoreLocked, "in use by this process", self.path)
+        await keeper.append()
+        self.assertEqual(await keeper.read(None), ["1"])
+
+    async def test_secondProcess(self) -> None:
+        """
+        A store that another process uses is refused with the number of that process; when that is
+        dead the store is free.
+        """
+        program = (
+            "import sys; from twisted_sse.store.sqlite.file import File;"
+            "it = File(sys.argv[1], False); print('open', flush=True); sys.stdin.read()"
+        )
+        with subprocess.Popen(
+            [sys.executable, "-c", program, self.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            await self.refused(StoreLocked, f"in use by process {process.pid}:")
+            process.kill()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+        await self.keep(self.store())
+
+    async def test_cannotLock(self) -> None:
+        """
+        A file system that cannot lock is refused.
+        """
+        for code in errno.ENOLCK, errno.EOPNOTSUPP:
+
+            def fail(*arguments: object, code: int = code) -> None:
+                raise OSError(code, os.strerror(code))
+
+            patch = self.patch(fcntl, "flock", fail)
+            await self.refused(OSError, "cannot lock files", os.strerror(code), self.path)
+            patch.restore()
+
+    async def test_noDirectory(self) -> None:
+        """
+        A directory that does not exist is named, and not made.
+        """
+        self.path = os.path.join(self.folder, "no", "events.db")
+        await self.refused(FileNotFoundError, os.path.abspath(os.path.dirname(self.path)))
+
+    async def test_isDirectory(self) -> None:
+        """
+        A directory is no file.
+        """
+        os.mkdir(self.path)
+        await self.refused(IsADirectoryError, self.path)
+
+    async def test_readOnlyDirectory(self) -> None:
+        """
+        A directory in which nothing can be made is refused in words that say so.
+        """
+        opened = os.open
+
+        def open(path: Any, *arguments: Any) -> int:
+            if str(path).endswith("-lock"):
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+            return opened(path, *arguments)
+
+        self.patch(os, "open", open)
+        await self.refused(OSError, "cannot be written", "Read-only file system", self.path)
+
+    async def test_foreignDatabase(self) -> None:
+        """
+        A database of another program is refused, and stays as it is.
+        """
+        self.edit("CREATE TABLE mine(x)", "INSERT INTO mine VALUES(1)")
+        await self.refused(NotAStore, "another program", self.path)
+        self.assertEqual(self.edit("SELECT x FROM mine"), [(1,)])
+
+    async def test_newerVersion(self) -> None:
+        """
+        A store of a newer version is refused, and stays as it is.
+        """
+        store = self.store()
+        await (await self.keep(store)).fill(3)
+        await store.close()
+        self.edit("PRAGMA user_version = 2")
+        await self.refused(NotAStore, "newer")
+        self.assertEqual(self.edit("SELECT count(*) FROM events"), [(3,)])
+
+    async def test_lockedByOther(self) -> None:
+        """
+        While another program writes, a store can be opened later.
+        """
+        store = self.store()
+        await (await self.keep(store)).fill(3)
+        await store.close()
+        self.patch(file, "HASTE", 0.05)
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        with self.assertRaises(StoreAway):
+            await self.keep(store)
+        other.execute("COMMIT")
+        other.close()
+        self.assertEqual((await self.keep(store)).recent, ["1", "2", "3"])
+
+
+class LossTests(SQLiteTestCase):
+    """
+    Tests for files that may have lost their end.
+    """
+
+    async def kill(self) -> None:
+        """
+        Leave the file as a process does that is killed.
+        """
+        for part in "", "-wal":
+            with (
+                open(self.path + part, "rb") as source,
+                open(self.path + ".new" + part, "wb") as to,
+            ):
+                to.write(source.read())
+        await self.dead.close()
+        for part in "", "-wal":
+            os.rename(self.path + ".new" + part, self.path + part)
+
+    async def died(self, **options: Any) -> list[str]:
+        """
+        Fill a store, and kill it.
+
+        @return: the IDs.
+        """
+        self.dead = self.store(**options)
+        keeper = await self.keep(self.dead)
+        ids = await keeper.fill(5)
+        await self.kill()
+        return ids
+
+    async def test_killed(self) -> None:
+        """
+        After the death of the process all is there, and all IDs are good.
+        """
+        ids = await self.died()
+        keeper = await self.keep(self.store())
+        self.assertEqual(keeper.recent, ["1", "2", "3", "4", "5"])
+        for n, place in enumerate(ids, 1):
+            self.assertEqual(len(await keeper.read(place)), 5 - n)
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_walGone(self) -> None:
+        """
+        If the file -wal is gone, nobody goes on as if nothing were lost.
+        """
+        for _ in range(2):
+            await self._walGone()
+            # Now without what else tells how much there was.
+            self.path += "x"
+            self.forgets = True
+
+    forgets = False
+
+    async def _walGone(self) -> None:
+        ids = await self.died()
+        os.unlink(f"{self.path}-wal")
+        if self.forgets:
+            os.unlink(f"{self.path}-lock")
+        keeper = await self.keep(self.store())
+        self.assertEqual(keeper.recent, [])
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        await self.unsure(keeper)
+
+    async def test_somebodyLooked(self) -> None:
+        """
+        If somebody has opened the file with other means after the death of the process, which
+        removes the file -wal, nothing is lost.
+        """
+        ids = await self.died()
+        self.assertEqual(self.edit("SELECT count(*) FROM events"), [(5,)])
+        self.assertFalse(os.path.exists(f"{self.path}-wal"))
+        keeper = await self.keep(self.store())
+        self.assertEqual(await keeper.read(ids[3]), ["5"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_oldCopy(self) -> None:
+        """
+        If an old copy is put back, nobody goes on as if nothing were lost.
+        """
+        store = self.store()
+        keeper = await self.keep(store)
+        ids = await keeper.fill(5)
+        await store.close()
+        with open(self.path, "rb") as copied:
+            copy = copied.read()
+        await (await self.keep(store)).fill(5)
+        await store.close()
+        with open(self.path, "wb") as back:
+            back.write(copy)
+        keeper = await self.keep(store)
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        self.assertEqual(await keeper.read(None), ["1", "2", "3", "4", "5"])
+        await self.unsure(keeper)
+
+    async def test_rebooted(self) -> None:
+        """
+        If the machine was restarted under an open store, what is kept is kept, but nobody goes on
+        as if nothing were lost: also not by IDs that the application gave.
+        """
+        self.dead = self.store()
+        keeper = await self.keep(self.dead)
+        ids = await keeper.append(keeper.record("1"), keeper.record("2", id="X"))
+        await self.kill()
+        self.patch(file, "bootID", lambda: "another")
+        store = self.store()
+        keeper = await self.keep(store)
+        self.assertEqual(keeper.recent, ["1", "2"])
+        self.assertEqual(await keeper.read(None), ["1", "2"])
+        for place in ids:
+            with self.assertRaises(NotKept):
+                await keeper.read(place)
+        records = await keeper.log.read(None, 2**16)
+        await keeper.append(keeper.record("3"))
+        self.assertEqual(await keeper.read(str(records[0].event.id)), ["2", "3"])
+        self.assertEqual(await keeper.read(records[1].place), ["3"])
+        await self.unsure(keeper)
+        await store.close()
+        keeper = await self.keep(store)
+        self.assertEqual(await keeper.read(records[1].place), ["3", "2"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def unsure(self, keeper: Keeper) -> None:
+        """
+        Assert that the log said so, and all goes on.
+        """
+        [line] = self.flushLogged()
+        self.assertIn("Events may be missing", line)
+        self.assertIn(self.path, line)
+        [place] = await keeper.append()
+        self.assertEqual(await keeper.read(place), [])
+
+    async def test_rebootedFull(self) -> None:
+        """
+        With C{synchronous="full"} nothing is lost by a restart of the machine.
+        """
+        ids = await self.died(synchronous="full")
+        self.patch(file, "bootID", lambda: "another")
+        keeper = await self.keep(self.store(synchronous="full"))
+        self.assertEqual(await keeper.read(ids[0]), ["2", "3", "4", "5"])
+        self.assertEqual(self.flushLogged(), [])
+
+    async def test_otherSystem(self) -> None:
+        """
+        Where nobody knows whether the machine was restarted, that alone is no loss.
+        """
+        self.patch(file, "BOOT", file.BOOT / "no")
+        ids = await self.died()
+        keeper = await self.keep(self.store())
+        self.assertEqual(await keeper.read(ids[3]), ["5"])
+
+    async def test_everyChannel(self) -> None:
+        """
+        A loss concerns all channels, also those that are opened only later.
+        """
+        self.dead = self.store()
+        one, two = await self.keep(self.dead, "one"), await self.keep(self.dead, "two")
+        [first], [second] = await one.append(), await two.append()
+        await self.kill()
+        os.unlink(f"{self.path}-wal")
+        store = self.store()
+        one = await self.keep(store, "one")
+        with self.assertRaises(NotKept):
+            await one.read(first)
+        [first] = await one.append()
+        await store.close()
+        one, two = await self.keep(store, "one"), await self.keep(store, "two")
+        with self.assertRaises(NotKept):
+            await two.read(second)
+        self.assertEqual(await one.read(first), [])
