@@ -97,7 +97,7 @@ class FullDiskTests(SQLiteTestCase):
             with self.assertRaises(NotKept):
                 await keeper.read(place)
         self.assertEqual(await keeper.read(ids[3]), ["5"])
-        # The last of those that failed: whoever has it has missed nothing.
+        # The last of those that failed: a client that has it has missed nothing.
         self.assertEqual(await keeper.read(str(record.event.id)), ["new"])
         self.assertEqual(await keeper.read(None), ["new"])
         self.assertEqual(await keeper.read(new), [])
