@@ -370,8 +370,13 @@ class StoreMachine(RuleBasedStateMachine):
         @param keeps: whether it chooses what it has chosen before.
         """
         client = self.pick(number, connected=False)
-        if client is None:
-            return
+        if client is not None:
+            self.open(client, topics, keeps, reads)
+
+    def open(self, client: Client, topics: Topics, keeps: bool, reads: bool) -> None:
+        """
+        Connect a client.
+        """
         if not client.lastEventID:
             client.choices = [topics]
             client.placed, client.must = self.settled, len(self.published)
@@ -436,6 +441,33 @@ class StoreMachine(RuleBasedStateMachine):
             if browser is not None:
                 self.leave(client)
                 browser._transport.connectionLost(Failure(ConnectionError()))
+
+    @rule(
+        number=st.integers(0, CLIENTS - 1),
+        missed=st.integers(0, 12),
+        given=st.sampled_from([None, "a"]),
+        fails=st.booleans(),
+        restarts=st.sampled_from([None, None, "closed", "killed"]),
+    )
+    def reconnect(
+        self, number: int, missed: int, given: str | None, fails: bool, restarts: str | None
+    ) -> None:
+        """
+        Let a client miss some events, of which the first may not be stored, and perhaps a restart.
+        """
+        client = self.pick(number, connected=True)
+        self.disconnect(number)
+        if fails:
+            self.setFailing(True)
+            self.publish(frozenset("x"), 1, 10, None, False, 4)
+            self.setFailing(False)
+        self.publish(frozenset("xy"), missed, 10, given, False, 4)
+        if restarts == "closed":
+            self.restart(False, True)
+        elif restarts == "killed":
+            self.kill(True)
+        if client is not None and client.browser is None:
+            self.open(client, None, True, True)
 
     @rule(number=st.integers(0, CLIENTS - 1), kernelBuffer=st.sampled_from([0, 30, 10_000]))
     def stall(self, number: int, kernelBuffer: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest import result
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.examples import example
@@ -188,19 +188,6 @@ def losesTheLast(log: Any) -> Any:
             if not self.isClosed and self.rows and self.rows[-1].record:
                 self.rows.pop()
             return super().close()
-
-    return Faulty
-
-
-@foundBy("test_closeInTheMiddle")
-def neverAnswers(log: Any) -> Any:
-    """
-    What is asked just before the end is never answered.
-    """
-
-    class Faulty(log):
-        def read(self, *arguments: Any) -> Any:
-            return Deferred()
 
     return Faulty
 
@@ -721,13 +708,10 @@ def failures(fault: Fault | None, names: list[str]) -> set[str]:
     if fault is not None:
         module.ListLog = fault(module.ListLog)
 
-    class StoreTests(module.ListStoreTests):
-        timeout = 1
-
     found = set()
     for name in names:
         outcome = result.TestResult()
-        StoreTests(name).run(outcome)
+        module.ListStoreTests(name).run(outcome)
         if not outcome.wasSuccessful():
             found.add(name)
     return found

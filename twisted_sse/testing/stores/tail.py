@@ -160,7 +160,9 @@ class OpenedLog:
             last = records[-1].event.id
 
             def isTold() -> bool:
-                return bool(tail.origins) or any(each.event.id == last for each in tail.records)
+                # Most often it is the newest.
+                newest = reversed(tail.records)
+                return bool(tail.origins) or any(each.event.id == last for each in newest)
 
             await tail.until(isTold)
             if tail.origins:
