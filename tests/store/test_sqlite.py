@@ -631,7 +631,7 @@ class KeyTests(SQLiteTestCase):
             for _ in range(3)
         ]
         first = await outcomes[0]
-        self.assertEqual([await each for each in outcomes[1:]], [first, first])
+        self.assertEqual([list(await each) for each in outcomes[1:]], [first, first])
         await store.close()
         keeper = await self.keep(store)
         again = await keeper.append(keeper.record("a"), keeper.record("b", id="X"), key="key")

@@ -120,8 +120,9 @@ class Tail(Protocol):
         There are records, in the order of the log.
 
         Called once while the log is opened, before the L{Deferred} of C{open} fires, with the
-        newest records that it already has.  After that only by a log that makes the IDs: with
-        every record, those of this channel too, each exactly once.
+        newest records that it already has, as far as they follow each other without a hole; not at
+        all if there are none.  After that only by a log that makes the IDs: with every record,
+        those of this channel too, each exactly once.
 
         An ID may be asked for with C{read} only after this was called with all records before it;
         and C{read} returns no record that this was not called with, unless it is older than those
@@ -157,11 +158,14 @@ class EventLog(Protocol):
 
     @ivar makesIDs: whether the log makes the IDs, so that any number of processes can append.  If
         not, the channel makes them, and is the only one that appends.
-    @ivar prefix: what IDs made by the channel begin with.  No two openings ever have the same,
+    @ivar prefix: what IDs made by the channel begin with: short, printable ASCII without spaces,
+        and not the beginning of any other prefix, so that L{newToken
+        <twisted_sse.store.identifiers.newToken>} is best.  No two openings ever have the same,
         whatever happens: not over runs, processes, power cuts and restored backups.  The rest of an
-        ID is a number that increases with each record: see
-        L{numbered<twisted_sse.store.identifiers.numbered>}.
-    @ivar origin: the place before the records that were handed to the tail at the opening.
+        ID is a number, from 1: see L{numbered<twisted_sse.store.identifiers.numbered>}.  Each record
+        has a greater one than the record before; some may be left out.
+    @ivar origin: the place before the records that were handed to the tail at the opening.  It goes
+        on naming this place, in later openings too, for as long as nothing after it is dropped.
 
     @since: 0.1
     """
@@ -176,11 +180,15 @@ class EventLog(Protocol):
         """
         Keep some records, after all that were appended before: all of them, or none.
 
-        If it fails, what is appended next does not follow what is kept: a C{read} that would have
-        to pass this place fails with L{NotKept}.
+        If it fails, and the channel makes the IDs, subscribers may have been sent the records all
+        the same.  So what is appended next does not follow what is kept: there is a hole, and a
+        C{read} that would have to pass it fails with L{NotKept}.  A log that makes the IDs has no
+        holes: nobody has seen what it did not keep.
 
+        @param records: at least one.  If the log makes the IDs, none has an ID.
         @param idempotencyKey: if records were appended with this key before, do nothing.  A log
-            remembers keys for an hour, or the newest 10,000, also when it is opened again.
+            remembers keys for an hour, or the newest 10,000, also when it is opened again.  If
+            appending fails, its key may be used again.
         @return: fires with the IDs of the records, when they are kept as well as the log can; with
             those from the first time, as L{Repeated}, if the key was used before.  Fails with L{NotStored}, or
             with L{KeyReused} if the key was used for other events or topics.
@@ -193,8 +201,8 @@ class EventLog(Protocol):
         Read what directly follows a place.
 
         @param after: the place, which may be any text from a client: if an event ID was given
-            several times, that after the last of them.  L{None} for the oldest record; what
-            follows it may still fail, where something is missing in the middle.
+            several times, that after the last of them.  L{None} for the oldest record that is
+            followed by all others, after the last hole.
         @param maxBytes: about how many bytes to read at most; but at least one record.
         @param topics: only records about at least one of these; L{None} for all.
         @return: fires with the records, none at the end of the log.  Fails with L{NotKept} if the
@@ -205,9 +213,10 @@ class EventLog(Protocol):
 
     def close(self) -> Deferred[None]:
         """
-        Keep what was appended, and release what the log holds.
+        Keep what was appended, and release what the log holds.  May be called again.
 
-        @return: fires when that is done.  Nothing is called after this.
+        @return: fires when that is done.  Whatever was asked before has been answered then, and what
+            is asked after it fails with L{NotStored} or L{StoreAway}.  The log may be opened again.
         """
 
 
@@ -226,12 +235,14 @@ class EventStore(Protocol):
         @param tail: is told what happens.
         @param recent: how many of the newest records to hand to the tail at once.
         @return: fires with the log.  Fails with L{StoreAway} if it should be tried again later;
-            whatever else it fails with is final.
+            whatever else it fails with is final, such as C{ValueError} if the log is open already
+            and can be open only once.
         """
 
     def problem(self) -> str | None:
         """
         @return: what is the matter, in one line for a log or a health check; L{None} if all is well.
+            A failure is over when appending succeeds again.
         """
 
     def close(self) -> Deferred[None]:

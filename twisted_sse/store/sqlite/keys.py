@@ -8,7 +8,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from ..contract import KeyReused
+from ..contract import KeyReused, Repeated
+from ..identifiers import number, numbered
 from .state import State
 
 __all__ = ["findKey", "keepKey"]
@@ -20,7 +21,7 @@ MOST = 10_000
 
 def findKey(
     connection: sqlite3.Connection, state: State, key: str, content: bytes, now: float
-) -> list[str] | None:
+) -> Repeated | None:
     """
     Find the first use of a key.
 
@@ -37,7 +38,7 @@ def findKey(
             f"the idempotency key {key!r} was used for other content: every event, or batch of"
             " events, needs a key of its own"
         )
-    return list(map(str, json.loads(found[2])))
+    return _unpacked(json.loads(found[2]))
 
 
 def keepKey(
@@ -66,6 +67,26 @@ def keepKey(
         ).rowcount
     connection.execute(
         "INSERT INTO keys VALUES(?, ?, ?, ?, ?)",
-        [state.channel, key, content, now, json.dumps(list(ids))],
+        [state.channel, key, content, now, json.dumps(_packed(state.token, ids))],
     )
     state.keys += 1
+
+
+def _packed(prefix: str, ids: Sequence[str]) -> Sequence[str | int]:
+    """
+    Write IDs that follow each other, as they do in nearly all batches, as the first number and how
+    many there are: a batch may have thousands.
+    """
+    first = number(prefix, ids[0])
+    if first is not None and all(
+        each == numbered(prefix, expected) for expected, each in enumerate(ids, first)
+    ):
+        return [prefix, first, len(ids)]
+    return list(ids)
+
+
+def _unpacked(packed: Sequence[str | int]) -> Repeated:
+    if len(packed) == 3 and isinstance(packed[1], int) and isinstance(packed[2], int):
+        prefix, first, count = str(packed[0]), packed[1], packed[2]
+        return Repeated([numbered(prefix, each) for each in range(first, first + count)])
+    return Repeated(map(str, packed))
