@@ -11,9 +11,11 @@ from unittest import mock
 
 import twisted.internet
 from klein import Klein
+from twisted.internet.defer import Deferred
 
 from tests.support.memory_reactor import MemoryNamesReactor
 from tests.support.requirements import ROOT
+from twisted_sse.store import SQLiteStore
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -48,7 +50,8 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
 
 def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     """
-    Run all Python of a page in order, with a reactor that only records calls.
+    Run all Python of a page in order, with a reactor that only records calls, and stores that are
+    never opened.
 
     @return: the names that it defines, and the reactor.
     """
@@ -57,6 +60,7 @@ def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     with (
         mock.patch.object(twisted.internet, "reactor", reactor, create=True),
         mock.patch.object(Klein, "run"),
+        mock.patch.object(SQLiteStore, "open", lambda *arguments: Deferred()),
     ):
         for number, block in enumerate(blocks(page, "python")):
             exec(compile(block, f"{page}[{number}]", "exec"), names)
