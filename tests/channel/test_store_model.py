@@ -619,7 +619,8 @@ class StoreMachine(RuleBasedStateMachine):
         """
         return (
             client.mayReset
-            or client.low < self.world.dropped
+            # Also if its own event was the newest that was dropped.
+            or 0 < self.world.dropped >= client.low
             or any(number >= client.low for number in self.holes)
         )
 
