@@ -617,10 +617,11 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Tell whether a client may be told that it has missed something.
         """
+        before = sum(event.state is State.STORED for event in self.published[: client.low])
         return (
             client.mayReset
             # Also if its own event was the newest that was dropped.
-            or 0 < self.world.dropped >= client.low
+            or 0 < self.world.dropped >= before
             or any(number >= client.low for number in self.holes)
         )
 
