@@ -102,7 +102,8 @@ class Asked(NamedTuple):
     """
     A request to an example, and its first event.
 
-    @ivar first: the expected event, whose ID may be anything but empty if it is C{"*"}.
+    @ivar first: the expected event, whose ID may be anything but empty if it is C{"*"}, and so may
+        its data.
     @ivar path: the path of the stream; L{None} if the response to the form has it.
     @ivar form: the path and the body of a form to post first.
     """
@@ -137,7 +138,7 @@ REQUESTS = [
         "/events",
         form=("/login", "user=ada"),
     ),
-    Asked("progress", MessageEvent("progress", "0", "*"), None, form=("/jobs", "")),
+    Asked("progress", MessageEvent("progress", "*", "*"), None, form=("/jobs", "")),
     Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),
 ]
 
@@ -168,12 +169,13 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
             connection.request("GET" if asked.body is None else "POST", path, asked.body, headers)
             with connection.getresponse() as response:
                 parser = EventStreamParser()
-                while data := response.read1():
-                    for event in parser.feed(data):
+                while chunk := response.read1():
+                    for event in parser.feed(chunk):
                         if event.type == "stream-position":
                             continue
                         if event.lastEventID and asked.first.lastEventID == "*":
-                            return MessageEvent(event.type, event.data, "*")
+                            data = "*" if asked.first.data == "*" else event.data
+                            return MessageEvent(event.type, data, "*")
                         return event
     return None
 
