@@ -617,10 +617,17 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Tell whether a client may be told that it has missed something.
         """
+        before = [
+            number
+            for number, each in enumerate(self.published[: client.low])
+            if each.state is State.STORED
+        ]
+        # Its place is that after the last one that is stored, which may have been dropped itself;
+        # and one that failed after that is missing after its place.
         return (
             client.mayReset
-            or client.low < self.world.dropped
-            or any(number >= client.low for number in self.holes)
+            or 0 < self.world.dropped >= len(before)
+            or any(number > max(before, default=-1) for number in self.holes)
         )
 
     def missing(self, client: Client, end: int) -> list[int]:
