@@ -318,8 +318,11 @@ class StoreMachine(RuleBasedStateMachine):
             self.publishOne(Published(event.data, event.topics, event.given, self.run, event.key))
             return
 
+        run = self.run
+
         def done(outcome: Event | Failure) -> None:
-            if isinstance(outcome, Event):
+            # The answers of a process that was killed reach nobody.
+            if isinstance(outcome, Event) and run == self.run:
                 self.updateStored()
                 assert event.state is State.STORED, "it is said to be stored"
                 assert event.id in (None, outcome.id), "not the ID from the first time"
