@@ -4,13 +4,16 @@ Tests for L{twisted_sse.channel} with a store: the place of a client is never mi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 
 from tests.channel.test_store import StoreTestCase
 from tests.support.channels import data, types
 from twisted_sse import Event
+from twisted_sse.store import StoreAway
 from twisted_sse.timing.slices import SLICE
 
 
@@ -169,6 +172,70 @@ class CallbackTests(StoreTestCase):
         self.channel.subscribe(self.streams[0])
         self.settle()
         self.assertEqual(types(browser), ["stream-reset"] + ["message"] * 20)
+
+
+class SliceTests(StoreTestCase):
+    """
+    Tests that many clients that wait for the store do not hold up the reactor.
+    """
+
+    def wait(self) -> Deferred[Any]:
+        """
+        Let a hundred clients come back with different IDs, before the store answers.
+
+        @return: what the first read returns, to be fired with C{self.found}.
+        """
+        self.start(window=3)
+        events = self.publish(*range(200))
+        (log,) = self.store.logs
+        answer: Deferred[Any] = Deferred()
+        self.found = log.read(events[0].id, 2**16)
+        self.settle()
+        with mock.patch.object(log, "read", lambda *args: answer):
+            self.browsers = [self.connect(event.id or "") for event in events[:100]]
+            self.settle()
+        return answer
+
+    def assertSliced(self, act: Callable[[], object]) -> None:
+        """
+        Call a function, and run turns: none of them must take long.
+        """
+        start = self.time.rightNow
+        act()
+        self.assertLess(self.time.rightNow - start, 2 * SLICE)
+        for _ in range(1000):
+            start = self.time.rightNow
+            self.turn()
+            self.assertLess(self.time.rightNow - start, 2 * SLICE)
+
+    def test_answers(self) -> None:
+        """
+        One page may have what clients with many different IDs wait for.
+        """
+        answer = self.wait()
+        self.recorder.cost = SLICE / 4
+        self.assertSliced(lambda: answer.callback(self.successResultOf(self.found)))
+        self.recorder.cost = 0
+        self.settle()
+        for start, browser in enumerate(self.browsers):
+            self.assertEqual(data(browser), [str(n) for n in range(start + 1, 200)])
+
+    def test_close(self) -> None:
+        """
+        When the channel is closed, all of them are ended.
+        """
+
+        def act(*news: object) -> None:
+            if news[0] == "closed":
+                self.time.rightNow += SLICE / 4
+
+        answer = self.wait()
+        self.recorder.act = act
+        self.assertSliced(self.channel.close)
+        answer.errback(StoreAway())
+        for browser in self.browsers:
+            self.assertTrue(browser.ended and browser.complete)
+        self.assertIdle()
 
 
 class BrokenTests(StoreTestCase):

@@ -8,6 +8,7 @@ it: so each event is read and encoded once, not once for each client.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -20,7 +21,8 @@ from ..store.contract import EventLog, Record, StoreAway
 from ..store.entry import Entry
 from ..store.memory import History
 from ..stream.turn import TURN
-from ..timing.slices import inSlices
+from ..timing.slices import SLICE
+from ..timing.ticker import steady
 
 __all__ = ["Older", "Part"]
 
@@ -134,6 +136,10 @@ class Older:
         self._reading: Deferred[Sequence[Record]] | None = None
         self._pause = PAUSE
         self._call: IDelayedCall | None = None
+        # Those who have yet to be told what was found, and what that is.
+        self._answers: deque[tuple[dict[Deferred[Part], None], Part | Failure]] = deque()
+        self._turn: IDelayedCall | None = None
+        self._isTelling = False
         # How many subscribers may read.
         self._readers = 0
 
@@ -150,6 +156,11 @@ class Older:
         self._readers -= 1
         if not self._readers:
             self.clear()
+            # By now nobody waits.
+            self._answers.clear()
+            if self._turn is not None:
+                self._turn.cancel()
+                self._turn = None
 
     def clear(self) -> None:
         """
@@ -210,6 +221,7 @@ class Older:
         self.clear()
         for request in list(self._requests.values()):
             self._answer(request, Failure(StoreAway("the channel is closed")))
+        self._tell()
 
     def _find(self, after: str | None, topics: Topics) -> Part | None:
         asked = self._asked.get(after)
@@ -224,7 +236,7 @@ class Older:
 
     def _next(self) -> None:
         """
-        Answer the oldest request, if none is being answered.
+        Answer requests, the oldest first, until the store has to be asked.
         """
         while self._requests and self._reading is None and self._call is None:
             request = next(iter(self._requests.values()))
@@ -237,6 +249,7 @@ class Older:
                 self._answer(request, part)
             else:
                 self._ask(request)
+        self._tell()
 
     def _ask(self, request: _Request) -> None:
         # If nothing follows in the store, everything that is stored by now has been read.
@@ -269,17 +282,36 @@ class Older:
         self._next()
 
     def _answer(self, request: _Request, answer: Part | Failure) -> None:
-        waiting = request.waiting
         self._done(request)
+        self._answers.append((request.waiting, answer))
 
-        def fire(each: Deferred[Part]) -> None:
-            # It may have been cancelled.
-            if each in waiting:
-                del waiting[each]
-                each.callback(answer)
+    def _tell(self) -> None:
+        """
+        Tell those who have an answer, for as long as one slice may block the reactor: each of them
+        sends a part to its client.
+        """
+        if self._isTelling or self._turn is not None:
+            return
+        self._isTelling = True
+        clock = self._clock()
+        seconds = steady(clock)
+        until = seconds() + SLICE
+        while self._answers:
+            waiting, answer = self._answers[0]
+            if not waiting:
+                self._answers.popleft()
+                continue
+            if seconds() >= until:
+                self._turn = clock.callLater(0, self._tellMore)
+                break
+            each = next(iter(waiting))
+            del waiting[each]
+            each.callback(answer)
+        self._isTelling = False
 
-        # Each will send a part to its client.
-        inSlices(self._clock(), waiting, fire)
+    def _tellMore(self) -> None:
+        self._turn = None
+        self._tell()
 
     def _done(self, request: _Request) -> None:
         # After close() it is not there.
