@@ -171,14 +171,15 @@ class Older:
         self._pages.clear()
         self._size = 0
 
-    def forget(self, lastEventID: str) -> None:
+    def forget(self, given: set[str]) -> None:
         """
-        An event with an ID that the application gave is stored: if it was given before, it names
+        Events with IDs that the application gave are stored: an ID that was given before names
         another place from now on.
         """
-        self._asked.pop(lastEventID, None)
+        for identifier in given:
+            self._asked.pop(identifier, None)
         for request in self._requests.values():
-            if request.after == lastEventID:
+            if request.after in given:
                 request.isOld = True
 
     def read(self, after: str | None, topics: Topics) -> Part | Deferred[Part]:

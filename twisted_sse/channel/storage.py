@@ -298,7 +298,6 @@ class Storage:
         if last >= self._history.settled:
             self._history.settle(last + 1, isStored)
         if self.older is not None:
-            for entry in entries:
-                # The ID is not the name if the application gave it.
-                if entry.place and entry.event.id:
-                    self.older.forget(entry.event.id)
+            given = {entry.event.id or "" for entry in entries if entry.place}
+            if given:
+                self.older.forget(given)
