@@ -318,8 +318,11 @@ class StoreMachine(RuleBasedStateMachine):
             self.publishOne(Published(event.data, event.topics, event.given, self.run, event.key))
             return
 
+        run = self.run
+
         def done(outcome: Event | Failure) -> None:
-            if isinstance(outcome, Event):
+            # The answers of a process that was killed reach nobody.
+            if isinstance(outcome, Event) and run == self.run:
                 self.updateStored()
                 assert event.state is State.STORED, "it is said to be stored"
                 assert event.id in (None, outcome.id), "not the ID from the first time"
@@ -617,12 +620,17 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Tell whether a client may be told that it has missed something.
         """
-        before = sum(event.state is State.STORED for event in self.published[: client.low])
+        before = [
+            number
+            for number, each in enumerate(self.published[: client.low])
+            if each.state is State.STORED
+        ]
+        # Its place is that after the last one that is stored, which may have been dropped itself;
+        # and one that failed after that is missing after its place.
         return (
             client.mayReset
-            # Also if its own event was the newest that was dropped.
-            or 0 < self.world.dropped >= before
-            or any(number >= client.low for number in self.holes)
+            or 0 < self.world.dropped >= len(before)
+            or any(number > max(before, default=-1) for number in self.holes)
         )
 
     def missing(self, client: Client, end: int) -> list[int]:

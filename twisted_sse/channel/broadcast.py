@@ -206,25 +206,34 @@ class Broadcast:
             entry.time = now - age
             store.append(entry)
             self.position += 1
-        self.opening = self.position, store.mark(self.position)
+        self.opening = self.position, store.name(self.position)
         self._checkAge()
 
     def broken(self, origin: str) -> None:
         """
-        Continuity is lost: tell all subscribers.
+        Continuity is lost: tell all subscribers, instead of sending what is on its way to them.
 
         @param origin: the place before the next event.
         """
         self.kept().front(origin)
         all = [each for each in self.subscriptions.values() if each.isPlaced]
         for subscription in all:
-            left = self._leftOf(subscription)
+            self._leftOf(subscription)
             self._joining.pop(subscription, None)
             self._exclude(subscription)
-            for batch in cut(subscription.choose(left)):
-                subscription.response.push(batch)
             subscription.lose()
         inSlices(self.clock(), all, Subscription.resume)
+
+    def released(self) -> None:
+        """
+        What was published has been handed over, or will never be.
+        """
+        if self._isIdle():
+            if self.isClosed:
+                self._endAll()
+            waiting, self._waiting = self._waiting, {}
+            for delivered in waiting:
+                delivered.callback(None)
 
     def whenDelivered(self) -> Deferred[None]:
         """
@@ -241,9 +250,10 @@ class Broadcast:
 
     def _isIdle(self) -> bool:
         """
-        Whether nothing is being sent.
+        Whether nothing is being sent, nor waits to be stored first.
         """
-        return self._turn is None and self._fanOut is None
+        isHolding = self.storage is not None and self.storage.writing.isHolding
+        return self._turn is None and self._fanOut is None and not isHolding
 
     # Publisher: what a subscription calls
 
@@ -368,6 +378,8 @@ class Broadcast:
         before = self.seconds()
         self._clock = clock
         self.seconds = steady(clock)
+        if self.storage is not None:
+            self.storage.changeClock()
         if self.store is not None:
             self.store.shift(self.seconds() - before)
         if self._ageing is not None:
@@ -407,11 +419,7 @@ class Broadcast:
                 self._beginTurn()
             else:
                 self._delivered = None
-                if self.isClosed:
-                    self._endAll()
-                waiting, self._waiting = self._waiting, {}
-                for delivered in waiting:
-                    delivered.callback(None)
+                self.released()
 
     def _handOut(self, isLate: Callable[[], bool]) -> bool:
         """

@@ -10,7 +10,7 @@ from operator import itemgetter
 from threading import get_ident
 from typing import Any
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import Logger
@@ -19,7 +19,7 @@ from ..checks import checkInteger
 from ..format.event import Event, InvalidEvent, makeEvent, withID
 from ..format.parser import EventTooLarge
 from ..listeners import checkObserver
-from ..store.contract import EventStore, Record
+from ..store.contract import EventStore, NotStored, Record
 from ..store.entry import Entry
 from ..store.fingerprint import fingerprint
 from ..store.memory import History
@@ -159,6 +159,7 @@ class Channel:
             self._deliver,
             broadcast.opened,
             broadcast.broken,
+            broadcast.released,
         )
         broadcast.storage = storage
         # Without a reactor, this is a module that is being imported: one may still be chosen.
@@ -279,8 +280,6 @@ class Channel:
                 raise InvalidEvent(
                     f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
                 )
-            if self._storage is not None and self._storage.makesIDs:
-                raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
         return event, NO_TOPICS if topics == () else checkedTopics(topics)
 
     def _entry(self, event: Event, topics: frozenset[str], position: int) -> Entry:
@@ -290,7 +289,7 @@ class Channel:
         @param position: the position that it will have without a store.
         """
         if self._storage is not None:
-            entry = self._storage.writing.entry(event, topics)
+            entry = self._storage.entry(event, topics)
         elif self.history is None or event.id:
             entry = Entry(event, topics)
         else:
@@ -308,11 +307,20 @@ class Channel:
     def _publishAndWait(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
         """
         Publish all of these, or none, unless it was done before.
+
+        @return: fires when they are kept; fails with L{NotStored} if they are not.
         """
-        if key is None:
-            return self._store(items, None)
-        if not isinstance(key, str):
+        if not isinstance(key, str | None):
             raise TypeError(f"idempotencyKey is {key!r}: it must be a str, or None")
+        try:
+            return self._store(items, None) if key is None else self._storeOnce(items, key)
+        except NotStored:
+            return fail()
+
+    def _storeOnce(self, items: Sequence[_Item], key: str) -> Deferred[Sequence[Event]]:
+        """
+        Publish all of these, or none, unless it was done before.
+        """
         content = fingerprint(
             Record(event, tuple(topics), place=event.id or "") for event, topics in items
         )

@@ -8,11 +8,12 @@ it: so each event is read and encoded once, not once for each client.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
@@ -20,7 +21,8 @@ from ..store.contract import EventLog, Record, StoreAway
 from ..store.entry import Entry
 from ..store.memory import History
 from ..stream.turn import TURN
-from ..timing.slices import inSlices
+from ..timing.slices import SLICE
+from ..timing.ticker import steady
 
 __all__ = ["Older", "Part"]
 
@@ -78,29 +80,34 @@ class _Page:
     """
     @ivar entries: events that follow each other.
     @ivar stops: see L{Part}.
-    @ivar keys: the places that they follow.
+    @ivar after: the place that was asked for.
+    @ivar topics: what they are about.
     @ivar size: how many bytes they have.
     """
 
-    __slots__ = ("entries", "keys", "size", "stops")
+    __slots__ = ("after", "entries", "size", "stops", "topics")
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], after: str | None, topics: Topics) -> None:
         self.entries = entries
         self.stops: dict[int, int] = {}
-        self.keys: list[Hashable] = []
+        self.after = after
+        self.topics = topics
         self.size = sum([len(entry.data) for entry in entries])
 
 
 class _Request:
     """
     What one or more subscribers are waiting for.
+
+    @ivar isOld: whether the place is a later one by now.
     """
 
-    __slots__ = ("after", "topics", "waiting")
+    __slots__ = ("after", "isOld", "topics", "waiting")
 
     def __init__(self, after: str | None, topics: Topics) -> None:
         self.after = after
         self.topics = topics
+        self.isOld = False
         self.waiting: dict[Deferred[Part], None] = {}
 
 
@@ -117,8 +124,10 @@ class Older:
         self._log = log
         self._history = history
         self._clock = clock
-        # The page and the index of what follows a place.
+        # The page and the index of what follows an event.
         self._places: dict[Hashable, tuple[_Page, int]] = {}
+        # The page of what follows a place that was asked for, by the place and the topics.
+        self._asked: dict[str | None, dict[Topics, _Page]] = {}
         # The oldest first.
         self._pages: dict[_Page, None] = {}
         self._size = 0
@@ -127,6 +136,10 @@ class Older:
         self._reading: Deferred[Sequence[Record]] | None = None
         self._pause = PAUSE
         self._call: IDelayedCall | None = None
+        # Those who have yet to be told what was found, and what that is.
+        self._answers: deque[tuple[dict[Deferred[Part], None], Part | Failure]] = deque()
+        self._turn: IDelayedCall | None = None
+        self._isTelling = False
         # How many subscribers may read.
         self._readers = 0
 
@@ -143,14 +156,31 @@ class Older:
         self._readers -= 1
         if not self._readers:
             self.clear()
+            # By now nobody waits.
+            self._answers.clear()
+            if self._turn is not None:
+                self._turn.cancel()
+                self._turn = None
 
     def clear(self) -> None:
         """
         Forget all pages.
         """
         self._places.clear()
+        self._asked.clear()
         self._pages.clear()
         self._size = 0
+
+    def forget(self, given: set[str]) -> None:
+        """
+        Events with IDs that the application gave are stored: an ID that was given before names
+        another place from now on.
+        """
+        for identifier in given:
+            self._asked.pop(identifier, None)
+        for request in self._requests.values():
+            if request.after in given:
+                request.isOld = True
 
     def read(self, after: str | None, topics: Topics) -> Part | Deferred[Part]:
         """
@@ -192,17 +222,22 @@ class Older:
         self.clear()
         for request in list(self._requests.values()):
             self._answer(request, Failure(StoreAway("the channel is closed")))
+        self._tell()
 
     def _find(self, after: str | None, topics: Topics) -> Part | None:
-        found = self._places.get((after, topics))
-        if found is None:
-            return None
-        page, index = found
+        asked = self._asked.get(after)
+        page = None if asked is None else asked.get(topics)
+        index = 0
+        if page is None:
+            found = self._places.get((after, topics))
+            if found is None:
+                return None
+            page, index = found
         return Part(page.entries, index, page.stops)
 
     def _next(self) -> None:
         """
-        Answer the oldest request, if none is being answered.
+        Answer requests, the oldest first, until the store has to be asked.
         """
         while self._requests and self._reading is None and self._call is None:
             request = next(iter(self._requests.values()))
@@ -215,12 +250,13 @@ class Older:
                 self._answer(request, part)
             else:
                 self._ask(request)
+        self._tell()
 
     def _ask(self, request: _Request) -> None:
         # If nothing follows in the store, everything that is stored by now has been read.
         stored = self._history.stored
-        end = Part((), 0, {}, stored, self._history.mark(stored))
-        reading = self._reading = self._log.read(request.after, PAGE, request.topics)
+        end = Part((), 0, {}, stored, self._history.name(stored))
+        reading = self._reading = maybeDeferred(self._log.read, request.after, PAGE, request.topics)
 
         def read(records: Sequence[Record]) -> None:
             self._reading = None
@@ -229,6 +265,9 @@ class Older:
 
         def failed(failure: Failure) -> None:
             self._reading = None
+            if not self._requests:
+                # It was closed meanwhile.
+                return
             if failure.check(StoreAway):
                 self._call = self._clock().callLater(self._pause, self._again)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
@@ -244,17 +283,36 @@ class Older:
         self._next()
 
     def _answer(self, request: _Request, answer: Part | Failure) -> None:
-        waiting = request.waiting
         self._done(request)
+        self._answers.append((request.waiting, answer))
 
-        def fire(each: Deferred[Part]) -> None:
-            # It may have been cancelled.
-            if each in waiting:
-                del waiting[each]
-                each.callback(answer)
+    def _tell(self) -> None:
+        """
+        Tell those who have an answer, for as long as one slice may block the reactor: each of them
+        sends a part to its client.
+        """
+        if self._isTelling or self._turn is not None:
+            return
+        self._isTelling = True
+        clock = self._clock()
+        seconds = steady(clock)
+        until = seconds() + SLICE
+        while self._answers:
+            waiting, answer = self._answers[0]
+            if not waiting:
+                self._answers.popleft()
+                continue
+            if seconds() >= until:
+                self._turn = clock.callLater(0, self._tellMore)
+                break
+            each = next(iter(waiting))
+            del waiting[each]
+            each.callback(answer)
+        self._isTelling = False
 
-        # Each will send a part to its client.
-        inSlices(self._clock(), waiting, fire)
+    def _tellMore(self) -> None:
+        self._turn = None
+        self._tell()
 
     def _done(self, request: _Request) -> None:
         # After close() it is not there.
@@ -264,31 +322,31 @@ class Older:
         """
         Make a page.
         """
-        topics = request.topics
-        page = _Page(
-            [
-                Entry(record.event, frozenset(record.topics), place=record.place)
-                for record in records
-            ]
-        )
+        after, topics = request.after, request.topics
+        entries = [
+            Entry(record.event, frozenset(record.topics), place=record.place) for record in records
+        ]
+        page = _Page(entries, after, topics)
         if self._readers:
-            if request.after is not None:
-                self._enter(page, 0, (request.after, topics))
-            for index, entry in enumerate(page.entries[:-1], 1):
-                self._enter(page, index, (entry.place or entry.event.id, topics))
+            if after is not None and not request.isOld:
+                self._asked.setdefault(after, {})[topics] = page
+            for index, entry in enumerate(entries[:-1], 1):
+                self._places[entry.name, topics] = page, index
             self._pages[page] = None
             self._size += page.size
             while self._size - page.size > MOST:
                 self._drop(next(iter(self._pages)))
         return Part(page.entries, 0, page.stops)
 
-    def _enter(self, page: _Page, index: int, key: Hashable) -> None:
-        page.keys.append(key)
-        self._places[key] = page, index
-
     def _drop(self, page: _Page) -> None:
         del self._pages[page]
         self._size -= page.size
-        for key in page.keys:
-            if self._places.get(key, (None, 0))[0] is page:
-                del self._places[key]
+        topics = page.topics
+        asked = self._asked.get(page.after, {})
+        if asked.get(topics) is page:
+            del asked[topics]
+            if not asked:
+                del self._asked[page.after]
+        for entry in page.entries[:-1]:
+            if self._places.get((entry.name, topics), (None, 0))[0] is page:
+                del self._places[entry.name, topics]

@@ -50,6 +50,7 @@ class Storage:
         deliver: Callable[[Entry], None],
         opened: Callable[[Sequence[tuple[Entry, float]], float | None], None],
         broken: Callable[[str], None],
+        released: Callable[[], None],
     ) -> None:
         """
         @param name: the name of the channel.
@@ -59,10 +60,11 @@ class Storage:
         @param opened: called when the log is open, with the newest events that it has, each with
             its age in seconds; and for how many seconds the log keeps an event at most.
         @param broken: called with the origin when continuity is lost.
+        @param released: called when no event waits any more to be delivered.
         """
         self.log: EventLog | None = None
         self.older: Older | None = None
-        self.writing = Writing(repr(name), deliver, self._settled)
+        self.writing = Writing(repr(name), deliver, self._settled, released)
         self._store = store
         self._name = name
         self._history = history
@@ -80,20 +82,13 @@ class Storage:
         self._call: IDelayedCall | None = None
         self._turn: IDelayedCall | None = None
 
-    @property
-    def makesIDs(self) -> bool:
-        """
-        Whether the log makes the IDs, as far as is known.
-        """
-        return self.log is not None and self.log.makesIDs
-
     # What the channel calls
 
     def open(self) -> None:
         """
         Open the log, if this was not called before.
         """
-        if not self._tries:
+        if not (self._tries or self._isClosed):
             self._open()
 
     def whenReady(self) -> Deferred[None]:
@@ -113,6 +108,14 @@ class Storage:
         ready[waiting] = None
         return waiting
 
+    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
+        """
+        Make an entry of an event that is about to be published: see L{Writing.entry}.
+        """
+        # First, since a log that is opened at once knows the ID.
+        self.open()
+        return self.writing.entry(event, topics)
+
     def publish(
         self,
         entries: Sequence[Entry],
@@ -125,7 +128,6 @@ class Storage:
         @raise NotStored: if too much is waiting to be stored.
         @raise Exception: what the opening has failed with.
         """
-        self.open()
         if self._failure is not None:
             self._failure.raiseException()
         size = sum([len(entry.data) for entry in entries])
@@ -136,6 +138,20 @@ class Storage:
             )
         self.writing.publish(entries, time.time(), key, waiting)
         self._flushSoon()
+
+    def changeClock(self) -> None:
+        """
+        There is another clock: what was to happen later happens soon, by the new one.
+        """
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.cancel()
+            self._flushSoon()
+        if self._call is not None:
+            self._call.cancel()
+            self._call = self._clock().callLater(0, self._open)
+        if self.older is not None:
+            self.older.retry()
 
     def close(self) -> Deferred[None]:
         """
@@ -166,7 +182,7 @@ class Storage:
         if self.log is None:
             self._recent += records
             return
-        for record in records if not self._isClosed else ():
+        for record in records:
             self._deliver(Entry(record.event, frozenset(record.topics), place=record.place))
             self._history.settle(self._history.end, True)
 
@@ -276,7 +292,12 @@ class Storage:
         self._turn = None
         self.writing.flush()
 
-    def _settled(self, entry: Entry, isStored: bool) -> None:
+    def _settled(self, entries: Sequence[Entry], isStored: bool) -> None:
+        last = entries[-1].position
         # After broken() it may be about events before.
-        if entry.position >= self._history.settled:
-            self._history.settle(entry.position + 1, isStored)
+        if last >= self._history.settled:
+            self._history.settle(last + 1, isStored)
+        if self.older is not None:
+            given = {entry.event.id or "" for entry in entries if entry.place}
+            if given:
+                self.older.forget(given)

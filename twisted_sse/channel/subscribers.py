@@ -112,20 +112,23 @@ class Subscribers:
         """
         response = subscription.response
         left = self._places.pop(response.stream, None)
+        history = self._broadcast.kept()
         if left is not None:
-            if left.isOlder:
+            # If continuity was lost since, the place is not where it was.
+            isKnown = left.cursor < 0 or history.place(left.after) == left.cursor
+            if left.isOlder or (history.isFront and not isKnown):
                 subscription.beginOlder(left.after, left.last)
             else:
                 subscription.begin(left.cursor, left.last, left.after)
         elif lastEventID:
             subscription.resumeAfter(lastEventID)
         else:
-            end, after = place or (self._broadcast.kept().end, None)
+            end, after = place or (history.end, None)
             newest = self._newest(subscription, last, end)
             # A where function may have failed.
             if response.isLiving:
                 if newest != end or after is None:
-                    after = self._broadcast.kept().mark(newest)
+                    after = history.name(newest)
                 subscription.begin(newest, NO_ID, after)
 
     def unsubscribe(self, response: Response) -> None:
@@ -141,7 +144,7 @@ class Subscribers:
         cursor, last = broadcast.remove(subscription)
         if broadcast.store is not None and isPlaced:
             if not isBehind:
-                after = broadcast.store.mark(cursor)
+                after = broadcast.store.name(cursor)
             self._places[response.stream] = _Place(cursor, last, isOlder, after)
 
     def _newest(self, subscription: Subscription, count: int, end: int) -> int:

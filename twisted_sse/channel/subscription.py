@@ -16,7 +16,7 @@ from ..format.encoded import Batch, Encoded
 from ..format.event import Event
 from ..store.contract import NotKept, StoreAway
 from ..store.entry import Entry
-from ..store.memory import Replay
+from ..store.memory import History, Replay
 from ..stream.feed import Feed
 from ..stream.reasons import CloseReason
 from ..stream.response import Response
@@ -52,13 +52,13 @@ class Subscription(Feed):
         its choice; -1 if that event is lost.
     @ivar after: with a store, its name for the cursor while the subscription is behind.
     @ivar isOlder: whether the next event is only in the store.  Then C{cursor} does not count, and
-        with C{after} L{None} that event is the oldest.
+        with C{after} L{None} that event is the oldest, and the client has yet to be told that it
+        has missed others.
     """
 
     __slots__ = (
         "_behind",
         "_call",
-        "_isLost",
         "_wasOldest",
         "_reading",
         "after",
@@ -94,9 +94,7 @@ class Subscription(Feed):
         self._call: IDelayedCall | None = None
         # What is read from the store, or its opening.
         self._reading: Deferred[Any] | None = None
-        # Whether the client has yet to be told that it has missed events, and whether it was sent
-        # the oldest ones since.
-        self._isLost = False
+        # Whether it was told that it has missed events, and that it goes on with the oldest.
         self._wasOldest = False
         response.attach(self)
 
@@ -195,7 +193,7 @@ class Subscription(Feed):
             # For all events it makes no difference, unless they expire.
             differs = not self.choosesAll or history.maxAge is not None
             last = place, differs and lastEventID == history.mark(place)
-            self.begin(place, last, lastEventID)
+            self.begin(place, last, history.name(place))
 
     def lose(self) -> None:
         """
@@ -203,6 +201,7 @@ class Subscription(Feed):
         """
         self._leaveOlder()
         self._behind = True
+        self._wasOldest = False
         self.cursor = -1
 
     def isBehind(self) -> bool:
@@ -296,32 +295,29 @@ class Subscription(Feed):
         # One that is to be live from a later position on has nothing to read before it.
         end = max(self.cursor, self.publisher.position)
         found = store.read(self.cursor, end, size, self.topics)
-        self._replay(found)
+        self._replay(store, found)
 
-    def _replay(self, replay: Replay) -> None:
+    def _replay(self, store: History, replay: Replay) -> None:
         """
         Send what was read from the history.
         """
-        publisher = self.publisher
+        first: Encoded | None = None
+        if replay.isLost:
+            first = self.publisher.lost(replay.start)
+        elif self.last == NO_ID:
+            first = self.publisher.placed(replay.start)
         entries, next = replay.entries, replay.next
+        after = store.name(next) if store.isFront else None
         if self.where is not None:
-            entries, next = self._chosen(replay)
+            entries, next, after = self._chosen(store, replay, after)
             if not self._behind:
                 # The function has failed, or has ended or unsubscribed the stream.
                 return
-        first: Encoded | None = None
-        if replay.isLost:
-            first = publisher.lost(replay.start)
-        elif self.last == NO_ID:
-            first = publisher.placed(replay.start)
         if first is not None:
             self.last = replay.start, True
         if entries:
             self.last = entries[-1].position + 1, False
-        self.cursor = next
-        history = publisher.kept()
-        if history.isFront:
-            self.after = history.mark(next)
+        self.cursor, self.after = next, after
         self._send(first, entries, replay.isLost)
 
     def _send(self, first: Encoded | None, entries: Sequence[Entry], isLost: bool) -> None:
@@ -348,31 +344,38 @@ class Subscription(Feed):
         elif response.ready:
             self._call = response.wheel.callLater(0, self._read)
 
-    def _chosen(self, replay: Replay) -> tuple[Sequence[Entry], int]:
+    def _chosen(
+        self, store: History, replay: Replay, after: str | None
+    ) -> tuple[Sequence[Entry], int, str | None]:
         """
         Choose among events, as many as are sent in a turn.
 
-        @return: the chosen events, and the position after the last one that was considered.
+        @param after: a store's name for the place after them.
+        @return: the chosen events; the position after the last one that was considered, and a
+            store's name for it.
         """
         chosen: list[Entry] = []
         size = 0
         topics, where = self.topics, self.where
-        store = self.publisher.kept()
         first = store.first
         for asked, entry in enumerate(replay.entries):
             # The function may itself have published so much that the rest was dropped.
             isDropped = first <= entry.position < store.first
             if isDropped or asked == ASKED or (size and size + len(entry.data) > TURN):
-                return chosen, entry.position
+                return (
+                    chosen,
+                    entry.position,
+                    replay.entries[asked - 1].name if asked else self.after,
+                )
             if self.choose([entry]):
                 chosen.append(entry)
                 size += len(entry.data)
             if not self._behind:
-                return [], entry.position
+                return [], entry.position, self.after
             if self.where is not where or self.topics is not topics:
                 # It has changed the choice: the rest was read for the choice before.
-                return chosen, entry.position + 1
-        return chosen, replay.next
+                return chosen, entry.position + 1, entry.name
+        return chosen, replay.next, after
 
     # Reading what only the store has
 
@@ -402,7 +405,7 @@ class Subscription(Feed):
             return
 
         def arrived(part: Part) -> None:
-            if self.response.ready:
+            if self.isOlder and self.response.ready:
                 self._take(part)
             # Otherwise resume() reads it again, so none of it is queued here.
 
@@ -425,7 +428,7 @@ class Subscription(Feed):
             # It happened again.  What is in memory is certain.
             self.lose()
         else:
-            self._isLost = self._wasOldest = True
+            self._wasOldest = True
             self.after = None
         self._read()
 
@@ -437,20 +440,20 @@ class Subscription(Feed):
         history = publisher.kept()
         entries: Sequence[Entry] = ()
         position: int | None = part.position
+        after = part.place
         if part.entries:
-            entries = self._chosenOlder(part)
-            position = history.place(self.after)
-        elif not part.place:
+            entries, after = self._chosenOlder(part)
+            position = history.place(after)
+        elif not after:
             # What follows could not be stored, and is not in memory any more.
             self.lose()
             self._read()
             return
-        else:
-            self.after = part.place
         if not self._behind:
             # A where function has failed, or has ended or unsubscribed the stream.
             return
-        isLost, self._isLost = self._isLost, False
+        isLost = self.after is None
+        self.after = after
         if position is not None and position >= history.first:
             # The history has what follows.
             self._leaveOlder()
@@ -462,24 +465,26 @@ class Subscription(Feed):
         first = publisher.lost(None if entries else position) if isLost else None
         self._send(first, entries, isLost)
 
-    def _chosenOlder(self, part: Part) -> Sequence[Entry]:
+    def _chosenOlder(self, part: Part) -> tuple[Sequence[Entry], str]:
         """
         Choose among events that only the store has, as many as are sent in a turn.
+
+        @return: the chosen events, and the place after the last one that was considered.
         """
         if self.choosesAll:
             entries = part.turn()
-            self.after = entries[-1].place or entries[-1].event.id
-            return entries
+            return entries, entries[-1].name
         chosen: list[Entry] = []
         size = 0
+        after = ""
         topics, where = self.topics, self.where
         for asked, entry in enumerate(islice(part.entries, part.start, None)):
             if asked == ASKED or (size and size + len(entry.data) > TURN):
                 break
-            self.after = entry.place or entry.event.id
+            after = entry.name
             if self.choose([entry]):
                 chosen.append(entry)
                 size += len(entry.data)
             if not self._behind or self.where is not where or self.topics is not topics:
                 break
-        return chosen
+        return chosen, after

@@ -16,11 +16,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..format.event import Event, withID
+from ..format.event import Event, InvalidEvent, withID
 from ..store.contract import EventLog, NotStored, Record, Repeated
 from ..store.entry import Entry
 from ..store.identifiers import numbered
@@ -67,19 +67,22 @@ class Writing:
         self,
         where: str,
         deliver: Callable[[Entry], None],
-        settled: Callable[[Entry, bool], None],
+        settled: Callable[[Sequence[Entry], bool], None],
+        released: Callable[[], None],
     ) -> None:
         """
         @param where: the channel, for the log.
         @param deliver: hands an event to the subscribers.
-        @param settled: called with an event that was delivered, when nothing up to it is on its way
-            into the log any more, and whether it is stored.
+        @param settled: called with events that were delivered, when nothing up to the last of them
+            is on its way into the log any more, and whether they are stored.
+        @param released: called when C{isHolding} has become false.
         """
         self.events = 0
         self.size = 0
         self._where = where
         self._deliver = deliver
         self._settled = settled
+        self._released = released
         self._log: EventLog | None = None
         # How many entries were made.
         self._number = 0
@@ -90,6 +93,13 @@ class Writing:
         self._held = 0
         self._lost = 0
 
+    @property
+    def isHolding(self) -> bool:
+        """
+        Whether there are events that the subscribers have yet to be handed.
+        """
+        return self._held > 0
+
     def open(self, log: EventLog) -> None:
         """
         The log is open.  Give what was published before an ID.
@@ -97,22 +107,36 @@ class Writing:
         self._log = log
         waiting, self._waiting = self._waiting, deque()
         self._held = self.events = self.size = 0
+        refused: list[tuple[_Write, Failure]] = []
         for old in waiting:
+            try:
+                entries = [self.entry(entry.event, entry.topics) for entry in old.entries]
+            except InvalidEvent:
+                refused.append((old, Failure()))
+                continue
             write = self._writeFor(old.key)
             start = len(write.entries)
-            for entry, time in zip(old.entries, old.times, strict=True):
-                self._add(write, self.entry(entry.event, entry.topics), time)
+            for entry, time in zip(entries, old.times, strict=True):
+                self._add(write, entry, time)
             write.waiting += [
                 (each, first + start, end + start) for each, first, end in old.waiting
             ]
+        for write, failure in refused:
+            self._failed(write, failure)
 
     def entry(self, event: Event, topics: frozenset[str]) -> Entry:
         """
         Make an entry of an event that is about to be published, with an ID if that is ours to make,
         and can be made already.
+
+        @raise InvalidEvent: if it has an ID, and the log makes the IDs.
         """
         log = self._log
-        if log is None or log.makesIDs:
+        if log is None:
+            return Entry(event, topics)
+        if log.makesIDs:
+            if event.id:
+                raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
             return Entry(event, topics)
         # Each record takes a number.
         self._number += 1
@@ -145,10 +169,13 @@ class Writing:
 
     def flush(self) -> None:
         """
-        Append what was published in this turn.
+        Append what was published until now.
         """
         log = self._log
-        while self._waiting and log is not None:
+        # What is published by those who are answered at once has to wait for the next turn.
+        left = len(self._waiting)
+        while left and self._waiting and log is not None:
+            left -= 1
             write = self._waiting.popleft()
             self._sent.append(write)
             records = [
@@ -160,7 +187,7 @@ class Writing:
                 write.outcome = outcome
                 self._settle()
 
-            log.append(records, write.key).addBoth(settle)
+            maybeDeferred(log.append, records, write.key).addBoth(settle)
 
     def fail(self, why: Failure) -> None:
         """
@@ -184,7 +211,7 @@ class Writing:
             or self._held
             or _deliversWhen(log) == "stored"
         )
-        newest = self._waiting[-1] if self._waiting else None
+        newest = self._waiting[-1] if self._waiting and log is not None else None
         if newest is not None and newest.key is None and key is None:
             if newest.isDelivered == isDelivered:
                 return newest
@@ -209,13 +236,16 @@ class Writing:
             write = self._sent.popleft()
             self.events -= len(write.entries)
             self.size -= sum([len(entry.data) for entry in write.entries])
-            self._held -= not write.isDelivered
+            wasHeld = not write.isDelivered
+            self._held -= wasHeld
             outcome = write.outcome
             if isinstance(outcome, Failure):
                 self._failed(write, outcome)
             else:
                 assert outcome is not None, "it was asked above"
                 self._succeeded(write, outcome)
+            if wasHeld and not self._held:
+                self._released()
 
     def _succeeded(self, write: _Write, ids: Sequence[str]) -> None:
         assert self._log is not None, "it has answered"
@@ -238,13 +268,13 @@ class Writing:
                 self._deliver(entry)
             write.isDelivered = True
         if write.isDelivered:
-            self._settled(write.entries[-1], True)
+            self._settled(write.entries, True)
         for waiting, start, end in write.waiting:
             waiting.callback(events[start:end])
 
     def _failed(self, write: _Write, failure: Failure) -> None:
         if write.isDelivered:
-            self._settled(write.entries[-1], False)
+            self._settled(write.entries, False)
             why = failure.getErrorMessage()
             # Some subscribers have been sent it.
             failure = Failure(NotStored(True, why))

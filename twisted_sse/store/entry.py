@@ -41,3 +41,10 @@ class Entry(Encoded):
         self.passed = 0.0
         self.time = time
         self.place = place
+
+    @property
+    def name(self) -> str:
+        """
+        A store's name for the place after it, which no other event has.
+        """
+        return self.place or self.event.id or ""

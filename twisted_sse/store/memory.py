@@ -174,12 +174,23 @@ class History:
         if given is None and entry is not None and entry.event.id != self.identify(before):
             given = entry.event.id
         if given and self._positions.get(given) == before:
-            self._named[before] = given
+            if not self.isFront:
+                self._named[before] = given
             return given
         if self.isFront:
             # The store knows no others.
-            return "" if entry is None else self._nameOf(entry)
+            return self.name(position)
         return numbered(f"{self._token}.", position)
+
+    def name(self, position: int) -> str:
+        """
+        In front of a store: find the store's name for the place before a position.  Unlike the ID of
+        an event that the application gave, it never names a later place.
+
+        @return: the name; empty if the event before it is not in memory.
+        """
+        entry = self._entries.get(position - 1)
+        return self._named.get(position - 1, "") if entry is None else entry.name
 
     def front(self, origin: str) -> None:
         """
@@ -241,7 +252,7 @@ class History:
 
     def place(self, name: str | None) -> int | None:
         """
-        Find the position after a place, by the name that a store has for it.
+        Find the position after a place, by the name that a store has for it: the inverse of C{name}.
 
         @return: the position; L{None} if the event before it is not in memory.
         """
@@ -366,19 +377,12 @@ class History:
         position = entry.position
         if self.isFront:
             # The place before what is left.
-            self._named[position] = self._nameOf(entry)
+            self._named[position] = entry.name
         for identifier in (entry.event.id, entry.place):
             if self._named.get(position) != identifier:
                 self._forget(identifier, position)
         # The place before it is lost.
         self._forget(self._named.pop(position - 1, None), position - 1)
-
-    def _nameOf(self, entry: Entry) -> str:
-        """
-        @return: a store's name for the place after an event.
-        """
-        identifier = entry.event.id or ""
-        return identifier if self._positions.get(identifier) == entry.position else entry.place
 
     def _forget(self, identifier: str | None, position: int) -> None:
         if identifier and self._positions.get(identifier) == position:

@@ -1,0 +1,257 @@
+"""
+Tests for L{twisted_sse.channel} with a store: publishing before it is open, when it fails in
+unexpected ways, and at the end.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+import twisted_sse.channel.channel
+from tests.channel.test_store import StoreTestCase
+from tests.support.channels import data
+from tests.support.examples import example
+from tests.support.late_store import LateStore
+from twisted_sse import Channel, Event, History, InvalidEvent
+from twisted_sse.store import NotStored
+from twisted_sse.testing import MemoryClock
+
+
+class OpeningTests(StoreTestCase):
+    """
+    Tests for what is published before the store is open.
+    """
+
+    def test_atOnce(self) -> None:
+        """
+        If the first event opens a store that is open at once, it has an ID already.
+        """
+        self.patch(twisted_sse.channel.channel, "isInstalled", lambda: False)
+        module = example("list_store")
+        rows = module.FullList()
+        channel = Channel(History(), "news", reactor=self.time, store=module.ListStore(rows))
+        event = channel.publish("a")
+        self.assertTrue(event.id)
+        self.serve(channel, self.time)
+        browser = self.connect(last=1)
+        self.settle()
+        self.assertEqual(rows[-1].record.event, event)
+        self.assertEqual(data(browser), ["a"])
+
+    def test_givenID(self) -> None:
+        """
+        If the log turns out to make the IDs, an event that was given one is refused, and nothing
+        else.
+        """
+        channel = self.start(open=False, makesIDs=True)
+        first = channel.publishAndWait("1")
+        refused = channel.publishAndWait("2", id="mine")
+        channel.publish("3", id="mine")
+        last = channel.publishAndWait("4")
+        self.settle()
+        self.failureResultOf(refused, InvalidEvent)
+        self.assertEqual(len(self.flushLoggedErrors(InvalidEvent)), 1)
+        self.assertEqual(self.successResultOf(first).data, "1")
+        self.assertEqual(self.successResultOf(last).data, "4")
+        self.assertEqual([record.event.data for record in self.content.records], ["1", "4"])
+        self.assertEqual(channel.unstored, 0)
+
+    def test_closedBefore(self) -> None:
+        """
+        A channel that is closed before anything has opened its store never opens it.
+        """
+        self.patch(twisted_sse.channel.channel, "isInstalled", lambda: False)
+        store = LateStore(self.time, delay=None)
+        channel = Channel(name="news", reactor=self.time, store=store)
+        channel.close()
+        self.serve(channel, self.time)
+        self.assertTrue(self.connect().ended)
+        self.assertEqual(store.logs + store.closed, [])
+
+    def test_otherClock(self) -> None:
+        """
+        What was published before the clock was known is stored by the clock of the first stream.
+        """
+        self.patch(twisted_sse.channel.broadcast, "installedReactor", MemoryClock)
+        store = LateStore(self.time, self.kept, delay=None)
+        channel = Channel(name="news", store=store)
+        channel.publish("a")
+        self.serve(channel, self.time)
+        browser = self.connect(last=1)
+        channel.publish("b")
+        self.settle()
+        self.assertEqual(data(browser), ["a", "b"])
+        self.assertEqual(len(self.content.records), 2)
+
+    def test_otherClockWhileAway(self) -> None:
+        """
+        So is a store opened that was away before.
+        """
+        self.patch(twisted_sse.channel.broadcast, "installedReactor", MemoryClock)
+        store = LateStore(self.time, self.kept, delay=None, isAway=True)
+        channel = Channel(name="news", store=store)
+        channel.publish("a")
+        self.serve(channel, self.time)
+        browser = self.connect(last=1)
+        store.isAway = False
+        self.settle()
+        self.assertEqual(data(browser), ["a"])
+
+
+class FailingTests(StoreTestCase):
+    """
+    Tests for a log that fails in a way that it should not, and for one that answers at once.
+    """
+
+    def test_appendRaises(self) -> None:
+        """
+        If the log raises, the event is not stored, and the next one can be.
+        """
+        channel = self.start()
+        (log,) = self.store.logs
+        self.patch(log, "append", lambda *args: 1 / 0)
+        waiting = channel.publishAndWait("1")
+        self.settle()
+        self.failureResultOf(waiting, NotStored)
+        del log.append
+        waiting = channel.publishAndWait("2")
+        self.settle()
+        self.successResultOf(waiting)
+
+    def test_readRaises(self) -> None:
+        """
+        If the log raises when it is read, the stream fails, and the next one can read.
+        """
+        self.start(window=3)
+        events = self.publish(*range(10))
+        (log,) = self.store.logs
+        self.patch(log, "read", lambda *args: 1 / 0)
+        browser = self.connect(events[0].id or "")
+        self.settle()
+        self.assertTrue(browser.ended and not browser.complete)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        del log.read
+        browser = self.connect(events[0].id or "")
+        self.settle()
+        self.assertEqual(data(browser), [str(n) for n in range(1, 10)])
+
+    def test_tooMuch(self) -> None:
+        """
+        When too much is waiting to be stored, C{publishAndWait} fails as for any other reason, and
+        the key may be used again.
+        """
+        channel = self.start()
+        self.store.delay = 1
+        text = "x" * (2**20 - 100)
+        for _ in range(16):
+            channel.publish(text)
+        for key in None, "k":
+            waiting = channel.publishAndWait(text, idempotencyKey=key)
+            self.failureResultOf(waiting, NotStored)
+        self.settle(300)
+        waiting = channel.publishAndWait(text, idempotencyKey="k")
+        self.settle(300)
+        self.successResultOf(waiting)
+
+    def test_forEver(self) -> None:
+        """
+        Publishing again and again as soon as an event is stored does not hold up the reactor.
+        """
+        channel = self.start(delay=None)
+        count = 0
+
+        def again(_: Event) -> None:
+            nonlocal count
+            count += 1
+            if count < 100:
+                channel.publishAndWait("x").addCallback(again)
+
+        channel.publishAndWait("x").addCallback(again)
+        self.turn()
+        self.turn()
+        self.assertLess(count, 3)
+
+
+class ClosingTests(StoreTestCase):
+    """
+    Tests for the end.
+    """
+
+    def test_readingWhenClosed(self) -> None:
+        """
+        If the log answers a read with C{StoreAway} after the channel was closed, it is not asked
+        again.
+        """
+        self.start(window=3)
+        events = self.publish(*range(20))
+        self.connect(events[0].id or "")
+        self.channel.close()
+        self.store.isAway = True
+        self.time.advance(0.02)
+        self.resource.drain(0)
+        self.assertEqual(self.time.getDelayedCalls(), [])
+
+    def test_deliversFirst(self) -> None:
+        """
+        Before the streams of a closed channel end, they are sent what had to be stored first.
+        """
+        for deliver, key in ("stored", None), ("at once", "k"):
+            channel = self.start(deliver=deliver)
+            browser = self.connect()
+            waiting = channel.publishAndWait("1", idempotencyKey=key)
+            channel.publish("2")
+            channel.close()
+            self.settle()
+            self.successResultOf(waiting)
+            self.assertEqual(data(browser), ["1", "2"])
+            self.assertTrue(browser.ended and browser.complete)
+
+    def test_notDelivered(self) -> None:
+        """
+        They end as well if it cannot be stored.
+        """
+        channel = self.start(deliver="stored")
+        browser = self.connect()
+        self.store.failing = NotStored(False, "full")
+        channel.publish("1")
+        channel.close()
+        self.settle()
+        self.assertEqual(data(browser), [])
+        self.assertTrue(browser.ended and browser.complete)
+
+    def test_receivedAtTheEnd(self) -> None:
+        """
+        So do those of a log that makes the IDs, if it says in time what it has received.
+        """
+        channel = self.start(makesIDs=True)
+        browser = self.connect()
+        channel.publish("1")
+        channel.close()
+        log = self.store.closed.pop()
+        self.store.logs.append(log)
+        self.settle()
+        self.assertEqual(data(browser), ["1"])
+        self.assertTrue(browser.ended and browser.complete)
+
+    def test_whenDelivered(self) -> None:
+        """
+        C{whenDelivered} waits for what has to be stored first, whether or not there are streams,
+        and for the store to open.
+        """
+        channel = self.start(deliver="stored", open=False)
+
+        def delivered() -> Deferred[None]:
+            channel.publish("1")
+            waiting = channel.whenDelivered()
+            self.assertNoResult(waiting)
+            self.settle()
+            return waiting
+
+        self.successResultOf(delivered())
+        browser = self.connect()
+        self.successResultOf(delivered())
+        browser.disconnect()
+        self.successResultOf(delivered())
+        self.store.failing = NotStored(False, "full")
+        self.successResultOf(delivered())
+        self.successResultOf(channel.whenDelivered())

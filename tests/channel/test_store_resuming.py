@@ -1,0 +1,286 @@
+"""
+Tests for L{twisted_sse.channel} with a store: the place of a client is never mistaken for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+from twisted.internet.defer import Deferred
+
+from tests.channel.test_store import StoreTestCase
+from tests.support.channels import data, types
+from twisted_sse import Event
+from twisted_sse.store import StoreAway
+from twisted_sse.timing.slices import SLICE
+
+
+class GivenIDTests(StoreTestCase):
+    """
+    Tests for IDs that the application gives several times: a place goes on being the same.
+    """
+
+    def test_unsubscribed(self) -> None:
+        """
+        A stream that is subscribed again resumes where it was, although the ID of the event before
+        was given again, and the window has moved on.
+        """
+        self.start(window=3)
+        browser = self.connect()
+        self.publish(1, id="a")
+        (stream,) = self.streams
+        self.channel.unsubscribe(stream)
+        self.publish(2)
+        self.publish(3, id="a")
+        self.publish(*range(4, 12))
+        self.channel.subscribe(stream)
+        self.settle()
+        self.assertEqual(data(browser), [str(n) for n in range(1, 12)])
+
+    def test_notStoredYet(self) -> None:
+        """
+        A client that has read everything that is stored goes on in the window, although the ID of
+        the event before was given again, to one that is not stored yet.
+        """
+        self.start(window=1)
+        (first,) = self.publish(0)
+        self.publish(1, id="a")
+        self.store.delay = 5
+        self.channel.publish("2")
+        self.channel.publish("3", id="a")
+        self.turn()
+        self.store.delay = 0.01
+        browser = self.connect(first.id or "")
+        self.settle()
+        self.assertEqual(data(browser), ["1", "2", "3"])
+
+    def readSlowly(self) -> None:
+        """
+        Let the store have the ID "a", and a client read from it without an end: what is read for
+        others is kept.
+        """
+        self.start(window=3)
+        (first,) = self.publish(0)
+        self.publish(1, id="a")
+        self.publish(*[f"{number} {'x' * 20_000}" for number in range(2, 12)])
+        self.connect(first.id or "").stopReading(0)
+        self.settle()
+
+    def test_again(self) -> None:
+        """
+        What was read for one client after an ID is not sent to the next if the ID was given again
+        meanwhile.
+        """
+        self.readSlowly()
+        browser = self.connect("a")
+        self.settle()
+        self.assertEqual(len(data(browser)), 10)
+        self.publish(20, id="a")
+        self.publish(*range(21, 30))
+        browser = self.connect("a")
+        self.settle()
+        self.assertEqual(data(browser), [str(n) for n in range(21, 30)])
+
+    def test_againWhileReading(self) -> None:
+        """
+        Nor if it is given again while the store is read.
+        """
+        self.readSlowly()
+        (log,) = self.store.logs
+        read, delays = log.read, [5.0]
+
+        def readNow(*args: Any) -> Deferred[Any]:
+            self.store.delay = None
+            found = self.successResultOf(read(*args))
+            self.store.delay = delays.pop() if delays else 0.01
+            answer = self.store.later(lambda: found)
+            self.store.delay = 0.01
+            return answer
+
+        self.patch(log, "read", readNow)
+        before = self.connect("a")
+        self.publish(20, id="a")
+        self.publish(*range(21, 30))
+        self.assertEqual(data(before), [])
+        self.settle(600)
+        self.assertEqual(len(data(before)), 20)
+        browser = self.connect("a")
+        self.settle()
+        self.assertEqual(data(browser), [str(n) for n in range(21, 30)])
+
+
+class CallbackTests(StoreTestCase):
+    """
+    Tests for functions and observers that do something to their stream, or to others.
+    """
+
+    def test_unsubscribesItself(self) -> None:
+        """
+        If a C{where} function unsubscribes the stream while events from the store are chosen, those
+        that it has chosen before are not lost.
+        """
+        self.start(window=3)
+        events = self.publish(*range(20))
+
+        def where(event: Event) -> bool:
+            if event.data == "3" and not resumed:
+                self.channel.unsubscribe(self.streams[0])
+            return True
+
+        resumed: list[bool] = []
+        browser = self.connect(events[0].id or "", where=where)
+        self.settle()
+        resumed.append(True)
+        self.channel.subscribe(self.streams[0])
+        self.settle()
+        self.assertEqual(data(browser), [str(n) for n in range(1, 20)])
+
+    def test_publishes(self) -> None:
+        """
+        If a C{where} function publishes so much that the window moves past the client, it goes on
+        from the store, without a reset.
+        """
+        channel = self.start(window=3)
+        events = self.publish(*range(4))
+        asked: list[str] = []
+
+        def where(event: Event) -> bool:
+            asked.append(event.data or "")
+            if len(asked) == 2:
+                for number in range(4, 9):
+                    channel.publish(str(number))
+            return True
+
+        browser = self.connect(events[0].id or "", where=where)
+        self.settle()
+        self.assertEqual(data(browser), [str(n) for n in range(1, 9)])
+
+    def test_unsubscribedBeforeTheReset(self) -> None:
+        """
+        A stream that is unsubscribed before it could be told that it has missed something is told
+        when it is subscribed again.
+        """
+        self.start(window=3)
+        self.publish(*range(20))
+        browser = self.connect("unknown")
+        self.time.advance(0.01)
+        self.time.advance(0.005)
+        self.channel.unsubscribe(self.streams[0])
+        self.settle()
+        self.channel.subscribe(self.streams[0])
+        self.settle()
+        self.assertEqual(types(browser), ["stream-reset"] + ["message"] * 20)
+
+
+class SliceTests(StoreTestCase):
+    """
+    Tests that many clients that wait for the store do not hold up the reactor.
+    """
+
+    def wait(self) -> Deferred[Any]:
+        """
+        Let a hundred clients come back with different IDs, before the store answers.
+
+        @return: what the first read returns, to be fired with C{self.found}.
+        """
+        self.start(window=3)
+        events = self.publish(*range(200))
+        (log,) = self.store.logs
+        answer: Deferred[Any] = Deferred()
+        self.found = log.read(events[0].id, 2**16)
+        self.settle()
+        with mock.patch.object(log, "read", lambda *args: answer):
+            self.browsers = [self.connect(event.id or "") for event in events[:100]]
+            self.settle()
+        return answer
+
+    def assertSliced(self, act: Callable[[], object]) -> None:
+        """
+        Call a function, and run turns: none of them must take long.
+        """
+        start = self.time.rightNow
+        act()
+        self.assertLess(self.time.rightNow - start, 2 * SLICE)
+        for _ in range(1000):
+            start = self.time.rightNow
+            self.turn()
+            self.assertLess(self.time.rightNow - start, 2 * SLICE)
+
+    def test_answers(self) -> None:
+        """
+        One page may have what clients with many different IDs wait for.
+        """
+        answer = self.wait()
+        self.recorder.cost = SLICE / 4
+        self.assertSliced(lambda: answer.callback(self.successResultOf(self.found)))
+        self.recorder.cost = 0
+        self.settle()
+        for start, browser in enumerate(self.browsers):
+            self.assertEqual(data(browser), [str(n) for n in range(start + 1, 200)])
+
+    def test_close(self) -> None:
+        """
+        When the channel is closed, all of them are ended.
+        """
+
+        def act(*news: object) -> None:
+            if news[0] == "closed":
+                self.time.rightNow += SLICE / 4
+
+        answer = self.wait()
+        self.recorder.act = act
+        self.assertSliced(self.channel.close)
+        answer.errback(StoreAway())
+        for browser in self.browsers:
+            self.assertTrue(browser.ended and browser.complete)
+        self.assertIdle()
+
+
+class BrokenTests(StoreTestCase):
+    """
+    Tests for a log that says that continuity is lost.
+    """
+
+    def breakLog(self) -> None:
+        """
+        Lose everything that is stored.
+        """
+        self.content.__init__()  # type: ignore[misc]
+        self.content.origins["new"] = 0
+        self.store.logs[0].tail.broken("new")
+
+    def test_unsubscribed(self) -> None:
+        """
+        A stream that was unsubscribed then is told when it is subscribed again.
+        """
+        self.start(window=3)
+        browser = self.connect()
+        self.publish(1)
+        self.channel.unsubscribe(self.streams[0])
+        self.breakLog()
+        self.channel.subscribe(self.streams[0])
+        self.publish(2)
+        self.assertEqual(types(browser), ["message", "stream-reset", "message"])
+
+    def test_whileSending(self) -> None:
+        """
+        Clients that are just being sent an event are told at once instead; and a stream that an
+        observer unsubscribes then is told nothing.
+        """
+        self.start(window=10)
+        browsers = [self.connect(where=lambda event: True) for _ in range(4)]
+        self.recorder.cost = SLICE
+        self.channel.publish("1")
+        self.turn()
+        self.recorder.cost = 0
+        self.recorder.act = lambda *news: (
+            news == ("reset", self.streams[3]) and self.channel.unsubscribe(self.streams[0])
+        )
+        self.breakLog()
+        self.publish(2)
+        self.assertEqual(
+            [data(browser) for browser in browsers],
+            [["1"], ["{}", "2"], ["{}", "2"], ["{}", "2"]],
+        )
