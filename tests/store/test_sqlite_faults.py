@@ -477,17 +477,17 @@ class ThreadTests(SQLiteTestCase):
         """
         Whatever the reader's thread dies of, the question can be asked again.
         """
-        from twisted_sse.store.sqlite import log
+        from twisted_sse.store.sqlite import reader
 
         keeper = await self.keep(self.store())
         await keeper.append()
-        read = log.read
+        read = reader.read
 
         def fail(*arguments: Any) -> None:
-            self.patch(log, "read", read)
+            self.patch(reader, "read", read)
             raise SystemExit
 
-        self.patch(log, "read", fail)
+        self.patch(reader, "read", fail)
         with self.assertRaises(StoreAway):
             await keeper.read(None)
         self.assertEqual(await keeper.read(None), ["1"])

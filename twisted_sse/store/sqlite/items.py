@@ -1,5 +1,5 @@
 """
-What the writer is asked to do.
+What the threads are asked to do.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeAlias
 from ..contract import Record
 from .state import Opened
 
-__all__ = ["Append", "Barrier", "Broken", "Item", "Repair", "Stop", "leading"]
+__all__ = ["Append", "Barrier", "Broken", "Item", "Question", "Read", "Repair", "Stop", "leading"]
 
 #: Takes the IDs of what was stored, or why it was not.
 Settle: TypeAlias = Callable[["Sequence[str] | Exception"], object]
@@ -33,9 +33,23 @@ class Append(NamedTuple):
     settle: Settle
 
 
+class Read(NamedTuple):
+    """
+    Read what follows a place: see C{EventLog.read}.
+
+    @ivar settle: takes the records, or why there are none.
+    """
+
+    log: Opened
+    after: str | None
+    maxBytes: int
+    topics: frozenset[str] | None
+    settle: Callable[["Sequence[Record] | Exception"], object]
+
+
 class Barrier(NamedTuple):
     """
-    Call a function in the writer's thread when all before is done.
+    Call a function in the thread that is asked, when all before is done.
     """
 
     then: Callable[[], object]
@@ -66,13 +80,18 @@ class Broken(NamedTuple):
 
 class Stop(NamedTuple):
     """
-    Close the file and end, then call a function in the reactor's thread.
+    End.  The writer closes the file before it does; then a function is called in the reactor's
+    thread.
     """
 
     then: Callable[[], object]
 
 
+#: For the writer.
 Item: TypeAlias = Append | Barrier | Repair | Broken | Stop
+
+#: For the reader.
+Question: TypeAlias = Read | Barrier | Stop
 
 
 def leading(items: Iterable[Item]) -> list[Append]:

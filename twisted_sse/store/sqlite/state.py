@@ -110,7 +110,7 @@ class Opened(Protocol):
 
     def end(self) -> None:
         """
-        It is closed.
+        It is being closed: nothing more may be asked of it.
         """
 
 
