@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from tests.support.stores import Keeper, SQLiteTestCase, contents
-from twisted_sse.store import NotStored, Record, SQLiteStore, StoreAway
+from twisted_sse.store import NotStored, Record, StoreAway
 from twisted_sse.store.sqlite import lock, reader, worker
 from twisted_sse.store.sqlite.file import File
 

@@ -93,6 +93,25 @@ class OpeningTests(SQLiteTestCase):
         os.mkdir(self.path)
         await self.refused(IsADirectoryError, self.path)
 
+    async def test_noFile(self) -> None:
+        """
+        What is no file, such as a device, is refused, and stays where it is.
+        """
+        os.mkfifo(self.path)
+        await self.refused(OSError, "not a regular file", self.path)
+        self.assertEqual(self.beside(), ["events.db"])
+
+    async def test_strangeName(self) -> None:
+        """
+        A channel whose name is no text is refused, and disturbs no other.
+        """
+        store = self.store()
+        keeper = await self.keep(store)
+        with self.assertRaises(ValueError):
+            await self.keep(store, "\ud800")
+        await keeper.append()
+        self.assertEqual(await keeper.read(None), ["1"])
+
     async def test_readOnlyDirectory(self) -> None:
         """
         A directory in which nothing can be made is refused in words that say so.
@@ -138,9 +157,11 @@ class OpeningTests(SQLiteTestCase):
         other.execute("BEGIN EXCLUSIVE")
         with self.assertRaises(StoreAway):
             await self.keep(store)
+        self.assertIn("locked", str(store.problem()))
         other.execute("COMMIT")
         other.close()
         self.assertEqual((await self.keep(store)).recent, ["1", "2", "3"])
+        self.assertIsNone(store.problem())
 
 
 class LossTests(SQLiteTestCase):

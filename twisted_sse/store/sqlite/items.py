@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..contract import Record
-from .state import Opened
+from .state import Opened, State
 
 __all__ = ["Append", "Barrier", "Broken", "Item", "Question", "Read", "Repair", "Stop", "leading"]
 
@@ -44,7 +44,7 @@ class Read(NamedTuple):
     after: str | None
     maxBytes: int
     topics: frozenset[str] | None
-    settle: Callable[["Sequence[Record] | Exception"], object]
+    settle: Callable[[Sequence[Record] | Exception], object]
 
 
 class Barrier(NamedTuple):
@@ -60,7 +60,7 @@ class Repair(NamedTuple):
     Drop a row that is no record, then call a function in the reactor's thread.
     """
 
-    log: Opened
+    state: State
     position: int
     why: str
     then: Callable[[], object]

@@ -103,7 +103,7 @@ class Reader:
             except _Invalid as error:
                 answer = NotKept("what follows was damaged")
                 then = partial(question.settle, answer)
-                self._write(Repair(question.log, error.position, error.why, then))
+                self._write(Repair(state, error.position, error.why, then))
                 return
             except sqlite3.Error as error:
                 answer = StoreAway(str(error))
@@ -252,17 +252,22 @@ def _about(
     end: int | None,
 ) -> Generator[Sequence[Any], None, None]:
     positions: set[int] = set()
+    limit = 2**63 - 1 if end is None else end
     for topic in topics:
         positions.update(
             position
             for (position,) in connection.execute(
                 "SELECT position FROM topics WHERE channel = ? AND topic = ? AND position > ?"
                 " AND position < ? ORDER BY position LIMIT ?",
-                [channel, topic, place, 2**63 - 1 if end is None else end, LOOKS],
+                [channel, topic, place, limit, LOOKS],
             )
         )
+        if len(positions) > LOOKS:
+            # The first of all are enough, and what comes after them is not looked at.
+            limit = sorted(positions)[LOOKS]
+            positions = {position for position in positions if position < limit}
     # Of each topic the first: so all of these are the first of all.
-    for position in sorted(positions)[:LOOKS]:
+    for position in sorted(positions):
         yield from connection.execute(
             f"SELECT position, CAST(size AS INTEGER), {_ROW} FROM events WHERE channel = ? AND position = ?",
             [channel, position],

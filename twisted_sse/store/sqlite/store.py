@@ -152,10 +152,10 @@ class _Session:
                     file.relax()
                 else:
                     file.settle()
-            except sqlite3.Error as error:
+            except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if not isCorrupt(error):
+                if not isinstance(error, sqlite3.Error) or not isCorrupt(error):
                     file.relax()
                     raise
                 # There is a new file now, or none.
@@ -327,6 +327,8 @@ class SQLiteStore:
         self._mayFork = True
         self._session: _Session | None = None
         self._health = Health(self.path)
+        # Why the last opening has failed, if it has.
+        self._away: str | None = None
         self._counts = Counts()
         # What is opened later: when the reactor runs, or when the file is closed.
         self._later: list[Deferred[None]] = []
@@ -452,9 +454,12 @@ class SQLiteStore:
         try:
             if session is None:
                 session = self._session = self._begin()
-            return succeed(session.open(name, tail, recent, self.deliver, self.maxAge))
-        except sqlite3.Error as error:
-            return fail(StoreAway(f"{self.path}: {error}"))
+            log = session.open(name, tail, recent, self.deliver, self.maxAge)
+            self._away = None
+            return succeed(log)
+        except (sqlite3.Error, StoreAway) as error:
+            self._away = f"{self.path} cannot be opened: {error}"
+            return fail(StoreAway(self._away))
         except Exception:
             return fail()
         finally:
@@ -482,7 +487,7 @@ class SQLiteStore:
 
         A file that was set aside is mentioned for an hour.
         """
-        return self._health.problem()
+        return self._health.problem() or self._away
 
     def close(self) -> Deferred[None]:
         """
@@ -490,6 +495,7 @@ class SQLiteStore:
 
         Closing the last log closes the file too, and so does the end of the reactor.
         """
+        self._away = None
         laters, self._later = self._later, []
         for later in laters:
             later.errback(StoreAway("the store was closed before it was open"))

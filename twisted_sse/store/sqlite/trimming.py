@@ -55,12 +55,10 @@ def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: floa
     """
     Drop what is too much or too old, in the current transaction.
 
-    @return: whether anything was dropped.  Then there may be more to drop.
+    @return: whether there is more to drop.
     """
-    end = expires(connection, state, limits)
-    excess = 0 if limits.maxEvents is None else state.count - limits.maxEvents
-    tooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
-    if excess <= 0 and not tooLarge and (end is None or end > now):
+    excess, isTooMuch = _excess(connection, state, limits, now)
+    if excess <= 0 and not isTooMuch:
         return False
     oldest, newest = connection.execute(
         "SELECT (SELECT min(position) FROM events WHERE channel = ?),"
@@ -77,11 +75,24 @@ def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: floa
             " (SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT ?)",
             [state.channel, min(excess, SLICE)],
         ).fetchone()[0]
-    if tooLarge or (end is not None and end <= now):
+    if isTooMuch:
         boundary = max(boundary, _search(connection, state, limits, now))
     if boundary:
         _drop(connection, state, boundary)
-    return boundary > 0
+    excess, isTooMuch = _excess(connection, state, limits, now)
+    return excess > 0 or isTooMuch
+
+
+def _excess(
+    connection: sqlite3.Connection, state: State, limits: Limits, now: float
+) -> tuple[int, bool]:
+    """
+    @return: how many events there are too many; and whether some are too old, or too many bytes.
+    """
+    end = expires(connection, state, limits)
+    excess = 0 if limits.maxEvents is None else state.count - limits.maxEvents
+    isTooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
+    return excess, isTooLarge or (end is not None and end <= now)
 
 
 def _recount(connection: sqlite3.Connection, state: State) -> None:
