@@ -228,7 +228,10 @@ class TopicTests(SQLiteTestCase):
         ids = [
             (await keeper.append(keeper.record(None, f"topic {n}", "all")))[0] for n in range(100)
         ]
-        self.assertLess(self.edit("SELECT count(*) FROM topics")[0][0], 60)
+        [(dropped,)] = self.edit("SELECT count(*) FROM dropped")
+        self.assertLess(dropped, 30)
+        self.assertEqual(self.edit("SELECT markers FROM channels"), [(dropped,)])
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(10,)])
         self.assertEqual(await keeper.read(ids[90], 2**16, "topic 3"), [])
         with self.assertRaises(NotKept):
             await keeper.read(ids[1], 2**16, "topic 3")
@@ -243,5 +246,29 @@ class TopicTests(SQLiteTestCase):
         keeper = await self.keep(self.store(maxEvents=10))
         for _ in range(30):
             await keeper.append(*[keeper.record(None, "a", f"b{n}") for n in range(5)])
-        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(26,)])
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(20,)])
+        self.assertEqual(self.edit("SELECT count(*) FROM dropped"), [(6,)])
         self.assertEqual(self.edit("SELECT markers FROM channels"), [(6,)])
+
+    async def test_manyTopicsInASlice(self) -> None:
+        """
+        Events with thousands of topics are dropped a few at a time.
+        """
+        self.patch(trimming, "MOST_TOPICS", 100)
+        store = self.store(maxEvents=None)
+        keeper = await self.keep(store)
+        topics = [f"topic {n}" for n in range(60)]
+        await keeper.append(*[keeper.record(None, *topics) for _ in range(40)])
+        await store.close()
+        store = self.store(maxEvents=1)
+        before = store.commits
+        keeper = await self.keep(store)
+        await store.close()
+        keeper = await self.keep(store)
+
+        async def isDropped() -> bool:
+            return len(await keeper.read(None)) == 1
+
+        await until(isDropped)
+        self.assertGreater(store.commits - before, 15)
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(60,)])

@@ -165,9 +165,7 @@ def _read(
             raise NotKept(f"the place {after!r} is not known")
         place = found
         if place < trimmed and (
-            topics is None
-            or place < forgotten
-            or _isAbout(connection, channel, topics, place, trimmed)
+            topics is None or place < forgotten or _isAbout(connection, channel, topics, place)
         ):
             raise NotKept(f"what follows {after!r} was dropped")
     end = connection.execute(
@@ -219,16 +217,15 @@ def _isText(text: str) -> bool:
 
 
 def _isAbout(
-    connection: sqlite3.Connection, channel: int, topics: Iterable[str], place: int, trimmed: int
+    connection: sqlite3.Connection, channel: int, topics: Iterable[str], place: int
 ) -> bool:
     """
     Whether any record after a place that was dropped was about one of the topics.
     """
     return any(
         connection.execute(
-            "SELECT 1 FROM topics WHERE channel = ? AND topic = ?"
-            " AND position > ? AND position <= ? LIMIT 1",
-            [channel, topic, place, trimmed],
+            "SELECT 1 FROM dropped WHERE channel = ? AND topic = ? AND position > ?",
+            [channel, topic, place],
         ).fetchone()
         for topic in topics
     )
