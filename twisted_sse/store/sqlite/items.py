@@ -6,15 +6,57 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
+
+from twisted.internet.defer import Deferred
 
 from ..contract import Record
-from .state import Opened, State
+from .state import State
 
-__all__ = ["Append", "Barrier", "Broken", "Item", "Question", "Read", "Repair", "Stop", "leading"]
+__all__ = [
+    "Append",
+    "Barrier",
+    "Broken",
+    "Item",
+    "Opened",
+    "Question",
+    "Read",
+    "Repair",
+    "Stop",
+    "leading",
+]
 
-#: Takes the IDs of what was stored, or why it was not.
-Settle: TypeAlias = Callable[["Sequence[str] | Exception"], object]
+
+class Opened(Protocol):
+    """
+    A log that is open, as the threads need it.
+
+    @ivar state: what is known of it.
+    """
+
+    state: State
+
+    def settle(self, append: Append, found: Sequence[str] | Exception) -> None:
+        """
+        Say what has become of records, in the reactor's thread.
+
+        @param found: their IDs, or why they were not stored.
+        """
+
+    def broken(self, prefix: str, origin: str) -> None:
+        """
+        Tell the channel, in the reactor's thread.
+        """
+
+    def away(self, why: str | None) -> None:
+        """
+        Tell the channel, in the reactor's thread.
+        """
+
+    def end(self) -> None:
+        """
+        It is being closed: nothing more may be asked of it.
+        """
 
 
 class Append(NamedTuple):
@@ -23,6 +65,7 @@ class Append(NamedTuple):
 
     @ivar prefix: what the IDs of the records begin with.
     @ivar last: the number of the last record.
+    @ivar outcome: is fired by C{log.settle}.
     """
 
     log: Opened
@@ -30,7 +73,7 @@ class Append(NamedTuple):
     last: int
     records: Sequence[Record]
     key: str | None
-    settle: Settle
+    outcome: Deferred[Sequence[str]]
 
 
 class Read(NamedTuple):

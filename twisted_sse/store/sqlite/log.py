@@ -82,18 +82,20 @@ class SQLiteLog:
         self._appended = last
         self._counts.waiting += len(records)
         outcome: Deferred[Sequence[str]] = Deferred()
-
-        def settle(found: Sequence[str] | Exception) -> None:
-            self._counts.waiting -= len(records)
-            if prefix == self.prefix:
-                self._settled = last
-            if isinstance(found, Exception):
-                outcome.errback(Failure(found))
-            else:
-                outcome.callback(found)
-
-        self._write(Append(self, prefix, last, records, idempotencyKey, settle))
+        self._write(Append(self, prefix, last, records, idempotencyKey, outcome))
         return outcome
+
+    def settle(self, append: Append, found: Sequence[str] | Exception) -> None:
+        """
+        It is known what has become of some records.
+        """
+        self._counts.waiting -= len(append.records)
+        if append.prefix == self.prefix:
+            self._settled = append.last
+        if isinstance(found, Exception):
+            append.outcome.errback(Failure(found))
+        else:
+            append.outcome.callback(found)
 
     def read(
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /

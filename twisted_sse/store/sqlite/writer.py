@@ -18,10 +18,10 @@ from ..fingerprint import fingerprint
 from .errors import isBusy, isCorrupt, isFull
 from .file import File
 from .health import Health
-from .items import Append, Barrier, Broken, Item, Repair, Stop, leading
+from .items import Append, Barrier, Broken, Item, Opened, Repair, Stop, leading
 from .keys import findKey, keepKey
 from .rows import EVENTS, TOPICS, Row, insert, numberOf, toRow
-from .state import Opened, State, begin, discard, load
+from .state import State, begin, discard, load
 from .trimming import Limits, expires, trim
 
 __all__ = ["Writer"]
@@ -75,10 +75,12 @@ class _Batch:
         """
         state = append.log.state
         channel, last, base = state.channel, state.last, state.base
+        numbers = [numberOf(append.prefix, each) for each in append.records[:-1]]
+        numbers.append(append.last)
         ids = []
         size = 0
-        for record in append.records:
-            position = base + numberOf(append.prefix, record)
+        for number, record in zip(numbers, append.records, strict=True):
+            position = base + number
             if position <= last:
                 raise NotStored(False, f"{record!r} is not numbered as it should be")
             row = toRow(channel, position, record)
@@ -300,7 +302,7 @@ class Writer:
                 content = fingerprint(append.records)
                 first = findKey(connection, state, append.key, content, batch.now)
                 if first is not None:
-                    batch.outcomes.append(partial(append.settle, first))
+                    batch.outcomes.append(partial(append.log.settle, append, first))
                     return
                 ids = batch.add(append)
                 keepKey(connection, state, append.key, content, ids, batch.now)
@@ -309,10 +311,10 @@ class Writer:
         except UnicodeEncodeError as error:
             refused = NotStored(False, f"a topic or key is no text: {error}")
         else:
-            batch.outcomes.append(partial(append.settle, ids))
+            batch.outcomes.append(partial(append.log.settle, append, ids))
             return
         batch.remove(*mark)
-        batch.outcomes.append(partial(append.settle, refused))
+        batch.outcomes.append(partial(append.log.settle, append, refused))
         if isinstance(refused, NotStored) and append.prefix == state.token:
             connection.execute(
                 "INSERT OR IGNORE INTO holes VALUES(?, ?)",
@@ -380,7 +382,7 @@ class Writer:
     def _fail(self, appends: Iterable[Append], error: NotStored) -> None:
         for append in appends:
             self._lose(append)
-        self._tell(*[partial(append.settle, error) for append in appends])
+        self._tell(*[partial(append.log.settle, append, error) for append in appends])
 
     def _lose(self, append: Append) -> None:
         """
