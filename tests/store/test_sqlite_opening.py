@@ -126,6 +126,19 @@ class OpeningTests(SQLiteTestCase):
         self.patch(os, "open", open)
         await self.refused(OSError, "cannot be written", "Read-only file system", self.path)
 
+    async def test_fullDisk(self) -> None:
+        """
+        While there is no space for the lock, a store can be opened later.
+        """
+
+        def full(*arguments: Any) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        patch = self.patch(os, "pwrite", full)
+        await self.refused(StoreAway, "No space left", self.path)
+        patch.restore()
+        await self.keep(self.store())
+
     async def test_foreignDatabase(self) -> None:
         """
         A database of another program is refused, and stays as it is.

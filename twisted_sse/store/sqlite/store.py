@@ -16,7 +16,7 @@ from twisted.logger import Logger, LogLevel
 from ...checks import InvalidOption, checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
 from ..contract import EventLog, Record, StoreAway, Tail
-from .errors import isCorrupt
+from .errors import isCorrupt, isFull
 from .file import HASTE, File
 from .handover import Handover
 from .health import Health
@@ -262,8 +262,8 @@ class SQLiteStore:
 
     If the disk is full, events are still delivered.  What waits for them to be stored fails, it is
     logged once, and it is tried again until there is space.  A file that is broken is kept under
-    another name, C{PATH.corrupt-TIME}, and a new one is begun.  In all these cases a client that
-    may have missed something is told so.
+    another name, C{PATH.corrupt-TIME}, and a new one is begun; also if the file is deleted while it
+    is in use.  In all these cases a client that may have missed something is told so.
 
     Copy a file in use with SQLite's C{VACUUM INTO}, never by copying it: what is newest is in
     another file beside it.
@@ -457,7 +457,9 @@ class SQLiteStore:
             log = session.open(name, tail, recent, self.deliver, self.maxAge)
             self._away = None
             return succeed(log)
-        except (sqlite3.Error, StoreAway) as error:
+        except (sqlite3.Error, OSError, StoreAway) as error:
+            if isinstance(error, OSError) and not isFull(error):
+                return fail()
             self._away = f"{self.path} cannot be opened: {error}"
             return fail(StoreAway(self._away))
         except Exception:
