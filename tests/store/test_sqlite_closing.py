@@ -152,6 +152,7 @@ class LeftTests(SQLiteTestCase):
         store = self.store()
         with self.assertRaises(RuntimeError):
             await self.keep(store)
+        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
         self.assertEqual(await self.leftOpen(), before)
         await (await self.keep(store)).fill(3)
         await store.close()
