@@ -21,7 +21,7 @@ from tests.support.stores import Keeper, SQLiteTestCase, contents
 from twisted_sse import Event
 from twisted_sse.store import KeyReused, NotKept, NotStored, Record, SQLiteStore, StoreAway
 from twisted_sse.store.identifiers import numbered
-from twisted_sse.store.sqlite import keys, runs
+from twisted_sse.store.sqlite import keys, reader, runs
 
 
 class ArgumentTests(SynchronousTestCase):
@@ -613,6 +613,22 @@ class TopicTests(SQLiteTestCase):
         many = [f"topic {n}" for n in range(0, 2000, 2)]
         self.assertEqual(await keeper.read(None, 2**20, *many), [f"{n}" for n in range(0, 2000, 2)])
 
+    async def test_manyTopicsInTurn(self) -> None:
+        """
+        Many topics with many records each are read in order, and no more is looked at than needed.
+        """
+        self.patch(reader, "LOOKS", 5)
+        keeper = await self.keep(self.store())
+        names = [f"topic {n}" for n in range(10)]
+        for n in range(200):
+            await keeper.append(keeper.record(str(n), names[n % 10], names[n % 7]))
+        place, found = keeper.log.origin, []
+        while records := await keeper.log.read(place, 2**16, frozenset(names[:6])):
+            self.assertLessEqual(len(records), 5)
+            place = str(records[-1].event.id)
+            found += contents(records)
+        self.assertEqual(found, [str(n) for n in range(200) if n % 10 < 6 or n % 7 < 6])
+
 
 class KeyTests(SQLiteTestCase):
     """
@@ -677,6 +693,21 @@ class KeyTests(SQLiteTestCase):
         self.edit("UPDATE keys SET time = time - 3601")
         await keeper.append(keeper.record("c"), key="7")
         self.assertEqual([key for (key,) in self.edit("SELECT key FROM keys")], ["7"])
+
+    async def test_clockSetBack(self) -> None:
+        """
+        If the clock is set back by a year, it is still the oldest keys that are forgotten.
+        """
+        self.patch(keys, "MOST", 5)
+        keeper = await self.keep(self.store())
+        for n in range(5):
+            await keeper.append(keeper.record("a"), key=f"{n}")
+        self.edit("UPDATE keys SET time = time + 31536000")
+        for n in range(5, 8):
+            await keeper.append(keeper.record("a"), key=f"{n}")
+        self.assertEqual(
+            [key for (key,) in self.edit("SELECT key FROM keys ORDER BY key")], list("34567")
+        )
 
     async def test_noText(self) -> None:
         """

@@ -361,6 +361,38 @@ class CorruptionTests(SQLiteTestCase):
         self.assertEqual(await keeper.read(None), ["new"])
         self.flushLoggedErrors()
 
+    async def test_deleted(self) -> None:
+        """
+        If the file is deleted, or another is put in its place, while it is in use, that is noticed:
+        a new one is begun, everybody is told, and the other is kept.
+        """
+        store = self.store()
+        keeper = await self.keep(store)
+        [old] = await keeper.append()
+        for isReplaced in False, True:
+            if isReplaced:
+                os.rename(self.path, self.path + ".mine")
+                with open(self.path, "w") as other:
+                    other.write("other")
+            else:
+                os.unlink(self.path)
+            with self.assertRaises(NotStored):
+                await keeper.append()
+            self.assertEqual(keeper.told[-1], ("broken", keeper.log.origin))
+            keeper.restart()
+            [new] = await keeper.append()
+            with self.assertRaises(NotKept):
+                await keeper.read(old)
+            self.assertEqual(await keeper.read(keeper.log.origin), ["1"])
+            self.assertEqual(self.edit("SELECT count(*) FROM events"), [(1,)])
+            old = new
+        aside = [name for name in self.beside() if "corrupt" in name and name.endswith(("Z", "-2"))]
+        with open(os.path.join(self.folder, *aside)) as kept:
+            self.assertEqual(kept.read(), "other")
+        self.assertEqual(store.resets, 2)
+        self.assertIn("deleted", str(store.problem()))
+        self.flushLoggedErrors()
+
     async def test_neverOverwritten(self) -> None:
         """
         Files that are set aside in the same second have different names.
@@ -477,17 +509,17 @@ class ThreadTests(SQLiteTestCase):
         """
         Whatever the reader's thread dies of, the question can be asked again.
         """
-        from twisted_sse.store.sqlite import log
+        from twisted_sse.store.sqlite import reader
 
         keeper = await self.keep(self.store())
         await keeper.append()
-        read = log.read
+        read = reader.read
 
         def fail(*arguments: Any) -> None:
-            self.patch(log, "read", read)
+            self.patch(reader, "read", read)
             raise SystemExit
 
-        self.patch(log, "read", fail)
+        self.patch(reader, "read", fail)
         with self.assertRaises(StoreAway):
             await keeper.read(None)
         self.assertEqual(await keeper.read(None), ["1"])

@@ -93,6 +93,25 @@ class OpeningTests(SQLiteTestCase):
         os.mkdir(self.path)
         await self.refused(IsADirectoryError, self.path)
 
+    async def test_noFile(self) -> None:
+        """
+        What is no file, such as a device, is refused, and stays where it is.
+        """
+        os.mkfifo(self.path)
+        await self.refused(OSError, "not a regular file", self.path)
+        self.assertEqual(self.beside(), ["events.db"])
+
+    async def test_strangeName(self) -> None:
+        """
+        A channel whose name is no text is refused, and disturbs no other.
+        """
+        store = self.store()
+        keeper = await self.keep(store)
+        with self.assertRaises(ValueError):
+            await self.keep(store, "\ud800")
+        await keeper.append()
+        self.assertEqual(await keeper.read(None), ["1"])
+
     async def test_readOnlyDirectory(self) -> None:
         """
         A directory in which nothing can be made is refused in words that say so.
@@ -106,6 +125,19 @@ class OpeningTests(SQLiteTestCase):
 
         self.patch(os, "open", open)
         await self.refused(OSError, "cannot be written", "Read-only file system", self.path)
+
+    async def test_fullDisk(self) -> None:
+        """
+        While there is no space for the lock, a store can be opened later.
+        """
+
+        def full(*arguments: Any) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        patch = self.patch(os, "pwrite", full)
+        await self.refused(StoreAway, "No space left", self.path)
+        patch.restore()
+        await self.keep(self.store())
 
     async def test_foreignDatabase(self) -> None:
         """
@@ -138,9 +170,11 @@ class OpeningTests(SQLiteTestCase):
         other.execute("BEGIN EXCLUSIVE")
         with self.assertRaises(StoreAway):
             await self.keep(store)
+        self.assertIn("locked", str(store.problem()))
         other.execute("COMMIT")
         other.close()
         self.assertEqual((await self.keep(store)).recent, ["1", "2", "3"])
+        self.assertIsNone(store.problem())
 
 
 class LossTests(SQLiteTestCase):

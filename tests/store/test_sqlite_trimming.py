@@ -114,6 +114,50 @@ class TrimmingTests(SQLiteTestCase):
         self.assertGreater(store.commits, 40)
         self.assertEqual((await keeper.read(None))[-2:], ["500", "new"])
 
+    async def test_oneTransaction(self) -> None:
+        """
+        In the long run, when each new event drops an old one, there is no transaction for that alone.
+        """
+        store = self.store(maxEvents=5, maxBytes=4, maxAge=1000)
+        keeper = await self.keep(store)
+        await keeper.fill(6)
+        before = store.commits
+        for _ in range(20):
+            await keeper.append()
+        await store.close()
+        self.assertLess(store.commits - before, 23)
+
+    async def test_longAge(self) -> None:
+        """
+        An age of thousands of years is an age.
+        """
+        store = self.store(maxAge=1e12)
+        keeper = await self.keep(store)
+        await keeper.append()
+        await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+        await keeper.append()
+        await store.close()
+        self.assertEqual(self.flushLogged(), [])
+        self.assertEqual(store.errors, 0)
+
+    async def test_agesOfOthers(self) -> None:
+        """
+        When an event of one channel is too old, the others are not written.
+        """
+        store = self.store(maxAge=10)
+        one, two = await self.keep(store, "one"), await self.keep(store, "two")
+        now = time.time()
+        await two.append(two.record(now=now))
+        await deferLater(reactor, 0.05)  # type: ignore[arg-type]
+        self.edit("UPDATE channels SET last = 77 WHERE name = 'two'")
+        await one.append(one.record(now=now - 9.8))
+
+        async def isDropped() -> bool:
+            return await one.read(None) == []
+
+        await until(isDropped)
+        self.assertEqual(self.edit("SELECT last FROM channels WHERE name = 'two'"), [(77,)])
+
     async def test_foreignDeletion(self) -> None:
         """
         If somebody else deletes events, the others are kept, and as many as before.
@@ -184,7 +228,10 @@ class TopicTests(SQLiteTestCase):
         ids = [
             (await keeper.append(keeper.record(None, f"topic {n}", "all")))[0] for n in range(100)
         ]
-        self.assertLess(self.edit("SELECT count(*) FROM topics")[0][0], 60)
+        [(dropped,)] = self.edit("SELECT count(*) FROM dropped")
+        self.assertLess(dropped, 30)
+        self.assertEqual(self.edit("SELECT markers FROM channels"), [(dropped,)])
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(10,)])
         self.assertEqual(await keeper.read(ids[90], 2**16, "topic 3"), [])
         with self.assertRaises(NotKept):
             await keeper.read(ids[1], 2**16, "topic 3")
@@ -199,5 +246,29 @@ class TopicTests(SQLiteTestCase):
         keeper = await self.keep(self.store(maxEvents=10))
         for _ in range(30):
             await keeper.append(*[keeper.record(None, "a", f"b{n}") for n in range(5)])
-        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(26,)])
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(20,)])
+        self.assertEqual(self.edit("SELECT count(*) FROM dropped"), [(6,)])
         self.assertEqual(self.edit("SELECT markers FROM channels"), [(6,)])
+
+    async def test_manyTopicsInASlice(self) -> None:
+        """
+        Events with thousands of topics are dropped a few at a time.
+        """
+        self.patch(trimming, "MOST_TOPICS", 100)
+        store = self.store(maxEvents=None)
+        keeper = await self.keep(store)
+        topics = [f"topic {n}" for n in range(60)]
+        await keeper.append(*[keeper.record(None, *topics) for _ in range(40)])
+        await store.close()
+        store = self.store(maxEvents=1)
+        before = store.commits
+        keeper = await self.keep(store)
+        await store.close()
+        keeper = await self.keep(store)
+
+        async def isDropped() -> bool:
+            return len(await keeper.read(None)) == 1
+
+        await until(isDropped)
+        self.assertGreater(store.commits - before, 15)
+        self.assertEqual(self.edit("SELECT count(*) FROM topics"), [(60,)])

@@ -4,6 +4,7 @@ What can be wrong with a file, and how to say it.
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 
 __all__ = ["NotAStore", "StoreLocked", "isBusy", "isCorrupt", "isFull"]
@@ -44,6 +45,8 @@ def isFull(error: BaseException) -> bool:
     """
     Whether there is no space left.
     """
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return _is(error, _FULL)
 
 

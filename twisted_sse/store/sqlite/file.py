@@ -76,6 +76,7 @@ class File:
         self._reader: sqlite3.Connection | None = None
         self._full = full
         self._commits = 0
+        self._identity: tuple[int, int] | None = None
         self._check()
         self.lock = self._locked()
         try:
@@ -109,6 +110,28 @@ class File:
             raise IsADirectoryError(
                 errno.EISDIR, "a store is a file, and this is a directory", self.path
             )
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            # A device that is not a database would be renamed.
+            raise OSError(errno.EINVAL, "it is not a regular file, so it is no store", self.path)
+
+    def _identify(self) -> tuple[int, int] | None:
+        """
+        @return: which file the path leads to now, if any.
+        """
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @property
+    def isThere(self) -> bool:
+        """
+        Whether the path still leads to the file that is in use.
+
+        @raise OSError: if that cannot be known now.
+        """
+        return self._identify() == self._identity
 
     def _locked(self) -> Lock:
         try:
@@ -153,6 +176,7 @@ class File:
             [2 if self._full else 1, now, self.breaks],
         )
         self.commit()
+        self._identity = self._identify()
 
     def commit(self) -> None:
         """
@@ -180,7 +204,8 @@ class File:
             self.writer.execute("UPDATE state SET breaks = breaks")
         self.relax()
         # What it tells is known now.
-        self.lock.lost = False
+        with suppress(OSError):
+            self.lock.lost = False
 
     def relax(self) -> None:
         """

@@ -85,7 +85,7 @@ class Health:
         self._asideUntil = time.monotonic() + REMEMBERED
         self.say(
             LogLevel.critical,
-            "The store {path} is broken ({why}).  It is kept as {aside}, and a new one begins:"
+            "The store {path} is broken ({why}).  What is left is kept as {aside}, and a new one begins:"
             " subscribers that come back are told that events are lost",
             why=why,
             aside=aside,

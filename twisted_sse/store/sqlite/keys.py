@@ -5,6 +5,7 @@ Idempotency keys: what is appended again with the same key is not stored twice.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 
@@ -31,7 +32,7 @@ def findKey(
     found = connection.execute(
         "SELECT content, time, ids FROM keys WHERE channel = ? AND key = ?", [state.channel, key]
     ).fetchone()
-    if found is None or found[1] + LIFETIME <= now:
+    if found is None or found[1] <= now - LIFETIME:
         return None
     if found[0] != content:
         raise KeyReused(
@@ -65,6 +66,12 @@ def keepKey(
             " (SELECT key FROM keys WHERE channel = ? ORDER BY time LIMIT ?)",
             [state.channel, state.channel, state.keys - MOST + 1],
         ).rowcount
+    newest = connection.execute(
+        "SELECT max(time) FROM keys WHERE channel = ?", [state.channel]
+    ).fetchone()[0]
+    if newest is not None and newest >= now:
+        # The clock was set back, and this is the newest all the same.
+        now = math.nextafter(newest, math.inf)
     connection.execute(
         "INSERT INTO keys VALUES(?, ?, ?, ?, ?)",
         [state.channel, key, content, now, json.dumps(_packed(state.token, ids))],

@@ -7,6 +7,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
+from weakref import WeakSet
 
 from .errors import StoreLocked
 
@@ -52,6 +54,7 @@ class Lock:
         except BaseException:
             os.close(self._descriptor)
             raise
+        _held.add(self)
 
     def _take(self, path: str) -> None:
         try:
@@ -106,5 +109,24 @@ class Lock:
         The file stays: if it were deleted, two processes could hold locks on two files of the same
         name.
         """
-        os.pwrite(self._descriptor, b" " * 20, 0)
+        # Only for those who look into it.
+        with suppress(OSError):
+            os.pwrite(self._descriptor, b" " * 20, 0)
+        self._letGo()
+
+    def _letGo(self) -> None:
+        _held.discard(self)
         os.close(self._descriptor)
+
+
+# A child that goes on without exec, as those of multiprocessing, would hold the locks of its dead
+# parent for as long as it lives.
+_held: WeakSet[Lock] = WeakSet()
+
+
+def _forked() -> None:
+    for each in list(_held):
+        each._letGo()
+
+
+os.register_at_fork(after_in_child=_forked)

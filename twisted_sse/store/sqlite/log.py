@@ -4,27 +4,19 @@ The log of one channel, as the channel sees it.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..contract import NotKept, NotStored, Record, StoreAway, Tail
 from ..identifiers import number
-from .errors import isCorrupt
-from .file import File
-from .items import Append, Barrier, Broken, Item, Repair
-from .reader import Invalid, read
+from .items import Append, Barrier, Item, Question, Read
 from .rows import numberOf
 from .state import State
 
-__all__ = ["Counts", "Read", "Reading", "SQLiteLog"]
-
-_log = Logger()
+__all__ = ["Counts", "SQLiteLog"]
 
 
 class Counts:
@@ -36,18 +28,6 @@ class Counts:
 
     def __init__(self) -> None:
         self.waiting = 0
-
-
-class Read(NamedTuple):
-    """
-    A question to the reader; L{None} for C{log} ends it.
-    """
-
-    log: SQLiteLog | None
-    after: str | None
-    maxBytes: int
-    topics: frozenset[str] | None
-    settle: Callable[[Sequence[Record] | Exception], object]
 
 
 class SQLiteLog:
@@ -68,7 +48,7 @@ class SQLiteLog:
         maxAge: float | None,
         counts: Counts,
         write: Callable[[Item], object],
-        ask: Callable[[Read], object],
+        ask: Callable[[Question], object],
         closed: Callable[[SQLiteLog], Deferred[None]],
     ) -> None:
         self.state = state
@@ -102,18 +82,20 @@ class SQLiteLog:
         self._appended = last
         self._counts.waiting += len(records)
         outcome: Deferred[Sequence[str]] = Deferred()
-
-        def settle(found: Sequence[str] | Exception) -> None:
-            self._counts.waiting -= len(records)
-            if prefix == self.prefix:
-                self._settled = last
-            if isinstance(found, Exception):
-                outcome.errback(Failure(found))
-            else:
-                outcome.callback(found)
-
-        self._write(Append(self, prefix, last, records, idempotencyKey, settle))
+        self._write(Append(self, prefix, last, records, idempotencyKey, outcome))
         return outcome
+
+    def settle(self, append: Append, found: Sequence[str] | Exception) -> None:
+        """
+        It is known what has become of some records.
+        """
+        self._counts.waiting -= len(append.records)
+        if append.prefix == self.prefix:
+            self._settled = append.last
+        if isinstance(found, Exception):
+            append.outcome.errback(Failure(found))
+        else:
+            append.outcome.callback(found)
 
     def read(
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /
@@ -147,11 +129,11 @@ class SQLiteLog:
         """
         See L{EventLog.close<twisted_sse.store.contract.EventLog.close>}.
         """
-        return succeed(None) if self._isOver else self._closed(self)
+        return self._closed(self)
 
     def end(self) -> None:
         """
-        It is closed.
+        It is being closed: nothing more may be asked of it.
         """
         self._isOver = True
 
@@ -169,70 +151,3 @@ class SQLiteLog:
         The file was broken, and there can be no new one now.
         """
         self._tail.away(why)
-
-
-class Reading:
-    """
-    What the reader's thread does.
-    """
-
-    def __init__(
-        self, file: File, write: Callable[[Item], object], tell: Callable[..., object]
-    ) -> None:
-        self._file = file
-        self._write = write
-        self._tell = tell
-
-    def pause(self) -> None:
-        """
-        See L{Work.pause<twisted_sse.store.sqlite.worker.Work.pause>}.
-        """
-
-    def work(self, items: list[Read]) -> bool:
-        """
-        See L{Work.work<twisted_sse.store.sqlite.worker.Work.work>}.
-        """
-        while items:
-            log = items[0].log
-            if log is not None:
-                self._answer(items[0], log)
-            del items[0]
-            if log is None:
-                return False
-        return True
-
-    def died(self, items: list[Read], error: BaseException) -> None:
-        """
-        See L{Work.died<twisted_sse.store.sqlite.worker.Work.died>}.
-        """
-        failure = Failure(error)
-        self._tell(partial(_log.failure, "The reader of a store has failed", failure=failure))
-        if items:
-            self._tell(partial(items.pop(0).settle, StoreAway(f"the reader has failed: {error!r}")))
-
-    def _answer(self, question: Read, log: SQLiteLog) -> None:
-        answer: Sequence[Record] | Exception
-        with self._file.reading:
-            # Under the lock: a broken file is not replaced meanwhile.
-            state = log.state
-            generation = self._file.generation
-            try:
-                if state.generation != generation:
-                    raise StoreAway("the file was broken, and a new one is being made")
-                answer = read(
-                    self._file.reader(), state, question.after, question.maxBytes, question.topics
-                )
-            except Invalid as error:
-                answer = NotKept("what follows was damaged")
-                then = partial(question.settle, answer)
-                self._write(Repair(log, error.position, error.why, then))
-                return
-            except sqlite3.Error as error:
-                answer = StoreAway(str(error))
-                if isCorrupt(error):
-                    then = partial(question.settle, answer)
-                    self._write(Broken(generation, error, then))
-                    return
-            except (NotKept, StoreAway) as error:
-                answer = error
-        self._tell(partial(question.settle, answer))

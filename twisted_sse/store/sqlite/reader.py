@@ -1,28 +1,37 @@
 """
-Reading what follows a place.
+The thread that reads what follows a place.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any
 
-from ..contract import NotKept, Record
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ..contract import NotKept, Record, StoreAway
+from .errors import isCorrupt
+from .file import File
+from .items import Barrier, Broken, Item, Question, Read, Repair, Stop
 from .rows import toRecord
 from .schema import COLUMNS
 from .state import State
 
-__all__ = ["Invalid", "read"]
+__all__ = ["Reader", "read"]
 
 #: How many rows of topics to look at in one piece.
 LOOKS = 1000
 
 _ROW = ", ".join(COLUMNS[2:])
 
+_log = Logger()
 
-class Invalid(Exception):
+
+class _Invalid(Exception):
     """
     A row is no record.
 
@@ -36,6 +45,77 @@ class Invalid(Exception):
         self.why = why
 
 
+class Reader:
+    """
+    Answers questions, one after the other.
+    """
+
+    def __init__(
+        self, file: File, write: Callable[[Item], object], tell: Callable[..., object]
+    ) -> None:
+        self._file = file
+        self._write = write
+        self._tell = tell
+
+    def pause(self) -> None:
+        """
+        See L{Work.pause<twisted_sse.store.sqlite.worker.Work.pause>}.
+        """
+
+    def work(self, items: list[Question]) -> bool:
+        """
+        See L{Work.work<twisted_sse.store.sqlite.worker.Work.work>}.
+        """
+        while items:
+            item = items[0]
+            if isinstance(item, Read):
+                self._answer(item)
+            elif isinstance(item, Barrier):
+                item.then()
+            del items[0]
+            if isinstance(item, Stop):
+                self._tell(item.then)
+                return False
+        return True
+
+    def died(self, items: list[Question], error: BaseException) -> None:
+        """
+        See L{Work.died<twisted_sse.store.sqlite.worker.Work.died>}.
+        """
+        failure = Failure(error)
+        self._tell(partial(_log.failure, "The reader of a store has failed", failure=failure))
+        item = items.pop(0) if items else None
+        if isinstance(item, Read):
+            self._tell(partial(item.settle, StoreAway(f"the reader has failed: {error!r}")))
+
+    def _answer(self, question: Read) -> None:
+        answer: Sequence[Record] | Exception
+        with self._file.reading:
+            # Under the lock: a broken file is not replaced meanwhile.
+            state = question.log.state
+            generation = self._file.generation
+            try:
+                if state.generation != generation:
+                    raise StoreAway("the file was broken, and a new one is being made")
+                answer = read(
+                    self._file.reader(), state, question.after, question.maxBytes, question.topics
+                )
+            except _Invalid as error:
+                answer = NotKept("what follows was damaged")
+                then = partial(question.settle, answer)
+                self._write(Repair(state, error.position, error.why, then))
+                return
+            except sqlite3.Error as error:
+                answer = StoreAway(str(error))
+                if isCorrupt(error):
+                    then = partial(question.settle, answer)
+                    self._write(Broken(generation, error, then))
+                    return
+            except (NotKept, StoreAway) as error:
+                answer = error
+        self._tell(partial(question.settle, answer))
+
+
 def read(
     connection: sqlite3.Connection,
     state: State,
@@ -47,7 +127,7 @@ def read(
     Read what directly follows a place: see C{EventLog.read}.
 
     @raise NotKept: if it is not known what does.
-    @raise Invalid: if the first row is no record.
+    @raise _Invalid: if the first row is no record.
     """
     # Before the transaction: what the file learns meanwhile is seen twice, not missed.
     hole = state.hole
@@ -85,9 +165,7 @@ def _read(
             raise NotKept(f"the place {after!r} is not known")
         place = found
         if place < trimmed and (
-            topics is None
-            or place < forgotten
-            or _isAbout(connection, channel, topics, place, trimmed)
+            topics is None or place < forgotten or _isAbout(connection, channel, topics, place)
         ):
             raise NotKept(f"what follows {after!r} was dropped")
     end = connection.execute(
@@ -139,16 +217,15 @@ def _isText(text: str) -> bool:
 
 
 def _isAbout(
-    connection: sqlite3.Connection, channel: int, topics: Iterable[str], place: int, trimmed: int
+    connection: sqlite3.Connection, channel: int, topics: Iterable[str], place: int
 ) -> bool:
     """
     Whether any record after a place that was dropped was about one of the topics.
     """
     return any(
         connection.execute(
-            "SELECT 1 FROM topics WHERE channel = ? AND topic = ?"
-            " AND position > ? AND position <= ? LIMIT 1",
-            [channel, topic, place, trimmed],
+            "SELECT 1 FROM dropped WHERE channel = ? AND topic = ? AND position > ?",
+            [channel, topic, place],
         ).fetchone()
         for topic in topics
     )
@@ -172,17 +249,22 @@ def _about(
     end: int | None,
 ) -> Generator[Sequence[Any], None, None]:
     positions: set[int] = set()
+    limit = 2**63 - 1 if end is None else end
     for topic in topics:
         positions.update(
             position
             for (position,) in connection.execute(
                 "SELECT position FROM topics WHERE channel = ? AND topic = ? AND position > ?"
                 " AND position < ? ORDER BY position LIMIT ?",
-                [channel, topic, place, 2**63 - 1 if end is None else end, LOOKS],
+                [channel, topic, place, limit, LOOKS],
             )
         )
+        if len(positions) > LOOKS:
+            # The first of all are enough, and what comes after them is not looked at.
+            limit = sorted(positions)[LOOKS]
+            positions = {position for position in positions if position < limit}
     # Of each topic the first: so all of these are the first of all.
-    for position in sorted(positions)[:LOOKS]:
+    for position in sorted(positions):
         yield from connection.execute(
             f"SELECT position, CAST(size AS INTEGER), {_ROW} FROM events WHERE channel = ? AND position = ?",
             [channel, position],
@@ -202,5 +284,5 @@ def _records(state: State, rows: Iterator[Sequence[Any]], maxBytes: int) -> list
         except (TypeError, ValueError) as error:
             if records:
                 break
-            raise Invalid(position, str(error)) from error
+            raise _Invalid(position, str(error)) from error
     return records

@@ -48,7 +48,7 @@ TABLES = (
     # last: the position of the newest record, or of the place that follows it.
     # trimmed: the position of the newest record that was dropped, and the ID that it was given.
     # forgotten: up to this position it is not known which topics dropped records were about.
-    # markers: how many rows of topics are only about dropped records.
+    # markers: how many rows there are in dropped.
     # void: up to this position, clients may have IDs that applications gave from before a loss.
     # breaks: up to which of the breaks of continuity in all channels this one knows.
     """CREATE TABLE channels(
@@ -96,6 +96,13 @@ TABLES = (
         topic TEXT NOT NULL,
         position INTEGER NOT NULL,
         PRIMARY KEY(channel, topic, position)
+    ) WITHOUT ROWID""",
+    # What dropped records were about: of each topic the newest.
+    """CREATE TABLE dropped(
+        channel INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        PRIMARY KEY(channel, topic)
     ) WITHOUT ROWID""",
     """CREATE TABLE holes(
         channel INTEGER NOT NULL,
@@ -170,6 +177,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> bool:
     connection.execute("PRAGMA synchronous = NORMAL")
     if not isNew and not tables >= {
         "channels",
+        "dropped",
         "events",
         "holes",
         "keys",

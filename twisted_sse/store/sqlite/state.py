@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Protocol
 
 from ..contract import Record
 from ..identifiers import numbered
@@ -14,7 +13,7 @@ from .rows import toRecord
 from .runs import Runs, extend, loadRuns, renew, replacement, saveRuns
 from .schema import COLUMNS
 
-__all__ = ["Opened", "State", "begin", "discard", "load"]
+__all__ = ["State", "begin", "discard", "load"]
 
 _KEPT = ("count", "bytes", "last", "trimmed", "trimmedID", "forgotten", "markers", "void", "breaks")
 _SAVE = f"UPDATE channels SET {', '.join(f'{name} = ?' for name in _KEPT)} WHERE channel = ?"
@@ -87,31 +86,6 @@ class State:
         for name, value in zip(_KEPT, numbers, strict=True):
             setattr(self, name, value)
         self.oldest = self.keys = None
-
-
-class Opened(Protocol):
-    """
-    A log that is open, as the writer needs it.
-
-    @ivar state: what is known of it.
-    """
-
-    state: State
-
-    def broken(self, prefix: str, origin: str) -> None:
-        """
-        Tell the channel, in the reactor's thread.
-        """
-
-    def away(self, why: str | None) -> None:
-        """
-        Tell the channel, in the reactor's thread.
-        """
-
-    def end(self) -> None:
-        """
-        It is closed.
-        """
 
 
 def load(connection: sqlite3.Connection, state: State) -> None:

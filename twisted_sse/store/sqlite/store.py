@@ -15,13 +15,14 @@ from twisted.logger import Logger, LogLevel
 
 from ...checks import InvalidOption, checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
-from ..contract import EventLog, NotStored, Record, StoreAway, Tail
-from .errors import isCorrupt
+from ..contract import EventLog, Record, StoreAway, Tail
+from .errors import isCorrupt, isFull
 from .file import HASTE, File
 from .handover import Handover
 from .health import Health
-from .items import Append, Barrier, Item, Stop
-from .log import Counts, Read, Reading, SQLiteLog
+from .items import Barrier, Item, Question, Stop
+from .log import Counts, SQLiteLog
+from .reader import Reader
 from .state import State, begin
 from .trimming import Limits
 from .worker import Worker
@@ -48,7 +49,7 @@ class _Session:
         health: Health,
         counts: Counts,
         reactor: Any,
-        ended: Callable[[], list[Deferred[None]]],
+        ended: Callable[[], object],
     ) -> None:
         self._file = file = File(path, full)
         self._reactor = reactor
@@ -57,11 +58,13 @@ class _Session:
         self._counts = counts
         health.begin(handover.put)
         self._closing = False
+        self._isOver = False
         self._waiting: list[Deferred[None]] = []
         self._writing = Writer(file, limits, health, handover.put)
         self._writer: Worker[Item] = Worker(f"{path} writer", self._writing)
-        reading = Reading(file, self._writer.put, handover.put)
-        self._reader: Worker[Read] = Worker(f"{path} reader", reading)
+        self._reader: Worker[Question] = Worker(
+            f"{path} reader", Reader(file, self._writer.put, handover.put)
+        )
         if file.aside is not None:
             health.reset(*file.aside)
         if file.broken:
@@ -70,9 +73,14 @@ class _Session:
                 "Events may be missing in {path}: {why}.  Subscribers that come back are told so",
                 why=file.broken,
             )
+        try:
+            self._reader.start()
+            self._writer.start()
+        except BaseException:
+            self._reader.put(Stop(lambda: None))
+            file.close(True)
+            raise
         self._trigger = reactor.addSystemEventTrigger("after", "shutdown", self._finish)
-        self._reader.start()
-        self._writer.start()
 
     @property
     def isIdle(self) -> bool:
@@ -82,9 +90,9 @@ class _Session:
         return not self._writing.logs
 
     @property
-    def isOver(self) -> bool:
+    def isClosing(self) -> bool:
         """
-        Whether it is being closed.
+        Whether no log can be opened any more.
         """
         return self._closing
 
@@ -144,10 +152,10 @@ class _Session:
                     file.relax()
                 else:
                     file.settle()
-            except sqlite3.Error as error:
+            except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if not isCorrupt(error):
+                if not isinstance(error, sqlite3.Error) or not isCorrupt(error):
                     file.relax()
                     raise
                 # There is a new file now, or none.
@@ -156,60 +164,76 @@ class _Session:
             found[0].generation = generation
             return found
 
+    def _afterAll(self, then: Callable[[], object]) -> None:
+        """
+        Call a function in the writer's thread when all that was asked before is answered.
+        """
+        write, ask = self._writer.put, self._reader.put
+        # The writer may have a question for the reader, and the reader something to be mended.
+        write(Barrier(lambda: ask(Barrier(lambda: write(Barrier(then))))))
+
     def _close(self, log: SQLiteLog) -> Deferred[None]:
+        """
+        Close a log, and the file with the last one.
+        """
+        log.end()
+        if self._closing:
+            return self.close()
         closed: Deferred[None] = Deferred()
 
-        def stored() -> None:
+        def answered() -> None:
             # In the writer's thread, which holds no lock.
             with self._file.writing:
-                self._writing.logs.pop(log.state.name, None)
+                if self._writing.logs.get(log.state.name) is log:
+                    del self._writing.logs[log.state.name]
             self._handover.put(done)
 
         def done() -> None:
-            log.end()
-            if self._writing.logs or self._closing:
+            if self._writing.logs:
                 closed.callback(None)
             else:
                 self.close().chainDeferred(closed)
 
-        self._writer.put(Barrier(stored))
+        self._afterAll(answered)
         return closed
 
     def close(self) -> Deferred[None]:
         """
         Store what is waiting, and close the file.
         """
+        if self._isOver:
+            return succeed(None)
         closed: Deferred[None] = Deferred()
         self._waiting.append(closed)
         self._end()
         return closed
 
     def _end(self) -> None:
-        if not self._closing:
-            self._closing = True
-            self._reader.put(Read(None, None, 0, None, lambda answer: None))
+        if self._closing:
+            return
+        self._closing = True
+        for log in list(self._writing.logs.values()):
+            log.end()
+
+        def answered() -> None:
+            self._reader.put(Stop(lambda: None))
             self._writer.put(Stop(self._stopped))
+
+        self._afterAll(answered)
 
     def _stopped(self) -> None:
         """
-        The writer has nothing more to do.
+        The file is closed.
         """
         for worker in self._reader, self._writer:
-            if not worker.join(PATIENCE):
-                _log.critical("A thread of the store {path} does not end", path=self._file.path)
-        for log in self._writing.logs.values():
-            log.end()
-        for question in self._reader.left():
-            question.settle(StoreAway("the store is closed"))
-        for item in self._writer.left():
-            if isinstance(item, Append):
-                item.settle(NotStored(False, "the store is closed"))
-            else:
-                item.then()
+            worker.join()
+        self._isOver = True
         if self._trigger is not None:
             trigger, self._trigger = self._trigger, None
             self._reactor.removeSystemEventTrigger(trigger)
-        for each in [*self._waiting, *self._ended()]:
+        self._ended()
+        waiting, self._waiting = self._waiting, []
+        for each in waiting:
             each.callback(None)
 
     def _finish(self) -> None:
@@ -218,7 +242,8 @@ class _Session:
         """
         self._trigger = None
         self._end()
-        self._writer.join(PATIENCE)
+        if not self._writer.join(PATIENCE):
+            _log.critical("What waits to be stored in {path} is lost", path=self._file.path)
         self._handover.finish()
 
 
@@ -237,8 +262,8 @@ class SQLiteStore:
 
     If the disk is full, events are still delivered.  What waits for them to be stored fails, it is
     logged once, and it is tried again until there is space.  A file that is broken is kept under
-    another name, C{PATH.corrupt-TIME}, and a new one is begun.  In all these cases a client that
-    may have missed something is told so.
+    another name, C{PATH.corrupt-TIME}, and a new one is begun; also if the file is deleted while it
+    is in use.  In all these cases a client that may have missed something is told so.
 
     Copy a file in use with SQLite's C{VACUUM INTO}, never by copying it: what is newest is in
     another file beside it.
@@ -302,10 +327,11 @@ class SQLiteStore:
         self._mayFork = True
         self._session: _Session | None = None
         self._health = Health(self.path)
+        # Why the last opening has failed, if it has.
+        self._away: str | None = None
         self._counts = Counts()
-        # Those who wait for the reactor, and those who wait until the file is closed.
-        self._early: list[Deferred[EventLog]] = []
-        self._waiting: list[Deferred[None]] = []
+        # What is opened later: when the reactor runs, or when the file is closed.
+        self._later: list[Deferred[None]] = []
 
     def __repr__(self) -> str:
         return f"<SQLiteStore {self.path}>"
@@ -374,20 +400,13 @@ class SQLiteStore:
             with C{OSError} if it cannot be used.
         """
         reactor = self._reactor if self._reactor is not None else installedReactor()
-        if self._mayFork and isinstance(reactor, ReactorBase) and not reactor.running:
-            # An application is loaded before twistd forks: neither a thread nor a connection may
-            # be carried over.
-            opened: Deferred[EventLog] = Deferred()
-
-            def begin() -> None:
-                if opened in self._early:
-                    self._early.remove(opened)
-                    self._open(name, tail, recent).chainDeferred(opened)
-
-            self._early.append(opened)
-            reactor.callWhenRunning(begin)
-            return opened
-        return self._open(name, tail, recent)
+        if not (self._mayFork and isinstance(reactor, ReactorBase) and not reactor.running):
+            return self._open(name, tail, recent)
+        # An application is loaded before twistd forks: neither a thread nor a connection may be
+        # carried over.
+        opened, go = self._openLater(name, tail, recent)
+        reactor.callWhenRunning(go)
+        return opened
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
@@ -410,18 +429,39 @@ class SQLiteStore:
         """
         self._mayFork = False
 
+    def _openLater(
+        self, name: str, tail: Tail, recent: int
+    ) -> tuple[Deferred[EventLog], Callable[..., None]]:
+        """
+        @return: an opening, unless the store is closed before; and what begins it.
+        """
+        later: Deferred[None] = Deferred()
+        self._later.append(later)
+
+        def go(_: object = None) -> None:
+            if later in self._later:
+                self._later.remove(later)
+                later.callback(None)
+
+        return later.addCallback(lambda _: self._open(name, tail, recent)), go
+
     def _open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         session = self._session
-        if session is not None and session.isOver:
-            closed: Deferred[None] = Deferred()
-            self._waiting.append(closed)
-            return closed.addCallback(lambda _: self._open(name, tail, recent))
+        if session is not None and session.isClosing:
+            opened, go = self._openLater(name, tail, recent)
+            session.close().addCallback(go)
+            return opened
         try:
             if session is None:
                 session = self._session = self._begin()
-            return succeed(session.open(name, tail, recent, self.deliver, self.maxAge))
-        except sqlite3.Error as error:
-            return fail(StoreAway(f"{self.path}: {error}"))
+            log = session.open(name, tail, recent, self.deliver, self.maxAge)
+            self._away = None
+            return succeed(log)
+        except (sqlite3.Error, OSError, StoreAway) as error:
+            if isinstance(error, OSError) and not isFull(error):
+                return fail()
+            self._away = f"{self.path} cannot be opened: {error}"
+            return fail(StoreAway(self._away))
         except Exception:
             return fail()
         finally:
@@ -440,10 +480,8 @@ class SQLiteStore:
             self._ended,
         )
 
-    def _ended(self) -> list[Deferred[None]]:
+    def _ended(self) -> None:
         self._session = None
-        waiting, self._waiting = self._waiting, []
-        return waiting
 
     def problem(self) -> str | None:
         """
@@ -451,7 +489,7 @@ class SQLiteStore:
 
         A file that was set aside is mentioned for an hour.
         """
-        return self._health.problem()
+        return self._health.problem() or self._away
 
     def close(self) -> Deferred[None]:
         """
@@ -459,7 +497,8 @@ class SQLiteStore:
 
         Closing the last log closes the file too, and so does the end of the reactor.
         """
-        early, self._early = self._early, []
-        for opened in early:
-            opened.errback(StoreAway("the store was closed before the reactor was running"))
+        self._away = None
+        laters, self._later = self._later, []
+        for later in laters:
+            later.errback(StoreAway("the store was closed before it was open"))
         return succeed(None) if self._session is None else self._session.close()

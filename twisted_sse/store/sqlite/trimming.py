@@ -16,7 +16,8 @@ __all__ = ["Limits", "expires", "trim"]
 #: second.
 SLICE = 1000
 
-#: For how many topics the newest dropped event is remembered.
+#: For how many topics the newest dropped event is remembered; and how many topics there may be in
+#: one slice, before the last event of it.
 MOST_TOPICS = 10_000
 
 
@@ -55,12 +56,10 @@ def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: floa
     """
     Drop what is too much or too old, in the current transaction.
 
-    @return: whether anything was dropped.  Then there may be more to drop.
+    @return: whether there is more to drop.
     """
-    end = expires(connection, state, limits)
-    excess = 0 if limits.maxEvents is None else state.count - limits.maxEvents
-    tooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
-    if excess <= 0 and not tooLarge and (end is None or end > now):
+    excess, isTooMuch = _excess(connection, state, limits, now)
+    if excess <= 0 and not isTooMuch:
         return False
     oldest, newest = connection.execute(
         "SELECT (SELECT min(position) FROM events WHERE channel = ?),"
@@ -77,11 +76,24 @@ def trim(connection: sqlite3.Connection, state: State, limits: Limits, now: floa
             " (SELECT position FROM events WHERE channel = ? ORDER BY position LIMIT ?)",
             [state.channel, min(excess, SLICE)],
         ).fetchone()[0]
-    if tooLarge or (end is not None and end <= now):
+    if isTooMuch:
         boundary = max(boundary, _search(connection, state, limits, now))
     if boundary:
         _drop(connection, state, boundary)
-    return boundary > 0
+    excess, isTooMuch = _excess(connection, state, limits, now)
+    return excess > 0 or isTooMuch
+
+
+def _excess(
+    connection: sqlite3.Connection, state: State, limits: Limits, now: float
+) -> tuple[int, bool]:
+    """
+    @return: how many events there are too many; and whether some are too old, or too many bytes.
+    """
+    end = expires(connection, state, limits)
+    excess = 0 if limits.maxEvents is None else state.count - limits.maxEvents
+    isTooLarge = limits.maxBytes is not None and state.bytes > limits.maxBytes
+    return excess, isTooLarge or (end is not None and end <= now)
 
 
 def _recount(connection: sqlite3.Connection, state: State) -> None:
@@ -119,14 +131,15 @@ def _search(connection: sqlite3.Connection, state: State, limits: Limits, now: f
 
 
 def _drop(connection: sqlite3.Connection, state: State, boundary: int) -> None:
+    if connection.execute(
+        "SELECT 1 FROM events WHERE channel = ? AND position <= ? AND topics IS NOT NULL LIMIT 1",
+        [state.channel, boundary],
+    ).fetchone():
+        boundary = _mark(connection, state, boundary)
     which = "channel = ? AND position <= ?", [state.channel, boundary]
-    count, size, hasTopics = connection.execute(
-        f"SELECT count(*), CAST(total(size) AS INTEGER), total(topics IS NOT NULL) FROM events"
-        f" WHERE {which[0]}",
-        which[1],
+    count, size = connection.execute(
+        f"SELECT count(*), CAST(total(size) AS INTEGER) FROM events WHERE {which[0]}", which[1]
     ).fetchone()
-    if hasTopics:
-        _mark(connection, state, boundary)
     state.trimmedID = connection.execute(
         "SELECT id FROM events WHERE channel = ? AND position = ?", which[1]
     ).fetchone()[0]
@@ -140,10 +153,12 @@ def _drop(connection: sqlite3.Connection, state: State, boundary: int) -> None:
     state.oldest = None
 
 
-def _mark(connection: sqlite3.Connection, state: State, boundary: int) -> None:
+def _mark(connection: sqlite3.Connection, state: State, boundary: int) -> int:
     """
-    Keep of each topic only the newest position that is dropped: a reader who is behind, but not
-    that far, has missed nothing about it.
+    Remember of each topic the newest position that is dropped: a reader who is behind, but not that
+    far, has missed nothing about it.
+
+    @return: the position up to which to drop: less, if there are very many topics.
     """
     newest: dict[str, int] = {}
     rows = 0
@@ -151,35 +166,46 @@ def _mark(connection: sqlite3.Connection, state: State, boundary: int) -> None:
         "SELECT position, topics FROM events"
         " WHERE channel = ? AND position <= ? AND topics IS NOT NULL ORDER BY position",
         [state.channel, boundary],
-    ):
+    ).fetchall():
         try:
             found = set(map(str, json.loads(topics)))
         except (TypeError, ValueError):
-            state.forgotten = boundary
+            state.forgotten = position
             continue
         rows += len(found)
         newest.update(dict.fromkeys(found, position))
-    deleted = connection.executemany(
-        "DELETE FROM topics WHERE channel = ? AND topic = ? AND position < ?",
-        [(state.channel, topic, position) for topic, position in newest.items()],
+        if rows >= MOST_TOPICS:
+            boundary = position
+            break
+    channel = state.channel
+    connection.executemany(
+        "DELETE FROM topics WHERE channel = ? AND topic = ? AND position <= ?",
+        [(channel, topic, boundary) for topic in newest],
+    )
+    again = connection.executemany(
+        "DELETE FROM dropped WHERE channel = ? AND topic = ?",
+        [(channel, topic) for topic in newest],
     ).rowcount
-    state.markers += rows - deleted
+    connection.executemany(
+        "INSERT INTO dropped VALUES(?, ?, ?)",
+        [(channel, topic, position) for topic, position in newest.items()],
+    )
+    state.markers += len(newest) - again
     if state.markers > MOST_TOPICS + SLICE:
-        _forget(connection, state, boundary)
+        _forget(connection, state)
+    return boundary
 
 
-def _forget(connection: sqlite3.Connection, state: State, boundary: int) -> None:
+def _forget(connection: sqlite3.Connection, state: State) -> None:
     """
     Forget the topics that have been quiet for longest.
     """
     found = connection.execute(
-        "SELECT position FROM topics WHERE channel = ? AND position <= ?"
-        " ORDER BY position DESC LIMIT 1 OFFSET ?",
-        [state.channel, boundary, MOST_TOPICS],
+        "SELECT position FROM dropped WHERE channel = ? ORDER BY position DESC LIMIT 1 OFFSET ?",
+        [state.channel, MOST_TOPICS],
     ).fetchone()
     if found is not None:
         state.forgotten = max(state.forgotten, found[0])
-        connection.execute(
-            "DELETE FROM topics WHERE channel = ? AND position <= ?", [state.channel, found[0]]
-        )
-    state.markers = min(state.markers, MOST_TOPICS)
+        state.markers -= connection.execute(
+            "DELETE FROM dropped WHERE channel = ? AND position <= ?", [state.channel, found[0]]
+        ).rowcount

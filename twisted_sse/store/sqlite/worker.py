@@ -52,7 +52,6 @@ class Worker(Generic[_Item]):
     def __init__(self, name: str, work: Work[_Item]) -> None:
         self._queue: SimpleQueue[_Item] = SimpleQueue()
         self._work = work
-        self._items: list[_Item] = []
         # A program that ends without its reactor must not wait for it.
         self._thread = Thread(target=self._run, name=name, daemon=True)
         self.put: Callable[[_Item], None] = self._queue.put
@@ -63,30 +62,19 @@ class Worker(Generic[_Item]):
         """
         self._thread.start()
 
-    def join(self, patience: float) -> bool:
+    def join(self, patience: float | None = None) -> bool:
         """
         Wait for the end of the thread.
 
-        @param patience: how many seconds at most.
+        @param patience: how many seconds at most; L{None} for no limit.
         @return: whether it has ended.
         """
         self._thread.join(patience)
         return not self._thread.is_alive()
 
-    def left(self) -> list[_Item]:
-        """
-        Take what is left when the thread has ended.
-        """
-        items, self._items = self._items, []
-        try:
-            while True:
-                items.append(self._queue.get_nowait())
-        except Empty:
-            return items
-
     def _run(self) -> None:
         goesOn = True
-        items = self._items
+        items: list[_Item] = []
         while goesOn:
             try:
                 if not items:

@@ -18,16 +18,22 @@ from ..fingerprint import fingerprint
 from .errors import isBusy, isCorrupt, isFull
 from .file import File
 from .health import Health
-from .items import Append, Barrier, Broken, Item, Repair, Stop, leading
+from .items import Append, Barrier, Broken, Item, Opened, Repair, Stop, leading
 from .keys import findKey, keepKey
 from .rows import EVENTS, TOPICS, Row, insert, numberOf, toRow
-from .state import Opened, State, begin, discard, load
+from .state import State, begin, discard, load
 from .trimming import Limits, expires, trim
 
 __all__ = ["Writer"]
 
 #: How many seconds to wait after a failure, before something is tried again.
 PAUSE = 1.0
+
+#: How many seconds too late an event may be dropped for its age: each time is a transaction.
+LATE = 0.2
+
+#: After how many seconds to look again at a clock that may have been set.
+LONGEST = 60.0
 
 _log = Logger()
 
@@ -69,10 +75,12 @@ class _Batch:
         """
         state = append.log.state
         channel, last, base = state.channel, state.last, state.base
+        numbers = [numberOf(append.prefix, each) for each in append.records[:-1]]
+        numbers.append(append.last)
         ids = []
         size = 0
-        for record in append.records:
-            position = base + numberOf(append.prefix, record)
+        for number, record in zip(numbers, append.records, strict=True):
+            position = base + number
             if position <= last:
                 raise NotStored(False, f"{record!r} is not numbered as it should be")
             row = toRow(channel, position, record)
@@ -162,13 +170,15 @@ class Writer:
             return max(self._retryAt - time.monotonic(), 0.01)
         if self._full:
             return 0.0
-        return None if self._due is None else max(self._due - time.time(), 0.01)
+        if self._due is None:
+            return None
+        return min(max(self._due + LATE - time.time(), 0.01), LONGEST)
 
     def work(self, items: list[Item]) -> bool:
         """
         See L{Work.work<twisted_sse.store.sqlite.worker.Work.work>}.
         """
-        if not items:
+        if not items and (self._health.trouble or self._full or self._isDue(time.time())):
             self._store([])
         while items:
             appends = leading(items)
@@ -261,9 +271,17 @@ class Writer:
         self._health.worked()
         self._tell(*batch.outcomes)
 
+    def _isDue(self, now: float) -> bool:
+        """
+        Whether something is too old.
+        """
+        return self._due is not None and self._due + LATE <= now
+
     def _connection(self) -> sqlite3.Connection:
         if self._file.writer is None:
             self._beginAgain(None)
+        elif not self._file.isThere:
+            self._beginAgain("it was deleted, or another file was put in its place")
         assert self._file.writer is not None, "there is a new one"
         return self._file.writer
 
@@ -284,7 +302,7 @@ class Writer:
                 content = fingerprint(append.records)
                 first = findKey(connection, state, append.key, content, batch.now)
                 if first is not None:
-                    batch.outcomes.append(partial(append.settle, first))
+                    batch.outcomes.append(partial(append.log.settle, append, first))
                     return
                 ids = batch.add(append)
                 keepKey(connection, state, append.key, content, ids, batch.now)
@@ -293,10 +311,10 @@ class Writer:
         except UnicodeEncodeError as error:
             refused = NotStored(False, f"a topic or key is no text: {error}")
         else:
-            batch.outcomes.append(partial(append.settle, ids))
+            batch.outcomes.append(partial(append.log.settle, append, ids))
             return
         batch.remove(*mark)
-        batch.outcomes.append(partial(append.settle, refused))
+        batch.outcomes.append(partial(append.log.settle, append, refused))
         if isinstance(refused, NotStored) and append.prefix == state.token:
             connection.execute(
                 "INSERT OR IGNORE INTO holes VALUES(?, ?)",
@@ -311,9 +329,14 @@ class Writer:
         @return: the names of those that may need more of it.
         """
         names = {state.name for state in batch.touched} | self._full
-        if self._due is not None and self._due <= batch.now:
+        if self._isDue(batch.now):
             self._due = None
-            names.update(self.logs)
+            for name, each in self.logs.items():
+                due = expires(connection, each.state, self._limits(name))
+                if due is not None and due <= batch.now:
+                    names.add(name)
+                else:
+                    self._wake(due)
         full = set()
         for name in names:
             log = self.logs.get(name)
@@ -324,10 +347,15 @@ class Writer:
             limits = self._limits(name)
             if trim(connection, state, limits, batch.now):
                 full.add(name)
-            due = expires(connection, state, limits)
-            if due is not None and (self._due is None or due < self._due):
-                self._due = due
+            self._wake(expires(connection, state, limits))
         return full
+
+    def _wake(self, due: float | None) -> None:
+        """
+        Something becomes too old at this time.
+        """
+        if due is not None and (self._due is None or due < self._due):
+            self._due = due
 
     def _failed(self, appends: Sequence[Append], error: Exception, maybe: bool) -> None:
         """
@@ -354,7 +382,7 @@ class Writer:
     def _fail(self, appends: Iterable[Append], error: NotStored) -> None:
         for append in appends:
             self._lose(append)
-        self._tell(*[partial(append.settle, error) for append in appends])
+        self._tell(*[partial(append.log.settle, append, error) for append in appends])
 
     def _lose(self, append: Append) -> None:
         """
@@ -430,11 +458,15 @@ class Writer:
         self._tell(partial(log.broken, state.token, origin))
 
     def _repair(self, item: Repair) -> None:
-        state = item.log.state
+        state = item.state
         with self._file.writing:
             batch = _Batch(time.time())
             try:
                 connection = self._connection()
+                if state.generation != self._file.generation:
+                    # It was in a file that is gone.
+                    self._tell(item.then)
+                    return
                 batch.touch(state)
                 connection.execute("BEGIN IMMEDIATE")
                 discard(connection, state, item.position)
