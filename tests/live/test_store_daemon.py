@@ -101,6 +101,41 @@ class StoreMixin(DaemonMixin):
 
 
 @needs("network")
+class StopTests(StoreMixin):
+    """
+    Tests for publishers of a daemon that ends.
+    """
+
+    def test_inFlight(self) -> None:
+        """
+        Who publishes when the daemon is told to end is answered when the event is stored, also if
+        the rest of it comes only then; what was answered is there after a restart.
+        """
+        process = self.serve()
+        begin = self.publish("begin")
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        connections = [
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE) for _ in range(51)
+        ]
+        for number, connection in enumerate(connections):
+            self.addCleanup(connection.close)
+            connection.sendall(head + b"%05d" % number if number else head + b"sl")
+        process.terminate()
+        self.waitFor(process, "Received SIGTERM")
+        connections[0].sendall(b"ow!")
+        for connection in connections:
+            answer = b"".join(iter(lambda: connection.recv(2**16), b""))  # noqa: B023
+            self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK"), answer)
+            self.assertIn(b'{"id": ', answer)
+        self.finish(process)
+        process = self.serve()
+        data = self.resume(begin, "slow!")
+        self.assertEqual(data.count(b"data: "), 51)
+        process.terminate()
+        self.finish(process)
+
+
+@needs("network")
 class RefusalTests(StoreMixin):
     """
     Tests for stores that cannot be used.
