@@ -85,6 +85,8 @@ class Options(AuthOptions):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        # Twisted wraps the lines of a docstring as they are, indented.
+        self.docs = {name: " ".join(text.split()) for name, text in self.docs.items()}
         self["source"] = []
         self["listen"] = []
         self["allow-host"] = []
