@@ -15,9 +15,9 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from tests.support.late_store import Content, LateStore
 from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
-from twisted_sse.daemon import daemon, makeService, service
+from twisted_sse.daemon import Options, daemon, makeService, service
 from twisted_sse.daemon.sources.lines import LineSplitter
-from twisted_sse.daemon.storage import checkFile
+from twisted_sse.daemon.storage import checkFile, inJail
 from twisted_sse.store import NotStored
 from twisted_sse.store.sqlite.lock import Lock
 from twisted_sse.testing import MemoryClient, MemoryStream
@@ -375,6 +375,26 @@ class OptionTests(StorageTestCase):
         self.assertEqual([each.name for each in self.directory.iterdir()], ["events.db"])
         for path in "", ":memory:":
             self.assertIn(f"--store is {path!r}", self.refusal("post", "--store", path))
+
+    def test_jail(self) -> None:
+        """
+        With C{twistd --chroot}, the file is named as it is inside, and looked for there now.
+        """
+        for named, rundir, then in (
+            ("/var/a.db", ".", "/var/a.db"),
+            ("a.db", ".", "/a.db"),
+            ("a.db", "/var", "/var/a.db"),
+            ("a.db", "var", "/var/a.db"),
+            ("../../a.db", "/var", "/a.db"),
+        ):
+            options = {"chroot": "/jail", "rundir": rundir}
+            self.assertEqual(inJail(named, options), (f"/jail{then}", then))
+        for free in None, {}, {"chroot": None, "rundir": "/var"}:
+            self.assertEqual(inJail("a.db", free), ("a.db", "a.db"))
+        options: Any = Options()
+        options.parent = {"chroot": str(self.directory), "rundir": "."}
+        options.parseOptions(["post", "--store", "a.db"])
+        self.assertEqual(options["store"], "/a.db")
 
     def test_locked(self) -> None:
         """

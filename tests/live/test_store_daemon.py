@@ -117,8 +117,12 @@ class StopTests(StoreMixin):
         connections = [
             socket.create_connection(("127.0.0.1", self.port), PATIENCE) for _ in range(51)
         ]
-        for number, connection in enumerate(connections):
+        for connection in connections:
             self.addCleanup(connection.close)
+            # Now it was accepted.
+            connection.sendall(head + b"first")
+            self.assertTrue(connection.recv(2**16).startswith(b"HTTP/1.1 200 OK"))
+        for number, connection in enumerate(connections):
             connection.sendall(head + b"%05d" % number if number else head + b"sl")
         process.terminate()
         self.waitFor(process, "Received SIGTERM")
@@ -130,7 +134,7 @@ class StopTests(StoreMixin):
         self.finish(process)
         process = self.serve()
         data = self.resume(begin, "slow!")
-        self.assertEqual(data.count(b"data: "), 51)
+        self.assertEqual(data.count(b"data: "), 102)
         process.terminate()
         self.finish(process)
 
@@ -237,6 +241,43 @@ class BackgroundTests(StoreMixin):
         self.assertEqual(len(ids), 2)
         log = (self.directory / "a.log").read_text(encoding="utf-8")
         self.assertNotIn("Traceback", log)
+
+
+@needs("network", "root")
+class JailTests(StoreMixin):
+    """
+    Tests for C{twistd --chroot}.
+    """
+
+    def test_jail(self) -> None:
+        """
+        The store is in the chroot, as its name says, and is there again for the next daemon.
+        """
+        jail = self.directory / "jail"
+        jail.mkdir()
+        command = (*FOREGROUND, f"--chroot={jail}", "sse", "post")
+        result = self.run_(*command, "--store=var/events.db", f"-p{self.port}")
+        self.assertEqual(
+            (result.returncode, result.stderr),
+            (
+                64,
+                f"sse: --store {jail}/var/events.db: there is no directory {jail}/var: make it first\n",
+            ),
+        )
+        (jail / "var").mkdir()
+        ids = []
+        for _ in range(2):
+            process = self.start(*command, "--store=var/events.db")
+            ids.append(self.publish("hello"))
+            process.terminate()
+            self.assertNotIn("Traceback", self.finish(process))
+        process = self.start(*command, "--store=var/events.db")
+        self.assertNotIn(b"stream-reset", self.resume(ids[0], "hello"))
+        process.terminate()
+        self.finish(process)
+        self.assertEqual(
+            sorted(each.name for each in (jail / "var").iterdir()), ["events.db", "events.db-lock"]
+        )
 
 
 @needs("network", "root")
