@@ -199,6 +199,10 @@ class RefusalTests(StoreMixin):
         result = self.run_(*FOREGROUND, *options)
         self.assertEqual(result.returncode, 64, result)
         self.assertEqual(result.stdout.count("The store cannot be used: "), 1)
+        self.assertEqual(
+            result.stderr,
+            f"sse: --store: {path.resolve()} is a database of another program: use another file\n",
+        )
         result = self.run_(*BACKGROUND, *options)
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn("events.db", result.stderr)

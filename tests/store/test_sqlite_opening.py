@@ -66,6 +66,17 @@ class OpeningTests(SQLiteTestCase):
             process.stdin.close()
         await self.keep(self.store())
 
+    async def test_noSpaceForLock(self) -> None:
+        """
+        If there is no space for the number of the process, the error names the file.
+        """
+
+        def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.patch(os, "pwrite", pwrite)
+        await self.refused(OSError, "No space left on device", self.path)
+
     async def test_cannotLock(self) -> None:
         """
         A file system that cannot lock is refused.

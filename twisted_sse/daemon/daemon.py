@@ -174,7 +174,8 @@ class Daemon(MultiService):
         if self._unusable is None:
             error: Any = failure.value
             told = getattr(error, "strerror", None)
-            self._unusable = f"{error.filename}: {told}" if told else failure.getErrorMessage()
+            where = f"{error.filename}: " if getattr(error, "filename", None) else ""
+            self._unusable = where + (told or failure.getErrorMessage())
             _log.critical("The store cannot be used: {why}", why=self._unusable)
             self._status = EX_USAGE
             if self.running:

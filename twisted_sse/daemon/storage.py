@@ -63,12 +63,12 @@ def checkFile(path: str) -> None:
         raise UsageError(
             f"--store {path}: this is no store, but another file. Name one that does not exist"
         )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"--store {path}: {folder} cannot be written, but files have to be made there"
+        )
     if not os.path.exists(f"{path}-lock"):
         # Not made now: we may give up root's rights before it is needed.
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(
-                f"--store {path}: {folder} cannot be written, but files have to be made there"
-            )
         return
     from ..store.sqlite.lock import Lock
 
