@@ -21,7 +21,15 @@ from twisted.web.server import NOT_DONE_YET
 from tests.support.options import OptionsMixin, site
 from twisted import internet
 from twisted_sse.daemon import connections, limits, makeService
-from twisted_sse.daemon.connections import COUNTED, KEPT, LEAVING, PAUSE, SPARE, Connections
+from twisted_sse.daemon.connections import (
+    COUNTED,
+    KEPT,
+    LEAVING,
+    LOOK_AGAIN,
+    PAUSE,
+    SPARE,
+    Connections,
+)
 from twisted_sse.daemon.site import SmallSite
 from twisted_sse.server.address import checkedNetworks
 
@@ -276,6 +284,82 @@ class TimeoutTests(ConnectionTestCase):
         self.assertIn(b"\r\n\r\nok", transport.value())
 
 
+class DrainTests(ConnectionTestCase):
+    """
+    Tests for how connections end when the daemon does.
+    """
+
+    def test_answered(self) -> None:
+        """
+        A request that is being answered, or still on its way, is answered before its connection is
+        closed; the others are closed at once.
+        """
+        new, newTransport = self.connect()
+        idle, idleTransport = self.connect()
+        idle.dataReceived(REQUEST % b"")
+        held, heldTransport = self.connect()
+        held.dataReceived(REQUEST % b"hold")
+        begun, begunTransport = self.connect()
+        begun.dataReceived(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\na")
+        late, lateTransport = self.connect()
+        drained = self.connections.drain(5)
+        late.dataReceived(REQUEST % b"")
+        self.clock.advance(LOOK_AGAIN)
+        self.assertIn(b"\r\n\r\nok", lateTransport.value())
+        self.assertTrue(newTransport.aborted)
+        self.assertEqual((idleTransport.disconnecting, idleTransport.aborted), (True, False))
+        self.assertTrue(heldTransport.isOpen)
+        self.assertTrue(begunTransport.isOpen)
+        begun.dataReceived(b"b")
+        self.root.held.pop().finish()
+        self.clock.advance(LOOK_AGAIN)
+        for transport in (heldTransport, begunTransport):
+            self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 OK"))
+            self.assertEqual((transport.disconnecting, transport.aborted), (True, False))
+        for each in (new, idle, late, held):
+            self.lose(each)
+        self.assertNoResult(drained)
+        self.lose(begun)
+        self.successResultOf(drained)
+        self.assertForgotten()
+
+    def test_pipelined(self) -> None:
+        """
+        Requests that were sent one behind the other are all answered.
+        """
+        protocol, transport = self.connect()
+        protocol.dataReceived(REQUEST % b"hold" + REQUEST % b"hold" + REQUEST % b"")
+        self.connections.drain(5)
+        for _ in range(2):
+            self.assertTrue(transport.isOpen)
+            self.root.held.pop().finish()
+            self.clock.pump([0, 0, LOOK_AGAIN])
+        self.assertEqual(transport.value().count(b"HTTP/1.1 200 OK"), 3)
+        self.assertTrue(transport.disconnecting)
+        self.lose(protocol)
+        self.assertForgotten()
+
+    def test_time(self) -> None:
+        """
+        It takes no longer than it may.
+        """
+        protocol, _ = self.connect()
+        protocol.dataReceived(b"GET /")
+        drained = self.connections.drain(5)
+        self.clock.advance(4.9)
+        self.assertNoResult(drained)
+        self.clock.advance(0.1)
+        self.successResultOf(drained)
+        self.lose(protocol)
+        self.assertForgotten()
+
+    def test_none(self) -> None:
+        """
+        Without connections there is nothing to wait for.
+        """
+        self.successResultOf(self.connections.drain(5))
+
+
 class HTTP2Tests(ConnectionTestCase):
     """
     Tests for connections of HTTP/2.
@@ -326,6 +410,31 @@ class HTTP2Tests(ConnectionTestCase):
             self.client.ping(b"12345678")
             self.protocol.dataReceived(self.client.data_to_send())
             self.clock.advance(1)
+
+    def test_drain(self) -> None:
+        """
+        A connection is closed when its last request is answered to the end, and not sooner;
+        whatever else its client says does not matter.
+        """
+        number = self.request("/hold")
+        drained = self.connections.drain(5)
+        self.ping(1)
+        self.assertTrue(self.transport.isOpen)
+        request = self.root.held.pop()
+        request.write(b"x" * 100_000)
+        request.finish()
+        self.clock.advance(LOOK_AGAIN)
+        self.assertTrue(self.transport.isOpen)
+        self.client.receive_data(self.transport.value())
+        self.transport.clear()
+        for stream in (number, None):
+            self.client.increment_flow_control_window(100_000, stream)
+        self.flush()
+        self.clock.advance(LOOK_AGAIN)
+        self.assertFalse(self.transport.isOpen)
+        self.assertNoResult(drained)
+        self.lose(self.protocol)
+        self.successResultOf(drained)
 
     def test_noStream(self) -> None:
         """

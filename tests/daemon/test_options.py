@@ -276,6 +276,9 @@ class OptionsTests(OptionsMixin):
         self.assertNotIn("{command}", help)
         for line in re.findall(r"^  .., --.*$|^ +--.*$", help, re.MULTILINE):
             self.assertRegex(line, r"--[a-z-]+=? +\w+")
+        for line in help.partition("\n\n")[0].splitlines():
+            # But for the gap in front of it, the text has single spaces.
+            self.assertNotRegex(line[38:], r"\S {2,}\S")
 
     def test_noTwistOptions(self) -> None:
         """

@@ -4,8 +4,10 @@ Tests for L{twisted_sse.daemon.storage}, and for the daemon with C{--store}.
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -15,9 +17,9 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from tests.support.late_store import Content, LateStore
 from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
-from twisted_sse.daemon import daemon, makeService, service
+from twisted_sse.daemon import Options, daemon, makeService, service
 from twisted_sse.daemon.sources.lines import LineSplitter
-from twisted_sse.daemon.storage import checkFile
+from twisted_sse.daemon.storage import checkFile, inJail
 from twisted_sse.store import NotStored
 from twisted_sse.store.sqlite.lock import Lock
 from twisted_sse.testing import MemoryClient, MemoryStream
@@ -184,6 +186,24 @@ class DaemonTests(StorageTestCase):
         self.assertEqual(line["why"], "/x/events.db: the store is in use by process 1")
         self.assertEqual(os.read(reading, 200), b"1 " + line["why"].encode())
         self.assertFalse(pid.exists())
+
+    def test_unusableInForeground(self) -> None:
+        """
+        In the foreground the user is told so, in one line on standard error.
+        """
+        self.failures()
+        for opening, told in (
+            (OSError(28, "No space left on device", "/x/events.db"), "/x/events.db: No space left"),
+            (OSError(28, "No space left on device"), "No space left"),
+            (ValueError("it is no store"), "it is no store"),
+        ):
+            stderr = io.StringIO()
+            self.patch(sys, "__stderr__", stderr)
+            self.opening = opening
+            self.parent = {"nodaemon": True}
+            exit = self.assertRaises(SystemExit, self.start, "/a=post")
+            self.assertEqual(exit.code, 64)
+            self.assertRegex(stderr.getvalue(), f"^sse: --store: {told}.*\n$")
 
     def test_unusableLater(self) -> None:
         """
@@ -376,6 +396,26 @@ class OptionTests(StorageTestCase):
         for path in "", ":memory:":
             self.assertIn(f"--store is {path!r}", self.refusal("post", "--store", path))
 
+    def test_jail(self) -> None:
+        """
+        With C{twistd --chroot}, the file is named as it is inside, and looked for there now.
+        """
+        for named, rundir, then in (
+            ("/var/a.db", ".", "/var/a.db"),
+            ("a.db", ".", "/a.db"),
+            ("a.db", "/var", "/var/a.db"),
+            ("a.db", "var", "/var/a.db"),
+            ("../../a.db", "/var", "/a.db"),
+        ):
+            options = {"chroot": "/jail", "rundir": rundir}
+            self.assertEqual(inJail(named, options), (f"/jail{then}", then))
+        for free in None, {}, {"chroot": None, "rundir": "/var"}:
+            self.assertEqual(inJail("a.db", free), ("a.db", "a.db"))
+        options: Any = Options()
+        options.parent = {"chroot": str(self.directory), "rundir": "."}
+        options.parseOptions(["post", "--store", "a.db"])
+        self.assertEqual(options["store"], "/a.db")
+
     def test_locked(self) -> None:
         """
         A file that another process uses is refused, with its number.
@@ -396,8 +436,11 @@ class OptionTests(StorageTestCase):
                 f"{self.directory} cannot be written" if name != self.path else "it cannot"
             )
             Path(self.path).touch()
-        self.patch(os, "access", allowed)
         self.assertFalse(os.path.exists(f"{self.path}-lock"))
+        Path(f"{self.path}-lock").touch()
+        self.patch(os, "access", lambda path, mode: path != str(self.directory))
+        self.assertTold(f"{self.directory} cannot be written")
+        self.patch(os, "access", allowed)
 
     def test_broken(self) -> None:
         """

@@ -24,6 +24,7 @@ from tests.support.scripted import ScriptedServer, answer, chunk, stream
 from twisted_sse.cli.get import follow
 from twisted_sse.cli.options import parse
 from twisted_sse.cli.status import Status
+from twisted_sse.stream.options import END
 
 
 @implementer(IReadDescriptor)
@@ -192,12 +193,10 @@ class FollowTests(Certified):
         The last event of a finite stream ends the command, is not printed, and nothing is asked for
         again; another event of that type is printed as any other.
         """
-        for last in b"event: end\nid: end\ndata: \n\n", b"event: end\nid: end\ndata\n\n":
-            server = ScriptedServer(self, stream(ONE + TWO + last + b"data: late\n\n"))
-            self.reader.data.clear()
-            self.assertEqual(await self.end(server), (Status.ENDED, ""))
-            await self.printed("one\ntwo\n")
-            self.assertEqual(len(server.requests), 1)
+        server = ScriptedServer(self, stream(ONE + TWO + END.encode() + b"data: late\n\n"))
+        self.assertEqual(await self.end(server), (Status.ENDED, ""))
+        await self.printed("one\ntwo\n")
+        self.assertEqual(len(server.requests), 1)
         others = b"event: end\ndata: here\n\nevent: other\nid: end\ndata: there\n\n"
         server = ScriptedServer(self, stream(SOON + others))
         self.reader.data.clear()

@@ -101,6 +101,45 @@ class StoreMixin(DaemonMixin):
 
 
 @needs("network")
+class StopTests(StoreMixin):
+    """
+    Tests for publishers of a daemon that ends.
+    """
+
+    def test_inFlight(self) -> None:
+        """
+        Who publishes when the daemon is told to end is answered when the event is stored, also if
+        the rest of it comes only then; what was answered is there after a restart.
+        """
+        process = self.serve()
+        begin = self.publish("begin")
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        connections = [
+            socket.create_connection(("127.0.0.1", self.port), PATIENCE) for _ in range(51)
+        ]
+        for connection in connections:
+            self.addCleanup(connection.close)
+            # Now it was accepted.
+            connection.sendall(head + b"first")
+            self.assertTrue(connection.recv(2**16).startswith(b"HTTP/1.1 200 OK"))
+        for number, connection in enumerate(connections):
+            connection.sendall(head + b"%05d" % number if number else head + b"sl")
+        process.terminate()
+        self.waitFor(process, "Received SIGTERM")
+        connections[0].sendall(b"ow!")
+        for connection in connections:
+            answer = b"".join(iter(lambda: connection.recv(2**16), b""))  # noqa: B023
+            self.assertTrue(answer.startswith(b"HTTP/1.1 200 OK"), answer)
+            self.assertIn(b'{"id": ', answer)
+        self.finish(process)
+        process = self.serve()
+        data = self.resume(begin, "slow!")
+        self.assertEqual(data.count(b"data: "), 102)
+        process.terminate()
+        self.finish(process)
+
+
+@needs("network")
 class RefusalTests(StoreMixin):
     """
     Tests for stores that cannot be used.
@@ -160,6 +199,10 @@ class RefusalTests(StoreMixin):
         result = self.run_(*FOREGROUND, *options)
         self.assertEqual(result.returncode, 64, result)
         self.assertEqual(result.stdout.count("The store cannot be used: "), 1)
+        self.assertEqual(
+            result.stderr,
+            f"sse: --store: {path.resolve()} is a database of another program: use another file\n",
+        )
         result = self.run_(*BACKGROUND, *options)
         self.assertEqual((result.returncode, result.stdout), (1, ""))
         self.assertIn("events.db", result.stderr)
@@ -202,6 +245,43 @@ class BackgroundTests(StoreMixin):
         self.assertEqual(len(ids), 2)
         log = (self.directory / "a.log").read_text(encoding="utf-8")
         self.assertNotIn("Traceback", log)
+
+
+@needs("network", "root")
+class JailTests(StoreMixin):
+    """
+    Tests for C{twistd --chroot}.
+    """
+
+    def test_jail(self) -> None:
+        """
+        The store is in the chroot, as its name says, and is there again for the next daemon.
+        """
+        jail = self.directory / "jail"
+        jail.mkdir()
+        command = (*FOREGROUND, f"--chroot={jail}", "sse", "post")
+        result = self.run_(*command, "--store=var/events.db", f"-p{self.port}")
+        self.assertEqual(
+            (result.returncode, result.stderr),
+            (
+                64,
+                f"sse: --store {jail}/var/events.db: there is no directory {jail}/var: make it first\n",
+            ),
+        )
+        (jail / "var").mkdir()
+        ids = []
+        for _ in range(2):
+            process = self.start(*command, "--store=var/events.db")
+            ids.append(self.publish("hello"))
+            process.terminate()
+            self.assertNotIn("Traceback", self.finish(process))
+        process = self.start(*command, "--store=var/events.db")
+        self.assertNotIn(b"stream-reset", self.resume(ids[0], "hello"))
+        process.terminate()
+        self.finish(process)
+        self.assertEqual(
+            sorted(each.name for each in (jail / "var").iterdir()), ["events.db", "events.db-lock"]
+        )
 
 
 @needs("network", "root")

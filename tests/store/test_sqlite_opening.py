@@ -66,6 +66,17 @@ class OpeningTests(SQLiteTestCase):
             process.stdin.close()
         await self.keep(self.store())
 
+    async def test_noSpaceForLock(self) -> None:
+        """
+        If there is no space for the number of the process, the error names the file.
+        """
+
+        def pwrite(descriptor: int, data: bytes, offset: int) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.patch(os, "pwrite", pwrite)
+        await self.refused(OSError, "No space left on device", self.path)
+
     async def test_cannotLock(self) -> None:
         """
         A file system that cannot lock is refused.
@@ -323,10 +334,25 @@ class LossTests(SQLiteTestCase):
         self.assertEqual(await keeper.read(ids[0]), ["2", "3", "4", "5"])
         self.assertEqual(self.flushLogged(), [])
 
+    async def test_jail(self) -> None:
+        """
+        Which start of the machine this is is known when the store is made, and so also in a chroot,
+        where it cannot be found out.
+        """
+        file.bootID.cache_clear()
+        self.addCleanup(file.bootID.cache_clear)
+        self.store()
+        found = file.bootID()
+        self.assertEqual(found, file.BOOT.read_text(encoding="ascii").strip())
+        self.patch(file, "BOOT", file.BOOT / "no")
+        self.assertEqual(file.bootID(), found)
+
     async def test_otherSystem(self) -> None:
         """
         Where nobody knows whether the machine was restarted, that alone is no loss.
         """
+        file.bootID.cache_clear()
+        self.addCleanup(file.bootID.cache_clear)
         self.patch(file, "BOOT", file.BOOT / "no")
         ids = await self.died()
         keeper = await self.keep(self.store())

@@ -18,6 +18,7 @@ from ..client.agent import EventStreamAgent
 from ..client.errors import BadCertificate, EventSourceError
 from ..client.source import EventSource
 from ..format.parser import EventTooLarge, MessageEvent
+from ..stream.options import END
 from ..timing.backoff import Backoff
 from .options import parse
 from .output import OUTPUTS, CannotPrint, Output
@@ -97,7 +98,7 @@ def _isEnd(event: MessageEvent) -> bool:
     @return: whether this is the last event of a stream that is finite, as a resource with C{once}
         sends it: a client that comes back with its ID gets a 204.
     """
-    return event.type == "end" and event.lastEventID == "end" and not event.data
+    return (event.type, event.lastEventID, event.data) == (END.event, END.id, END.data)
 
 
 def get(arguments: Sequence[str]) -> int:

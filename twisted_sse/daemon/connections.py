@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.server import Request, Site
 from zope.interface import implementer
 
 from ..server.address import Networks, isIn
@@ -29,8 +29,9 @@ from ..stream.transport import connectionOf, heldBy, streamsOf
 
 if TYPE_CHECKING:
     from twisted.internet.interfaces import IDelayedCall
+    from twisted.web.server import Request
 
-__all__ = ["Connection", "Connections", "CountedRequest", "CountedSite"]
+__all__ = ["Connection", "Connections"]
 
 #: How many descriptors are kept free for the daemon's own files, such as logs that are rotated, files
 #: that are followed and files of passwords: as many as a command needs while it starts, twice.
@@ -50,6 +51,10 @@ PAUSE = 0.5
 
 #: For how many seconds a connection may take the rest of an answer when it is closed.
 LEAVING = 15
+
+#: After how many seconds to look whether a connection can be closed, in a drain: the next request may
+#: be there already, and HTTP/2 sends the rest of an answer later.
+LOOK_AGAIN = 0.05
 
 #: How often the log tells of the same, in seconds.
 TELL = 60
@@ -74,6 +79,7 @@ class Connection:
         "_connections",
         "_isIdle",
         "_isLeaving",
+        "_isNew",
         "_protocol",
         "_streams",
         "address",
@@ -98,6 +104,8 @@ class Connection:
         # Whether nothing has arrived since the last whole request: so there was one.
         self._isIdle = False
         self._isLeaving = False
+        # Whether nothing has arrived at all.
+        self._isNew = True
         # What closes it when the time for a request is over.
         self._call: IDelayedCall | None = None
 
@@ -119,6 +127,8 @@ class Connection:
         if number in self._answering:
             self._answering.remove(number)
             self._wait()
+            if self._connections.areDraining:
+                self._connections.callLater(LOOK_AGAIN, self.leave)
 
     def _numberOf(self, request: Request) -> int:
         return 0 if self._streams is None else getattr(request.channel, "streamID", 0)
@@ -149,6 +159,18 @@ class Connection:
         self._call = None
         self._connections.ceasedToWait(self)
         self.close()
+
+    def leave(self) -> None:
+        """
+        Close the connection when no request is on its way, and none is being answered: now, or
+        when that was answered.
+        """
+        if self._isLeaving or self._answering or self.transport is None:
+            return
+        if self._streams:
+            self._connections.callLater(LOOK_AGAIN, self.leave)
+        elif self._isIdle or self._isNew or self._streams is not None:
+            self.close()
 
     def close(self, inHurry: bool = False) -> None:
         """
@@ -202,6 +224,7 @@ class Connection:
             if len(left) < len(self._answering):
                 self._answering = left
                 self._wait()
+        self._isNew = False
         if self._isIdle:
             self._isIdle = False
             if not self._answering:
@@ -260,6 +283,7 @@ class Connections:
         self._room = 0
         self._countedAt = 0.0
         self._closed = 0
+        self._drained: Deferred[None] | None = None
         self._tellAgain: dict[str, float] = {}
 
     def watch(self, protocol: IProtocol, address: IAddress | None) -> Connection:
@@ -280,6 +304,34 @@ class Connections:
         """
         return self._all.get(connectionOf(request))
 
+    @property
+    def areDraining(self) -> bool:
+        """
+        Whether each connection is closed when its requests are answered.
+        """
+        return self._drained is not None
+
+    def drain(self, seconds: float) -> Deferred[None]:
+        """
+        Close each connection when its requests are answered, those that are still on their way
+        among them.
+
+        @param seconds: for how long to wait for that.
+        @return: a L{Deferred} that fires when no connection is left, or the time is over.
+        """
+        drained: Deferred[None] = Deferred()
+        self._drained = drained
+        if self._all:
+            # What has arrived in the system's buffers by now is read first.
+            self.callLater(LOOK_AGAIN, self._leave)
+        else:
+            drained.callback(None)
+        return drained.addTimeout(seconds, self._reactor, lambda result, seconds: None)
+
+    def _leave(self) -> None:
+        for connection in [*self._all.values()]:
+            connection.leave()
+
     # What a connection calls
 
     def made(self, connection: Connection) -> None:
@@ -295,6 +347,9 @@ class Connections:
         """
         self._all.pop(connection.transport, None)
         self.ceasedToWait(connection)
+        drained = self._drained
+        if drained is not None and not (drained.called or self._all):
+            drained.callback(None)
 
     def waits(self, connection: Connection) -> None:
         """
@@ -432,64 +487,3 @@ def _count(fd: int, most: int) -> int:
     for each in free:
         os.close(each)
     return len(free)
-
-
-class CountedRequest(Request):
-    """
-    A request that tells its connection when it is whole, and when it was answered.
-
-    @ivar connection: L{None} while it is not whole, and if nobody counts.
-
-    @since: 0.1
-    """
-
-    connection: Connection | None = None
-
-    def process(self) -> None:
-        """
-        See L{Request}.
-        """
-        connections = getattr(getattr(self.channel, "site", None), "connections", None)
-        if connections is not None:
-            self.connection = connections.of(self)
-            if self.connection is not None:
-                self.connection.began(self)
-        super().process()  # type: ignore[no-untyped-call]
-
-    def finish(self) -> None:
-        """
-        See L{Request}.
-        """
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.ended(self)
-        super().finish()  # type: ignore[no-untyped-call]
-
-    def connectionLost(self, reason: Failure) -> None:
-        """
-        See L{Request}.
-        """
-        connection, self.connection = self.connection, None
-        if connection is not None:
-            connection.ended(self)
-        super().connectionLost(reason)  # type: ignore[no-untyped-call]
-
-
-class CountedSite(Site):
-    """
-    A site whose connections are limited.
-
-    @ivar connections: the limits; L{None} for none.
-
-    @since: 0.1
-    """
-
-    connections: Connections | None = None
-    requestFactory = CountedRequest
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        """
-        See L{Site}.
-        """
-        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
-        return protocol if self.connections is None else self.connections.watch(protocol, addr)

@@ -18,6 +18,7 @@ from ..channel.channel import Channel
 from ..server.resource import EventStreamResource
 from ..store.contract import EventStore
 from ..store.memory import History
+from .connections import Connections
 from .delivery import NAME, Delivery
 from .listen import ListeningService
 from .options import EX_USAGE
@@ -41,6 +42,7 @@ class Daemon(MultiService):
       - the ports are closed;
       - the sources are stopped;
       - the resources are drained: each client is told when to reconnect, and its stream ends;
+        other requests are answered;
       - what checks the delivery ends, and the channels are closed;
       - the store is closed, with all that was published.
 
@@ -57,6 +59,7 @@ class Daemon(MultiService):
         self,
         reactor: Any,
         listening: ListeningService,
+        connections: Connections,
         drain: float,
         drainDelay: float,
         store: EventStore | None = None,
@@ -64,7 +67,8 @@ class Daemon(MultiService):
     ) -> None:
         """
         @param listening: the ports.
-        @param drain: how many seconds streams have to end.
+        @param connections: the connections to them.
+        @param drain: how many seconds streams have to end, and other requests to be answered.
         @param drainDelay: for how many seconds it is not L{ready} before anything else happens.
         @param store: keeps the events of channels; L{None} for none.
         @param options: those of C{twistd}, or of another program; L{None} for none.
@@ -85,6 +89,7 @@ class Daemon(MultiService):
         self._reactor = reactor
         self._options = options
         self._listening = listening
+        self._connections = connections
         self._drain = drain
         self._drainDelay = drainDelay
         self._status = 0
@@ -169,7 +174,8 @@ class Daemon(MultiService):
         if self._unusable is None:
             error: Any = failure.value
             told = getattr(error, "strerror", None)
-            self._unusable = f"{error.filename}: {told}" if told else failure.getErrorMessage()
+            where = f"{error.filename}: " if getattr(error, "filename", None) else ""
+            self._unusable = where + (told or failure.getErrorMessage())
             _log.critical("The store cannot be used: {why}", why=self._unusable)
             self._status = EX_USAGE
             if self.running:
@@ -190,6 +196,7 @@ class Daemon(MultiService):
         sources = [source for source in self.sources if source.running]
         parts = [self._listening, *sources, *self._drains]
         stopping = [maybeDeferred(part.stopService) for part in parts]
+        stopping.append(self._connections.drain(self._drain))
         yield gatherResults(stopping, consumeErrors=True)
         yield maybeDeferred(self.delivery.stopService)
         for channel in self._channels:

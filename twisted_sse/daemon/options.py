@@ -26,7 +26,7 @@ from .paths import RESERVED, isFree
 from .sources.errors import SourceError
 from .sources.function import Connected, load, tick
 from .sources.spec import Kind, Spec, checkLines, readSource
-from .storage import checkFile
+from .storage import checkFile, inJail
 from .tokens import readTokens
 
 __all__ = ["EX_USAGE", "Options", "exitUsage"]
@@ -85,6 +85,8 @@ class Options(AuthOptions):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        # Twisted wraps the lines of a docstring as they are, indented.
+        self.docs = {name: " ".join(text.split()) for name, text in self.docs.items()}
         self["source"] = []
         self["listen"] = []
         self["allow-host"] = []
@@ -315,7 +317,8 @@ class Options(AuthOptions):
                 f" {self._said()}: a file is a store itself"
             )
         else:
-            checkFile(self["store"])
+            now, self["store"] = inJail(self["store"], self.parent)
+            checkFile(now)
 
     def _said(self) -> str:
         """

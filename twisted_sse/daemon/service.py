@@ -105,7 +105,13 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     )
     store = _makeStore(options, reactor)
     daemon = Daemon(
-        reactor, listening, options["drain"], options["drain-delay"], store, options.parent
+        reactor,
+        listening,
+        connections,
+        options["drain"],
+        options["drain-delay"],
+        store,
+        options.parent,
     )
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}

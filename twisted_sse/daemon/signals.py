@@ -40,7 +40,7 @@ def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
     End the process while its services are started, as C{twistd} does when one of them raises, but
     without a traceback.
 
-    @param why: is told the process that waits for C{twistd} to become a daemon.
+    @param why: is told the process that waits for C{twistd} to become a daemon, or the user.
     @param parent: the options of C{twistd}, or of another program; L{None} for none.
     """
     options = {} if parent is None else parent
@@ -48,6 +48,9 @@ def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
     if pipe is not None:
         # It reads so much.
         os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:100])
+    elif sys.__stderr__ is not None:
+        # Twisted has put its log in the place of the other.
+        sys.__stderr__.write(f"sse: --store: {why}\n")
     if options.get("pidfile"):
         with suppress(OSError):
             os.unlink(options["pidfile"])

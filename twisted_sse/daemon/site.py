@@ -9,17 +9,19 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import Any, cast
 
+from twisted.internet.interfaces import IAddress
+from twisted.python.failure import Failure
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource, Resource
-from twisted.web.server import Request
+from twisted.web.server import Request, Site
 
 from ..guard.bodies import LimitedRequest
 from ..guard.site import GuardedSite
 from ..hub.refused import Refused
-from .connections import CountedRequest, CountedSite
+from .connections import Connection, Connections
 from .request import PlainRequest
 
-__all__ = ["PublishedRequest", "SmallRequest", "SmallSite"]
+__all__ = ["CountedRequest", "CountedSite", "PublishedRequest", "SmallRequest", "SmallSite"]
 
 #: The largest body of a request that is kept, in bytes.  Twisted reads the whole body before a
 #: password is asked for.
@@ -27,6 +29,67 @@ MOST_BODY = 2**14
 
 #: The largest body of one who may publish.
 MOST_PUBLISHED = 2**20
+
+
+class CountedRequest(Request):
+    """
+    A request that tells its connection when it is whole, and when it was answered.
+
+    @ivar connection: L{None} while it is not whole, and if nobody counts.
+
+    @since: 0.1
+    """
+
+    connection: Connection | None = None
+
+    def process(self) -> None:
+        """
+        See L{Request}.
+        """
+        connections = getattr(getattr(self.channel, "site", None), "connections", None)
+        if connections is not None:
+            self.connection = connections.of(self)
+            if self.connection is not None:
+                self.connection.began(self)
+        super().process()  # type: ignore[no-untyped-call]
+
+    def finish(self) -> None:
+        """
+        See L{Request}.
+        """
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.ended(self)
+        super().finish()  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure) -> None:
+        """
+        See L{Request}.
+        """
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.ended(self)
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+
+class CountedSite(Site):
+    """
+    A site whose connections are limited.
+
+    @ivar connections: the limits; L{None} for none.
+
+    @since: 0.1
+    """
+
+    connections: Connections | None = None
+    requestFactory = CountedRequest
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """
+        See L{Site}.
+        """
+        protocol = super().buildProtocol(addr)  # type: ignore[no-untyped-call]
+        return protocol if self.connections is None else self.connections.watch(protocol, addr)
 
 
 class SmallRequest(CountedRequest, LimitedRequest, PlainRequest):

@@ -5,8 +5,8 @@ The store behind the daemon's channels: whether it can be used, and when it is o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
@@ -14,10 +14,25 @@ from twisted.python.usage import UsageError
 
 from ..store.contract import EventLog, EventStore, StoreAway, Tail
 
-__all__ = ["LaterStore", "checkFile"]
+__all__ = ["LaterStore", "checkFile", "inJail"]
 
 #: How a database of SQLite begins (https://www.sqlite.org/fileformat.html, 1.3).
 MAGIC = b"SQLite format 3\0"
+
+
+def inJail(path: str, options: Mapping[str, Any] | None) -> tuple[str, str]:
+    """
+    Find a file that is opened after C{twistd --chroot}.
+
+    @param path: its name there.
+    @param options: those of C{twistd}, or of another program; L{None} for none.
+    @return: its name now, and its name then.
+    """
+    if path == "" or options is None or options.get("chroot") is None:
+        return path, path
+    # twistd changes to its --rundir, which is "." if not given.
+    then = os.path.normpath(os.path.join("/", options["rundir"], path))
+    return os.path.join(options["chroot"], then.lstrip("/")), then
 
 
 def checkFile(path: str) -> None:
@@ -48,12 +63,12 @@ def checkFile(path: str) -> None:
         raise UsageError(
             f"--store {path}: this is no store, but another file. Name one that does not exist"
         )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"--store {path}: {folder} cannot be written, but files have to be made there"
+        )
     if not os.path.exists(f"{path}-lock"):
         # Not made now: we may give up root's rights before it is needed.
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(
-                f"--store {path}: {folder} cannot be written, but files have to be made there"
-            )
         return
     from ..store.sqlite.lock import Lock
 

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from threading import Lock as ThreadLock
 
@@ -16,7 +17,7 @@ from .errors import isCorrupt
 from .lock import Lock
 from .schema import connect, prepare
 
-__all__ = ["HASTE", "File"]
+__all__ = ["HASTE", "File", "bootID"]
 
 #: How many seconds to wait for another program that has locked the file: in the reactor's thread,
 #: and in the writer's.
@@ -30,8 +31,12 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 _PARTS = ("-wal", "-shm", "")
 
 
+@cache
 def bootID() -> str:
     """
+    Find out which start of the machine this is.  It is read once, since it cannot be read after
+    C{twistd --chroot}.
+
     @return: something else after each start of the machine; nothing if that is unknown.
     """
     with suppress(OSError):

@@ -50,7 +50,11 @@ class Lock:
             self._commits = int(commits) if commits.isdigit() else None
             kept = "" if self._commits is None else self._commits
             content = _FORM.format(os.getpid(), "!" if self._lost else ".", kept)
-            os.pwrite(self._descriptor, content.encode(), 0)
+            try:
+                os.pwrite(self._descriptor, content.encode(), 0)
+            except OSError as error:
+                error.filename = path
+                raise
         except BaseException:
             os.close(self._descriptor)
             raise

@@ -17,7 +17,7 @@ from ...checks import InvalidOption, checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
 from ..contract import EventLog, Record, StoreAway, Tail
 from .errors import isCorrupt, isFull
-from .file import HASTE, File
+from .file import HASTE, File, bootID
 from .handover import Handover
 from .health import Health
 from .items import Barrier, Item, Question, Stop
@@ -316,6 +316,8 @@ class SQLiteStore:
                 raise InvalidOption(
                     name, f"is {value!r}: it must be {' or '.join(map(repr, choices))}"
                 )
+        # After a chroot, nobody could tell any more.
+        bootID()
         self.path = os.path.abspath(found)
         self.deliver = deliver
         self.maxAge = maxAge
