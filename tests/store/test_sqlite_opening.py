@@ -68,14 +68,15 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_noSpaceForLock(self) -> None:
         """
-        If there is no space for the number of the process, the error names the file.
+        If there is no space for the number of the process, it is to be tried again; the error names
+        the file.
         """
 
         def pwrite(descriptor: int, data: bytes, offset: int) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         self.patch(os, "pwrite", pwrite)
-        await self.refused(OSError, "No space left on device", self.path)
+        await self.refused(StoreAway, "No space left on device", self.path)
 
     async def test_cannotLock(self) -> None:
         """
