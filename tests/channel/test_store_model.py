@@ -91,6 +91,7 @@ class Client:
     @ivar last: the number of the event that gave it its last ID; L{None} if none did.
     @ivar mustReset: whether it must be told first that it has missed something.
     @ivar mayReset: whether it may be told so, for a reason that the events do not show.
+    @ivar isPaused: whether its stream was unsubscribed.
     """
 
     browser: MemoryStream | None = None
@@ -104,6 +105,14 @@ class Client:
     last: int | None = None
     mustReset: bool = False
     mayReset: bool = False
+    isPaused: bool = False
+
+
+def isAny(event: Event) -> bool:
+    """
+    Choose all events, one by one.
+    """
+    return True
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -365,18 +374,24 @@ class StoreMachine(RuleBasedStateMachine):
         topics=st.sampled_from([None, frozenset("x"), frozenset("xy")]),
         keeps=st.sampled_from([True, True, True, False]),
         reads=st.sampled_from([True, True, False]),
+        asks=st.booleans(),
     )
-    def connect(self, number: int, topics: Topics, keeps: bool, reads: bool) -> None:
+    def connect(
+        self, number: int, topics: Topics, keeps: bool, reads: bool, asks: bool = False
+    ) -> None:
         """
         Connect a client.
 
         @param keeps: whether it chooses what it has chosen before.
+        @param asks: whether a function is asked about each event as well.
         """
         client = self.pick(number, connected=False)
         if client is not None:
-            self.open(client, topics, keeps, reads)
+            self.open(client, topics, keeps, reads, asks)
 
-    def open(self, client: Client, topics: Topics, keeps: bool, reads: bool) -> None:
+    def open(
+        self, client: Client, topics: Topics, keeps: bool, reads: bool, asks: bool = False
+    ) -> None:
         """
         Connect a client.
         """
@@ -391,7 +406,7 @@ class StoreMachine(RuleBasedStateMachine):
 
         def connecting(stream: EventStream) -> None:
             client.stream = stream
-            self.channel.subscribe(stream, topics=chosen)
+            self.channel.subscribe(stream, topics=chosen, where=isAny if asks else None)
 
         self.connecting = connecting
         headers = {"Last-Event-ID": client.lastEventID} if client.lastEventID else {}
@@ -404,7 +419,7 @@ class StoreMachine(RuleBasedStateMachine):
         """
         Work out where a client with this ID must go on.
         """
-        client.mustReset = client.mayReset = False
+        client.mustReset = client.mayReset = client.isPaused = False
         client.low = client.placed
         last = None if client.last is None else self.published[client.last]
         if client.lastEventID in ("a", "b"):
@@ -494,15 +509,28 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         number=st.integers(0, CLIENTS - 1),
         topics=st.sampled_from([None, frozenset("x"), frozenset("y")]),
+        asks=st.booleans(),
     )
-    def choose(self, number: int, topics: Topics) -> None:
+    def choose(self, number: int, topics: Topics, asks: bool) -> None:
         """
-        Change what a client has chosen.
+        Change what a client has chosen, or subscribe it again.
         """
         client = self.pick(number, connected=True)
         if client is not None and client.stream is not None and not client.stream.closed:
             client.choices.append(topics)
-            self.channel.subscribe(client.stream, topics=topics)
+            client.isPaused = False
+            self.channel.subscribe(client.stream, topics=topics, where=isAny if asks else None)
+
+    @rule(number=st.integers(0, CLIENTS - 1))
+    def pause(self, number: int) -> None:
+        """
+        Unsubscribe a client.
+        """
+        client = self.pick(number, connected=True)
+        # One that waits for the store has no place yet: later, it would begin at the end.
+        if client is not None and client.stream is not None and self.isReady:
+            client.isPaused = True
+            self.channel.unsubscribe(client.stream)
 
     # Time and faults
 
@@ -541,7 +569,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.settled = len(self.published)
         for client in self.clients:
             browser = client.browser
-            if browser is not None and browser._transport.reading:
+            if browser is not None and browser._transport.reading and not client.isPaused:
                 self.checkAll(client)
 
     @rule(fails=st.booleans())
@@ -666,6 +694,9 @@ class StoreMachine(RuleBasedStateMachine):
             for client in self.clients:
                 if client.browser is not None:
                     client.browser.resumeReading()
+                if client.isPaused and client.stream is not None:
+                    self.channel.subscribe(client.stream, topics=client.choices[-1])
+                    client.isPaused = False
             self.settle()
             self.restart(False, True)
             self.world.end()

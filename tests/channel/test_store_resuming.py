@@ -157,6 +157,25 @@ class CallbackTests(StoreTestCase):
         self.settle()
         self.assertEqual(data(browser), [str(n) for n in range(1, 9)])
 
+    def test_unsubscribedBeforeTheTurn(self) -> None:
+        """
+        A live stream that is unsubscribed when more than the window has is on its way to it gets
+        that when it is subscribed again, without a reset.
+        """
+        channel = self.start(window=1, deliver="stored")
+        browser = self.connect()
+        self.publish(0)
+        for number in range(1, 4):
+            channel.publish(str(number))
+        while not channel.history.end > 1:
+            self.time.rightNow += 0.01
+            self.turn()
+        channel.unsubscribe(self.streams[0])
+        self.settle()
+        channel.subscribe(self.streams[0])
+        self.settle()
+        self.assertEqual(data(browser), ["0", "1", "2", "3"])
+
     def test_unsubscribedBeforeTheReset(self) -> None:
         """
         A stream that is unsubscribed before it could be told that it has missed something is told

@@ -47,6 +47,7 @@ class Broadcast:
     @ivar opening: where those begin who were there before C{storage} was open: the position, and
         the store's name for it.
     @ivar position: see above.
+    @ivar newest: the event before it; L{None} if it is not known.
     @ivar subscriptions: all subscriptions, by response.
     @ivar audience: the live subscriptions.
     @ivar seconds: returns the time by the channel's clock.
@@ -67,6 +68,7 @@ class Broadcast:
         """
         self.store = store
         self.position = 0
+        self.newest: Entry | None = None
         self.subscriptions: dict[Response, Subscription] = {}
         self.audience = Audience()
         self.isClosed = False
@@ -122,6 +124,7 @@ class Broadcast:
             self._beginTurn()
         else:
             self.position += 1
+            self.newest = entry
 
     def change(
         self,
@@ -216,6 +219,7 @@ class Broadcast:
         @param origin: the place before the next event.
         """
         self.kept().front(origin)
+        self.newest = None
         all = [each for each in self.subscriptions.values() if each.isPlaced]
         for subscription in all:
             self._leftOf(subscription)
@@ -452,6 +456,7 @@ class Broadcast:
         """
         fresh, self._fresh = self._fresh, []
         start, self.position = self.position, self.position + len(fresh)
+        self.newest = fresh[-1]
         fanOut = FanOut(fresh, self._chosen)
         if self.audience.all:
             fanOut.give(list(self.audience.all), fresh)
