@@ -29,7 +29,7 @@ HOUSE = {
     "server": "accept address hosts answers origins drain heart group resource",
     "store": "entry identifiers contract fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
-    " sqlite.items sqlite.reader sqlite.writer sqlite.log sqlite.store sqlite",
+    " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite",
     "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
     "observe": "",
     "klein": "",

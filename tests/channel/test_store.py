@@ -6,68 +6,13 @@ replayed.
 from __future__ import annotations
 
 import gc
-from typing import Any
 from weakref import ref
 
-from tests.support.channels import ChannelTestCase, data, lastEventID, types
-from tests.support.late_store import Content, LateStore
-from twisted_sse import Channel, Event, History, InvalidEvent
+from tests.support.channels import data, lastEventID, types
+from tests.support.late_store import LateStore
+from tests.support.store_case import StoreTestCase
+from twisted_sse import Channel, Event, InvalidEvent
 from twisted_sse.store import KeyReused, NotStored, StoreAway
-from twisted_sse.testing import MemoryClock
-
-
-class StoreTestCase(ChannelTestCase):
-    """
-    A channel with a store.
-    """
-
-    def setUp(self) -> None:
-        """
-        Begin with an empty store.
-        """
-        self.kept: dict[str, Content] = {}
-        self.time = MemoryClock()
-
-    def start(self, window: int = 10, open: bool = True, **options: Any) -> Channel:
-        """
-        Start a process: open the store.
-        """
-        self.store = LateStore(self.time, self.kept, **options)
-        history = History(maxEvents=window)
-        channel = Channel(history, name="news", reactor=self.time, store=self.store)
-        self.serve(channel, self.time)
-        if open:
-            self.successResultOf(self.opened())
-        return channel
-
-    def opened(self) -> Any:
-        """
-        Wait until the store is open.
-        """
-        ready = self.channel.whenReady()
-        self.settle()
-        return ready
-
-    def settle(self, turns: int = 40) -> None:
-        """
-        Let the store and the channel work.
-        """
-        self.time.pump([0.01] * turns)
-
-    def publish(self, *numbers: int, **fields: Any) -> list[Event]:
-        """
-        Publish events, and let them be stored.
-        """
-        events = [self.channel.publish(str(number), **fields) for number in numbers]
-        self.settle()
-        return events
-
-    @property
-    def content(self) -> Content:
-        """
-        What is kept of the channel.
-        """
-        return self.kept["news"]
 
 
 class PublishTests(StoreTestCase):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 import twisted_sse.channel.channel
-from tests.channel.test_store import StoreTestCase
 from tests.support.channels import data
 from tests.support.examples import example
 from tests.support.late_store import LateStore
+from tests.support.store_case import StoreTestCase
 from twisted_sse import Channel, Event, History, InvalidEvent
 from twisted_sse.store import NotStored
 from twisted_sse.testing import MemoryClock

@@ -10,8 +10,8 @@ from unittest import mock
 
 from twisted.internet.defer import Deferred
 
-from tests.channel.test_store import StoreTestCase
 from tests.support.channels import data, types
+from tests.support.store_case import StoreTestCase
 from twisted_sse import Event
 from twisted_sse.store import StoreAway
 from twisted_sse.timing.slices import SLICE

@@ -20,7 +20,7 @@ from tests.support.examples import example
 from tests.support.quiet_clock import QuietClock
 from tests.support.shared_store import Server, SharedStore
 from twisted_sse.store import EventStore
-from twisted_sse.store.sqlite import SQLiteStore, store
+from twisted_sse.store.sqlite import SQLiteStore, session, store
 
 __all__ = [
     "DelayedWorld",
@@ -224,20 +224,13 @@ class TurnWorker:
         if self._call is None and not self._isOver:
             self._call = self._clock.callLater(0, self._run)
 
-    def join(self, patience: float) -> bool:
+    def join(self, patience: float | None = None) -> bool:
         """
         Wait for the end: do what is left.
         """
         while self._items and not self._isOver:
             self._run()
         return True
-
-    def left(self) -> list[Any]:
-        """
-        Take what is left.
-        """
-        items, self._items = self._items, []
-        return items
 
     def _run(self) -> None:
         self._call = None
@@ -263,7 +256,7 @@ class SQLiteWorld(World):
         self._left: dict[str | None, str | None] | None = None
         self._store: SQLiteStore | None = None
         self._patches = [
-            mock.patch.object(store, "Worker", TurnWorker),
+            mock.patch.object(session, "Worker", TurnWorker),
             mock.patch.object(store, "installedReactor", self._reactor),
         ]
         for each in self._patches:

@@ -15,12 +15,13 @@ from twisted.python.failure import Failure
 
 from ..contract import KeyReused, NotStored
 from ..fingerprint import fingerprint
+from .batch import Batch
 from .errors import isBusy, isCorrupt, isFull
 from .file import File
 from .health import Health
 from .items import Append, Barrier, Broken, Item, Opened, Repair, Stop, leading
 from .keys import findKey, keepKey
-from .rows import EVENTS, TOPICS, Row, insert, numberOf, toRow
+from .rows import EVENTS, TOPICS, insert
 from .state import State, begin, discard, load
 from .trimming import Limits, expires, trim
 
@@ -36,75 +37,6 @@ LATE = 0.2
 LONGEST = 60.0
 
 _log = Logger()
-
-
-class _Batch:
-    """
-    What one transaction stores.
-    """
-
-    def __init__(self, now: float) -> None:
-        self.now = now
-        self.rows: list[Row] = []
-        self.topics: list[tuple[int, str, int]] = []
-        self.touched: dict[State, list[int | str | None]] = {}
-        self.outcomes: list[Callable[[], object]] = []
-        self.bytes = 0
-
-    def touch(self, state: State) -> None:
-        """
-        A log is about to change.
-        """
-        if state not in self.touched:
-            self.touched[state] = state.numbers()
-
-    def rollBack(self) -> None:
-        """
-        No log has changed.
-        """
-        for state, numbers in self.touched.items():
-            state.restore(numbers)
-
-    def add(self, append: Append) -> list[str]:
-        """
-        Add the rows of some records.
-
-        @return: their IDs.
-        @raise NotStored: if they are not numbered as they should be.
-        @raise UnicodeEncodeError: if a topic is no text.
-        """
-        state = append.log.state
-        channel, last, base = state.channel, state.last, state.base
-        numbers = [numberOf(append.prefix, each) for each in append.records[:-1]]
-        numbers.append(append.last)
-        ids = []
-        size = 0
-        for number, record in zip(numbers, append.records, strict=True):
-            position = base + number
-            if position <= last:
-                raise NotStored(False, f"{record!r} is not numbered as it should be")
-            row = toRow(channel, position, record)
-            self.rows.append(row)
-            ids.append(record.event.id or "")
-            size += row[-1]
-            for topic in set(record.topics) if record.topics else ():
-                self.topics.append((channel, topic, position))
-            last = position
-        state.last = last
-        state.count += len(ids)
-        state.bytes += size
-        self.bytes += size
-        return ids
-
-    def remove(self, rows: int, topics: int) -> None:
-        """
-        Go back to what there was before C{add} has failed.
-
-        @param rows: how many rows there were.
-        @param topics: and how many of topics.
-        """
-        del self.rows[rows:]
-        del self.topics[topics:]
 
 
 class Writer:
@@ -243,7 +175,7 @@ class Writer:
             self._fail(appends, NotStored(False, self._health.trouble))
             return
         with self._file.writing:
-            batch = _Batch(time.time())
+            batch = Batch(time.time())
             maybe = False
             try:
                 connection = self._connection()
@@ -285,7 +217,7 @@ class Writer:
         assert self._file.writer is not None, "there is a new one"
         return self._file.writer
 
-    def _prepare(self, connection: sqlite3.Connection, batch: _Batch, append: Append) -> None:
+    def _prepare(self, connection: sqlite3.Connection, batch: Batch, append: Append) -> None:
         """
         Make the rows of some records.
         """
@@ -322,7 +254,7 @@ class Writer:
             )
             state.last = max(state.last, state.base + append.last)
 
-    def _trim(self, connection: sqlite3.Connection, batch: _Batch) -> set[str]:
+    def _trim(self, connection: sqlite3.Connection, batch: Batch) -> set[str]:
         """
         Trim the logs that have changed, and those whose time has come.
 
@@ -460,7 +392,7 @@ class Writer:
     def _repair(self, item: Repair) -> None:
         state = item.state
         with self._file.writing:
-            batch = _Batch(time.time())
+            batch = Batch(time.time())
             try:
                 connection = self._connection()
                 if state.generation != self._file.generation:
