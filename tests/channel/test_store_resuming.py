@@ -193,6 +193,48 @@ class CallbackTests(StoreTestCase):
         self.assertEqual(types(browser), ["stream-reset"] + ["message"] * 20)
 
 
+class OrderTests(StoreTestCase):
+    """
+    Tests for a log with a thread for reading.
+    """
+
+    def test_readFirst(self) -> None:
+        """
+        An event that was read before the log said that it is stored is not sent again.
+        """
+        channel = self.start(window=1)
+        events = self.publish(*range(3))
+        (log,) = self.store.logs
+        append = log.append
+        self.store.delay = None
+        answer: Deferred[Any] = Deferred()
+        stored: list[Any] = []
+
+        def appendNow(*args: Any) -> Deferred[Any]:
+            append(*args).addCallback(stored.append)
+            return answer
+
+        self.patch(log, "append", appendNow)
+        channel.publishAndWait("3", idempotencyKey="k")
+        self.settle(3)
+        read, reads = log.read, 0
+
+        def lastLate(*args: Any) -> Deferred[Any]:
+            nonlocal reads
+            reads += 1
+            self.store.delay = None if reads == 1 else 0.1
+            return read(*args)
+
+        self.patch(log, "read", lastLate)
+        browser = self.connect(events[0].id or "")
+        self.turn()
+        self.turn()
+        self.assertEqual(reads, 2)
+        answer.callback(stored.pop())
+        self.settle()
+        self.assertEqual(data(browser), ["1", "2", "3"])
+
+
 class SliceTests(StoreTestCase):
     """
     Tests that many clients that wait for the store do not hold up the reactor.

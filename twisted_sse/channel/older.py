@@ -261,7 +261,15 @@ class Older:
         def read(records: Sequence[Record]) -> None:
             self._reading = None
             self._pause = PAUSE
-            self._answer(request, self._keep(request, records) if records else end)
+            position = self._history.place(request.after)
+            if records:
+                part = self._keep(request, records)
+            elif position is not None and request.after is not None:
+                # It was read before the log said that it is stored, which it has said since.
+                part = Part((), 0, {}, position, request.after)
+            else:
+                part = end
+            self._answer(request, part)
 
         def failed(failure: Failure) -> None:
             self._reading = None

@@ -198,7 +198,8 @@ class EventLog(Protocol):
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None, /
     ) -> Deferred[Sequence[Record]]:
         """
-        Read what directly follows a place.
+        Read what directly follows a place.  If that is after a record whose C{append} has not been
+        answered yet, this is answered later than that.
 
         @param after: the place, which may be any text from a client: if an event ID was given
             several times, that after the last of them.  L{None} for the oldest record that is
