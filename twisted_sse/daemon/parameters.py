@@ -228,7 +228,13 @@ PARAMETERS: list[list[Any]] = [
         "seconds that a generator or coroutine has for its end when its client has gone",
         seconds("close-timeout"),
     ],
-    ["drain", None, 5, "seconds that streams have for their end on SIGTERM", seconds("drain")],
+    [
+        "drain",
+        None,
+        5,
+        "seconds that streams have for their end on SIGTERM, and other requests for their answers",
+        seconds("drain"),
+    ],
     [
         "drain-delay",
         None,
