@@ -303,7 +303,10 @@ def _tooLarge(error: EventTooLarge, items: Sequence[Item]) -> Refused:
 def _notStored(error: NotStored | StoreAway) -> Refused:
     maybe = isinstance(error, NotStored) and error.maybe
     if maybe:
-        what = "it may have been stored all the same: repeat it with the same Idempotency-Key"
+        what = (
+            "it may have been stored or delivered all the same: repeat it with the same"
+            " Idempotency-Key"
+        )
     else:
         what = "nothing was stored: try again later"
     return Refused(503, f"{error}; {what}", maybe=maybe)
