@@ -11,9 +11,12 @@ from unittest import mock
 from twisted.internet.defer import Deferred
 
 from tests.support.channels import data, types
+from tests.support.late_store import LateStore
 from tests.support.store_case import StoreTestCase
-from twisted_sse import Event
+from twisted_sse import Channel, Event, History
+from twisted_sse.channel import older
 from twisted_sse.store import StoreAway
+from twisted_sse.store.entry import Entry
 from twisted_sse.timing.slices import SLICE
 
 
@@ -345,3 +348,61 @@ class BrokenTests(StoreTestCase):
             [data(browser) for browser in browsers],
             [["1"], ["{}", "2"], ["{}", "2"], ["{}", "2"]],
         )
+
+
+class MemoryTests(StoreTestCase):
+    """
+    Tests for what a channel with a store has in memory.
+    """
+
+    def test_fewPages(self) -> None:
+        """
+        Pages are kept only up to a limit, however much is replayed, and every client gets
+        everything.
+        """
+        self.patch(older, "MOST", older.PAGE)
+        self.start(window=3)
+        events = [self.channel.publish(f"{number}".ljust(2000, "-")) for number in range(200)]
+        self.settle()
+        browsers = [self.connect(event.id or "") for event in events[:40:13]]
+        most = 0
+        for _ in range(200):
+            self.time.advance(0.005)
+            reader = self.channel._storage.older  # type: ignore[union-attr]
+            most = max(most, len(reader._pages))  # type: ignore[union-attr]
+            self.assertLessEqual(
+                len(reader._places) + len(reader._asked),  # type: ignore[union-attr]
+                40 * len(reader._pages),  # type: ignore[union-attr]
+            )
+        for browser, start in zip(browsers, range(0, 40, 13), strict=True):
+            numbers = [int(each.split("-")[0]) for each in data(browser)]
+            self.assertEqual(numbers, list(range(start + 1, 200)))
+        self.assertIn(most, (1, 2))
+
+    def test_maxAge(self) -> None:
+        """
+        What the store has dropped because of its age is not replayed from memory, either; and a
+        history that keeps events for a shorter time goes on to.
+        """
+        self.start()
+        self.publish(1)
+        for maxAge, limit in ((100.0, None), (100.0, 50.0), (50.0, 100.0)):
+            self.store = LateStore(self.time, self.kept, maxAge=maxAge)
+            history = History(maxAge=limit)
+            channel = Channel(history, name="news", reactor=self.time, store=self.store)
+            self.serve(channel, self.time)
+            self.successResultOf(self.opened())
+            least = min(maxAge, limit or maxAge)
+            self.assertEqual(history.maxAge, least)
+            channel.publish("new")
+            self.time.advance(least - 1)
+            self.assertIn("new", [each.event.data for each in self._kept(history)])
+            self.time.advance(2)
+            self.assertEqual(len(history), 0)
+            channel.close()
+            channel.close()
+            self.settle()
+            self.assertEqual(len(self.store.closed), 1)
+
+    def _kept(self, history: History) -> list[Entry]:
+        return [history.get(position) for position in range(history.first, history.end)]

@@ -70,6 +70,7 @@ class LateLog:
         content.runs += 1
         self.makesIDs = store.makesIDs
         self.deliver = store.deliver
+        self.maxAge = store.maxAge
         self.prefix = "" if self.makesIDs else f"run{content.runs}."
         self.appends: list[tuple[Sequence[Record], str | None]] = []
         self.reads: list[tuple[str | None, int, frozenset[str] | None]] = []
@@ -196,6 +197,7 @@ class LateStore:
 
     @ivar content: what is kept, by the name of the channel.
     @ivar delay: how many seconds an answer takes; L{None} for at once.
+    @ivar maxAge: see L{EventLog<twisted_sse.store.EventLog>}.
     @ivar failing: what appending fails with.
     @ivar isAway: whether it cannot be read or opened.
     @ivar opening: what opening fails with.
@@ -209,6 +211,7 @@ class LateStore:
         deliver: str = "at once",
         delay: float | None = 0.01,
         isAway: bool = False,
+        maxAge: float | None = None,
     ) -> None:
         self.content: dict[str, Content] = {} if content is None else content
         self.makesIDs = makesIDs
@@ -217,6 +220,7 @@ class LateStore:
         self.failing: Exception | None = None
         self.opening: Exception | None = None
         self.isAway = isAway
+        self.maxAge = maxAge
         self.logs: list[LateLog] = []
         self.closed: list[LateLog] = []
         self._clock = clock
