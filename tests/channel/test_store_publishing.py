@@ -6,6 +6,7 @@ unexpected ways, and at the end.
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 import twisted_sse.channel.channel
 from tests.support.channels import data
@@ -255,3 +256,52 @@ class ClosingTests(StoreTestCase):
         self.store.failing = NotStored(False, "full")
         self.successResultOf(delivered())
         self.successResultOf(channel.whenDelivered())
+
+
+class LogTests(StoreTestCase):
+    """
+    Tests for what is logged when events cannot be stored.
+    """
+
+    def said(self, known: str | None) -> list[str]:
+        """
+        Publish while storing fails, and after it.
+
+        @param known: what the store knows to be the matter.
+        @return: what is logged.
+        """
+        said: list[str] = []
+
+        def observe(event: LogEvent) -> None:
+            if event["log_namespace"].startswith("twisted_sse.channel"):
+                said.append(eventAsText(event, includeTimestamp=False, includeSystem=False))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+        self.start()
+        self.store.failing = NotStored(False, "full")
+        self.store.known = known
+        self.publish(1)
+        self.publish(2)
+        self.store.failing = self.store.known = None
+        self.publish(3)
+        globalLogPublisher.removeObserver(observe)
+        return said
+
+    def test_once(self) -> None:
+        """
+        It is said once, and once when it is over, with the number of events.
+        """
+        self.assertEqual(
+            self.said(None),
+            [
+                "'news': an event could not be stored, and more may follow: full",
+                "'news': events are stored again; 2 were not",
+            ],
+        )
+
+    def test_saidByTheStore(self) -> None:
+        """
+        What the store knows it says itself: no channel repeats it.
+        """
+        self.assertEqual(self.said("the disk is full"), [])

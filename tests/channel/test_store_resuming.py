@@ -14,7 +14,7 @@ from tests.support.channels import data, types
 from tests.support.late_store import LateStore
 from tests.support.store_case import StoreTestCase
 from twisted_sse import Channel, Event, History
-from twisted_sse.channel import older
+from twisted_sse.channel import older, storage
 from twisted_sse.store import StoreAway
 from twisted_sse.store.entry import Entry
 from twisted_sse.timing.slices import SLICE
@@ -403,6 +403,48 @@ class MemoryTests(StoreTestCase):
             channel.close()
             self.settle()
             self.assertEqual(len(self.store.closed), 1)
+
+    def test_ageBeforeTheRestart(self) -> None:
+        """
+        An event is as old after a restart as before: its age goes on from when it was published.
+        """
+        self.start()
+        self.publish(1)
+        published = self.content.records[0].time
+        with mock.patch.object(storage.time, "time", lambda: published + 60):
+            channel = self.start(maxAge=100.0)
+        self.assertEqual(len(channel.history), 1)
+        self.time.advance(39)
+        self.assertEqual(len(channel.history), 1)
+        self.time.advance(2)
+        self.assertEqual(len(channel.history), 0)
+
+    def test_placeIsGone(self) -> None:
+        """
+        A stream whose place has no name any more is told when it is subscribed again, and goes on
+        with what is in memory.
+        """
+        channel = self.start(window=1)
+        browsers = [self.connect() for _ in range(40)]
+        # So slow that the first events have not been handed to all when the window has moved on.
+        self.recorder.cost = SLICE / 20
+        self.recorder.writes.clear()
+        channel.publish("1")
+        channel.publish("2")
+        self.turn()
+        served = {each for each, _, _ in self.recorder.writes}
+        number = [each in served for each in self.streams].index(False)
+        late, stream = browsers[number], self.streams[number]
+        self.recorder.cost = 0.0
+        channel.publish("3")
+        channel.publish("4")
+        # The store has them all, so the window keeps only one.
+        channel.history.settle(channel.history.end, True)
+        channel.unsubscribe(stream)
+        self.settle()
+        channel.subscribe(stream)
+        self.settle()
+        self.assertEqual((types(late), data(late)[1:]), (["stream-reset", "message"], ["4"]))
 
     def _kept(self, history: History) -> list[Entry]:
         return [history.get(position) for position in range(history.first, history.end)]

@@ -199,6 +199,7 @@ class LateStore:
     @ivar delay: how many seconds an answer takes; L{None} for at once.
     @ivar maxAge: see L{EventLog<twisted_sse.store.EventLog>}.
     @ivar failing: what appending fails with.
+    @ivar known: what the store knows to be the matter.
     @ivar isAway: whether it cannot be read or opened.
     @ivar opening: what opening fails with.
     """
@@ -218,6 +219,7 @@ class LateStore:
         self.deliver = deliver
         self.delay = delay
         self.failing: Exception | None = None
+        self.known: str | None = None
         self.opening: Exception | None = None
         self.isAway = isAway
         self.maxAge = maxAge
@@ -273,7 +275,7 @@ class LateStore:
         """
         See L{EventStore.problem<twisted_sse.store.EventStore>}.
         """
-        return "it is away" if self.isAway else None
+        return "it is away" if self.isAway else self.known
 
     def close(self) -> Deferred[None]:
         """

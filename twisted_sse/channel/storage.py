@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -64,7 +64,7 @@ class Storage:
         """
         self.log: EventLog | None = None
         self.older: Older | None = None
-        self.writing = Writing(repr(name), deliver, self._settled, released)
+        self.writing = Writing(repr(name), store.problem, deliver, self._settled, released)
         self._store = store
         self._name = name
         self._history = history
@@ -98,9 +98,7 @@ class Storage:
         """
         self.open()
         if self._failure is not None:
-            failed: Deferred[None] = Deferred()
-            failed.errback(self._failure)
-            return failed
+            return fail(self._failure)
         if self.log is not None:
             return succeed(None)
         ready = self._ready

@@ -66,12 +66,14 @@ class Writing:
     def __init__(
         self,
         where: str,
+        problem: Callable[[], str | None],
         deliver: Callable[[Entry], None],
         settled: Callable[[Sequence[Entry], bool], None],
         released: Callable[[], None],
     ) -> None:
         """
         @param where: the channel, for the log.
+        @param problem: the store's: what it knows to be the matter it has said itself.
         @param deliver: hands an event to the subscribers.
         @param settled: called with events that were delivered, when nothing up to the last of them
             is on its way into the log any more, and whether they are stored.
@@ -80,6 +82,7 @@ class Writing:
         self.events = 0
         self.size = 0
         self._where = where
+        self._problem = problem
         self._deliver = deliver
         self._settled = settled
         self._released = released
@@ -91,6 +94,7 @@ class Writing:
         self._sent: deque[_Write] = deque()
         # How many writes in both are not delivered yet.
         self._held = 0
+        # How many events could not be stored since the log said so.
         self._lost = 0
 
     @property
@@ -248,7 +252,8 @@ class Writing:
                 self._released()
 
     def _succeeded(self, write: _Write, ids: Sequence[str]) -> None:
-        assert self._log is not None, "it has answered"
+        log = self._log
+        assert log is not None, "it has answered"
         if self._lost:
             _log.info(
                 "{where}: events are stored again; {lost} were not",
@@ -256,14 +261,14 @@ class Writing:
                 lost=self._lost,
             )
             self._lost = 0
-        events = [
-            entry.event if entry.event.id == id else withID(entry.event, id)
-            for entry, id in zip(write.entries, ids, strict=True)
-        ]
-        isRepeated = isinstance(ids, Repeated) or (
-            write.key is not None and events != [entry.event for entry in write.entries]
-        )
-        if not (write.isDelivered or isRepeated or self._log.makesIDs):
+        events = published = [entry.event for entry in write.entries]
+        if write.key is not None or log.makesIDs:
+            events = [
+                event if event.id == id else withID(event, id)
+                for event, id in zip(published, ids, strict=True)
+            ]
+        isRepeated = isinstance(ids, Repeated) or events != published
+        if not (write.isDelivered or isRepeated or log.makesIDs):
             for entry in write.entries:
                 self._deliver(entry)
             write.isDelivered = True
@@ -279,13 +284,15 @@ class Writing:
             # Some subscribers have been sent it.
             failure = Failure(NotStored(True, why))
         if failure.check(NotStored):
-            if not self._lost:
+            if not self._lost and self._problem() is None:
                 _log.error(
                     "{where}: an event could not be stored, and more may follow: {why}",
                     where=self._where,
                     why=failure.getErrorMessage(),
                 )
-            self._lost += len(write.entries)
+                self._lost = len(write.entries)
+            elif self._lost:
+                self._lost += len(write.entries)
         elif not write.waiting:
             _log.failure("{where}: an event could not be stored", failure, where=self._where)
         for waiting, _, _ in write.waiting:

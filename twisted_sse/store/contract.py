@@ -243,7 +243,8 @@ class EventStore(Protocol):
     def problem(self) -> str | None:
         """
         @return: what is the matter, in one line for a log or a health check; L{None} if all is well.
-            A failure is over when appending succeeds again.
+            A failure is over when appending succeeds again.  The store itself says in the log what
+            this returns, once, and when it is over: the channels do not repeat it.
         """
 
     def close(self) -> Deferred[None]:
