@@ -421,8 +421,8 @@ class MemoryTests(StoreTestCase):
 
     def test_placeIsGone(self) -> None:
         """
-        A stream whose place has no name any more is told when it is subscribed again, and goes on
-        with what is in memory.
+        A stream whose place has no name any more is told when it is subscribed again, and sent what
+        is kept.
         """
         channel = self.start(window=1)
         browsers = [self.connect() for _ in range(40)]
@@ -444,7 +444,24 @@ class MemoryTests(StoreTestCase):
         self.settle()
         channel.subscribe(stream)
         self.settle()
-        self.assertEqual((types(late), data(late)[1:]), (["stream-reset", "message"], ["4"]))
+        self.assertEqual((types(late)[0], data(late)[1:]), ("stream-reset", ["1", "2", "3", "4"]))
+
+    def test_unsubscribedBeforeTheFirst(self) -> None:
+        """
+        A stream that is unsubscribed while the very first events are on their way to it, more than
+        the window has, goes on exactly.
+        """
+        channel = self.start(window=1)
+        browser = self.connect()
+        for number in range(3):
+            channel.publish(str(number))
+        channel.history.settle(channel.history.end, True)
+        stream = self.streams[0]
+        channel.unsubscribe(stream)
+        self.settle()
+        channel.subscribe(stream)
+        self.settle()
+        self.assertEqual(data(browser), ["0", "1", "2"])
 
     def _kept(self, history: History) -> list[Entry]:
         return [history.get(position) for position in range(history.first, history.end)]

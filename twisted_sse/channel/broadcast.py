@@ -47,7 +47,7 @@ class Broadcast:
     @ivar opening: where those begin who were there before C{storage} was open: the position, and
         the store's name for it.
     @ivar position: see above.
-    @ivar newest: the event before it; L{None} if it is not known.
+    @ivar place: the store's name for it; empty if it is not known.
     @ivar subscriptions: all subscriptions, by response.
     @ivar audience: the live subscriptions.
     @ivar seconds: returns the time by the channel's clock.
@@ -68,7 +68,7 @@ class Broadcast:
         """
         self.store = store
         self.position = 0
-        self.newest: Entry | None = None
+        self.place = ""
         self.subscriptions: dict[Response, Subscription] = {}
         self.audience = Audience()
         self.isClosed = False
@@ -124,7 +124,7 @@ class Broadcast:
             self._beginTurn()
         else:
             self.position += 1
-            self.newest = entry
+            self.place = entry.name
 
     def change(
         self,
@@ -209,7 +209,8 @@ class Broadcast:
             entry.time = now - age
             store.append(entry)
             self.position += 1
-        self.opening = self.position, store.name(self.position)
+        self.place = store.name(self.position)
+        self.opening = self.position, self.place
         self._checkAge()
 
     def broken(self, origin: str) -> None:
@@ -219,7 +220,7 @@ class Broadcast:
         @param origin: the place before the next event.
         """
         self.kept().front(origin)
-        self.newest = None
+        self.place = ""
         all = [each for each in self.subscriptions.values() if each.isPlaced]
         for subscription in all:
             self._leftOf(subscription)
@@ -456,7 +457,7 @@ class Broadcast:
         """
         fresh, self._fresh = self._fresh, []
         start, self.position = self.position, self.position + len(fresh)
-        self.newest = fresh[-1]
+        self.place = fresh[-1].name
         fanOut = FanOut(fresh, self._chosen)
         if self.audience.all:
             fanOut.give(list(self.audience.all), fresh)

@@ -145,9 +145,9 @@ class Subscribers:
         if broadcast.store is not None and isPlaced:
             if not isBehind:
                 after = broadcast.store.name(cursor)
-                if not after and broadcast.newest is not None and cursor == broadcast.position:
+                if not after and cursor == broadcast.position:
                     # What is on its way has pushed it out of the history already.
-                    after = broadcast.newest.name
+                    after = broadcast.place
             self._places[response.stream] = _Place(cursor, last, isOlder, after)
 
     def _newest(self, subscription: Subscription, count: int, end: int) -> int:

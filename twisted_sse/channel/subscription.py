@@ -85,7 +85,7 @@ class Subscription(Feed):
         self.topics = topics
         self.where = where
         self.cursor = 0
-        self.after: str | None = None
+        self.after: str | None = ""
         self.isOlder = False
         self.last = NO_ID
         self.listed: LastID | None = None
@@ -152,7 +152,7 @@ class Subscription(Feed):
 
         self._wait(ready, opened, self._notRead)
 
-    def begin(self, place: int, last: LastID, after: str | None = None) -> None:
+    def begin(self, place: int, last: LastID, after: str | None = "") -> None:
         """
         Begin behind.
 
@@ -284,10 +284,7 @@ class Subscription(Feed):
         store = self.publisher.kept()
         if store.isFront and 0 <= self.cursor < store.first and not self.isOlder:
             # It was overtaken.
-            if self.after:
-                self._goOlder()
-            else:
-                self.lose()
+            self._goOlder()
         if self.isOlder:
             self._readOlder()
             return
