@@ -85,7 +85,7 @@ class Publisher:
         """
         Receive what there is, and post again after an answer.
 
-        @raise Failed: if it is no good one.
+        @raise Failed: if it is not the expected one.
         """
         self._received += self.socket.recv(65536)
         head, end, body = self._received.partition(b"\r\n\r\n")

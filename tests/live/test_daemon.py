@@ -207,18 +207,7 @@ class ServeTests(DaemonMixin):
         for name in "one", "two":
             (self.directory / name).write_text(f"{name}\n", encoding="ascii")
             port = freePort()
-            process = subprocess.Popen(
-                [*SERVE, name, "--tail=1", "--port", str(port)],
-                cwd=self.directory,
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-            assert process.stdout is not None
-            self.addCleanup(process.stdout.close)
-            self.addCleanup(process.wait)
-            self.addCleanup(process.kill)
+            process = self.spawn(*SERVE, name, "--tail=1", "--port", str(port))
             daemons.append((name, port, process))
         for name, self.port, process in daemons:
             until(self.isListening)

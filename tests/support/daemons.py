@@ -118,18 +118,12 @@ class DaemonMixin(SynchronousTestCase):
         self.port = freePort()
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
-    def start(self, *command: str, listens: bool = False, **more: Any) -> subprocess.Popen[str]:
+    def spawn(self, *command: str, **more: Any) -> subprocess.Popen[str]:
         """
-        Start a daemon in the foreground, and wait until it says that it runs.
+        Run a command in the directory, until the test is over.
 
-        @param listens: whether the command itself says to listen on C{self.port}.
-        @param more: how to start it otherwise.
+        @param more: how to run it otherwise.
         """
-        if listens:
-            said = f"Site starting on {self.port}"
-        else:
-            command = (*command, "--port", str(self.port))
-            said = f"http://localhost:{self.port}/ "
         process = subprocess.Popen(
             command,
             cwd=self.directory,
@@ -143,6 +137,21 @@ class DaemonMixin(SynchronousTestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
+        return process
+
+    def start(self, *command: str, listens: bool = False, **more: Any) -> subprocess.Popen[str]:
+        """
+        Start a daemon in the foreground, and wait until it says that it runs.
+
+        @param listens: whether the command itself says to listen on C{self.port}.
+        @param more: how to start it otherwise.
+        """
+        if listens:
+            said = f"Site starting on {self.port}"
+        else:
+            command = (*command, "--port", str(self.port))
+            said = f"http://localhost:{self.port}/ "
+        process = self.spawn(*command, **more)
         self.waitFor(process, said)
         # It listens already, but handles signals only once the reactor runs.
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as connection:
