@@ -18,10 +18,11 @@ from twisted.internet.threads import deferToThread
 from twisted.python.filepath import FilePath
 
 from tests.support.browsers import Browsing
-from tests.support.followers import Follower, connect
+from tests.support.followers import Follower
 from tests.support.live import (
     PATIENCE,
     Child,
+    Client,
     LiveTestCase,
     Response,
     allowDescriptors,
@@ -131,7 +132,7 @@ class Publisher:
             try:
                 if self._client is None or self._client.lost:
                     self._drop()
-                    self._client = connect(("127.0.0.1", self._port))
+                    self._client = Client(("127.0.0.1", self._port))
                 response = self._client.request("POST", "/", headers, body=text.encode())
             except OSError:
                 self._drop()

@@ -8,21 +8,7 @@ from typing import Any
 
 from tests.support.live import ACCEPT, Client, Response, reactor
 
-__all__ = ["Follower", "connect"]
-
-
-def connect(address: tuple[str, int]) -> Client:
-    """
-    Connect to a server that may be starting.
-
-    @raise OSError: if it does not listen.
-    """
-    client = Client(address)
-    if client.socket.getsockname() == client.socket.getpeername():
-        # It does not, and the kernel has chosen the same port for us.
-        client.close()
-        raise ConnectionRefusedError("connected to itself")
-    return client
+__all__ = ["Follower"]
 
 
 class Follower:
@@ -62,7 +48,7 @@ class Follower:
         if self.lastEventID:
             headers["Last-Event-ID"] = self.lastEventID
         try:
-            self._client = connect(self._address)
+            self._client = Client(self._address)
             self.response = self._client.request(headers=headers)
         except OSError:
             # The daemon does not listen yet, or no more.

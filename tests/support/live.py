@@ -193,6 +193,7 @@ class Connection:
         @param receiveBuffer: the size of the kernel's buffer in bytes, which the kernel doubles.
         @param tls: whether to use TLS.
         @param protocols: the protocols to offer with ALPN.
+        @raise OSError: if the server does not listen.
         """
         self.wire = bytearray()
         self.lost: str | None = None
@@ -207,6 +208,9 @@ class Connection:
             # The kernel accepts the connection, so this does not wait for the reactor.
             try:
                 self.socket.connect(address)
+                if self.socket.getsockname() == address:
+                    # Nobody listens, and the kernel has chosen the same port for us.
+                    raise ConnectionRefusedError("connected to itself")
             except OSError:
                 self.socket.close()
                 raise
