@@ -163,7 +163,7 @@ def publish(bench: Bench) -> Section:
             for server in (bench.plain, bench.ours)
         },
     )
-    table = Table(["", "events in a request", "events/s", "x plain Twisted", "CPU us per event"])
+    table = Table(["", "events in a request", "events/s", "x plain Twisted", "CPU µs per event"])
     for samples, count in (single, 1), (batches, BATCH):
         plain = samples.get(bench.plain.name)
         for name, found in samples.items():

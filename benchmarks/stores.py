@@ -161,7 +161,7 @@ def stores(bench: Bench) -> Section:
             "`synchronous`, events on their way",
             "stored, events/s",
             "wait, ms",
-            "CPU, us per event",
+            "CPU µs per event",
             "events per transaction",
             "reactor held at most, ms",
         ]
