@@ -20,6 +20,7 @@ from .contract import (
 from .memory import History
 
 if TYPE_CHECKING:
+    from .redis import RedisStore
     from .sqlite import SQLiteStore
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "NotKept",
     "NotStored",
     "Record",
+    "RedisStore",
     "Repeated",
     "SQLiteStore",
     "StoreAway",
@@ -38,7 +40,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Most programs have no file, and need no SQLite: some builds of Python lack it.
+    # Most programs have no store, and need no SQLite, which some builds of Python lack, and no hiredis.
+    if name == "RedisStore":
+        from .redis import RedisStore
+
+        return RedisStore
     if name == "SQLiteStore":
         from .sqlite import SQLiteStore
 

@@ -1,0 +1,156 @@
+"""
+Where a Redis server is.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ...checks import InvalidOption
+
+__all__ = ["Address", "readAddress"]
+
+#: What a URL may look like, for errors.
+EXAMPLES = (
+    "redis://localhost:6379/0, rediss://user:password@example.com (TLS), unix:///run/redis.sock,"
+    " or redis+sentinel://host1,host2/service"
+)
+
+#: The ports of servers and of Sentinels.
+PORT = 6379
+SENTINEL_PORT = 26379
+
+#: The parameters that a URL may have: the names are those of redis-py, which other programs have
+#: taken over.
+PARAMETERS = ("db", "sentinel_password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+
+
+class Address(NamedTuple):
+    """
+    Where a server is, and how to log in.
+
+    @ivar text: the URL without passwords.
+    @ivar hosts: the hosts and ports: one, or those of the Sentinels.
+    @ivar path: the path of a UNIX socket; empty for TCP.
+    @ivar isTLS: whether the connection is encrypted.
+    @ivar user: the name of the user; empty for the default user.
+    @ivar password: the password; empty for none.
+    @ivar database: the number of the database.
+    @ivar service: the name by which the Sentinels know the server; empty without Sentinels.
+    @ivar sentinelPassword: the password of the Sentinels; empty for none.
+    @ivar authorities: the name of a file with the certificates of trusted authorities; empty for
+        those of the system.
+    @ivar certificate: the name of a file with our certificate; empty for none.
+    @ivar key: the name of a file with its key; empty if it is in the same file.
+    """
+
+    text: str
+    hosts: tuple[tuple[str, int], ...]
+    path: str
+    isTLS: bool
+    user: str
+    password: str
+    database: int
+    service: str
+    sentinelPassword: str
+    authorities: str
+    certificate: str
+    key: str
+
+
+def readAddress(url: str) -> Address:
+    """
+    Read a URL::
+
+        redis://[[USER]:PASSWORD@]HOST[:6379][/DATABASE]
+        rediss://...                                                with TLS
+        unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]
+        redis+sentinel://[[USER]:PASSWORD@]HOST[:26379][,HOST...]/SERVICE[/DATABASE]
+        rediss+sentinel://...                                       with TLS
+
+    @raise ValueError: if it is none.  The error contains no password.
+    """
+    if not isinstance(url, str):
+        raise TypeError(f"url is {url!r}: it must be a str such as {EXAMPLES}")
+    text = _withoutPasswords(url)
+    try:
+        parts = urlsplit(url)
+        parameters = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
+    except ValueError as e:
+        if url.partition("?")[2]:
+            raise _wrong(text, "what follows the ? must be NAME=VALUE&NAME=VALUE") from e
+        parts, parameters = urlsplit(url.partition("?")[0]), {}
+    scheme, _, kind = parts.scheme.partition("+")
+    if (scheme, kind) not in (
+        ("redis", ""),
+        ("rediss", ""),
+        ("unix", ""),
+        ("redis", "sentinel"),
+        ("rediss", "sentinel"),
+    ):
+        raise _wrong(text, f"it must be like {EXAMPLES}")
+    if parts.fragment:
+        raise _wrong(text, "a # in a password is written %23")
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise _wrong(text, f"it may have {', '.join(PARAMETERS)}, but no {name}")
+    login, at, place = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    if at and not password:
+        raise _wrong(text, "what precedes the @ must be USER:PASSWORD, or :PASSWORD")
+    path, service, database = "", "", ""
+    if scheme == "unix":
+        path = unquote(parts.path)
+        if place or not path:
+            raise _wrong(text, "it must be unix:///PATH, with three slashes")
+    elif kind:
+        service, _, database = parts.path[1:].partition("/")
+        if not service:
+            raise _wrong(text, "the name of the service must follow, such as /mymaster")
+    else:
+        database = parts.path[1:]
+    return Address(
+        text,
+        () if scheme == "unix" else _readHosts(text, place, bool(kind)),
+        path,
+        scheme == "rediss",
+        unquote(user),
+        unquote(password),
+        _readDatabase(text, database, parameters.get("db", "")),
+        unquote(service),
+        parameters.get("sentinel_password", ""),
+        parameters.get("ssl_ca_certs", ""),
+        parameters.get("ssl_certfile", ""),
+        parameters.get("ssl_keyfile", ""),
+    )
+
+
+def _readHosts(text: str, place: str, isSentinel: bool) -> tuple[tuple[str, int], ...]:
+    hosts = []
+    for each in place.split(","):
+        found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/@\s]+))(?::([0-9]{1,5}))?", each)
+        port = int(found[3] or (SENTINEL_PORT if isSentinel else PORT)) if found else 0
+        if found is None or not 0 < port < 2**16:
+            raise _wrong(text, "it must name a host, and a port from 1 to 65535 may follow")
+        hosts.append((found[1] or unquote(found[2]), port))
+    if len(hosts) > 1 and not isSentinel:
+        raise _wrong(text, "it must name one host: several are for redis+sentinel://")
+    return tuple(hosts)
+
+
+def _readDatabase(text: str, inPath: str, inQuery: str) -> int:
+    database = inPath or inQuery or "0"
+    if not re.fullmatch("[0-9]{1,5}", database, re.ASCII):
+        raise _wrong(text, f"the database must be a number such as 0, not {database!r}")
+    return int(database)
+
+
+def _withoutPasswords(url: str) -> str:
+    url = re.sub(r"(?<=://)([^/?@]*):[^/?]*@", r"\1:***@", url)
+    return re.sub(r"(sentinel_password=)[^&]*", r"\1***", url)
+
+
+def _wrong(text: str, why: str) -> InvalidOption:
+    return InvalidOption("url", f"is {text!r}: {why}")

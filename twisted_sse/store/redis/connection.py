@@ -1,0 +1,153 @@
+"""
+One connection to a Redis server.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from hiredis import ProtocolError, Reader, pack_command
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from .errors import Unanswered
+
+__all__ = ["Command", "Connection"]
+
+#: A command: its name and its arguments.
+Command = tuple[Any, ...]
+
+
+class _Request:
+    """
+    Commands that were sent together.
+
+    @ivar missing: how many replies are still to come.
+    @ivar replies: those that have come.
+    @ivar deadline: until when all must have come, in the seconds of the clock.
+    """
+
+    __slots__ = ("answered", "deadline", "missing", "replies")
+
+    def __init__(self, missing: int, deadline: float) -> None:
+        self.missing = missing
+        self.deadline = deadline
+        self.replies: list[Any] = []
+        self.answered: Deferred[list[Any]] = Deferred()
+
+
+class Connection(Protocol):
+    """
+    One connection (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/).
+
+    Replies come in the order of the commands.  A server that is frozen closes nothing, so there is
+    a deadline for each reply: if one is missed, the connection is aborted.
+
+    @ivar lost: fires with the reason when the connection is lost.
+    """
+
+    transport: Any
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.lost: Deferred[str] = Deferred()
+        self._clock = clock
+        self._reader = Reader()
+        self._requests: deque[_Request] = deque()
+        self._call: IDelayedCall | None = None
+        # Why it is aborted, or was lost.
+        self._why: str | None = None
+
+    def ask(self, seconds: float, *commands: Command) -> Deferred[list[Any]]:
+        """
+        Send some commands together.
+
+        @param seconds: how long the replies may take.
+        @return: fires with the replies, in which errors are C{ReplyError}s; fails with
+            L{Unanswered} if the connection is lost.
+        """
+        if self._why is not None:
+            return fail(Unanswered(False, self._why))
+        request = _Request(len(commands), self._clock.seconds() + seconds)
+        self._requests.append(request)
+        if self._call is None:
+            self._watch()
+        self.transport.write(b"".join([pack_command(command) for command in commands]))
+        return request.answered
+
+    def abort(self, why: str) -> None:
+        """
+        Close the connection at once.
+        """
+        if self._why is None:
+            self._why = why
+            self.transport.abortConnection()
+
+    # Protocol
+
+    def connectionMade(self) -> None:
+        """
+        See L{Protocol}.
+        """
+        # Replies are small, and somebody waits for each.
+        if hasattr(self.transport, "setTcpNoDelay"):
+            self.transport.setTcpNoDelay(True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """
+        See L{Protocol}.
+        """
+        self._reader.feed(data)
+        while True:
+            try:
+                reply = self._reader.gets()
+            except ProtocolError as e:
+                self.abort(f"this is no Redis server: {e}")
+                return
+            if reply is False:
+                return
+            if not self._requests:
+                # Of one that was aborted, everything was given up.
+                self.abort("the server has sent a reply to nothing")
+                return
+            request = self._requests[0]
+            request.replies.append(reply)
+            request.missing -= 1
+            if not request.missing:
+                self._requests.popleft()
+                request.answered.callback(request.replies)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """
+        See L{Protocol}.
+        """
+        if self._why is None:
+            self._why = f"the connection was lost: {reason.getErrorMessage()}"
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        requests, self._requests = self._requests, deque()
+        for request in requests:
+            request.answered.errback(Unanswered(True, self._why))
+        self.lost.callback(self._why)
+
+    # Deadlines
+
+    def _watch(self) -> None:
+        """
+        Look again when the first reply is due.  Deadlines need not be in order: a blocking command
+        has a later one than what follows it; but then what follows it is late as well.
+        """
+        due = self._requests[0].deadline
+        self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._look)
+
+    def _look(self) -> None:
+        self._call = None
+        if not self._requests:
+            return
+        if self._requests[0].deadline <= self._clock.seconds():
+            self.abort("the server does not answer")
+        else:
+            self._watch()

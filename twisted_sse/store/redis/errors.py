@@ -1,0 +1,101 @@
+"""
+What Redis' errors mean.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiredis import ReplyError
+
+__all__ = ["Refused", "Unanswered", "checked", "isPassing", "kindOf", "movedTo", "said"]
+
+#: Errors of a server that will do it later, or of one that another has replaced; nothing was done.
+PASSING = frozenset(
+    ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "UNBLOCKED")
+)
+
+#: Errors that stay until somebody changes how we are used.
+FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
+
+#: What some errors mean, where the server's own words do not say what to do.
+MEANINGS = {
+    "OOM": "its memory is full: give it more (maxmemory), or keep fewer events",
+    "NOAUTH": "it wants a password: give it in the URL, redis://:PASSWORD@host",
+    "WRONGPASS": "the user or the password in the URL is wrong",
+    "NOPERM": "the user may not do this",
+    "WRONGTYPE": "the key holds something else than a stream: choose another prefix",
+    "CROSSSLOT": "in a cluster all keys must have one hash tag: choose a prefix such as {sse}:",
+}
+
+
+class Unanswered(Exception):
+    """
+    A request was not answered.
+
+    @ivar wasSent: whether it was sent, so that it may have been carried out.
+    @ivar why: what is the matter.
+    """
+
+    def __init__(self, wasSent: bool, why: str) -> None:
+        super().__init__(wasSent, why)
+        self.wasSent = wasSent
+        self.why = why
+
+    def __str__(self) -> str:
+        return self.why
+
+
+class Refused(Exception):
+    """
+    The server has refused something.  The text is for people.
+
+    @ivar isFinal: whether it will always do so.
+    """
+
+    def __init__(self, why: str, isFinal: bool = False) -> None:
+        super().__init__(why)
+        self.isFinal = isFinal
+
+
+def kindOf(error: ReplyError) -> str:
+    """
+    @return: the first word of an error, which is a code.
+    """
+    return str(error).partition(" ")[0]
+
+
+def isPassing(reply: object) -> bool:
+    """
+    @return: whether a reply says that nothing was done, and that it can be tried again.
+    """
+    return isinstance(reply, ReplyError) and kindOf(reply) in PASSING
+
+
+def checked(reply: Any) -> Any:
+    """
+    @return: a reply that is no error.
+    @raise Refused: if it is one.
+    """
+    if isinstance(reply, ReplyError):
+        raise Refused(said(reply), kindOf(reply) in FINAL)
+    return reply
+
+
+def movedTo(error: ReplyError) -> tuple[str, int] | None:
+    """
+    @return: which server of a cluster has the key; L{None} if the error does not say so.
+    """
+    words = str(error).split()
+    if words[:1] != ["MOVED"] or len(words) != 3:
+        return None
+    host, _, port = words[2].rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isdigit() else None
+
+
+def said(error: ReplyError) -> str:
+    """
+    @return: what an error says, for people.
+    """
+    kind = kindOf(error)
+    return f"{MEANINGS[kind]} ({kind})" if kind in MEANINGS else str(error)

@@ -1,0 +1,84 @@
+"""
+How a store in Redis is doing, for operators.
+"""
+
+from __future__ import annotations
+
+from twisted.logger import Logger
+
+from .link import Server
+
+__all__ = ["Health"]
+
+_log = Logger()
+
+
+class Health:
+    """
+    What a store counts, and what is the matter with it.  The log says it once, and when it is over.
+
+    @ivar appends: how many requests to add events were carried out.
+    @ivar errors: how many were refused.
+    @ivar trouble: why nothing can be added now; L{None} if it can.
+    @ivar away: why the server cannot be reached; L{None} if it can.
+    """
+
+    def __init__(self, url: str) -> None:
+        """
+        @param url: where the server is, without passwords.
+        """
+        self.appends = 0
+        self.errors = 0
+        self.trouble: str | None = None
+        self.away: str | None = None
+        self._url = url
+        self._policy = ""
+
+    def stored(self, why: str | None) -> None:
+        """
+        Events were added.
+
+        @param why: why they were not; L{None} if they were.
+        """
+        if why is None:
+            self.appends += 1
+            if self.trouble is not None:
+                _log.info("{url}: events are stored again", url=self._url)
+        else:
+            self.errors += 1
+            if self.trouble is None:
+                _log.error("{url}: events are not stored: {why}", url=self._url, why=why)
+        self.trouble = why
+
+    def reached(self, server: Server) -> None:
+        """
+        There is a connection.
+        """
+        if server.policy != self._policy and server.policy.startswith("allkeys-"):
+            _log.warn(
+                "{url}: when its memory is full this server drops whole streams, with all their events"
+                " (maxmemory-policy {policy}): use noeviction, or one of the volatile policies",
+                url=self._url,
+                policy=server.policy,
+            )
+        self._policy = server.policy
+
+    def setAway(self, why: str | None) -> None:
+        """
+        The server cannot be reached, or can be again.
+        """
+        if why is not None and self.away is None:
+            _log.warn("{url} cannot be reached: {why}", url=self._url, why=why)
+        elif why is None and self.away is not None:
+            _log.info("{url} can be reached again", url=self._url)
+        self.away = why
+
+    def problem(self) -> str | None:
+        """
+        See C{EventStore.problem}.
+        """
+        if self.away is not None:
+            return f"{self._url} cannot be reached: {self.away}"
+        if self.trouble is not None:
+            return f"events are not stored: {self.trouble}"
+        return None

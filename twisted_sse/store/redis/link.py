@@ -1,0 +1,189 @@
+"""
+Keeping a connection to a Redis server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from hiredis import ReplyError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
+
+from ...timing.backoff import Backoff
+from .address import Address
+from .connection import Command, Connection
+from .endpoints import CannotConnect, connect
+from .errors import said
+
+__all__ = ["Link", "Server"]
+
+#: How long to wait before connecting again, in seconds.
+BACKOFF = Backoff(initial=0.1, maximum=1.0, jitter=0.5)
+
+#: The oldest version that has all that we need (XTRIM MINID).
+OLDEST = (6, 2)
+
+
+class Server:
+    """
+    What a server says of itself.
+
+    @ivar version: its version, such as C{"7.0.15"}; empty if it does not say.
+    @ivar policy: what it does when its memory is full; empty if it does not say.
+    @ivar role: C{"master"} or C{"slave"}; empty if it does not say.
+    """
+
+    def __init__(self, told: bytes) -> None:
+        """
+        @param told: its answer to C{INFO}.
+        """
+
+        def find(name: str) -> str:
+            found = re.search(rf"^{name}:([^\r\n]*)", told.decode("utf-8", "replace"), re.MULTILINE)
+            return found[1].strip() if found else ""
+
+        self.version = find("redis_version")
+        self.policy = find("maxmemory_policy")
+        self.role = find("role")
+
+    @property
+    def isOld(self) -> bool:
+        """
+        Whether it has not all that we need.
+        """
+        found = re.match(r"(\d+)\.(\d+)", self.version)
+        return found is not None and (int(found[1]), int(found[2])) < OLDEST
+
+
+class Link:
+    """
+    Connects to a server, logs in, and does so again whenever the connection is lost.
+
+    @ivar connection: the connection; L{None} while there is none.
+    @ivar number: by which the server knows the connection; L{None} if it does not say.
+    @ivar server: what the server says of itself.
+    @ivar why: why there is no connection.
+    @ivar times: how often there was a new one.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        reactor: Any,
+        timeout: float,
+        name: str,
+        up: Callable[[Connection], object],
+        down: Callable[[str], object],
+    ) -> None:
+        """
+        @param timeout: how many seconds the server may take to answer.
+        @param name: what the server calls the connection.
+        @param up: called with each connection that can be used.
+        @param down: called when it is lost, and when connecting fails, with the reason.
+        """
+        self.connection: Connection | None = None
+        self.number: int | None = None
+        self.server = Server(b"")
+        self.why: str | None = None
+        self.times = 0
+        self._address = address
+        self._reactor = reactor
+        self._timeout = timeout
+        self._name = name
+        self._up = up
+        self._down = down
+        self._keeping: Deferred[None] | None = None
+        # Which server of a cluster has the keys, if it is another.
+        self._moved: tuple[str, int] | None = None
+
+    def start(self) -> None:
+        """
+        Connect.
+        """
+        if self._keeping is None:
+            self._keeping = Deferred.fromCoroutine(self._keep())
+            self._keeping.addErrback(lambda failure: failure.trap(CancelledError) and None)
+
+    def stop(self) -> None:
+        """
+        Disconnect, for good.
+        """
+        keeping, self._keeping = self._keeping, None
+        connection, self.connection = self.connection, None
+        if keeping is not None:
+            keeping.cancel()
+        if connection is not None:
+            connection.abort("the store was closed")
+
+    def move(self, host: str, port: int) -> None:
+        """
+        Connect to another server of the cluster.
+        """
+        if self.connection is not None:
+            self._moved = host or self._address.hosts[0][0], port
+            self.connection.abort(f"the keys are on {host}:{port}")
+
+    async def _keep(self) -> None:
+        failures = 0
+        while True:
+            try:
+                connection = await connect(self._address, self._reactor, self._timeout, self._moved)
+                await self._enter(connection)
+            except CancelledError:
+                raise
+            except Exception as e:
+                failures += 1
+                # After a failover it may be where it was at first.
+                self._moved = None
+                why = _reason(e)
+            else:
+                failures = 0
+                self.times += 1
+                self.why, self.connection = None, connection
+                self._up(connection)
+                why = await connection.lost
+                self.connection = None
+            self.why = why
+            self._down(why)
+            await deferLater(self._reactor, BACKOFF.afterFailure(failures + 1, None))
+
+    async def _enter(self, connection: Connection) -> None:
+        """
+        Log in.
+        """
+        address = self._address
+        commands: list[Command] = []
+        if address.password:
+            user = [address.user] if address.user else []
+            commands.append(("AUTH", *user, address.password))
+        if address.database:
+            commands.append(("SELECT", address.database))
+        commands.append(("PING",))
+        # These may be forbidden.
+        wishes: list[Command] = [
+            ("CLIENT", "SETNAME", self._name),
+            ("CLIENT", "ID"),
+            ("INFO",),
+        ]
+        try:
+            replies = await connection.ask(self._timeout, *commands, *wishes)
+            for reply in replies[: len(commands)]:
+                if isinstance(reply, ReplyError):
+                    raise CannotConnect(said(reply))
+            *_, number, told = replies
+            self.number = number if isinstance(number, int) else None
+            self.server = Server(told if isinstance(told, bytes) else b"")
+            if self.server.isOld:
+                raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is needed")
+            if address.service and self.server.role not in ("", "master"):
+                raise CannotConnect("the Sentinels name a server that is not the master")
+        except BaseException as e:
+            connection.abort(str(e))
+            raise
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
