@@ -22,7 +22,10 @@ metrics = [
 tls = [
     "twisted[tls,http2]>=24.3",  # https:// and HTTP/2, for the daemon and the client
 ]
-everything = [*klein, *metrics, *tls]
+redis = [
+    "hiredis>=3.1",  # twisted_sse.store.RedisStore: reads what a Redis server says
+]
+everything = [*klein, *metrics, *redis, *tls]
 
 setup(
     name="twisted-sse",
@@ -68,6 +71,7 @@ setup(
     extras_require={
         "klein": klein,
         "metrics": metrics,
+        "redis": redis,
         "tls": tls,
         "all": everything,
         "test": [
@@ -88,6 +92,7 @@ setup(
         "docs": [
             *klein,  # the API is imported to be described
             *metrics,
+            *redis,
             "furo>=2024.8",  # how the pages look
             "mypy>=1.13",  # checks the code of the pages, and the examples
             "mypy-zope>=1.0.9",  # the same, for those who use it

@@ -50,7 +50,16 @@ myst_heading_anchors = 3
 
 # The API. What is in __all__ of these is public. What several of them have is described at the
 # first, so those with less in it come first.
-api_modules = ["format", "server", "stream", "channel", "store.contract", "store.sqlite", "store"]
+api_modules = [
+    "format",
+    "server",
+    "stream",
+    "channel",
+    "store.contract",
+    "store.sqlite",
+    "store.redis",
+    "store",
+]
 api_modules += ["store.identifiers", "store.fingerprint", "klein", "hub"]
 api_modules += ["guard", "client.errors", "client.agent", "timing.backoff", "client"]
 api_modules += ["observe", "metrics", "accesslog", "testing.stores", "testing"]

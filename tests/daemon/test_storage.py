@@ -21,6 +21,7 @@ from twisted_sse.daemon import Options, daemon, makeService, service
 from twisted_sse.daemon.sources.lines import LineSplitter
 from twisted_sse.daemon.storage import checkFile, inJail
 from twisted_sse.store import NotStored
+from twisted_sse.store.figures import Figure
 from twisted_sse.store.sqlite.lock import Lock
 from twisted_sse.testing import MemoryClient, MemoryStream
 
@@ -30,12 +31,17 @@ class _CountedStore(LateStore):
     A store that counts, and takes note of its end.
     """
 
-    size, commits, bytesWritten, errors, resets = 1, 2, 3, 4, 5
     told: str | None = None
     ended: Deferred[None] | None = None
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         self.kept = name, maxEvents, len(self.logs)
+
+    def figures(self) -> list[Figure]:
+        return [
+            Figure("size_bytes", "Size.", 1, False),
+            Figure("commits", "Transactions.", 2),
+        ]
 
     def problem(self) -> str | None:
         return self.told

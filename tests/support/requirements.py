@@ -131,6 +131,15 @@ def _go() -> str | None:
     return None
 
 
+def _redis() -> str | None:
+    for tool, package in ("redis-server", "redis-server"), ("redis-cli", "redis-tools"):
+        if shutil.which(tool) is None:
+            return f"{tool} not found: apt-get install {package}"
+    if find_spec("hiredis") is None:
+        return "not installed: hiredis: pip install -e .[redis]"
+    return None
+
+
 def _root() -> str | None:
     if os.getuid() != 0:
         return "network namespaces need root"
@@ -163,6 +172,7 @@ _PROBES = {
     "go": _go,
     "node": _node,
     "php": _php,
+    "redis": _redis,
     "root": _root,
 }
 
@@ -173,7 +183,7 @@ def missing(name: str) -> str | None:
     Check what a marker stands for.
 
     @param name: C{"network"}, C{"browser"}, C{"curl"}, C{"deploy"}, C{"docs"}, C{"faketime"},
-        C{"firefox"}, C{"go"}, C{"node"}, C{"php"} or C{"root"}.
+        C{"firefox"}, C{"go"}, C{"node"}, C{"php"}, C{"redis"} or C{"root"}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()

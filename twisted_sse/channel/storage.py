@@ -200,14 +200,16 @@ class Storage:
         See L{Tail<twisted_sse.store.contract.Tail>}.
         """
         if why is not None:
-            if not self._isAway:
+            # What the store itself says is not repeated by each channel.
+            if not self._isAway and self._store.problem() is None:
+                self._isAway = True
                 _log.warn("{name!r}: the store is away: {why}", name=self._name, why=why)
         else:
             if self._isAway:
+                self._isAway = False
                 _log.info("{name!r}: the store is back", name=self._name)
             if self.older is not None:
                 self.older.retry()
-        self._isAway = why is not None
 
     # Opening
 

@@ -22,6 +22,7 @@ from zope.interface import implementer
 from ..channel.channel import Channel
 from ..format.parser import EventStreamParser, MessageEvent
 from ..server.resource import EventStreamResource
+from ..store.identifiers import newToken
 
 __all__ = ["NAME", "Delivery"]
 
@@ -53,6 +54,7 @@ class Delivery(Service):
         self._resource: EventStreamResource | None = None
         self._subscriber: _Subscriber | None = None
         self._loop: LoopingCall | None = None
+        self._token = newToken()
         self._count = 0
         # When the last event was published, and what it has still to go through.
         self._sent = 0.0
@@ -133,7 +135,7 @@ class Delivery(Service):
         self._count += 1
         self._sent = self._reactor.seconds()
         self._missing = {"storing", "receiving"}
-        text = str(self._count)
+        text = self._text()
         storing = maybeDeferred(channel.publishAndWait, text)
         storing.addCallbacks(
             lambda _: self._got("storing", text), lambda failure: self._notStored(failure, text)
@@ -143,7 +145,14 @@ class Delivery(Service):
         """
         Whether this is the event that is on its way: not one that was given up, or says a place.
         """
-        return bool(self._missing) and text == str(self._count)
+        return bool(self._missing) and text == self._text()
+
+    def _text(self) -> str:
+        """
+        @return: the data of the event that was published last.  Other processes may send theirs
+            through the same store.
+        """
+        return f"{self._token}-{self._count}"
 
     def _notStored(self, failure: Failure, text: str) -> None:
         if self._isAwaited(text):

@@ -13,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import choose_encoder
 from twisted.web.resource import Resource
 
+from ..store.figures import Figure
 from .sources.linesource import LineSource
 
 if TYPE_CHECKING:
@@ -85,25 +86,10 @@ class CountedStore(Protocol):
     A store that counts what it does.
     """
 
-    @property
-    def size(self) -> int:
-        """How many bytes it has on the disk."""
-
-    @property
-    def commits(self) -> int:
-        """How many transactions were committed."""
-
-    @property
-    def bytesWritten(self) -> int:
-        """How many bytes of events were stored."""
-
-    @property
-    def errors(self) -> int:
-        """How many transactions failed."""
-
-    @property
-    def resets(self) -> int:
-        """How many files were broken, and replaced."""
+    def figures(self) -> Iterable[Figure]:
+        """
+        @return: what it counts.
+        """
 
 
 class _Store:
@@ -116,19 +102,17 @@ class _Store:
         self._waiting = waiting
 
     def collect(self) -> Iterable[Metric]:
-        store = self._store
-        for name, meaning, value in (
-            ("waiting_events", "Events that were published, and are not stored.", self._waiting()),
-            ("size_bytes", "The size of the store's files.", store.size),
-        ):
-            yield GaugeMetricFamily(f"sse_store_{name}", meaning, value)
-        for name, meaning, value in (
-            ("commits", "Transactions that were committed.", store.commits),
-            ("bytes", "Bytes of events that were stored.", store.bytesWritten),
-            ("errors", "Transactions that failed.", store.errors),
-            ("resets", "Files that were broken, and replaced.", store.resets),
-        ):
-            yield CounterMetricFamily(f"sse_store_{name}_total", meaning, value)
+        yield GaugeMetricFamily(
+            "sse_store_waiting_events",
+            "Events that were published, and are not stored.",
+            self._waiting(),
+        )
+        for figure in self._store.figures():
+            if figure.isCounter:
+                name = f"sse_store_{figure.name}_total"
+                yield CounterMetricFamily(name, figure.meaning, figure.value)
+            else:
+                yield GaugeMetricFamily(f"sse_store_{figure.name}", figure.meaning, figure.value)
 
 
 def countStore(

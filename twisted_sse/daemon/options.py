@@ -26,7 +26,7 @@ from .paths import RESERVED, isFree
 from .sources.errors import SourceError
 from .sources.function import Connected, load, tick
 from .sources.spec import Kind, Spec, checkLines, readSource
-from .storage import checkFile, inJail
+from .storage import checkFile, checkURL, inJail, isURL
 from .tokens import readTokens
 
 __all__ = ["EX_USAGE", "Options", "exitUsage"]
@@ -310,12 +310,18 @@ class Options(AuthOptions):
         if self["store"] is None:
             for name in FOR_STORE:
                 if self[name] != self.defaults.get(name, 0):
-                    raise usage.UsageError(f"--{name} is for a store: give --store PATH, too")
+                    raise usage.UsageError(f"--{name} is for a store: give --store, too")
         elif not any(spec.isStored for spec in self.sources.values()):
             raise usage.UsageError(
                 f"--store keeps what is posted, or comes from - or command:. There is only"
                 f" {self._said()}: a file is a store itself"
             )
+        elif isURL(self["store"]):
+            if self["store-sync"]:
+                raise usage.UsageError(
+                    "--store-sync is for a file: for Redis, set appendfsync in its configuration"
+                )
+            checkURL(self["store"])
         else:
             now, self["store"] = inJail(self["store"], self.parent)
             checkFile(now)

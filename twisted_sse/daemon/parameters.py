@@ -18,6 +18,10 @@ __all__ = ["COMPLETIONS", "DEFAULT_PORT", "EXAMPLES", "FLAGS", "PARAMETERS"]
 #: The port if no option says where to listen.
 DEFAULT_PORT = 8080
 
+#: How many events of each source a store keeps in a file, and in Redis.
+STORED = 100_000
+SHARED = 10_000
+
 #: The values of C{--slow}.
 POLICIES = [policy.value for policy in SlowReader]
 
@@ -76,7 +80,7 @@ FLAGS: list[list[Any]] = [
     [
         "store-sync",
         None,
-        "wait for the disk each time something is stored: then a power cut loses nothing of it",
+        "wait for the disk each time a file stores something: then a power cut loses nothing of it",
     ],
 ]
 
@@ -113,13 +117,13 @@ PARAMETERS: list[list[Any]] = [
         "store",
         None,
         None,
-        "file that keeps what is posted, or comes from - or command:, when the daemon ends",
+        "file that keeps what is posted, or comes from - or command:; or redis://HOST for many daemons",
     ],
     [
         "store-events",
         None,
-        100_000,
-        "how many events of each source the store keeps",
+        None,
+        f"how many events of each source the store keeps ({STORED:,} in a file, {SHARED:,} in Redis)",
         integer("store-events", 1),
     ],
     [

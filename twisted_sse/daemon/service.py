@@ -46,16 +46,19 @@ from .listen import CannotListen, Endpoint, ListeningService
 from .logfile import WatchedFile, twistdLog
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
+from .parameters import SHARED, STORED
 from .paths import makeStreams
 from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.errors import SourceError
 from .sources.function import Connected
 from .sources.lines import LONGEST_LINE
 from .sources.spec import Spec, makeLines
+from .storage import isURL
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from ..store.redis.store import RedisStore
     from ..store.sqlite.store import SQLiteStore
 
 __all__ = ["makeService"]
@@ -154,17 +157,26 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     return daemon
 
 
-def _makeStore(options: Options, reactor: Any) -> SQLiteStore | None:
+def _makeStore(options: Options, reactor: Any) -> RedisStore | SQLiteStore | None:
     """
     Make the store, which is not opened yet.
     """
     if options["store"] is None:
         return None
+    if isURL(options["store"]):
+        from ..store.redis.store import RedisStore
+
+        return RedisStore(
+            options["store"],
+            maxEvents=options["store-events"] or SHARED,
+            maxAge=options["store-age"],
+            reactor=reactor,
+        )
     from ..store.sqlite.store import SQLiteStore
 
     return SQLiteStore(
         options["store"],
-        maxEvents=options["store-events"],
+        maxEvents=options["store-events"] or STORED,
         maxAge=options["store-age"],
         synchronous="full" if options["store-sync"] else "normal",
         reactor=reactor,

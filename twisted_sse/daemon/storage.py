@@ -12,12 +12,38 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
+from ..checks import InvalidOption
 from ..store.contract import EventLog, EventStore, StoreAway, Tail
 
-__all__ = ["LaterStore", "checkFile", "inJail"]
+__all__ = ["LaterStore", "checkFile", "checkURL", "inJail", "isURL"]
 
 #: How a database of SQLite begins (https://www.sqlite.org/fileformat.html, 1.3).
 MAGIC = b"SQLite format 3\0"
+
+
+def isURL(where: str) -> bool:
+    """
+    @return: whether a store is a server, not a file.
+    """
+    return "://" in where
+
+
+def checkURL(where: str) -> None:
+    """
+    Check whether a server can be used as a store, without connecting to it.
+
+    @raise UsageError: if not.
+    """
+    try:
+        from ..store.redis.address import readAddress
+    except ImportError as e:
+        raise UsageError(
+            f"--store: Redis needs a library ({e}): pip install 'twisted-sse[redis]'"
+        ) from e
+    try:
+        readAddress(where)
+    except InvalidOption as e:
+        raise UsageError(f"--store {e.why}") from e
 
 
 def inJail(path: str, options: Mapping[str, Any] | None) -> tuple[str, str]:

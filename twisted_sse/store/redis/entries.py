@@ -60,7 +60,7 @@ def toFields(record: Record) -> list[str]:
 
 def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
     """
-    Make an event of an entry, whoever has added it.
+    Make an event of an entry, which any program may have added.
 
     @param fields: their names and values in turn; L{None} for an entry that was deleted.
     @raise NoEvent: if it is none.

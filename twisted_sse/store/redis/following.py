@@ -66,7 +66,6 @@ class Follower:
     is missing, whatever has happened: that the stream was trimmed faster than it was read, or
     deleted, or that another server has taken over, which lacks the newest entries.
 
-    @ivar restarts: how often that could not be proved.
     """
 
     def __init__(
@@ -83,7 +82,6 @@ class Follower:
         @param changed: called when it begins to follow, and when it cannot any more.
         """
         self.link = makeLink(self._up, self._down)
-        self.restarts = 0
         self._reactor = reactor
         self._timeout = timeout
         self._changed = changed
@@ -221,6 +219,5 @@ class Follower:
         if not checked(newest):
             # It has been deleted again.
             raise Refused(f"{stream.key} is empty")
-        self.restarts += 1
         if stream in self._streams:
             stream.restart(newest[0])

@@ -19,6 +19,9 @@ class Health:
 
     @ivar appends: how many requests to add events were carried out.
     @ivar errors: how many were refused.
+    @ivar resets: how often a stream had not what followed.
+    @ivar skipped: how many entries of streams were no events.
+    @ivar losses: how often a connection was lost.
     @ivar trouble: why nothing can be added now; L{None} if it can.
     @ivar away: why the server cannot be reached; L{None} if it can.
     """
@@ -29,6 +32,9 @@ class Health:
         """
         self.appends = 0
         self.errors = 0
+        self.resets = 0
+        self.skipped = 0
+        self.losses = 0
         self.trouble: str | None = None
         self.away: str | None = None
         self._url = url

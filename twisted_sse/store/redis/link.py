@@ -66,7 +66,7 @@ class Link:
     @ivar number: by which the server knows the connection; L{None} if it does not say.
     @ivar server: what the server says of itself.
     @ivar why: why there is no connection.
-    @ivar times: how often there was a new one.
+    @ivar losses: how often it was lost.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Link:
         self.number: int | None = None
         self.server = Server(b"")
         self.why: str | None = None
-        self.times = 0
+        self.losses = 0
         self._address = address
         self._reactor = reactor
         self._timeout = timeout
@@ -141,11 +141,11 @@ class Link:
                 why = _reason(e)
             else:
                 failures = 0
-                self.times += 1
                 self.why, self.connection = None, connection
                 self._up(connection)
                 why = await connection.lost
                 self.connection = None
+                self.losses += 1
             self.why = why
             self._down(why)
             await deferLater(self._reactor, BACKOFF.afterFailure(failures + 1, None))

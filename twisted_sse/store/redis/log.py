@@ -17,6 +17,7 @@ from .commands import Commands
 from .connection import Command
 from .entries import NoEvent, begin, isBegin, sizeOf, toFields, toRecord
 from .errors import Refused, Unanswered, checked, kindOf, said
+from .health import Health
 from .pages import Entry, Pages
 from .places import EntryID, Place, readID, readPlace
 from .script import byScript, keyBeside
@@ -47,7 +48,6 @@ class RedisLog:
     @ivar pages: how large the entries are.
     @ivar maxEvents: about how many events are kept; L{None} for all.
     @ivar maxAge: for how many seconds an event is kept; L{None} for ever.
-    @ivar skipped: how many entries were no events.
     """
 
     makesIDs = True
@@ -60,11 +60,11 @@ class RedisLog:
         commands: Commands,
         maxEvents: int | None,
         maxAge: float | None,
-        stored: Callable[[str | None], object],
+        health: Health,
         closed: Callable[[RedisLog], object],
     ) -> None:
         """
-        @param stored: called when events were added, with L{None}, or why they were not.
+        @param health: told of what happens.
         @param closed: called when it is closed.
         """
         self.key = key
@@ -74,12 +74,11 @@ class RedisLog:
         self.pages = Pages()
         self.maxEvents = maxEvents
         self.maxAge = maxAge
-        self.skipped = 0
         self._commands = commands
-        self._stored = stored
+        self._health = health
         self._closed = closed
         self.last = EntryID(0, 0)
-        self._isLoaded = True
+        self._hasSkipped = False
         self._isClosed = False
         self._ended: Deferred[None] | None = None
         # How many calls have not been answered.
@@ -168,6 +167,7 @@ class RedisLog:
         """
         See L{Followed<twisted_sse.store.redis.following.Followed>}.
         """
+        self._health.resets += 1
         self._advanceTo(newest)
         self.tail.broken(newest[0].decode())
         # What they wait for may never come.
@@ -211,8 +211,9 @@ class RedisLog:
         try:
             return toRecord(readID(identifier), fields)
         except NoEvent as e:
-            self.skipped += 1
-            if self.skipped == 1:
+            self._health.skipped += 1
+            if not self._hasSkipped:
+                self._hasSkipped = True
                 _log.warn(
                     "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others"
                     " like it without a line in the log",
@@ -333,12 +334,12 @@ class RedisLog:
         # The first says why, those after it that nothing was done therefore.
         error = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
         if error is None:
-            self._stored(None)
+            self._health.stored(None)
             return replies
         if kindOf(error) == "NOSCRIPT":
             raise _NoScript
         why = f"{self.key}: {said(error)}"
-        self._stored(why)
+        self._health.stored(why)
         raise NotStored(False, why)
 
     # Reading

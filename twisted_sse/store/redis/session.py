@@ -85,7 +85,7 @@ class Session:
         Open a log.
         """
         log = RedisLog(
-            key, tail, self.commands, maxEvents, self._maxAge, self._health.stored, self._closed
+            key, tail, self.commands, maxEvents, self._maxAge, self._health, self._closed
         )
         self._opening += 1
         try:
@@ -121,11 +121,19 @@ class Session:
     def _end(self) -> None:
         if not self.isOver:
             self.isOver = True
+            self._health.losses += self.losses
             self.commands.stop()
             self.follower.link.stop()
             if self._trimming is not None:
                 self._trimming.cancel()
             self._ended()
+
+    @property
+    def losses(self) -> int:
+        """
+        How often a connection was lost.
+        """
+        return self.commands.link.losses + self.follower.link.losses
 
     def _changed(self) -> None:
         """

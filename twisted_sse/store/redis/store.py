@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, succeed
 from ...checks import checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
 from ..contract import EventLog, Tail
+from ..figures import Figure
 from .address import readAddress
 from .health import Health
 from .session import Session
@@ -129,6 +130,22 @@ class RedisStore:
         Connect at once from now on, even before the reactor runs.
         """
         self._mayFork = False
+
+    def figures(self) -> list[Figure]:
+        """
+        @return: what is counted.
+        """
+        health, session = self._health, self._session
+        losses = health.losses + (0 if session is None else session.losses)
+        behind = 0.0 if session is None else session.follower.behind
+        return [
+            Figure("behind_seconds", "For how long not everything was received.", behind, False),
+            Figure("appends", "Requests that added events.", health.appends),
+            Figure("errors", "Requests to add events that were refused.", health.errors),
+            Figure("losses", "Connections to the server that were lost.", losses),
+            Figure("resets", "Streams that had not what followed.", health.resets),
+            Figure("skipped", "Entries of streams that were no events.", health.skipped),
+        ]
 
     def problem(self) -> str | None:
         """

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from ...checks import InvalidOption, checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
 from ..contract import EventLog, StoreAway, Tail
+from ..figures import Figure
 from .errors import isFull
 from .file import bootID
 from .health import Health
@@ -166,6 +167,18 @@ class SQLiteStore:
                 # There is none now.
                 continue
         return size
+
+    def figures(self) -> list[Figure]:
+        """
+        @return: what is counted.
+        """
+        return [
+            Figure("size_bytes", "The size of the store's files.", self.size, False),
+            Figure("commits", "Transactions that were committed.", self.commits),
+            Figure("bytes", "Bytes of events that were stored.", self.bytesWritten),
+            Figure("errors", "Transactions that failed.", self.errors),
+            Figure("resets", "Files that were broken, and replaced.", self.resets),
+        ]
 
     # See EventStore
 
