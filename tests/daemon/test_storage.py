@@ -316,9 +316,9 @@ class DaemonTests(StorageTestCase):
         self.reactor.advance(1)
         answer = client.post("/", body="last")
         stopped = self.daemon.stopService()
-        self.assertEqual(
-            {log.appends[-1][0][-1].event.data for log in self.store.closed}, {"1", "last"}
-        )
+        newest = {log.appends[-1][0][-1].event.data for log in self.store.closed}
+        [check] = newest - {"last"}
+        self.assertTrue(check.endswith("-1"), check)
         self.reactor.advance(1)
         self.assertNoResult(stopped)
         cast(Any, self.store.ended).callback(None)
@@ -338,9 +338,6 @@ class DaemonTests(StorageTestCase):
             "sse_store_waiting_events 3.0",
             "sse_store_size_bytes 1.0",
             "sse_store_commits_total 2.0",
-            "sse_store_bytes_total 3.0",
-            "sse_store_errors_total 4.0",
-            "sse_store_resets_total 5.0",
         ):
             self.assertIn(f"\n{line}\n", text)
         self.assertNotIn("healthz", text)
@@ -363,7 +360,7 @@ class OptionTests(StorageTestCase):
             line = self.refusal(source, store)
             self.assertIn(f"There is only {source}: a file is a store itself", line)
         for option in "--store-events=1", "--store-age=1", "--store-sync":
-            self.assertIn("is for a store: give --store PATH", self.refusal("post", option))
+            self.assertIn("is for a store: give --store", self.refusal("post", option))
         for option in "--store-events=0", "--store-age=0":
             self.assertIn(f"sse: {option[:-2]} ", self.refusal("post", store, option))
         self.assertEqual(list(self.directory.iterdir()), [])
