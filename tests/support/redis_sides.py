@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from tests.support.live import LiveTestCase, Server, until
 from tests.support.redis_server import RedisTestCase
 from twisted_sse import Channel, Event, History
-from twisted_sse.store import NotStored
+from twisted_sse.store import NotStored, RedisStore
 
 __all__ = ["RESET", "Reader", "Side", "SidesTestCase"]
 
@@ -70,9 +70,23 @@ class Side:
     One process: a channel with a store of its own, and a server.
     """
 
-    def __init__(self, test: SidesTestCase, url: str = "", **options: Any) -> None:
-        self.store = test.store(url, **options)
-        self.channel = Channel(History(maxEvents=100), name="news", store=self.store)
+    def __init__(
+        self,
+        test: SidesTestCase,
+        url: str = "",
+        *,
+        name: str = "news",
+        store: RedisStore | None = None,
+        **options: Any,
+    ) -> None:
+        """
+        @param url: the URL of the server, if it is another.
+        @param name: the name of the channel.
+        @param store: the store, if there is one already.
+        @param options: those of the store.
+        """
+        self.store = test.store(url, **options) if store is None else store
+        self.channel = Channel(History(maxEvents=100), name=name, store=self.store)
         self.server = test.serve(self.channel.subscribe, heartbeat=None)
         self.readers: list[Reader] = []
 
