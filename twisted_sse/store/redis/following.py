@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from .connection import Connection
 from .entries import begin
-from .errors import Moved, Refused, Unanswered, checked, isPassing, said
+from .errors import Moved, Refused, Unanswered, checked, isPassing, kindOf, said
 from .link import Link
 from .pages import MOST, Entry, Pages
 
@@ -216,6 +216,10 @@ class Follower:
             ),
         )
         self._setWaiting(False)
+        if isinstance(reply, ReplyError) and kindOf(reply) == "UNBLOCKED":
+            # It has become a replica.
+            self.link.renew(said(reply))
+            return
         if isinstance(reply, ReplyError) and not isPassing(reply):
             # Because of one of them: which?
             before = len(self._refused)
