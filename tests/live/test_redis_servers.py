@@ -168,7 +168,7 @@ class ReplicaTests(SidesTestCase):
         """
         await self.replicate()
         self.one = Side(self, self.main.url)
-        await self.one.write("a")
+        await self.one.channel.whenReady()
         self.main.ask("WAIT", "1", "0")
         self.two = Side(self, self.replica.url)
         self.readers = [await self.one.read(), await self.two.read()]
@@ -386,7 +386,7 @@ class LoginTests(SidesTestCase):
             await store.open("news", MemoryTail(), 1)
         self.assertIn("the user may not do this", str(caught.exception))
         self.one = Side(self, self.url)
-        await self.one.write("a")
+        await self.one.channel.whenReady()
         self.two = Side(self, url)
         self.readers = [await self.one.read(), await self.two.read()]
         await self.one.write("b")

@@ -139,7 +139,7 @@ class Commands:
             if call is not None:
                 call.cancel()
         self._deadline = self._retry = None
-        for number in [number for number in self._requests if number not in self._sent]:
+        for number in list(self._requests):
             self._fail(number, "the store was closed")
 
     def _up(self, connection: Connection) -> None:
