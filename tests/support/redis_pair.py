@@ -7,13 +7,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from tempfile import mkdtemp
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 from twisted.python.failure import Failure
 from twisted.python.filepath import FilePath
@@ -62,28 +60,33 @@ class Server:
             stderr=subprocess.DEVNULL,
         )
         await until(self._isReady, "Redis is ready")
-        if master is not None:
-            await until(lambda: "master_link_status:up" in self.ask("INFO", "replication"))
 
     def _isReady(self) -> bool:
         try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        except ConnectionRefusedError:
+            return self.ask("PING") == "PONG"
+        except subprocess.CalledProcessError:
+            # It does not listen yet, or loads what it has.
             return False
-        return self.ask("PING") == "PONG"
 
     def ask(self, *command: str) -> str:
         """
         @return: the answer to a command.
         """
         done = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *command],
+            ["redis-cli", "-e", "-p", str(self.port), *command],
             capture_output=True,
             text=True,
-            check=False,
+            check=True,
             timeout=30,
         )
         return done.stdout.rstrip("\n")
+
+    def replication(self) -> dict[str, str]:
+        """
+        @return: what it says of its master and replicas.
+        """
+        lines = self.ask("INFO", "replication").splitlines()
+        return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
     def entries(self, key: str, after: str = "-") -> list[Entry]:
         """
@@ -126,6 +129,7 @@ class _Forwarder(ProxyServer):
 
     factory: Any
     peer: Any
+    transport: Any
 
     def connectionMade(self) -> None:
         """
@@ -137,7 +141,7 @@ class _Forwarder(ProxyServer):
         self.factory.connections.add(self)
         super().connectionMade()
 
-    def connectionLost(self, reason: Failure | None = None) -> None:  # type: ignore[override]
+    def connectionLost(self, reason: Failure | None = None) -> None:
         """
         Forget it.
         """
@@ -149,9 +153,8 @@ class _Forwarder(ProxyServer):
         Cut it off, in both directions.
         """
         for end in (self, self.peer):
-            protocol: Protocol | None = end
-            if protocol is not None and protocol.transport is not None:
-                protocol.transport.abortConnection()
+            if end is not None and end.transport is not None:
+                end.transport.abortConnection()
 
 
 class _Forwarding(ProxyFactory):
@@ -190,7 +193,27 @@ class Pair:
         Start both.
         """
         await self.master.start()
+        await self.replicate()
+
+    async def replicate(self) -> None:
+        """
+        Start the replica, and wait until it has everything.
+        """
         await self.replica.start(self.master)
+        await self.inSync()
+
+    async def inSync(self) -> None:
+        """
+        Wait until the replica has what the master has, and is sent what comes.
+        """
+        master = self.master.replication()["master_repl_offset"]
+
+        def isReady() -> bool:
+            replica = self.replica.replication()
+            isUp = replica["master_link_status"] == "up"
+            return isUp and int(replica["slave_repl_offset"]) >= int(master)
+
+        await until(isReady, "the replica is in sync")
 
     def cut(self) -> None:
         """
