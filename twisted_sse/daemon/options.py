@@ -8,7 +8,7 @@ C{sysexits.h}), before anything is served and before C{twistd} becomes a daemon.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from getopt import GetoptError, gnu_getopt
 from typing import Any, NoReturn
 
@@ -24,7 +24,7 @@ from .listen import Endpoint
 from .parameters import COMPLETIONS, DEFAULT_PORT, EXAMPLES, FLAGS, PARAMETERS
 from .paths import RESERVED, isFree
 from .sources.errors import SourceError
-from .sources.function import Connected, load, tick
+from .sources.function import load, takesChannel, tick
 from .sources.spec import Kind, Spec, checkLines, readSource
 from .storage import checkFile, checkURL, inJail, isURL
 from .tokens import readTokens
@@ -42,11 +42,12 @@ RENAMED = {
     "trustedProxies": "trusted-proxy",
 }
 
-#: The options that are for ticks, those that are for lines, and those that are for all events that
-#: are kept.
+#: The options that are for ticks, those that are for lines, those that are for all events that are
+#: kept, and those for clients that read them, where no function decides what they get.
 FOR_TICKS = ("interval", "event", "data", "id")
 FOR_LINES = ("format",)
-FOR_KEPT = ("history", "history-age", "tail")
+FOR_KEPT = ("history", "history-age")
+FOR_READERS = ("tail",)
 
 #: The options of a store.
 FOR_STORE = ("store-events", "store-age", "store-sync")
@@ -70,6 +71,7 @@ class Options(AuthOptions):
     @ivar published: the paths of those that clients publish to.
     @ivar connected: the functions to be called with each new stream, by path, for the other
         sources.
+    @ivar channeled: the paths of those functions that want a channel.
 
     @since: 0.1
     """
@@ -207,7 +209,7 @@ class Options(AuthOptions):
         Check everything that can be checked without opening or starting anything.
         """
         self.sources: dict[str, Spec] = {}
-        self.connected: dict[str, Connected] = {}
+        self.connected: dict[str, Callable[..., object]] = {}
         for description in self["source"]:
             self._addSource(description, f"--source {description}")
         for description in self._arguments:
@@ -215,10 +217,13 @@ class Options(AuthOptions):
         if not self.sources:
             self._addSource("tick", "--source tick")
         self.lines = [path for path, spec in self.sources.items() if spec.isLines]
+        self.channeled = [path for path, each in self.connected.items() if takesChannel(each)]
         self.published = [path for path, spec in self.sources.items() if spec.kind is Kind.POST]
         self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
-        self._checkSuits(FOR_KEPT, "lines and what is posted", self._isOwnData)
+        what = "lines and what is posted"
+        self._checkSuits(FOR_KEPT, what, self._isOwnData or bool(self.channeled))
+        self._checkSuits(FOR_READERS, what, self._isOwnData)
         self._checkStore()
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
@@ -311,10 +316,10 @@ class Options(AuthOptions):
             for name in FOR_STORE:
                 if self[name] != self.defaults.get(name, 0):
                     raise usage.UsageError(f"--{name} is for a store: give --store, too")
-        elif not any(spec.isStored for spec in self.sources.values()):
+        elif not (self.channeled or any(spec.isStored for spec in self.sources.values())):
             raise usage.UsageError(
-                f"--store keeps what is posted, or comes from - or command:. There is only"
-                f" {self._said()}: a file is a store itself"
+                f"--store keeps what is posted, or comes from - or command:, and the channels of"
+                f" functions. There is only {self._said()}: a file is a store itself"
             )
         elif isURL(self["store"]):
             if self["store-sync"]:

@@ -52,7 +52,7 @@ from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.errors import SourceError
 from .sources.function import Connected
 from .sources.lines import LONGEST_LINE
-from .sources.spec import Spec, makeLines
+from .sources.spec import Kind, Spec, makeLines
 from .storage import isURL
 
 if TYPE_CHECKING:
@@ -120,16 +120,18 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     resources: dict[str, IResource] = {}
     for path, spec in options.sources.items():
         channel = None
-        if not spec.isPrivate:
-            connected = options.connected[path]
-        else:
-            kept = daemon.store if spec.isStored else None
+        if spec.isPrivate or path in options.channeled:
+            kept = None if spec.kind is Kind.FILE else daemon.store
             channel = _makeChannel(options, path, kept, observer, reactor)
             daemon.addChannel(channel)
-            if spec.isLines:
-                connected = _addLines(daemon, options, spec, channel, reactor)
-            else:
-                connected = byQuery(channel, options["tail"])
+        if channel is None:
+            connected = options.connected[path]
+        elif spec.isLines:
+            connected = _addLines(daemon, options, spec, channel, reactor)
+        elif path in options.channeled:
+            connected = partial(options.connected[path], channel=channel)
+        else:
+            connected = byQuery(channel, options["tail"])
         resource = EventStreamResource(
             connected,
             fallback=Greeting(path, tuple(options.sources)),
