@@ -37,6 +37,7 @@ class Health:
         self.losses = 0
         self.trouble: str | None = None
         self.away: str | None = None
+        self._refused: dict[str, str] = {}
         self._url = url
         self._policy = ""
 
@@ -79,6 +80,20 @@ class Health:
             _log.info("{url} can be reached again", url=self._url)
         self.away = why
 
+    def followed(self, key: str, why: str | None) -> None:
+        """
+        The server refuses to read a stream.
+
+        @param why: the reason; L{None} if it does not any more.
+        """
+        if why is None:
+            if self._refused.pop(key, None) is not None:
+                _log.info("{url}: {key} can be read again", url=self._url, key=key)
+        else:
+            if key not in self._refused:
+                _log.error("{url}: {key} cannot be read: {why}", url=self._url, key=key, why=why)
+            self._refused[key] = why
+
     def problem(self) -> str | None:
         """
         See C{EventStore.problem}.
@@ -87,4 +102,6 @@ class Health:
             return f"{self._url} cannot be reached: {self.away}"
         if self.trouble is not None:
             return f"events are not stored: {self.trouble}"
+        for key, why in self._refused.items():
+            return f"{key} cannot be read: {why}"
         return None

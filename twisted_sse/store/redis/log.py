@@ -78,6 +78,8 @@ class RedisLog:
         self._health = health
         self._closed = closed
         self.last = EntryID(0, 0)
+        # Why nothing can be received; None if it can.
+        self._away: str | None = None
         self._hasSkipped = False
         self._isClosed = False
         self._ended: Deferred[None] | None = None
@@ -157,11 +159,13 @@ class RedisLog:
         """
         See L{Followed<twisted_sse.store.redis.following.Followed>}.
         """
-        self._advanceTo(entries[-1])
+        if entries:
+            self._advanceTo(entries[-1])
         records = [record for entry in entries if (record := self._record(entry)) is not None]
         if records:
             self.tail.received(records)
-        self._goOn()
+        # What the others wait for may have been deleted before we have seen it.
+        self._goOn(isLost=not entries)
 
     def restart(self, newest: Entry) -> None:
         """
@@ -177,9 +181,17 @@ class RedisLog:
         """
         The server cannot be reached, or can be again.
         """
+        self._away = why
         self.tail.away(why)
         if why is not None:
             self._failReaders(why)
+
+    def refuse(self, why: str | None) -> None:
+        """
+        See L{Followed<twisted_sse.store.redis.following.Followed>}.
+        """
+        self._health.followed(self.key, why)
+        self.away(why)
 
     def _advanceTo(self, entry: Entry) -> None:
         self.newest = entry
@@ -270,6 +282,7 @@ class RedisLog:
 
     def _leave(self) -> None:
         if self._ended is not None and not self._ended.called and not self._unanswered:
+            self._health.followed(self.key, None)
             self._closed(self)
             self._ended.callback(None)
 
@@ -304,7 +317,7 @@ class RedisLog:
         if len(commands) > 1:
             commands = [("MULTI",), *commands, ("EXEC",)]
         replies = await self._written(commands, False)
-        return [each.decode() for each in (replies[-1] if len(commands) > 1 else replies)]
+        return [each.decode() for each in replies]
 
     async def _addOnce(
         self, entries: Sequence[Sequence[str]], content: bytes, idempotencyKey: str
@@ -328,19 +341,26 @@ class RedisLog:
         @raise NotStored: if it was not done, or may not have been.
         """
         try:
-            replies = await self._commands.ask(*commands, isRepeatable=isRepeatable)
+            replies = await self._commands.ask(*commands, isRepeatable=isRepeatable, isOrdered=True)
         except Unanswered as e:
             raise NotStored(e.wasSent, str(e)) from e
         # The first says why, those after it that nothing was done therefore.
-        error = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
-        if error is None:
+        errors = [reply for reply in replies if isinstance(reply, ReplyError)]
+        if not errors and len(commands) > 1:
+            # Those of a transaction, which goes on after an error.
+            replies = replies[-1]
+            errors = [reply for reply in replies if isinstance(reply, ReplyError)]
+            isPart = len(errors) < len(replies)
+        else:
+            isPart = False
+        if not errors:
             self._health.stored(None)
             return replies
-        if kindOf(error) == "NOSCRIPT":
+        if kindOf(errors[0]) == "NOSCRIPT":
             raise _NoScript
-        why = f"{self.key}: {said(error)}"
+        why = f"{self.key}: {said(errors[0])}"
         self._health.stored(why)
-        raise NotStored(False, why)
+        raise NotStored(isPart, why)
 
     # Reading
 
@@ -359,13 +379,18 @@ class RedisLog:
     ) -> Sequence[Record]:
         found: list[Record] = []
         left = maxBytes
+        isOldest = place is None
         while True:
-            count = self.pages.count(max(left, 1))
+            count = self.pages.count(maxBytes)
             start = "-" if place is None else str(place.entry)
             entries = await self._ask(("XRANGE", self.key, start, "+", "COUNT", count + 1))
             if place is not None:
                 # The rule: only what begins with the entry directly follows it.
                 if not entries or readID(entries[0][0]) != place.entry:
+                    if isOldest:
+                        # The oldest was dropped in the meantime.
+                        place = None
+                        continue
                     raise NotKept(f"{self.key} has no {place.entry} any more")
                 if place.entry > self.last:
                     # Somebody else has seen it before us.
@@ -387,10 +412,12 @@ class RedisLog:
                 if found and left < 0:
                     return found
                 found.append(record)
-            if isAll or (found and left <= 0):
+            if isAll or found:
                 return found
 
     def _until(self, entry: EntryID) -> Deferred[None]:
+        if self._away is not None:
+            return fail(StoreAway(self._away))
         reader: Deferred[None] = Deferred()
         self._readers.append((entry, reader))
         return reader
