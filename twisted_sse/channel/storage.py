@@ -192,7 +192,7 @@ class Storage:
         if self.log is None or self._isClosed:
             return
         if self.older is not None:
-            self.older.clear()
+            self.older.restart()
         self._broken(origin)
 
     def away(self, why: str | None) -> None:
