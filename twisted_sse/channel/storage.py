@@ -182,7 +182,7 @@ class Storage:
             return
         for record in records:
             self._deliver(Entry(record.event, frozenset(record.topics), place=record.place))
-            self._history.settle(self._history.end, True)
+        self._history.settle(self._history.end, True)
 
     def broken(self, origin: str) -> None:
         """
