@@ -121,7 +121,7 @@ class ApplicationMixin(ManyMixin):
         """
         super().setUp()
         (self.directory / "token").write_text(TOKEN)
-        _, self.port = self.serve("--publish-token", "file:token")
+        _, self.port = self.daemon("--publish-token", "file:token")
         self.environment |= {
             "EVENTS_URL": f"http://localhost:{self.port}/",
             "EVENTS_TOKEN": TOKEN,

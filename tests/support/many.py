@@ -141,7 +141,7 @@ class ManyMixin(DaemonMixin):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         return done.stdout
 
-    def serve(self, *options: str) -> tuple[subprocess.Popen[str], int]:
+    def daemon(self, *options: str) -> tuple[subprocess.Popen[str], int]:
         """
         Start a daemon to which can be posted.
 
