@@ -6,7 +6,9 @@ nginx, with two daemons and a Redis server.
 from __future__ import annotations
 
 import http.client
+import signal
 import subprocess
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -118,6 +120,8 @@ class RunningTests(ManyMixin):
         Start what the file starts.
         """
         super().setUp()
+        self.received: list[MessageEvent] = []
+        self.ends = 0
         self.services = compose()["services"]
         self.redisPort = freePort()
         program, *options = self.services["redis"]["command"]
@@ -128,7 +132,15 @@ class RunningTests(ManyMixin):
         self.admins = {name: freePort() for name in SERVERS}
         self.daemons = {name: self.begin(name) for name in SERVERS}
         self.nginxPort = freePort()
+
+    def redirect(self, patience: str = "40s") -> None:
+        """
+        Start nginx.
+
+        @param patience: how long it waits for a server that says nothing.
+        """
         text = (DEPLOY / "nginx-many.conf").read_text(encoding="utf-8")
+        text = self.replaced(text, "proxy_read_timeout 40s;", f"proxy_read_timeout {patience};")
         text = self.replaced(text, "listen 8000;", f"listen 127.0.0.1:{self.nginxPort};")
         for name in SERVERS:
             text = self.replaced(
@@ -199,6 +211,7 @@ class RunningTests(ManyMixin):
         """
         The health checks succeed; that of a server that has ended fails, and the others do not.
         """
+        self.redirect()
         self.assertEqual([name for name in self.services if not self.isHealthy(name)], [])
         self.daemons["events-1"].kill()
         self.assertEqual([name for name in self.services if not self.isHealthy(name)], ["events-1"])
@@ -210,6 +223,7 @@ class RunningTests(ManyMixin):
         Servers that cannot reach Redis any more remain healthy: they serve what they have.  One that
         has not reached it yet is not.
         """
+        self.redirect()
         self.redis.kill()
         self.redis.wait()
         self.assertTrue(self.isHealthy("events-1"))
@@ -219,46 +233,69 @@ class RunningTests(ManyMixin):
         self.assertFalse(self.isHealthy("events-1"))
         self.assertTrue(self.isHealthy("events-2"))
 
+    def follow(self, numbers: Iterable[int]) -> None:
+        """
+        Assert that a client which comes back whenever its stream ends has received these numbers, once
+        each and in order.
+        """
+        expected = [str(number) for number in numbers]
+
+        def hasAll() -> bool:
+            try:
+                self.subscriber.until(expected[-1])
+            except Ended:
+                self.ends += 1
+                self.received += self.subscriber.events
+                position = self.subscriber.position
+                self.subscriber = self.subscribe(self.nginxPort, lastEventID=position)
+                return False
+            return True
+
+        until(hasAll)
+        received = [event.data for event in (*self.received, *self.subscriber.events)]
+        self.assertEqual(received, expected)
+
     def test_killed(self) -> None:
         """
         A client behind nginx misses nothing, and gets nothing twice, when each of the servers is
         killed in turn and started again, while events are published.
         """
-        subscriber = self.subscribe(self.nginxPort)
-        received: list[MessageEvent] = []
-        ends = 0
-        numbers = iter(range(20))
-
-        def hasAll(last: str) -> bool:
-            nonlocal subscriber, ends
-            try:
-                subscriber.until(last)
-            except Ended:
-                ends += 1
-                received.extend(subscriber.events)
-                subscriber = self.subscribe(self.nginxPort, lastEventID=subscriber.position)
-                return False
-            return True
-
+        self.redirect()
+        self.subscriber = self.subscribe(self.nginxPort)
+        count = 0
         for name in SERVERS:
-            for _ in range(5):
-                self.publish(str(next(numbers)))
-            # Not all of it may have arrived.
-            self.daemons[name].kill()
-            self.daemons[name].wait()
-            for _ in range(5):
-                last = str(next(numbers))
-                self.publish(last)
-            until(lambda last=last: hasAll(last))
+            for number in range(count, count + 10):
+                if number == count + 5:
+                    # Not all of it may have arrived.
+                    self.daemons[name].kill()
+                    self.daemons[name].wait()
+                self.publish(str(number))
+            count += 10
+            self.follow(range(count))
             self.daemons[name] = self.begin(name)
-        received += subscriber.events
-        self.assertEqual([event.data for event in received], [str(each) for each in range(20)])
-        self.assertGreaterEqual(ends, 1)
+        self.assertGreaterEqual(self.ends, 1)
+
+    def test_hangs(self) -> None:
+        """
+        The same when each of the servers hangs in turn: nginx gives up on it.
+        """
+        self.redirect(patience="1s")
+        self.subscriber = self.subscribe(self.nginxPort)
+        count = 0
+        for name in SERVERS:
+            self.daemons[name].send_signal(signal.SIGSTOP)
+            for number in range(count, count + 5):
+                self.publish(str(number))
+            count += 5
+            self.follow(range(count))
+            self.daemons[name].send_signal(signal.SIGCONT)
+        self.assertGreaterEqual(self.ends, 1)
 
     def test_stopped(self) -> None:
         """
         When a server is stopped, its clients are told when to come back, and miss nothing.
         """
+        self.redirect()
         subscribers = [self.subscribe(self.nginxPort) for _ in range(4)]
         self.publish("before")
         for subscriber in subscribers:
