@@ -56,13 +56,13 @@ class Several:
         *options: str,
         processes: int = 2,
         port: int | None = None,
-        command: Sequence[str] = FOREGROUND,
+        command: Sequence[str] = (*FOREGROUND, "sse"),
         **more: Any,
     ) -> None:
         """
         @param options: more options.
         @param port: where it listens; 0 if the options say it.
-        @param command: what runs C{sse}.
+        @param command: the command, without options.
         @param more: how to run it otherwise.
         """
         self.port = freePort() if port is None else port
@@ -70,7 +70,7 @@ class Several:
         where = [f"--port={self.port}"] if self.port else []
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, "sse", *where, f"--processes={processes}", *options],
+                [*command, *where, f"--processes={processes}", *options],
                 cwd=directory,
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log, **more},

@@ -18,6 +18,9 @@ __all__ = ["Families", "Sums", "described", "made"]
 #: names, labels and values.
 Families = list[list[Any]]
 
+#: How the name of a metric ends that is a point in time.
+SINCE = "start_time_seconds"
+
 
 def described(metrics: Iterable[Metric]) -> Families:
     """
@@ -54,7 +57,7 @@ def _add(name: str, kind: str, one: float, other: float) -> float:
     """
     Add a value of one process to that of another.
     """
-    if name.endswith("start_time_seconds"):
+    if name.endswith(SINCE):
         # Since when the daemon runs.
         return min(one, other)
     if kind == "gauge" and name.endswith("_seconds"):
@@ -86,8 +89,7 @@ class Sums:
         A process has ended: what it has counted is kept.
         """
         families = self._running.pop(process, [])
-        counted = [family for family in families if family[1] in ("counter", "histogram")]
-        self._ended = _sum([self._ended, counted])
+        self._ended = _sum([self._ended, _left(families)])
 
     def total(self, more: Families) -> Families:
         """
@@ -96,6 +98,23 @@ class Sums:
         @param more: metrics that belong to it, too.
         """
         return _sum([more, self._ended, *self._running.values()])
+
+
+def _left(families: Families) -> Families:
+    """
+    @return: what is left of the metrics of a process when it has ended.  A gauge is 0, so that what was
+        there once does not vanish.
+    """
+    return [
+        [
+            name,
+            kind,
+            meaning,
+            [[each, labels, 0.0 if kind == "gauge" else value] for each, labels, value in samples],
+        ]
+        for name, kind, meaning, samples in families
+        if kind in ("counter", "histogram", "gauge") and not name.endswith(SINCE)
+    ]
 
 
 def _sum(parts: Iterable[Families]) -> Families:

@@ -101,7 +101,7 @@ class Child:
         self.missed = 0
         self.connections = 0
         self.why: str | None = None
-        self.status = 1
+        self.status = 0
         self.wasReady = False
         self.isDoomed = False
         self.kill: IDelayedCall | None = None
@@ -361,7 +361,7 @@ class Supervisor(Service):
         self.replaced += 1
         place.current, place.next = place.next, None
         if not self._hasBeenReady and (child.why is not None or status):
-            self._gaveUp(child.why or f"{child} has ended: {how}", child.status)
+            self._gaveUp(child.why or f"{child} has ended: {how}", child.status or status or 1)
         elif place.current is not None:
             # The one that was to take its place anyway.
             _log.error("{child} has ended: {how}", child=str(child), how=how)
