@@ -4,7 +4,8 @@ Which children have more than their share of connections.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 __all__ = ["surplus"]
 
@@ -15,7 +16,10 @@ SHARE = 1.2
 FEW = 50
 
 
-def surplus(connections: Mapping[int, int]) -> set[int]:
+_Child = TypeVar("_Child", bound=Hashable)
+
+
+def surplus(connections: Mapping[_Child, int]) -> set[_Child]:
     """
     Find the children that are to accept nothing for a while.  There is always one that accepts.
 

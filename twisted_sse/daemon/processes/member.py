@@ -12,7 +12,8 @@ from twisted.application.service import IService
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import ILogObserver, LogEvent, eventAsText
+from twisted.internet.task import LoopingCall
+from twisted.logger import ILogObserver, LogEvent, Logger, eventAsText
 from zope.interface import implementer
 
 from ..listen import ListeningService
@@ -26,8 +27,14 @@ __all__ = ["ANSWER", "PARENTS", "Member", "NoMetrics"]
 #: The signals that are the parent's affair.  A terminal sends some of them to all processes.
 PARENTS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
+#: How often it is told how many connections there are, in seconds, if that changes.
+COUNTING = 0.2
+
 #: How long the parent may take to answer, in seconds.
 ANSWER = 5.0
+
+
+_log = Logger()
 
 
 class NoMetrics(Exception):
@@ -64,6 +71,9 @@ class Member:
         self._count: Callable[[], int] = lambda: 0
         self._listening: ListeningService | None = None
         self._resume: IDelayedCall | None = None
+        self._told = 0
+        self._counting = LoopingCall(self._tellCount)
+        self._counting.clock = reactor
         self._number = 0
         self._asked: dict[int, Deferred[Families]] = {}
 
@@ -83,13 +93,22 @@ class Member:
 
     def balance(self, listening: ListeningService, count: Callable[[], int]) -> None:
         """
-        Accept nothing for a while, when the parent says so.
+        Tell how many connections there are, and accept nothing for a while when the parent says so.
 
         @param listening: the ports.
         @param count: counts the connections.
         """
         self._listening = listening
         self._count = count
+        self._counting.start(COUNTING, now=False).addErrback(
+            lambda failure: _log.failure("Nothing counts the connections any more", failure)
+        )
+
+    def _tellCount(self) -> None:
+        count = self._count()
+        if count != self._told:
+            self._told = count
+            self.wire.say("connections", {"count": count}, needed=False)
 
     def gather(self) -> Deferred[Families]:
         """
@@ -139,7 +158,7 @@ class Member:
 
     def _heard(self, kind: str, fields: dict[str, Any]) -> None:
         if kind == "ping":
-            self.wire.say("pong", {"connections": self._count()})
+            self.wire.say("pong")
         elif kind == "collect":
             self.tellMetrics(fields["round"])
         elif kind == "sum":
@@ -148,6 +167,10 @@ class Member:
                 answer.callback(fields["families"])
         elif kind == "pause":
             self._pause(fields["seconds"])
+        elif kind == "accept":
+            if self._resume is not None:
+                self._resume.cancel()
+                self._accept()
         elif kind == "unready":
             self.unready()
         elif kind == "stop":

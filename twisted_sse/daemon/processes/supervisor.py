@@ -39,8 +39,12 @@ LONGEST_WAIT_READY = 1.0
 #: How much longer than a drain the end of a child may take, in seconds: its store is closed then.
 LONGEST_CLOSE = 10.0
 
-#: For how many seconds a child that has too many connections accepts none, unless it is told again.
+#: For how many seconds a child that has too many connections accepts none, unless it is told again:
+#: we may be gone by then.
 PAUSE = 2.5 * INTERVAL
+
+#: A child that was asked so often in vain may hang: the others do not wait for it.
+MISSED_BY_CHANCE = 2
 
 _log = Logger()
 
@@ -84,7 +88,8 @@ class Child:
     @ivar state: what it does.
     @ivar since: when it was started.
     @ivar missed: how often it was asked in vain whether it lives.
-    @ivar connections: how many clients it had when it answered last.
+    @ivar connections: how many clients it has, as it has told last.
+    @ivar isPaused: whether it was told to accept nothing for a while.
     @ivar why: why it cannot start, as it says; L{None} if it has not said so.
     @ivar status: the exit status for that.
     @ivar wasReady: whether it has ever been ready.
@@ -100,6 +105,7 @@ class Child:
         self.since = since
         self.missed = 0
         self.connections = 0
+        self.isPaused = False
         self.why: str | None = None
         self.status = 0
         self.wasReady = False
@@ -127,7 +133,11 @@ class Child:
         """
         self.missed = 0
         if kind == "pong":
-            self.connections = fields["connections"]
+            # That it answers is enough.
+            return
+        if kind == "connections":
+            self.connections = fields["count"]
+            self._supervisor.balance()
         elif kind == "log":
             Logger(namespace=fields["namespace"]).emit(
                 LogLevel.lookupByName(fields["level"]),
@@ -431,8 +441,24 @@ class Supervisor(Service):
             if child.missed > most and not child.isDoomed:
                 self._kill(child, f"has not answered for {most * INTERVAL:.0f} s")
             child.say("ping", needed=False)
-        ready = {child.number: child for child in self.children() if child.state is State.READY}
-        # One that hangs accepts nothing: it does not count.
-        counts = {number: child.connections for number, child in ready.items() if child.missed <= 2}
-        for number in surplus(counts):
-            ready[number].say("pause", {"seconds": PAUSE}, needed=False)
+        for child in self.children():
+            # It is told again.
+            child.isPaused = False
+        self.balance()
+
+    def balance(self) -> None:
+        """
+        Let the children that have too many connections accept none for a while, and the others all.
+        """
+        counted = {
+            child: child.connections
+            for child in self.children()
+            if child.state is State.READY and child.missed <= MISSED_BY_CHANCE
+        }
+        full = surplus(counted)
+        for child in counted:
+            if child in full and not child.isPaused:
+                child.say("pause", {"seconds": PAUSE}, needed=False)
+            elif child.isPaused and child not in full:
+                child.say("accept")
+            child.isPaused = child in full
