@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from tests.support.live import serverContext, trusting
+from tests.support.certificates import serverContext, trusting
 from tests.support.memory_reactor import MemoryNamesReactor
 from twisted_sse.client import agent
 from twisted_sse.client.agent import HANDSHAKE_TIMEOUT, MOST_HEAD, EventStreamAgent, _keepAlive

@@ -17,7 +17,8 @@ from twisted.logger import LogLevel, globalLogPublisher
 
 from tests.support.late_store import Content, LateStore
 from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
-from twisted_sse.daemon import Options, daemon, makeService, service
+from twisted_sse import Channel, EventStream
+from twisted_sse.daemon import Options, feeding, makeService, service
 from twisted_sse.daemon.sources.lines import LineSplitter
 from twisted_sse.daemon.storage import checkFile, inJail
 from twisted_sse.store import NotStored
@@ -49,6 +50,18 @@ class _CountedStore(LateStore):
     def close(self) -> Deferred[None]:
         self.ended = Deferred()
         return self.ended
+
+
+#: What C{connected} was given.
+channels: list[Channel] = []
+
+
+def connected(stream: EventStream, channel: Channel) -> None:
+    """
+    A function of a user's, who publishes in its channel.
+    """
+    channels.append(channel)
+    channel.subscribe(stream, topics=[stream.request.args[b"user"][0].decode()])
 
 
 class StorageTestCase(OptionsMixin):
@@ -84,7 +97,7 @@ class DaemonTests(StorageTestCase):
         content = options.get("content", {}).copy()
         self.store = _CountedStore(self.reactor, **options)
         self.store.opening = self.opening
-        self.patch(service, "_makeStore", lambda options, reactor: self.store)
+        self.patch(service, "makeStore", lambda options, reactor: self.store)
         parsed: Any = self.options(*arguments, "--store", self.path)
         parsed.parent = self.parent
         self.daemon: Any = makeService(parsed, self.reactor)
@@ -108,6 +121,31 @@ class DaemonTests(StorageTestCase):
         @return: the data of the events that are not ours.
         """
         return [event.data for event in stream.events if not event.type.startswith("stream-")]
+
+    def test_function(self) -> None:
+        """
+        A function that asks for a channel gets that of its path, which is kept in the store.
+        """
+        content: dict[str, Content] = {}
+        source = f"/mine=python:{__name__}:connected"
+        client = self.start(source, content=content)
+        self.reactor.advance(1)
+        stream = client.get("/mine?user=7", ACCEPT)
+        channels[-1].publish("for 7", topics=["7"])
+        channels[-1].publish("for 8", topics=["8"])
+        self.reactor.advance(1)
+        self.assertEqual(self.data(stream), ["for 7"])
+        last = stream.events[-1].lastEventID
+        channels[-1].publish("missed", topics=["7"])
+        self.reactor.advance(1)
+        self.stop()
+        client = self.start(source, content=content)
+        self.reactor.advance(1)
+        stream = client.get("/mine?user=7", {**ACCEPT, "Last-Event-ID": last})
+        self.reactor.advance(1)
+        self.assertEqual(self.data(stream), ["missed"])
+        self.stop()
+        del channels[:]
 
     def test_restart(self) -> None:
         """
@@ -216,7 +254,7 @@ class DaemonTests(StorageTestCase):
         If that is known only later, the daemon ends with an exit status.
         """
         statuses: list[int] = []
-        self.patch(daemon, "exitWith", statuses.append)
+        self.patch(feeding, "exitWith", statuses.append)
         said = self.failures()
         self.start("/a=post", "/b=-", isAway=True)
         self.store.isAway = False
@@ -376,7 +414,7 @@ class OptionTests(StorageTestCase):
             )
             makeService(options, cast(Any, DaemonReactor()))
             self.assertFalse(os.path.exists(self.path))
-        store: Any = service._makeStore(options, DaemonReactor())
+        store: Any = service.makeStore(options, DaemonReactor())
         self.assertEqual((store.path, store.maxAge, store._full), (self.path, 6, True))
         self.assertEqual(store._limits.maxEvents, 5)
 

@@ -15,7 +15,8 @@ from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.task import deferLater
 from twisted.web.client import CookieAgent, ProxyAgent
 
-from tests.support.live import reactor, serverContext, trusting, until
+from tests.support.certificates import serverContext, trusting
+from tests.support.live import reactor, until
 from tests.support.scripted import ScriptedServer, chunk, stream
 from tests.support.sources import ONE, QUICK, TWO, ClientTestCase
 from twisted_sse.client import (

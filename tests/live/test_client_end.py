@@ -15,7 +15,8 @@ from twisted.internet.task import deferLater
 from twisted.web.client import Agent
 from zope.interface import implementer
 
-from tests.support.live import reactor, serverContext, trusting, until
+from tests.support.certificates import serverContext, trusting
+from tests.support.live import reactor, until
 from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer, answer, chunk, stream
 from tests.support.sources import ONE, TWO, ClientTestCase

@@ -11,7 +11,8 @@ from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.internet.task import deferLater
 from twisted.web.http_headers import Headers
 
-from tests.support.live import freePort, reactor, serverContext, trusting, until
+from tests.support.certificates import serverContext, trusting
+from tests.support.live import freePort, reactor, until
 from tests.support.scripted import ScriptedServer, answer, stream
 from tests.support.sources import ONE, TWO, ClientTestCase
 from twisted_sse.client import (

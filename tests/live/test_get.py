@@ -17,8 +17,9 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tests.support.certificates import serverContext
 from tests.support.getting import ONE, SOON, TWO, Certified, quiet, silent
-from tests.support.live import freePort, reactor, serverContext, until
+from tests.support.live import freePort, reactor, until
 from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer, answer, chunk, stream
 from twisted_sse.cli.get import follow

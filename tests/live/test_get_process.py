@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from tests.support.certificates import serverContext
 from tests.support.command_processes import COMMAND, Process
 from tests.support.getting import ONE, SOON, TWO, Certified, quiet, silent
-from tests.support.live import LiveTestCase, freePort, serverContext, until
+from tests.support.live import LiveTestCase, freePort, until
 from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer, answer, chunk, stream
 from twisted_sse.cli.status import Status

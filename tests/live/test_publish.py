@@ -21,10 +21,11 @@ from twisted.internet.threads import deferToThread
 from twisted.web.resource import Resource
 
 from tests.support.browsers import Browsing
+from tests.support.certificates import serverContext
 from tests.support.command_processes import Process
 from tests.support.documents import blocks
 from tests.support.getting import Certified
-from tests.support.live import Connection, LiveTestCase, Server, freePort, serverContext, until
+from tests.support.live import Connection, LiveTestCase, Server, freePort, until
 from tests.support.requirements import needs
 from tests.support.scripted import ScriptedServer, chunk
 from twisted_sse import Channel, Event

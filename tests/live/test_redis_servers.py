@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.python.filepath import FilePath
 
-from tests.support.certificates import writeCertificates
+from tests.support.authority import writeCertificates
 from tests.support.live import freePort, until
 from tests.support.redis_server import Proxy, RedisServer, Sentinel
 from tests.support.redis_sides import RESET, Side, SidesTestCase

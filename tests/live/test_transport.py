@@ -22,7 +22,8 @@ from twisted.web.http import HTTPChannel
 from twisted.web.resource import EncodingResourceWrapper
 from twisted.web.server import GzipEncoderFactory, Request
 
-from tests.support.live import Client, LiveTestCase, Response, reactor, serverContext, until
+from tests.support.certificates import serverContext
+from tests.support.live import Client, LiveTestCase, Response, reactor, until
 from tests.support.requirements import needs
 from tests.support.writes import SlowResource, WriteCounter, hasTLS
 from twisted_sse import CloseReason, Event, EventStreamResource

@@ -1,60 +1,69 @@
 """
-Certificates, as files.
+Certificates for tests with TLS.
 """
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
-import os
+from functools import cache
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-
-__all__ = ["writeCertificates"]
+__all__ = ["serverContext", "trusting"]
 
 
-def writeCertificates(directory: str) -> None:
-    """
-    Make an authority, and certificates for a server and a client, valid for a day: C{ca.pem}, and
-    C{server.pem} and C{client.pem} with C{server.key} and C{client.key}.
-    """
-    authority = ec.generate_private_key(ec.SECP256R1())
-    _write(directory, "ca.pem", _certify("authority", authority, authority, "authority"))
-    for name in "server", "client":
-        key = ec.generate_private_key(ec.SECP256R1())
-        _write(directory, f"{name}.pem", _certify(name, key, authority, "authority"))
-        encoded = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        _write(directory, f"{name}.key", encoded)
+@cache
+def _keyAndCertificate(host: str, begin: int, end: int) -> tuple[Any, Any]:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
 
-
-def _certify(name: str, key: Any, issuerKey: Any, issuer: str) -> bytes:
-    def called(each: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)])
-
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.timezone.utc)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    names: list[x509.GeneralName] = [x509.DNSName(host)]
+    if host == "localhost":
+        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(called(name))
-        .issuer_name(called(issuer))
+        .subject_name(name)
+        .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=name == issuer, path_length=None), critical=True)
+        .not_valid_before(now + datetime.timedelta(days=begin))
+        .not_valid_after(now + datetime.timedelta(days=end))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(issuerKey, hashes.SHA256())
+        .sign(key, hashes.SHA256())
     )
-    return certificate.public_bytes(serialization.Encoding.PEM)
+    return key, certificate
 
 
-def _write(directory: str, name: str, content: bytes) -> None:
-    with open(os.path.join(directory, name), "wb") as file:
-        file.write(content)
+def serverContext(host: str = "localhost", begin: int = -1, end: int = 1) -> Any:
+    """
+    Make the server's side of TLS, with its own certificate.
+
+    @param host: the host that the certificate is for.
+    @param begin: when it becomes valid, in days from now.
+    @param end: when it expires, in days from now.
+    """
+    from OpenSSL import crypto
+    from twisted.internet.ssl import CertificateOptions
+
+    key, certificate = _keyAndCertificate(host, begin, end)
+    return CertificateOptions(
+        privateKey=crypto.PKey.from_cryptography_key(key),
+        certificate=crypto.X509.from_cryptography(certificate),
+    )
+
+
+def trusting(context: Any) -> Any:
+    """
+    Make the client's side of TLS, which trusts one server.
+
+    @param context: the result of L{serverContext}.
+    @return: a policy for an agent.
+    """
+    from twisted.internet.ssl import Certificate, trustRootFromCertificates
+    from twisted.web.client import BrowserLikePolicyForHTTPS
+
+    return BrowserLikePolicyForHTTPS(trustRootFromCertificates([Certificate(context.certificate)]))

@@ -18,6 +18,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.ports import freePort
 from tests.support.requirements import ROOT
 
 #: The commands, wherever pip put them.
@@ -44,15 +45,6 @@ LOCAL = b"Host: localhost\r\n"
 
 #: A timeout in seconds that nothing here should reach, even on a busy machine.
 PATIENCE = 20.0
-
-
-def freePort() -> int:
-    """
-    @return: the number of a port that is free now.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def until(predicate: Callable[[], object]) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.support.live import LiveTestCase, serverContext
+from tests.support.certificates import serverContext
+from tests.support.live import LiveTestCase
 from tests.support.scripted import stream
 
 __all__ = ["ONE", "SOON", "TWO", "Certified", "quiet", "silent"]

@@ -4,8 +4,6 @@ Real sockets for tests: a server on the loopback interface, and clients that do 
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import os
 import resource as limits
@@ -14,7 +12,6 @@ import ssl
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from typing import Any, cast
 from unittest import SkipTest
 
@@ -31,6 +28,8 @@ from twisted.web.resource import IResource
 from twisted.web.server import Site
 from zope.interface import implementer
 
+from tests.support.certificates import serverContext
+from tests.support.ports import freePort
 from tests.support.requirements import ROOT
 from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
 from twisted_sse.guard import GuardedSite
@@ -45,8 +44,6 @@ __all__ = [
     "allowDescriptors",
     "freePort",
     "openDescriptors",
-    "serverContext",
-    "trusting",
     "until",
 ]
 
@@ -92,14 +89,6 @@ def until(
 
     call = reactor.callLater(0, look)
     return done
-
-
-def freePort() -> int:
-    """
-    Find a free port number, for a server that restarts on it.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return cast(int, found.getsockname()[1])
 
 
 def openDescriptors() -> int:
@@ -208,9 +197,6 @@ class Connection:
             # The kernel accepts the connection, so this does not wait for the reactor.
             try:
                 self.socket.connect(address)
-                if self.socket.getsockname() == address:
-                    # Nobody listens, and the kernel has chosen the same port for us.
-                    raise ConnectionRefusedError("connected to itself")
             except OSError:
                 self.socket.close()
                 raise
@@ -661,63 +647,6 @@ class LiveTestCase(TestCase):
         await until(lambda: self.resource.streams, "a stream is open")
         [stream] = self.resource.streams
         return stream
-
-
-@cache
-def _keyAndCertificate(host: str, begin: int, end: int) -> tuple[Any, Any]:
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    names: list[x509.GeneralName] = [x509.DNSName(host)]
-    if host == "localhost":
-        names.append(x509.IPAddress(ipaddress.ip_address("127.0.0.1")))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now + datetime.timedelta(days=begin))
-        .not_valid_after(now + datetime.timedelta(days=end))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return key, certificate
-
-
-def serverContext(host: str = "localhost", begin: int = -1, end: int = 1) -> Any:
-    """
-    Make the server's side of TLS, with its own certificate.
-
-    @param host: the host that the certificate is for.
-    @param begin: when it becomes valid, in days from now.
-    @param end: when it expires, in days from now.
-    """
-    from OpenSSL import crypto
-    from twisted.internet.ssl import CertificateOptions
-
-    key, certificate = _keyAndCertificate(host, begin, end)
-    return CertificateOptions(
-        privateKey=crypto.PKey.from_cryptography_key(key),
-        certificate=crypto.X509.from_cryptography(certificate),
-    )
-
-
-def trusting(context: Any) -> Any:
-    """
-    Make the client's side of TLS, which trusts one server.
-
-    @param context: the result of L{serverContext}.
-    @return: a policy for an agent.
-    """
-    from twisted.internet.ssl import Certificate, trustRootFromCertificates
-    from twisted.web.client import BrowserLikePolicyForHTTPS
-
-    return BrowserLikePolicyForHTTPS(trustRootFromCertificates([Certificate(context.certificate)]))
 
 
 class Child(ProcessProtocol):

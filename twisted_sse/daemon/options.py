@@ -7,8 +7,9 @@ C{sysexits.h}), before anything is served and before C{twistd} becomes a daemon.
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from getopt import GetoptError, gnu_getopt
 from typing import Any, NoReturn
 
@@ -24,7 +25,7 @@ from .listen import Endpoint
 from .parameters import COMPLETIONS, DEFAULT_PORT, EXAMPLES, FLAGS, PARAMETERS
 from .paths import RESERVED, isFree
 from .sources.errors import SourceError
-from .sources.function import Connected, load, tick
+from .sources.function import load, takesChannel, tick
 from .sources.spec import Kind, Spec, checkLines, readSource
 from .storage import checkFile, checkURL, inJail, isURL
 from .tokens import readTokens
@@ -42,11 +43,12 @@ RENAMED = {
     "trustedProxies": "trusted-proxy",
 }
 
-#: The options that are for ticks, those that are for lines, and those that are for all events that
-#: are kept.
+#: The options that are for ticks, those that are for lines, those that are for all events that are
+#: kept, and those for clients that read them, where no function decides what they get.
 FOR_TICKS = ("interval", "event", "data", "id")
 FOR_LINES = ("format",)
-FOR_KEPT = ("history", "history-age", "tail")
+FOR_KEPT = ("history", "history-age")
+FOR_READERS = ("tail",)
 
 #: The options of a store.
 FOR_STORE = ("store-events", "store-age", "store-sync")
@@ -65,11 +67,13 @@ class Options(AuthOptions):
     The options of the daemon: its sources, the arguments of the resource under their names
     there, where to listen, and who may read and publish.
 
+    @ivar arguments: the command line.
     @ivar sources: the sources, by path.
     @ivar lines: the paths of those that are lines.
     @ivar published: the paths of those that clients publish to.
     @ivar connected: the functions to be called with each new stream, by path, for the other
         sources.
+    @ivar channeled: the paths of those functions that want a channel.
 
     @since: 0.1
     """
@@ -173,6 +177,7 @@ class Options(AuthOptions):
             standard error then.
         """
         given = sys.argv[1:] if options is None else options
+        self.arguments = list(given)
         # A UsageError would make twistd print its own options and ours, and exit with status 1.
         try:
             super().parseOptions(self._optionsFirst(given))  # type: ignore[no-untyped-call]
@@ -207,7 +212,7 @@ class Options(AuthOptions):
         Check everything that can be checked without opening or starting anything.
         """
         self.sources: dict[str, Spec] = {}
-        self.connected: dict[str, Connected] = {}
+        self.connected: dict[str, Callable[..., object]] = {}
         for description in self["source"]:
             self._addSource(description, f"--source {description}")
         for description in self._arguments:
@@ -215,11 +220,16 @@ class Options(AuthOptions):
         if not self.sources:
             self._addSource("tick", "--source tick")
         self.lines = [path for path, spec in self.sources.items() if spec.isLines]
+        self.channeled = [path for path, each in self.connected.items() if takesChannel(each)]
         self.published = [path for path, spec in self.sources.items() if spec.kind is Kind.POST]
         self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
-        self._checkSuits(FOR_KEPT, "lines and what is posted", self._isOwnData)
+        what = "lines and what is posted"
+        self._checkSuits(FOR_KEPT, what, self._isOwnData or bool(self.channeled))
+        self._checkSuits(FOR_READERS, what, self._isOwnData)
         self._checkStore()
+        if self["processes"] > 1:
+            self._checkProcesses()
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
                 f"--publish-token is for a source post: there is only {self._said()}"
@@ -311,10 +321,10 @@ class Options(AuthOptions):
             for name in FOR_STORE:
                 if self[name] != self.defaults.get(name, 0):
                     raise usage.UsageError(f"--{name} is for a store: give --store, too")
-        elif not any(spec.isStored for spec in self.sources.values()):
+        elif not (self.channeled or any(spec.isStored for spec in self.sources.values())):
             raise usage.UsageError(
-                f"--store keeps what is posted, or comes from - or command:. There is only"
-                f" {self._said()}: a file is a store itself"
+                f"--store keeps what is posted, or comes from - or command:, and the channels of"
+                f" functions. There is only {self._said()}: a file is a store itself"
             )
         elif isURL(self["store"]):
             if self["store-sync"]:
@@ -325,6 +335,27 @@ class Options(AuthOptions):
         else:
             now, self["store"] = inJail(self["store"], self.parent)
             checkFile(now)
+
+    def _checkProcesses(self) -> None:
+        """
+        Check that the sources can be served by several processes.
+        """
+        if not hasattr(os, "fork"):  # pragma: no cover
+            raise usage.UsageError("--processes: this system cannot do that")
+        parent: Any = self.parent
+        if parent is not None and parent.get("chroot") is not None:
+            raise usage.UsageError("--processes: after --chroot no other process can be started")
+        shared = [
+            spec for path, spec in self.sources.items() if spec.isStored or path in self.channeled
+        ]
+        if shared and not isURL(self["store"] or ""):
+            raise usage.UsageError(
+                f"--processes: all have to publish to one sequence what comes from {shared[0].text}:"
+                " give --store redis://HOST"
+            )
+        once = [spec for spec in shared if spec.isReadOnce]
+        if once and self["once"]:
+            raise usage.UsageError(f"--once: with --processes, {once[0].text} has no end")
 
     def _said(self) -> str:
         """
@@ -398,6 +429,13 @@ class Options(AuthOptions):
             port = str(self["port"])
             endpoints.insert(0, Endpoint("port", port, f"tcp:{port}{where}"))
         return endpoints
+
+    def allEndpoints(self) -> list[Endpoint]:
+        """
+        @return: where to listen, in the order in which that is done.
+        """
+        admin = self.adminEndpoint()
+        return [*([] if admin is None else [admin]), *self.endpoints()]
 
     def adminEndpoint(self) -> Endpoint | None:
         """

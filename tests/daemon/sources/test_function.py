@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event, EventStreamResource
 from twisted_sse.daemon.sources import SourceError, load, tick
+from twisted_sse.daemon.sources.function import takesChannel
 from twisted_sse.testing import MemoryClient
 
 
@@ -97,6 +100,30 @@ class LoadTests(SynchronousTestCase):
         )
         load("python:ssetestshop.events:channel.subscribe")
         self.assertIn("ssetestshop.events", sys.modules)
+
+    def test_takesChannel(self) -> None:
+        """
+        A function that has a parameter C{channel} is given one, however it is written.
+        """
+
+        class Events:
+            def __call__(self, stream: object, *, channel: object) -> None: ...
+
+            def subscribe(self, stream: object, channel: object) -> None: ...
+
+            async def other(self, stream: object) -> None: ...
+
+        events = Events()
+        for function, expected in (
+            (events, True),
+            (events.subscribe, True),
+            (partial(Events.subscribe, events), True),
+            (events.other, False),
+            (lambda stream: None, False),
+            (print, False),
+            (dict, False),
+        ):
+            self.assertEqual(takesChannel(cast(Any, function)), expected, function)
 
     def test_notUnderstood(self) -> None:
         """

@@ -5,6 +5,7 @@ L{EventStreamResource<twisted_sse.EventStreamResource>} is.
 
 from __future__ import annotations
 
+import inspect
 import os
 import reprlib
 import sys
@@ -19,7 +20,7 @@ from .errors import SourceError
 if TYPE_CHECKING:
     from ...stream.stream import EventStream
 
-__all__ = ["Connected", "load", "tick"]
+__all__ = ["Connected", "load", "takesChannel", "tick"]
 
 Connected = Callable[["EventStream"], object]
 
@@ -72,6 +73,22 @@ def load(description: str) -> Connected:
             " new stream"
         )
     return cast(Connected, found)
+
+
+def takesChannel(function: Connected) -> bool:
+    """
+    Tell whether a function of the user's wants the channel of its path: it has a parameter with the
+    name C{channel}.
+
+    @param function: as L{load} returns it.
+
+    @since: 0.1
+    """
+    try:
+        return "channel" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        # It is written in C.
+        return False
 
 
 def _importModule(name: str) -> object:

@@ -373,6 +373,7 @@ class RedisLog:
             # There may be few about these topics.
             count = self.pages.count(maxBytes if topics is None else max(maxBytes, PIECE))
             start = "-" if place is None else str(place.entry)
+            newest = self.newest
             entries = await self._ask(("XRANGE", self.key, start, "+", "COUNT", count + 1))
             if place is not None:
                 # The rule: only what begins with the entry directly follows it.
@@ -380,6 +381,8 @@ class RedisLog:
                     if isOldest:
                         # The oldest was dropped in the meantime.
                         place = None
+                        continue
+                    if not await self._isKnown(newest):
                         continue
                     raise NotKept(f"{self.key} has no {place.entry} any more")
                 if place.entry > self.last:
@@ -404,6 +407,20 @@ class RedisLog:
                 found.append(record)
             if isAll or found:
                 return found
+
+    async def _isKnown(self, newest: Entry) -> bool:
+        """
+        Find out whether the stream is still the one that the tail was told of.  If not, let the tail
+        be told first that it is another: what was lost is then lost once.
+
+        @param newest: what was its newest entry.
+        """
+        if newest is self.newest:
+            if [newest] == await self._ask(("XRANGE", self.key, newest[0], "+", "COUNT", 1)):
+                return True
+            if newest is self.newest:
+                await self._until(EntryID(self.last.ms, self.last.seq + 1))
+        return False
 
     def _until(self, entry: EntryID) -> Deferred[None]:
         if self._away is not None:
