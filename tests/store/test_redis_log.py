@@ -179,10 +179,10 @@ class ReadingTests(LogTestCase):
         log = self.open()
         for after in "1000-10", "999-0", "0-0", "<0-0", f"{2**64 - 1}-0":
             self.failureResultOf(log.read(after, 100), NotKept)
-        self.assertEqual(len(self.streams.asked), 5)
+        asked = len(self.streams.asked)
         for after in "", "x", "1000", "-", "+", "(1000-1", "$", "1000-1\n", f"{2**64}-0":
             self.failureResultOf(log.read(after, 100), NotKept)
-        self.assertEqual(len(self.streams.asked), 5)
+        self.assertEqual(len(self.streams.asked), asked)
 
     def test_size(self) -> None:
         """

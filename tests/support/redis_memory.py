@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from twisted_sse.store.redis.errors import Unanswered
+from twisted_sse.store.redis.places import readID
 
 __all__ = ["FakeConnection", "FakeLink", "Peer", "Streams", "encoded"]
 
@@ -281,14 +282,13 @@ class Streams:
             if name == "XRANGE":
                 start = self._from(first)
                 return [list(each) for each in self.entries[start : start + count]]
-            end = len(self.entries) if first == "+" else self._from(first.decode()) + 1
+            end = len(self.entries) if first == "+" else self._from(first) + 1
             assert last == "-"
             return [list(each) for each in self.entries[:end][::-1][:count]]
         return b"OK"
 
-    def _from(self, id: str) -> int:
+    def _from(self, id: str | bytes) -> int:
         if id == "-":
             return 0
-        at = tuple(map(int, id.split("-")))
-        ids = [tuple(map(int, each.split(b"-"))) for each, _ in self.entries]
-        return sum(each < at for each in ids)
+        at = readID(id if isinstance(id, bytes) else id.encode())
+        return sum(readID(each) < at for each, _ in self.entries)
