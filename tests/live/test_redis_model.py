@@ -30,7 +30,7 @@ from twisted_sse.store import NotStored, RedisStore
 from twisted_sse.store.redis.places import EntryID, readID
 from twisted_sse.testing import MemoryClient
 
-EXAMPLES = 1000 if os.environ.get("SSE_LONG") == "1" else 25
+EXAMPLES = 1000 if os.environ.get("SSE_LONG") == "1" else 60
 
 #: How long the server may take to answer, in seconds.
 TIMEOUT = 0.05
@@ -189,10 +189,10 @@ class RedisMachine(RuleBasedStateMachine):
         reader.browser = self.processes[side].server.get("/", headers)
         # Its place may be gone, or before an entry that is no event.
         reader.mayReset |= bool(reader.lastEventID)
-        if reader.lastEventID in {str(each) for each in self.ids()}:
-            reader.mayReset = False
-        elif not reader.lastEventID:
+        if not reader.lastEventID:
             reader.must = None
+        elif not (self.isFrozen or self.isLost):
+            reader.mayReset = reader.lastEventID not in {str(each) for each in self.ids()}
 
     @rule(number=readers)
     def disconnect(self, number: int) -> None:
@@ -278,6 +278,7 @@ class RedisMachine(RuleBasedStateMachine):
         if not self.isFrozen:
             self.look()
             self.server.ask("FLUSHALL")
+            self.deleted.update(self.events)
             self.lose()
 
     @rule()
@@ -385,8 +386,8 @@ class RedisMachine(RuleBasedStateMachine):
             self.clock.advance(TIMEOUT / 10)
         else:
             raise AssertionError([process.store.problem() for process in self.processes])
-        if self.isLost:
-            # That is noticed within the timeout.
+        if self.isLost or None in self.outcomes.values():
+            # That is noticed, or given up, within the timeout.
             self.isLost = False
             self.clock.advance(TIMEOUT * 2)
         self.check()
