@@ -41,9 +41,13 @@ from twisted_sse import (
 )
 from twisted_sse.daemon import Options
 from twisted_sse.daemon.sources import tick
+from twisted_sse.store import RedisStore, SQLiteStore
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 ACCEPT = {"Accept": "text/event-stream"}
+
+#: The name of a metric of a store.
+STORE = re.compile(r"\bsse_store_(\w+)")
 
 
 def globalsOf(code: CodeType) -> set[str]:
@@ -245,6 +249,21 @@ class TableTests(SynchronousTestCase):
                 if name not in others
             }
             self.assertEqual(documented, defaults)
+
+    def test_storeFigures(self) -> None:
+        """
+        The documented metrics of stores are the actual ones.
+        """
+        actual = {"waiting_events"}
+        for store in RedisStore("redis://localhost"), SQLiteStore("events.db"):
+            for figure in store.figures():
+                actual.add(figure.name + "_total" * figure.isCounter)
+        rows = re.findall(r"^\| `sse_store_(\w+)` \| (\w+)", read("metrics.md"), re.MULTILINE)
+        self.assertEqual({name for name, _ in rows}, actual)
+        for name, kind in rows:
+            self.assertEqual(kind, "counter" if name.endswith("_total") else "gauge", name)
+        alerts = {each for block in blocks("metrics.md", "yaml") for each in STORE.findall(block)}
+        self.assertLessEqual(alerts, actual)
 
     def test_publishRaises(self) -> None:
         """
