@@ -265,6 +265,30 @@ class FailureTests(AskMixin):
         for port in here, there:
             self.assertGreaterEqual(self.figure(port, "sse_store_resets_total"), 1)
 
+    def test_clock(self) -> None:
+        """
+        When the clock of Redis is behind its newest ID, as after it was set back, IDs go on
+        increasing, even after Redis was emptied.
+        """
+        here, there = self.pair()
+        subscriber = self.subscribe(there)
+        hour = 3_600_000
+        ahead = f"{int(time.time() * 1000) + hour}-0"
+        self.cli("XADD", "sse:/", ahead, "data", "ahead")
+        self.post(here, "one")
+        self.post(there, "two")
+        subscriber.until("two")
+        self.assertEqual(self.data(subscriber), ["ahead", "one", "two"])
+        late = self.subscribe(here, lastEventID=ahead)
+        self.assertEqual([event.data for event in late.until("two")], ["one"])
+        self.cli("FLUSHALL")
+        subscriber.readUntil(lambda: self.types(subscriber)[-1] == "stream-reset")
+        until(lambda: self.figure(here, "sse_store_resets_total"))
+        self.post(here, "three")
+        subscriber.until("three")
+        ids = [tuple(map(int, event.lastEventID.split("-"))) for event in subscriber.events]
+        self.assertEqual(ids, sorted(set(ids)))
+
     def test_full(self) -> None:
         """
         When Redis' memory is full, publishers are told so at once, health says so, and clients resume
