@@ -9,6 +9,7 @@ import http.client
 import json
 import re
 import signal
+import sys
 import time
 from contextlib import closing
 from typing import Any
@@ -104,6 +105,21 @@ class PageTests(AskMixin):
         self.assertEqual(self.run_("sh", "-c", add).returncode, 0)
         for subscriber in subscribers:
             self.assertEqual([event.data for event in subscriber.until("bye")], ["hello"])
+
+    def test_application(self) -> None:
+        """
+        The program that is shown delivers what is added to the stream of its channel.
+        """
+        program = blocks(PAGE, "python", "## In an application of your own")[0]
+        self.port = freePort()
+        for shown, here in ("redis://localhost:6379/0", self.redisURL), ("8081", str(self.port)):
+            self.assertEqual(program.count(shown), 1)
+            program = program.replace(shown, here)
+        self.spawn(sys.executable, "-c", program)
+        until(self.isListening)
+        subscriber = self.subscribe(self.port)
+        self.cli("XADD", "sse:news", "*", "data", "hello")
+        self.assertEqual(subscriber.until("hello"), [])
 
     def test_contract(self) -> None:
         """
