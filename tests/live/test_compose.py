@@ -131,6 +131,7 @@ class RunningTests(ManyMixin):
         self.ports = {name: freePort() for name in SERVERS}
         self.admins = {name: freePort() for name in SERVERS}
         self.daemons = {name: self.begin(name) for name in SERVERS}
+        until(lambda: all(map(self.isReady, self.admins.values())))
         self.nginxPort = freePort()
 
     def redirect(self, patience: str = "40s") -> None:

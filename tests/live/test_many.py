@@ -98,6 +98,7 @@ class PageTests(AskMixin):
             words[words.index("--port") + 1] = str(self.port)
             process = self.spawn(*FOREGROUND, *words)
             self.waitFor(process, f"http://localhost:{self.port}/ ")
+            until(lambda: self.isReady(self.port))
             subscribers.append(self.subscribe(self.port))
         self.assertEqual(self.ask(self.port, "/", "hello")[0], 200)
         [add] = re.findall(r"^\$ (redis-cli .*)$", shown, re.MULTILINE)
@@ -117,9 +118,13 @@ class PageTests(AskMixin):
             program = program.replace(shown, here)
         self.spawn(sys.executable, "-c", program)
         until(self.isListening)
-        subscriber = self.subscribe(self.port)
+        # From its opening on it has a place in the stream.
+        until(lambda: self.cli("EXISTS", "sse:news").strip() == "1")
+        self.cli("XADD", "sse:news", "*", "data", "first")
+        subscriber = self.subscribe(self.port, lastEventID="1-1")
+        subscriber.until("first")
         self.cli("XADD", "sse:news", "*", "data", "hello")
-        self.assertEqual(subscriber.until("hello"), [])
+        self.assertEqual([event.data for event in subscriber.until("hello")], ["{}", "first"])
 
     def test_contract(self) -> None:
         """

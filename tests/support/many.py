@@ -8,7 +8,7 @@ import http.client
 import socket
 import subprocess
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin, until
@@ -149,8 +149,19 @@ class ManyMixin(DaemonMixin):
         @return: the daemon and its port.
         """
         self.port = freePort()
-        arguments = ("sse", "post", "--store", self.redisURL, "--allow-host", "localhost")
-        return self.start(*FOREGROUND, *arguments, *options), self.port
+        arguments = ("sse", "post", "--store", self.redisURL)
+        process, port = self.start(*FOREGROUND, *arguments, *options), self.port
+        until(lambda: self.isReady(port))
+        return process, port
+
+    def isReady(self, port: int) -> bool:
+        """
+        Whether a daemon has opened its channels: a client that comes before misses what is published
+        elsewhere in between.
+        """
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            connection.request("GET", "/readyz", headers={"Host": "localhost"})
+            return connection.getresponse().status == 200
 
     def subscribe(self, port: int, path: str = "/", lastEventID: str = "") -> Subscriber:
         """
