@@ -30,8 +30,8 @@ HOUSE = {
     "store": "entry identifiers contract figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
     " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite"
-    " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.commands"
-    " redis.health redis.following redis.script redis.log redis.session redis.store redis",
+    " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.script redis.commands"
+    " redis.health redis.following redis.log redis.session redis.store redis",
     "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
     "observe": "",
     "klein": "",
@@ -44,7 +44,9 @@ HOUSE = {
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths storage delivery health values"
-    " parameters options daemon service",
+    " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
+    " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
+    " processes.child",
     "cli": "interrupts output input status running certificates values options get publish commands",
     "__init__": "",
     "__main__": "",
