@@ -18,7 +18,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.support.browsers import Browsing
 from tests.support.daemons import FOREGROUND, PATIENCE, until
-from tests.support.documents import DOCS, blocks
+from tests.support.documents import blocks, read
 from tests.support.live import reactor
 from tests.support.many import ManyMixin, Subscriber
 from tests.support.nginx import startNginx
@@ -106,6 +106,30 @@ class PageTests(AskMixin):
         for subscriber in subscribers:
             self.assertEqual([event.data for event in subscriber.until("bye")], ["hello"])
 
+    def test_processes(self) -> None:
+        """
+        The command that is shown starts as many processes, which deliver what is published through
+        any of them, and stops them all.
+        """
+        [command] = re.findall(r"`twistd -n (sse .* --processes .*?)`", read(PAGE))
+        self.port = freePort()
+        words = command.replace("redis://localhost", self.redisURL).split()
+        words[words.index("--port") + 1] = str(self.port)
+        process = self.spawn(*FOREGROUND, *words)
+        self.waitFor(process, f"http://localhost:{self.port}/ ")
+        # Not all processes may be ready, but from this place on nobody misses anything.
+        place = self.redis.cli("XADD", "sse:/", "*", "data", "begin")
+        subscribers = [self.subscribe(self.port, lastEventID=place) for _ in range(20)]
+        for number in range(5):
+            # Each over a connection of its own, which any of them may accept.
+            self.post(self.port, str(number))
+        for subscriber in subscribers:
+            events = subscriber.until("4")
+            self.assertEqual([event.data for event in events], ["0", "1", "2", "3"])
+        process.terminate()
+        self.finish(process)
+        self.assertFalse(self.isListening())
+
     def test_application(self) -> None:
         """
         The program that is shown delivers what is added to the stream of its channel.
@@ -130,7 +154,7 @@ class PageTests(AskMixin):
         An entry that any program has added as documented is an event; what is none is skipped and
         counted; the ID of an entry, and C{<} and the ID, are places to resume from.
         """
-        [command] = re.findall(r"^`(XADD .*)`$", (DOCS / PAGE).read_text("utf-8"), re.MULTILINE)
+        [command] = re.findall(r"^`(XADD .*)`$", read(PAGE), re.MULTILINE)
         _, port = self.daemon()
         staff = self.subscribe(port, "/?topic=staff")
         everything = self.subscribe(port)
