@@ -10,6 +10,7 @@ import json
 import re
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +20,7 @@ from twisted.internet.threads import deferToThread
 from tests.support.browsers import Browsing
 from tests.support.daemons import FOREGROUND, PATIENCE, until
 from tests.support.documents import blocks, read
+from tests.support.examples import EXAMPLES
 from tests.support.live import reactor
 from tests.support.many import ManyMixin, Subscriber
 from tests.support.nginx import startNginx
@@ -429,20 +431,31 @@ class BrowserTests(Browsing, AskMixin):
 
     timeout = 120
 
-    async def rows(self, browser: Any, last: str) -> list[str]:
+    def balance(self, ports: Iterable[int]) -> int:
         """
-        Wait until the newest row has this text.
+        Start nginx in front of servers.
 
-        @return: the data of all rows, the oldest first.
+        @return: its port.
         """
-        script = (
-            "return [...document.querySelectorAll('#events > li')].reverse()"
-            ".map((row) => row.innerText)"
-        )
+        front = freePort()
+        text = (ROOT / "examples" / "deploy" / "nginx-many.conf").read_text("utf-8")
+        text = text.replace("listen 8000;", f"listen 127.0.0.1:{front};")
+        for number, port in enumerate(ports, 1):
+            text = text.replace(f"events-{number}:8080", f"127.0.0.1:{port}")
+        startNginx(self, self.directory, text, front)
+        return front
+
+    async def rows(self, browser: Any, last: str, selector: str) -> list[str]:
+        """
+        Wait until one of some elements has this text.
+
+        @return: the texts of all.
+        """
+        script = f"return [...document.querySelectorAll('{selector}')].map((row) => row.innerText)"
         deadline = reactor.seconds() + PATIENCE
         while True:
             found: list[str] = await deferToThread(browser.execute_script, script)
-            if found and last in found[-1]:
+            if any(last in each for each in found):
                 return found
             self.assertLess(reactor.seconds(), deadline, f"{found}")
             await deferLater(reactor, 0.05)
@@ -454,12 +467,7 @@ class BrowserTests(Browsing, AskMixin):
         """
         daemons = dict(self.daemon() for _ in range(2))
         ports = {port: daemon for daemon, port in daemons.items()}
-        front = freePort()
-        text = (ROOT / "examples" / "deploy" / "nginx-many.conf").read_text("utf-8")
-        text = text.replace("listen 8000;", f"listen 127.0.0.1:{front};")
-        for number, port in enumerate(ports, 1):
-            text = text.replace(f"events-{number}:8080", f"127.0.0.1:{port}")
-        startNginx(self, self.directory, text, front)
+        front = self.balance(ports)
         browser = await self.browse()
         await deferToThread(browser.get, f"http://127.0.0.1:{front}/")
 
@@ -471,15 +479,50 @@ class BrowserTests(Browsing, AskMixin):
         [other] = set(ports) - {followed}
         for number in range(10):
             self.post(other, f"number {number}")
-        await self.rows(browser, "number 9")
+        await self.rows(browser, "number 9", "#events > li")
         for number in range(10, 15):
             self.post(other, f"number {number}")
         # Perhaps before it has the last ones.
         ports[followed].kill()
         for number in range(15, 20):
             self.post(other, f"number {number}")
-        rows = await self.rows(browser, "number 19")
+        # The newest is at the top.
+        rows = (await self.rows(browser, "number 19", "#events > li"))[::-1]
         numbers = [int(found[1]) for row in rows if (found := re.search(r"number (\d+)", row))]
         self.assertEqual(numbers, list(range(20)))
         self.assertEqual([row for row in rows if "lost" in row], [])
         self.assertTrue(follows(other))
+
+    async def test_chat(self) -> None:
+        """
+        What somebody says in the chat with Redis is shown by the page once, although each of the
+        processes is killed in turn, and nginx is told by nobody.
+        """
+        processes = {}
+        self.environment["REDIS_URL"] = self.redisURL
+        for port in (freePort(), freePort()):
+            processes[port] = self.spawn(sys.executable, str(EXAMPLES / "chat_redis.py"), str(port))
+            self.port = port
+            until(self.isListening)
+        front = self.balance(processes)
+        browser = await self.browse()
+        await deferToThread(browser.get, f"http://127.0.0.1:{front}/")
+        say = (
+            "const form = document.querySelector('form'); form.name.value = 'Ada';"
+            "form.text.value = arguments[0]; form.requestSubmit();"
+        )
+        texts = []
+        for port in [None, *processes]:
+            if port is not None:
+                processes[port].kill()
+                processes[port].wait()
+            texts.append(f"after {port}")
+            await deferToThread(browser.execute_script, say, texts[-1])
+            lines = await self.rows(browser, texts[-1], "li")
+            self.assertEqual(lines, [f"Ada: {text}" for text in texts])
+            if port is not None:
+                processes[port] = self.spawn(
+                    sys.executable, str(EXAMPLES / "chat_redis.py"), str(port)
+                )
+                self.port = port
+                until(self.isListening)
