@@ -113,7 +113,7 @@ class Nchan(Server):
                 stack.enter_context(running(publisher, LOAD))
             yield server
 
-    def sharing(self, url: str, processor: int, path: str) -> AbstractContextManager[Running]:
+    def sharing(self, url: str, processor: str, path: str) -> AbstractContextManager[Running]:
         """
         Run a server that shares its events with others, as long as it is needed.
 
@@ -125,7 +125,7 @@ class Nchan(Server):
 
     @contextmanager
     def _serving(
-        self, processor: int, path: str, upstream: str = "", store: str = ""
+        self, processor: str, path: str, upstream: str = "", store: str = ""
     ) -> Iterator[Running]:
         port = freePort()
         text = (SERVERS / "nchan.conf").read_text(encoding="utf-8")
