@@ -44,7 +44,9 @@ HOUSE = {
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
     "daemon": "metrics limits connections logfile signals listen access auth tokens request site pages paths storage delivery health values"
-    " parameters options daemon service",
+    " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
+    " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
+    " processes.child",
     "cli": "interrupts output input status running certificates values options get publish commands",
     "__init__": "",
     "__main__": "",

@@ -18,7 +18,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
-from twisted_sse.daemon import Options, daemon, limits, makeService, service
+from twisted_sse.daemon import Options, feeding, limits, makeService, service
 from twisted_sse.daemon.logfile import WatchedFile
 from twisted_sse.daemon.signals import exitWith
 from twisted_sse.testing import MemoryClient
@@ -87,7 +87,7 @@ class StopTests(OptionsMixin):
         first non-zero status.
         """
         statuses: list[int] = []
-        self.patch(daemon, "exitWith", statuses.append)
+        self.patch(feeding, "exitWith", statuses.append)
         client = self.start(
             *("--source", "/a=-", "--source", "/b=command:true"),
             *("--source", "/c=command:true", "--once"),

@@ -18,7 +18,7 @@ from twisted.logger import LogLevel, globalLogPublisher
 from tests.support.late_store import Content, LateStore
 from tests.support.options import ACCEPT, DaemonReactor, OptionsMixin, site
 from twisted_sse import Channel, EventStream
-from twisted_sse.daemon import Options, daemon, makeService, service
+from twisted_sse.daemon import Options, feeding, makeService, service
 from twisted_sse.daemon.sources.lines import LineSplitter
 from twisted_sse.daemon.storage import checkFile, inJail
 from twisted_sse.store import NotStored
@@ -97,7 +97,7 @@ class DaemonTests(StorageTestCase):
         content = options.get("content", {}).copy()
         self.store = _CountedStore(self.reactor, **options)
         self.store.opening = self.opening
-        self.patch(service, "_makeStore", lambda options, reactor: self.store)
+        self.patch(service, "makeStore", lambda options, reactor: self.store)
         parsed: Any = self.options(*arguments, "--store", self.path)
         parsed.parent = self.parent
         self.daemon: Any = makeService(parsed, self.reactor)
@@ -254,7 +254,7 @@ class DaemonTests(StorageTestCase):
         If that is known only later, the daemon ends with an exit status.
         """
         statuses: list[int] = []
-        self.patch(daemon, "exitWith", statuses.append)
+        self.patch(feeding, "exitWith", statuses.append)
         said = self.failures()
         self.start("/a=post", "/b=-", isAway=True)
         self.store.isAway = False
@@ -414,7 +414,7 @@ class OptionTests(StorageTestCase):
             )
             makeService(options, cast(Any, DaemonReactor()))
             self.assertFalse(os.path.exists(self.path))
-        store: Any = service._makeStore(options, DaemonReactor())
+        store: Any = service.makeStore(options, DaemonReactor())
         self.assertEqual((store.path, store.maxAge, store._full), (self.path, 6, True))
         self.assertEqual(store._limits.maxEvents, 5)
 

@@ -23,7 +23,7 @@ from twisted.trial.unittest import TestCase
 from tests.support.live import freePort, reactor, until
 from twisted_sse.store import RedisStore
 
-__all__ = ["Proxy", "RedisServer", "RedisTestCase"]
+__all__ = ["Proxy", "RedisServer", "RedisTestCase", "Sentinel"]
 
 #: How long a server may take to start or to answer, in seconds.
 PATIENCE = 20.0
@@ -41,12 +41,9 @@ class RedisServer:
     @ivar environment: environment variables, for the next start.
     """
 
-    def __init__(
-        self, test: TestCase, *arguments: str, tcp: bool = False, program: str = "redis-server"
-    ) -> None:
+    def __init__(self, test: TestCase, *arguments: str, tcp: bool = False) -> None:
         """
         @param tcp: whether it listens on a port.
-        @param program: the program.
         """
         self.directory = mkdtemp(prefix="twisted-sse-redis-")
         self.path = os.path.join(self.directory, "socket")
@@ -54,7 +51,6 @@ class RedisServer:
         self.url = f"unix://{self.path}"
         self.environment: dict[str, str] = {}
         self.password = ""
-        self._program = program
         self.arguments = list(arguments)
         self._process: subprocess.Popen[bytes] | None = None
         test.addCleanup(self._remove)
@@ -69,17 +65,19 @@ class RedisServer:
         """
         # Not the shell's pipes: they would stay open as long as the server runs.
         self._process = subprocess.Popen(
-            [
-                *(self._program, "--port", str(self.port), "--unixsocket", self.path),
-                *("--dir", self.directory, "--save", "", "--enable-debug-command", "local"),
-                *self.arguments,
-            ],
+            ["redis-server", *self._first(), *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **self.environment},
             start_new_session=True,
         )
+
+    def _first(self) -> list[str]:
+        return [
+            *("--port", str(self.port), "--unixsocket", self.path, "--bind", "127.0.0.1"),
+            *("--dir", self.directory, "--save", "", "--enable-debug-command", "local"),
+        ]
 
     async def start(self) -> RedisServer:
         """
@@ -181,6 +179,30 @@ class RedisServer:
         @return: the names of the connections that stores have.
         """
         return re.findall(r" name=(twisted-sse:\S+)", self.ask("CLIENT", "LIST"))
+
+
+class Sentinel(RedisServer):
+    """
+    A Sentinel, which watches a server, and promotes a replica when that has ended.
+    """
+
+    def __init__(self, test: TestCase, watched: RedisServer, *arguments: str) -> None:
+        super().__init__(test, *arguments, tcp=True)
+        self._watched = watched.port
+        self.url = f"redis+sentinel://127.0.0.1:{self.port}/main"
+
+    def _first(self) -> list[str]:
+        # It writes to this file.
+        path = os.path.join(self.directory, "sentinel.conf")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(
+                f"port {self.port}\nunixsocket {self.path}\nbind 127.0.0.1\n"
+                f"dir {self.directory}\n"
+                f"sentinel monitor main 127.0.0.1 {self._watched} 1\n"
+                "sentinel down-after-milliseconds main 300\n"
+                "sentinel failover-timeout main 2000\n"
+            )
+        return [path, "--sentinel"]
 
 
 class _Half(Protocol):
@@ -326,7 +348,8 @@ class RedisTestCase(TestCase):
         """
         Make a store, which is closed when the test ends.
         """
-        store = RedisStore(url or self.server.url, prefix="t:", timeout=timeout, **options)
+        options = {"prefix": "t:", "timeout": timeout, **options}
+        store = RedisStore(url or self.server.url, **options)
         self.addCleanup(store.close)
         return store
 

@@ -89,6 +89,7 @@ class Side:
         self.channel = Channel(History(maxEvents=100), name=name, store=self.store)
         self.server = test.serve(self.channel.subscribe, heartbeat=None)
         self.readers: list[Reader] = []
+        test.addCleanup(self.channel.close)
 
     async def read(self) -> Reader:
         """

@@ -304,6 +304,12 @@ class Connections:
         """
         return self._all.get(connectionOf(request))
 
+    def count(self) -> int:
+        """
+        @return: how many connections there are.
+        """
+        return len(self._all)
+
     @property
     def areDraining(self) -> bool:
         """

@@ -75,15 +75,18 @@ class ListeningService(Service):
         reactor: Any,
         stallTimeout: float | None = None,
         opened: Callable[[IListeningPort], object] | None = None,
+        makeEndpoint: Callable[[Any, str], Any] = serverFromString,
     ) -> None:
         """
         @param reactor: the reactor to listen with.
         @param stallTimeout: see L{setProbes}.
         @param opened: called with each port that has been opened.
+        @param makeEndpoint: makes an endpoint of the reactor from its description.
         """
         self._reactor = reactor
         self._stallTimeout = stallTimeout
         self._tell = opened
+        self._makeEndpoint = makeEndpoint
         self._ports: list[IListeningPort] = []
         self._process = os.getpid()
 
@@ -104,7 +107,7 @@ class ListeningService(Service):
         @raise CannotListen: if it is not possible.
         """
         try:
-            endpoint = serverFromString(self._reactor, description)
+            endpoint = self._makeEndpoint(self._reactor, description)
         except LookupError as e:
             if description.startswith("systemd:"):
                 raise CannotListen(_NOT_PASSED) from e

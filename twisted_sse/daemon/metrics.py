@@ -6,12 +6,16 @@ store, in addition to those of streams and channels (L{twisted_sse.metrics}).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 
 from ..store.figures import Figure
 from .sources.linesource import LineSource
@@ -21,6 +25,20 @@ if TYPE_CHECKING:
 
 __all__ = ["CountedStore", "MetricsPage", "countSources", "countStore"]
 
+_log = Logger()
+
+
+class _Collected:
+    """
+    What was collected, for an encoder that expects a registry.
+    """
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
 
 class MetricsPage(Resource):
     """
@@ -29,26 +47,50 @@ class MetricsPage(Resource):
 
     isLeaf = True
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(
+        self, collect: Callable[[], Iterable[Metric] | Deferred[Iterable[Metric]]]
+    ) -> None:
         """
-        @param registry: the metrics to show.
+        @param collect: makes the metrics, now or later.
         """
         super().__init__()  # type: ignore[no-untyped-call]
-        self._registry = registry
+        self._collect = collect
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> int:
         """
         See L{Resource}.
         """
-        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
-        try:
-            encode, contentType = choose_encoder(accept)
-        except (TypeError, ValueError):
-            # It names a version that is not a number.
-            encode, contentType = choose_encoder("")
-        request.setHeader(b"content-type", contentType.encode())
-        request.setHeader(b"cache-control", b"no-store")
-        return encode(self._registry)
+        collecting: Deferred[Any] = maybeDeferred(self._collect)
+        # Cancelled if the client does not wait.
+        request.notifyFinish().addErrback(lambda _: collecting.cancel())
+        collecting.addCallback(lambda metrics: _answer(request, metrics))
+        collecting.addErrback(lambda failure: _fail(request, failure))
+        return NOT_DONE_YET
+
+
+def _answer(request: Request, metrics: Iterable[Metric]) -> None:
+    accept = (request.getHeader(b"accept") or b"").decode("latin-1")
+    try:
+        encode, contentType = choose_encoder(accept)
+    except (TypeError, ValueError):
+        # It names a version that is not a number.
+        encode, contentType = choose_encoder("")
+    body: bytes = encode(cast(CollectorRegistry, _Collected(metrics)))
+    request.setHeader(b"content-type", contentType.encode())
+    request.setHeader(b"cache-control", b"no-store")
+    request.setHeader(b"content-length", b"%d" % len(body))
+    request.write(body)
+    request.finish()
+
+
+def _fail(request: Request, failure: Failure) -> None:
+    if failure.check(CancelledError):
+        return
+    _log.failure("The metrics cannot be collected", failure)
+    request.setResponseCode(503)
+    request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+    request.write(b"The metrics of the other processes are missing")
+    request.finish()
 
 
 class _Sources:

@@ -7,6 +7,7 @@ C{sysexits.h}), before anything is served and before C{twistd} becomes a daemon.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from getopt import GetoptError, gnu_getopt
@@ -66,6 +67,7 @@ class Options(AuthOptions):
     The options of the daemon: its sources, the arguments of the resource under their names
     there, where to listen, and who may read and publish.
 
+    @ivar arguments: the command line.
     @ivar sources: the sources, by path.
     @ivar lines: the paths of those that are lines.
     @ivar published: the paths of those that clients publish to.
@@ -175,6 +177,7 @@ class Options(AuthOptions):
             standard error then.
         """
         given = sys.argv[1:] if options is None else options
+        self.arguments = list(given)
         # A UsageError would make twistd print its own options and ours, and exit with status 1.
         try:
             super().parseOptions(self._optionsFirst(given))  # type: ignore[no-untyped-call]
@@ -225,6 +228,8 @@ class Options(AuthOptions):
         self._checkSuits(FOR_KEPT, what, self._isOwnData or bool(self.channeled))
         self._checkSuits(FOR_READERS, what, self._isOwnData)
         self._checkStore()
+        if self["processes"] > 1:
+            self._checkProcesses()
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
                 f"--publish-token is for a source post: there is only {self._said()}"
@@ -331,6 +336,27 @@ class Options(AuthOptions):
             now, self["store"] = inJail(self["store"], self.parent)
             checkFile(now)
 
+    def _checkProcesses(self) -> None:
+        """
+        Check that the sources can be served by several processes.
+        """
+        if not hasattr(os, "fork"):  # pragma: no cover
+            raise usage.UsageError("--processes: this system cannot do that")
+        parent: Any = self.parent
+        if parent is not None and parent.get("chroot") is not None:
+            raise usage.UsageError("--processes: after --chroot no other process can be started")
+        shared = [
+            spec for path, spec in self.sources.items() if spec.isStored or path in self.channeled
+        ]
+        if shared and not isURL(self["store"] or ""):
+            raise usage.UsageError(
+                f"--processes: all have to publish to one sequence what comes from {shared[0].text}:"
+                " give --store redis://HOST"
+            )
+        once = [spec for spec in shared if spec.isReadOnce]
+        if once and self["once"]:
+            raise usage.UsageError(f"--once: with --processes, {once[0].text} has no end")
+
     def _said(self) -> str:
         """
         @return: the sources as the user wrote them.
@@ -403,6 +429,13 @@ class Options(AuthOptions):
             port = str(self["port"])
             endpoints.insert(0, Endpoint("port", port, f"tcp:{port}{where}"))
         return endpoints
+
+    def allEndpoints(self) -> list[Endpoint]:
+        """
+        @return: where to listen, in the order in which that is done.
+        """
+        admin = self.adminEndpoint()
+        return [*([] if admin is None else [admin]), *self.endpoints()]
 
     def adminEndpoint(self) -> Endpoint | None:
         """

@@ -94,6 +94,13 @@ PARAMETERS: list[list[Any]] = [
         f"TCP port to listen on, for IPv4 ({DEFAULT_PORT} if there is no --listen either)",
         integer("port", 0, 65535),
     ],
+    [
+        "processes",
+        None,
+        1,
+        "how many processes serve clients; post, - and command: then need --store redis://HOST",
+        integer("processes", 1, 1000),
+    ],
     ["interval", "i", 2, "seconds from one tick to the next", seconds("interval")],
     ["event", "e", "message", "type of the event of a tick; empty for none"],
     ["data", "d", "hello", "data of a tick"],

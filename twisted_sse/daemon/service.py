@@ -10,67 +10,52 @@ clean end to its stream; then the process exits with status 0.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
-from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
+from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import UsageError
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from ..accesslog import AccessLog, formatRequest
+from ..accesslog import formatRequest
 from ..channel.channel import Channel
 from ..hub.anonymous import ThisMachine
 from ..hub.bearer import Tokens
 from ..hub.publish import PublishResource
 from ..hub.subscribe import byQuery
-from ..observe import Observer, Observers
 from ..server.address import checkedNetworks
-from ..server.hosts import isLoopback
 from ..server.resource import EventStreamResource
-from ..store.contract import EventStore
-from ..store.memory import History
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
-from .access import KnownHosts, saysLocal, withPassword
+from .access import KnownHosts, withPassword
 from .connections import Connections
 from .daemon import Daemon
 from .health import makeProbes
 from .limits import connectionLimit, raiseFileLimit
-from .listen import CannotListen, Endpoint, ListeningService
-from .logfile import WatchedFile, twistdLog
+from .listen import ListeningService
+from .logfile import twistdLog
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
-from .parameters import SHARED, STORED
+from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
 from .paths import makeStreams
+from .processes.member import Member
+from .processes.parent import makeParent
+from .processes.sums import described, made
 from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
-from .sources.errors import SourceError
-from .sources.function import Connected
-from .sources.lines import LONGEST_LINE
-from .sources.spec import Kind, Spec, makeLines
-from .storage import isURL
+from .sources.linesource import LineSource
+from .sources.spec import Kind
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-    from ..store.redis.store import RedisStore
-    from ..store.sqlite.store import SQLiteStore
-
-__all__ = ["makeService"]
+__all__ = ["makeDaemon", "makeService"]
 
 #: How long a connection may be open without a request, in seconds.
 IDLE_TIMEOUT = 60
-
-#: How large an event may be, in bytes: the longest line still fits if there is a CR after each of
-#: its characters, since each CR begins a new line of data.
-LARGEST_EVENT = 8 * LONGEST_LINE
-
-_log = Logger()
 
 
 def makeService(options: Options, reactor: Any = None) -> IService:
@@ -89,45 +74,61 @@ def makeService(options: Options, reactor: Any = None) -> IService:
         reactor = installedReactor()
     makeSteady(reactor)
     try:
-        return _makeDaemon(options, reactor)
+        if options["processes"] > 1:
+            return makeParent(options, reactor)
+        return makeDaemon(options, reactor)
     except UsageError as e:
         exitUsage(str(e))
 
 
-def _makeDaemon(options: Options, reactor: Any) -> Daemon:
+def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> Daemon:
     """
+    Make what serves clients.
+
+    @param options: those of the command line.
+    @param member: what makes this process one of several; L{None} if it is the only one.
     @raise UsageError: if something that the options name cannot be used.
     """
-    registry, observer = _makeObserver(options)
+    registry, observer = makeObserver(options)
     files = raiseFileLimit()
     # Each path has its own limit.
     maxStreams = None if files is None else max(1, files // len(options.sources))
     connections = _makeConnections(options, reactor)
     listening = ListeningService(
-        reactor, stallTimeout=options["stall-timeout"], opened=connections.guard
+        reactor,
+        stallTimeout=options["stall-timeout"],
+        opened=connections.guard,
+        makeEndpoint=serverFromString if member is None else member.makeEndpoint,
     )
-    store = _makeStore(options, reactor)
+    store = makeStore(options, reactor)
     daemon = Daemon(
         reactor,
         listening,
         connections,
         options["drain"],
-        options["drain-delay"],
+        # The parent of several processes waits for all of them.
+        options["drain-delay"] if member is None else 0,
         store,
         options.parent,
+        None if member is None else member.signals(),
     )
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
+    lines: dict[str, LineSource] = {}
     for path, spec in options.sources.items():
         channel = None
         if spec.isPrivate or path in options.channeled:
             kept = None if spec.kind is Kind.FILE else daemon.store
-            channel = _makeChannel(options, path, kept, observer, reactor)
+            channel = makeChannel(options, path, kept, observer, reactor)
             daemon.addChannel(channel)
         if channel is None:
             connected = options.connected[path]
         elif spec.isLines:
-            connected = _addLines(daemon, options, spec, channel, reactor)
+            connected = partial(channel.subscribe, last=options["tail"])
+            if member is None or not spec.isReadOnce:
+                ended = daemon.sourceEnded if options["once"] else None
+                addLines(daemon, options, spec, channel, reactor, ended)
+                lines[path] = daemon.sources[-1]
         elif path in options.channeled:
             connected = partial(options.connected[path], channel=channel)
         else:
@@ -146,65 +147,22 @@ def _makeDaemon(options: Options, reactor: Any) -> Daemon:
     if registry is not None:
         from .metrics import countSources, countStore
 
-        countSources(registry, dict(zip(options.lines, daemon.sources, strict=True)))
+        countSources(registry, lines)
         if store is not None:
             countStore(registry, store, daemon.unstored)
     resources.setdefault("/", StreamList(tuple(options.sources)))
     makeSite = partial(_makeSite, options, connections, reactor)
-    _listen(options, daemon, listening, resources, _makeMetrics(registry), makeSite)
+    metrics = _makeMetrics(registry, member)
+    _listen(options, daemon, listening, resources, metrics, makeSite, member is None)
+    if member is not None:
+        member.balance(listening, connections.count)
+        member.unready = daemon.becomeUnready
+        return daemon
     try:
         daemon.logObserver = twistdLog(options.parent, reactor)
     except OSError as e:
         raise UsageError(f"--logfile {e.filename}: {e.strerror}") from e
     return daemon
-
-
-def _makeStore(options: Options, reactor: Any) -> RedisStore | SQLiteStore | None:
-    """
-    Make the store, which is not opened yet.
-    """
-    if options["store"] is None:
-        return None
-    if isURL(options["store"]):
-        from ..store.redis.store import RedisStore
-
-        return RedisStore(
-            options["store"],
-            maxEvents=options["store-events"] or SHARED,
-            maxAge=options["store-age"],
-            reactor=reactor,
-        )
-    from ..store.sqlite.store import SQLiteStore
-
-    return SQLiteStore(
-        options["store"],
-        maxEvents=options["store-events"] or STORED,
-        maxAge=options["store-age"],
-        synchronous="full" if options["store-sync"] else "normal",
-        reactor=reactor,
-    )
-
-
-def _makeChannel(
-    options: Options,
-    path: str,
-    store: EventStore | None,
-    observer: Observer | None,
-    reactor: Any,
-) -> Channel:
-    """
-    Make the channel of a source.
-
-    @param store: keeps its events; L{None} for memory only.
-    """
-    return Channel(
-        History(maxEvents=options["history"], maxAge=options["history-age"]),
-        name=path,
-        maxEventSize=LARGEST_EVENT,
-        reactor=reactor,
-        store=store,
-        observer=observer,
-    )
 
 
 def _makeDoor(options: Options, channel: Channel, reader: IResource) -> PublishResource:
@@ -225,61 +183,10 @@ def _makeDoor(options: Options, channel: Channel, reader: IResource) -> PublishR
     )
 
 
-def _addLines(
-    daemon: Daemon, options: Options, spec: Spec, channel: Channel, reactor: Any
-) -> Connected:
+def _makeMetrics(registry: CollectorRegistry | None, member: Member | None) -> IResource:
     """
-    Add a source of lines.
-
-    @return: the function to be called with each new stream.
-    """
-
-    def ended(status: int) -> None:
-        daemon.sourceEnded(source, status)
-
-    try:
-        source = makeLines(
-            spec,
-            channel,
-            reactor,
-            options["format"],
-            options["history"],
-            ended if options["once"] else None,
-        )
-    except SourceError as e:
-        raise UsageError(f"{spec.text}: {e}") from e
-    daemon.addSource(source)
-    return partial(channel.subscribe, last=options["tail"])
-
-
-def _makeObserver(options: Options) -> tuple[CollectorRegistry | None, Observer | None]:
-    """
-    Make the observers that the options ask for.
-
-    @return: where metrics are collected, or L{None} without Prometheus' library; and the
-        observer of resources and channels.
-    """
-    log: Observer | None = None
-    path = options["access-log"]
-    if path is not None:
-        try:
-            file: Any = sys.stdout if path == "-" else WatchedFile(path)
-        except OSError as e:
-            raise UsageError(f"--access-log {path}: {e.strerror}") from e
-        log = AccessLog(file, options["access-log-format"])
-    try:
-        from prometheus_client import CollectorRegistry, ProcessCollector
-
-        from ..metrics import PrometheusObserver
-    except ImportError:
-        return None, log
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
-    return registry, Observers(PrometheusObserver(registry), log)
-
-
-def _makeMetrics(registry: CollectorRegistry | None) -> IResource:
-    """
+    @param registry: those of this process; L{None} without Prometheus' library.
+    @param member: what makes this process one of several; L{None} if it is the only one.
     @return: what answers at C{/metrics}.
     """
     if registry is None:
@@ -288,7 +195,10 @@ def _makeMetrics(registry: CollectorRegistry | None) -> IResource:
         )
     from .metrics import MetricsPage
 
-    return MetricsPage(registry)
+    if member is None:
+        return MetricsPage(registry.collect)
+    member.describe = lambda: described(registry.collect())
+    return MetricsPage(lambda: member.gather().addCallback(made))
 
 
 def _listen(
@@ -298,6 +208,7 @@ def _listen(
     resources: dict[str, IResource],
     metrics: IResource,
     makeSite: Callable[[IResource], Site],
+    says: bool,
 ) -> None:
     """
     Open the ports.
@@ -305,6 +216,7 @@ def _listen(
     @param resources: what answers clients, by path.
     @param metrics: what answers at C{/metrics}.
     @param makeSite: makes the site of a root.
+    @param says: whether to log where the page is.
     """
     admin = options.adminEndpoint()
     if admin is None:
@@ -314,14 +226,14 @@ def _listen(
         root = _guard(options, makeStreams(resources))
         rest = _guard(options, makeStreams({"/metrics": metrics}), hosts=False)
         probes = makeProbes(daemon.state, daemon.delivery.problem, rest)
-        _open(listening, admin, makeSite(probes))
+        openPort(listening, admin, makeSite(probes))
     site = makeSite(root)
     for endpoint in options.endpoints():
-        port = _open(listening, endpoint, site)
+        port = openPort(listening, endpoint, site)
         if options.isPrivate:
-            _checkLocal(endpoint, port)
-        if endpoint.option == "port":
-            _sayWhere(options, port)
+            checkLocal(endpoint, port)
+        if says and endpoint.option == "port":
+            sayWhere(options, port)
 
 
 def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResource:
@@ -378,44 +290,3 @@ def _publishing(tokens: list[str]) -> Callable[[Request], None]:
             raise known.ask()
 
     return check
-
-
-def _open(listening: ListeningService, endpoint: Endpoint, site: Site) -> IListeningPort | None:
-    """
-    Listen on an endpoint.
-    """
-    try:
-        return listening.listen(endpoint.description, site)
-    except CannotListen as e:
-        raise UsageError(f"{endpoint}: {e}") from e
-
-
-def _checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
-    """
-    Refuse an endpoint where other machines could connect.
-
-    @param port: what listens there; L{None} if it is not open yet.
-    """
-    if not (saysLocal(endpoint.description) or (port is not None and isLoopback(port.getHost()))):
-        raise UsageError(
-            f"{endpoint}: other machines could read your data there. Give --auth, or --public if"
-            " everybody may, or listen on tcp:8080:interface=127.0.0.1"
-        )
-
-
-def _sayWhere(options: Options, port: IListeningPort | None) -> None:
-    """
-    Log where the page and the stream are.
-    """
-    number = getattr(port and port.getHost(), "port", None)
-    _log.info(
-        "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
-        " that accept text/event-stream",
-        port=number,
-    )
-    if options.isPrivate:
-        _log.info("It is for this machine only, as long as there is no --auth and no --public")
-    if options.published and not options["publish-token"]:
-        _log.info(
-            "Only programs on this machine can publish, as long as there is no --publish-token"
-        )

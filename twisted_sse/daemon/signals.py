@@ -8,7 +8,9 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, NoReturn
 
 from twisted.application.service import Service
@@ -66,8 +68,14 @@ class SignalService(Service):
     terminal is closed, would kill us and leave the command of a source running.
     """
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(
+        self, reactor: Any, others: Mapping[int, Callable[[], object]] | None = None
+    ) -> None:
+        """
+        @param others: what happens in the reactor on other signals, or on these instead.
+        """
         self._reactor = reactor
+        self._others = {} if others is None else dict(others)
 
     def startService(self) -> None:
         """
@@ -88,6 +96,11 @@ class SignalService(Service):
         hangup = getattr(signal, "SIGHUP", None)
         if hangup is not None and signal.getsignal(hangup) == signal.SIG_DFL:
             signal.signal(hangup, self._received)
+        for other, call in self._others.items():
+            signal.signal(other, partial(self._receivedOther, call))
+
+    def _receivedOther(self, call: Callable[[], object], number: int, frame: object) -> None:
+        self._reactor.callFromThread(call)
 
     def _received(self, number: int, frame: object) -> None:
         self._reactor.callFromThread(self._stop, signal.Signals(number).name)

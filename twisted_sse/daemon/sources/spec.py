@@ -78,6 +78,13 @@ class Spec(NamedTuple):
         return self.isLines or self.kind is Kind.POST
 
     @property
+    def isReadOnce(self) -> bool:
+        """
+        Whether only one process can read it.
+        """
+        return self.kind in (Kind.INPUT, Kind.COMMAND)
+
+    @property
     def isStored(self) -> bool:
         """
         Whether a store can keep its events.  A file is a store itself.

@@ -64,6 +64,8 @@ class Commands:
     Sends commands, in order, as soon as there is a connection.  Each has a deadline.
 
     What was not carried out is sent again, and what may have been only if that does no harm.
+
+    @ivar late: why something was not answered in time; L{None} since something was again.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Commands:
         @param changed: called when there is a connection, and when there is none any more.
         """
         self.link = makeLink(self._up, lambda why: changed())
+        self.late: str | None = None
         self._changed = changed
         self._reactor = reactor
         self._timeout = timeout
@@ -95,7 +98,7 @@ class Commands:
         self._done = 0
         # How often it has refused since it has done something, and why.
         self._refusals = 0
-        self._why: str | None = None
+        self._refusal: str | None = None
         self._moves = 0
         # When the connection was made.
         self._since = 0.0
@@ -136,11 +139,12 @@ class Commands:
             if call is not None:
                 call.cancel()
         self._deadline = self._retry = None
-        for number in [number for number in self._requests if number not in self._sent]:
+        for number in list(self._requests):
             self._fail(number, "the store was closed")
 
     def _up(self, connection: Connection) -> None:
         self._since = self._reactor.seconds()
+        self.late = None
         self.link.confirm()
         # First, so that nothing has to be sent again, after what was asked later.
         connection.ask(self._timeout, ("SCRIPT", "LOAD", SCRIPT)).addErrback(
@@ -179,7 +183,8 @@ class Commands:
         else:
             self._done = max(self._done, request.number)
             self._moves = self._refusals = 0
-            self._why = None
+            self._refusal = None
+            self._setLate(None)
             self._answer(request, replies)
         self._decide()
 
@@ -233,7 +238,7 @@ class Commands:
             self.link.renew(said(error))
             return True
         self._refusals += 1
-        self._why = said(error)
+        self._refusal = said(error)
         self._retry = self._reactor.callLater(
             BACKOFF.afterFailure(self._refusals, None), self._again
         )
@@ -252,15 +257,23 @@ class Commands:
     def _look(self) -> None:
         self._deadline = None
         now = self._reactor.seconds()
-        why = self.link.why or self._why or "the server does not answer"
+        why = self.link.why or self._refusal or "the server does not answer"
         late = []
         for request in self._requests.values():
             if request.deadline > now:
                 self._watch(request)
                 break
             late.append(request.number)
+        if late:
+            # First, so that nobody needs to say so as well.
+            self._setLate(why)
         for number in late:
             self._fail(number, why)
+
+    def _setLate(self, why: str | None) -> None:
+        if self.late != why:
+            self.late = why
+            self._changed()
 
     # Answers: what comes after the deadline is ignored
 

@@ -12,7 +12,10 @@ __all__ = ["Moved", "Refused", "Unanswered", "checked", "isPassing", "kindOf", "
 
 #: Errors of a server that will do it later, or of one that another has replaced; nothing was done.
 PASSING = frozenset(
-    ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "UNBLOCKED")
+    (
+        *("LOADING", "READONLY", "MASTERDOWN", "BUSY", "UNBLOCKED"),
+        *("CLUSTERDOWN", "TRYAGAIN", "ASK", "MOVED"),
+    )
 )
 
 #: Errors that stay until somebody changes how we are used.

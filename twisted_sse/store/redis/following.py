@@ -16,9 +16,10 @@ from twisted.python.failure import Failure
 
 from .connection import Connection
 from .entries import begin
-from .errors import Moved, Refused, Unanswered, checked, isPassing, said
+from .errors import Moved, Refused, Unanswered, checked, isPassing, kindOf, said
 from .link import Link
 from .pages import MOST, Entry, Pages
+from .places import LARGEST, readID
 
 __all__ = ["Followed", "Follower"]
 
@@ -216,6 +217,10 @@ class Follower:
             ),
         )
         self._setWaiting(False)
+        if isinstance(reply, ReplyError) and kindOf(reply) == "UNBLOCKED":
+            # It has become a replica.
+            self.link.renew(said(reply))
+            return
         if isinstance(reply, ReplyError) and not isPassing(reply):
             # Because of one of them: which?
             before = len(self._refused)
@@ -284,10 +289,11 @@ class Follower:
         """
         # The clock may have been set back, too, but what comes must not have an ID that was given
         # before.
-        ms = int(stream.newest[0].partition(b"-")[0])
+        ms = readID(stream.newest[0]).ms + 1
         begun, newest = await connection.ask(
             self._timeout,
-            begin(stream.key, ms + 1),
+            # Some program may have used the last ID that there is.
+            begin(stream.key, ms if ms <= LARGEST else None),
             ("XREVRANGE", stream.key, "+", "-", "COUNT", 1),
         )
         if stream not in self._streams:

@@ -34,6 +34,8 @@ class Health:
         self.errors = 0
         self.resets = 0
         self.skipped = 0
+        # Those streams of which it was said.
+        self._haveSkipped: set[str] = set()
         self.losses = 0
         self.trouble: str | None = None
         self.away: str | None = None
@@ -79,6 +81,25 @@ class Health:
         elif why is None and self.away is not None:
             _log.info("{url} can be reached again", url=self._url)
         self.away = why
+
+    def skip(self, key: str, entry: str, why: str) -> None:
+        """
+        An entry of a stream is no event.
+
+        @param key: the key of the stream.
+        @param entry: the ID of the entry.
+        @param why: why it is none.
+        """
+        self.skipped += 1
+        if key not in self._haveSkipped:
+            self._haveSkipped.add(key)
+            _log.warn(
+                "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others like"
+                " it without a line in the log",
+                key=key,
+                entry=entry,
+                why=why,
+            )
 
     def followed(self, key: str, why: str | None) -> None:
         """

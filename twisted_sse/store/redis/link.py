@@ -35,6 +35,7 @@ class Server:
     @ivar version: its version, such as C{"7.0.15"}; empty if it does not say.
     @ivar policy: what it does when its memory is full; empty if it does not say.
     @ivar role: C{"master"} or C{"slave"}; empty if it does not say.
+    @ivar isSentinel: whether it is a Sentinel, which keeps nothing itself.
     """
 
     def __init__(self, told: bytes) -> None:
@@ -49,6 +50,7 @@ class Server:
         self.version = find("redis_version")
         self.policy = find("maxmemory_policy")
         self.role = find("role")
+        self.isSentinel = find("redis_mode") == "sentinel"
 
     @property
     def isOld(self) -> bool:
@@ -150,7 +152,11 @@ class Link:
         before = self._moved or (self._address.hosts or (("", 0),))[0]
         isFirst = self._moved is None
         self._moved = host or before[0], port
-        self.renew(f"the keys are on {self._moved[0]}:{port}")
+        self.renew(
+            f"the keys are on {self._moved[0]}:{port}"
+            if isFirst
+            else said(ReplyError("MOVED again"))
+        )
         self._isReplacing |= isFirst
 
     async def _keep(self) -> None:
@@ -206,6 +212,10 @@ class Link:
             self.server = Server(told if isinstance(told, bytes) else b"")
             if self.server.isOld:
                 raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is needed")
+            if self.server.isSentinel:
+                raise CannotConnect(
+                    "it is a Sentinel: the URL must be redis+sentinel://HOST/SERVICE"
+                )
             if address.service and self.server.role not in ("", "master"):
                 raise CannotConnect("the Sentinels name a server that is not the master")
         except BaseException as e:

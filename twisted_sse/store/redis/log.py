@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from hiredis import ReplyError
 from twisted.internet.defer import Deferred, fail
-from twisted.logger import Logger
 
 from ..contract import KeyReused, NotKept, NotStored, Record, Repeated, StoreAway, Tail
 from ..fingerprint import fingerprint
@@ -20,7 +19,7 @@ from .errors import Refused, Unanswered, checked, kindOf, said
 from .health import Health
 from .pages import Entry, Pages
 from .places import EntryID, Place, readID, readPlace
-from .script import byScript, keyBeside
+from .script import MOST_FIELDS, byScript, keyBeside
 
 __all__ = ["RedisLog"]
 
@@ -29,10 +28,8 @@ _T = TypeVar("_T")
 #: How many bytes L{fingerprint} has.
 FINGERPRINT = 32
 
-#: About how many bytes to ask for at once when a log is opened.
+#: About how many bytes to ask for at once, if it is not known how many are wanted.
 PIECE = 2**18
-
-_log = Logger()
 
 
 class RedisLog:
@@ -80,7 +77,6 @@ class RedisLog:
         self.last = EntryID(0, 0)
         # Why nothing can be received; None if it can.
         self._away: str | None = None
-        self._hasSkipped = False
         self._isClosed = False
         self._ended: Deferred[None] | None = None
         # How many calls have not been answered.
@@ -223,16 +219,7 @@ class RedisLog:
         try:
             return toRecord(readID(identifier), fields)
         except NoEvent as e:
-            self._health.skipped += 1
-            if not self._hasSkipped:
-                self._hasSkipped = True
-                _log.warn(
-                    "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others"
-                    " like it without a line in the log",
-                    key=self.key,
-                    entry=identifier.decode(),
-                    why=str(e),
-                )
+            self._health.skip(self.key, identifier.decode(), str(e))
             return None
 
     # See EventLog
@@ -248,6 +235,8 @@ class RedisLog:
         if self._isClosed:
             return fail(NotStored(False, "the log is closed"))
         entries = [toFields(record) for record in records]
+        if max(map(len, entries)) > MOST_FIELDS:
+            return fail(NotStored(False, "it has too many topics: some thousands are allowed"))
         if idempotencyKey is None:
             return self._watched(self._add(entries))
         return self._watched(self._addOnce(entries, fingerprint(records), idempotencyKey))
@@ -381,7 +370,8 @@ class RedisLog:
         left = maxBytes
         isOldest = place is None
         while True:
-            count = self.pages.count(maxBytes)
+            # There may be few about these topics.
+            count = self.pages.count(maxBytes if topics is None else max(maxBytes, PIECE))
             start = "-" if place is None else str(place.entry)
             newest = self.newest
             entries = await self._ask(("XRANGE", self.key, start, "+", "COUNT", count + 1))

@@ -156,10 +156,9 @@ class Session:
 
     def _changed(self) -> None:
         """
-        A connection was made or lost.
+        A connection was made or lost, or something was not answered in time, or was again.
         """
-        links = self.commands.link, self.follower.link
-        why = next((link.why for link in links if link.why is not None), None)
+        why = self.commands.link.why or self.follower.link.why or self.commands.late
         if why is None:
             self._health.reached(self.commands.link.server)
         self._health.setAway(why)
