@@ -1,10 +1,12 @@
 """
-Several processes that share a Redis server and the processors: how many events can they send?
+Several processes of the daemon, which share a Redis server and the processors: how many events can
+they send?
 """
 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -13,7 +15,7 @@ from bench import Bench
 from broker import broker
 from candidates import ROOT, Running
 from load import Sample, readSample, startLoad
-from machine import BOTH, Failed, freePort, running, waitFor
+from machine import BOTH, Failed, family, freePort, running, waitFor
 from report import Section, Table, middle, spread
 from shared import write
 
@@ -26,17 +28,31 @@ COUNTS = (1, 2)
 LATE = 50
 
 
+#: All processes have begun after so many seconds.
+PATIENCE = 20
+
+
 @contextmanager
-def serving(url: str) -> Iterator[Running]:
+def serving(url: str, count: int) -> Iterator[Running]:
     """
     Run a daemon.
+
+    @param count: how many processes serve the streams.
+    @raise Failed: if they do not begin.
     """
     port = freePort()
     command = [sys.executable, "-m", "twisted_sse", "serve", "post", "--port", str(port)]
-    command += ["--store", url, "--store-events", "1000000"]
+    command += ["--store", url, "--store-events", "1000000", "--processes", str(count)]
     with running(command, BOTH, {"PYTHONPATH": str(ROOT)}) as process:
         waitFor(process, port)
-        yield Running(process, port, "/", [process.pid])
+        # One process is all that there is; several have a parent, which has listened before.
+        all = count + (count > 1)
+        deadline = time.monotonic() + PATIENCE
+        while len(pids := family(process.pid)) < all:
+            if time.monotonic() > deadline:
+                raise Failed(f"there are only {len(pids)} of {all} processes")
+            time.sleep(0.05)
+        yield Running(process, port, "/", pids)
 
 
 def measure(bench: Bench, count: int, rate: float) -> Sample:
@@ -46,25 +62,17 @@ def measure(bench: Bench, count: int, rate: float) -> Sample:
     @param count: how many processes serve them.
     @raise Failed: if that does not work.
     """
-    streams = bench.scale.streams[0] // count
     seconds = bench.scale.seconds
     options = ["-w", f"{bench.scale.warmUp:g}"]
     with ExitStack() as stack:
         url = stack.enter_context(broker(BOTH))
-        servers = [stack.enter_context(serving(url)) for _ in range(count)]
+        server = stack.enter_context(serving(url, count))
         stack.enter_context(write(url, rate, "sse:/", BOTH))
-        loads = [
-            stack.enter_context(startLoad(bench.programs, server, streams, seconds, options, BOTH))
-            for server in servers
-        ]
-        said = [readSample(load) for load in loads]
-    if any(each["closed"] for each in said):
+        loading = startLoad(bench.programs, server, bench.scale.streams[0], seconds, options, BOTH)
+        said = readSample(stack.enter_context(loading))
+    if said["closed"]:
         raise Failed(f"at {rate:,} events a second streams were closed")
-    return {
-        "rate": sum(each["rate"] for each in said),
-        "p99_ms": max(each["p99_ms"] for each in said),
-        "cpu": sum(each["cpu_s"] for each in said) / seconds,
-    }
+    return {"rate": said["rate"], "p99_ms": said["p99_ms"], "cpu": said["util"]}
 
 
 def climb(bench: Bench, count: int) -> Sample:
@@ -104,8 +112,8 @@ def processes(bench: Bench) -> Section:
     rates = ", ".join(f"{rate:,}" for rate in bench.scale.rates)
     return Section(
         "Several processes on the same processors",
-        f"Daemons with `--store redis://`, {bench.scale.streams[0]:,} streams in all; another program"
-        f" adds {rates} events a second, up to the first rate that they cannot keep up with. Redis,"
-        " that program and the load generators have the same two processors.",
+        f"A daemon with `--store redis://` and `--processes`, {bench.scale.streams[0]:,} streams in"
+        f" all; another program adds {rates} events a second, up to the first rate that it cannot"
+        " keep up with. Redis, that program and the load generator have the same two processors.",
         [table],
     )
