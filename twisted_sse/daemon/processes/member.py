@@ -187,8 +187,9 @@ class Member:
         """
         The parent is no more.
         """
-        for answer in [*self._asked.values()]:
-            answer.cancel()
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            answer.errback(NoMetrics())
         self._stop()
 
     def _pause(self, seconds: float) -> None:

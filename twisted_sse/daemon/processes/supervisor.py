@@ -344,7 +344,6 @@ class Supervisor(Service):
             if child.kill.active():
                 child.kill.cancel()
             child.kill = None
-        self.lost(child)
         place = self._places[child.place - 1]
         if child in self._leaving:
             self._leaving.remove(child)
@@ -363,6 +362,7 @@ class Supervisor(Service):
             )
         else:
             self._died(place, child, how, status)
+        self.lost(child)
 
     def _died(self, place: _Place, child: Child, how: str, status: int | None) -> None:
         """
