@@ -76,7 +76,10 @@ setup(
         "all": everything,
         "test": [
             *everything,
+            "celery>=5.4",  # publishes by a worker, in the code of the documentation
             "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "django>=4.2",  # publishes when a transaction is committed, in the same code
+            "flask>=3",  # publishes from a route, in the same code
             "h11>=0.14",  # takes our responses apart as HTTP/1.1 requires
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
@@ -85,6 +88,7 @@ setup(
             "pyyaml>=6",  # reads the Kubernetes manifest, to test it
             "pytest>=8.2",  # one of the two runners; trial is in Twisted
             "pytest-twisted>=1.14.3",  # the first that runs every kind of coroutine test
+            "redis>=5",  # adds to streams and carries Celery's tasks, in the same code
             "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests

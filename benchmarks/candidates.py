@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -104,22 +104,40 @@ class Nchan(Server):
         """
         Run it as long as it is needed.  Who publishes runs where the load does.
         """
+        path = "/pub" if mode == "post" else "/sub"
+        with ExitStack() as stack:
+            server = stack.enter_context(self._serving(SERVER, path))
+            if mode == "fanout":
+                publisher = [sys.executable, str(SERVERS / "publish.py"), str(server.port), "/pub"]
+                publisher += [f"{rate:.6g}", str(streams)]
+                stack.enter_context(running(publisher, LOAD))
+            yield server
+
+    def sharing(self, url: str, processor: int, path: str) -> AbstractContextManager[Running]:
+        """
+        Run a server that shares its events with others, as long as it is needed.
+
+        @param url: where the Redis server is.
+        @param processor: the only one that it may use.
+        """
+        upstream = f"upstream events {{ nchan_redis_server {url}; }}"
+        return self._serving(processor, path, upstream, "nchan_redis_pass events;")
+
+    @contextmanager
+    def _serving(
+        self, processor: int, path: str, upstream: str = "", store: str = ""
+    ) -> Iterator[Running]:
         port = freePort()
         text = (SERVERS / "nchan.conf").read_text(encoding="utf-8")
         # As many as there may be open files, but for those that nginx opens for itself.
-        text = text.format(port=port, connections=os.sysconf("SC_OPEN_MAX") - 100)
-        with ExitStack() as stack:
-            folder = stack.enter_context(TemporaryDirectory())
+        connections = os.sysconf("SC_OPEN_MAX") - 100
+        text = text.format(port=port, connections=connections, upstream=upstream, store=store)
+        with TemporaryDirectory() as folder:
             Path(folder, "nginx.conf").write_text(text, encoding="utf-8")
             command = [*self.command, "-p", folder, "-c", "nginx.conf"]
-            process = stack.enter_context(running(command, SERVER))
-            waitFor(process, port)
-            if mode == "fanout":
-                publisher = [sys.executable, str(SERVERS / "publish.py"), str(port), "/pub"]
-                publisher += [f"{rate:.6g}", str(streams)]
-                stack.enter_context(running(publisher, LOAD))
-            path = "/pub" if mode == "post" else "/sub"
-            yield Running(process, port, path, family(process.pid))
+            with running(command, processor) as process:
+                waitFor(process, port)
+                yield Running(process, port, path, family(process.pid))
 
 
 def ours() -> Server:

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from functools import partial
 
 from bench import Bench
+from broker import broker
 from candidates import ROOT, SERVERS, Server
 from load import Sample, runLoad
-from machine import readLine
-from report import Section, Table, ratio, spread
+from machine import ask, readLine
+from report import Section, Table, middle, ratio, spread
 
 __all__ = ["replays"]
 
@@ -20,12 +22,19 @@ __all__ = ["replays"]
 MISSED = 1000
 
 
-def server() -> Server:
+#: Where the events are.
+MODES = {"memory": "in memory", "sqlite": "in an SQLite file", "redis": "in Redis"}
+
+
+def server(url: str) -> Server:
     """
     Our server for this case.
+
+    @param url: where Redis is.
     """
     command = [sys.executable, str(SERVERS / "replaying.py")]
-    return Server("twisted-sse", "this checkout", command, environment={"PYTHONPATH": str(ROOT)})
+    environment = {"PYTHONPATH": str(ROOT), "REDIS_URL": url}
+    return Server("twisted-sse", "this checkout", command, environment=environment)
 
 
 def resume(bench: Bench, mode: str, ids: int, streams: int) -> Sample:
@@ -35,12 +44,19 @@ def resume(bench: Bench, mode: str, ids: int, streams: int) -> Sample:
     @param mode: where the events are.
     @param ids: how many different last event IDs the clients have.
     """
-    with server().running(mode) as running:
+    with ExitStack() as stack:
+        url = stack.enter_context(broker()) if mode == "redis" else ""
+        running = stack.enter_context(server(url).running(mode))
         known = json.loads(readLine(running.process, 60))["ids"]
         chosen = known[-1:] if ids == 1 else known[:ids]
         options = [part for each in chosen for part in ("-i", each)]
         said = runLoad(bench.programs, running, streams, 120, [*options, "-e", str(MISSED)])
-    return {"us_client": said["cpu_s"] * 1e6 / streams, "seconds": said["all_s"]}
+        held = json.loads(ask(running.process))["held"]
+    return {
+        "us_client": said["cpu_s"] * 1e6 / streams,
+        "seconds": said["all_s"],
+        "held_ms": held * 1000,
+    }
 
 
 def replays(bench: Bench) -> Section:
@@ -48,21 +64,30 @@ def replays(bench: Bench) -> Section:
     Many clients come back, and each needs a thousand events.
     """
     streams = bench.scale.streams[0]
-    table = Table([f"{streams:,} clients", "CPU \N{MICRO SIGN}s per client", "x memory", "seconds"])
+    table = Table(
+        [
+            f"{streams:,} clients",
+            "CPU \N{MICRO SIGN}s per client",
+            "x memory",
+            "seconds",
+            "reactor held at most, ms",
+        ]
+    )
     for ids, text in (1, "from one ID"), (MISSED, f"from {MISSED:,} IDs"):
         candidates = {
             f"{where}, {text}": partial(resume, bench, mode, ids, streams)
-            for mode, where in (("memory", "in memory"), ("store", "in an SQLite file"))
+            for mode, where in MODES.items()
         }
         found = bench.inTurn("replays", candidates)
         memory = found.get(f"in memory, {text}")
         for name, samples in found.items():
             cost = [spread(samples, "us_client", 0), ratio(samples, memory, "us_client")]
-            table.rows.append([name, *cost, spread(samples, "seconds", 2)])
+            held = middle(samples, "held_ms", 0)
+            table.rows.append([name, *cost, spread(samples, "seconds", 2), held])
     return Section(
         "Clients that come back need what is only in the store",
         f"Each asks by its `Last-Event-ID` for {MISSED:,} events of 100 bytes or more: all of them"
-        " the same, or each from an ID of its own. With the store, all but the newest 100 are only"
-        " in the file.",
+        " the same, or each from an ID of its own. With a store, all but the newest 100 are only"
+        " there. Redis has the load's processor.",
         [table],
     )

@@ -34,6 +34,7 @@ from peers import PEERS, gather
 from publish import publish
 from replays import replays
 from report import Section
+from shared import shared
 from stores import stores
 from streams import CASES
 from turns import turns
@@ -46,6 +47,7 @@ EVERY = {
     "replays": replays,
     "publish": publish,
     "sqlite": stores,
+    "redis": shared,
 }
 
 

@@ -634,21 +634,21 @@ class LossTests(SynchronousTestCase):
 
 class ScalingPageTests(TestCase):
     """
-    Tests for the code of the page about scaling.
+    Tests for the code of the pages about scaling, and about many processes.
     """
 
     def test_mirror(self) -> None:
         """
         A mirror publishes what it reads, with the same IDs.
         """
-        names, reactor = runAll("scaling.md")
+        names, reactor = runAll("many.md")
         _, _, factory, _, _ = reactor.tcpClients[-1]
         protocol = factory.buildProtocol(None)
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
         protocol.dataReceived(b"id: 1\ndata: one\n\nid: 2\nda")
         protocol.dataReceived(b"ta: two\n\n")
-        channel = names["channel"]
+        channel = names["mirrored"]
         stream = MemoryClient(EventStreamResource(channel.subscribe)).get(
             "/", headers={"Last-Event-ID": "1"}
         )
@@ -674,7 +674,7 @@ class ScalingPageTests(TestCase):
         """
         from twisted.internet import reactor
 
-        names, _ = runAll("scaling.md")
+        names, _ = runAll("many.md")
         names["reactor"] = reactor
         site = Site(EventStreamResource(lambda stream: None))
         first = names["listen"](site, 0, "127.0.0.1")

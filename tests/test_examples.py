@@ -7,12 +7,13 @@ from __future__ import annotations
 from collections import Counter
 from unittest import mock
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.channels import received
 from tests.support.examples import ACCEPT, FORM, HELLO, example
-from twisted_sse import EventStreamResource, MessageEvent
+from twisted_sse import Channel, EventStreamResource, MessageEvent
+from twisted_sse.store import NotStored
 from twisted_sse.testing import MemoryClient
 
 
@@ -121,6 +122,29 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(len(received(client.get("/rooms/lobby"))), 2)
         for form in "", "name=Ada", "text=2", "name=%20&text=%20":
             self.assertEqual(client.post("/rooms/lobby", FORM, form).status, 400)
+        client.close()
+
+    def test_chatRedis(self) -> None:
+        """
+        A line reaches the clients of its room, once for each key; one that Redis does not take is
+        answered by 503.
+        """
+        chat = example("chat_redis")
+        self.patch(chat, "channel", Channel(name="chat"))
+        client = MemoryClient(chat.app.resource())
+        self.assertIn('EventSource("rooms/lobby")', client.get("/").text)
+        lobby, kitchen = client.get("/rooms/lobby"), client.get("/rooms/kitchen")
+        for headers in FORM, {**FORM, "Idempotency-Key": "k"}, {**FORM, "Idempotency-Key": "k"}:
+            said = client.post("/rooms/lobby", headers, "name=Ada&text=hello")
+            self.assertEqual(said.status, 204)
+        line = {"name": "Ada", "text": "hello"}
+        self.assertEqual([event.json() for event in received(lobby)], [line, line])
+        self.assertEqual(received(kitchen), [])
+        self.assertEqual(client.post("/rooms/lobby", FORM, "name=Ada").status, 400)
+        failing = mock.Mock(return_value=fail(NotStored(True, "it does not answer")))
+        self.patch(chat.channel, "publishAndWait", failing)
+        said = client.post("/rooms/lobby", FORM, "name=Ada&text=hello")
+        self.assertEqual((said.status, "it does not answer" in said.text), (503, True))
         client.close()
 
     def test_dashboard(self) -> None:

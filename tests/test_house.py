@@ -30,8 +30,8 @@ HOUSE = {
     "store": "entry identifiers contract figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
     " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite"
-    " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.commands"
-    " redis.health redis.following redis.script redis.log redis.session redis.store redis",
+    " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.script redis.commands"
+    " redis.health redis.following redis.log redis.session redis.store redis",
     "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
     "observe": "",
     "klein": "",

@@ -27,7 +27,7 @@ def count() -> int:
     return int(json.loads(told)["subscribers"]) if response.status == 200 else 0
 
 
-while count() < streams:
+while streams and count() < streams:
     time.sleep(0.1)
 headers = {"Content-Type": "text/plain", "X-EventSource-Event": "message"}
 pace = Pace(rate)

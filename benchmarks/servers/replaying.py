@@ -4,13 +4,16 @@ What is measured: a L{Channel} whose clients come back, with a history in memory
 usage: replaying.py MODE PORT RATE STREAMS
 
     memory     everything is in memory
-    store      nearly everything is in an SQLite file
+    sqlite     nearly everything is in an SQLite file
+    redis      nearly everything is in the Redis server that REDIS_URL in the environment names
 
-It says the IDs of the first half of its events.
+It says the IDs of the first half of its events.  On SIGUSR1 it says for how long the reactor was
+held at most.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -23,11 +26,14 @@ from twisted.internet.defer import Deferred
 from twisted.web.server import Site
 
 from twisted_sse import Channel, Event, EventStreamResource, History
-from twisted_sse.store import SQLiteStore
+from twisted_sse.store import RedisStore, SQLiteStore
 
 #: How many events are kept, and how many of them in front of the store.
 KEPT = 2000
 WINDOW = 100
+
+#: How often the timer looks, in seconds.
+INTERVAL = 0.001
 
 mode, port = sys.argv[1], int(sys.argv[2])
 
@@ -42,13 +48,46 @@ async def fill() -> None:
         event = await channel.publishAndWait(Event(makeData(time.monotonic_ns()), event="message"))
         ids.append(event.id)
     say(ids=ids[: KEPT // 2])
+    hold.begin()
+
+
+class Hold:
+    """
+    How late a timer is at most.
+
+    @ivar longest: that, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.longest = self._last = 0.0
+
+    def begin(self) -> None:
+        """
+        Look from now on.
+        """
+        self._last = time.perf_counter()
+        self.look()
+
+    def look(self) -> None:
+        """
+        Look now, and again.
+        """
+        now = time.perf_counter()
+        self.longest = max(self.longest, now - self._last - INTERVAL)
+        self._last = now
+        reactor.callLater(INTERVAL, self.look)
 
 
 with TemporaryDirectory() as folder:
-    if mode == "store":
-        store = SQLiteStore(Path(folder, "events.db"))
-        channel = Channel(History(maxEvents=WINDOW), name="news", store=store)
-    else:
+    if mode == "memory":
         channel = Channel(History(maxEvents=KEPT))
+    else:
+        store = (
+            SQLiteStore(Path(folder, "events.db"))
+            if mode == "sqlite"
+            else RedisStore(os.environ["REDIS_URL"])
+        )
+        channel = Channel(History(maxEvents=WINDOW), name="news", store=store)
+    hold = Hold()
     reactor.callWhenRunning(lambda: Deferred.fromCoroutine(fill()))
-    serve(Site(EventStreamResource(channel.subscribe)), port, lambda: None)
+    serve(Site(EventStreamResource(channel.subscribe)), port, lambda: say(held=hold.longest))

@@ -9,13 +9,14 @@ from typing import Any
 from unittest import mock
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from tests.support.channels import data, types
 from tests.support.late_store import LateStore
 from tests.support.store_case import StoreTestCase
 from twisted_sse import Channel, Event, History
 from twisted_sse.channel import older, storage
-from twisted_sse.store import StoreAway
+from twisted_sse.store import NotKept, StoreAway
 from twisted_sse.store.entry import Entry
 from twisted_sse.timing.slices import SLICE
 
@@ -327,6 +328,62 @@ class BrokenTests(StoreTestCase):
         self.channel.subscribe(self.streams[0])
         self.publish(2)
         self.assertEqual(types(browser), ["message", "stream-reset", "message"])
+
+    def read(self) -> Any:
+        """
+        Have a client read from the store, which takes its time.
+        """
+        self.start(window=3)
+        first, *_ = self.publish(*range(10))
+        self.store.delay = 1
+        browser = self.connect(first.id or "")
+        self.turn()
+        self.assertEqual(types(browser), [])
+        return browser
+
+    def test_reading(self) -> None:
+        """
+        A client that reads from the store then is told nothing if the store has what follows.
+        """
+        browser = self.read()
+        self.content.origins["new"] = len(self.content.records)
+        self.store.logs[0].tail.broken("new")
+        self.settle(1000)
+        self.publish(10)
+        self.assertEqual(data(browser), [str(number) for number in range(1, 11)])
+
+    def test_readingLost(self) -> None:
+        """
+        A client that reads from the store then is told, once, if the store has not what follows.
+        """
+        browser = self.read()
+        self.breakLog()
+        self.settle(1000)
+        self.publish(10)
+        self.assertEqual(types(browser), ["stream-reset", "message"])
+
+    def test_onItsWay(self) -> None:
+        """
+        What the store has said before, and only arrives then, counts for nothing: that the client
+        has everything, or that something is missing.
+        """
+        for isLost, outcome in (True, []), (False, Failure(NotKept())):
+            self.kept.clear()
+            self.start(window=3)
+            first, *_ = self.publish(*range(10))
+            (log,) = self.store.logs
+            answer: Deferred[Any] = Deferred()
+            with mock.patch.object(log, "read", return_value=answer):
+                browser = self.connect(first.id or "", topics=["none"])
+            if isLost:
+                self.breakLog()
+            else:
+                self.content.origins["new"] = len(self.content.records)
+                log.tail.broken("new")
+            answer.callback(outcome)
+            self.settle()
+            self.publish(10, topics=["none"])
+            self.assertEqual(types(browser), ["stream-reset"] * isLost + ["message"])
 
     def test_whileSending(self) -> None:
         """

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,8 +18,9 @@ import h11
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.support.daemons import FOREGROUND, PATIENCE, Client, DaemonMixin, freePort, until
+from tests.support.nginx import startNginx
 from tests.support.options import OptionsMixin
-from tests.support.requirements import ROOT, SBIN, needs
+from tests.support.requirements import ROOT, needs
 from tests.support.several import childrenOf
 from twisted_sse import EventStreamParser
 from twisted_sse.daemon import Options, makeService
@@ -41,23 +41,6 @@ import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="sse.socket")
 os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-#: The configuration around our part of C{http}.
-NGINX = """
-daemon off;
-pid {directory}/nginx.pid;
-error_log stderr;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
-    include {directory}/sse.conf;
-}}
 """
 
 
@@ -262,25 +245,7 @@ class NginxTests(DaemonMixin):
         ):
             self.assertEqual(text.count(before), 1)
             text = text.replace(before, after)
-        (self.directory / "sse.conf").write_text(text, encoding="utf-8")
-        configuration = self.directory / "nginx.conf"
-        configuration.write_text(NGINX.format(directory=self.directory), encoding="utf-8")
-        nginx = subprocess.Popen(
-            [shutil.which("nginx", path=SBIN) or "nginx", "-c", configuration, "-e", "stderr"],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert nginx.stderr is not None
-        self.addCleanup(nginx.stderr.close)
-        self.addCleanup(nginx.wait)
-        self.addCleanup(nginx.send_signal, signal.SIGTERM)
-
-        def listens() -> bool:
-            assert nginx.poll() is None, nginx.communicate()[1]
-            with socket.socket() as connection:
-                return connection.connect_ex(("127.0.0.1", self.port)) == 0
-
-        until(listens)
+        startNginx(self, self.directory, text, self.port)
         self.log = self.directory / "app.log"
         self.log.write_text("one\n")
 

@@ -28,6 +28,7 @@ from twisted.web.server import Site
 
 from tests.support.examples import ACCEPT, EXAMPLES, FORM, HELLO, example
 from tests.support.live import LiveTestCase, freePort, reactor, until
+from tests.support.many import ManyMixin
 from tests.support.memory_agent import MemoryAgent, MemoryResponse, eventStream
 from tests.support.python import TWISTD
 from tests.support.requirements import ROOT, needs
@@ -64,16 +65,19 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(arguments: list[str], directory: Path) -> Iterator[int]:
+def running(
+    arguments: list[str], directory: Path, more: dict[str, str] | None = None
+) -> Iterator[int]:
     """
     Run a server.
 
+    @param more: more of its environment.
     @return: a context manager of its port.
     """
     process = subprocess.Popen(
         arguments,
         cwd=directory,
-        env=environment(),
+        env={**environment(), **(more or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -408,8 +412,50 @@ class StartedTests(SynchronousTestCase):
         Every example is tested here.
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
-        elsewhere = {"list_store", "mirror", "pytest_hello", "terminal_dashboard", "trial_hello"}
+        elsewhere = {
+            *("chat_redis", "list_store", "mirror", "pytest_hello", "terminal_dashboard"),
+            "trial_hello",
+        }
         self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
+
+
+@needs("network", "redis")
+class ChatRedisTests(ManyMixin):
+    """
+    Tests for the chat with Redis.
+    """
+
+    def say(self, port: int, text: str, **headers: str) -> int:
+        """
+        @return: the status of the answer.
+        """
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            headers = {**FORM, **headers}
+            connection.request("POST", "/rooms/lobby", f"name=Ada&text={text}", headers)
+            return connection.getresponse().status
+
+    def test_processes(self) -> None:
+        """
+        What is said to one process is read by clients of another, and those of one that ends go on in
+        another; a line that is sent again, to whichever, is said once.  Any program may join in.
+        """
+        more = {"REDIS_URL": self.redisURL}
+        with running(command("chat_redis"), ROOT, more) as there:
+            with running(command("chat_redis"), ROOT, more) as here:
+                reader = self.subscribe(here, "/rooms/lobby")
+                key = {"Idempotency-Key": "k"}
+                statuses = [self.say(here, "1", **key), self.say(there, "1", **key)]
+                statuses += [self.say(there, "2"), self.say(here, "3")]
+                self.assertEqual(statuses, [204] * 4)
+                lines = reader.until('{"name":"Ada","text":"3"}')
+                self.assertEqual([event.json()["text"] for event in lines], ["1", "2"])
+            self.say(there, "4")
+            documentation = example("chat_redis").__doc__ or ""
+            [line] = re.findall(r"^ +\$ redis-cli (.*)$", documentation, re.MULTILINE)
+            self.cli(*shlex.split(line))
+            reader = self.subscribe(there, "/rooms/lobby", reader.position)
+            lines = reader.until('{"name":"Redis","text":"hello"}')
+            self.assertEqual([event.json()["text"] for event in lines], ["4"])
 
 
 class RunnerTests(SynchronousTestCase):

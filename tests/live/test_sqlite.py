@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred, gatherResults
-from twisted.internet.task import LoopingCall, deferLater
+from twisted.internet.task import deferLater
 
 from tests.support.requirements import ROOT, needs
 from tests.support.stores import SQLiteTestCase, contents
@@ -193,11 +193,10 @@ class ManyTests(SQLiteTestCase):
     async def test_readingWhileWriting(self) -> None:
         """
         Readers who begin while 100,000 events are stored and old ones dropped get each event once
-        and in order, or are told; and the reactor is not held.
+        and in order, or are told.
         """
         store = self.store(maxEvents=50_000)
         keeper = await self.keep(store)
-        held = _Held()
         end = 100_000
 
         async def write() -> int:
@@ -228,9 +227,6 @@ class ManyTests(SQLiteTestCase):
             [ensureDeferred(each) for each in (*(read() for _ in range(5)), write())],
             consumeErrors=True,
         )
-        held.stop()
-        # The machine is shared: the figure that counts is that of the benchmarks.
-        self.assertLess(held.longest, 1)
         self.assertEqual(store.errors, 0)
 
     async def test_trimmingUnderReading(self) -> None:
@@ -246,26 +242,3 @@ class ManyTests(SQLiteTestCase):
             await keeper.read(place)
         records = await keeper.log.read(ids[900], 1)
         self.assertEqual(contents(records), ["902"])
-
-
-class _Held:
-    """
-    Measures for how long the reactor was held at most.
-    """
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self._last = time.monotonic()
-        self._loop = LoopingCall(self._look)
-        self._loop.start(0.002)
-
-    def _look(self) -> None:
-        now = time.monotonic()
-        self.longest = max(self.longest, now - self._last)
-        self._last = now
-
-    def stop(self) -> None:
-        """
-        Look no more.
-        """
-        self._loop.stop()

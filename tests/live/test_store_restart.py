@@ -6,7 +6,6 @@ With C{SSE_LONG=1} in the environment, a thousand readers resume after each of a
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from tempfile import mkdtemp
@@ -22,14 +21,13 @@ from tests.support.followers import Follower
 from tests.support.live import (
     PATIENCE,
     Child,
-    Client,
     LiveTestCase,
-    Response,
     allowDescriptors,
     freePort,
     reactor,
     until,
 )
+from tests.support.posting import Publisher
 from tests.support.requirements import needs
 
 LONG = os.environ.get("SSE_LONG") == "1"
@@ -94,71 +92,6 @@ class Daemons:
         self._test.assertEqual(self.current.errors, b"")
 
 
-def _answered(response: Response) -> Deferred[None]:
-    return until(lambda: response.complete or response.broken, "an answer", 3 * PATIENCE)
-
-
-class Publisher:
-    """
-    Posts one event after another, each until it is acknowledged.
-
-    @ivar sent: how many events it has begun to send.
-    @ivar ids: the IDs of those that were acknowledged.
-    @ivar repeated: how many had to be sent again, since nobody knows whether they were stored.
-    """
-
-    def __init__(self, test: LiveTestCase, port: int, name: str) -> None:
-        test.addCleanup(self._drop)
-        self._port = port
-        self._name = name
-        self._client: Any = None
-        self._stopping = False
-        self.sent = 0
-        self.ids: list[str] = []
-        self.repeated = 0
-
-    async def run(self) -> None:
-        """
-        Publish until C{stop} is called.
-        """
-        while not self._stopping:
-            self.sent += 1
-            await self._publish(f"{self._name}-{self.sent}")
-        self._drop()
-
-    async def _publish(self, text: str) -> None:
-        headers = {"Content-Type": "text/plain", "Idempotency-Key": text}
-        while True:
-            try:
-                if self._client is None or self._client.lost:
-                    self._drop()
-                    self._client = Client(("127.0.0.1", self._port))
-                response = self._client.request("POST", "/", headers, body=text.encode())
-            except OSError:
-                self._drop()
-                await deferLater(reactor, 0.01)
-                continue
-            await _answered(response)
-            if response.status == 200 and response.complete:
-                self.ids.append(json.loads(response.body)["id"])
-                return
-            # A daemon that is about to end says 503.
-            assert response.status in (None, 503), (response.status, response.body)
-            self._drop()
-            self.repeated += 1
-
-    def _drop(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-
-    def stop(self) -> None:
-        """
-        Stop after the next event.
-        """
-        self._stopping = True
-
-
 @needs("network")
 class StoreRestartTests(LiveTestCase):
     """
@@ -208,7 +141,7 @@ class StoreRestartTests(LiveTestCase):
         daemons = Daemons(self, "post", "--store-events=10000000", "--history=100")
         followers = self.follow(daemons.port, READERS)
         await self.allOpen(followers)
-        publishers = [Publisher(self, daemons.port, f"p{number}") for number in range(PUBLISHERS)]
+        publishers = [Publisher(self, [daemons.port], f"p{number}") for number in range(PUBLISHERS)]
         running = [Deferred.fromCoroutine(publisher.run()) for publisher in publishers]
         chance = random.Random(14)
         for _ in range(KILLS):
@@ -253,7 +186,7 @@ class StoreRestartTests(LiveTestCase):
         [away, *followers] = self.follow(daemons.port, 3)
         await self.allOpen([away, *followers])
         away.close()
-        publisher = Publisher(self, daemons.port, "p")
+        publisher = Publisher(self, [daemons.port], "p")
         running = Deferred.fromCoroutine(publisher.run())
         for _ in range(2):
             before = len(publisher.ids)
@@ -285,7 +218,7 @@ class BrowserTests(Browsing):
         Chromium reconnects after each kill, and misses nothing.
         """
         daemons = Daemons(self, "post", "--retry=500")
-        publisher = Publisher(self, daemons.port, "p")
+        publisher = Publisher(self, [daemons.port], "p")
         running = Deferred.fromCoroutine(publisher.run())
         await until(lambda: publisher.ids, "it publishes")
         browser = await self.browse()

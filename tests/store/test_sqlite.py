@@ -86,14 +86,6 @@ class ArgumentTests(SynchronousTestCase):
         )
         subprocess.run([sys.executable, "-c", program], check=True)
 
-    def test_unknownName(self) -> None:
-        """
-        The package has no other names than those it says.
-        """
-        import twisted_sse.store
-
-        self.assertRaises(AttributeError, getattr, twisted_sse.store, "RedisStored")
-
 
 class OpeningTests(SQLiteTestCase):
     """

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 
 from tests.support.memory_reactor import MemoryNamesReactor
 from tests.support.requirements import ROOT
-from twisted_sse.store import SQLiteStore
+from twisted_sse.store import RedisStore, SQLiteStore
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
@@ -28,11 +28,18 @@ def read(page: str | Path) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
 
 
-def blocks(page: str | Path, language: str) -> list[str]:
+def blocks(page: str | Path, language: str, heading: str = "") -> list[str]:
     """
-    Find the code blocks of a page.
+    Find the code blocks of a page, or of one of its sections.
+
+    @param heading: that of the section, with its C{#}s; empty for the whole page.
     """
-    return re.findall(rf"^```{language}\n(.*?)^```$", read(page), re.MULTILINE | re.DOTALL)
+    text = read(page)
+    if heading:
+        _, _, text = text.partition(f"\n{heading}\n")
+        assert text, f"no {heading!r} in {page}"
+        text, *_ = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def table(page: str | Path, heading: str) -> list[list[str]]:
@@ -60,6 +67,7 @@ def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     with (
         mock.patch.object(twisted.internet, "reactor", reactor, create=True),
         mock.patch.object(Klein, "run"),
+        mock.patch.object(RedisStore, "open", lambda *arguments: Deferred()),
         mock.patch.object(SQLiteStore, "open", lambda *arguments: Deferred()),
     ):
         for number, block in enumerate(blocks(page, "python")):

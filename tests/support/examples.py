@@ -7,9 +7,13 @@ from __future__ import annotations
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
+
+from twisted.internet.defer import Deferred
 
 from tests.support.requirements import ROOT
 from twisted_sse import MessageEvent
+from twisted_sse.store import RedisStore
 
 EXAMPLES = ROOT / "examples"
 ACCEPT = {"Accept": "text/event-stream"}
@@ -31,6 +35,7 @@ def load(path: Path) -> ModuleType:
 
 def example(name: str) -> ModuleType:
     """
-    Import an example.
+    Import an example, with a store that is never opened.
     """
-    return load(EXAMPLES / f"{name}.py")
+    with mock.patch.object(RedisStore, "open", lambda *arguments: Deferred()):
+        return load(EXAMPLES / f"{name}.py")

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.live import ACCEPT, Client, Response, reactor
+from twisted_sse import MessageEvent
 
 __all__ = ["Follower"]
 
@@ -64,8 +65,7 @@ class Follower:
         """
         response = self.response
         for event in response.events:
-            self.types.add(event.type)
-            self.lines.append(event.data)
+            self.received(event)
         response.events.clear()
         if response.status is not None:
             self.lastEventID = response.parser.lastEventID or self.lastEventID
@@ -75,6 +75,23 @@ class Follower:
                 self.farewells.append(response.parser.retry)
             self._drop()
             self.again(response.parser.retry or 200)
+
+    def received(self, event: MessageEvent) -> None:
+        """
+        Take an event.
+        """
+        self.types.add(event.type)
+        self.lines.append(event.data)
+
+    def move(self, address: tuple[str, int]) -> None:
+        """
+        Hang up, and reconnect at once, to another server.
+        """
+        self.look()
+        self._address = address
+        if self._client is not None:
+            self._drop()
+            self.connect()
 
     def again(self, milliseconds: int) -> None:
         """

@@ -20,6 +20,7 @@ from twisted.internet.task import deferLater
 from tests.support.daemons import FOREGROUND
 from tests.support.live import PATIENCE, LiveTestCase, freePort, reactor, until
 from tests.support.processes import isAlive
+from tests.support.redis_server import RedisServer
 from tests.support.requirements import ROOT
 from twisted_sse.client import Backoff, EventSource
 from twisted_sse.format.parser import MessageEvent
@@ -250,21 +251,10 @@ class SeveralTestCase(LiveTestCase):
         self.addCleanup(follower.source.close)
         return follower
 
-    async def redis(self, *options: str) -> str:
+    async def redis(self, *arguments: str) -> RedisServer:
         """
         Start a Redis server.
 
-        @return: its URL.
+        @param arguments: more of its arguments.
         """
-        path = self.directory / "redis"
-        server = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", *options],
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        await until(path.exists, "Redis listens")
-        return f"unix://{path}"
+        return await RedisServer(self, *arguments).start()

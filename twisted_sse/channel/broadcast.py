@@ -215,7 +215,8 @@ class Broadcast:
 
     def broken(self, origin: str) -> None:
         """
-        Continuity is lost: tell all subscribers, instead of sending what is on its way to them.
+        Continuity is lost: tell all subscribers, instead of sending what is on its way to them; but
+        those who read from the store only if it does not have what follows.
 
         @param origin: the place before the next event.
         """
@@ -226,7 +227,7 @@ class Broadcast:
             self._leftOf(subscription)
             self._joining.pop(subscription, None)
             self._exclude(subscription)
-            subscription.lose()
+            subscription.doubt()
         inSlices(self.clock(), all, Subscription.resume)
 
     def released(self) -> None:

@@ -202,7 +202,8 @@ class Channel:
         @return: the event as it is sent: with a history, every event has an ID; with a store, if it
             is the channel that makes the IDs, and the store is open.
         @raise NotStored: if too much is waiting to be stored.
-        @raise InvalidEvent: if a field is not valid.
+        @raise InvalidEvent: if a field is not valid, or there is an ID, and it is the store that makes
+            the IDs.
         @raise EventTooLarge: if the event is larger than C{maxEventSize}.
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """

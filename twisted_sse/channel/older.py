@@ -142,6 +142,8 @@ class Older:
         self._isTelling = False
         # How many subscribers may read.
         self._readers = 0
+        # How often continuity was lost.
+        self._losses = 0
 
     def enter(self) -> None:
         """
@@ -170,6 +172,14 @@ class Older:
         self._asked.clear()
         self._pages.clear()
         self._size = 0
+
+    def restart(self) -> None:
+        """
+        Continuity is lost: what was found until now, or is being read, may be of the past.  Those
+        who wait have to ask again.
+        """
+        self._losses += 1
+        self.clear()
 
     def forget(self, given: set[str]) -> None:
         """
@@ -256,11 +266,15 @@ class Older:
         # If nothing follows in the store, everything that is stored by now has been read.
         stored = self._history.stored
         end = Part((), 0, {}, stored, self._history.name(stored))
+        losses = self._losses
         reading = self._reading = maybeDeferred(self._log.read, request.after, PAGE, request.topics)
 
         def read(records: Sequence[Record]) -> None:
             self._reading = None
             self._pause = PAUSE
+            if self._losses != losses:
+                # The log is asked again, if somebody still wants to know.
+                return
             position = self._history.place(request.after)
             if records:
                 part = self._keep(request, records)
@@ -279,7 +293,7 @@ class Older:
             if failure.check(StoreAway):
                 self._call = self._clock().callLater(self._pause, self._again)
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            else:
+            elif self._losses == losses:
                 self._answer(request, failure)
 
         reading.addCallbacks(read, failed)

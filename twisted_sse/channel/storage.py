@@ -182,7 +182,7 @@ class Storage:
             return
         for record in records:
             self._deliver(Entry(record.event, frozenset(record.topics), place=record.place))
-            self._history.settle(self._history.end, True)
+        self._history.settle(self._history.end, True)
 
     def broken(self, origin: str) -> None:
         """
@@ -192,7 +192,7 @@ class Storage:
         if self.log is None or self._isClosed:
             return
         if self.older is not None:
-            self.older.clear()
+            self.older.restart()
         self._broken(origin)
 
     def away(self, why: str | None) -> None:

@@ -195,6 +195,16 @@ class Subscription(Feed):
             last = place, differs and lastEventID == history.mark(place)
             self.begin(place, last, history.name(place))
 
+    def doubt(self) -> None:
+        """
+        Continuity is lost.  If the store is being read, it is asked again, and says whether it has
+        what comes after what the client has; otherwise nobody knows.
+        """
+        if self.isOlder:
+            self._leaveRead()
+        else:
+            self.lose()
+
     def lose(self) -> None:
         """
         Begin behind again: nobody knows what comes after what the client has.

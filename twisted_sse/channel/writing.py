@@ -94,7 +94,7 @@ class Writing:
         self._sent: deque[_Write] = deque()
         # How many writes in both are not delivered yet.
         self._held = 0
-        # How many events could not be stored since the log said so.
+        # How many events could not be stored since one was.
         self._lost = 0
 
     @property
@@ -290,9 +290,7 @@ class Writing:
                     where=self._where,
                     why=failure.getErrorMessage(),
                 )
-                self._lost = len(write.entries)
-            elif self._lost:
-                self._lost += len(write.entries)
+            self._lost += len(write.entries)
         elif not write.waiting:
             _log.failure("{where}: an event could not be stored", failure, where=self._where)
         for waiting, _, _ in write.waiting:

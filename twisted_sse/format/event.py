@@ -202,12 +202,12 @@ class Event:
         @raise TypeError: if a field has the wrong type; for C{data} see L{Event.json}.
         """
         # A fast path for nearly all events: a Python identifier is a single line without lone
-        # surrogates, and so is text of letters and digits.
+        # surrogates, and so is printable ASCII, which has no NUL either.
         if data is not None and not (data.__class__ is str and data.isascii()):
             data = _text("data", data)
         if event is not None and not (event.__class__ is str and event.isidentifier()):
             event = _line("event", event)
-        if id is not None and not (id.__class__ is str and id.isalnum()):
+        if id is not None and not (id.__class__ is str and id.isascii() and id.isprintable()):
             id = _identifier(id)
         if retry is not None:
             retry = _milliseconds(retry)

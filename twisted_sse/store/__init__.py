@@ -42,7 +42,10 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Most programs have no store, and need no SQLite, which some builds of Python lack, and no hiredis.
     if name == "RedisStore":
-        from .redis import RedisStore
+        try:
+            from .redis import RedisStore
+        except ModuleNotFoundError as e:
+            raise ImportError(f"RedisStore: {e}: pip install 'twisted-sse[redis]'") from e
 
         return RedisStore
     if name == "SQLiteStore":

@@ -132,7 +132,8 @@ class Tail(Protocol):
     def broken(self, origin: str, /) -> None:
         """
         Continuity is lost: what comes next does not follow what was there before.  The channel
-        tells all subscribers.
+        tells all subscribers; but of those who still read from the log, only those whose place it
+        does not know any more.
 
         @param origin: the place before whatever comes next.  C{EventLog.prefix} may have changed.
         """

@@ -40,6 +40,11 @@ class Replay(NamedTuple):
     entries: Sequence[Entry]
 
 
+#: What stands for the last arguments of C{History.read} and its answer, if there are none.
+NOT_ASKED = 0, 0, 0
+NO_ANSWER = Replay(False, 0, 0, ())
+
+
 class History:
     """
     Keeps the newest events of a channel in memory, for replay.
@@ -95,8 +100,7 @@ class History:
         self.stored = 0
         self.settled = 0
         # The last arguments of read(), and its answer.
-        self._asked = (0, 0, 0)
-        self._answer = Replay(False, 0, 0, ())
+        self._asked, self._answer = NOT_ASKED, NO_ANSWER
         # Tells our IDs from those of every other history.
         self._token = newToken()
 
@@ -205,7 +209,7 @@ class History:
         self._named.clear()
         self._dropped.clear()
         self._bytes = 0
-        self._asked, self._answer = (0, 0, 0), Replay(False, 0, 0, ())
+        self._asked, self._answer = NOT_ASKED, NO_ANSWER
         self.settle(self._end, True)
         self.beginAfter(origin)
 
@@ -353,8 +357,9 @@ class History:
         """
         Drop old events, to stay within the limits.
         """
-        while (self.maxEvents is not None and len(self._entries) > self.maxEvents) or (
-            self.maxBytes is not None and self._bytes > self.maxBytes
+        entries, maxEvents, maxBytes = self._entries, self.maxEvents, self.maxBytes
+        while (maxEvents is not None and len(entries) > maxEvents) or (
+            maxBytes is not None and self._bytes > maxBytes
         ):
             if not self._mayDrop():
                 break
@@ -365,7 +370,7 @@ class History:
 
     def _drop(self) -> None:
         # The cached answer must not keep dropped events in memory.
-        self._asked, self._answer = (0, 0, 0), Replay(False, 0, 0, ())
+        self._asked, self._answer = NOT_ASKED, NO_ANSWER
         entry = self._entries.pop(self.first)
         for topic in entry.topics:
             # Keep the newest last.

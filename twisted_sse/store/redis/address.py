@@ -26,6 +26,9 @@ SENTINEL_PORT = 26379
 #: taken over.
 PARAMETERS = ("db", "sentinel_password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 
+#: Those that no log may show.
+SECRET = frozenset(("sentinel_password",))
+
 
 class Address(NamedTuple):
     """
@@ -74,14 +77,22 @@ def readAddress(url: str) -> Address:
     """
     if not isinstance(url, str):
         raise TypeError(f"url is {url!r}: it must be a str such as {EXAMPLES}")
-    text = _withoutPasswords(url)
+    # A password that is not quoted may contain anything.
+    text = _hidden(url)
+    if not url.isprintable() or " " in url:
+        raise _wrong(text, "it may have no spaces, line breaks or control characters")
     try:
         parts = urlsplit(url)
-        parameters = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=True))
-    except ValueError as e:
-        if url.partition("?")[2]:
-            raise _wrong(text, "what follows the ? must be NAME=VALUE&NAME=VALUE") from e
-        parts, parameters = urlsplit(url.partition("?")[0]), {}
+    except ValueError:
+        # Its text has the whole URL.
+        raise _wrong(text, f"it must be like {EXAMPLES}") from None
+    try:
+        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        raise _wrong(text, "what follows the ? must be NAME=VALUE&NAME=VALUE") from None
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs):
+        raise _wrong(text, "a parameter is given twice")
     scheme, _, kind = parts.scheme.partition("+")
     if (scheme, kind) not in (
         ("redis", ""),
@@ -93,9 +104,8 @@ def readAddress(url: str) -> Address:
         raise _wrong(text, f"it must be like {EXAMPLES}")
     if parts.fragment:
         raise _wrong(text, "a # in a password is written %23")
-    for name in parameters:
-        if name not in PARAMETERS:
-            raise _wrong(text, f"it may have {', '.join(PARAMETERS)}, but no {name}")
+    if not parameters.keys() <= set(PARAMETERS):
+        raise _wrong(text, f"the only parameters are {', '.join(PARAMETERS)}")
     login, at, place = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     if at and not password:
@@ -112,7 +122,9 @@ def readAddress(url: str) -> Address:
     else:
         database = parts.path[1:]
     return Address(
-        text,
+        f"{parts.scheme}://{login and f'{user}:***@'}{place}{parts.path}"
+        + "?" * bool(pairs)
+        + "&".join([f"{name}={'***' if name in SECRET else value}" for name, value in pairs]),
         () if scheme == "unix" else _readHosts(text, place, bool(kind)),
         path,
         scheme == "rediss",
@@ -141,15 +153,27 @@ def _readHosts(text: str, place: str, isSentinel: bool) -> tuple[tuple[str, int]
 
 
 def _readDatabase(text: str, inPath: str, inQuery: str) -> int:
+    if inPath and inQuery and inPath != inQuery:
+        raise _wrong(text, "the database is given twice")
     database = inPath or inQuery or "0"
     if not re.fullmatch("[0-9]{1,5}", database, re.ASCII):
         raise _wrong(text, f"the database must be a number such as 0, not {database!r}")
     return int(database)
 
 
-def _withoutPasswords(url: str) -> str:
-    url = re.sub(r"(?<=://)([^/?@]*):[^/?]*@", r"\1:***@", url)
-    return re.sub(r"(sentinel_password=)[^&]*", r"\1***", url)
+def _hidden(url: str) -> str:
+    """
+    Leave out of a URL whatever may be a password, even if it is no URL.
+    """
+    start, _, end = url.rpartition("@")
+    if start:
+        scheme, mark, _ = start.partition("://")
+        url = f"{scheme if mark else ''}{mark}***@{end}"
+    else:
+        # What is no port may be a password, too: the @ is missing.
+        url = re.sub(r"(://[^/:\[]*:)(?!\d{1,5}(?:[/,?]|$))[^/?]*", r"\1***", url)
+    known = "|".join(set(PARAMETERS) - SECRET)
+    return re.sub(rf"([?&])(?!(?:{known})=)([^=&]*)=[^&]*", r"\1\2=***", url)
 
 
 def _wrong(text: str, why: str) -> InvalidOption:

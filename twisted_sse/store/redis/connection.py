@@ -27,14 +27,16 @@ class _Request:
 
     @ivar missing: how many replies are still to come.
     @ivar replies: those that have come.
-    @ivar deadline: until when all must have come, in the seconds of the clock.
+    @ivar sent: when they were sent, in the seconds of the clock.
+    @ivar patience: for how many seconds the server may be silent.
     """
 
-    __slots__ = ("answered", "deadline", "missing", "replies")
+    __slots__ = ("answered", "missing", "patience", "replies", "sent")
 
-    def __init__(self, missing: int, deadline: float) -> None:
+    def __init__(self, missing: int, sent: float, patience: float) -> None:
         self.missing = missing
-        self.deadline = deadline
+        self.sent = sent
+        self.patience = patience
         self.replies: list[Any] = []
         self.answered: Deferred[list[Any]] = Deferred()
 
@@ -43,8 +45,9 @@ class Connection(Protocol):
     """
     One connection (RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/).
 
-    Replies come in the order of the commands.  A server that is frozen closes nothing, so there is
-    a deadline for each reply: if one is missed, the connection is aborted.
+    Replies come in the order of the commands.  A server that is frozen closes nothing, so the
+    connection is aborted when a reply is missing and nothing arrives for too long.  A large reply
+    may take as long as it needs.
 
     @ivar lost: fires with the reason when the connection is lost.
     """
@@ -57,20 +60,29 @@ class Connection(Protocol):
         self._reader = Reader()
         self._requests: deque[_Request] = deque()
         self._call: IDelayedCall | None = None
+        # When something arrived last.
+        self._heard = clock.seconds()
         # Why it is aborted, or was lost.
         self._why: str | None = None
+
+    @property
+    def isOver(self) -> bool:
+        """
+        Whether nothing can be sent any more.
+        """
+        return self._why is not None
 
     def ask(self, seconds: float, *commands: Command) -> Deferred[list[Any]]:
         """
         Send some commands together.
 
-        @param seconds: how long the replies may take.
+        @param seconds: for how long the server may be silent before the last reply has come.
         @return: fires with the replies, in which errors are C{ReplyError}s; fails with
             L{Unanswered} if the connection is lost.
         """
         if self._why is not None:
             return fail(Unanswered(False, self._why))
-        request = _Request(len(commands), self._clock.seconds() + seconds)
+        request = _Request(len(commands), self._clock.seconds(), seconds)
         self._requests.append(request)
         if self._call is None:
             self._watch()
@@ -99,6 +111,7 @@ class Connection(Protocol):
         """
         See L{Protocol}.
         """
+        self._heard = self._clock.seconds()
         self._reader.feed(data)
         while True:
             try:
@@ -137,17 +150,23 @@ class Connection(Protocol):
 
     def _watch(self) -> None:
         """
-        Look again when the first reply is due.  Deadlines need not be in order: a blocking command
-        has a later one than what follows it; but then what follows it is late as well.
+        Look again when the server has been silent for too long.
         """
-        due = self._requests[0].deadline
-        self._call = self._clock.callLater(max(0.0, due - self._clock.seconds()), self._look)
+        left = self._patience() - self._clock.seconds()
+        self._call = self._clock.callLater(max(0.0, left), self._look)
+
+    def _patience(self) -> float:
+        """
+        @return: until when something must have arrived, in the seconds of the clock.
+        """
+        request = self._requests[0]
+        return max(request.sent, self._heard) + request.patience
 
     def _look(self) -> None:
         self._call = None
         if not self._requests:
             return
-        if self._requests[0].deadline <= self._clock.seconds():
+        if self._patience() <= self._clock.seconds():
             self.abort("the server does not answer")
         else:
             self._watch()

@@ -7,7 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 from hiredis import ReplyError
+from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
@@ -15,7 +17,10 @@ from .address import Address
 from .connection import Command, Connection
 from .errors import said
 
-__all__ = ["CannotConnect", "connect"]
+__all__ = ["CANCELLED", "CannotConnect", "connect"]
+
+#: What something fails with that is cancelled: connecting has an error of its own.
+CANCELLED = CancelledError, ConnectingCancelledError
 
 
 class CannotConnect(Exception):
@@ -91,6 +96,8 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
                 *_, reply = await connection.ask(timeout, *commands)
             finally:
                 connection.abort("the Sentinel was asked")
+        except CANCELLED:
+            raise
         except Exception as e:
             why = f"{host}:{port}: {e}"
             continue

@@ -8,11 +8,14 @@ from typing import Any
 
 from hiredis import ReplyError
 
-__all__ = ["Refused", "Unanswered", "checked", "isPassing", "kindOf", "movedTo", "said"]
+__all__ = ["Moved", "Refused", "Unanswered", "checked", "isPassing", "kindOf", "movedTo", "said"]
 
 #: Errors of a server that will do it later, or of one that another has replaced; nothing was done.
 PASSING = frozenset(
-    ("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY", "MOVED", "UNBLOCKED")
+    (
+        *("LOADING", "READONLY", "MASTERDOWN", "BUSY", "UNBLOCKED"),
+        *("CLUSTERDOWN", "TRYAGAIN", "ASK", "MOVED"),
+    )
 )
 
 #: Errors that stay until somebody changes how we are used.
@@ -25,6 +28,8 @@ MEANINGS = {
     "WRONGPASS": "the user or the password in the URL is wrong",
     "NOPERM": "the user may not do this",
     "WRONGTYPE": "the key holds something else than a stream: choose another prefix",
+    "MOVED": "the keys are on several servers of a cluster: choose a prefix such as {sse}:",
+    "READONLY": "it is a replica, which takes no events: connect to the master",
     "CROSSSLOT": "in a cluster all keys must have one hash tag: choose a prefix such as {sse}:",
 }
 
@@ -58,6 +63,20 @@ class Refused(Exception):
         self.isFinal = isFinal
 
 
+class Moved(Exception):
+    """
+    Another server of a cluster has the keys.
+
+    @ivar host: its name or address; empty for the one that says so.
+    @ivar port: its port.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(f"the keys are on {host}:{port}")
+        self.host = host
+        self.port = port
+
+
 def kindOf(error: ReplyError) -> str:
     """
     @return: the first word of an error, which is a code.
@@ -76,8 +95,12 @@ def checked(reply: Any) -> Any:
     """
     @return: a reply that is no error.
     @raise Refused: if it is one.
+    @raise Moved: if it says which server has the key.
     """
     if isinstance(reply, ReplyError):
+        moved = movedTo(reply)
+        if moved is not None:
+            raise Moved(*moved)
         raise Refused(said(reply), kindOf(reply) in FINAL)
     return reply
 

@@ -5,17 +5,21 @@ Following streams: what anybody adds to them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from hiredis import ReplyError
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .connection import Connection
 from .entries import begin
-from .errors import Refused, Unanswered, checked
+from .errors import Moved, Refused, Unanswered, checked, isPassing, kindOf, said
 from .link import Link
 from .pages import MOST, Entry, Pages
+from .places import LARGEST, readID
 
 __all__ = ["Followed", "Follower"]
 
@@ -46,7 +50,7 @@ class Followed(Protocol):
 
     def advance(self, entries: Sequence[Entry]) -> None:
         """
-        These entries directly follow the newest.
+        These entries directly follow the newest; none if it is still the newest.
         """
 
     def restart(self, newest: Entry) -> None:
@@ -54,6 +58,11 @@ class Followed(Protocol):
         What comes next does not follow what was there before.
 
         @param newest: the newest entry now.
+        """
+
+    def refuse(self, why: str | None) -> None:
+        """
+        The server refuses to read this stream, but not others; or L{None}: it does not any more.
         """
 
 
@@ -66,6 +75,7 @@ class Follower:
     is missing, whatever has happened: that the stream was trimmed faster than it was read, or
     deleted, or that another server has taken over, which lacks the newest entries.
 
+    @ivar waits: how often it has begun to wait for news.
     """
 
     def __init__(
@@ -76,20 +86,25 @@ class Follower:
         changed: Callable[[], object],
     ) -> None:
         """
-        @param timeout: how many seconds the server may take to answer.  Whenever nothing is new for
-            as long, it is checked that the streams are what they were.
+        @param timeout: how many seconds the server may take to answer.  As often it is checked that
+            all streams are what they were.
         @param makeLink: makes the link of two callbacks, C{up} and C{down}.
         @param changed: called when it begins to follow, and when it cannot any more.
         """
         self.link = makeLink(self._up, self._down)
+        self.waits = 0
         self._reactor = reactor
         self._timeout = timeout
         self._changed = changed
         # Each with whether there may be something new.
         self._streams: dict[Followed, bool] = {}
+        # Those that the server refuses to read.
+        self._refused: dict[Followed, None] = {}
         self._idle: Deferred[None] | None = None
         # Since when it does not wait for news, in the seconds of the clock; None if it does.
         self._since: float | None = reactor.seconds()
+        # When all streams were checked last.
+        self._checked = 0.0
 
     @property
     def behind(self) -> float:
@@ -119,18 +134,27 @@ class Follower:
         Follow a stream no more.
         """
         self._streams.pop(stream, None)
+        self._refused.pop(stream, None)
+
+    def stop(self) -> None:
+        """
+        Disconnect, for good.
+        """
+        self.link.stop()
+        self._wake()
 
     def _wake(self) -> None:
-        idle, self._idle = self._idle, None
-        if idle is not None:
-            idle.callback(None)
+        if self._idle is not None:
+            self._idle.cancel()
 
     def _up(self, connection: Connection) -> None:
-        for stream in self._streams:
-            self._streams[stream] = True
-        self._changed()
+        self._checkAll()
 
         def ended(failure: Failure) -> None:
+            error = failure.value
+            if isinstance(error, Moved):
+                self.link.move(error.host, error.port)
+                return
             if not failure.check(Unanswered, Refused):
                 _log.failure("Following streams has failed", failure)
             connection.abort(failure.getErrorMessage())
@@ -145,40 +169,81 @@ class Follower:
     def _setWaiting(self, isWaiting: bool) -> None:
         if isWaiting:
             self._since = None
+            self.waits += 1
         elif self._since is None:
             self._since = self._reactor.seconds()
 
+    def _checkAll(self) -> None:
+        """
+        Any stream may have been deleted, or replaced.
+        """
+        self._checked = self._reactor.seconds()
+        for stream in self._streams:
+            self._streams[stream] = True
+
     async def _follow(self, connection: Connection) -> None:
-        while self.link.connection is connection:
+        isConfirmed = False
+        while self.link.connection is connection and not connection.isOver:
             news = [stream for stream, isNew in self._streams.items() if isNew]
             if news:
                 await self._read(connection, news[:TOGETHER])
-            elif self._streams:
-                self._setWaiting(True)
-                await self._wait(connection)
-                self._setWaiting(False)
-            else:
-                self._idle = Deferred()
-                await self._idle
+                continue
+            streams = [stream for stream in self._streams if stream not in self._refused]
+            # Until it is known that this is possible, do not wait.
+            if streams:
+                await self._wait(connection, streams, isConfirmed)
+            if not isConfirmed:
+                isConfirmed = True
+                self.link.confirm()
+                self._changed()
+            elif not streams:
+                await self._rest()
 
-    async def _wait(self, connection: Connection) -> None:
+    async def _wait(
+        self, connection: Connection, streams: Sequence[Followed], isBlocking: bool
+    ) -> None:
         """
         Wait until something is new.
         """
-        streams = list(self._streams)
+        left = self._checked + self._timeout - self._reactor.seconds()
+        block = ("BLOCK", max(1, int(left * 1000))) if isBlocking else ()
+        self._setWaiting(isBlocking)
         [reply] = await connection.ask(
-            self._timeout * (1 + GRACE),
+            max(0.0, left) + self._timeout * GRACE,
             (
-                *("XREAD", "COUNT", 1, "BLOCK", max(1, int(self._timeout * 1000)), "STREAMS"),
+                *("XREAD", "COUNT", 1, *block, "STREAMS"),
                 *(stream.key for stream in streams),
                 *(stream.newest[0] for stream in streams),
             ),
         )
+        self._setWaiting(False)
+        if isinstance(reply, ReplyError) and kindOf(reply) == "UNBLOCKED":
+            # It has become a replica.
+            self.link.renew(said(reply))
+            return
+        if isinstance(reply, ReplyError) and not isPassing(reply):
+            # Because of one of them: which?
+            before = len(self._refused)
+            for start in range(0, len(streams), TOGETHER):
+                await self._read(connection, streams[start : start + TOGETHER])
+            if len(self._refused) > before:
+                return
         keys = {key for key, _ in checked(reply) or ()}
         for stream in streams:
-            # Without news, they may have been deleted.
-            if stream in self._streams and (not keys or stream.key.encode() in keys):
+            if stream in self._streams and stream.key.encode() in keys:
                 self._streams[stream] = True
+        if self._reactor.seconds() >= self._checked + self._timeout:
+            self._checkAll()
+
+    async def _rest(self) -> None:
+        """
+        There is nothing to wait for: wait for another stream, or try again after some time.
+        """
+        self._idle = deferLater(self._reactor, self._timeout) if self._refused else Deferred()
+        with suppress(CancelledError):
+            await self._idle
+        self._idle = None
+        self._checkAll()
 
     async def _read(self, connection: Connection, streams: Sequence[Followed]) -> None:
         """
@@ -193,16 +258,30 @@ class Follower:
             ),
         )
         for (stream, newest, count), reply in zip(asked, replies, strict=True):
-            first, *entries = checked(reply) or [None]
             if stream not in self._streams:
                 continue
+            if isinstance(reply, ReplyError) and not isPassing(reply):
+                self._refuse(stream, said(reply))
+                continue
+            first, *entries = checked(reply) or [None]
             if first == newest:
-                self._streams[stream] = len(entries) == count
+                self._accept(stream, isNew=len(entries) == count)
                 stream.pages.learn(entries)
-                if entries:
-                    stream.advance(entries)
+                stream.advance(entries)
             else:
                 await self._restart(connection, stream)
+
+    def _accept(self, stream: Followed, isNew: bool) -> None:
+        self._streams[stream] = isNew
+        if stream in self._refused:
+            del self._refused[stream]
+            stream.refuse(None)
+
+    def _refuse(self, stream: Followed, why: str) -> None:
+        self._streams[stream] = False
+        if stream not in self._refused:
+            self._refused[stream] = None
+            stream.refuse(why)
 
     async def _restart(self, connection: Connection, stream: Followed) -> None:
         """
@@ -210,14 +289,18 @@ class Follower:
         """
         # The clock may have been set back, too, but what comes must not have an ID that was given
         # before.
-        ms = int(stream.newest[0].partition(b"-")[0])
-        _, newest = await connection.ask(
+        ms = readID(stream.newest[0]).ms + 1
+        begun, newest = await connection.ask(
             self._timeout,
-            begin(stream.key, ms + 1),
+            # Some program may have used the last ID that there is.
+            begin(stream.key, ms if ms <= LARGEST else None),
             ("XREVRANGE", stream.key, "+", "-", "COUNT", 1),
         )
-        if not checked(newest):
-            # It has been deleted again.
-            raise Refused(f"{stream.key} is empty")
-        if stream in self._streams:
+        if stream not in self._streams:
+            return
+        if checked(newest):
+            # The next read proves what follows it.
             stream.restart(newest[0])
+            self._accept(stream, isNew=True)
+        elif isinstance(begun, ReplyError):
+            self._refuse(stream, said(begun))

@@ -34,9 +34,12 @@ class Health:
         self.errors = 0
         self.resets = 0
         self.skipped = 0
+        # Those streams of which it was said.
+        self._haveSkipped: set[str] = set()
         self.losses = 0
         self.trouble: str | None = None
         self.away: str | None = None
+        self._refused: dict[str, str] = {}
         self._url = url
         self._policy = ""
 
@@ -79,6 +82,39 @@ class Health:
             _log.info("{url} can be reached again", url=self._url)
         self.away = why
 
+    def skip(self, key: str, entry: str, why: str) -> None:
+        """
+        An entry of a stream is no event.
+
+        @param key: the key of the stream.
+        @param entry: the ID of the entry.
+        @param why: why it is none.
+        """
+        self.skipped += 1
+        if key not in self._haveSkipped:
+            self._haveSkipped.add(key)
+            _log.warn(
+                "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others like"
+                " it without a line in the log",
+                key=key,
+                entry=entry,
+                why=why,
+            )
+
+    def followed(self, key: str, why: str | None) -> None:
+        """
+        The server refuses to read a stream.
+
+        @param why: the reason; L{None} if it does not any more.
+        """
+        if why is None:
+            if self._refused.pop(key, None) is not None:
+                _log.info("{url}: {key} can be read again", url=self._url, key=key)
+        else:
+            if key not in self._refused:
+                _log.error("{url}: {key} cannot be read: {why}", url=self._url, key=key, why=why)
+            self._refused[key] = why
+
     def problem(self) -> str | None:
         """
         See C{EventStore.problem}.
@@ -87,4 +123,6 @@ class Health:
             return f"{self._url} cannot be reached: {self.away}"
         if self.trouble is not None:
             return f"events are not stored: {self.trouble}"
+        for key, why in self._refused.items():
+            return f"{key} cannot be read: {why}"
         return None

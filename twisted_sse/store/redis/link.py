@@ -9,16 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from hiredis import ReplyError
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from ...timing.backoff import Backoff
 from .address import Address
 from .connection import Command, Connection
-from .endpoints import CannotConnect, connect
+from .endpoints import CANCELLED, CannotConnect, connect
 from .errors import said
 
-__all__ = ["Link", "Server"]
+__all__ = ["BACKOFF", "Link", "Server"]
 
 #: How long to wait before connecting again, in seconds.
 BACKOFF = Backoff(initial=0.1, maximum=1.0, jitter=0.5)
@@ -34,6 +35,7 @@ class Server:
     @ivar version: its version, such as C{"7.0.15"}; empty if it does not say.
     @ivar policy: what it does when its memory is full; empty if it does not say.
     @ivar role: C{"master"} or C{"slave"}; empty if it does not say.
+    @ivar isSentinel: whether it is a Sentinel, which keeps nothing itself.
     """
 
     def __init__(self, told: bytes) -> None:
@@ -48,6 +50,7 @@ class Server:
         self.version = find("redis_version")
         self.policy = find("maxmemory_policy")
         self.role = find("role")
+        self.isSentinel = find("redis_mode") == "sentinel"
 
     @property
     def isOld(self) -> bool:
@@ -81,8 +84,10 @@ class Link:
         """
         @param timeout: how many seconds the server may take to answer.
         @param name: what the server calls the connection.
-        @param up: called with each connection that can be used.
-        @param down: called when it is lost, and when connecting fails, with the reason.
+        @param up: called with each connection, logged in.  Then C{confirm} must be called as soon
+            as it is known that it is of use: until then there is trouble.
+        @param down: called when it is lost, and when connecting fails, with the reason; but not
+            when it is replaced.
         """
         self.connection: Connection | None = None
         self.number: int | None = None
@@ -98,6 +103,10 @@ class Link:
         self._keeping: Deferred[None] | None = None
         # Which server of a cluster has the keys, if it is another.
         self._moved: tuple[str, int] | None = None
+        self._isReplacing = False
+        self._isConfirmed = False
+        # How often it has failed since there was a connection of use.
+        self._failures = 0
 
     def start(self) -> None:
         """
@@ -105,7 +114,7 @@ class Link:
         """
         if self._keeping is None:
             self._keeping = Deferred.fromCoroutine(self._keep())
-            self._keeping.addErrback(lambda failure: failure.trap(CancelledError) and None)
+            self._keeping.addErrback(_ended)
 
     def stop(self) -> None:
         """
@@ -118,37 +127,62 @@ class Link:
         if connection is not None:
             connection.abort("the store was closed")
 
+    def confirm(self) -> None:
+        """
+        The connection is of use.
+        """
+        self._isConfirmed = True
+        self._failures = 0
+        self.why = None
+
+    def renew(self, why: str) -> None:
+        """
+        Connect again, at once: the name of the server may mean another one by now.
+        """
+        if self.connection is not None:
+            self._isReplacing = self._isConfirmed
+            self.connection.abort(why)
+
     def move(self, host: str, port: int) -> None:
         """
         Connect to another server of the cluster.
+
+        @param host: its name or address; empty for that of this server.
         """
-        if self.connection is not None:
-            self._moved = host or self._address.hosts[0][0], port
-            self.connection.abort(f"the keys are on {host}:{port}")
+        before = self._moved or (self._address.hosts or (("", 0),))[0]
+        isFirst = self._moved is None
+        self._moved = host or before[0], port
+        self.renew(
+            f"the keys are on {self._moved[0]}:{port}"
+            if isFirst
+            else said(ReplyError("MOVED again"))
+        )
+        self._isReplacing |= isFirst
 
     async def _keep(self) -> None:
-        failures = 0
         while True:
             try:
                 connection = await connect(self._address, self._reactor, self._timeout, self._moved)
                 await self._enter(connection)
-            except CancelledError:
+            except CANCELLED:
                 raise
             except Exception as e:
-                failures += 1
                 # After a failover it may be where it was at first.
                 self._moved = None
                 why = _reason(e)
             else:
-                failures = 0
-                self.why, self.connection = None, connection
+                self.connection = connection
+                self._isConfirmed = self._isReplacing = False
                 self._up(connection)
                 why = await connection.lost
                 self.connection = None
+                if self._isReplacing:
+                    continue
                 self.losses += 1
             self.why = why
             self._down(why)
-            await deferLater(self._reactor, BACKOFF.afterFailure(failures + 1, None))
+            self._failures += 1
+            await deferLater(self._reactor, BACKOFF.afterFailure(self._failures, None))
 
     async def _enter(self, connection: Connection) -> None:
         """
@@ -178,11 +212,19 @@ class Link:
             self.server = Server(told if isinstance(told, bytes) else b"")
             if self.server.isOld:
                 raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is needed")
+            if self.server.isSentinel:
+                raise CannotConnect(
+                    "it is a Sentinel: the URL must be redis+sentinel://HOST/SERVICE"
+                )
             if address.service and self.server.role not in ("", "master"):
                 raise CannotConnect("the Sentinels name a server that is not the master")
         except BaseException as e:
             connection.abort(str(e))
             raise
+
+
+def _ended(failure: Failure) -> None:
+    failure.trap(*CANCELLED)
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 from hiredis import ReplyError
 from twisted.internet.defer import Deferred, fail
-from twisted.logger import Logger
 
 from ..contract import KeyReused, NotKept, NotStored, Record, Repeated, StoreAway, Tail
 from ..fingerprint import fingerprint
@@ -20,7 +19,7 @@ from .errors import Refused, Unanswered, checked, kindOf, said
 from .health import Health
 from .pages import Entry, Pages
 from .places import EntryID, Place, readID, readPlace
-from .script import byScript, keyBeside
+from .script import MOST_FIELDS, byScript, keyBeside
 
 __all__ = ["RedisLog"]
 
@@ -29,10 +28,8 @@ _T = TypeVar("_T")
 #: How many bytes L{fingerprint} has.
 FINGERPRINT = 32
 
-#: About how many bytes to ask for at once when a log is opened.
+#: About how many bytes to ask for at once, if it is not known how many are wanted.
 PIECE = 2**18
-
-_log = Logger()
 
 
 class RedisLog:
@@ -78,7 +75,8 @@ class RedisLog:
         self._health = health
         self._closed = closed
         self.last = EntryID(0, 0)
-        self._hasSkipped = False
+        # Why nothing can be received; None if it can.
+        self._away: str | None = None
         self._isClosed = False
         self._ended: Deferred[None] | None = None
         # How many calls have not been answered.
@@ -157,11 +155,13 @@ class RedisLog:
         """
         See L{Followed<twisted_sse.store.redis.following.Followed>}.
         """
-        self._advanceTo(entries[-1])
+        if entries:
+            self._advanceTo(entries[-1])
         records = [record for entry in entries if (record := self._record(entry)) is not None]
         if records:
             self.tail.received(records)
-        self._goOn()
+        # What the others wait for may have been deleted before we have seen it.
+        self._goOn(isLost=not entries)
 
     def restart(self, newest: Entry) -> None:
         """
@@ -177,9 +177,17 @@ class RedisLog:
         """
         The server cannot be reached, or can be again.
         """
+        self._away = why
         self.tail.away(why)
         if why is not None:
             self._failReaders(why)
+
+    def refuse(self, why: str | None) -> None:
+        """
+        See L{Followed<twisted_sse.store.redis.following.Followed>}.
+        """
+        self._health.followed(self.key, why)
+        self.away(why)
 
     def _advanceTo(self, entry: Entry) -> None:
         self.newest = entry
@@ -211,16 +219,7 @@ class RedisLog:
         try:
             return toRecord(readID(identifier), fields)
         except NoEvent as e:
-            self._health.skipped += 1
-            if not self._hasSkipped:
-                self._hasSkipped = True
-                _log.warn(
-                    "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others"
-                    " like it without a line in the log",
-                    key=self.key,
-                    entry=identifier.decode(),
-                    why=str(e),
-                )
+            self._health.skip(self.key, identifier.decode(), str(e))
             return None
 
     # See EventLog
@@ -236,6 +235,8 @@ class RedisLog:
         if self._isClosed:
             return fail(NotStored(False, "the log is closed"))
         entries = [toFields(record) for record in records]
+        if max(map(len, entries)) > MOST_FIELDS:
+            return fail(NotStored(False, "it has too many topics: some thousands are allowed"))
         if idempotencyKey is None:
             return self._watched(self._add(entries))
         return self._watched(self._addOnce(entries, fingerprint(records), idempotencyKey))
@@ -270,6 +271,7 @@ class RedisLog:
 
     def _leave(self) -> None:
         if self._ended is not None and not self._ended.called and not self._unanswered:
+            self._health.followed(self.key, None)
             self._closed(self)
             self._ended.callback(None)
 
@@ -304,7 +306,7 @@ class RedisLog:
         if len(commands) > 1:
             commands = [("MULTI",), *commands, ("EXEC",)]
         replies = await self._written(commands, False)
-        return [each.decode() for each in (replies[-1] if len(commands) > 1 else replies)]
+        return [each.decode() for each in replies]
 
     async def _addOnce(
         self, entries: Sequence[Sequence[str]], content: bytes, idempotencyKey: str
@@ -328,19 +330,26 @@ class RedisLog:
         @raise NotStored: if it was not done, or may not have been.
         """
         try:
-            replies = await self._commands.ask(*commands, isRepeatable=isRepeatable)
+            replies = await self._commands.ask(*commands, isRepeatable=isRepeatable, isOrdered=True)
         except Unanswered as e:
             raise NotStored(e.wasSent, str(e)) from e
         # The first says why, those after it that nothing was done therefore.
-        error = next((reply for reply in replies if isinstance(reply, ReplyError)), None)
-        if error is None:
+        errors = [reply for reply in replies if isinstance(reply, ReplyError)]
+        if not errors and len(commands) > 1:
+            # Those of a transaction, which goes on after an error.
+            replies = replies[-1]
+            errors = [reply for reply in replies if isinstance(reply, ReplyError)]
+            isPart = len(errors) < len(replies)
+        else:
+            isPart = False
+        if not errors:
             self._health.stored(None)
             return replies
-        if kindOf(error) == "NOSCRIPT":
+        if kindOf(errors[0]) == "NOSCRIPT":
             raise _NoScript
-        why = f"{self.key}: {said(error)}"
+        why = f"{self.key}: {said(errors[0])}"
         self._health.stored(why)
-        raise NotStored(False, why)
+        raise NotStored(isPart, why)
 
     # Reading
 
@@ -359,13 +368,22 @@ class RedisLog:
     ) -> Sequence[Record]:
         found: list[Record] = []
         left = maxBytes
+        isOldest = place is None
         while True:
-            count = self.pages.count(max(left, 1))
+            # There may be few about these topics.
+            count = self.pages.count(maxBytes if topics is None else max(maxBytes, PIECE))
             start = "-" if place is None else str(place.entry)
+            newest = self.newest
             entries = await self._ask(("XRANGE", self.key, start, "+", "COUNT", count + 1))
             if place is not None:
                 # The rule: only what begins with the entry directly follows it.
                 if not entries or readID(entries[0][0]) != place.entry:
+                    if isOldest:
+                        # The oldest was dropped in the meantime.
+                        place = None
+                        continue
+                    if not await self._isKnown(newest):
+                        continue
                     raise NotKept(f"{self.key} has no {place.entry} any more")
                 if place.entry > self.last:
                     # Somebody else has seen it before us.
@@ -387,10 +405,26 @@ class RedisLog:
                 if found and left < 0:
                     return found
                 found.append(record)
-            if isAll or (found and left <= 0):
+            if isAll or found:
                 return found
 
+    async def _isKnown(self, newest: Entry) -> bool:
+        """
+        Find out whether the stream is still the one that the tail was told of.  If not, let the tail
+        be told first that it is another: what was lost is then lost once.
+
+        @param newest: what was its newest entry.
+        """
+        if newest is self.newest:
+            if [newest] == await self._ask(("XRANGE", self.key, newest[0], "+", "COUNT", 1)):
+                return True
+            if newest is self.newest:
+                await self._until(EntryID(self.last.ms, self.last.seq + 1))
+        return False
+
     def _until(self, entry: EntryID) -> Deferred[None]:
+        if self._away is not None:
+            return fail(StoreAway(self._away))
         reader: Deferred[None] = Deferred()
         self._readers.append((entry, reader))
         return reader

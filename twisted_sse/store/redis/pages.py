@@ -17,8 +17,9 @@ Entry = Sequence[Any]
 #: The most entries to ask for at once: their events are made in one turn of the reactor.
 MOST = 500
 
-#: How large an entry is at first believed to be, in bytes.
-TYPICAL = 200.0
+#: How large an entry is at first believed to be, in bytes.  Most are smaller, but if a thousand
+#: large ones were asked for at once, their server would have to have that much memory, and we as well.
+LARGE = 2.0**14
 
 
 class Pages:
@@ -28,7 +29,7 @@ class Pages:
     """
 
     def __init__(self) -> None:
-        self._size = TYPICAL
+        self._size = LARGE
 
     def count(self, maxBytes: int, most: int = MOST) -> int:
         """

@@ -7,13 +7,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-__all__ = ["EntryID", "Place", "readID", "readPlace"]
+__all__ = ["LARGEST", "EntryID", "Place", "readID", "readPlace"]
+
+#: The largest number in an ID.
+LARGEST = 2**64 - 1
 
 #: Nothing else: Redis takes C{1700}, C{01700-0}, C{(1700-0}, C{-} and C{+} for IDs, too.
 _PLACE = re.compile(r"(<?)(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})", re.ASCII)
-
-#: The largest number in an ID.
-_LARGEST = 2**64 - 1
 
 
 class EntryID(NamedTuple):
@@ -67,4 +67,4 @@ def readPlace(text: str) -> Place | None:
     if found is None:
         return None
     entry = EntryID(int(found[2]), int(found[3]))
-    return Place(bool(found[1]), entry) if max(entry) <= _LARGEST else None
+    return Place(bool(found[1]), entry) if max(entry) <= LARGEST else None

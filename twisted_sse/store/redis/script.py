@@ -9,7 +9,11 @@ from collections.abc import Sequence
 
 from .connection import Command
 
-__all__ = ["SCRIPT", "byScript", "keyBeside"]
+__all__ = ["MOST_FIELDS", "SCRIPT", "byScript", "keyBeside"]
+
+#: How many names and values of fields an entry may have.  Lua's C{unpack} gives 8,000 values at most,
+#: and if it failed half of a batch would be there already.
+MOST_FIELDS = 7000
 
 #: For how many seconds an idempotency key is known.
 KNOWN = 3600

@@ -96,11 +96,30 @@ class Session:
         finally:
             self._opening -= 1
             self._leave()
-        if self.follower.isWaiting and self.follower.link.number is not None:
-            # It has to notice.  If this is refused, it does when it has waited long enough.
-            self._tell(("CLIENT", "UNBLOCK", self.follower.link.number))
         self.follower.add(log)
+        self._nudge(self.follower.waits)
+        if self._isAway:
+            log.away(self._health.away)
         return log
+
+    def _nudge(self, waits: int, tries: int = 10) -> None:
+        """
+        Let the follower notice a new log, if it waits.  If this is refused, it does when it has
+        waited long enough.
+
+        @param waits: which time it waits.
+        """
+        number = self.follower.link.number
+        if not self.follower.isWaiting or self.follower.waits != waits or number is None:
+            return
+
+        def told(replies: list[Any]) -> None:
+            # The server may not have been told to wait yet.
+            if replies == [0] and tries:
+                self._nudge(waits, tries - 1)
+
+        asking = self.commands.ask(("CLIENT", "UNBLOCK", number))
+        asking.addCallbacks(told, lambda failure: failure.trap(Unanswered) and None)
 
     def close(self) -> Deferred[None]:
         """
@@ -123,7 +142,7 @@ class Session:
             self.isOver = True
             self._health.losses += self.losses
             self.commands.stop()
-            self.follower.link.stop()
+            self.follower.stop()
             if self._trimming is not None:
                 self._trimming.cancel()
             self._ended()
@@ -137,10 +156,9 @@ class Session:
 
     def _changed(self) -> None:
         """
-        A connection was made or lost.
+        A connection was made or lost, or something was not answered in time, or was again.
         """
-        links = self.commands.link, self.follower.link
-        why = next((link.why for link in links if link.why is not None), None)
+        why = self.commands.link.why or self.follower.link.why or self.commands.late
         if why is None:
             self._health.reached(self.commands.link.server)
         self._health.setAway(why)

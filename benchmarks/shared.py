@@ -1,0 +1,359 @@
+"""
+Several processes that share their events through Redis: how late are the events of another process,
+how many can one follow, and how many can one publish?
+
+A program of its own measures how many events one process follows: it is held up while others are
+added, and then takes what it has missed.  A timer says how late it was at most.
+
+usage: python benchmarks/shared.py ROOT URL EVENTS
+
+This is one run: the package at C{ROOT} follows a stream of the server at C{URL}.  C{run.py} does the
+rest.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from broker import broker
+from candidates import ROOT, SERVERS, Nchan, Running
+from load import Sample, runLoad
+from machine import LOAD, SERVER, Failed, ask, freePort, running, waitFor
+from publish import BATCH, SIZE, load, makeRequest
+from report import Section, Table, middle, spread
+
+if TYPE_CHECKING:
+    from bench import Bench
+
+__all__ = ["server", "shared", "write"]
+
+#: How many events a second are published by another process, and by another program that does
+#: nothing else.
+RATE = 1000
+MANY = 50_000
+
+#: How many events are published in a turn of the reactor, or are on their way and waited for.
+IN_FLIGHT = 200
+
+#: How often the timer looks, in seconds.
+INTERVAL = 0.001
+
+#: How many seconds one run may need.
+PATIENCE = 120
+
+#: The key of the stream.
+KEY = "sse:news"
+
+
+def writing(rate: float, events: int, url: str) -> list[str]:
+    """
+    Make the command of another program that adds events.
+    """
+    return [sys.executable, str(SERVERS / "writing.py"), f"{rate:g}", str(events), KEY, url]
+
+
+def measure(root: str, url: str, events: int) -> None:
+    """
+    Follow events, and say how fast that was.
+    """
+    sys.path.insert(0, root)
+    from twisted.internet import reactor
+    from twisted.internet.defer import Deferred
+
+    from twisted_sse import Channel, History
+    from twisted_sse.store import RedisStore
+
+    run: Any = reactor
+    history = History()
+    # Nothing may be dropped while we are held up.
+    store = RedisStore(url, maxEvents=None, timeout=60)
+    channel = Channel(history, store=store, name="news")
+    longest = last = 0.0
+
+    async def go() -> None:
+        nonlocal last
+        await channel.whenReady()
+        command = ["taskset", "-c", str(LOAD), *writing(0, events, url)]
+        subprocess.run(command, check=True, timeout=PATIENCE)
+        # Python's garbage collector takes as long as the program has objects: they are not counted.
+        gc.collect()
+        gc.freeze()
+        all: Deferred[None] = Deferred()
+
+        def look() -> None:
+            nonlocal longest, last
+            now = time.perf_counter()
+            longest = max(longest, now - last - INTERVAL)
+            last = now
+            if history.end < events:
+                run.callLater(INTERVAL, look)
+            else:
+                all.callback(None)
+
+        begun, cpu = time.perf_counter(), time.process_time()
+        last = begun
+        run.callLater(0, look)
+        await all
+        took, used = time.perf_counter() - begun, time.process_time() - cpu
+        figures = {
+            "rate": events / took,
+            "cpu_us": used / events * 1e6,
+            "held_ms": longest * 1000,
+        }
+        print(json.dumps(figures), flush=True)
+        channel.close()
+        await store.close()
+        run.stop()
+
+    run.callWhenRunning(lambda: Deferred.fromCoroutine(go()))
+    run.run()
+
+
+def follow(bench: Bench) -> Sample:
+    """
+    Run the program.
+
+    @raise Failed: if it fails.
+    """
+    events = int(MANY * max(1, bench.scale.seconds))
+    with broker() as url:
+        command = ["taskset", "-c", str(SERVER), sys.executable, __file__, str(ROOT), url]
+        try:
+            done = subprocess.run(
+                [*command, str(events)],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                timeout=PATIENCE,
+            )
+            said: Sample = json.loads(done.stdout)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            raise Failed(f"it follows nothing: {error}") from error
+        return said
+
+
+def sharing(mode: str, rate: float, streams: int, url: str, port: int) -> list[str]:
+    """
+    Make the command of a process of ours.
+    """
+    program = str(SERVERS / "sharing.py")
+    return [sys.executable, program, mode, str(port), f"{rate:g}", str(streams), url]
+
+
+#: What a process of ours needs.
+ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
+
+
+@contextmanager
+def server(url: str, processor: int = SERVER) -> Iterator[Running]:
+    """
+    Run a server of ours, which shares its events.
+    """
+    port = freePort()
+    command = sharing("serve", 0, 0, url, port)
+    with running(command, processor, ENVIRONMENT) as process:
+        waitFor(process, port)
+        yield Running(process, port, "/", [process.pid])
+
+
+@contextmanager
+def write(url: str, rate: float) -> Iterator[None]:
+    """
+    Have another program add events.
+    """
+    with running(writing(rate, 0, url), LOAD):
+        yield
+
+
+@contextmanager
+def publishing(url: str) -> Iterator[None]:
+    """
+    Have another process of ours publish.
+    """
+    port = freePort()
+    with running(sharing("publish", RATE, 0, url, port), LOAD, ENVIRONMENT) as process:
+        waitFor(process, port)
+        yield
+
+
+@contextmanager
+def posting(port: int, path: str) -> Iterator[None]:
+    """
+    Have somebody publish over HTTP.
+    """
+    command = [sys.executable, str(SERVERS / "publish.py"), str(port), path, str(RATE), "0"]
+    with running(command, LOAD):
+        yield
+
+
+def late(bench: Bench, publish: Callable[[str, ExitStack], None]) -> Sample:
+    """
+    Measure how late events are that are published elsewhere.
+
+    @param publish: begins to publish.
+    """
+    with ExitStack() as stack:
+        url = stack.enter_context(broker())
+        serving = stack.enter_context(server(url))
+        publish(url, stack)
+        return received(bench, serving)
+
+
+def received(bench: Bench, serving: Running) -> Sample:
+    """
+    Read one stream.
+
+    @raise Failed: if nothing arrives.
+    """
+    options = ["-w", f"{bench.scale.warmUp:g}"]
+    said = runLoad(bench.programs, serving, 1, bench.scale.seconds, options)
+    if said["closed"] or not said["events"]:
+        raise Failed("no event arrived")
+    return said
+
+
+def byProgram(url: str, stack: ExitStack) -> None:
+    """
+    Another process of ours publishes.
+    """
+    stack.enter_context(publishing(url))
+
+
+def byHTTP(url: str, stack: ExitStack) -> None:
+    """
+    Another server of ours publishes what is posted.
+    """
+    other = stack.enter_context(server(url, LOAD))
+    stack.enter_context(posting(other.port, "/"))
+
+
+def byWriter(url: str, stack: ExitStack) -> None:
+    """
+    Another program adds events.
+    """
+    stack.enter_context(write(url, MANY))
+
+
+def lateNchan(bench: Bench, nchan: Nchan) -> Sample:
+    """
+    Measure the same with two servers of nchan.
+    """
+    with ExitStack() as stack:
+        url = stack.enter_context(broker())
+        serving = stack.enter_context(nchan.sharing(url, SERVER, "/sub"))
+        other = stack.enter_context(nchan.sharing(url, LOAD, "/pub"))
+        stack.enter_context(posting(other.port, other.path))
+        return received(bench, serving)
+
+
+def published(bench: Bench, mode: str) -> Sample:
+    """
+    Measure how many events one process publishes.
+    """
+    port = freePort()
+    with broker() as url:
+        command = sharing(mode, 0, IN_FLIGHT, url, port)
+        with running(command, SERVER, ENVIRONMENT) as process:
+            waitFor(process, port)
+            time.sleep(bench.scale.warmUp)
+            before, start = json.loads(ask(process)), time.monotonic()
+            time.sleep(bench.scale.seconds)
+            after, end = json.loads(ask(process)), time.monotonic()
+    count = after["published"] - before["published"]
+    if not count:
+        raise Failed("it published nothing")
+    return {"rate": count / (end - start), "us": (after["cpu"] - before["cpu"]) / count * 1e6}
+
+
+def posted(bench: Bench, kind: str, body: bytes, events: int) -> Sample:
+    """
+    Measure how many events can be published over HTTP.
+
+    @param events: how many are in a request.
+    """
+    with broker() as url, server(url) as serving:
+        request = makeRequest(serving.path, kind, body)
+        return load(serving, request, events, bench.scale.warmUp, bench.scale.seconds)
+
+
+def postedNchan(bench: Bench, nchan: Nchan) -> Sample:
+    """
+    Measure the same with nchan.
+    """
+    with broker() as url, nchan.sharing(url, SERVER, "/pub") as serving:
+        request = makeRequest(serving.path, "text/plain", b"x" * SIZE)
+        return load(serving, request, 1, bench.scale.warmUp, bench.scale.seconds)
+
+
+def shared(bench: Bench) -> Section:
+    """
+    The case: what comes from another process, how much one can follow, and how much publish.
+    """
+    peers = [peer for peer in bench.peers if isinstance(peer, Nchan)]
+    lateness = bench.inTurn(
+        "redis",
+        {
+            "published by another process": partial(late, bench, byProgram),
+            "posted to another server": partial(late, bench, byHTTP),
+            **{
+                f"{peer.name}, posted to another server": partial(lateNchan, bench, peer)
+                for peer in peers
+            },
+            "added by another program": partial(late, bench, byWriter),
+        },
+    )
+    first = Table(
+        ["one stream", "events/s", "50 % within, ms", "99 % within, ms", "CPU µs per event"]
+    )
+    for name, samples in lateness.items():
+        half, most = spread(samples, "p50_ms", 2), spread(samples, "p99_ms", 2)
+        rate, us = middle(samples, "rate", 0), spread(samples, "us_event", 1)
+        first.rows.append([name, rate, half, most, us])
+    followed = bench.inTurn("redis", {"what was missed": partial(follow, bench)})
+    second = Table(["followed", "events/s", "CPU µs per event", "reactor held at most, ms"])
+    for name, samples in followed.items():
+        rate, us = spread(samples, "rate", 0), spread(samples, "cpu_us", 1)
+        second.rows.append([name, rate, us, middle(samples, "held_ms", 1)])
+    line = json.dumps({"data": "x" * SIZE, "event": "greeting"}).encode()
+    batch = b"\n".join([line] * BATCH)
+    one = partial(posted, bench, "text/plain", b"x" * SIZE, 1)
+    publishers = bench.inTurn(
+        "redis, publish",
+        {
+            f"`publish`, {IN_FLIGHT} in a turn": partial(published, bench, "plenty"),
+            f"`publishAndWait`, {IN_FLIGHT} on their way": partial(published, bench, "wait"),
+            "over HTTP": one,
+            f"over HTTP, {BATCH} in a request": partial(
+                posted, bench, "application/x-ndjson", batch, BATCH
+            ),
+            **{f"{peer.name}, over HTTP": partial(postedNchan, bench, peer) for peer in peers},
+        },
+    )
+    third = Table(["published", "events/s", "CPU µs per event"])
+    for name, samples in publishers.items():
+        third.rows.append([name, spread(samples, "rate", 0), spread(samples, "us", 1)])
+    return Section(
+        "Several processes: Redis",
+        f"One process serves a stream; the events of {SIZE} bytes come from another, through a Redis"
+        " server that has the load's processor, as has the publisher. What was missed is what was"
+        " added while the process was held up: it is taken as fast as possible, and nobody reads."
+        " A process that publishes follows its own events, too.",
+        [first, second, third],
+        ["nchan sends what is published to the servers that have subscribers, and keeps nothing."]
+        if peers
+        else [],
+    )
+
+
+if __name__ == "__main__":
+    os.environ.pop("PYTHONPATH", None)
+    measure(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -1,0 +1,315 @@
+"""
+Tests for C{examples/deploy/compose.yaml} without containers: its commands, its health checks and its
+nginx, with two daemons and a Redis server.
+"""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import subprocess
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.support.daemons import FOREGROUND_TWIST, PATIENCE, until
+from tests.support.many import Ended, ManyMixin
+from tests.support.nginx import startNginx
+from tests.support.options import OptionsMixin
+from tests.support.ports import freePort
+from tests.support.requirements import ROOT, needs
+from twisted_sse import MessageEvent
+from twisted_sse.daemon import makeService
+
+try:
+    import yaml
+except ImportError:  # needed for all of this
+    yaml = None
+
+DEPLOY = ROOT / "examples" / "deploy"
+SERVERS = ("events-1", "events-2")
+
+
+def compose() -> Any:
+    """
+    @return: what is in the file.
+    """
+    return yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))
+
+
+class FileTests(OptionsMixin):
+    """
+    Tests of the file without starting anything.
+    """
+
+    if yaml is None:
+        skip = "PyYAML not found: pip install pyyaml"
+
+    def test_references(self) -> None:
+        """
+        What one part of the file names is there: services, volumes, secrets, files.
+        """
+        file = compose()
+        services = file["services"]
+        for name, service in services.items():
+            for other, how in service.get("depends_on", {}).items():
+                self.assertEqual(how, {"condition": "service_healthy"}, name)
+                self.assertIn("healthcheck", services[other])
+            for secret in service.get("secrets", ()):
+                self.assertIn(secret, file["secrets"])
+            for volume in service.get("volumes", ()):
+                source, *_ = volume.split(":")
+                if source.startswith("."):
+                    self.assertTrue((DEPLOY / source).is_file(), source)
+                else:
+                    self.assertIn(source, file["volumes"])
+            if "build" in service:
+                context = DEPLOY / service["build"]["context"]
+                self.assertTrue((context / service["build"]["dockerfile"]).is_file())
+                self.assertTrue((context / "setup.py").is_file())
+
+    def test_servers(self) -> None:
+        """
+        The daemon accepts the options; the ports, the store, the token and the proxy are those of the
+        other services; the time to stop exceeds that of the daemon.
+        """
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        token = Path(temporary.name, "token")
+        token.write_text("s3cret")
+        file = compose()
+        services = file["services"]
+        [network] = file["networks"]["default"]["ipam"]["config"]
+        upstream = (DEPLOY / "nginx-many.conf").read_text(encoding="utf-8")
+        for name in SERVERS:
+            service = services[name]
+            [secret] = service["secrets"]
+            arguments = [
+                each.replace(f"file:/run/secrets/{secret}", f"file:{token}")
+                for each in service["command"]
+            ]
+            options = self.options(*arguments)
+            makeService(options, MemoryReactorClock())
+            self.assertEqual(options["store"], "redis://redis")
+            self.assertIn("redis", services)
+            self.assertIn(f"server {name}:{options['listen'][0].partition(':')[2]} ", upstream)
+            self.assertIn(f"--trusted-proxy={network['subnet']}", arguments)
+            self.assertGreater(int(service["stop_grace_period"].strip("s")), options["drain"])
+            [*_, check] = service["healthcheck"]["test"]
+            self.assertIn(f"http://localhost:{options['admin'].partition(':')[2]}/readyz", check)
+        [port] = services["nginx"]["ports"]
+        self.assertIn(f"listen {port.partition(':')[2]};", upstream)
+        [*_, url] = services["nginx"]["healthcheck"]["test"]
+        self.assertEqual(url, f"http://localhost:{port.partition(':')[2]}/")
+        extras = (DEPLOY / "Containerfile").read_text(encoding="utf-8")
+        self.assertIn("/src[metrics,redis]", extras)
+
+
+@needs("network", "deploy", "redis")
+class RunningTests(ManyMixin):
+    """
+    Tests for the services as processes on this machine.
+    """
+
+    def setUp(self) -> None:
+        """
+        Start what the file starts.
+        """
+        super().setUp()
+        self.received: list[MessageEvent] = []
+        self.ends = 0
+        self.services = compose()["services"]
+        self.redisPort = freePort()
+        program, *options = self.services["redis"]["command"]
+        self.assertEqual(program, "redis-server")
+        self.redis = self.startRedis(self.redisPort, *options)
+        (self.directory / "token").write_text("s3cret")
+        self.ports = {name: freePort() for name in SERVERS}
+        self.admins = {name: freePort() for name in SERVERS}
+        self.daemons = {name: self.begin(name) for name in SERVERS}
+        self.nginxPort = freePort()
+
+    def redirect(self, patience: str = "40s") -> None:
+        """
+        Start nginx.
+
+        @param patience: how long it waits for a server that says nothing.
+        """
+        text = (DEPLOY / "nginx-many.conf").read_text(encoding="utf-8")
+        text = self.replaced(text, "proxy_read_timeout 40s;", f"proxy_read_timeout {patience};")
+        text = self.replaced(text, "listen 8000;", f"listen 127.0.0.1:{self.nginxPort};")
+        for name in SERVERS:
+            text = self.replaced(
+                text, f"server {name}:8080", f"server 127.0.0.1:{self.ports[name]}"
+            )
+        startNginx(self, self.directory, text, self.nginxPort)
+
+    def replaced(self, text: str, before: str, after: str) -> str:
+        """
+        Replace something that must be there.
+        """
+        self.assertIn(before, text)
+        return text.replace(before, after)
+
+    def begin(self, name: str) -> subprocess.Popen[str]:
+        """
+        Start a server.
+        """
+        self.port = self.ports[name]
+        command = "\0".join(self.services[name]["command"])
+        for before, after in (
+            ("--listen=tcp:8080", f"--listen=tcp:{self.port}:interface=127.0.0.1"),
+            ("--admin=tcp:9090", f"--admin=tcp:{self.admins[name]}:interface=127.0.0.1"),
+            ("redis://redis", self.redisURL),
+            ("/run/secrets/token", "token"),
+            ("10.89.17.0/24", "127.0.0.1"),
+        ):
+            command = self.replaced(command, before, after)
+        # As the entry point of the Containerfile does.
+        return self.start(*FOREGROUND_TWIST, "sse", *command.split("\0"), listens=True)
+
+    def isHealthy(self, name: str) -> bool:
+        """
+        Run the health check of a service.
+        """
+        command = "\0".join(self.services[name]["healthcheck"]["test"][1:])
+        if name in SERVERS:
+            command = self.replaced(command, ":9090/", f":{self.admins[name]}/")
+        elif name == "nginx":
+            command = self.replaced(command, "localhost:8000", f"127.0.0.1:{self.nginxPort}")
+        else:
+            command = self.replaced(command, "redis-cli", f"redis-cli\0-p\0{self.redisPort}")
+        self.environment["no_proxy"] = "localhost,127.0.0.1"
+        return self.run_(*command.split("\0")).returncode == 0
+
+    def publish(self, data: str) -> None:
+        """
+        Publish through nginx, as often as necessary.
+        """
+        headers = {
+            "Authorization": "Bearer s3cret",
+            "Content-Type": "text/plain",
+            "Idempotency-Key": data,
+        }
+
+        def isPublished() -> bool:
+            connection = http.client.HTTPConnection("127.0.0.1", self.nginxPort, timeout=PATIENCE)
+            with closing(connection):
+                connection.request("POST", "/", data.encode(), headers)
+                status = connection.getresponse().status
+            # The server may have died just now, or the other one have been away a moment ago.
+            self.assertIn(status, (200, 503))
+            return status == 200
+
+        until(isPublished)
+
+    def test_healthy(self) -> None:
+        """
+        The health checks succeed; that of a server that has ended fails, and the others do not.
+        """
+        self.redirect()
+        self.assertEqual([name for name in self.services if not self.isHealthy(name)], [])
+        self.daemons["events-1"].kill()
+        self.assertEqual([name for name in self.services if not self.isHealthy(name)], ["events-1"])
+        self.daemons["events-2"].kill()
+        self.assertFalse(self.isHealthy("nginx"))
+
+    def test_withoutRedis(self) -> None:
+        """
+        Servers that cannot reach Redis any more remain healthy: they serve what they have.  One that
+        has not reached it yet is not.
+        """
+        self.redirect()
+        self.redis.kill()
+        self.redis.wait()
+        self.assertTrue(self.isHealthy("events-1"))
+        self.assertFalse(self.isHealthy("redis"))
+        self.daemons["events-1"].kill()
+        self.begin("events-1")
+        self.assertFalse(self.isHealthy("events-1"))
+        self.assertTrue(self.isHealthy("events-2"))
+
+    def follow(self, numbers: Iterable[int]) -> None:
+        """
+        Assert that a client which comes back whenever its stream ends has received these numbers, once
+        each and in order.
+        """
+        expected = [str(number) for number in numbers]
+
+        def hasAll() -> bool:
+            try:
+                self.subscriber.until(expected[-1])
+            except Ended:
+                self.ends += 1
+                self.received += self.subscriber.events
+                position = self.subscriber.position
+                self.subscriber = self.subscribe(self.nginxPort, lastEventID=position)
+                return False
+            return True
+
+        until(hasAll)
+        received = [event.data for event in (*self.received, *self.subscriber.events)]
+        self.assertEqual(received, expected)
+
+    def test_killed(self) -> None:
+        """
+        A client behind nginx misses nothing, and gets nothing twice, when each of the servers is
+        killed in turn and started again, while events are published.
+        """
+        self.redirect()
+        self.subscriber = self.subscribe(self.nginxPort)
+        count = 0
+        for name in SERVERS:
+            for number in range(count, count + 10):
+                if number == count + 5:
+                    # Not all of it may have arrived.
+                    self.daemons[name].kill()
+                    self.daemons[name].wait()
+                self.publish(str(number))
+            count += 10
+            self.follow(range(count))
+            self.daemons[name] = self.begin(name)
+        self.assertGreaterEqual(self.ends, 1)
+
+    def test_hangs(self) -> None:
+        """
+        The same when each of the servers hangs in turn: nginx gives up on it.
+        """
+        self.redirect(patience="1s")
+        self.subscriber = self.subscribe(self.nginxPort)
+        count = 0
+        for name in SERVERS:
+            self.daemons[name].send_signal(signal.SIGSTOP)
+            for number in range(count, count + 5):
+                self.publish(str(number))
+            count += 5
+            self.follow(range(count))
+            self.daemons[name].send_signal(signal.SIGCONT)
+        self.assertGreaterEqual(self.ends, 1)
+
+    def test_stopped(self) -> None:
+        """
+        When a server is stopped, its clients are told when to come back, and miss nothing.
+        """
+        self.redirect()
+        subscribers = [self.subscribe(self.nginxPort) for _ in range(4)]
+        self.publish("before")
+        for subscriber in subscribers:
+            subscriber.until("before")
+        self.daemons["events-1"].terminate()
+        self.finish(self.daemons["events-1"])
+        self.publish("after")
+        again = 0
+        for subscriber in subscribers:
+            try:
+                subscriber.until("after")
+            except Ended:
+                again += 1
+                later = self.subscribe(self.nginxPort, lastEventID=subscriber.position)
+                self.assertEqual(later.until("after"), [])
+        # Each server had as many.
+        self.assertEqual(again, 2)

@@ -1,0 +1,425 @@
+"""
+Tests for several daemons with one Redis server: what the page about many processes and machines says,
+and a browser whose server is killed.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import signal
+import time
+from contextlib import closing
+from typing import Any
+
+from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThread
+
+from tests.support.browsers import Browsing
+from tests.support.daemons import FOREGROUND, PATIENCE, until
+from tests.support.documents import DOCS, blocks
+from tests.support.live import reactor
+from tests.support.many import ManyMixin, Subscriber
+from tests.support.nginx import startNginx
+from tests.support.ports import freePort
+from tests.support.requirements import ROOT, needs
+
+PAGE = "many.md"
+
+
+class AskMixin(ManyMixin):
+    """
+    Asks daemons.
+    """
+
+    def ask(self, port: int, path: str, data: str | None = None) -> tuple[int, str]:
+        """
+        Make a request.
+
+        @param data: what to publish; L{None} to publish nothing.
+        @return: the status, and the body of the answer.
+        """
+        with closing(http.client.HTTPConnection("localhost", port, timeout=PATIENCE)) as connection:
+            method, body = ("GET", None) if data is None else ("POST", data.encode())
+            connection.request(method, path, body, {"Content-Type": "text/plain"})
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+
+    def figure(self, port: int, name: str) -> float:
+        """
+        @return: the value of a metric.
+        """
+        _, text = self.ask(port, "/metrics")
+        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+        self.assertIsNotNone(found, name)
+        assert found is not None
+        return float(found[1])
+
+    def pair(self, *options: str) -> tuple[int, int]:
+        """
+        @return: the ports of two daemons.
+        """
+        (_, here), (_, there) = self.daemon(*options), self.daemon(*options)
+        return here, there
+
+    def data(self, subscriber: Subscriber) -> list[str]:
+        """
+        @return: what a subscriber has received, without what does not come from publishers.
+        """
+        return [event.data for event in subscriber.events if event.type == "message"]
+
+    def types(self, subscriber: Subscriber) -> list[str]:
+        """
+        @return: the types of what a subscriber has received.
+        """
+        return [event.type for event in subscriber.events]
+
+
+@needs("network", "redis")
+class PageTests(AskMixin):
+    """
+    Tests for what the page shows.
+    """
+
+    def test_daemons(self) -> None:
+        """
+        Two daemons as they are shown deliver what is published through either of them, and what is
+        added to Redis.
+        """
+        shown = "".join(blocks(PAGE, "console", "## With the daemon"))
+        commands = re.findall(r"^\$ twistd -n (sse .*)$", shown, re.MULTILINE)
+        self.assertEqual(len(commands), 2)
+        subscribers = []
+        for command in commands:
+            self.port = freePort()
+            words = command.replace("redis://localhost", self.redisURL).split()
+            words[words.index("--port") + 1] = str(self.port)
+            process = self.spawn(*FOREGROUND, *words)
+            self.waitFor(process, f"http://localhost:{self.port}/ ")
+            subscribers.append(self.subscribe(self.port))
+        self.assertEqual(self.ask(self.port, "/", "hello")[0], 200)
+        [add] = re.findall(r"^\$ (redis-cli .*)$", shown, re.MULTILINE)
+        add = add.replace("redis-cli", f"redis-cli -p {self.redisPort}").replace("hello", "bye")
+        self.assertEqual(self.run_("sh", "-c", add).returncode, 0)
+        for subscriber in subscribers:
+            self.assertEqual([event.data for event in subscriber.until("bye")], ["hello"])
+
+    def test_contract(self) -> None:
+        """
+        An entry that any program has added as documented is an event; what is none is skipped and
+        counted; the ID of an entry, and C{<} and the ID, are places to resume from.
+        """
+        [command] = re.findall(r"^`(XADD .*)`$", (DOCS / PAGE).read_text("utf-8"), re.MULTILINE)
+        _, port = self.daemon()
+        staff = self.subscribe(port, "/?topic=staff")
+        everything = self.subscribe(port)
+        words = command.replace("sse:news", "sse:/").split()
+        identifier = self.cli(*words).strip()
+        for fields in (
+            ("other", "x"),
+            ("data", "x", "event", "two\nlines"),
+            ("data", "x", "data", "y"),
+            ("data", "x", "retry", "soon"),
+        ):
+            self.cli("XADD", "sse:/", "*", *fields)
+        self.cli("XADD", "sse:/", "*", "comment", "c", "data", "1\n2", "retry", "7000", "mine", "?")
+        self.assertEqual([event.data for event in everything.until("1\n2")], ["hello"])
+        [event] = everything.events[:1]
+        self.assertEqual((event.type, event.lastEventID), ("greeting", identifier))
+        staff.until("hello")
+        self.assertEqual(self.figure(port, "sse_store_skipped_total"), 4)
+        after = self.subscribe(port, lastEventID=identifier)
+        self.assertEqual(after.until("1\n2"), [])
+        before = self.subscribe(port, lastEventID=f"<{identifier}")
+        self.assertEqual([event.data for event in before.until("1\n2")], ["hello"])
+        [_, first, *_] = json.loads(self.cli("--json", "XRANGE", "sse:/", "-", "+", "COUNT", "1"))[
+            0
+        ]
+        self.assertEqual(first[:2], ["sse", "begin"])
+
+    def test_rights(self) -> None:
+        """
+        The users that are shown have all rights that they need, and no others; without those that may
+        be left out, everything works as well.
+        """
+        [shown] = blocks(PAGE, "text", "## What Redis needs")
+        users = {line.split()[2]: line.split()[3:] for line in shown.splitlines()}
+        self.assertEqual(list(users), ["server", "shop"])
+        for name, rights in users.items():
+            self.cli("ACL", "SETUSER", name, *rights)
+        dispensable = {"+client|id", "+client|setname", "+client|unblock", "+info"}
+        few = [right for right in users["server"] if right not in dispensable]
+        self.assertEqual(len(few), len(users["server"]) - 4)
+        self.cli("ACL", "SETUSER", "few", *few)
+        as_ = ("--user", "shop", "--pass", "t0ps3cret", "--no-auth-warning")
+        subscribers = []
+        for name in "server", "few":
+            url = self.redisURL.replace("redis://", f"redis://{name}:s3cret@")
+            _, port = self.daemon("--store", url, "--store-age", "60")
+            subscribers.append(self.subscribe(port))
+            for _ in range(2):
+                self.post(port, name, **{"Idempotency-Key": name})
+            batch = {"Content-Type": "application/x-ndjson"}
+            with closing(http.client.HTTPConnection("localhost", port)) as connection:
+                connection.request("POST", "/", b'{"data":"1"}\n{"data":"2"}\n', batch)
+                self.assertEqual(connection.getresponse().status, 200)
+        self.cli(*as_, "XADD", "sse:/", "*", "data", "from the shop")
+        self.assertIn("NOPERM", self.cli(*as_, "XRANGE", "sse:/", "-", "+"))
+        self.assertIn("NOPERM", self.cli(*as_, "XADD", "sse:/other", "*", "data", "x"))
+        everything = ["server", "1", "2", "few", "1", "2"]
+        for subscriber, expected in zip(subscribers, (everything, everything[3:]), strict=True):
+            events = subscriber.until("from the shop")
+            self.assertEqual([event.data for event in events], expected)
+        refused = re.findall(r"^username\n(\w+)", self.cli("ACL", "LOG"), re.MULTILINE)
+        self.assertNotIn("server", refused)
+
+
+@needs("network", "redis")
+class FailureTests(AskMixin):
+    """
+    Tests for the table of what is promised in which failure.
+    """
+
+    def test_restarted(self) -> None:
+        """
+        While a Redis server that keeps its data is away, streams stay open, publishing fails, health
+        says so, and clients are served from memory; then everything goes on without a gap.
+        """
+        self.redisPort = freePort()
+        options = ("--appendonly", "yes", "--dir", str(self.directory))
+        redis = self.startRedis(self.redisPort, *options)
+        here, there = self.pair()
+        subscribers = [self.subscribe(port) for port in (here, there)]
+        self.post(here, "one")
+        self.post(there, "two")
+        for subscriber in subscribers:
+            subscriber.until("two")
+        first = subscribers[0].events[0].lastEventID
+        redis.kill()
+        redis.wait()
+        status, answer = self.ask(here, "/", "lost")
+        self.assertEqual((status, json.loads(answer)["maybe"]), (503, False))
+        status, answer = self.ask(here, "/readyz")
+        self.assertEqual((status, answer.startswith("degraded: redis://")), (200, True))
+        self.subscribe(there, lastEventID=first).until("two")
+        waiting = self.subscribe(there, lastEventID="1-1")
+        self.startRedis(self.redisPort, *options)
+        until(lambda: self.ask(here, "/readyz") == (200, "ok"))
+        self.post(there, "three")
+        for subscriber in subscribers:
+            subscriber.until("three")
+            self.assertEqual(self.data(subscriber), ["one", "two", "three"])
+            self.assertEqual(set(self.types(subscriber)), {"message"})
+        waiting.until("three")
+        self.assertEqual(self.types(waiting)[0], "stream-reset")
+        self.assertEqual(self.figure(here, "sse_store_resets_total"), 0)
+
+    def test_hangs(self) -> None:
+        """
+        A Redis server that hangs is noticed after five seconds.  What was published meanwhile may be
+        delivered; if it is published again with the same key, it is delivered once.
+        """
+        self.redisPort = freePort()
+        redis = self.startRedis(self.redisPort)
+        here, there = self.pair()
+        subscriber = self.subscribe(there)
+        redis.send_signal(signal.SIGSTOP)
+        self.addCleanup(redis.send_signal, signal.SIGCONT)
+        headers = {"Idempotency-Key": "k", "Content-Type": "text/plain"}
+        begin = time.monotonic()
+        with closing(http.client.HTTPConnection("localhost", here, timeout=30)) as connection:
+            connection.request("POST", "/", b"once", headers)
+            response = connection.getresponse()
+            self.assertEqual((response.status, json.loads(response.read())["maybe"]), (503, True))
+        took = time.monotonic() - begin
+        self.assertTrue(4 < took < 15, took)
+        self.assertIn("degraded", self.ask(here, "/readyz")[1])
+        redis.send_signal(signal.SIGCONT)
+        self.post(here, "once", **headers)
+        self.post(here, "last")
+        self.assertEqual([event.data for event in subscriber.until("last")], ["once"])
+
+    def test_emptied(self) -> None:
+        """
+        When Redis is emptied, every subscriber is told so soon, and each client that comes back with
+        an older ID; IDs go on increasing.
+        """
+        here, there = self.pair()
+        subscribers = [self.subscribe(port) for port in (here, there)]
+        self.post(here, "one")
+        for subscriber in subscribers:
+            subscriber.until("one")
+        self.cli("FLUSHALL")
+        for subscriber in subscribers:
+            subscriber.readUntil(lambda subscriber=subscriber: len(subscriber.events) > 1)
+            self.assertEqual(self.types(subscriber), ["message", "stream-reset"])
+        self.post(there, "two")
+        for subscriber in subscribers:
+            subscriber.until("two")
+            ids = [tuple(map(int, event.lastEventID.split("-"))) for event in subscriber.events]
+            self.assertEqual(ids, sorted(set(ids)))
+        late = self.subscribe(there, lastEventID=subscribers[0].events[0].lastEventID)
+        late.until("two")
+        self.assertEqual(self.types(late), ["stream-reset", "message"])
+        for port in here, there:
+            self.assertGreaterEqual(self.figure(port, "sse_store_resets_total"), 1)
+
+    def test_full(self) -> None:
+        """
+        When Redis' memory is full, publishers are told so at once, health says so, and clients resume
+        all the same; then publishing goes on.
+        """
+        here, there = self.pair()
+        subscriber = self.subscribe(there)
+        self.post(here, "one")
+        self.post(here, "two")
+        subscriber.until("two")
+        self.cli("CONFIG", "SET", "maxmemory", "1")
+        begin = time.monotonic()
+        status, answer = self.ask(here, "/", "lost")
+        self.assertLess(time.monotonic() - begin, 4)
+        self.assertEqual((status, json.loads(answer)["maybe"]), (503, False))
+        self.assertIn("memory is full", answer)
+        self.assertIn("degraded: events are not stored", self.ask(here, "/readyz")[1])
+        late = self.subscribe(there, lastEventID=subscriber.events[0].lastEventID)
+        self.assertEqual(late.until("two"), [])
+        self.cli("CONFIG", "SET", "maxmemory", "0")
+        self.post(here, "three")
+        subscriber.until("three")
+        self.assertEqual(self.data(subscriber), ["one", "two", "three"])
+        self.assertEqual(self.ask(here, "/readyz"), (200, "ok"))
+
+    def test_lostTail(self) -> None:
+        """
+        When a replica that lacks the newest events takes over, subscribers are told so, and clients
+        that have seen what is lost; one that was away before resumes.
+        """
+        # What the daemons connect to, as a name that is then given to another machine.
+        name = self.directory / "redis.sock"
+        sockets = [self.directory / each for each in ("master.sock", "replica.sock")]
+        name.symlink_to(sockets[0])
+        ports = freePort(), freePort()
+        options = ("--repl-diskless-sync-delay", "0", "--unixsocket")
+        master = self.startRedis(ports[0], *options, str(sockets[0]))
+        follows = ("--replicaof", "127.0.0.1", str(ports[0]))
+        self.startRedis(ports[1], *options, str(sockets[1]), *follows)
+        self.redisPort = ports[1]
+        here, there = self.pair("--store", f"unix://{name}")
+        subscriber = self.subscribe(here)
+        for number in "12":
+            self.post(there, number)
+        subscriber.until("2")
+        first, second = [event.lastEventID for event in subscriber.events]
+        until(lambda: self.cli("XRANGE", "sse:/", second, second).strip())
+        self.cli("REPLICAOF", "127.0.0.1", "1")
+        self.post(there, "lost")
+        subscriber.until("lost")
+        lost = subscriber.position
+        self.cli("REPLICAOF", "NO", "ONE")
+        name.unlink()
+        name.symlink_to(sockets[1])
+        master.kill()
+        subscriber.readUntil(lambda: self.types(subscriber)[-1] == "stream-reset")
+        until(lambda: self.ask(there, "/readyz") == (200, "ok"))
+        self.post(there, "3")
+        subscriber.until("3")
+        self.assertEqual(self.types(subscriber), 3 * ["message"] + ["stream-reset", "message"])
+        seen = self.subscribe(there, lastEventID=lost)
+        seen.until("3")
+        self.assertEqual(self.types(seen)[0], "stream-reset")
+        away = self.subscribe(there, lastEventID=first)
+        away.until("3")
+        self.assertEqual((self.data(away), set(self.types(away))), (["2", "3"], {"message"}))
+
+    def test_noStream(self) -> None:
+        """
+        A key that holds something else ends the daemon with the status for wrong options.
+        """
+        self.cli("SET", "sse:/", "x")
+        self.port = freePort()
+        done = self.run_(
+            *FOREGROUND, "sse", "post", "--store", self.redisURL, "--port", str(self.port)
+        )
+        self.assertEqual(done.returncode, 64)
+        self.assertIn("the key holds something else than a stream", done.stdout + done.stderr)
+        self.assertNotIn("Traceback", done.stdout + done.stderr)
+
+    def test_wrongPassword(self) -> None:
+        """
+        With a wrong password the daemon is not ready, and becomes so when the password is right.
+        """
+        self.cli("CONFIG", "SET", "requirepass", "right")
+        self.port = freePort()
+        url = self.redisURL.replace("redis://", "redis://:later@")
+        process = self.spawn(*FOREGROUND, "sse", "post", "--store", url, "--port", str(self.port))
+        self.waitFor(process, "the user or the password in the URL is wrong")
+        status, said = self.ask(self.port, "/readyz")
+        self.assertEqual(status, 503)
+        self.assertNotIn("later", said)
+        self.cli("-a", "right", "--no-auth-warning", "CONFIG", "SET", "requirepass", "later")
+        until(lambda: self.ask(self.port, "/readyz") == (200, "ok"))
+
+
+@needs("network", "browser", "deploy", "redis")
+class BrowserTests(Browsing, AskMixin):
+    """
+    Tests for the daemon's page in Chromium.
+    """
+
+    timeout = 120
+
+    async def rows(self, browser: Any, last: str) -> list[str]:
+        """
+        Wait until the newest row has this text.
+
+        @return: the data of all rows, the oldest first.
+        """
+        script = (
+            "return [...document.querySelectorAll('#events > li')].reverse()"
+            ".map((row) => row.innerText)"
+        )
+        deadline = reactor.seconds() + PATIENCE
+        while True:
+            found: list[str] = await deferToThread(browser.execute_script, script)
+            if found and last in found[-1]:
+                return found
+            self.assertLess(reactor.seconds(), deadline, f"{found}")
+            await deferLater(reactor, 0.05)
+
+    async def test_killed(self) -> None:
+        """
+        A browser follows one of two daemons through nginx, and the other publishes.  When the one that
+        it follows is killed, it comes back to the other, and nothing is missing or there twice.
+        """
+        daemons = dict(self.daemon() for _ in range(2))
+        ports = {port: daemon for daemon, port in daemons.items()}
+        front = freePort()
+        text = (ROOT / "examples" / "deploy" / "nginx-many.conf").read_text("utf-8")
+        text = text.replace("listen 8000;", f"listen 127.0.0.1:{front};")
+        for number, port in enumerate(ports, 1):
+            text = text.replace(f"events-{number}:8080", f"127.0.0.1:{port}")
+        startNginx(self, self.directory, text, front)
+        browser = await self.browse()
+        await deferToThread(browser.get, f"http://127.0.0.1:{front}/")
+
+        def follows(port: int) -> bool:
+            return 'sse_open_streams{resource="/"} 1.0' in self.ask(port, "/metrics")[1]
+
+        until(lambda: any(map(follows, ports)))
+        [followed] = filter(follows, ports)
+        [other] = set(ports) - {followed}
+        for number in range(10):
+            self.post(other, f"number {number}")
+        await self.rows(browser, "number 9")
+        for number in range(10, 15):
+            self.post(other, f"number {number}")
+        # Perhaps before it has the last ones.
+        ports[followed].kill()
+        for number in range(15, 20):
+            self.post(other, f"number {number}")
+        rows = await self.rows(browser, "number 19")
+        numbers = [int(found[1]) for row in rows if (found := re.search(r"number (\d+)", row))]
+        self.assertEqual(numbers, list(range(20)))
+        self.assertEqual([row for row in rows if "lost" in row], [])
+        self.assertTrue(follows(other))
