@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -20,10 +20,12 @@ from twisted.internet.task import deferLater
 from tests.support.daemons import FOREGROUND
 from tests.support.live import PATIENCE, LiveTestCase, freePort, reactor, until
 from tests.support.processes import isAlive
-from tests.support.redis_server import RedisServer
 from tests.support.requirements import ROOT
 from twisted_sse.client import Backoff, EventSource
 from twisted_sse.format.parser import MessageEvent
+
+if TYPE_CHECKING:
+    from tests.support.redis_server import RedisServer
 
 __all__ = ["Follower", "Several", "SeveralTestCase", "childrenOf", "pause"]
 
@@ -257,4 +259,7 @@ class SeveralTestCase(LiveTestCase):
 
         @param arguments: more of its arguments.
         """
+        # It needs a library that other tests of processes do not need.
+        from tests.support.redis_server import RedisServer
+
         return await RedisServer(self, *arguments).start()

@@ -78,7 +78,14 @@ def main() -> None:
     """
     for number in PARENTS:
         signal.signal(number, lambda number, frame: None)
-    wire = socket.socket(fileno=CONTROL)
+    with socket.socket(fileno=CONTROL) as wire:
+        _serve(wire)
+
+
+def _serve(wire: socket.socket) -> None:
+    """
+    Make what the parent asks for, and serve clients.
+    """
     about = _readBegin(wire)
     sys.path[:] = about["path"]
     install = getattr(import_module(about["reactor"]), "install", None)
