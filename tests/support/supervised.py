@@ -117,4 +117,6 @@ class Family:
         self.supervisor.startService()
         for process in self.processes:
             process.ready()
+        for process in self.processes:
+            process.said.clear()
         return list(self.processes)

@@ -99,7 +99,7 @@ class ChildTestCase(OptionsMixin):
             "reactor": "math",
             "path": sys.path,
             "sockets": sockets,
-            "place": 1,
+            "wait": False,
             "now": os.getcwd(),
         }
         self.patch(child, "CONTROL", self.wire.detach())

@@ -107,6 +107,8 @@ class ParentTestCase(OptionsMixin):
         self.parent.startService()
         for process in self.processes:
             process.ready()
+        for process in self.processes:
+            process.said.clear()
         return self.processes
 
     @property

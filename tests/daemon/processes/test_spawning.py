@@ -66,7 +66,7 @@ class Child:
     The child of a process.
     """
 
-    place = 7
+    waits = True
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Any]] = []
@@ -123,7 +123,7 @@ class SpawnerTests(SynchronousTestCase):
         kind, about = readMessage(self.reactor.transport.value().rstrip())
         self.assertEqual(
             (kind, about),
-            ("begin", {"arguments": ["--id", "secret"], "place": 7, "now": os.getcwd()}),
+            ("begin", {"arguments": ["--id", "secret"], "wait": True, "now": os.getcwd()}),
         )
         self.assertNotIn("secret", " ".join(self.reactor.arguments))
         self.assertEqual(self.process.pid, 1234)

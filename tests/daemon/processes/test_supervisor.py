@@ -413,6 +413,38 @@ class BalanceTests(SupervisorTestCase):
         self.told(p2=90)
         self.assertEqual((first.kinds[2:], second.kinds), (["accept"], []))
 
+    def test_starting(self) -> None:
+        """
+        One that starts while others are ready accepts nothing until it is ready, too.
+        """
+        self.family.supervisor.startService()
+        first, second = self.family.processes
+        self.assertEqual((first.child.waits, second.child.waits), (False, False))
+        first.ready()
+        self.assertEqual((first.kinds, second.kinds), ([], ["pause"]))
+        second.ready()
+        self.assertEqual(second.kinds, ["pause", "accept"])
+        first.crash()
+        self.family.advance(2)
+        third = self.family.processes[2]
+        self.assertTrue(third.child.waits)
+        self.assertEqual(set(third.kinds), {"pause"})
+        third.ready()
+        self.assertEqual(third.kinds[-1], "accept")
+
+    def test_startingAlone(self) -> None:
+        """
+        If the others end meanwhile, nothing is said any more, so that it accepts after a while.
+        """
+        first, second = self.family.allReady()
+        first.crash()
+        self.family.advance(1)
+        second.crash()
+        third = self.family.processes[2]
+        third.said.clear()
+        self.family.advance(1)
+        self.assertEqual(third.said, [])
+
     def test_hangs(self) -> None:
         """
         One that hangs does not count, since nobody may wait for it.

@@ -28,6 +28,7 @@ from ..options import EX_USAGE, Options
 from ..service import makeDaemon
 from .member import PARENTS, Member
 from .spawning import CONTROL, FIRST_SOCKET
+from .supervisor import PAUSE
 from .wire import readMessage, writeMessage
 
 __all__ = ["main"]
@@ -102,6 +103,8 @@ def _serve(wire: socket.socket) -> None:
     except Exception as e:
         traceback.print_exc()
         _fail(wire, f"{type(e).__name__}: {e}", 1)
+    if about["wait"]:
+        member.pause(PAUSE)
     # From here on relative names are meant as the parent means them.
     os.chdir(about["now"])
     run(wire, member, daemon, reactor)

@@ -166,7 +166,7 @@ class Member:
             if answer is not None:
                 answer.callback(fields["families"])
         elif kind == "pause":
-            self._pause(fields["seconds"])
+            self.pause(fields["seconds"])
         elif kind == "accept":
             if self._resume is not None:
                 self._resume.cancel()
@@ -192,9 +192,9 @@ class Member:
             answer.errback(NoMetrics())
         self._stop()
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """
-        Accept nothing, until nothing has come for some time.
+        Accept nothing, until the parent says so, or says nothing for some time.
         """
         if self._resume is not None:
             self._resume.reset(seconds)

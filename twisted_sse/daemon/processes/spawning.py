@@ -154,7 +154,7 @@ class Spawner:
             finally:
                 os.close(null)
         process.connect(ours)
-        about = {**self._about, "place": child.place, "now": os.getcwd()}
+        about = {**self._about, "wait": child.waits, "now": os.getcwd()}
         process.say("begin", about)
         return process
 
