@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 
 from tests.support.options import SOURCE, DaemonReactor, OptionsMixin
 from twisted_sse.daemon.processes import child
-from twisted_sse.daemon.processes.member import PARENTS, Member
+from twisted_sse.daemon.processes.member import Member
+from twisted_sse.daemon.processes.spawning import PARENTS
 from twisted_sse.daemon.processes.wire import readMessage, writeMessage
 
 

@@ -13,7 +13,8 @@ from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.daemon.processes.member import ANSWER, PARENTS, Member, NoMetrics
+from twisted_sse.daemon.processes.member import ANSWER, Member, NoMetrics
+from twisted_sse.daemon.processes.spawning import PARENTS
 from twisted_sse.daemon.processes.wire import readMessage, writeMessage
 
 

@@ -16,7 +16,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.daemon.processes import spawning
-from twisted_sse.daemon.processes.spawning import CONTROL, FIRST_SOCKET, LAST_WORDS, Spawner
+from twisted_sse.daemon.processes.spawning import (
+    CONTROL,
+    FIRST_SOCKET,
+    LAST_WORDS,
+    PARENTS,
+    Spawner,
+)
 from twisted_sse.daemon.processes.wire import readMessage, writeMessage
 
 
@@ -39,6 +45,7 @@ class SpawnReactor(Clock):
         """
         if self.fails:
             raise OSError(11, "Resource temporarily unavailable")
+        self.mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self.process, self.arguments, self.more = process, arguments, more
         self.statuses = {each: os.fstat(fd) for each, fd in more["childFDs"].items()}
         self.pid = 1234
@@ -127,6 +134,13 @@ class SpawnerTests(SynchronousTestCase):
         )
         self.assertNotIn("secret", " ".join(self.reactor.arguments))
         self.assertEqual(self.process.pid, 1234)
+
+    def test_mask(self) -> None:
+        """
+        A child is not reached by the parent's signals before it handles them; the parent is.
+        """
+        self.assertLessEqual(set(PARENTS), self.reactor.mask)
+        self.assertEqual(set(PARENTS) & signal.pthread_sigmask(signal.SIG_BLOCK, ()), set())
 
     def test_closedOutput(self) -> None:
         """

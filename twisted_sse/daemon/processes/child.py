@@ -26,8 +26,8 @@ from ...timing.reactors import installedReactor, makeSteady
 from ..daemon import Daemon
 from ..options import EX_USAGE, Options
 from ..service import makeDaemon
-from .member import PARENTS, Member
-from .spawning import CONTROL, FIRST_SOCKET
+from .member import Member
+from .spawning import CONTROL, FIRST_SOCKET, PARENTS
 from .supervisor import PAUSE
 from .wire import readMessage, writeMessage
 
@@ -79,6 +79,8 @@ def main() -> None:
     """
     for number in PARENTS:
         signal.signal(number, lambda number, frame: None)
+    # The parent has blocked them until now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS)
     with socket.socket(fileno=CONTROL) as wire:
         _serve(wire)
 

@@ -4,7 +4,6 @@ A child's part: what it is told by the parent, and what it tells.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -19,13 +18,11 @@ from zope.interface import implementer
 from ..listen import ListeningService
 from ..signals import SignalService
 from .sockets import Heir
+from .spawning import PARENTS
 from .sums import Families
 from .wire import Wire
 
-__all__ = ["ANSWER", "PARENTS", "Member", "NoMetrics"]
-
-#: The signals that are the parent's affair.  A terminal sends some of them to all processes.
-PARENTS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+__all__ = ["ANSWER", "Member", "NoMetrics"]
 
 #: How often it is told how many connections there are, in seconds, if that changes.
 COUNTING = 0.2
