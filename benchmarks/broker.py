@@ -15,10 +15,11 @@ __all__ = ["broker"]
 
 
 @contextmanager
-def broker() -> Iterator[str]:
+def broker(processors: str = LOAD) -> Iterator[str]:
     """
     Run a Redis server as long as it is needed, which keeps everything in memory.
 
+    @param processors: those that it may use.
     @return: its URL.
     @raise Failed: if there is none.
     """
@@ -28,6 +29,6 @@ def broker() -> Iterator[str]:
     port = freePort()
     with TemporaryDirectory() as folder:
         options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
-        with running([command, *options, "--loglevel", "warning"], LOAD) as process:
+        with running([command, *options, "--loglevel", "warning"], processors) as process:
             waitFor(process, port)
             yield f"redis://127.0.0.1:{port}"

@@ -7,19 +7,25 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from http.client import HTTPConnection
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from machine import LOAD, SERVER, family, freePort, running, waitFor
+from machine import LOAD, SERVER, Failed, family, freePort, running, waitFor
 
 __all__ = ["SERVERS", "Nchan", "Running", "Server", "floor", "ours", "plain"]
 
 SERVERS = Path(__file__).resolve().parent / "servers"
 ROOT = SERVERS.parent.parent
+
+#: How many seconds a server may take to find another.
+PATIENCE = 20
 
 
 @dataclass(frozen=True)
@@ -113,19 +119,36 @@ class Nchan(Server):
                 stack.enter_context(running(publisher, LOAD))
             yield server
 
-    def sharing(self, url: str, processor: int, path: str) -> AbstractContextManager[Running]:
+    @contextmanager
+    def sharing(self, url: str, processor: str, path: str) -> Iterator[Running]:
         """
         Run a server that shares its events with others, as long as it is needed.
 
         @param url: where the Redis server is.
         @param processor: the only one that it may use.
+        @raise Failed: if it does not find the Redis server.
         """
         upstream = f"upstream events {{ nchan_redis_server {url}; }}"
-        return self._serving(processor, path, upstream, "nchan_redis_pass events;")
+        with self._serving(processor, path, upstream, "nchan_redis_pass events;") as server:
+            deadline = time.monotonic() + PATIENCE
+            while self._isAway(server):
+                if time.monotonic() > deadline:
+                    raise Failed("it does not find the Redis server")
+                time.sleep(0.05)
+            yield server
+
+    def _isAway(self, server: Running) -> bool:
+        """
+        Whether the Redis server is not there yet.
+        """
+        connection = HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        with closing(connection):
+            connection.request("GET", "/pub")
+            return connection.getresponse().status == HTTPStatus.SERVICE_UNAVAILABLE
 
     @contextmanager
     def _serving(
-        self, processor: int, path: str, upstream: str = "", store: str = ""
+        self, processor: str, path: str, upstream: str = "", store: str = ""
     ) -> Iterator[Running]:
         port = freePort()
         text = (SERVERS / "nchan.conf").read_text(encoding="utf-8")

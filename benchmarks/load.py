@@ -37,7 +37,12 @@ def build(folder: Path) -> None:
 
 @contextmanager
 def startLoad(
-    programs: Path, server: Running, streams: int, seconds: float, options: Sequence[str] = ()
+    programs: Path,
+    server: Running,
+    streams: int,
+    seconds: float,
+    options: Sequence[str] = (),
+    processors: str = LOAD,
 ) -> Iterator[subprocess.Popen[str]]:
     """
     Run the load generator as long as it is needed.
@@ -45,10 +50,11 @@ def startLoad(
     @param programs: where it is.
     @param seconds: how long it is to measure.
     @param options: see the head of C{sseload.c}.
+    @param processors: those that it may use.
     """
     arguments = [str(server.port), server.path, str(streams), f"{seconds:g}"]
     pids = map(str, server.pids)
-    with running([str(programs / "sseload"), *options, *arguments, *pids], LOAD) as process:
+    with running([str(programs / "sseload"), *options, *arguments, *pids], processors) as process:
         yield process
 
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = [
+    "BOTH",
     "LOAD",
     "SERVER",
     "Failed",
@@ -34,7 +35,10 @@ __all__ = [
 
 #: The processors of the server and of all else.
 _PROCESSORS = sorted(os.sched_getaffinity(0))
-SERVER, LOAD = _PROCESSORS[0], _PROCESSORS[-1]
+SERVER, LOAD = str(_PROCESSORS[0]), str(_PROCESSORS[-1])
+
+#: Both, for what is to share them.
+BOTH = f"{SERVER},{LOAD}"
 
 
 class Failed(Exception):
@@ -49,7 +53,7 @@ def prepare() -> None:
     that nothing goes on running.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    os.sched_setaffinity(0, {LOAD})
+    os.sched_setaffinity(0, {int(LOAD)})
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -64,16 +68,16 @@ def freePort() -> int:
 
 @contextmanager
 def running(
-    command: list[str], processor: int, environment: Mapping[str, str] | None = None
+    command: list[str], processors: str, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[str]]:
     """
     Run a command as long as it is needed.
 
-    @param processor: the only one that it may use.
+    @param processors: those that it may use.
     @param environment: variables that it gets besides ours.
     """
     process = subprocess.Popen(
-        ["taskset", "-c", str(processor), *command],
+        ["taskset", "-c", processors, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

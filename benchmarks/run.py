@@ -31,6 +31,7 @@ from load import build
 from machine import Failed, describe, prepare
 from parser import parsers
 from peers import PEERS, gather
+from processes import processes
 from publish import publish
 from replays import replays
 from report import Section
@@ -48,6 +49,7 @@ EVERY = {
     "publish": publish,
     "sqlite": stores,
     "redis": shared,
+    "processes": processes,
 }
 
 

@@ -54,11 +54,11 @@ PATIENCE = 120
 KEY = "sse:news"
 
 
-def writing(rate: float, events: int, url: str) -> list[str]:
+def writing(rate: float, events: int, url: str, key: str = KEY) -> list[str]:
     """
     Make the command of another program that adds events.
     """
-    return [sys.executable, str(SERVERS / "writing.py"), f"{rate:g}", str(events), KEY, url]
+    return [sys.executable, str(SERVERS / "writing.py"), f"{rate:g}", str(events), key, url]
 
 
 def measure(root: str, url: str, events: int) -> None:
@@ -82,7 +82,7 @@ def measure(root: str, url: str, events: int) -> None:
     async def go() -> None:
         nonlocal last
         await channel.whenReady()
-        command = ["taskset", "-c", str(LOAD), *writing(0, events, url)]
+        command = ["taskset", "-c", LOAD, *writing(0, events, url)]
         subprocess.run(command, check=True, timeout=PATIENCE)
         # Python's garbage collector takes as long as the program has objects: they are not counted.
         gc.collect()
@@ -126,7 +126,7 @@ def follow(bench: Bench) -> Sample:
     """
     events = int(MANY * max(1, bench.scale.seconds))
     with broker() as url:
-        command = ["taskset", "-c", str(SERVER), sys.executable, __file__, str(ROOT), url]
+        command = ["taskset", "-c", SERVER, sys.executable, __file__, str(ROOT), url]
         try:
             done = subprocess.run(
                 [*command, str(events)],
@@ -154,7 +154,7 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
 
 @contextmanager
-def server(url: str, processor: int = SERVER) -> Iterator[Running]:
+def server(url: str, processor: str = SERVER) -> Iterator[Running]:
     """
     Run a server of ours, which shares its events.
     """
@@ -166,11 +166,11 @@ def server(url: str, processor: int = SERVER) -> Iterator[Running]:
 
 
 @contextmanager
-def write(url: str, rate: float) -> Iterator[None]:
+def write(url: str, rate: float, key: str = KEY, processors: str = LOAD) -> Iterator[None]:
     """
     Have another program add events.
     """
-    with running(writing(rate, 0, url), LOAD):
+    with running(writing(rate, 0, url, key), processors):
         yield
 
 

@@ -26,7 +26,7 @@ from twisted.web.server import Request
 
 from twisted_sse import Channel, EventStream
 from twisted_sse.klein import eventStream
-from twisted_sse.store import NotStored, RedisStore
+from twisted_sse.store import KeyReused, NotStored, RedisStore
 
 app = Klein()
 # The newest 1,000 lines of all rooms together.
@@ -60,6 +60,9 @@ async def say(request: Request, room: str) -> str:
         await channel.publishAndWait(
             json=line, event="line", topics=[room], idempotencyKey=key or None
         )
+    except KeyReused:
+        request.setResponseCode(422)
+        return "another line was said with this key\n"
     except NotStored as e:
         request.setResponseCode(503)
         return f"nobody has heard that: {e}\n"

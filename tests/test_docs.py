@@ -41,9 +41,14 @@ from twisted_sse import (
 )
 from twisted_sse.daemon import Options
 from twisted_sse.daemon.sources import tick
+from twisted_sse.store import RedisStore, SQLiteStore
+from twisted_sse.store.redis.address import PARAMETERS
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 ACCEPT = {"Accept": "text/event-stream"}
+
+#: The name of a metric of a store.
+STORE = re.compile(r"\bsse_store_(\w+)")
 
 
 def globalsOf(code: CodeType) -> set[str]:
@@ -245,6 +250,40 @@ class TableTests(SynchronousTestCase):
                 if name not in others
             }
             self.assertEqual(documented, defaults)
+
+    def test_storeFigures(self) -> None:
+        """
+        The documented metrics of stores are the actual ones.
+        """
+        actual = {"waiting_events"}
+        for store in RedisStore("redis://localhost"), SQLiteStore("events.db"):
+            for figure in store.figures():
+                actual.add(figure.name + "_total" * figure.isCounter)
+        rows = re.findall(r"^\| `sse_store_(\w+)` \| (\w+)", read("metrics.md"), re.MULTILINE)
+        self.assertEqual({name for name, _ in rows}, actual)
+        for name, kind in rows:
+            self.assertEqual(kind, "counter" if name.endswith("_total") else "gauge", name)
+        alerts = {each for block in blocks("metrics.md", "yaml") for each in STORE.findall(block)}
+        self.assertLessEqual(alerts, actual)
+
+    def test_redisStore(self) -> None:
+        """
+        The documented URLs of Redis servers are valid, all parts of one are shown, and the documented
+        arguments of the store are the actual ones, with their defaults.
+        """
+        rows = table("many.md", "### Which server")
+        for url in re.findall(r"`(\w[\w+]*://.*?)`", str(rows)):
+            RedisStore(url)
+        for name in PARAMETERS:
+            self.assertIn(name, str(rows))
+        documented = {
+            name.strip("`"): inspect.Parameter.empty
+            if default == ""
+            else ast.literal_eval(default.strip("`").replace(",", "_"))
+            for name, default, _ in table("many.md", "## In an application of your own")
+        }
+        parameters = inspect.signature(RedisStore).parameters
+        self.assertEqual(documented, {name: each.default for name, each in parameters.items()})
 
     def test_publishRaises(self) -> None:
         """

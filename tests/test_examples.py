@@ -127,7 +127,7 @@ class MemoryTests(SynchronousTestCase):
     def test_chatRedis(self) -> None:
         """
         A line reaches the clients of its room, once for each key; one that Redis does not take is
-        answered by 503.
+        answered by 503, and another with the same key by 422.
         """
         chat = example("chat_redis")
         self.patch(chat, "channel", Channel(name="chat"))
@@ -141,6 +141,8 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual([event.json() for event in received(lobby)], [line, line])
         self.assertEqual(received(kitchen), [])
         self.assertEqual(client.post("/rooms/lobby", FORM, "name=Ada").status, 400)
+        reused = client.post("/rooms/lobby", {**FORM, "Idempotency-Key": "k"}, "name=Ada&text=bye")
+        self.assertEqual(reused.status, 422)
         failing = mock.Mock(return_value=fail(NotStored(True, "it does not answer")))
         self.patch(chat.channel, "publishAndWait", failing)
         said = client.post("/rooms/lobby", FORM, "name=Ada&text=hello")

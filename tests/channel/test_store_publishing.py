@@ -308,3 +308,39 @@ class LogTests(StoreTestCase):
         self.assertEqual(
             self.said("the disk is full"), ["'news': events are stored again; 2 were not"]
         )
+
+
+class UnopenedTests(StoreTestCase):
+    """
+    Tests for what is published while the store cannot be opened.
+    """
+
+    def test_away(self) -> None:
+        """
+        What is published while the store cannot be opened is not stored after at most ten seconds,
+        and its publisher is told why; what is published later is stored when it can be.
+        """
+        self.start(open=False, isAway=True)
+        early = self.channel.publishAndWait("early")
+        self.time.pump([0.5] * 8)
+        late = self.channel.publishAndWait("late")
+        self.assertNoResult(early)
+        self.time.pump([0.5] * 3)
+        self.assertEqual(str(self.failureResultOf(early, NotStored).value), "it is away")
+        self.assertNoResult(late)
+        self.store.isAway = False
+        self.time.pump([0.5] * 12)
+        self.assertEqual(self.successResultOf(late).data, "late")
+        self.assertEqual([each.event.data for each in self.content.records], ["late"])
+        self.channel.close()
+        self.settle()
+        self.assertEqual(self.time.getDelayedCalls(), [])
+
+    def test_slow(self) -> None:
+        """
+        A store that takes its time to open is waited for.
+        """
+        self.start(open=False, delay=8.0)
+        waiting = self.channel.publishAndWait("x")
+        self.time.pump([1.0] * 30)
+        self.assertEqual(self.successResultOf(waiting).data, "x")

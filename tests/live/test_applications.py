@@ -136,9 +136,9 @@ class ApplicationMixin(ManyMixin):
         path = self.directory / name
         path.parent.mkdir(exist_ok=True)
         for shown, here in (
-            ("localhost:6379", f"127.0.0.1:{self.redisPort}"),
-            ('connect(6379, "localhost"', f'connect({self.redisPort}, "127.0.0.1"'),
-            ("redis-cli", f"redis-cli -p {self.redisPort}"),
+            ("localhost:6379", f"127.0.0.1:{self.redis.port}"),
+            ('connect(6379, "localhost"', f'connect({self.redis.port}, "127.0.0.1"'),
+            ("redis-cli", f"redis-cli -p {self.redis.port}"),
         ):
             code = code.replace(shown, here)
         path.write_text(code, encoding="utf-8")
@@ -339,7 +339,7 @@ class RedisTests(ApplicationMixin):
         """
         Programs in all languages fail, and say why, if Redis refuses the event.
         """
-        self.cli("CONFIG", "SET", "maxmemory", "1")
+        self.redis.cli("CONFIG", "SET", "maxmemory", "1")
         for heading, language, command in (
             ("## `events.py`, through Redis", "py", [sys.executable, "program"]),
             ("## From a shell, through Redis", "sh", ["sh", "program"]),

@@ -123,14 +123,14 @@ class RunningTests(ManyMixin):
         self.received: list[MessageEvent] = []
         self.ends = 0
         self.services = compose()["services"]
-        self.redisPort = freePort()
         program, *options = self.services["redis"]["command"]
         self.assertEqual(program, "redis-server")
-        self.redis = self.startRedis(self.redisPort, *options)
+        self.redis = self.startRedis(*options)
         (self.directory / "token").write_text("s3cret")
         self.ports = {name: freePort() for name in SERVERS}
         self.admins = {name: freePort() for name in SERVERS}
         self.daemons = {name: self.begin(name) for name in SERVERS}
+        until(lambda: all(map(self.isReady, self.admins.values())))
         self.nginxPort = freePort()
 
     def redirect(self, patience: str = "40s") -> None:
@@ -182,7 +182,7 @@ class RunningTests(ManyMixin):
         elif name == "nginx":
             command = self.replaced(command, "localhost:8000", f"127.0.0.1:{self.nginxPort}")
         else:
-            command = self.replaced(command, "redis-cli", f"redis-cli\0-p\0{self.redisPort}")
+            command = self.replaced(command, "redis-cli", f"redis-cli\0-p\0{self.redis.port}")
         self.environment["no_proxy"] = "localhost,127.0.0.1"
         return self.run_(*command.split("\0")).returncode == 0
 
@@ -225,7 +225,6 @@ class RunningTests(ManyMixin):
         """
         self.redirect()
         self.redis.kill()
-        self.redis.wait()
         self.assertTrue(self.isHealthy("events-1"))
         self.assertFalse(self.isHealthy("redis"))
         self.daemons["events-1"].kill()

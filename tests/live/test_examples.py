@@ -452,7 +452,7 @@ class ChatRedisTests(ManyMixin):
             self.say(there, "4")
             documentation = example("chat_redis").__doc__ or ""
             [line] = re.findall(r"^ +\$ redis-cli (.*)$", documentation, re.MULTILINE)
-            self.cli(*shlex.split(line))
+            self.redis.cli(*shlex.split(line))
             reader = self.subscribe(there, "/rooms/lobby", reader.position)
             lines = reader.until('{"name":"Redis","text":"hello"}')
             self.assertEqual([event.json()["text"] for event in lines], ["4"])

@@ -8,8 +8,9 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import signal
+import sys
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
 
@@ -18,7 +19,8 @@ from twisted.internet.threads import deferToThread
 
 from tests.support.browsers import Browsing
 from tests.support.daemons import FOREGROUND, PATIENCE, until
-from tests.support.documents import DOCS, blocks
+from tests.support.documents import blocks, read
+from tests.support.examples import EXAMPLES
 from tests.support.live import reactor
 from tests.support.many import ManyMixin, Subscriber
 from tests.support.nginx import startNginx
@@ -97,33 +99,79 @@ class PageTests(AskMixin):
             words[words.index("--port") + 1] = str(self.port)
             process = self.spawn(*FOREGROUND, *words)
             self.waitFor(process, f"http://localhost:{self.port}/ ")
+            until(lambda: self.isReady(self.port))
             subscribers.append(self.subscribe(self.port))
         self.assertEqual(self.ask(self.port, "/", "hello")[0], 200)
         [add] = re.findall(r"^\$ (redis-cli .*)$", shown, re.MULTILINE)
-        add = add.replace("redis-cli", f"redis-cli -p {self.redisPort}").replace("hello", "bye")
+        add = add.replace("redis-cli", f"redis-cli -p {self.redis.port}").replace("hello", "bye")
         self.assertEqual(self.run_("sh", "-c", add).returncode, 0)
         for subscriber in subscribers:
             self.assertEqual([event.data for event in subscriber.until("bye")], ["hello"])
+
+    def test_processes(self) -> None:
+        """
+        The command that is shown starts as many processes, which deliver what is published through
+        any of them, and stops them all.
+        """
+        [command] = re.findall(r"`twistd -n (sse .* --processes .*?)`", read(PAGE))
+        self.port = freePort()
+        words = command.replace("redis://localhost", self.redisURL).split()
+        words[words.index("--port") + 1] = str(self.port)
+        process = self.spawn(*FOREGROUND, *words)
+        self.waitFor(process, f"http://localhost:{self.port}/ ")
+        # Not all processes may be ready, but from this place on nobody misses anything.
+        place = self.redis.cli("XADD", "sse:/", "*", "data", "begin")
+        subscribers = [self.subscribe(self.port, lastEventID=place) for _ in range(20)]
+        for number in range(5):
+            # Each over a connection of its own, which any of them may accept.
+            self.post(self.port, str(number))
+        for subscriber in subscribers:
+            events = subscriber.until("4")
+            self.assertEqual([event.data for event in events], ["0", "1", "2", "3"])
+        process.terminate()
+        self.finish(process)
+        self.assertFalse(self.isListening())
+
+    def test_application(self) -> None:
+        """
+        The program that is shown delivers what is added to the stream of its channel.
+        """
+        program = blocks(PAGE, "python", "## In an application of your own")[0]
+        self.port = freePort()
+        for shown, here in ("redis://localhost:6379/0", self.redisURL), ("8081", str(self.port)):
+            self.assertEqual(program.count(shown), 1)
+            program = program.replace(shown, here)
+        self.spawn(sys.executable, "-c", program)
+        until(self.isListening)
+        # From its opening on it has a place in the stream.
+        until(lambda: self.redis.cli("EXISTS", "sse:news") == "1")
+        self.redis.cli("XADD", "sse:news", "*", "data", "first")
+        subscriber = self.subscribe(self.port, lastEventID="1-1")
+        subscriber.until("first")
+        self.redis.cli("XADD", "sse:news", "*", "data", "hello")
+        self.assertEqual([event.data for event in subscriber.until("hello")], ["{}", "first"])
 
     def test_contract(self) -> None:
         """
         An entry that any program has added as documented is an event; what is none is skipped and
         counted; the ID of an entry, and C{<} and the ID, are places to resume from.
         """
-        [command] = re.findall(r"^`(XADD .*)`$", (DOCS / PAGE).read_text("utf-8"), re.MULTILINE)
+        [command] = re.findall(r"^`(XADD .*)`$", read(PAGE), re.MULTILINE)
         _, port = self.daemon()
         staff = self.subscribe(port, "/?topic=staff")
         everything = self.subscribe(port)
         words = command.replace("sse:news", "sse:/").split()
-        identifier = self.cli(*words).strip()
+        identifier = self.redis.cli(*words)
         for fields in (
             ("other", "x"),
             ("data", "x", "event", "two\nlines"),
             ("data", "x", "data", "y"),
             ("data", "x", "retry", "soon"),
         ):
-            self.cli("XADD", "sse:/", "*", *fields)
-        self.cli("XADD", "sse:/", "*", "comment", "c", "data", "1\n2", "retry", "7000", "mine", "?")
+            self.redis.cli("XADD", "sse:/", "*", *fields)
+        self.redis.cli(
+            "XADD", "sse:/", "*", "comment", "c", "data", "1\n2", "retry", "7000", "mine", "?"
+        )
         self.assertEqual([event.data for event in everything.until("1\n2")], ["hello"])
         [event] = everything.events[:1]
         self.assertEqual((event.type, event.lastEventID), ("greeting", identifier))
@@ -133,9 +181,9 @@ class PageTests(AskMixin):
         self.assertEqual(after.until("1\n2"), [])
         before = self.subscribe(port, lastEventID=f"<{identifier}")
         self.assertEqual([event.data for event in before.until("1\n2")], ["hello"])
-        [_, first, *_] = json.loads(self.cli("--json", "XRANGE", "sse:/", "-", "+", "COUNT", "1"))[
-            0
-        ]
+        [_, first, *_] = json.loads(
+            self.redis.cli("--json", "XRANGE", "sse:/", "-", "+", "COUNT", "1")
+        )[0]
         self.assertEqual(first[:2], ["sse", "begin"])
 
     def test_rights(self) -> None:
@@ -147,11 +195,11 @@ class PageTests(AskMixin):
         users = {line.split()[2]: line.split()[3:] for line in shown.splitlines()}
         self.assertEqual(list(users), ["server", "shop"])
         for name, rights in users.items():
-            self.cli("ACL", "SETUSER", name, *rights)
-        dispensable = {"+client|id", "+client|setname", "+client|unblock", "+info"}
+            self.redis.cli("ACL", "SETUSER", name, *rights)
+        dispensable = {"+client|id", "+client|setname", "+client|unblock", "+info", "+script|load"}
         few = [right for right in users["server"] if right not in dispensable]
-        self.assertEqual(len(few), len(users["server"]) - 4)
-        self.cli("ACL", "SETUSER", "few", *few)
+        self.assertEqual(len(few), len(users["server"]) - 5)
+        self.redis.cli("ACL", "SETUSER", "few", *few)
         as_ = ("--user", "shop", "--pass", "t0ps3cret", "--no-auth-warning")
         subscribers = []
         for name in "server", "few":
@@ -164,14 +212,14 @@ class PageTests(AskMixin):
             with closing(http.client.HTTPConnection("localhost", port)) as connection:
                 connection.request("POST", "/", b'{"data":"1"}\n{"data":"2"}\n', batch)
                 self.assertEqual(connection.getresponse().status, 200)
-        self.cli(*as_, "XADD", "sse:/", "*", "data", "from the shop")
-        self.assertIn("NOPERM", self.cli(*as_, "XRANGE", "sse:/", "-", "+"))
-        self.assertIn("NOPERM", self.cli(*as_, "XADD", "sse:/other", "*", "data", "x"))
+        self.redis.cli(*as_, "XADD", "sse:/", "*", "data", "from the shop")
+        self.assertIn("NOPERM", self.redis.cli(*as_, "XRANGE", "sse:/", "-", "+"))
+        self.assertIn("NOPERM", self.redis.cli(*as_, "XADD", "sse:/other", "*", "data", "x"))
         everything = ["server", "1", "2", "few", "1", "2"]
         for subscriber, expected in zip(subscribers, (everything, everything[3:]), strict=True):
             events = subscriber.until("from the shop")
             self.assertEqual([event.data for event in events], expected)
-        refused = re.findall(r"^username\n(\w+)", self.cli("ACL", "LOG"), re.MULTILINE)
+        refused = re.findall(r"^username\n(\w+)", self.redis.cli("ACL", "LOG"), re.MULTILINE)
         self.assertNotIn("server", refused)
 
 
@@ -186,9 +234,7 @@ class FailureTests(AskMixin):
         While a Redis server that keeps its data is away, streams stay open, publishing fails, health
         says so, and clients are served from memory; then everything goes on without a gap.
         """
-        self.redisPort = freePort()
-        options = ("--appendonly", "yes", "--dir", str(self.directory))
-        redis = self.startRedis(self.redisPort, *options)
+        self.redis = self.startRedis("--appendonly", "yes")
         here, there = self.pair()
         subscribers = [self.subscribe(port) for port in (here, there)]
         self.post(here, "one")
@@ -196,15 +242,14 @@ class FailureTests(AskMixin):
         for subscriber in subscribers:
             subscriber.until("two")
         first = subscribers[0].events[0].lastEventID
-        redis.kill()
-        redis.wait()
+        self.redis.kill()
         status, answer = self.ask(here, "/", "lost")
         self.assertEqual((status, json.loads(answer)["maybe"]), (503, False))
         status, answer = self.ask(here, "/readyz")
         self.assertEqual((status, answer.startswith("degraded: redis://")), (200, True))
         self.subscribe(there, lastEventID=first).until("two")
         waiting = self.subscribe(there, lastEventID="1-1")
-        self.startRedis(self.redisPort, *options)
+        self.redis.begin()
         until(lambda: self.ask(here, "/readyz") == (200, "ok"))
         self.post(there, "three")
         for subscriber in subscribers:
@@ -220,12 +265,9 @@ class FailureTests(AskMixin):
         A Redis server that hangs is noticed after five seconds.  What was published meanwhile may be
         delivered; if it is published again with the same key, it is delivered once.
         """
-        self.redisPort = freePort()
-        redis = self.startRedis(self.redisPort)
         here, there = self.pair()
         subscriber = self.subscribe(there)
-        redis.send_signal(signal.SIGSTOP)
-        self.addCleanup(redis.send_signal, signal.SIGCONT)
+        self.redis.stop()
         headers = {"Idempotency-Key": "k", "Content-Type": "text/plain"}
         begin = time.monotonic()
         with closing(http.client.HTTPConnection("localhost", here, timeout=30)) as connection:
@@ -235,7 +277,7 @@ class FailureTests(AskMixin):
         took = time.monotonic() - begin
         self.assertTrue(4 < took < 15, took)
         self.assertIn("degraded", self.ask(here, "/readyz")[1])
-        redis.send_signal(signal.SIGCONT)
+        self.redis.goOn()
         self.post(here, "once", **headers)
         self.post(here, "last")
         self.assertEqual([event.data for event in subscriber.until("last")], ["once"])
@@ -250,7 +292,7 @@ class FailureTests(AskMixin):
         self.post(here, "one")
         for subscriber in subscribers:
             subscriber.until("one")
-        self.cli("FLUSHALL")
+        self.redis.cli("FLUSHALL")
         for subscriber in subscribers:
             subscriber.readUntil(lambda subscriber=subscriber: len(subscriber.events) > 1)
             self.assertEqual(self.types(subscriber), ["message", "stream-reset"])
@@ -265,6 +307,30 @@ class FailureTests(AskMixin):
         for port in here, there:
             self.assertGreaterEqual(self.figure(port, "sse_store_resets_total"), 1)
 
+    def test_clock(self) -> None:
+        """
+        When the clock of Redis is behind its newest ID, as after it was set back, IDs go on
+        increasing, even after Redis was emptied.
+        """
+        here, there = self.pair()
+        subscriber = self.subscribe(there)
+        hour = 3_600_000
+        ahead = f"{int(time.time() * 1000) + hour}-0"
+        self.redis.cli("XADD", "sse:/", ahead, "data", "ahead")
+        self.post(here, "one")
+        self.post(there, "two")
+        subscriber.until("two")
+        self.assertEqual(self.data(subscriber), ["ahead", "one", "two"])
+        late = self.subscribe(here, lastEventID=ahead)
+        self.assertEqual([event.data for event in late.until("two")], ["one"])
+        self.redis.cli("FLUSHALL")
+        subscriber.readUntil(lambda: self.types(subscriber)[-1] == "stream-reset")
+        until(lambda: self.figure(here, "sse_store_resets_total"))
+        self.post(here, "three")
+        subscriber.until("three")
+        ids = [tuple(map(int, event.lastEventID.split("-"))) for event in subscriber.events]
+        self.assertEqual(ids, sorted(set(ids)))
+
     def test_full(self) -> None:
         """
         When Redis' memory is full, publishers are told so at once, health says so, and clients resume
@@ -275,7 +341,7 @@ class FailureTests(AskMixin):
         self.post(here, "one")
         self.post(here, "two")
         subscriber.until("two")
-        self.cli("CONFIG", "SET", "maxmemory", "1")
+        self.redis.cli("CONFIG", "SET", "maxmemory", "1")
         begin = time.monotonic()
         status, answer = self.ask(here, "/", "lost")
         self.assertLess(time.monotonic() - begin, 4)
@@ -284,7 +350,7 @@ class FailureTests(AskMixin):
         self.assertIn("degraded: events are not stored", self.ask(here, "/readyz")[1])
         late = self.subscribe(there, lastEventID=subscriber.events[0].lastEventID)
         self.assertEqual(late.until("two"), [])
-        self.cli("CONFIG", "SET", "maxmemory", "0")
+        self.redis.cli("CONFIG", "SET", "maxmemory", "0")
         self.post(here, "three")
         subscriber.until("three")
         self.assertEqual(self.data(subscriber), ["one", "two", "three"])
@@ -297,29 +363,25 @@ class FailureTests(AskMixin):
         """
         # What the daemons connect to, as a name that is then given to another machine.
         name = self.directory / "redis.sock"
-        sockets = [self.directory / each for each in ("master.sock", "replica.sock")]
-        name.symlink_to(sockets[0])
-        ports = freePort(), freePort()
-        options = ("--repl-diskless-sync-delay", "0", "--unixsocket")
-        master = self.startRedis(ports[0], *options, str(sockets[0]))
-        follows = ("--replicaof", "127.0.0.1", str(ports[0]))
-        self.startRedis(ports[1], *options, str(sockets[1]), *follows)
-        self.redisPort = ports[1]
+        name.symlink_to(self.redis.path)
+        follows = ("--replicaof", "127.0.0.1", str(self.redis.port))
+        self.redis.cli("CONFIG", "SET", "repl-diskless-sync-delay", "0")
+        replica = self.startRedis(*follows)
         here, there = self.pair("--store", f"unix://{name}")
         subscriber = self.subscribe(here)
         for number in "12":
             self.post(there, number)
         subscriber.until("2")
         first, second = [event.lastEventID for event in subscriber.events]
-        until(lambda: self.cli("XRANGE", "sse:/", second, second).strip())
-        self.cli("REPLICAOF", "127.0.0.1", "1")
+        until(lambda: replica.cli("XRANGE", "sse:/", second, second))
+        replica.cli("REPLICAOF", "127.0.0.1", "1")
         self.post(there, "lost")
         subscriber.until("lost")
         lost = subscriber.position
-        self.cli("REPLICAOF", "NO", "ONE")
+        replica.cli("REPLICAOF", "NO", "ONE")
         name.unlink()
-        name.symlink_to(sockets[1])
-        master.kill()
+        name.symlink_to(replica.path)
+        self.redis.kill()
         subscriber.readUntil(lambda: self.types(subscriber)[-1] == "stream-reset")
         until(lambda: self.ask(there, "/readyz") == (200, "ok"))
         self.post(there, "3")
@@ -336,7 +398,7 @@ class FailureTests(AskMixin):
         """
         A key that holds something else ends the daemon with the status for wrong options.
         """
-        self.cli("SET", "sse:/", "x")
+        self.redis.cli("SET", "sse:/", "x")
         self.port = freePort()
         done = self.run_(
             *FOREGROUND, "sse", "post", "--store", self.redisURL, "--port", str(self.port)
@@ -349,7 +411,7 @@ class FailureTests(AskMixin):
         """
         With a wrong password the daemon is not ready, and becomes so when the password is right.
         """
-        self.cli("CONFIG", "SET", "requirepass", "right")
+        self.redis.cli("CONFIG", "SET", "requirepass", "right")
         self.port = freePort()
         url = self.redisURL.replace("redis://", "redis://:later@")
         process = self.spawn(*FOREGROUND, "sse", "post", "--store", url, "--port", str(self.port))
@@ -357,7 +419,7 @@ class FailureTests(AskMixin):
         status, said = self.ask(self.port, "/readyz")
         self.assertEqual(status, 503)
         self.assertNotIn("later", said)
-        self.cli("-a", "right", "--no-auth-warning", "CONFIG", "SET", "requirepass", "later")
+        self.redis.cli("-a", "right", "--no-auth-warning", "CONFIG", "SET", "requirepass", "later")
         until(lambda: self.ask(self.port, "/readyz") == (200, "ok"))
 
 
@@ -369,20 +431,31 @@ class BrowserTests(Browsing, AskMixin):
 
     timeout = 120
 
-    async def rows(self, browser: Any, last: str) -> list[str]:
+    def balance(self, ports: Iterable[int]) -> int:
         """
-        Wait until the newest row has this text.
+        Start nginx in front of servers.
 
-        @return: the data of all rows, the oldest first.
+        @return: its port.
         """
-        script = (
-            "return [...document.querySelectorAll('#events > li')].reverse()"
-            ".map((row) => row.innerText)"
-        )
+        front = freePort()
+        text = (ROOT / "examples" / "deploy" / "nginx-many.conf").read_text("utf-8")
+        text = text.replace("listen 8000;", f"listen 127.0.0.1:{front};")
+        for number, port in enumerate(ports, 1):
+            text = text.replace(f"events-{number}:8080", f"127.0.0.1:{port}")
+        startNginx(self, self.directory, text, front)
+        return front
+
+    async def rows(self, browser: Any, last: str, selector: str) -> list[str]:
+        """
+        Wait until one of some elements has this text.
+
+        @return: the texts of all.
+        """
+        script = f"return [...document.querySelectorAll('{selector}')].map((row) => row.innerText)"
         deadline = reactor.seconds() + PATIENCE
         while True:
             found: list[str] = await deferToThread(browser.execute_script, script)
-            if found and last in found[-1]:
+            if any(last in each for each in found):
                 return found
             self.assertLess(reactor.seconds(), deadline, f"{found}")
             await deferLater(reactor, 0.05)
@@ -394,12 +467,7 @@ class BrowserTests(Browsing, AskMixin):
         """
         daemons = dict(self.daemon() for _ in range(2))
         ports = {port: daemon for daemon, port in daemons.items()}
-        front = freePort()
-        text = (ROOT / "examples" / "deploy" / "nginx-many.conf").read_text("utf-8")
-        text = text.replace("listen 8000;", f"listen 127.0.0.1:{front};")
-        for number, port in enumerate(ports, 1):
-            text = text.replace(f"events-{number}:8080", f"127.0.0.1:{port}")
-        startNginx(self, self.directory, text, front)
+        front = self.balance(ports)
         browser = await self.browse()
         await deferToThread(browser.get, f"http://127.0.0.1:{front}/")
 
@@ -411,15 +479,50 @@ class BrowserTests(Browsing, AskMixin):
         [other] = set(ports) - {followed}
         for number in range(10):
             self.post(other, f"number {number}")
-        await self.rows(browser, "number 9")
+        await self.rows(browser, "number 9", "#events > li")
         for number in range(10, 15):
             self.post(other, f"number {number}")
         # Perhaps before it has the last ones.
         ports[followed].kill()
         for number in range(15, 20):
             self.post(other, f"number {number}")
-        rows = await self.rows(browser, "number 19")
+        # The newest is at the top.
+        rows = (await self.rows(browser, "number 19", "#events > li"))[::-1]
         numbers = [int(found[1]) for row in rows if (found := re.search(r"number (\d+)", row))]
         self.assertEqual(numbers, list(range(20)))
         self.assertEqual([row for row in rows if "lost" in row], [])
         self.assertTrue(follows(other))
+
+    async def test_chat(self) -> None:
+        """
+        What somebody says in the chat with Redis is shown by the page once, although each of the
+        processes is killed in turn, and nginx is told by nobody.
+        """
+        processes = {}
+        self.environment["REDIS_URL"] = self.redisURL
+        for port in (freePort(), freePort()):
+            processes[port] = self.spawn(sys.executable, str(EXAMPLES / "chat_redis.py"), str(port))
+            self.port = port
+            until(self.isListening)
+        front = self.balance(processes)
+        browser = await self.browse()
+        await deferToThread(browser.get, f"http://127.0.0.1:{front}/")
+        say = (
+            "const form = document.querySelector('form'); form.name.value = 'Ada';"
+            "form.text.value = arguments[0]; form.requestSubmit();"
+        )
+        texts = []
+        for port in [None, *processes]:
+            if port is not None:
+                processes[port].kill()
+                processes[port].wait()
+            texts.append(f"after {port}")
+            await deferToThread(browser.execute_script, say, texts[-1])
+            lines = await self.rows(browser, texts[-1], "li")
+            self.assertEqual(lines, [f"Ada: {text}" for text in texts])
+            if port is not None:
+                processes[port] = self.spawn(
+                    sys.executable, str(EXAMPLES / "chat_redis.py"), str(port)
+                )
+                self.port = port
+                until(self.isListening)

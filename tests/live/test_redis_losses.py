@@ -149,6 +149,8 @@ class LossTests(SidesTestCase):
             if number == 150:
                 self.server.ask("FLUSHALL")
             await deferLater(reactor, 0)
+        sides = self.one, self.two
+        await until(lambda: not any(side.channel.unstored for side in sides), "all are stored")
         await self.one.write("last")
         begins = []
         for reader in self.readers:

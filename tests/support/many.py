@@ -5,14 +5,13 @@ Several daemons that share one Redis server.
 from __future__ import annotations
 
 import http.client
-import socket
 import subprocess
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from contextlib import closing
 
 from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin, until
 from tests.support.ports import freePort
+from tests.support.redis_server import RedisServer
 from twisted_sse import EventStreamParser, MessageEvent
 
 __all__ = ["Ended", "ManyMixin", "Subscriber"]
@@ -87,7 +86,7 @@ class ManyMixin(DaemonMixin):
     """
     Runs a Redis server, and daemons that keep their events in it.
 
-    @ivar redisPort: the port of the server.
+    @ivar redis: the server.
     """
 
     def setUp(self) -> None:
@@ -95,51 +94,25 @@ class ManyMixin(DaemonMixin):
         Start the server.
         """
         super().setUp()
-        self.redisPort = freePort()
-        self.startRedis(self.redisPort)
+        self.redis = self.startRedis()
 
-    def startRedis(self, port: int, *options: str) -> subprocess.Popen[Any]:
+    def startRedis(self, *options: str) -> RedisServer:
         """
         Start a Redis server that keeps nothing on the disk.
 
         @param options: more options, which win.
         """
-        process = subprocess.Popen(
-            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", *options],
-            cwd=self.directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-
-        def isThere() -> bool:
-            assert process.poll() is None, "redis-server has ended"
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1) as connection:
-                connection.sendall(b"PING\r\n")
-                # Not "-LOADING ..".
-                return connection.recv(1) == b"+"
-            return False
-
-        until(isThere)
-        return process
+        server = RedisServer(self, *options, tcp=True)
+        server.begin()
+        until(server.isReady)
+        return server
 
     @property
     def redisURL(self) -> str:
         """
         The URL of the Redis server.
         """
-        return f"redis://127.0.0.1:{self.redisPort}/0"
-
-    def cli(self, *command: str) -> str:
-        """
-        Run a command of Redis.
-
-        @return: what it answers.
-        """
-        done = self.run_("redis-cli", "-p", str(self.redisPort), *command)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
-        return done.stdout
+        return f"redis://127.0.0.1:{self.redis.port}/0"
 
     def daemon(self, *options: str) -> tuple[subprocess.Popen[str], int]:
         """
@@ -149,8 +122,19 @@ class ManyMixin(DaemonMixin):
         @return: the daemon and its port.
         """
         self.port = freePort()
-        arguments = ("sse", "post", "--store", self.redisURL, "--allow-host", "localhost")
-        return self.start(*FOREGROUND, *arguments, *options), self.port
+        arguments = ("sse", "post", "--store", self.redisURL)
+        process, port = self.start(*FOREGROUND, *arguments, *options), self.port
+        until(lambda: self.isReady(port))
+        return process, port
+
+    def isReady(self, port: int) -> bool:
+        """
+        Whether a daemon has opened its channels: a client that comes before misses what is published
+        elsewhere in between.
+        """
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+            connection.request("GET", "/readyz", headers={"Host": "localhost"})
+            return connection.getresponse().status == 200
 
     def subscribe(self, port: int, path: str = "/", lastEventID: str = "") -> Subscriber:
         """

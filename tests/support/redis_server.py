@@ -18,7 +18,7 @@ from hiredis import Reader, ReplyError, pack_command
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 from twisted.python.failure import Failure
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.live import freePort, reactor, until
 from twisted_sse.store import RedisStore
@@ -41,7 +41,7 @@ class RedisServer:
     @ivar environment: environment variables, for the next start.
     """
 
-    def __init__(self, test: TestCase, *arguments: str, tcp: bool = False) -> None:
+    def __init__(self, test: SynchronousTestCase, *arguments: str, tcp: bool = False) -> None:
         """
         @param tcp: whether it listens on a port.
         """

@@ -26,6 +26,9 @@ __all__ = ["Storage"]
 #: How many records are asked for at the opening if the history has no limit on events.
 RECENT = 10_000
 
+#: For how many seconds what is published waits for a store that is away to be opened.
+PATIENCE = 5.0
+
 #: How long to wait before opening a store that is away again, in seconds.
 BACKOFF = Backoff(initial=0.1, maximum=5.0)
 
@@ -79,8 +82,12 @@ class Storage:
         self._isClosed = False
         self._isAway = False
         self._tries = 0
+        # Why the last try has failed.
+        self._why: str | None = None
         self._call: IDelayedCall | None = None
         self._turn: IDelayedCall | None = None
+        # When what waits now has waited long enough.
+        self._expiry: IDelayedCall | None = None
 
     # What the channel calls
 
@@ -136,6 +143,7 @@ class Storage:
             )
         self.writing.publish(entries, time.time(), key, waiting)
         self._flushSoon()
+        self._expireLater()
 
     def changeClock(self) -> None:
         """
@@ -148,6 +156,10 @@ class Storage:
         if self._call is not None:
             self._call.cancel()
             self._call = self._clock().callLater(0, self._open)
+        expiry, self._expiry = self._expiry, None
+        if expiry is not None:
+            expiry.cancel()
+            self._expireLater()
         if self.older is not None:
             self.older.retry()
 
@@ -158,10 +170,10 @@ class Storage:
         if self._isClosed:
             return succeed(None)
         self._isClosed = True
-        for call in (self._call, self._turn):
+        for call in (self._call, self._turn, self._expiry):
             if call is not None:
                 call.cancel()
-        self._call = self._turn = None
+        self._call = self._turn = self._expiry = None
         if self.older is not None:
             self.older.close()
             self.older = None
@@ -229,6 +241,9 @@ class Storage:
             return
         self.away(None)
         self.log = log
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
         self._history.front(log.origin)
         recent, self._recent = self._recent, []
         self.older = Older(log, self._history, self._clock)
@@ -254,8 +269,23 @@ class Storage:
         if not failure.check(StoreAway):
             self._fail(failure)
             return
-        self.away(failure.getErrorMessage())
+        self._why = failure.getErrorMessage()
+        self.away(self._why)
         self._call = self._clock().callLater(BACKOFF.afterFailure(self._tries, None), self._open)
+
+    def _expireLater(self) -> None:
+        """
+        Publishers are told before long that a store cannot be opened now.
+        """
+        if self.log is None and self._expiry is None and self.writing.writes:
+            self._expiry = self._clock().callLater(PATIENCE, self._expire, self.writing.writes)
+
+    def _expire(self, most: int) -> None:
+        self._expiry = None
+        # A store that is being opened takes its time.
+        if self._why is not None:
+            self.writing.fail(self._why, most)
+        self._expireLater()
 
     def _fail(self, failure: Failure) -> None:
         _log.failure("{name!r}: the store cannot be opened", failure, name=self._name)
@@ -266,7 +296,10 @@ class Storage:
         The log will never be open.
         """
         self._failure = failure
-        self.writing.fail(failure)
+        if self._expiry is not None:
+            self._expiry.cancel()
+            self._expiry = None
+        self.writing.fail(failure.getErrorMessage())
         self._fire(failure)
 
     def _fire(self, outcome: Failure | None) -> None:

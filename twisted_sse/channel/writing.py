@@ -98,6 +98,13 @@ class Writing:
         self._lost = 0
 
     @property
+    def writes(self) -> int:
+        """
+        How many writes wait to be appended.
+        """
+        return len(self._waiting)
+
+    @property
     def isHolding(self) -> bool:
         """
         Whether there are events that the subscribers have yet to be handed.
@@ -193,14 +200,16 @@ class Writing:
 
             maybeDeferred(log.append, records, write.key).addBoth(settle)
 
-    def fail(self, why: Failure) -> None:
+    def fail(self, why: str, most: int | None = None) -> None:
         """
-        Nothing can be stored any more.
+        Nothing can be stored any more, or not soon enough.
+
+        @param most: how many writes that wait to be appended fail, the oldest first; L{None} for all.
         """
-        waiting, self._waiting = self._waiting, deque()
-        for write in waiting:
-            write.outcome = Failure(NotStored(False, why.getErrorMessage()))
-        self._sent.extend(waiting)
+        for _ in range(len(self._waiting) if most is None else min(most, len(self._waiting))):
+            write = self._waiting.popleft()
+            write.outcome = Failure(NotStored(False, why))
+            self._sent.append(write)
         self._settle()
 
     def _writeFor(self, key: str | None) -> _Write:

@@ -394,7 +394,8 @@ class RedisLog:
             for entry in entries:
                 identifier = readID(entry[0])
                 if identifier > self.last:
-                    return found
+                    isAll = True
+                    break
                 if place is not None and identifier == place.entry and not place.isBefore:
                     continue
                 record = self._record(entry)
@@ -405,7 +406,7 @@ class RedisLog:
                 if found and left < 0:
                     return found
                 found.append(record)
-            if isAll or found:
+            if found or (isAll and (newest in entries or await self._isKnown(newest))):
                 return found
 
     async def _isKnown(self, newest: Entry) -> bool:
