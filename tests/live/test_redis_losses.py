@@ -212,10 +212,7 @@ class LossTests(SidesTestCase):
         await self.one.channel.publishAllAndWait(batch, "key")
         self.assertIsNone(self.one.store.problem())
         await self.assertGot("a", "b", "x", "y", "z")
-        self.assertSaid(
-            *("events are not stored: ", "events are stored again"),
-            "'news': events are stored again; 24 were not",
-        )
+        self.assertSaid("events are not stored: ", "events are stored again")
 
     async def test_otherType(self) -> None:
         """

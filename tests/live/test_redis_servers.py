@@ -52,10 +52,7 @@ class NetworkTests(SidesTestCase):
         await self.one.write("c")
         await self.assertGot(*self.stored())
         self.assertEqual([each for each in self.stored() if each != "lost"], ["a", "b", "c"])
-        self.assertSaid(
-            *("cannot be reached: ", "can be reached again"),
-            "'news': events are stored again; 2 were not",
-        )
+        self.assertSaid("cannot be reached: ", "can be reached again")
 
     async def test_nobodyThere(self) -> None:
         """
@@ -195,10 +192,7 @@ class ReplicaTests(SidesTestCase):
         self.replica.ask("REPLICAOF", "NO", "ONE")
         await self.two.write("d")
         await self.assertGot("b", "c", "d", readers=[self.readers[1]])
-        self.assertSaid(
-            *("events are not stored: ", "events are stored again"),
-            "'news': events are stored again; 3 were not",
-        )
+        self.assertSaid("events are not stored: ", "events are stored again")
 
     async def test_demoted(self) -> None:
         """
