@@ -74,20 +74,21 @@ class SessionTests(SynchronousTestCase):
 
     def test_trimming(self) -> None:
         """
-        Every minute what is too much is dropped.
+        Every minute what is too much is dropped, and the connection is used.
         """
         self.open("one", "two")
         self.assertEqual(self.advance(59), [])
-        trim = [["XTRIM", f"sse:{name}", "MAXLEN", "~", "50"] for name in ("one", "two")]
+        trims = [["XTRIM", f"sse:{name}", "MAXLEN", "~", "50"] for name in ("one", "two")]
+        trim = [["PING"], *trims]
         self.assertEqual(self.advance(2), trim)
         self.assertEqual(self.advance(60), trim)
 
     def test_noLimit(self) -> None:
         """
-        Without a limit nothing is.
+        Without a limit nothing is dropped.
         """
         self.open("one", maxEvents=None)
-        self.assertEqual(self.advance(200), [])
+        self.assertEqual(self.advance(200), [["PING"]] * 3)
 
     def test_age(self) -> None:
         """
@@ -97,7 +98,7 @@ class SessionTests(SynchronousTestCase):
             self.setUp()
             self.open("one", maxEvents=None, maxAge=maxAge)
             self.assertEqual(
-                self.advance(pause + 1)[:2],
+                self.advance(pause + 1)[1:3],
                 [["TIME"], ["XTRIM", "sse:one", "MINID", oldest]],
             )
 

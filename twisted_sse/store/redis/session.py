@@ -173,6 +173,8 @@ class Session:
         pause = TRIMMING if self._maxAge is None else min(TRIMMING, max(1.0, self._maxAge / 10))
         while True:
             await deferLater(self._reactor, pause)
+            # A connection on which nothing happens would be forgotten by many a router on its way.
+            self._tell(("PING",))
             for log in list(self.logs):
                 if log.maxEvents is not None:
                     self._tell(("XTRIM", log.key, "MAXLEN", "~", log.maxEvents))
