@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -20,9 +21,11 @@ from tests.support.daemons import FOREGROUND, PATIENCE, Client, DaemonMixin, fre
 from tests.support.nginx import startNginx
 from tests.support.options import OptionsMixin
 from tests.support.requirements import ROOT, needs
+from tests.support.several import childrenOf
 from twisted_sse import EventStreamParser
-from twisted_sse.daemon import makeService
+from twisted_sse.daemon import Options, makeService
 from twisted_sse.daemon.metrics import countSources
+from twisted_sse.daemon.processes.supervisor import LONGEST_CLOSE
 from twisted_sse.metrics import PrometheusObserver
 
 try:
@@ -94,7 +97,13 @@ class FilesTests(OptionsMixin):
         unit = [each.replace("systemd:domain=INET:index=0", "tcp:0") for each in serviceOptions()]
         # This replacement also listens for other machines.
         for arguments in [*unit, "--public"], containerOptions():
-            makeService(self.options(*arguments), MemoryReactorClock())
+            makeService(self.alone(*arguments), MemoryReactorClock())
+
+    def alone(self, *arguments: str) -> Options:
+        """
+        @return: the options, for one process: others cannot be started in memory.
+        """
+        return self.options(*arguments, "--processes=1")
 
     def test_kubernetes(self) -> None:
         """
@@ -104,7 +113,8 @@ class FilesTests(OptionsMixin):
         pod = deployment["spec"]["template"]
         (container,) = [each for each in pod["spec"]["containers"] if each["name"] == "events"]
         options = self.options(*container["args"])
-        makeService(options, MemoryReactorClock())
+        self.assertEqual(options["processes"], 2)
+        makeService(self.alone(*container["args"]), MemoryReactorClock())
         ports = {each["name"]: each["containerPort"] for each in container["ports"]}
         self.assertEqual(options["listen"], [f"tcp:{ports['events']}"])
         self.assertEqual(options["admin"], f"tcp:{ports['admin']}")
@@ -113,7 +123,7 @@ class FilesTests(OptionsMixin):
             self.assertEqual(container[probe]["httpGet"], {"path": path, "port": "admin"})
         self.assertGreater(
             pod["spec"]["terminationGracePeriodSeconds"],
-            options["drain"] + options["drain-delay"],
+            options["drain"] + options["drain-delay"] + LONGEST_CLOSE,
         )
         (port,) = service["spec"]["ports"]
         self.assertIn(port["targetPort"], ports)
@@ -195,6 +205,14 @@ class UnitsTests(DaemonMixin):
         self.addCleanup(listening.close)
         self.port = listening.getsockname()[1]
         daemon = self.activated(listening, log)
+        before = self.client()
+        before.readUntil(b"data: one\n")
+        self.assertEqual(len(childrenOf(daemon.pid)), 2)
+        # As systemctl reload does.
+        daemon.send_signal(signal.SIGUSR2)
+        self.waitFor(daemon, "The processes were replaced")
+        self.client().readUntil(b"data: one\n")
+        self.assertIn(b"retry: ", before.readAll())
         before = self.client()
         before.readUntil(b"data: one\n")
         daemon.terminate()

@@ -7,17 +7,21 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import stat
 import time
 from pathlib import Path
 
 from twisted.internet.threads import deferToThread
 
-from tests.support.daemons import REQUEST, SERVE, TWISTD
+from tests.support.daemons import REQUEST, SERVE, TWISTD, writeCertificate
 from tests.support.live import PATIENCE, freePort, until
 from tests.support.processes import isAlive
 from tests.support.requirements import needs
-from tests.support.several import Several, SeveralTestCase, childrenOf
+from tests.support.several import Several, SeveralTestCase, childrenOf, pause
+
+#: How many children are replaced to find a leak: each start takes most of a second.
+REPLACEMENTS = 50 if os.environ.get("SSE_LONG") else 15
 
 
 def connected(port: int) -> socket.socket:
@@ -81,6 +85,23 @@ class EndTests(SeveralTestCase):
         for child in daemon.children():
             os.kill(child, signal.SIGINT)
         await self.assertEndsWell(daemon, signal.SIGINT)
+
+    async def test_signalsAtStart(self) -> None:
+        """
+        Signals that are meant for the parent do not disturb a child, not even while it starts.
+        """
+        daemon = self.several()
+        await until(lambda: len(daemon.children()) == 2, "the children have begun")
+        children = daemon.children()
+        for _ in range(20):
+            for child in children:
+                for number in signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2:
+                    os.kill(child, number)
+            await pause(0.05)
+        await daemon.ready()
+        self.assertEqual(daemon.children(), children)
+        self.assertNotIn("Traceback", daemon.log())
+        self.assertEqual(await daemon.stop(), 0)
 
     async def test_delay(self) -> None:
         """
@@ -192,15 +213,15 @@ class ReplacementTests(SeveralTestCase):
 
     async def test_leaks(self) -> None:
         """
-        The parent has as many descriptors after 50 replacements as before.
+        The parent has as many descriptors after many replacements as before.
         """
-        daemon = await self.several(processes=10).ready()
+        daemon = await self.several(processes=5).ready()
         files = Path(f"/proc/{daemon.pid}/fd")
         before = len(list(files.iterdir()))
-        for number in range(5):
+        for number in range(REPLACEMENTS // 5):
             for child in daemon.children():
                 os.kill(child, signal.SIGKILL)
-            await until(lambda: daemon.log().count("killed by") == 10 * (number + 1), "all know")  # noqa: B023
+            await until(lambda: daemon.log().count("killed by") == 5 * (number + 1), "all know")  # noqa: B023
             await daemon.ready()
         self.assertEqual(len(list(files.iterdir())), before)
         self.assertEqual(await daemon.stop(), 0)
@@ -357,4 +378,77 @@ class EndpointTests(SeveralTestCase):
         with socket.create_connection(("::1", six), PATIENCE) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             self.assertIn(b" 200 OK", connection.recv(2**16))
+        self.assertEqual(await daemon.stop(), 0)
+
+    async def test_tls(self) -> None:
+        """
+        Each child does TLS, with HTTP/2, and after SIGUSR2 with the certificate that is there then.
+        """
+        files = ":privateKey=key.pem:certKey=cert.pem"
+        writeCertificate(self.directory)
+        secure = freePort()
+        daemon = await self.several(
+            f"--listen=ssl:{secure}:interface=127.0.0.1{files}", "--interval=0.05"
+        ).ready()
+
+        def certificate() -> bytes:
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.set_alpn_protocols(["h2"])
+            plain = socket.create_connection(("127.0.0.1", secure), PATIENCE)
+            with context.wrap_socket(plain) as connection:
+                self.assertEqual(connection.selected_alpn_protocol(), "h2")
+                return connection.getpeercert(True) or b""
+
+        first = await deferToThread(certificate)
+        self.assertEqual({await deferToThread(certificate) for _ in range(5)}, {first})
+        writeCertificate(self.directory)
+        self.assertEqual(await deferToThread(certificate), first)
+        daemon.signal(signal.SIGUSR2)
+        await until(lambda: "The processes were replaced" in daemon.log(), "they are replaced")
+        second = await deferToThread(certificate)
+        self.assertNotEqual(second, first)
+        self.assertEqual({await deferToThread(certificate) for _ in range(5)}, {second})
+        self.assertEqual(await daemon.stop(), 0)
+
+
+@needs("network", "redis")
+class RedisTests(SeveralTestCase):
+    """
+    Tests for children with Redis.
+    """
+
+    async def test_unusable(self) -> None:
+        """
+        A store that can never be used is told once, with status 64.
+        """
+        redis = await self.redis()
+        redis.ask("SET", "sse:/", "no stream")
+        for sources in ["post"], ["-"], ["post", "/time=command:date"]:
+            daemon = self.several(*sources, f"--store={redis.url}")
+            self.assertEqual(await daemon.ended(), 64)
+            (line,) = [each for each in daemon.log().splitlines() if each.startswith("sse: ")]
+            self.assertIn("--store: sse:/: ", line)
+            (self.directory / "log").unlink()
+
+    async def test_away(self) -> None:
+        """
+        A child is not ready while Redis is away; a replacement waits for it, and the old children
+        go on.
+        """
+        redis = await self.redis()
+        daemon = await self.several("post", f"--store={redis.url}").ready()
+        before = daemon.children()
+        redis.kill()
+        daemon.signal(signal.SIGUSR2)
+        await until(lambda: len(daemon.children()) == 3, "a new one has begun")
+        await pause(2)
+        # A new connection never reaches the one that is not ready.
+        for _ in range(20):
+            self.assertEqual(daemon.ask("/readyz")[0], 200)
+        self.assertEqual(daemon.metrics("sse_processes")['{state="starting"}'], 1)
+        self.assertEqual(daemon.children()[:2], before)
+        await redis.start()
+        await until(lambda: "The processes were replaced" in daemon.log(), "they are replaced")
+        self.assertEqual(daemon.ask("/", b"hello")[0], 200)
         self.assertEqual(await daemon.stop(), 0)

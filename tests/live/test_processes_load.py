@@ -165,10 +165,10 @@ class RedisTests(LoadTestCase):
         The parent reads the lines of its standard input; a child is killed each second, and each
         client gets each line once.
         """
-        url = await self.redis()
+        redis = await self.redis()
         read, written = os.pipe()
         self.addCleanup(os.close, written)
-        daemon = self.several("-", f"--store={url}", "--retry=500", stdin=read)
+        daemon = self.several("-", f"--store={redis.url}", "--retry=500", stdin=read)
         os.close(read)
         await daemon.ready()
         writing = self.write(lambda text: os.write(written, f"{text}\n".encode()))
@@ -181,8 +181,8 @@ class RedisTests(LoadTestCase):
         """
         What is posted to any child is delivered by all, in one order, while children are replaced.
         """
-        url = await self.redis()
-        daemon = await self.several("post", f"--store={url}", "--retry=500").ready()
+        redis = await self.redis()
+        daemon = await self.several("post", f"--store={redis.url}", "--retry=500").ready()
         followers = [self.follow(f"http://127.0.0.1:{daemon.port}/") for _ in range(20)]
         await until(lambda: all(each.opened for each in followers), "all are connected")
         daemon.signal(signal.SIGUSR2)

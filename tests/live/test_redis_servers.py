@@ -52,7 +52,10 @@ class NetworkTests(SidesTestCase):
         await self.one.write("c")
         await self.assertGot(*self.stored())
         self.assertEqual([each for each in self.stored() if each != "lost"], ["a", "b", "c"])
-        self.assertSaid("cannot be reached: ", "can be reached again")
+        self.assertSaid(
+            *("cannot be reached: ", "can be reached again"),
+            "'news': events are stored again; 2 were not",
+        )
 
     async def test_nobodyThere(self) -> None:
         """
@@ -118,17 +121,25 @@ class ReplicaTests(SidesTestCase):
         """
         Start C{self.main} and C{self.replica}.
         """
-        self.main = await RedisServer(self, tcp=True).start()
-        self.replica = RedisServer(self, "--repl-diskless-sync-delay", "0", tcp=True)
+        hurry = "--repl-diskless-sync-delay", "0"
+        self.main = await RedisServer(self, *hurry, tcp=True).start()
+        self.replica = RedisServer(self, *hurry, tcp=True)
         self.replica.arguments += ["--replicaof", "127.0.0.1", str(self.main.port)]
         await self.replica.start()
         await self.synchronized(self.replica)
 
     async def synchronized(self, replica: RedisServer) -> None:
         """
-        Wait until a replica has everything.
+        Wait until a replica is connected.
         """
         await until(lambda: "master_link_status:up" in replica.ask("INFO", "replication"))
+
+    async def copied(self) -> None:
+        """
+        Wait until the replica has everything.
+        """
+        newest = "XREVRANGE", "t:news", "+", "-", "COUNT", 1
+        await until(lambda: self.replica.ask(*newest) == self.main.ask(*newest), "it is copied")
 
     async def test_lostTail(self) -> None:
         """
@@ -139,7 +150,7 @@ class ReplicaTests(SidesTestCase):
         proxy = Proxy(self, self.main)
         await self.begin(proxy.url)
         events = await self.one.write("a", "b")
-        self.main.ask("WAIT", "1", "0")
+        await self.copied()
         self.replica.ask("REPLICAOF", "127.0.0.1", freePort())
         events += await self.two.write("c", "d")
         await self.assertGot("a", "b", "c", "d")
@@ -169,7 +180,7 @@ class ReplicaTests(SidesTestCase):
         await self.replicate()
         self.one = Side(self, self.main.url)
         await self.one.channel.whenReady()
-        self.main.ask("WAIT", "1", "0")
+        await self.copied()
         self.two = Side(self, self.replica.url)
         self.readers = [await self.one.read(), await self.two.read()]
         await self.one.write("b")
@@ -184,7 +195,10 @@ class ReplicaTests(SidesTestCase):
         self.replica.ask("REPLICAOF", "NO", "ONE")
         await self.two.write("d")
         await self.assertGot("b", "c", "d", readers=[self.readers[1]])
-        self.assertSaid("events are not stored: ", "events are stored again")
+        self.assertSaid(
+            *("events are not stored: ", "events are stored again"),
+            "'news': events are stored again; 3 were not",
+        )
 
     async def test_demoted(self) -> None:
         """
@@ -196,6 +210,7 @@ class ReplicaTests(SidesTestCase):
         await self.begin(proxy.url)
         await self.one.write("a")
         await self.assertGot("a")
+        await self.copied()
         await deferLater(reactor, 0.6)
         self.replica.ask("REPLICAOF", "NO", "ONE")
         self.main.ask("REPLICAOF", "127.0.0.1", self.replica.port)
@@ -217,7 +232,7 @@ class ReplicaTests(SidesTestCase):
         url = sentinel.url.replace("//", f"//127.0.0.1:{freePort()},")
         await self.begin(url)
         await self.one.write("a", "b")
-        self.main.ask("WAIT", "1", "0")
+        await self.copied()
         self.main.kill()
         await self.isAway()
         await self.isAway(False)

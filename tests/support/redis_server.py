@@ -70,7 +70,6 @@ class RedisServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={**os.environ, **self.environment},
-            start_new_session=True,
         )
 
     def _first(self) -> list[str]:

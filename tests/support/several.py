@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -23,6 +23,9 @@ from tests.support.processes import isAlive
 from tests.support.requirements import ROOT
 from twisted_sse.client import Backoff, EventSource
 from twisted_sse.format.parser import MessageEvent
+
+if TYPE_CHECKING:
+    from tests.support.redis_server import RedisServer
 
 __all__ = ["Follower", "Several", "SeveralTestCase", "childrenOf", "pause"]
 
@@ -250,21 +253,13 @@ class SeveralTestCase(LiveTestCase):
         self.addCleanup(follower.source.close)
         return follower
 
-    async def redis(self, *options: str) -> str:
+    async def redis(self, *arguments: str) -> RedisServer:
         """
         Start a Redis server.
 
-        @return: its URL.
+        @param arguments: more of its arguments.
         """
-        path = self.directory / "redis"
-        server = subprocess.Popen(
-            ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", *options],
-            cwd=self.directory,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        await until(path.exists, "Redis listens")
-        return f"unix://{path}"
+        # It needs a library that other tests of processes do not need.
+        from tests.support.redis_server import RedisServer
+
+        return await RedisServer(self, *arguments).start()

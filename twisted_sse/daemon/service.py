@@ -42,8 +42,6 @@ from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
 from .paths import makeStreams
-from .processes.member import Member
-from .processes.parent import makeParent
 from .processes.sums import described, made
 from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.linesource import LineSource
@@ -51,6 +49,8 @@ from .sources.spec import Kind
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from .processes.member import Member
 
 __all__ = ["makeDaemon", "makeService"]
 
@@ -75,6 +75,9 @@ def makeService(options: Options, reactor: Any = None) -> IService:
     makeSteady(reactor)
     try:
         if options["processes"] > 1:
+            # Not all systems have what it needs.
+            from .processes.parent import makeParent
+
             return makeParent(options, reactor)
         return makeDaemon(options, reactor)
     except UsageError as e:

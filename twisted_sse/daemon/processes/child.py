@@ -26,8 +26,9 @@ from ...timing.reactors import installedReactor, makeSteady
 from ..daemon import Daemon
 from ..options import EX_USAGE, Options
 from ..service import makeDaemon
-from .member import PARENTS, Member
-from .spawning import CONTROL, FIRST_SOCKET
+from .member import Member
+from .spawning import CONTROL, FIRST_SOCKET, PARENTS
+from .supervisor import PAUSE
 from .wire import readMessage, writeMessage
 
 __all__ = ["main"]
@@ -78,7 +79,16 @@ def main() -> None:
     """
     for number in PARENTS:
         signal.signal(number, lambda number, frame: None)
-    wire = socket.socket(fileno=CONTROL)
+    # The parent has blocked them until now.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS)
+    with socket.socket(fileno=CONTROL) as wire:
+        _serve(wire)
+
+
+def _serve(wire: socket.socket) -> None:
+    """
+    Make what the parent asks for, and serve clients.
+    """
     about = _readBegin(wire)
     sys.path[:] = about["path"]
     install = getattr(import_module(about["reactor"]), "install", None)
@@ -95,6 +105,8 @@ def main() -> None:
     except Exception as e:
         traceback.print_exc()
         _fail(wire, f"{type(e).__name__}: {e}", 1)
+    if about["wait"]:
+        member.pause(PAUSE)
     # From here on relative names are meant as the parent means them.
     os.chdir(about["now"])
     run(wire, member, daemon, reactor)

@@ -4,7 +4,6 @@ A child's part: what it is told by the parent, and what it tells.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -19,13 +18,11 @@ from zope.interface import implementer
 from ..listen import ListeningService
 from ..signals import SignalService
 from .sockets import Heir
+from .spawning import PARENTS
 from .sums import Families
 from .wire import Wire
 
-__all__ = ["ANSWER", "PARENTS", "Member", "NoMetrics"]
-
-#: The signals that are the parent's affair.  A terminal sends some of them to all processes.
-PARENTS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+__all__ = ["ANSWER", "Member", "NoMetrics"]
 
 #: How often it is told how many connections there are, in seconds, if that changes.
 COUNTING = 0.2
@@ -166,7 +163,7 @@ class Member:
             if answer is not None:
                 answer.callback(fields["families"])
         elif kind == "pause":
-            self._pause(fields["seconds"])
+            self.pause(fields["seconds"])
         elif kind == "accept":
             if self._resume is not None:
                 self._resume.cancel()
@@ -187,13 +184,14 @@ class Member:
         """
         The parent is no more.
         """
-        for answer in [*self._asked.values()]:
-            answer.cancel()
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            answer.errback(NoMetrics())
         self._stop()
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """
-        Accept nothing, until nothing has come for some time.
+        Accept nothing, until the parent says so, or says nothing for some time.
         """
         if self._resume is not None:
             self._resume.reset(seconds)

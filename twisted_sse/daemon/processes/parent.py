@@ -96,7 +96,6 @@ class Parent(Feeding):
         self._listening = listening
         self._drainDelay = drainDelay
         self._hasGivenUp = False
-        self.failed = lambda why: self.giveUp(why, EX_USAGE)
         self._supervisor = supervisor = Supervisor(reactor, count, start, drain, self.giveUp)
         supervisor.heard = self._heard
         self._gathering = Gathering(
@@ -106,6 +105,14 @@ class Parent(Feeding):
         others = {} if ROLL is None else {ROLL: supervisor.roll}
         for part in SignalService(reactor, others), listening, supervisor:
             part.setServiceParent(self)  # type: ignore[no-untyped-call]
+
+    def startService(self) -> None:
+        """
+        Start the children, and read what is read here.
+        """
+        super().startService()
+        # From now on the process cannot just exit.
+        self.failed = lambda why: self.giveUp(why, EX_USAGE)
 
     def describe(self) -> Families:
         """

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from .supervisor import Child
 from .wire import Wire
 
-__all__ = ["CONTROL", "FIRST_SOCKET", "PROGRAM", "Spawner"]
+__all__ = ["CONTROL", "FIRST_SOCKET", "PARENTS", "PROGRAM", "Spawner"]
 
 #: The descriptors of a child: the wire, and the first of the sockets.
 CONTROL = 3
@@ -27,6 +27,9 @@ FIRST_SOCKET = 4
 
 #: What a child runs.  It is a fresh process: one that has a reactor must not be forked.
 PROGRAM = ["-m", "twisted_sse.daemon.processes.child"]
+
+#: The signals that are the parent's affair.  A terminal sends some of them to all processes.
+PARENTS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 #: How long to wait for what a child has said, in seconds, when its process has ended.
 LAST_WORDS = 1.0
@@ -140,23 +143,31 @@ class Spawner:
                 files = {0: null, 1: _open(1, null), 2: _open(2, null), CONTROL: theirs.fileno()}
                 for number, each in enumerate(self._sockets, FIRST_SOCKET):
                     files[number] = each.fileno()
-                self._reactor.spawnProcess(
-                    process,
-                    sys.executable,
-                    [sys.executable, *PROGRAM],
-                    env=None,
-                    path=self._directory,
-                    childFDs=files,
-                )
+                self._spawn(process, files)
             except BaseException:
                 ours.close()
                 raise
             finally:
                 os.close(null)
         process.connect(ours)
-        about = {**self._about, "place": child.place, "now": os.getcwd()}
+        about = {**self._about, "wait": child.waits, "now": os.getcwd()}
         process.say("begin", about)
         return process
+
+    def _spawn(self, process: _Process, files: dict[int, int]) -> None:
+        # The child inherits the mask: they wait until it has handlers.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, PARENTS)
+        try:
+            self._reactor.spawnProcess(
+                process,
+                sys.executable,
+                [sys.executable, *PROGRAM],
+                env=None,
+                path=self._directory,
+                childFDs=files,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _open(number: int, instead: int) -> int:

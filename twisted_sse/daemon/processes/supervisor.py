@@ -16,7 +16,7 @@ from twisted.logger import Logger, LogLevel
 
 from .balance import surplus
 
-__all__ = ["Child", "Handle", "State", "Supervisor"]
+__all__ = ["PAUSE", "Child", "Handle", "State", "Supervisor"]
 
 #: How often each child is asked whether it lives, in seconds, and how often in vain before it is
 #: killed.
@@ -90,6 +90,7 @@ class Child:
     @ivar missed: how often it was asked in vain whether it lives.
     @ivar connections: how many clients it has, as it has told last.
     @ivar isPaused: whether it was told to accept nothing for a while.
+    @ivar waits: whether it is to accept nothing before it is ready, since others are.
     @ivar why: why it cannot start, as it says; L{None} if it has not said so.
     @ivar status: the exit status for that.
     @ivar wasReady: whether it has ever been ready.
@@ -106,6 +107,7 @@ class Child:
         self.missed = 0
         self.connections = 0
         self.isPaused = False
+        self.waits = False
         self.why: str | None = None
         self.status = 0
         self.wasReady = False
@@ -299,6 +301,7 @@ class Supervisor(Service):
         """
         self._number += 1
         child = Child(self, self._number, place.number, self._reactor.seconds())
+        child.waits = child.isPaused = any(each.state is State.READY for each in self.children())
         try:
             child.handle = self._start(child)
         except OSError as e:
@@ -327,6 +330,7 @@ class Supervisor(Service):
             return
         child.state = State.READY
         child.wasReady = self._hasBeenReady = True
+        self.balance()
         place = self._places[child.place - 1]
         if place.next is child:
             old, place.current, place.next = place.current, child, None
@@ -344,7 +348,6 @@ class Supervisor(Service):
             if child.kill.active():
                 child.kill.cancel()
             child.kill = None
-        self.lost(child)
         place = self._places[child.place - 1]
         if child in self._leaving:
             self._leaving.remove(child)
@@ -363,6 +366,7 @@ class Supervisor(Service):
             )
         else:
             self._died(place, child, how, status)
+        self.lost(child)
 
     def _died(self, place: _Place, child: Child, how: str, status: int | None) -> None:
         """
@@ -448,15 +452,17 @@ class Supervisor(Service):
 
     def balance(self) -> None:
         """
-        Let the children that have too many connections accept none for a while, and the others all.
+        Let the children that have too many connections, or are not ready while others are, accept
+        none for a while, and the others all.
         """
         counted = {
             child: child.connections
             for child in self.children()
             if child.state is State.READY and child.missed <= MISSED_BY_CHANCE
         }
-        full = surplus(counted)
-        for child in counted:
+        starting = [child for child in self.children() if child.state is State.STARTING]
+        full = surplus(counted) | (set(starting) if counted else set())
+        for child in [*counted, *starting]:
             if child in full and not child.isPaused:
                 child.say("pause", {"seconds": PAUSE}, needed=False)
             elif child.isPaused and child not in full:

@@ -134,13 +134,13 @@ class Commands:
         Disconnect, for good: what was asked fails.
         """
         self._isStopped = True
-        self.link.stop()
         for call in (self._deadline, self._retry):
             if call is not None:
                 call.cancel()
         self._deadline = self._retry = None
         for number in list(self._requests):
             self._fail(number, "the store was closed")
+        self.link.stop()
 
     def _up(self, connection: Connection) -> None:
         self._since = self._reactor.seconds()

@@ -9,6 +9,7 @@ what they like.
 from __future__ import annotations
 
 import math
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -130,12 +131,10 @@ def sizeOf(fields: Sequence[bytes] | None) -> int:
 
 
 _KNOWN = frozenset((b"data", b"event", b"comment", b"retry", b"private", b"time"))
+_TIME = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,20})?(e[+-]?[0-9]{1,3})?", re.ASCII)
 _SAYING = frozenset((b"data", b"event", b"comment", b"retry"))
 
 
 def _time(entry: EntryID, text: str | None) -> float:
-    try:
-        time = float(text or "")
-    except ValueError:
-        time = math.nan
+    time = float(text) if text and _TIME.fullmatch(text) else math.inf
     return time if math.isfinite(time) else entry.ms / 1000

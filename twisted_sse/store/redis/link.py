@@ -206,7 +206,11 @@ class Link:
             replies = await connection.ask(self._timeout, *commands, *wishes)
             for reply in replies[: len(commands)]:
                 if isinstance(reply, ReplyError):
-                    raise CannotConnect(said(reply))
+                    # Some servers repeat a command that they do not know.
+                    text = said(reply)
+                    raise CannotConnect(
+                        text.replace(address.password, "***") if address.password else text
+                    )
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")

@@ -1,0 +1,5 @@
+"""
+Tests for L{twisted_sse.daemon.processes}.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,225 @@
+"""
+Tests for L{twisted_sse.daemon.processes.member}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.logger import Logger, globalLogPublisher
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse.daemon.processes.member import ANSWER, Member, NoMetrics
+from twisted_sse.daemon.processes.spawning import PARENTS
+from twisted_sse.daemon.processes.wire import readMessage, writeMessage
+
+
+class StoppableClock(Clock):
+    """
+    A clock that can be stopped like a reactor.
+    """
+
+    stops = 0
+
+    def stop(self) -> None:
+        """
+        Count the calls.
+        """
+        self.stops += 1
+        if self.stops > 1:
+            raise ReactorNotRunning
+
+
+class Port:
+    """
+    A port.
+    """
+
+    isReading = True
+
+    def stopReading(self) -> None:
+        """
+        Accept nothing.
+        """
+        self.isReading = False
+
+    def startReading(self) -> None:
+        """
+        Accept everything.
+        """
+        self.isReading = True
+
+
+class MemberTests(SynchronousTestCase):
+    """
+    Tests for what a child is told, and tells.
+    """
+
+    def setUp(self) -> None:
+        """
+        Connect one.
+        """
+        self.clock = StoppableClock()
+        self.member = Member(self.clock, [])
+        self.transport: Any = StringTransport()
+        self.member.wire.makeConnection(self.transport)
+
+    def hear(self, kind: str, **fields: Any) -> None:
+        """
+        The parent says something.
+        """
+        self.member.wire.dataReceived(writeMessage(kind, fields))
+
+    def said(self) -> list[tuple[str, dict[str, Any]]]:
+        """
+        @return: what it has told since the last time.
+        """
+        lines = self.transport.value().splitlines()
+        self.transport.clear()
+        return [readMessage(line) for line in lines]
+
+    def test_ping(self) -> None:
+        """
+        It answers pings.
+        """
+        self.hear("ping")
+        self.assertEqual(self.said(), [("pong", {})])
+
+    def test_stop(self) -> None:
+        """
+        It ends when it is told to, and when the parent is no more, once.
+        """
+        self.hear("stop")
+        self.hear("stop")
+        self.member.wire.connectionLost(Failure(Exception()))
+        self.assertEqual(self.clock.stops, 3)
+
+    def test_unready(self) -> None:
+        """
+        What is to happen when it is not ready any more, happens.
+        """
+        called: list[None] = []
+        self.hear("unready")
+        self.member.unready = lambda: called.append(None)
+        self.hear("unready")
+        self.assertEqual(called, [None])
+
+    def test_metrics(self) -> None:
+        """
+        It tells its own metrics when it is asked.
+        """
+        self.hear("collect", round=3)
+        self.assertEqual(self.said(), [("metrics", {"round": 3, "families": []})])
+        self.member.describe = lambda: [["a", "gauge", "A.", []]]
+        self.hear("collect", round=4)
+        self.assertEqual(
+            self.said(), [("metrics", {"round": 4, "families": [["a", "gauge", "A.", []]]})]
+        )
+
+    def test_gather(self) -> None:
+        """
+        It asks for those of all, and each who asks gets the answer to that.
+        """
+        first, second = self.member.gather(), self.member.gather()
+        numbers = [fields["number"] for _, fields in self.said()]
+        self.hear("sum", number=numbers[1], families=[["b"]])
+        self.hear("sum", number=numbers[0], families=[["a"]])
+        self.assertEqual(self.successResultOf(first), [["a"]])
+        self.assertEqual(self.successResultOf(second), [["b"]])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_noAnswer(self) -> None:
+        """
+        Without an answer in time there are no metrics, and a late answer is ignored.
+        """
+        answer = self.member.gather()
+        self.clock.advance(ANSWER)
+        self.failureResultOf(answer, NoMetrics)
+        ((_, fields),) = self.said()
+        self.hear("sum", number=fields["number"], families=[])
+
+    def test_noParent(self) -> None:
+        """
+        Without a parent there are no metrics.
+        """
+        answer = self.member.gather()
+        self.member.wire.connectionLost(Failure(Exception()))
+        self.failureResultOf(answer, NoMetrics)
+        self.failureResultOf(self.member.gather(), NoMetrics)
+
+    def test_log(self) -> None:
+        """
+        What is logged is told, with a traceback if there is one.
+        """
+        globalLogPublisher.addObserver(self.member)
+        self.addCleanup(globalLogPublisher.removeObserver, self.member)
+        log = Logger(namespace="shop")
+        log.warn("one {text}", text="{two}")
+        try:
+            raise ValueError("too bad")
+        except ValueError:
+            log.failure("it failed")
+        (_, warning), (_, failure) = self.said()
+        self.assertEqual(warning, {"level": "warn", "namespace": "shop", "text": "one {two}"})
+        self.assertEqual(failure["level"], "critical")
+        self.assertIn("Traceback", failure["text"])
+        self.assertIn("too bad", failure["text"])
+        self.flushLoggedErrors(ValueError)
+        # An event of Twisted's old log has no level.
+        self.member({"log_format": "old"})
+        self.assertEqual(self.said(), [("log", {"level": "info", "namespace": "", "text": "old"})])
+
+    def test_connections(self) -> None:
+        """
+        It tells how many connections it has when that has changed.
+        """
+        listening: Any = None
+        count = [0]
+        self.member.balance(listening, lambda: count[0])
+        self.clock.pump([0.2] * 3)
+        count[0] = 7
+        self.clock.pump([0.2] * 3)
+        self.assertEqual(self.said(), [("connections", {"count": 7})])
+
+    def test_pause(self) -> None:
+        """
+        It accepts nothing for as long as it is told, and again when it is told or nothing comes.
+        """
+        # What was not told of ports is not paused.
+        self.hear("pause", seconds=1)
+        self.hear("accept")
+
+        class Listening:
+            ports = (Port(), Port())
+
+        listening: Any = Listening()
+        self.member.balance(listening, lambda: 0)
+        self.hear("accept")
+        self.hear("pause", seconds=2.5)
+        self.clock.advance(2)
+        self.hear("pause", seconds=2.5)
+        self.clock.advance(2)
+        self.assertEqual([port.isReading for port in listening.ports], [False, False])
+        self.hear("accept")
+        self.assertEqual([port.isReading for port in listening.ports], [True, True])
+        self.hear("pause", seconds=2.5)
+        self.clock.advance(2.5)
+        self.assertEqual([port.isReading for port in listening.ports], [True, True])
+
+    def test_unknown(self) -> None:
+        """
+        What it does not know, it ignores: a parent may be newer.
+        """
+        self.hear("dance", partner=None)
+        self.assertEqual(self.said(), [])
+
+    def test_signals(self) -> None:
+        """
+        The parent's signals are handled, so that they do not end it.
+        """
+        service: Any = self.member.signals()
+        self.assertEqual(set(service._others), set(PARENTS))

@@ -1,0 +1,459 @@
+"""
+Tests for L{twisted_sse.store.redis.log}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hiredis import ReplyError
+from twisted.internet.defer import Deferred, succeed
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.redis_memory import Streams
+from twisted_sse import Event
+from twisted_sse.store import NotKept, NotStored, Record, StoreAway
+from twisted_sse.store.redis import log
+from twisted_sse.store.redis.errors import Unanswered
+from twisted_sse.store.redis.health import Health
+from twisted_sse.store.redis.log import RedisLog
+from twisted_sse.testing.stores import MemoryTail
+
+
+class LogTestCase(SynchronousTestCase):
+    """
+    A log of a stream in memory.
+    """
+
+    def setUp(self) -> None:
+        """
+        Make a stream with nine events.
+        """
+        self.streams: Any = Streams()
+        for number in range(1, 10):
+            self.add(number)
+        self.health = Health("redis://host")
+        self.closed: list[RedisLog] = []
+
+    def add(self, number: int, *fields: bytes) -> None:
+        """
+        Add an event.
+        """
+        self.streams.add(b"data", b"%d" % number, *fields)
+
+    def open(self, recent: int = 1000, **options: Any) -> RedisLog:
+        """
+        Open the log.
+        """
+        self.tail = MemoryTail()
+        options = {"maxEvents": 100, "maxAge": None, **options}
+        log = RedisLog(
+            "news",
+            self.tail,
+            self.streams,
+            health=self.health,
+            closed=self.closed.append,
+            **options,
+        )
+        self.successResultOf(Deferred.fromCoroutine(log.open(recent)))
+        self.streams.asked.clear()
+        return log
+
+    def told(self) -> str:
+        """
+        @return: the data of what the tail was told.
+        """
+        return "".join(str(record.event.data) for record in self.tail.records)
+
+    def read(self, log: RedisLog, after: str | None, maxBytes: int = 2**20, *topics: str) -> str:
+        """
+        Read.
+
+        @return: the data.
+        """
+        asking = log.read(after, maxBytes, frozenset(topics) if topics else None)
+        return "".join(str(record.event.data) for record in self.successResultOf(asking))
+
+
+class OpeningTests(LogTestCase):
+    """
+    Tests for opening.
+    """
+
+    def test_recent(self) -> None:
+        """
+        The newest events are handed over, however many pages they come in, and the origin is the
+        place before them.
+        """
+        self.patch(log, "PIECE", 3 * 2**14)
+        for recent, told in (0, ""), (1, "9"), (3, "789"), (8, "23456789"), (9, "123456789"):
+            opened = self.open(recent)
+            self.assertEqual(self.told(), told)
+            self.assertEqual(self.read(opened, opened.origin), told)
+            self.assertEqual(opened.origin, f"1000-{9 - recent}" if recent < 9 else "<1000-1")
+
+    def test_rubbish(self) -> None:
+        """
+        What is no event does not count.
+        """
+        for _ in range(50):
+            self.streams.add(b"foo", b"bar")
+        opened = self.open(2)
+        self.assertEqual(self.told(), "89")
+        self.assertEqual(self.read(opened, opened.origin), "89")
+        self.assertEqual(self.health.skipped, 100)
+
+    def test_droppedMeanwhile(self) -> None:
+        """
+        If events are dropped while it reads, it stops there.
+        """
+        self.patch(log, "PIECE", 3 * 2**14)
+
+        def drop() -> None:
+            if len(self.streams.asked) == 2:
+                del self.streams.entries[:5]
+
+        self.streams.before = drop
+        opened = self.open()
+        self.assertIn(self.told(), ["6789", "56789", "456789"])
+        self.assertEqual(opened.origin, f"<1000-{self.told()[0]}")
+
+    def test_empty(self) -> None:
+        """
+        An empty stream gets a beginning, also if there were entries in the same second.
+        """
+        for last in (0, 0), (1000, 5):
+            self.streams.entries.clear()
+            self.streams._last = last
+            opened = self.open()
+            [(_, fields)] = self.streams.entries
+            self.assertEqual(fields, [b"sse", b"begin"])
+            self.assertEqual(self.told(), "")
+            self.assertEqual(self.read(opened, opened.origin), "")
+            self.assertTrue(opened.origin)
+
+    def test_fails(self) -> None:
+        """
+        It is said whether it makes sense to try again.
+        """
+        for refusal, kind in (
+            ("WRONGTYPE Operation", ValueError),
+            ("NOPERM this user", ValueError),
+            ("ERR unknown command", ValueError),
+            ("OOM command", StoreAway),
+            ("LOADING data", StoreAway),
+        ):
+            self.streams.refusal = refusal
+            opened = RedisLog("news", MemoryTail(), self.streams, 1, None, self.health, int)
+            opening = Deferred.fromCoroutine(opened.open(1))
+            self.assertIn("news: ", str(self.failureResultOf(opening, kind).value))
+        self.streams.failure = Unanswered(False, "no server")
+        opening = Deferred.fromCoroutine(opened.open(1))
+        self.failureResultOf(opening, StoreAway)
+
+
+class ReadingTests(LogTestCase):
+    """
+    Tests for C{read}.
+    """
+
+    def test_places(self) -> None:
+        """
+        What directly follows is read, after an ID or before one.
+        """
+        log = self.open()
+        for after, found in (
+            (None, "123456789"),
+            ("1000-1", "23456789"),
+            ("<1000-1", "123456789"),
+            ("1000-8", "9"),
+            ("1000-9", ""),
+            ("<1000-9", "9"),
+        ):
+            self.assertEqual(self.read(log, after), found)
+
+    def test_notKept(self) -> None:
+        """
+        A place that is not there is refused, and text that is no place without asking.
+        """
+        log = self.open()
+        for after in "1000-10", "999-0", "0-0", "<0-0", f"{2**64 - 1}-0":
+            self.failureResultOf(log.read(after, 100), NotKept)
+        asked = len(self.streams.asked)
+        for after in "", "x", "1000", "-", "+", "(1000-1", "$", "1000-1\n", f"{2**64}-0":
+            self.failureResultOf(log.read(after, 100), NotKept)
+        self.assertEqual(len(self.streams.asked), asked)
+
+    def test_size(self) -> None:
+        """
+        About as many bytes are read as are wanted, and at least one event; entries are asked for
+        accordingly.
+        """
+        self.streams.entries.clear()
+        for _ in range(100):
+            self.streams.add(b"data", b"x" * 1000)
+        log = self.open()
+        for maxBytes, least, most in (1, 1, 1), (1044, 1, 1), (5300, 2, 6), (10**6, 60, 100):
+            found = self.successResultOf(log.read(None, maxBytes))
+            self.assertTrue(least <= len(found) <= most, len(found))
+        for command in self.streams.asked:
+            self.assertLessEqual(command[-1], 501)
+
+    def test_rubbish(self) -> None:
+        """
+        It reads on until there is an event, or until the end.
+        """
+        for _ in range(1000):
+            self.streams.add(b"foo", b"bar")
+        log = self.open()
+        self.assertEqual(self.read(log, "1000-9", 100), "")
+        self.add(7)
+        log.advance([self.streams.entries[-1]])
+        self.assertEqual(self.read(log, "1000-9", 100), "7")
+
+    def test_topics(self) -> None:
+        """
+        Only events about one of the topics are found, in pages that do not depend on how few bytes
+        are wanted.
+        """
+        for number in range(2000):
+            self.add(number % 10, b"topic", b"rare" if number % 1000 == 500 else b"common")
+        log = self.open()
+        self.assertEqual(self.read(log, None, 50, "rare"), "0")
+        self.assertLess(len(self.streams.asked), 100)
+        self.assertEqual(self.read(log, None, 10**6, "other"), "")
+
+    def test_untold(self) -> None:
+        """
+        No event is returned that the tail was not told of.
+        """
+        log = self.open()
+        self.add(0)
+        self.assertEqual(self.read(log, "1000-8"), "9")
+        self.assertEqual(self.read(log, "1000-9"), "")
+
+    def test_ahead(self) -> None:
+        """
+        After an event that the tail was not told of it is read when it was.
+        """
+        log = self.open()
+        for number in 1, 2:
+            self.add(number)
+        asking = log.read("1000-10", 100)
+        self.assertNoResult(asking)
+        log.advance(self.streams.entries[-2:-1])
+        self.assertEqual(list(self.successResultOf(asking)), [])
+        asking = log.read("1000-11", 100)
+        log.advance(self.streams.entries[-1:])
+        self.assertEqual(list(self.successResultOf(asking)), [])
+
+    def test_aheadDeleted(self) -> None:
+        """
+        If that event is deleted it is refused, as soon as it is known that there is no news.
+        """
+        log = self.open()
+        self.add(1)
+        asking = log.read("1000-10", 100)
+        log.advance([])
+        self.assertNoResult(asking)
+        del self.streams.entries[-1]
+        log.advance([])
+        self.failureResultOf(asking, NotKept)
+
+    def test_aheadLost(self) -> None:
+        """
+        So it is if continuity is lost.
+        """
+        log = self.open()
+        self.add(1)
+        asking = log.read("1000-10", 100)
+        self.streams.entries.clear()
+        self.add(2)
+        log.restart(self.streams.entries[-1])
+        self.failureResultOf(asking, NotKept)
+        self.assertEqual((self.tail.origins, self.health.resets), (["1000-11"], 1))
+
+    def test_aheadAway(self) -> None:
+        """
+        It does not wait if nothing can be received, whether this is so already or happens then.
+        """
+        log = self.open()
+        self.add(1)
+        asking = log.read("1000-10", 100)
+        log.away("no server")
+        self.assertIn("no server", str(self.failureResultOf(asking, StoreAway).value))
+        self.failureResultOf(log.read("1000-10", 100), StoreAway)
+        log.away(None)
+        self.assertNoResult(log.read("1000-10", 100))
+        self.assertEqual(self.tail.reasons, ["no server", None])
+
+    def test_oldestDropped(self) -> None:
+        """
+        If the oldest events are dropped while it looks for one, it begins again; if others were
+        found, these are returned.
+        """
+        self.streams.entries[:] = []
+        for _ in range(1000):
+            self.streams.add(b"foo", b"bar")
+        self.add(1)
+        log = self.open()
+
+        def drop() -> None:
+            if len(self.streams.asked) == 3:
+                del self.streams.entries[:900]
+
+        self.streams.before = drop
+        self.assertEqual(self.read(log, None, 100), "1")
+
+    def test_away(self) -> None:
+        """
+        What is not answered, or refused, is to be asked again.
+        """
+        log = self.open()
+        self.streams.refusal = "NOPERM this user"
+        self.failureResultOf(log.read(None, 100), StoreAway)
+        self.streams.failure = Unanswered(True, "no server")
+        self.failureResultOf(log.read(None, 100), StoreAway)
+
+
+class AppendingTests(LogTestCase):
+    """
+    Tests for C{append}.
+    """
+
+    def test_commands(self) -> None:
+        """
+        One event is one command, several are a transaction, with the limit of the store.
+        """
+        log = self.open(maxEvents=7)
+        one, two = Record(Event("a"), time=1.5), Record(Event("b"), ("x", "y"), True, 2)
+        head = ("XADD", "news", "MAXLEN", "~", 7, "*")
+        self.assertEqual(list(self.successResultOf(log.append([one]))), ["1000-10"])
+        first = (*head, "data", "a", "time", "1.5")
+        self.assertEqual(self.streams.asked, [first])
+        self.streams.asked.clear()
+        replies = ["OK", "QUEUED", "QUEUED", [b"1-0", b"2-0"]]
+        self.patch(self.streams, "_do", lambda command: replies.pop(0))
+        self.assertEqual(self.successResultOf(log.append([one, two])), ["1-0", "2-0"])
+        second = ("data", "b", "topic", "x", "topic", "y", "private", "1", "time", "2.0")
+        self.assertEqual(self.streams.asked, [("MULTI",), first, (*head, *second), ("EXEC",)])
+
+    def test_unlimited(self) -> None:
+        """
+        A store may have no limit.
+        """
+        log = self.open(maxEvents=None)
+        log.append([Record(Event("a"))])
+        self.assertEqual(self.streams.asked[0][:3], ("XADD", "news", "*"))
+
+    def test_refused(self) -> None:
+        """
+        It says whether something may have been stored: not if the server refuses it, but if there
+        is no answer, or a part was not refused.
+        """
+        log = self.open()
+        wrong = ReplyError("WRONGTYPE Operation")
+        for replies, maybe in (
+            (
+                ["OK", ReplyError("OOM used"), ReplyError("OOM used"), ReplyError("EXECABORT")],
+                False,
+            ),
+            (["OK", "QUEUED", "QUEUED", [wrong, wrong]], False),
+            (["OK", "QUEUED", "QUEUED", [b"1-0", wrong]], True),
+        ):
+            self.patch(self.streams, "ask", lambda *_, replies=replies, **__: succeed(replies))
+            appending = log.append([Record(Event("a")), Record(Event("b"))])
+            error = self.failureResultOf(appending, NotStored).value
+            self.assertEqual(error.maybe, maybe)
+            self.assertIn("news: ", str(error))
+            self.assertIn("events are not stored: news: ", str(self.health.problem()))
+        self.patch(self.streams, "ask", lambda *_, **__: succeed([b"1-0"]))
+        self.successResultOf(log.append([Record(Event("a"))]))
+        self.assertIsNone(self.health.problem())
+        self.assertEqual((self.health.errors, self.health.appends), (3, 1))
+        self.assertEqual(len(self.flushLoggedErrors()), 0)
+
+    def test_unanswered(self) -> None:
+        """
+        Without an answer it may be stored if it was sent.
+        """
+        log = self.open()
+        for wasSent in False, True:
+            self.streams.failure = Unanswered(wasSent, "no server")
+            for key in None, "key":
+                appending = log.append([Record(Event("a"))], key)
+                error = self.failureResultOf(appending, NotStored).value
+                self.assertEqual((error.maybe, str(error)), (wasSent, "no server"))
+
+    def test_unknownScript(self) -> None:
+        """
+        If the server does not know the script it is sent.
+        """
+        log = self.open()
+        content: list[bytes] = []
+
+        def ask(*commands: Any, **options: bool) -> Any:
+            [command] = commands
+            self.assertEqual(options, {"isRepeatable": True, "isOrdered": True})
+            if command[0] == "EVALSHA":
+                return succeed([ReplyError("NOSCRIPT No matching script")])
+            content.append(command[6])
+            return succeed([[0, command[6] + b"1-0 1-1"]])
+
+        self.patch(self.streams, "ask", ask)
+        found = self.successResultOf(log.append([Record(Event("a")), Record(Event("b"))], "key"))
+        self.assertEqual((found, len(content[0])), (["1-0", "1-1"], 32))
+
+    def test_topics(self) -> None:
+        """
+        What has so many topics that the script could not add it is refused, without one, too.
+        """
+        log = self.open()
+        many = Record(Event("b"), tuple(map(str, range(4000))))
+        for key in None, "key":
+            appending = log.append([Record(Event("a")), many], key)
+            self.assertFalse(self.failureResultOf(appending, NotStored).value.maybe)
+        self.assertEqual(self.streams.asked, [])
+
+
+class ClosingTests(LogTestCase):
+    """
+    Tests for C{close}.
+    """
+
+    def test_waits(self) -> None:
+        """
+        Closing waits for what was asked before, and refuses what is asked then; it can be called
+        again.
+        """
+        log = self.open()
+        answers: list[Deferred[Any]] = []
+
+        def ask(*commands: Any, **options: bool) -> Deferred[Any]:
+            answers.append(Deferred())
+            return answers[-1]
+
+        self.patch(self.streams, "ask", ask)
+        appending, reading = log.append([Record(Event("a"))]), log.read(None, 100)
+        closing = [log.close(), log.close()]
+        self.failureResultOf(log.append([Record(Event("a"))]), NotStored)
+        self.failureResultOf(log.read(None, 100), StoreAway)
+        for each in closing:
+            self.assertNoResult(each)
+        for answer in answers:
+            answer.errback(Unanswered(True, "no server"))
+        self.failureResultOf(appending, NotStored)
+        self.failureResultOf(reading, StoreAway)
+        for each in [*closing, log.close()]:
+            self.successResultOf(each)
+        self.assertEqual(self.closed, [log])
+
+    def test_ahead(self) -> None:
+        """
+        What waits for the tail is to be asked again.
+        """
+        log = self.open()
+        self.add(1)
+        asking = log.read("1000-10", 100)
+        self.successResultOf(log.close())
+        self.failureResultOf(asking, StoreAway)
