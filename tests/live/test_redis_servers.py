@@ -363,6 +363,24 @@ class LoginTests(SidesTestCase):
         await side.write("a")
         self.assertIsNone(side.store.problem())
 
+    async def test_file(self) -> None:
+        """
+        A password in a file is read at each connection; a file that is not there is named.
+        """
+        path = FilePath(mkdtemp(prefix="twisted-sse-"))
+        self.addCleanup(path.remove)
+        file = path.child("password")
+        url = f"{self.server.url}?password_file={file.path}"
+        side = Side(self, url)
+        await until(lambda: side.store.problem(), "there is no file")
+        self.assertIn(file.path, str(side.store.problem()))
+        file.setContent(b"wrong\n")
+        await until(lambda: "wrong" in str(side.store.problem()), "it is wrong")
+        file.setContent(f"{self.server.password}\n".encode())
+        await side.write("a")
+        self.assertIsNone(side.store.problem())
+        self.flushLogged()
+
     async def test_user(self) -> None:
         """
         A user who may do nothing but what is needed can publish and read.
