@@ -160,6 +160,10 @@ class LinkTests(LinkTestCase):
         self.start("redis://joe:s%65cret@host")
         self.accept().enter(ReplyError("ERR unknown command 'AUTH' with: 'joe' 'secret'"), "PONG")
         self.assertNotIn("secret", self.told[-1])
+        self.setUp()
+        self.start("redis://:wrong@host")
+        self.accept().enter(ReplyError("WRONGPASS invalid"), "PONG")
+        self.assertIn("the user or the password in the URL is wrong", self.told[-1])
 
     def test_silent(self) -> None:
         """

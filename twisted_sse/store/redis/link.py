@@ -207,9 +207,11 @@ class Link:
             replies = await connection.ask(self._timeout, *commands, *wishes)
             for reply in replies[: len(commands)]:
                 if isinstance(reply, ReplyError):
-                    # Some servers repeat a command that they do not know.
-                    text = said(reply)
-                    raise CannotConnect(text.replace(password, "***") if password else text)
+                    text = str(reply)
+                    if password:
+                        # Some servers repeat a command that they do not know.
+                        text = text.replace(password, "***")
+                    raise CannotConnect(said(ReplyError(text)))
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")
