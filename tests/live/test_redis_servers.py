@@ -342,8 +342,8 @@ class LoginTests(SidesTestCase):
         """
         for url, why in (
             (self.server.url, "it wants a password"),
-            (self.url.replace("secret", "sesame"), "the password in the URL is wrong"),
-            (self.url.replace("//:", "//joe:"), "the password in the URL is wrong"),
+            (self.url.replace("secret", "sesame"), "the password is wrong"),
+            (self.url.replace("//:", "//joe:"), "the password is wrong"),
         ):
             store = self.store(url)
             with self.assertRaises(StoreAway) as caught:
@@ -374,7 +374,7 @@ class LoginTests(SidesTestCase):
         side = Side(self, url)
         await until(lambda: side.store.problem(), "there is no file")
         self.assertIn(file.path, str(side.store.problem()))
-        file.setContent(b"wrong\n")
+        file.setContent(b"other\n")
         await until(lambda: "wrong" in str(side.store.problem()), "it is wrong")
         file.setContent(f"{self.server.password}\n".encode())
         await side.write("a")

@@ -26,7 +26,7 @@ FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
 MEANINGS = {
     "OOM": "its memory is full: give it more (maxmemory), or keep fewer events",
     "NOAUTH": "it wants a password: give it in the URL, redis://:PASSWORD@host",
-    "WRONGPASS": "the user or the password in the URL is wrong",
+    "WRONGPASS": "the user or the password is wrong",
     "NOPERM": "the user may not do this",
     "WRONGTYPE": "the key holds something else than a stream: choose another prefix",
     "MOVED": "the keys are on several servers of a cluster: choose a prefix such as {sse}:",
