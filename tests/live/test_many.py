@@ -415,7 +415,7 @@ class FailureTests(AskMixin):
         self.port = freePort()
         url = self.redisURL.replace("redis://", "redis://:later@")
         process = self.spawn(*FOREGROUND, "sse", "post", "--store", url, "--port", str(self.port))
-        self.waitFor(process, "the user or the password in the URL is wrong")
+        self.waitFor(process, "the user or the password is wrong")
         status, said = self.ask(self.port, "/readyz")
         self.assertEqual(status, 503)
         self.assertNotIn("later", said)

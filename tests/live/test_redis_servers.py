@@ -348,8 +348,8 @@ class LoginTests(SidesTestCase):
         """
         for url, why in (
             (self.server.url, "it wants a password"),
-            (self.url.replace("secret", "sesame"), "the password in the URL is wrong"),
-            (self.url.replace("//:", "//joe:"), "the password in the URL is wrong"),
+            (self.url.replace("secret", "sesame"), "the password is wrong"),
+            (self.url.replace("//:", "//joe:"), "the password is wrong"),
         ):
             store = self.store(url)
             with self.assertRaises(StoreAway) as caught:
@@ -368,6 +368,24 @@ class LoginTests(SidesTestCase):
         self.server.password = "sesame/?#@:1"
         await side.write("a")
         self.assertIsNone(side.store.problem())
+
+    async def test_file(self) -> None:
+        """
+        A password in a file is read at each connection; a file that is not there is named.
+        """
+        path = FilePath(mkdtemp(prefix="twisted-sse-"))
+        self.addCleanup(path.remove)
+        file = path.child("password")
+        url = f"{self.server.url}?password_file={file.path}"
+        side = Side(self, url)
+        await until(lambda: side.store.problem(), "there is no file")
+        self.assertIn(file.path, str(side.store.problem()))
+        file.setContent(b"other\n")
+        await until(lambda: "wrong" in str(side.store.problem()), "it is wrong")
+        file.setContent(f"{self.server.password}\n".encode())
+        await side.write("a")
+        self.assertIsNone(side.store.problem())
+        self.flushLogged()
 
     async def test_user(self) -> None:
         """

@@ -12,7 +12,7 @@ from twisted_sse.checks import InvalidOption
 from twisted_sse.store.redis.address import Address, readAddress
 
 #: What an address is, unless its URL says otherwise.
-PLAIN = Address("", (("host", 6379),), "", False, "", "", 0, "", "", "", "", "")
+PLAIN = Address("", (("host", 6379),))
 
 #: URLs, the text that is shown, and what they mean.
 GOOD: list[tuple[str, str, dict[str, Any]]] = [
@@ -33,6 +33,17 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
         {"user": "j\u00f6", "password": "a@/:?#%"},
     ),
     ("redis://:a@b:c@host", "redis://:***@host", {"password": "a@b:c"}),
+    (
+        "redis://joe@host?password_file=/run/secret&prefix={sse}:",
+        "redis://joe@host?password_file=/run/secret&prefix={sse}:",
+        {"user": "joe", "passwordFile": "/run/secret", "prefix": "{sse}:"},
+    ),
+    ("redis://host?password_file=p", "", {"passwordFile": "p"}),
+    (
+        "redis+sentinel://one/main?sentinel_password_file=p",
+        "",
+        {"hosts": (("one", 26379),), "service": "main", "sentinelPasswordFile": "p"},
+    ),
     ("rediss://host", "", {"isTLS": True}),
     (
         "rediss://host?ssl_ca_certs=/a%20b/@ca.pem&ssl_certfile=c.pem&ssl_keyfile=k.pem",
@@ -99,6 +110,8 @@ BAD = [
     ("redis://joe@host", "USER:PASSWORD"),
     ("redis://:@host", "USER:PASSWORD"),
     ("redis://joe:@host", "USER:PASSWORD"),
+    ("redis://:x@host?password_file=p", "a password is given twice"),
+    ("redis+sentinel://h/s?sentinel_password=x&sentinel_password_file=p", "is given twice"),
 ]
 
 #: URLs with a password in the wrong place.

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ...checks import InvalidOption
 
-__all__ = ["Address", "readAddress"]
+__all__ = ["Address", "readAddress", "readPassword"]
 
 #: What a URL may look like, for errors.
 EXAMPLES = (
@@ -22,9 +22,18 @@ EXAMPLES = (
 PORT = 6379
 SENTINEL_PORT = 26379
 
-#: The parameters that a URL may have: the names are those of redis-py, which other programs have
-#: taken over.
-PARAMETERS = ("db", "sentinel_password", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+#: The parameters that a URL may have: where redis-py has one, too, it has the same name, which other
+#: programs have taken over.
+PARAMETERS = (
+    "db",
+    "password_file",
+    "prefix",
+    "sentinel_password",
+    "sentinel_password_file",
+    "ssl_ca_certs",
+    "ssl_certfile",
+    "ssl_keyfile",
+)
 
 #: Those that no log may show.
 SECRET = frozenset(("sentinel_password",))
@@ -40,27 +49,33 @@ class Address(NamedTuple):
     @ivar isTLS: whether the connection is encrypted.
     @ivar user: the name of the user; empty for the default user.
     @ivar password: the password; empty for none.
+    @ivar passwordFile: the name of a file with the password; empty for none.
     @ivar database: the number of the database.
     @ivar service: the name by which the Sentinels know the server; empty without Sentinels.
     @ivar sentinelPassword: the password of the Sentinels; empty for none.
+    @ivar sentinelPasswordFile: the name of a file with that password; empty for none.
     @ivar authorities: the name of a file with the certificates of trusted authorities; empty for
         those of the system.
     @ivar certificate: the name of a file with our certificate; empty for none.
     @ivar key: the name of a file with its key; empty if it is in the same file.
+    @ivar prefix: what the keys begin with; empty if the URL does not say.
     """
 
     text: str
-    hosts: tuple[tuple[str, int], ...]
-    path: str
-    isTLS: bool
-    user: str
-    password: str
-    database: int
-    service: str
-    sentinelPassword: str
-    authorities: str
-    certificate: str
-    key: str
+    hosts: tuple[tuple[str, int], ...] = ()
+    path: str = ""
+    isTLS: bool = False
+    user: str = ""
+    password: str = ""
+    passwordFile: str = ""
+    database: int = 0
+    service: str = ""
+    sentinelPassword: str = ""
+    sentinelPasswordFile: str = ""
+    authorities: str = ""
+    certificate: str = ""
+    key: str = ""
+    prefix: str = ""
 
 
 def readAddress(url: str) -> Address:
@@ -72,6 +87,8 @@ def readAddress(url: str) -> Address:
         unix://[[USER]:PASSWORD@]/PATH[?db=DATABASE]
         redis+sentinel://[[USER]:PASSWORD@]HOST[:26379][,HOST...]/SERVICE[/DATABASE]
         rediss+sentinel://...                                       with TLS
+
+    Parameters may follow: C{?NAME=VALUE&NAME=VALUE}.
 
     @raise ValueError: if it is none.  The error contains no password.
     """
@@ -108,8 +125,14 @@ def readAddress(url: str) -> Address:
         raise _wrong(text, f"the only parameters are {', '.join(PARAMETERS)}")
     login, at, place = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
-    if at and not password:
+    inFile = parameters.get("password_file", "")
+    if at and not (password or inFile):
         raise _wrong(text, "what precedes the @ must be USER:PASSWORD, or :PASSWORD")
+    theirs = parameters.get("sentinel_password", "")
+    theirsInFile = parameters.get("sentinel_password_file", "")
+    if (password and inFile) or (theirs and theirsInFile):
+        raise _wrong(text, "a password is given twice")
+    shownLogin = f"{user}{':***' if password else ''}@" if at else ""
     path, service, database = "", "", ""
     if scheme == "unix":
         path = unquote(parts.path)
@@ -122,21 +145,40 @@ def readAddress(url: str) -> Address:
     else:
         database = parts.path[1:]
     return Address(
-        f"{parts.scheme}://{login and f'{user}:***@'}{place}{parts.path}"
+        text=f"{parts.scheme}://{shownLogin}{place}{parts.path}"
         + "?" * bool(pairs)
         + "&".join([f"{name}={'***' if name in SECRET else value}" for name, value in pairs]),
-        () if scheme == "unix" else _readHosts(text, place, bool(kind)),
-        path,
-        scheme == "rediss",
-        unquote(user),
-        unquote(password),
-        _readDatabase(text, database, parameters.get("db", "")),
-        unquote(service),
-        parameters.get("sentinel_password", ""),
-        parameters.get("ssl_ca_certs", ""),
-        parameters.get("ssl_certfile", ""),
-        parameters.get("ssl_keyfile", ""),
+        hosts=() if scheme == "unix" else _readHosts(text, place, bool(kind)),
+        path=path,
+        isTLS=scheme == "rediss",
+        user=unquote(user),
+        password=unquote(password),
+        passwordFile=inFile,
+        database=_readDatabase(text, database, parameters.get("db", "")),
+        service=unquote(service),
+        sentinelPassword=theirs,
+        sentinelPasswordFile=theirsInFile,
+        authorities=parameters.get("ssl_ca_certs", ""),
+        certificate=parameters.get("ssl_certfile", ""),
+        key=parameters.get("ssl_keyfile", ""),
+        prefix=parameters.get("prefix", ""),
     )
+
+
+def readPassword(password: str, path: str) -> str:
+    """
+    Find a password.
+
+    @param password: the password itself; empty if it is in a file.
+    @param path: the name of the file, of which a line break at the end does not count; empty for
+        none.
+    @return: the password; empty for none.
+    @raise OSError: if the file cannot be read.
+    """
+    if not path:
+        return password
+    with open(path, encoding="utf-8") as file:
+        return file.read().rstrip("\r\n")
 
 
 def _readHosts(text: str, place: str, isSentinel: bool) -> tuple[tuple[str, int], ...]:

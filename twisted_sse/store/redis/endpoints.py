@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
-from .address import Address
+from .address import Address, readPassword
 from .connection import Command, Connection
 from .errors import said
 
@@ -85,10 +85,11 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
     Ask the Sentinels which server is the master (https://redis.io/docs/latest/develop/reference/sentinel-clients/).
     """
     why = "no Sentinel was asked"
+    password = readPassword(address.sentinelPassword, address.sentinelPasswordFile)
     for host, port in address.hosts:
         commands: list[Command] = []
-        if address.sentinelPassword:
-            commands.append(("AUTH", address.sentinelPassword))
+        if password:
+            commands.append(("AUTH", password))
         commands.append(("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.service))
         try:
             connection = await _connectTo(address, reactor, timeout, host, port)

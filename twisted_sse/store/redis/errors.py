@@ -4,6 +4,7 @@ What Redis' errors mean.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from hiredis import ReplyError
@@ -25,13 +26,16 @@ FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
 MEANINGS = {
     "OOM": "its memory is full: give it more (maxmemory), or keep fewer events",
     "NOAUTH": "it wants a password: give it in the URL, redis://:PASSWORD@host",
-    "WRONGPASS": "the user or the password in the URL is wrong",
+    "WRONGPASS": "the user or the password is wrong",
     "NOPERM": "the user may not do this",
     "WRONGTYPE": "the key holds something else than a stream: choose another prefix",
     "MOVED": "the keys are on several servers of a cluster: choose a prefix such as {sse}:",
     "READONLY": "it is a replica, which takes no events: connect to the master",
     "CROSSSLOT": "in a cluster all keys must have one hash tag: choose a prefix such as {sse}:",
 }
+
+#: How Redis before 7 says which error a command in a script has got.
+IN_SCRIPT = re.compile(r"ERR Error running script .*?: -([A-Z]+) ")
 
 
 class Unanswered(Exception):
@@ -79,9 +83,11 @@ class Moved(Exception):
 
 def kindOf(error: ReplyError) -> str:
     """
-    @return: the first word of an error, which is a code.
+    @return: the first word of an error, which is a code; of one in a script, that of the command.
     """
-    return str(error).partition(" ")[0]
+    text = str(error)
+    found = IN_SCRIPT.match(text)
+    return text.partition(" ")[0] if found is None else found[1]
 
 
 def isPassing(reply: object) -> bool:

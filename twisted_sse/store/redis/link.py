@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from ...timing.backoff import Backoff
-from .address import Address
+from .address import Address, readPassword
 from .connection import Command, Connection
 from .endpoints import CANCELLED, CannotConnect, connect
 from .errors import said
@@ -190,9 +190,10 @@ class Link:
         """
         address = self._address
         commands: list[Command] = []
-        if address.password:
+        password = readPassword(address.password, address.passwordFile)
+        if password:
             user = [address.user] if address.user else []
-            commands.append(("AUTH", *user, address.password))
+            commands.append(("AUTH", *user, password))
         if address.database:
             commands.append(("SELECT", address.database))
         commands.append(("PING",))
@@ -208,9 +209,7 @@ class Link:
                 if isinstance(reply, ReplyError):
                     # Some servers repeat a command that they do not know.
                     text = said(reply)
-                    raise CannotConnect(
-                        text.replace(address.password, "***") if address.password else text
-                    )
+                    raise CannotConnect(text.replace(password, "***") if password else text)
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")

@@ -60,8 +60,8 @@ class RedisStore:
 
         @param url: C{redis://}, C{rediss://} (TLS), C{unix://} or C{redis+sentinel://}: see
             L{readAddress<twisted_sse.store.redis.address.readAddress>}.
-        @param prefix: what the keys begin with.  In a cluster it contains a hash tag, such as
-            C{{sse}:}.
+        @param prefix: what the keys begin with, if the URL does not say.  In a cluster it contains a
+            hash tag, such as C{{sse}:}.
         @param maxEvents: about how many events of each channel to keep; L{None} for all.
         @param maxAge: for how many seconds to keep an event at most; L{None} for ever.
         @param timeout: how many seconds the server may take to answer.
@@ -75,7 +75,7 @@ class RedisStore:
         checkSeconds("timeout", timeout, optional=False)
         self._address = readAddress(url)
         self.url = self._address.text
-        self._prefix = prefix
+        self._prefix = self._address.prefix or prefix
         self._maxEvents = maxEvents
         self._maxAge = maxAge
         self._timeout = timeout
