@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from ..stream.peer import setProbes
 
-__all__ = ["CannotListen", "Endpoint", "ListeningService"]
+__all__ = ["CannotListen", "Endpoint", "ListeningService", "endpointOf"]
 
 #: How many connections may wait to be accepted.  Twisted's 50 are too few when all clients
 #: reconnect after a restart: the kernel drops the others, which try again after one second, or
@@ -75,18 +75,18 @@ class ListeningService(Service):
         reactor: Any,
         stallTimeout: float | None = None,
         opened: Callable[[IListeningPort], object] | None = None,
-        makeEndpoint: Callable[[Any, str], Any] = serverFromString,
+        makeEndpoint: Callable[[Any, str], Any] | None = None,
     ) -> None:
         """
         @param reactor: the reactor to listen with.
         @param stallTimeout: see L{setProbes}.
         @param opened: called with each port that has been opened.
-        @param makeEndpoint: makes an endpoint of the reactor from its description.
+        @param makeEndpoint: makes an endpoint of the reactor from its description, if not L{endpointOf}.
         """
         self._reactor = reactor
         self._stallTimeout = stallTimeout
         self._tell = opened
-        self._makeEndpoint = makeEndpoint
+        self._makeEndpoint = endpointOf if makeEndpoint is None else makeEndpoint
         self._ports: list[IListeningPort] = []
         self._process = os.getpid()
 
@@ -164,6 +164,22 @@ class ListeningService(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         ports, self._ports = self._ports, []
         return gatherResults([maybeDeferred(port.stopListening) for port in ports])
+
+
+def endpointOf(reactor: Any, description: str) -> Any:
+    """
+    Make an endpoint.
+
+    @param description: as for L{serverFromString}.
+    """
+    endpoint = serverFromString(reactor, description)
+    family = getattr(endpoint, "addressFamily", None)
+    if isinstance(endpoint, AdoptedStreamServerEndpoint) and family == socket.AF_UNIX:
+        # Twisted would take the file for its own.
+        from .inherited import InheritedEndpoint
+
+        return InheritedEndpoint(reactor, endpoint.fileno)
+    return endpoint
 
 
 _NOT_PASSED = "systemd has passed no such socket: start the service by its socket unit"

@@ -15,7 +15,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService
-from twisted.internet.endpoints import serverFromString
 from twisted.python.usage import UsageError
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource
@@ -101,7 +100,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
         reactor,
         stallTimeout=options["stall-timeout"],
         opened=connections.guard,
-        makeEndpoint=serverFromString if member is None else member.makeEndpoint,
+        makeEndpoint=None if member is None else member.makeEndpoint,
     )
     store = makeStore(options, reactor)
     daemon = Daemon(

@@ -82,6 +82,8 @@ def main() -> None:
     # The parent has blocked them until now.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, PARENTS)
     with socket.socket(fileno=CONTROL) as wire:
+        # Nothing that a module of the user's starts is to have it.
+        wire.set_inheritable(False)
         _serve(wire)
 
 

@@ -8,24 +8,14 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet import tcp, unix
+from twisted.internet import tcp
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IListeningPort
 from twisted.protocols.haproxy import proxyEndpoint
 
+from ..inherited import InheritedEndpoint, SharedSocket, adopt
+
 __all__ = ["Heir", "handOver"]
-
-
-class _Shared(socket.socket):
-    """
-    A socket that other processes have, too: Twisted would shut it down for all of them before it
-    closes it.
-    """
-
-    def shutdown(self, how: int) -> None:
-        """
-        Leave it as it is.
-        """
 
 
 def handOver(port: IListeningPort) -> socket.socket | None:
@@ -37,38 +27,9 @@ def handOver(port: IListeningPort) -> socket.socket | None:
     if not isinstance(port, tcp.Port):
         return None
     port.stopReading()
-    port.socket = shared = _Shared(fileno=port.socket.detach())
+    port.socket = shared = SharedSocket(fileno=port.socket.detach())
     port.fileno = shared.fileno  # type: ignore[method-assign]
     return shared
-
-
-class _UNIXPort(unix.Port):
-    """
-    A UNIX socket whose file is the parent's: it must not be removed when a child ends, and has the
-    mode that the parent gave it.
-    """
-
-    def __init__(self, inherited: socket.socket, factory: IProtocolFactory, reactor: Any) -> None:
-        super().__init__(inherited.getsockname(), factory, reactor=reactor)
-        self._inherited = inherited
-        self._inheriting: Any = factory
-
-    def startListening(self) -> None:
-        """
-        Accept from now on.
-        """
-        self._inheriting.doStart()
-        self.connected = True
-        self.socket = self._inherited
-        self.fileno = self.socket.fileno  # type: ignore[method-assign]
-        self.numberAccepts = 100
-        self.startReading()  # type: ignore[no-untyped-call]
-
-    def connectionLost(self, reason: Any) -> None:
-        """
-        Close the socket, and leave the file.
-        """
-        tcp.Port.connectionLost(self, reason)
 
 
 class Heir:
@@ -96,7 +57,7 @@ class Heir:
             return proxyEndpoint(self.makeEndpoint(reactor, rest))
         if kind == "systemd":
             # What systemd has passed is for the parent.
-            return _Adopting(self)
+            return InheritedEndpoint(reactor, self._descriptors.pop(0))
         return serverFromString(self, description)
 
     def __getattr__(self, name: str) -> Any:
@@ -137,29 +98,4 @@ class Heir:
         """
         Listen on the next socket.
         """
-        inherited = _Shared(fileno=self._descriptors.pop(0))
-        inherited.setblocking(False)
-        if inherited.family == socket.AF_UNIX:
-            port = _UNIXPort(inherited, factory, self._reactor)
-            port.startListening()
-            return port
-        with inherited:
-            adopted: IListeningPort = self._reactor.adoptStreamPort(
-                inherited.fileno(), inherited.family, factory
-            )
-        return adopted
-
-
-class _Adopting:
-    """
-    An endpoint that adopts the next socket.
-    """
-
-    def __init__(self, heir: Heir) -> None:
-        self._heir = heir
-
-    def listen(self, factory: IProtocolFactory) -> Any:
-        """
-        See L{IStreamServerEndpoint<twisted.internet.interfaces.IStreamServerEndpoint>}.
-        """
-        return self._heir.adopt(factory)
+        return adopt(self._reactor, self._descriptors.pop(0), factory)
