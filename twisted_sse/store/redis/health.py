@@ -82,6 +82,20 @@ class Health:
             _log.info("{url} can be reached again", url=self._url)
         self.away = why
 
+    def lost(self, key: str) -> None:
+        """
+        A stream has not what followed.
+
+        @param key: the key of the stream.
+        """
+        self.resets += 1
+        _log.warn(
+            "{url}: events of {key} are lost, or may be: the newest that was known is not there.  All"
+            " subscribers are told (stream-reset)",
+            url=self._url,
+            key=key,
+        )
+
     def skip(self, key: str, entry: str, why: str) -> None:
         """
         An entry of a stream is no event.

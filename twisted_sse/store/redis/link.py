@@ -233,4 +233,5 @@ def _ended(failure: Failure) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    # Twisted's own end with a full stop, and are put into sentences.
+    return str(error).rstrip(".") or type(error).__name__

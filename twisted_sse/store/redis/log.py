@@ -167,7 +167,7 @@ class RedisLog:
         """
         See L{Followed<twisted_sse.store.redis.following.Followed>}.
         """
-        self._health.resets += 1
+        self._health.lost(self.key)
         self._advanceTo(newest)
         self.tail.broken(newest[0].decode())
         # What they wait for may never come.
