@@ -43,6 +43,34 @@ class GivenIDTests(StoreTestCase):
         self.settle()
         self.assertEqual(data(browser), [str(n) for n in range(1, 12)])
 
+    def test_unread(self) -> None:
+        """
+        A client that has come with an ID, and has read nothing when that ID is given again, is told
+        that it may have missed something, and misses nothing that is kept.
+        """
+        for isForgotten in False, True:
+            self.kept = {}
+            self.start(window=1)
+            self.publish(0, id="a")
+            self.publish(1)
+            self.store.delay = 1.0
+            browser = self.connect("a")
+            self.store.delay = 0.01
+            if isForgotten:
+                self.patch(older, "MOST_GIVEN", 0)
+            # It is stored before the store is read.
+            self.publish(2, id="a")
+            self.settle(200)
+            self.assertEqual(types(browser)[0], "stream-reset")
+            self.assertEqual(data(browser)[1:], ["0", "1", "2"])
+            # One that comes now means the later event.
+            self.publish(3)
+            browser = self.connect("a")
+            self.settle()
+            self.assertEqual(data(browser), ["3"])
+            self.channel.close()
+            self.settle()
+
     def test_notStoredYet(self) -> None:
         """
         A client that has read everything that is stored goes on in the window, although the ID of
