@@ -35,10 +35,10 @@ OURS = f"{sys.version_info[0]}.{sys.version_info[1]}"
 #: to change a context in use, which Twisted did before 26.4.
 OLDEST = ["Twisted==24.3.0", "pyOpenSSL<24.3"]
 
-#: What only `make test` runs: they would say the same with every Python.
+#: What only `make test` runs: they would say the same with every Python, or take minutes.
 MARKERS = (
     "not browser and not curl and not deploy and not docs and not faketime and not firefox"
-    " and not go and not node and not php and not root"
+    " and not go and not node and not php and not processes and not redis and not root"
 )
 
 #: What is left for versions between the ends: what needs no socket and no process.

@@ -41,7 +41,7 @@ def rest(connection: socket.socket) -> bytes:
         return b"".join(iter(lambda: connection.recv(2**16), b""))
 
 
-@needs("network")
+@needs("network", "processes")
 class EndTests(SeveralTestCase):
     """
     Tests for how all of it ends.
@@ -149,7 +149,7 @@ class EndTests(SeveralTestCase):
         socket.create_server(("127.0.0.1", daemon.port)).close()
 
 
-@needs("network")
+@needs("network", "processes")
 class ReplacementTests(SeveralTestCase):
     """
     Tests for children that are replaced.
@@ -247,7 +247,7 @@ class ReplacementTests(SeveralTestCase):
         self.assertEqual(await daemon.stop(), 0)
 
 
-@needs("network")
+@needs("network", "processes")
 class StartTests(SeveralTestCase):
     """
     Tests for how it starts, and for what cannot.
@@ -330,7 +330,7 @@ class StartTests(SeveralTestCase):
         self.assertFalse((self.directory / "a.pid").exists())
 
 
-@needs("network")
+@needs("network", "processes")
 class EndpointTests(SeveralTestCase):
     """
     Tests for sockets of all kinds.
@@ -412,7 +412,7 @@ class EndpointTests(SeveralTestCase):
         self.assertEqual(await daemon.stop(), 0)
 
 
-@needs("network", "redis")
+@needs("network", "processes", "redis")
 class RedisTests(SeveralTestCase):
     """
     Tests for children with Redis.

@@ -104,7 +104,7 @@ class LoadTestCase(SeveralTestCase):
         return lambda text: os.write(fd, f"{text}\n".encode())
 
 
-@needs("network")
+@needs("network", "processes")
 class FileTests(LoadTestCase):
     """
     Tests for the lines of a file.
@@ -154,7 +154,7 @@ class FileTests(LoadTestCase):
         self.assertEqual(await daemon.stop(), 0)
 
 
-@needs("network", "redis")
+@needs("network", "processes", "redis")
 class RedisTests(LoadTestCase):
     """
     Tests for lines that come through Redis.

@@ -131,6 +131,10 @@ def _go() -> str | None:
     return None
 
 
+def _processes() -> str | None:
+    return None if os.name == "posix" else "several processes need a Unix"
+
+
 def _redis() -> str | None:
     for tool, package in ("redis-server", "redis-server"), ("redis-cli", "redis-tools"):
         if shutil.which(tool) is None:
@@ -172,6 +176,7 @@ _PROBES = {
     "go": _go,
     "node": _node,
     "php": _php,
+    "processes": _processes,
     "redis": _redis,
     "root": _root,
 }
@@ -183,7 +188,8 @@ def missing(name: str) -> str | None:
     Check what a marker stands for.
 
     @param name: C{"network"}, C{"browser"}, C{"curl"}, C{"deploy"}, C{"docs"}, C{"faketime"},
-        C{"firefox"}, C{"go"}, C{"node"}, C{"php"}, C{"redis"} or C{"root"}.
+        C{"firefox"}, C{"go"}, C{"node"}, C{"php"},
+        C{"processes"}, C{"redis"} or C{"root"}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()
