@@ -154,8 +154,7 @@ class Older:
         # How often continuity was lost.
         self._losses = 0
         self.given = 0
-        # What C{given} was after each ID, as far as subscribers may ask for it; and after those that
-        # are forgotten.
+        # What C{given} was after each ID; and after those that are forgotten.
         self._latest: dict[str, int] = {}
         self._forgotten = 0
 
@@ -172,7 +171,6 @@ class Older:
         self._readers -= 1
         if not self._readers:
             self.clear()
-            self._forgetGiven()
             # By now nobody waits.
             self._answers.clear()
             if self._turn is not None:
@@ -205,15 +203,12 @@ class Older:
         """
         self.given += 1
         self._latest[identifier] = self.given
-        if not self._readers or len(self._latest) > MOST_GIVEN:
-            self._forgetGiven()
+        if len(self._latest) > MOST_GIVEN:
+            self._latest.clear()
+            self._forgotten = self.given
         for request in self._requests.values():
             if request.after == identifier:
                 request.again = place
-
-    def _forgetGiven(self) -> None:
-        self._latest.clear()
-        self._forgotten = self.given
 
     def forget(self, given: set[str]) -> None:
         """

@@ -461,9 +461,7 @@ class Subscription(Feed):
             # A where function has failed, or has ended or unsubscribed the stream.
             return
         isLost = self.after is None
-        if after != self.after:
-            self.given = None
-        self.after = after
+        self.after, self.given = after, None
         if position is not None and position >= history.first:
             # The history has what follows.
             self._leaveOlder()
