@@ -159,7 +159,7 @@ class LargeTests(SidesTestCase):
         await self.isAway(False)
         await self.two.write("b")
         await self.assertGot("a", *map(str, range(1, 100001)), "b")
-        self.assertLess(held.longest, 0.3)
+        self.assertLess(held.longest, 1)
 
     async def test_trimmedWhileBehind(self) -> None:
         """
@@ -194,7 +194,7 @@ class LargeTests(SidesTestCase):
         calls = self.server.ask("INFO", "commandstats")
         asked = int(calls.partition("cmdstat_xrange:calls=")[2].partition(",")[0])
         self.assertLess(asked, 1000)
-        self.assertLess(held.longest, 0.3)
+        self.assertLess(held.longest, 1)
 
     async def test_atOnce(self) -> None:
         """
