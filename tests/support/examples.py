@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from threading import Lock
 from types import ModuleType
 from unittest import mock
 
@@ -20,6 +21,9 @@ ACCEPT = {"Accept": "text/event-stream"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 HELLO = MessageEvent("message", "hello", "1")
+
+
+_loading = Lock()
 
 
 def load(path: Path) -> ModuleType:
@@ -37,5 +41,6 @@ def example(name: str) -> ModuleType:
     """
     Import an example, with a store that is never opened.
     """
-    with mock.patch.object(RedisStore, "open", lambda *arguments: Deferred()):
+    # Of two threads that patch at the same time, one would leave the patch of the other.
+    with _loading, mock.patch.object(RedisStore, "open", lambda *arguments: Deferred()):
         return load(EXAMPLES / f"{name}.py")
