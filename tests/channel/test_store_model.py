@@ -285,6 +285,9 @@ class StoreMachine(RuleBasedStateMachine):
         """
         self.published.append(event)
         number = len(self.published) - 1
+        for client in self.clients:
+            # One that came with this ID, and has yet to read, means the place before.
+            client.mayReset |= client.lastEventID == event.given and not client.seen
         if event.key is not None:
             self.keys[event.key] = event
 

@@ -13,12 +13,13 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from ..store.contract import EventLog, Record, StoreAway
+from ..store.contract import EventLog, NotKept, Record, StoreAway
 from ..store.entry import Entry
+from ..store.identifiers import number
 from ..store.memory import History
 from ..stream.turn import TURN
 from ..timing.slices import SLICE
@@ -31,6 +32,9 @@ PAGE = 2**16
 
 #: How many bytes of pages are kept at most, besides the newest.
 MOST = 64 * PAGE
+
+#: How many IDs that the application gave are remembered at most.
+MOST_GIVEN = 10_000
 
 #: How many seconds pass before a store that is away is asked again, at first and at most.
 PAUSE = 0.1
@@ -100,20 +104,25 @@ class _Request:
     What one or more subscribers are waiting for.
 
     @ivar isOld: whether the place is a later one by now.
+    @ivar again: the place after an event that has the same ID as that before the place; L{None} if
+        there is none.  The store may find either.
     """
 
-    __slots__ = ("after", "isOld", "topics", "waiting")
+    __slots__ = ("after", "again", "isOld", "topics", "waiting")
 
     def __init__(self, after: str | None, topics: Topics) -> None:
         self.after = after
         self.topics = topics
         self.isOld = False
+        self.again: str | None = None
         self.waiting: dict[Deferred[Part], None] = {}
 
 
 class Older:
     """
     Reads from a log.
+
+    @ivar given: how many events were published with an ID that the application gave.
     """
 
     def __init__(self, log: EventLog, history: History, clock: Callable[[], IReactorTime]) -> None:
@@ -142,6 +151,10 @@ class Older:
         self._isTelling = False
         # How many subscribers may read.
         self._readers = 0
+        self.given = 0
+        # What C{given} was after each ID; and after those that are forgotten.
+        self._latest: dict[str, int] = {}
+        self._forgotten = 0
 
     def enter(self) -> None:
         """
@@ -171,6 +184,22 @@ class Older:
         self._pages.clear()
         self._size = 0
 
+    def giveAgain(self, identifier: str, place: str) -> None:
+        """
+        An event is published with an ID that the application gave.  If it was given before, those
+        who have come with it, and have not read yet, mean another place than the store does.
+
+        @param place: the place after the event.
+        """
+        self.given += 1
+        self._latest[identifier] = self.given
+        if len(self._latest) > MOST_GIVEN:
+            self._latest.clear()
+            self._forgotten = self.given
+        for request in self._requests.values():
+            if request.after == identifier:
+                request.again = place
+
     def forget(self, given: set[str]) -> None:
         """
         Events with IDs that the application gave are stored: an ID that was given before names
@@ -182,15 +211,21 @@ class Older:
             if request.after in given:
                 request.isOld = True
 
-    def read(self, after: str | None, topics: Topics) -> Part | Deferred[Part]:
+    def read(
+        self, after: str | None, topics: Topics, given: int | None = None
+    ) -> Part | Deferred[Part]:
         """
         Read what directly follows a place.
 
         @param after: see L{EventLog.read<twisted_sse.store.contract.EventLog.read>}.
+        @param given: what C{given} was when the client came with this ID; L{None} if the place has
+            no other name.
         @return: at least one event, unless the place is at the end.  A L{Deferred} may be
             cancelled; it fails with L{NotKept<twisted_sse.store.contract.NotKept>}, and with
             L{StoreAway<twisted_sse.store.contract.StoreAway>} when the channel is closed.
         """
+        if given is not None and self._latest.get(after or "", self._forgotten) > given:
+            return fail(NotKept(f"{after} was given again"))
         part = self._find(after, topics)
         if part is not None:
             return part
@@ -262,6 +297,9 @@ class Older:
             self._reading = None
             self._pause = PAUSE
             position = self._history.place(request.after)
+            if request.again is not None and not self._isBefore(records, request.again):
+                self._answer(request, Failure(NotKept(f"{request.after} was given again")))
+                return
             if records:
                 part = self._keep(request, records)
             elif position is not None and request.after is not None:
@@ -285,6 +323,16 @@ class Older:
         reading.addCallbacks(read, failed)
         if self._reading is not None:
             reading.addCallback(lambda _: self._next())
+
+    def _isBefore(self, records: Sequence[Record], place: str) -> bool:
+        """
+        @return: whether it is certain that what was read does not begin after a place of this run.
+        """
+        if not records:
+            return False
+        event, prefix = records[0].event, self._log.prefix
+        first = number(prefix, records[0].place or event.id or "")
+        return first is None or first <= (number(prefix, place) or 0)
 
     def _again(self) -> None:
         self._call = None
@@ -336,7 +384,7 @@ class Older:
         ]
         page = _Page(entries, after, topics)
         if self._readers:
-            if after is not None and not request.isOld:
+            if after is not None and not request.isOld and request.again is None:
                 self._asked.setdefault(after, {})[topics] = page
             for index, entry in enumerate(entries[:-1], 1):
                 self._places[entry.name, topics] = page, index

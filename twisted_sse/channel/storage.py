@@ -135,6 +135,10 @@ class Storage:
                 f"{MOST >> 20} MiB are waiting to be stored: publish again when there are less",
             )
         self.writing.publish(entries, time.time(), key, waiting)
+        if self.older is not None:
+            for entry in entries:
+                if entry.place:
+                    self.older.giveAgain(entry.event.id or "", entry.place)
         self._flushSoon()
 
     def changeClock(self) -> None:

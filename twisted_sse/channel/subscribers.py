@@ -34,6 +34,7 @@ class _Place(NamedTuple):
     last: LastID
     isOlder: bool
     after: str | None
+    given: int | None
 
 
 class Subscribers:
@@ -117,7 +118,7 @@ class Subscribers:
             # If continuity was lost since, the place is not where it was.
             isKnown = left.cursor < 0 or history.place(left.after) == left.cursor
             if left.isOlder or (history.isFront and not isKnown):
-                subscription.beginOlder(left.after, left.last)
+                subscription.beginOlder(left.after, left.last, left.given)
             else:
                 subscription.begin(left.cursor, left.last, left.after)
         elif lastEventID:
@@ -140,7 +141,7 @@ class Subscribers:
         if subscription is None:
             return
         isBehind, isPlaced = subscription.isBehind(), subscription.isPlaced
-        isOlder, after = subscription.isOlder, subscription.after
+        isOlder, after, given = subscription.isOlder, subscription.after, subscription.given
         cursor, last = broadcast.remove(subscription)
         if broadcast.store is not None and isPlaced:
             if not isBehind:
@@ -148,7 +149,7 @@ class Subscribers:
                 if not after and cursor == broadcast.position:
                     # What is on its way has pushed it out of the history already.
                     after = broadcast.place
-            self._places[response.stream] = _Place(cursor, last, isOlder, after)
+            self._places[response.stream] = _Place(cursor, last, isOlder, after, given)
 
     def _newest(self, subscription: Subscription, count: int, end: int) -> int:
         """

@@ -51,6 +51,8 @@ class Subscription(Feed):
     @ivar cursor: the position of the next event to send, or where the subscription went live with
         its choice; -1 if that event is lost.
     @ivar after: with a store, its name for the cursor while the subscription is behind.
+    @ivar given: for a name that the client came with, see L{Older.read
+        <twisted_sse.channel.older.Older.read>}; L{None} for others.
     @ivar isOlder: whether the next event is only in the store.  Then C{cursor} does not count, and
         with C{after} L{None} that event is the oldest, and the client has yet to be told that it
         has missed others.
@@ -63,6 +65,7 @@ class Subscription(Feed):
         "_reading",
         "after",
         "cursor",
+        "given",
         "isOlder",
         "isPlaced",
         "last",
@@ -82,10 +85,10 @@ class Subscription(Feed):
     ) -> None:
         self.publisher = publisher
         self.response = response
-        self.topics = topics
-        self.where = where
+        self.topics, self.where = topics, where
         self.cursor = 0
         self.after: str | None = ""
+        self.given: int | None = None
         self.isOlder = False
         self.last = NO_ID
         self.listed: LastID | None = None
@@ -122,8 +125,7 @@ class Subscription(Feed):
         """
         Change the choice of events.
         """
-        self.topics = topics
-        self.where = where
+        self.topics, self.where = topics, where
         if self._reading is not None and self.isPlaced:
             # The read in progress is for the previous choice.
             self._leaveRead()
@@ -161,21 +163,19 @@ class Subscription(Feed):
         @param after: a store's name for the position, for when it is not in memory any more.
         """
         self._behind = True
-        self.last = last
-        self.cursor = place
-        self.after = after
+        self.last, self.cursor, self.after = last, place, after
         self._read()
 
-    def beginOlder(self, after: str | None, last: LastID) -> None:
+    def beginOlder(self, after: str | None, last: LastID, given: int | None = None) -> None:
         """
         Begin behind, with what only the store has.
 
         @param after: the place in the store.
         @param last: the client's last ID.
+        @param given: see L{Older.read<twisted_sse.channel.older.Older.read>}.
         """
         self._behind = True
-        self.last = last
-        self.after = after
+        self.last, self.after, self.given = last, after, given
         self._goOlder()
         self._read()
 
@@ -186,7 +186,8 @@ class Subscription(Feed):
         history = self.publisher.kept()
         place = history.find(lastEventID, self.topics)
         if history.isFront and (place is None or place < history.first):
-            self.beginOlder(lastEventID, OLDER)
+            older = self.publisher.older
+            self.beginOlder(lastEventID, OLDER, None if older is None else older.given)
         elif place is None:
             self.begin(-1, NO_ID)
         else:
@@ -396,7 +397,7 @@ class Subscription(Feed):
         if older is None:
             self._notRead(Failure(StoreAway("the channel is closed")))
             return
-        found = older.read(self.after, self.topics)
+        found = older.read(self.after, self.topics, self.given)
         if isinstance(found, Part):
             self._take(found)
             return
@@ -426,7 +427,7 @@ class Subscription(Feed):
             self.lose()
         else:
             self._wasOldest = True
-            self.after = None
+            self.after = self.given = None
         self._read()
 
     def _take(self, part: Part) -> None:
@@ -450,7 +451,7 @@ class Subscription(Feed):
             # A where function has failed, or has ended or unsubscribed the stream.
             return
         isLost = self.after is None
-        self.after = after
+        self.after, self.given = after, None
         if position is not None and position >= history.first:
             # The history has what follows.
             self._leaveOlder()
