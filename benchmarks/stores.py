@@ -180,8 +180,8 @@ def stores(bench: Bench) -> Section:
     return Section(
         "Storing: SQLite",
         "Events of 100 bytes are appended one by one to a log of `SQLiteStore`, which keeps the newest"
-        " 100,000; with making them, and with being told. How late a timer was is counted in real time,"
-        " so whatever else the machine does adds to it.",
+        " 100,000. The CPU time includes making the events and receiving the answers. How late a timer"
+        " was is counted in real time, so whatever else the machine does adds to it.",
         [table],
     )
 
