@@ -27,12 +27,12 @@ HOUSE = {
     "guard": "targets bodies pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address hosts answers origins drain heart group resource",
-    "store": "entry identifiers contract figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
+    "store": "identifiers contract entry figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
     " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite"
     " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.script redis.commands"
     " redis.health redis.following redis.log redis.session redis.store redis",
-    "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
+    "channel": "observer keys choice patterns lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"

@@ -1,32 +1,137 @@
 """
-What a subscriber chooses of the events: the application's arguments.
+What a subscriber chooses of the events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from inspect import isawaitable, iscoroutine
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from ..checks import checkList
 from ..format.event import Event
+from ..store.entry import Entry
 
-__all__ = ["checkedTopics", "chooses"]
+__all__ = ["NO_PATTERNS", "Choice", "Pattern", "Topics", "checkedTopics", "choiceOf"]
 
 
-def chooses(where: Callable[[Event], object], event: Event) -> bool:
+class Pattern(Hashable, Protocol):
     """
-    Ask an argument C{where} about an event.
+    Matches topics.  Equal patterns match the same.
 
-    @raise TypeError: if it does not know at once.
+    @since: 0.1
     """
-    answer = where(event)
-    if isawaitable(answer) or isinstance(answer, Deferred):
-        if iscoroutine(answer):
-            answer.close()
-        raise TypeError(f"{where!r} returned {answer!r}: where has to know at once")
-    return bool(answer)
+
+    @property
+    def prefix(self) -> str:
+        """
+        What every topic that it matches begins with; empty if that is not known.
+        """
+
+    def matches(self, topic: str, /) -> bool:
+        """
+        Whether it matches a topic.  The answer is remembered, so it must not change.
+        """
+
+
+NO_PATTERNS: frozenset[Pattern] = frozenset()
+
+
+class Choice(Protocol):
+    """
+    What a subscriber chooses of the events of a channel.  It does not change: to choose something
+    else, subscribe again with another.
+
+    A channel finds those who want an event by its topics, so that publishing costs what is
+    delivered, not what is asked.
+
+    @since: 0.1
+    """
+
+    @property
+    def topics(self) -> frozenset[str] | None:
+        """
+        The events that it wants are about at least one of these, or match a pattern; L{None} for
+        events about anything.
+        """
+
+    @property
+    def patterns(self) -> frozenset[Pattern]:
+        """
+        See C{topics}; none if that is L{None}.
+        """
+
+    @property
+    def asks(self) -> bool:
+        """
+        Whether C{wants} has to be asked about each of these events.
+        """
+
+    @property
+    def guards(self) -> bool:
+        """
+        Whether C{wants} has to be asked about the private ones.
+        """
+
+    def wants(self, entry: Entry, /) -> bool:
+        """
+        Whether it wants an event.  If this fails, the stream ends.
+        """
+
+
+class Topics:
+    """
+    The choice of an application: the arguments C{topics} and C{where} of L{Channel.subscribe
+    <twisted_sse.channel.channel.Channel.subscribe>}.
+    """
+
+    __slots__ = ("topics", "where")
+
+    patterns = NO_PATTERNS
+    #: Whether an event is private means nothing here: there is nobody who may not read it.
+    guards = False
+
+    def __init__(
+        self, topics: frozenset[str] | None, where: Callable[[Event], object] | None
+    ) -> None:
+        self.topics = topics
+        self.where = where
+
+    @property
+    def asks(self) -> bool:
+        """
+        See L{Choice}.
+        """
+        return self.where is not None
+
+    def wants(self, entry: Entry) -> bool:
+        """
+        See L{Choice}.
+
+        @raise TypeError: if the function does not know at once.
+        """
+        if self.topics is not None and self.topics.isdisjoint(entry.topics):
+            return False
+        return self.where is None or _chooses(self.where, entry.event)
+
+
+#: The choice of most.
+EVERYTHING = Topics(None, None)
+
+
+def choiceOf(topics: Iterable[str] | None, where: Callable[[Event], object] | None) -> Topics:
+    """
+    Validate the arguments C{topics} and C{where}.
+
+    @raise TypeError: if one has the wrong type.
+    """
+    if where is not None and not callable(where):
+        raise TypeError(f"where is {where!r}: it must be a function of an Event, or None")
+    if topics is None and where is None:
+        return EVERYTHING
+    return Topics(None if topics is None else checkedTopics(topics), where)
 
 
 def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
@@ -40,3 +145,17 @@ def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
         if not isinstance(topic, str):
             raise TypeError(f"topics has {topic!r}: a topic must be a str")
     return frozenset(checked)
+
+
+def _chooses(where: Callable[[Event], object], event: Event) -> bool:
+    """
+    Ask an argument C{where} about an event.
+
+    @raise TypeError: if it does not know at once.
+    """
+    answer = where(event)
+    if isawaitable(answer) or isinstance(answer, Deferred):
+        if iscoroutine(answer):
+            answer.close()
+        raise TypeError(f"{where!r} returned {answer!r}: where has to know at once")
+    return bool(answer)

@@ -121,7 +121,9 @@ class Writing:
         refused: list[tuple[_Write, Failure]] = []
         for old in waiting:
             try:
-                entries = [self.entry(entry.event, entry.topics) for entry in old.entries]
+                entries = [
+                    self.entry(entry.event, entry.topics, entry.private) for entry in old.entries
+                ]
             except InvalidEvent:
                 refused.append((old, Failure()))
                 continue
@@ -135,7 +137,7 @@ class Writing:
         for write, failure in refused:
             self._failed(write, failure)
 
-    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
+    def entry(self, event: Event, topics: frozenset[str], private: bool) -> Entry:
         """
         Make an entry of an event that is about to be published, with an ID if that is ours to make,
         and can be made already.
@@ -144,17 +146,17 @@ class Writing:
         """
         log = self._log
         if log is None:
-            return Entry(event, topics)
+            return Entry(event, topics, private=private)
         if log.makesIDs:
             if event.id:
                 raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
-            return Entry(event, topics)
+            return Entry(event, topics, private=private)
         # Each record takes a number.
         self._number += 1
         made = numbered(log.prefix, self._number)
         if event.id:
-            return Entry(event, topics, place=made)
-        return Entry(withID(event, made), topics)
+            return Entry(event, topics, place=made, private=private)
+        return Entry(withID(event, made), topics, private=private)
 
     def publish(
         self,
@@ -190,7 +192,7 @@ class Writing:
             write = self._waiting.popleft()
             self._sent.append(write)
             records = [
-                Record(entry.event, tuple(entry.topics), False, time, entry.place)
+                Record(entry.event, tuple(entry.topics), entry.private, time, entry.place)
                 for entry, time in zip(write.entries, write.times, strict=True)
             ]
 
