@@ -251,6 +251,8 @@ class ChannelTestCase(SynchronousTestCase):
         self.assertEqual(channel._broadcast.audience.all, {})
         self.assertEqual(channel._broadcast.audience.topics, {})
         self.assertEqual(channel._broadcast.audience.choosers, {})
+        self.assertEqual(channel._broadcast.audience.guarded, {})
+        self.assertFalse(channel._broadcast.audience.patterns)
         self.assertEqual(channel._broadcast._joining, {})
         self.assertEqual(channel._broadcast._fresh, [])
         self.assertIsNone(channel._broadcast._fanOut)
