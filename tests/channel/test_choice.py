@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from tests.support.channels import ChannelTestCase, data, heads, lastEventID, received, types
 from twisted_sse import Channel, CloseReason, Event, EventStream, History
-from twisted_sse.channel.choice import Topics
+from twisted_sse.channel.topics import Topics
 from twisted_sse.testing import MemoryStream
 
 

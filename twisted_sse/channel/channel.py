@@ -28,11 +28,12 @@ from ..stream.stream import EventStream, responseOf
 from ..stream.twice import ENCODED_TWICE, Twice
 from ..timing.reactors import checkThread, isInstalled
 from .broadcast import Broadcast
-from .choice import Choice, checkedTopics, choiceOf
+from .choice import Choice
 from .keys import Item, Keys
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
 from .storage import Storage
 from .subscribers import Subscribers
+from .topics import checkedTopics, choiceOf
 
 __all__ = ["Channel"]
 
