@@ -294,7 +294,7 @@ class ChoiceTests(ChannelTestCase):
         self.assertIdle()
         browsers = [self.connect(topics=["a", "b"]), self.connect(topics=["b", "c"])]
         browsers[0].disconnect()
-        self.assertEqual(set(channel._broadcast.audience.topics), {"b", "c"})
+        self.assertEqual(set(channel._broadcast.audience.index._topics), {"b", "c"})
 
     def test_topicsAreRead(self) -> None:
         """

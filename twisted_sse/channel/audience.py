@@ -9,13 +9,10 @@ from collections.abc import Sequence
 from ..store.entry import Entry
 from ..stream.response import Response
 from .fanout import FanOut
-from .patterns import Patterns
+from .index import Index
 from .subscription import Subscription
 
 __all__ = ["Audience"]
-
-#: The subscribers of a topic that nobody has chosen.
-NOBODY: dict[Subscription, None] = {}
 
 
 class Audience:
@@ -25,19 +22,17 @@ class Audience:
     @ivar all: those that get all events.
     @ivar guarded: those that get all public events, and have to be asked about private ones.
     @ivar choosers: those that have to be asked about every event.
-    @ivar topics: those that have chosen topics, by topic.
-    @ivar patterns: those that have chosen patterns, by pattern.
+    @ivar index: those that have chosen topics or patterns.
     """
 
     def __init__(self) -> None:
         self.all: dict[Response, None] = {}
         self.guarded: dict[Subscription, None] = {}
         self.choosers: dict[Subscription, None] = {}
-        self.topics: dict[str, dict[Subscription, None]] = {}
-        self.patterns: Patterns[Subscription] = Patterns()
+        self.index: Index[Subscription] = Index()
 
     def __bool__(self) -> bool:
-        return bool(self.all or self.topics or self.choosers or self.guarded or self.patterns)
+        return bool(self.all or self.guarded or self.choosers or self.index)
 
     def enter(self, subscription: Subscription) -> None:
         """
@@ -45,10 +40,7 @@ class Audience:
         """
         choice = subscription.choice
         if choice.topics is not None:
-            for topic in choice.topics:
-                self.topics.setdefault(topic, {})[subscription] = None
-            for pattern in choice.patterns:
-                self.patterns.enter(pattern, subscription)
+            self.index.enter(choice, subscription)
         elif choice.asks:
             self.choosers[subscription] = None
         elif choice.guards:
@@ -60,20 +52,12 @@ class Audience:
         """
         Remove a subscriber, if it is there.
         """
-        choice = subscription.choice
-        if choice.topics is None:
+        if subscription.choice.topics is not None:
+            self.index.exit(subscription.choice, subscription)
+        else:
             self.all.pop(subscription.response, None)
             self.guarded.pop(subscription, None)
             self.choosers.pop(subscription, None)
-            return
-        for topic in choice.topics:
-            subscribed = self.topics.get(topic)
-            if subscribed is not None:
-                subscribed.pop(subscription, None)
-                if not subscribed:
-                    del self.topics[topic]
-        for pattern in choice.patterns:
-            self.patterns.exit(pattern, subscription)
 
     def send(self, fresh: Sequence[Entry], fanOut: FanOut) -> None:
         """
@@ -94,7 +78,11 @@ class Audience:
             for subscription in self.guarded:
                 subscription.last = last
             fanOut.give([subscription.response for subscription in self.guarded], fresh)
-        for subscription, entries in self._interested(fresh).items():
+        interested: dict[Subscription, list[Entry]] = {}
+        for entry in fresh if self.index else ():
+            for subscription in self.index.find(entry.topics):
+                interested.setdefault(subscription, []).append(entry)
+        for subscription, entries in interested.items():
             choice = subscription.choice
             if choice.asks or (hasPrivate and choice.guards):
                 fanOut.ask(subscription, entries)
@@ -104,23 +92,3 @@ class Audience:
                 same.setdefault(key, ([], entries))[0].append(subscription.response)
         for responses, wanted in same.values():
             fanOut.give(responses, wanted)
-
-    def _interested(self, fresh: Sequence[Entry]) -> dict[Subscription, list[Entry]]:
-        """
-        Find the subscribers that have chosen the topics of some events.
-
-        @return: the events that each of them wants, or has to be asked about.
-        """
-        interested: dict[Subscription, list[Entry]] = {}
-        topics, patterns = self.topics, self.patterns
-        for entry in fresh if topics or patterns else ():
-            # Each subscriber once, although it may have chosen several of the event's topics.
-            found: dict[Subscription, None] = {}
-            for topic in entry.topics:
-                found.update(topics.get(topic, NOBODY))
-                if patterns:
-                    for subscribed in patterns.matching(topic):
-                        found.update(subscribed)
-            for subscription in found:
-                interested.setdefault(subscription, []).append(entry)
-        return interested
