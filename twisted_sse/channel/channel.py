@@ -179,11 +179,27 @@ class Channel:
         return 0 if self._storage is None else self._storage.writing.events
 
     @property
+    def takesIDs(self) -> bool:
+        """
+        Whether events may be published with IDs of their own: not if it is the store that makes the
+        IDs, which is known when it is open.
+        """
+        return self._storage is None or self._storage.log is None or not self._storage.log.makesIDs
+
+    @property
     def closed(self) -> bool:
         """
         Whether C{close} was called.
         """
         return self._broadcast.isClosed
+
+    @property
+    def lastEventID(self) -> str:
+        """
+        The ID from which a client would resume with what is published next; empty if there is none,
+        or nothing has been published.
+        """
+        return self._subscribers.lastEventID
 
     def publish(
         self,

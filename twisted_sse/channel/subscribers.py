@@ -155,6 +155,14 @@ class Subscribers:
                     after = broadcast.place
             self._places[response.stream] = _Place(cursor, last, isOlder, after, given)
 
+    @property
+    def lastEventID(self) -> str:
+        """
+        See L{Channel.lastEventID<twisted_sse.channel.channel.Channel.lastEventID>}.
+        """
+        store = self._broadcast.store
+        return store.mark(store.end) if store is not None and store.end else ""
+
     def placeOf(self, response: Response) -> str:
         """
         See L{Channel.placeOf<twisted_sse.channel.channel.Channel.placeOf>}.
