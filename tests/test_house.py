@@ -37,7 +37,8 @@ HOUSE = {
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
-    "hub": "refused query bearer anonymous key body subscribe publish",
+    "hub": "refused query bearer anonymous key body subscribe publish"
+    " mercure.dialect mercure.keys mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

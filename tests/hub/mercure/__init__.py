@@ -1,0 +1,3 @@
+"""
+Tests for L{twisted_sse.hub.mercure}.
+"""
