@@ -38,7 +38,8 @@ HOUSE = {
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
     "hub": "refused query bearer anonymous key body subscribe publish"
-    " mercure.dialect mercure.keys mercure",
+    " mercure.dialect mercure.selectors mercure.grants mercure.unverified mercure.keys mercure.claims"
+    " mercure.compact mercure.tokens mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

@@ -183,7 +183,7 @@ class ReadTests(KeyCase):
 
     def test_privateKey(self) -> None:
         """
-        A private key is not accepted where tokens are checked: whoever reads the configuration could
+        A private key is not accepted where tokens are checked: somebody who reads the configuration could
         make tokens.  The error says how to get the public one.
         """
         for password in (None, b"secret"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from cryptography import x509
@@ -27,6 +28,7 @@ from ...checks import InvalidOption
 
 __all__ = [
     "ALGORITHMS",
+    "FixedKeys",
     "Key",
     "KeySource",
     "SigningKey",
@@ -133,8 +135,29 @@ class KeySource(Protocol):
 
         @param identifier: the C{kid} of a token.  Where it is unknown, there may be new keys.
         @return: all keys; the caller chooses.
-        @raise Unavailable: if they cannot be had now.
+        @raise Unverified: if they cannot be had now.
         """
+
+
+class FixedKeys:
+    """
+    Keys that are configured, and never change.
+    """
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys = tuple(keys)
+
+    def held(self) -> tuple[Key, ...]:
+        """
+        See L{KeySource.held}.
+        """
+        return self._keys
+
+    async def find(self, identifier: str | None) -> tuple[Key, ...]:
+        """
+        See L{KeySource.find}.
+        """
+        return self._keys
 
 
 class SigningKey:
