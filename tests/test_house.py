@@ -39,7 +39,7 @@ HOUSE = {
     " listeners retrying following source",
     "hub": "refused query bearer anonymous key body subscribe publish"
     " mercure.dialect mercure.selectors mercure.grants mercure.unverified mercure.keys mercure.claims"
-    " mercure.compact mercure.tokens mercure.text mercure.carriers mercure",
+    " mercure.compact mercure.tokens mercure.text mercure.carriers mercure.challenges mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",
