@@ -38,7 +38,7 @@ HOUSE = {
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
     "hub": "refused query bearer anonymous key body subscribe publish"
-    " mercure.dialect mercure.selectors mercure.grants mercure.unverified mercure.keys mercure.claims"
+    " mercure.dialect mercure.selectors mercure.grants mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims"
     " mercure.compact mercure.tokens mercure.text mercure.carriers mercure.challenges mercure",
     "metrics": "",
     "accesslog": "",

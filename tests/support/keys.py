@@ -13,8 +13,9 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from jwt.algorithms import get_default_algorithms
 
-__all__ = ["SECRET", "encode", "handmade", "privateKey", "privatePEM", "publicPEM"]
+__all__ = ["SECRET", "encode", "handmade", "privateKey", "privatePEM", "publicJWK", "publicPEM"]
 
 #: A secret, as long as it must be.
 SECRET = "thirty-two bytes of text: secret"
@@ -68,6 +69,18 @@ def publicPEM(kind: str) -> str:
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return str(pem.decode())
+
+
+def publicJWK(kind: str, **more: Any) -> dict[str, Any]:
+    """
+    @param more: further members, or others in place of its own.
+    @return: the public key as a JWK.
+    """
+    algorithms = get_default_algorithms()
+    reader = {"RSA": "RS256", "Ed": "EdDSA"}.get(kind.rstrip("0123456789"), "ES256")
+    # ES256 is for any curve here.
+    jwk: Any = algorithms[reader]
+    return {**jwk.to_jwk(privateKey(kind).public_key(), as_dict=True), **more}
 
 
 def encode(data: bytes) -> str:

@@ -278,13 +278,9 @@ class RedactTests(SynchronousTestCase):
             isLeaf = True
 
             def render(self, request: Request) -> Any:
-                try:
-                    found = Carriers(BOTH).find(
-                        request, pairs(request.uri.partition(b"?")[2]), None
-                    )
-                    assert found is not None and found.token == token
-                except Unverified as e:
-                    shown.append(repr(e))
+                query = pairs(request.uri.partition(b"?")[2])
+                found = Carriers(BOTH).find(request, query, None)
+                assert found is not None and found.token == token
                 shown.extend(
                     [
                         repr(request),
@@ -311,8 +307,6 @@ class RedactTests(SynchronousTestCase):
         self.assertEqual(written.count("/.well-known/mercure"), 3 * 4 + 6)
         for part in token.split("."):
             self.assertNotIn(part[:16], written)
-        for event in self.flushLoggedErrors():
-            self.assertNotIn(token, str(event))
 
 
 class PublishOriginsTests(SynchronousTestCase):

@@ -239,7 +239,10 @@ def _selectors(name: str, claim: Mapping[str, Any], action: str) -> tuple[Select
         raise _wrong(f"has {name}.{action} that is not an array of strings")
     if len(texts) > MOST_SELECTORS:
         raise _wrong(f"has {len(texts)} selectors in {name}.{action}: at most {MOST_SELECTORS}")
-    return tuple(map(selector, texts))
+    try:
+        return tuple(map(selector, texts))
+    except InvalidSelector as e:
+        raise _wrong(f"has a selector in {name}.{action} that is not valid: {e}") from e
 
 
 def _member(place: str, detail: Mapping[str, Any], name: str, kind: type) -> Any:

@@ -56,6 +56,9 @@ LEAST_SECRET = 32
 #: How long the modulus of an RSA key must be, in bits: RFC 7518, 3.3.
 LEAST_RSA = 2048
 
+#: More would only make each check slow: it takes eight times as long with twice as many.
+MOST_RSA = 16384
+
 #: How large a file with a key may be, in bytes.
 LARGEST_FILE = 2**16
 
@@ -233,6 +236,8 @@ def weakness(material: Any) -> str | None:
     elif isinstance(material, (rsa.RSAPublicKey, rsa.RSAPrivateKey)):
         if material.key_size < LEAST_RSA:
             return f"is an RSA key of {material.key_size} bits: it must have at least {LEAST_RSA}"
+        if material.key_size > MOST_RSA:
+            return f"is an RSA key of {material.key_size} bits: it must have at most {MOST_RSA}"
     return None
 
 
