@@ -37,9 +37,10 @@ HOUSE = {
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
-    "hub": "refused query bearer anonymous key body subscribe publish"
-    " mercure.dialect mercure.selectors mercure.grants mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims"
-    " mercure.compact mercure.tokens mercure.text mercure.carriers mercure.challenges mercure",
+    "hub": "refused form query bearer anonymous key body subscribe publish"
+    " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
+    " mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.tokens mercure.carriers"
+    " mercure.challenges mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

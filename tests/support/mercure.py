@@ -1,15 +1,13 @@
 """
-What was observed of a Mercure hub of 0.x, and what ours must do.
+What was observed of how a Mercure hub of 0.x judges tokens.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
-from tests.support.requirements import ROOT
+from tests.support.vectors import mercureCases
 
 __all__ = ["NOW", "OBSERVED_KEY", "cases", "claimsOf"]
 
@@ -19,17 +17,15 @@ OBSERVED_KEY = "!ChangeThisMercureHubJWTSecretKey!"
 #: The time of the tests, in seconds since 1970.
 NOW = 1_800_000_000.0
 
-_OBSERVED = json.loads((ROOT / "tests" / "vectors" / "mercure0.json").read_text("utf-8"))
 
-
-def cases(prefix: str) -> Iterator[dict[str, Any]]:
+def cases(group: str, prefix: str) -> list[dict[str, Any]]:
     """
     @param prefix: how the names of the cases begin.
     @return: what was sent, what was observed, and what our hub should do.
     """
-    found = [case for case in _OBSERVED["cases"] if case["name"].startswith(prefix)]
+    found = [case for case in mercureCases(group) if case["name"].startswith(prefix)]
     assert found, f"there is no case {prefix!r}"
-    yield from found
+    return found
 
 
 def claimsOf(claims: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,9 @@ from tests.support.mercure import NOW, OBSERVED_KEY, cases, claimsOf
 from twisted_sse.checks import InvalidOption
 from twisted_sse.hub.mercure.claims import DETAIL
 from twisted_sse.hub.mercure.dialect import Dialect
+from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.keys import FixedKeys, Key, readKey, readSigningKey
+from twisted_sse.hub.mercure.selectors import selector
 from twisted_sse.hub.mercure.tokens import LEEWAY, MOST_KNOWN, Token, Use, Verifier
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
 
@@ -122,7 +124,7 @@ class ObservedTests(VerifierCase):
         """
         source = keys(OBSERVED_KEY)
         verifier = self.verifier(Dialect.V0, publisher=source, subscriber=source)
-        for case in cases("token-claims: "):
+        for case in cases("tokens", "token-claims: "):
             given, observed = case["input"], case["observed"]
             if "jws" in given:
                 token = given["jws"]
@@ -152,7 +154,7 @@ class ObservedTests(VerifierCase):
         With a key each, a token that subscribes does not publish, nor one with another algorithm.
         """
         for case, publisher in zip(
-            cases("token-keys: "),
+            cases("tokens", "token-keys: "),
             (keys(SECRET, "HS256"), keys(OBSERVED_KEY, "HS512")),
             strict=True,
         ):
@@ -161,6 +163,36 @@ class ObservedTests(VerifierCase):
             self.assertEqual(case["observed"], {"publish": 401, "subscribe": 200})
             self.refused(verifier, token, Use.PUBLISH)
             self.verify(verifier, token)
+
+    def test_publish(self) -> None:
+        """
+        A token publishes to topics if it grants each of them, as it was observed.
+        """
+        for case in cases("tokens", "token-publish-grant: "):
+            claims = {"mercure": {"publish": case["input"]["mercure.publish"]}}
+            token = self.verify(self.verifier(), handmade(claims), Use.PUBLISH)
+            self.assertEqual(
+                all(map(token.publish.permits, case["input"]["topics"])),
+                case["observed"]["publish"] == 200,
+                case["name"],
+            )
+
+    def test_private(self) -> None:
+        """
+        A private update is for those who have selected one of its topics and are granted one, which
+        may be another, as it was observed.
+        """
+        for case in cases("tokens", "token-private: "):
+            given = case["input"]
+            topics = given["topics_of_private_update"]
+            claims = {"mercure": {"subscribe": given["mercure.subscribe"]}}
+            token = self.verify(self.verifier(), handmade(claims))
+            selected = Grants(map(selector, given["selectors"])).permitsAny(topics)
+            self.assertEqual(
+                selected and token.subscribe.permitsAny(topics),
+                case["observed"]["copies"] == 1,
+                case["name"],
+            )
 
 
 class SignatureTests(VerifierCase):

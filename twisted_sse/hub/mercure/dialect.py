@@ -11,7 +11,10 @@ __all__ = ["Dialect"]
 
 class Dialect(Enum):
     """
-    Which of the protocols is spoken.
+    Which of the two protocols a request speaks.
+
+    @cvar V0: what nearly all hubs and clients speak today: draft-dunglas-mercure-07.
+    @cvar V1: the next: draft-dunglas-mercure-08.
     """
 
     V0 = "0.x"

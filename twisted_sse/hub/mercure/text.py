@@ -1,21 +1,29 @@
 """
-Text.
+Which characters the protocol takes.
 """
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
+from unicodedata import category
 
-__all__ = ["pairs"]
+__all__ = ["forbidden"]
+
+#: Unicode's general categories of characters that have no place in a topic, a type or an ID: C0, DEL
+#: and C1; and what formats text, such as zero-width spaces and changes of direction.
+CATEGORIES = {"Cc": "a control character", "Cf": "an invisible formatting character"}
 
 
-def pairs(data: bytes) -> list[tuple[str, str]]:
+def forbidden(text: str) -> str | None:
     """
-    Parse a form.
+    Find a character that the protocol forbids in the value of a field.
+
+    @return: what the first one is, such as C{"U+000A, a control character"}; L{None} if there is
+        none.
     """
-    found = []
-    for each in data.split(b"&"):
-        if each:
-            name, _, value = each.replace(b"+", b" ").partition(b"=")
-            found.append((unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()))
-    return found
+    if text.isascii() and text.isprintable():
+        return None
+    for character in text:
+        what = CATEGORIES.get(category(character))
+        if what is not None:
+            return f"U+{ord(character):04X}, {what}"
+    return None
