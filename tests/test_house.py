@@ -39,7 +39,8 @@ HOUSE = {
     " listeners retrying following source",
     "hub": "refused form query bearer anonymous key body subscribe publish"
     " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
-    " mercure",
+    " mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.tokens mercure.carriers"
+    " mercure.challenges mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

@@ -1,0 +1,294 @@
+"""
+Tokens, and whether they are good.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from ...checks import InvalidOption
+from .claims import (
+    Granted,
+    Registered,
+    granted0,
+    granted1,
+    hasMercure,
+    isAccessToken,
+    registered,
+    showing,
+)
+from .compact import Compact, parse
+from .dialect import Dialect
+from .grants import Grants
+from .keys import Key, KeySource
+from .selectors import Selector
+from .unverified import Reason, Unverified
+
+__all__ = ["LEEWAY", "Token", "Use", "Verifier"]
+
+#: How early a token may come before its C{nbf}, in seconds: the clock of who made it may be ahead of
+#: ours.  There is none for C{exp}: a stream must end by then.
+LEEWAY = 5.0
+
+#: How many tokens are known at a time, and how many different grants.
+MOST_KNOWN = 10_000
+MOST_GRANTS = 4096
+
+#: How many keys are tried for a token that does not name its key.
+MOST_TRIED = 10
+
+
+class Use(Enum):
+    """
+    What a token is for.  In 0.x there may be a key for each.
+    """
+
+    PUBLISH = "publish"
+    SUBSCRIBE = "subscribe"
+
+
+@dataclass(frozen=True)
+class Token:
+    """
+    A token that is good.
+
+    @ivar dialect: whose rules it is good by.
+    @ivar publish: which topics it may publish to.
+    @ivar subscribe: which topics' private updates it may get.
+    @ivar expires: when it ends, in seconds since 1970; L{None} for never.
+    @ivar subject: its C{sub}.
+    @ivar identifier: its C{jti}.
+    @ivar issuer: its C{iss}; that of 0.x is only a claim.
+    @ivar digest: the SHA-256 of its text, by which it can be revoked.
+    """
+
+    dialect: Dialect
+    publish: Grants = field(repr=False)
+    subscribe: Grants = field(repr=False)
+    payloads: tuple[tuple[Grants | None, Any], ...] = field(repr=False)
+    expires: float | None
+    subject: str | None
+    identifier: str | None
+    issuer: str | None
+    digest: bytes = field(repr=False)
+
+    def payloadFor(self, selector: str) -> Any:
+        """
+        Find what subscription events tell about the subscriber.
+
+        @param selector: the text of what is subscribed to, taken as a topic.
+        @return: a value of JSON; L{None} for nothing.
+        """
+        for grants, payload in self.payloads:
+            if grants is None or grants.permits(selector):
+                return payload
+        return None
+
+
+class _Known(NamedTuple):
+    token: Token
+    source: KeySource
+    held: tuple[Key, ...]
+
+
+class Verifier:
+    """
+    Decides which tokens are good.
+
+    A token of 1.0 says so in its header.  A hub that speaks 1.0 checks it by the rules of 1.0 alone,
+    with the keys of its issuer alone.  One that does not say so is checked by those of 0.x alone, with
+    the keys for 0.x alone.
+    """
+
+    def __init__(
+        self,
+        dialects: Iterable[Dialect],
+        *,
+        publisher: KeySource | None = None,
+        subscriber: KeySource | None = None,
+        issuers: Mapping[str, KeySource] | None = None,
+        resource: str | None = None,
+        base: str = "",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        @param dialects: those that the hub speaks.
+        @param publisher: the keys of tokens that publish, for 0.x.
+        @param subscriber: the keys of tokens that subscribe, for 0.x.
+        @param issuers: the keys of each issuer that is trusted, for 1.0.
+        @param resource: the resource identifier of the hub, which must be in the audience of a token of
+            1.0.
+        @param base: the URL of the hub, which the patterns of a token of 1.0 are relative to.
+        @param now: the time of day, in seconds since 1970.
+        @raise InvalidOption: if there are issuers, and no resource identifier.
+        """
+        self.dialects = frozenset(dialects)
+        self._sources = {Use.PUBLISH: publisher, Use.SUBSCRIBE: subscriber}
+        self._issuers = dict(issuers or {})
+        if self._issuers and Dialect.V1 in self.dialects and not resource:
+            raise InvalidOption(
+                "resource",
+                "is not given, and there are trusted issuers: their tokens are for everything that"
+                " trusts them, and only the resource identifier in aud tells which are for this hub",
+            )
+        self._resource = resource
+        self._base = base
+        self._now = now
+        self._known: OrderedDict[tuple[bytes, Use], _Known] = OrderedDict()
+        self._grants = lru_cache(MOST_GRANTS)(Grants)
+
+    async def verify(self, text: str, use: Use, accepted: Iterable[Dialect] | None = None) -> Token:
+        """
+        Check a token.  It takes time only where keys have to be fetched.
+
+        @param text: the token.
+        @param use: what it is used for.
+        @param accepted: the dialects that it may be of, where it has come in a place that is not for
+            all.  How it is checked does not depend on that.
+        @raise Unverified: if it is not good.
+        """
+        digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        known = self._known.get((digest, use))
+        # Keys that have changed may no longer be good for it.
+        if known is None or known.source.held() is not known.held:
+            known = await self._check(parse(text), digest, use)
+            self._known[digest, use] = known
+            if len(self._known) > MOST_KNOWN:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end((digest, use))
+            self._checkEnd(known.token.expires)
+        token = known.token
+        if accepted is not None and token.dialect not in accepted:
+            raise Unverified(
+                Reason.PRESENTED,
+                f"the token is one of {token.dialect.value}, which must not come in this place",
+            )
+        return token
+
+    async def _check(self, parsed: Compact, digest: bytes, use: Use) -> _Known:
+        dialect = self._dialectOf(parsed)
+        isStrict = dialect is Dialect.V1
+        said = registered(parsed.claims, isStrict)
+        source = self._sourceFor(dialect, said.issuer, use)
+        held = await self._checkSignature(parsed, source)
+        self._checkBegin(said.begins)
+        self._checkEnd(said.expires)
+        if isStrict and self._resource not in said.audience:
+            raise Unverified(
+                Reason.AUDIENCE,
+                f"the audience of the token is {showing(list(said.audience))}, and this hub is"
+                f" {showing(self._resource)}",
+            )
+        granted = granted1(parsed.claims, self._base) if isStrict else granted0(parsed.claims)
+        return _Known(self._token(dialect, said, granted, digest), source, held)
+
+    def _token(self, dialect: Dialect, said: Registered, granted: Granted, digest: bytes) -> Token:
+        grants: Callable[[tuple[Selector, ...]], Grants] = self._grants
+        return Token(
+            dialect=dialect,
+            publish=grants(granted.publish),
+            subscribe=grants(granted.subscribe),
+            payloads=tuple(
+                (None if selectors is None else grants(selectors), payload)
+                for selectors, payload in granted.payloads
+            ),
+            expires=said.expires,
+            subject=said.subject,
+            identifier=said.identifier,
+            issuer=said.issuer,
+            digest=digest,
+        )
+
+    def _dialectOf(self, parsed: Compact) -> Dialect:
+        kind = showing(parsed.header.get("typ"))
+        if Dialect.V1 in self.dialects:
+            if isAccessToken(parsed.header):
+                return Dialect.V1
+            if Dialect.V0 not in self.dialects:
+                raise Unverified(
+                    Reason.TYPE, f"the typ of the token is {kind}: in 1.0 it must be at+jwt"
+                )
+            if "authorization_details" in parsed.claims and not hasMercure(parsed.claims):
+                # It would be a token of 0.x that may do nothing.
+                raise Unverified(
+                    Reason.TYPE,
+                    f"the token has authorization_details, which are of 1.0, but its typ is {kind}: it"
+                    " must be at+jwt",
+                )
+        return Dialect.V0
+
+    def _sourceFor(self, dialect: Dialect, issuer: str | None, use: Use) -> KeySource:
+        if dialect is Dialect.V0:
+            source = self._sources[use]
+            if source is None:
+                raise Unverified(Reason.KEY, f"there is no key for tokens of 0.x that {use.value}")
+            return source
+        if issuer is None:
+            raise Unverified(Reason.ISSUER, "the token has no iss: in 1.0 it must say who made it")
+        source = self._issuers.get(issuer)
+        if source is None:
+            raise Unverified(
+                Reason.ISSUER, f"the issuer of the token is {showing(issuer)}, who is not trusted"
+            )
+        return source
+
+    async def _checkSignature(self, parsed: Compact, source: KeySource) -> tuple[Key, ...]:
+        """
+        @return: all keys that there are.
+        """
+        identifier = parsed.header.get("kid")
+        if not isinstance(identifier, str):
+            # It is only a hint.
+            identifier = None
+        algorithm = parsed.header.get("alg")
+        held = source.held()
+        if held is None or not _fitting(held, identifier):
+            held = await source.find(identifier)
+        named = _fitting(held, identifier)
+        if not named:
+            which = "no key" if identifier is None else f"no key with the kid {showing(identifier)}"
+            raise Unverified(Reason.KEY, f"there is {which} for the token")
+        fitting = [key for key in named if key.algorithm == algorithm]
+        if not fitting:
+            ours = " or ".join(dict.fromkeys(key.algorithm for key in named))
+            raise Unverified(
+                Reason.ALGORITHM,
+                f"the algorithm of the token is {showing(algorithm)}, and the key is for {ours}",
+            )
+        for key in fitting[:MOST_TRIED]:
+            if key.verify(parsed.signed, parsed.signature):
+                return held
+        raise Unverified(
+            Reason.SIGNATURE, "the signature of the token is wrong: it was made with another key"
+        )
+
+    def _checkBegin(self, begins: float | None) -> None:
+        now = self._now()
+        if begins is not None and begins > now + LEEWAY:
+            raise Unverified(
+                Reason.EARLY,
+                f"the token begins to be valid in {begins - now:.0f} seconds: is a clock wrong?",
+            )
+
+    def _checkEnd(self, expires: float | None) -> None:
+        now = self._now()
+        if expires is not None and now >= expires:
+            raise Unverified(
+                Reason.EXPIRED, f"the token has ended {now - max(expires, 0):.0f} seconds ago"
+            )
+
+
+def _fitting(keys: Iterable[Key], identifier: str | None) -> list[Key]:
+    """
+    @param identifier: the C{kid} of a token; L{None} if it has none.
+    @return: the keys that it may be signed with.
+    """
+    return [key for key in keys if identifier is None or key.identifier in (None, identifier)]
