@@ -37,9 +37,9 @@ HOUSE = {
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
-    "hub": "refused form query bearer anonymous key body subscribe publish"
+    "hub": "refused form query bearer anonymous key content body subscribe publish"
     " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
-    " mercure",
+    " mercure.update mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",
