@@ -39,7 +39,7 @@ HOUSE = {
     " listeners retrying following source",
     "hub": "refused form query bearer anonymous key body subscribe publish"
     " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
-    " mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.tokens mercure.carriers"
+    " mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting mercure.tokens mercure.carriers"
     " mercure.challenges mercure",
     "metrics": "",
     "accesslog": "",
@@ -50,7 +50,7 @@ HOUSE = {
     " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens commands",
     "__init__": "",
     "__main__": "",
 }
