@@ -39,11 +39,10 @@ HOUSE = {
     " listeners retrying following source",
     "hub": "refused form query bearer anonymous key content body subscribe publish"
     " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
-    "hub": "refused form query bearer anonymous key content body subscribe publish"
-    " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
-    " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.tokens"
-    " mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.selection mercure.asked mercure.subscribers"
-    " mercure.subscribing mercure.publishing mercure.documents mercure.presence mercure.subscriptions mercure.hub mercure",
+    " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
+    " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.selection mercure.asked"
+    " mercure.subscribers mercure.subscribing mercure.publishing mercure.documents mercure.presence mercure.subscriptions"
+    " mercure.hub mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",
@@ -53,7 +52,7 @@ HOUSE = {
     " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens commands",
     "__init__": "",
     "__main__": "",
 }

@@ -181,8 +181,7 @@ class Channel:
     @property
     def takesIDs(self) -> bool:
         """
-        Whether events may be published with IDs of their own: not if it is the store that makes the
-        IDs, which is known when it is open.
+        Whether events may have IDs of their own: not if the store, once it is open, makes the IDs.
         """
         return self._storage is None or self._storage.log is None or not self._storage.log.makesIDs
 
@@ -196,8 +195,7 @@ class Channel:
     @property
     def lastEventID(self) -> str:
         """
-        The ID from which a client would resume with what is published next; empty if there is none,
-        or nothing has been published.
+        The ID from which a client resumes with what is published next; empty if there is none yet.
         """
         return self._subscribers.lastEventID
 
@@ -428,12 +426,10 @@ class Channel:
 
     def placeOf(self, stream: EventStream) -> str:
         """
-        Find the ID from which the client of a stream would resume with what it has not been sent
-        yet.  An event that is sent to this stream alone, with this ID, costs its client nothing when
-        it reconnects.
+        Find the ID from which the client of a stream resumes with what it has not been sent yet: an
+        event that is sent to this stream alone, with this ID, costs it nothing.
 
-        @return: the ID; empty if there is none, since the stream is not subscribed, or there is no
-            history, or it is not known yet.
+        @return: the ID; empty if there is none yet, or the stream is not subscribed.
         @raise RuntimeError: if this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.placeOf")

@@ -1,6 +1,6 @@
 """
 The commands of C{twisted-sse}: C{get} follows an event stream and prints it, C{publish} publishes
-events, C{serve} is the daemon.
+events, C{serve} is the daemon, C{token} makes the tokens of a hub and says what they may do.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from .get import get
 from .interrupts import beOrdinary
 from .publish import publish
+from .status import Status, say
 
 __all__ = ["run"]
 
@@ -30,7 +31,18 @@ def run(arguments: Sequence[str] | None) -> int:
         return 0
     if given[:1] == ["publish"]:
         return publish(given)
+    if given[:1] == ["token"]:
+        return _token(given)
     return get(given)
+
+
+def _token(arguments: Sequence[str]) -> int:
+    try:
+        from .tokens import token
+    except ImportError as e:
+        say(f"token needs more ({e}): pip install 'twisted-sse[hub]'")
+        return Status.USAGE
+    return token(arguments)
 
 
 def _serve(arguments: Sequence[str]) -> None:

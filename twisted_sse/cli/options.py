@@ -108,8 +108,9 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # Only for the list of commands: its own command line never gets here.
+    # Only for the list of commands: their own command lines never get here.
     commands.add_parser("serve", help='the daemon: the same as "twist sse"')
+    commands.add_parser("token", help="make the tokens of a Mercure hub, and say what they may do")
     get.add_argument("url", metavar="URL", type=url, help="where the stream is")
     _addHeader(get)
     get.add_argument(

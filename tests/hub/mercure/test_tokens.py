@@ -13,12 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.keys import SECRET, encode, handmade, privatePEM, publicPEM
 from tests.support.mercure import NOW, OBSERVED_KEY, cases, claimsOf
 from twisted_sse.checks import InvalidOption
-from twisted_sse.hub.mercure.claims import DETAIL
+from twisted_sse.hub.mercure.claims import DETAIL, LEEWAY
 from twisted_sse.hub.mercure.dialect import Dialect
 from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.keys import FixedKeys, Key, readKey, readSigningKey
 from twisted_sse.hub.mercure.selectors import selector
-from twisted_sse.hub.mercure.tokens import LEEWAY, MOST_KNOWN, Token, Use, Verifier
+from twisted_sse.hub.mercure.tokens import MOST_KNOWN, Token, Use, Verifier
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
 
 ISSUER = "https://issuer.example"

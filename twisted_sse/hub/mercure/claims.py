@@ -8,7 +8,7 @@ with them makes the whole token invalid, so that nobody relies on half of what w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,8 +18,12 @@ from .unverified import Reason, Unverified
 
 __all__ = [
     "DETAIL",
+    "LEEWAY",
     "Granted",
     "Registered",
+    "checkAudience",
+    "checkIssuer",
+    "checkTimes",
     "granted0",
     "granted1",
     "hasMercure",
@@ -46,6 +50,10 @@ MOST_TOPICS = 100
 
 #: The year 10000.  What is later is in milliseconds, and would never end.
 LAST_TIME = 253402300800
+
+#: How early a token may come before its C{nbf}, in seconds: the clock of who made it may be ahead of
+#: ours.  There is none for C{exp}: a stream must end by then.
+LEEWAY = 5.0
 
 #: How much of a value is shown in an error, in characters.
 MOST_SHOWN = 80
@@ -122,6 +130,61 @@ def registered(claims: Mapping[str, Any], isStrict: bool) -> Registered:
         expires=expires,
         begins=_time(claims, "nbf"),
     )
+
+
+def checkTimes(said: Registered, now: float) -> None:
+    """
+    Check that a token is good at a time.
+
+    @param now: seconds since 1970.
+    @raise Unverified: if it is not.
+    """
+    if said.begins is not None and said.begins > now + LEEWAY:
+        raise Unverified(
+            Reason.EARLY,
+            f"the token begins to be valid in {said.begins - now:.0f} seconds: is a clock wrong?",
+        )
+    if said.expires is not None and now >= said.expires:
+        raise Unverified(
+            Reason.EXPIRED, f"the token has ended {now - max(said.expires, 0):.0f} seconds ago"
+        )
+
+
+def checkAudience(said: Registered, resource: str | None) -> None:
+    """
+    Check that a token of 1.0 is for a hub.
+
+    @param resource: the resource identifier of the hub.
+    @raise Unverified: if it is not.
+    """
+    if not said.audience:
+        raise Unverified(
+            Reason.AUDIENCE, "the token has no aud: in 1.0 it must say which hub it is for"
+        )
+    if resource not in said.audience:
+        raise Unverified(
+            Reason.AUDIENCE,
+            f"the audience of the token is {showing(list(said.audience))}, and this hub is"
+            f" {showing(resource)}",
+        )
+
+
+def checkIssuer(said: Registered, trusted: Container[str]) -> str:
+    """
+    Check who has made a token of 1.0.
+
+    @param trusted: the issuers that are trusted.
+    @return: the issuer.
+    @raise Unverified: if it is none of them.
+    """
+    if said.issuer is None:
+        raise Unverified(Reason.ISSUER, "the token has no iss: in 1.0 it must say who made it")
+    if said.issuer not in trusted:
+        raise Unverified(
+            Reason.ISSUER,
+            f"the issuer of the token is {showing(said.issuer)}, who is not trusted",
+        )
+    return said.issuer
 
 
 def granted0(claims: Mapping[str, Any]) -> Granted:

@@ -17,6 +17,9 @@ from ...checks import InvalidOption
 from .claims import (
     Granted,
     Registered,
+    checkAudience,
+    checkIssuer,
+    checkTimes,
     granted0,
     granted1,
     hasMercure,
@@ -31,11 +34,7 @@ from .keys import Key, KeySource
 from .selectors import Selector
 from .unverified import Reason, Unverified
 
-__all__ = ["LEEWAY", "Token", "Use", "Verifier"]
-
-#: How early a token may come before its C{nbf}, in seconds: the clock of who made it may be ahead of
-#: ours.  There is none for C{exp}: a stream must end by then.
-LEEWAY = 5.0
+__all__ = ["Token", "Use", "Verifier"]
 
 #: How many tokens are known at a time, and how many different grants.
 MOST_KNOWN = 10_000
@@ -94,6 +93,7 @@ class Token:
 
 class _Known(NamedTuple):
     token: Token
+    said: Registered
     source: KeySource
     held: tuple[Key, ...]
 
@@ -164,7 +164,7 @@ class Verifier:
                 self._known.popitem(last=False)
         else:
             self._known.move_to_end((digest, use))
-            self._checkEnd(known.token.expires)
+            checkTimes(known.said, self._now())
         token = known.token
         if accepted is not None and token.dialect not in accepted:
             raise Unverified(
@@ -177,18 +177,13 @@ class Verifier:
         dialect = self._dialectOf(parsed)
         isStrict = dialect is Dialect.V1
         said = registered(parsed.claims, isStrict)
-        source = self._sourceFor(dialect, said.issuer, use)
+        source = self._sourceFor(dialect, said, use)
         held = await self._checkSignature(parsed, source)
-        self._checkBegin(said.begins)
-        self._checkEnd(said.expires)
-        if isStrict and self._resource not in said.audience:
-            raise Unverified(
-                Reason.AUDIENCE,
-                f"the audience of the token is {showing(list(said.audience))}, and this hub is"
-                f" {showing(self._resource)}",
-            )
+        checkTimes(said, self._now())
+        if isStrict:
+            checkAudience(said, self._resource)
         granted = granted1(parsed.claims, self._base) if isStrict else granted0(parsed.claims)
-        return _Known(self._token(dialect, said, granted, digest), source, held)
+        return _Known(self._token(dialect, said, granted, digest), said, source, held)
 
     def _token(self, dialect: Dialect, said: Registered, granted: Granted, digest: bytes) -> Token:
         grants: Callable[[tuple[Selector, ...]], Grants] = self._grants
@@ -225,20 +220,13 @@ class Verifier:
                 )
         return Dialect.V0
 
-    def _sourceFor(self, dialect: Dialect, issuer: str | None, use: Use) -> KeySource:
+    def _sourceFor(self, dialect: Dialect, said: Registered, use: Use) -> KeySource:
         if dialect is Dialect.V0:
             source = self._sources[use]
             if source is None:
                 raise Unverified(Reason.KEY, f"there is no key for tokens of 0.x that {use.value}")
             return source
-        if issuer is None:
-            raise Unverified(Reason.ISSUER, "the token has no iss: in 1.0 it must say who made it")
-        source = self._issuers.get(issuer)
-        if source is None:
-            raise Unverified(
-                Reason.ISSUER, f"the issuer of the token is {showing(issuer)}, who is not trusted"
-            )
-        return source
+        return self._issuers[checkIssuer(said, self._issuers)]
 
     async def _checkSignature(self, parsed: Compact, source: KeySource) -> tuple[Key, ...]:
         """
@@ -269,21 +257,6 @@ class Verifier:
         raise Unverified(
             Reason.SIGNATURE, "the signature of the token is wrong: it was made with another key"
         )
-
-    def _checkBegin(self, begins: float | None) -> None:
-        now = self._now()
-        if begins is not None and begins > now + LEEWAY:
-            raise Unverified(
-                Reason.EARLY,
-                f"the token begins to be valid in {begins - now:.0f} seconds: is a clock wrong?",
-            )
-
-    def _checkEnd(self, expires: float | None) -> None:
-        now = self._now()
-        if expires is not None and now >= expires:
-            raise Unverified(
-                Reason.EXPIRED, f"the token has ended {now - max(expires, 0):.0f} seconds ago"
-            )
 
 
 def _fitting(keys: Iterable[Key], identifier: str | None) -> list[Key]:

@@ -1,0 +1,453 @@
+"""
+The hub, as a resource.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.error import Error
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from ...channel.channel import Channel
+from ...checks import checkFlag, checkInteger, checkSeconds
+from ...format.event import Event, InvalidEvent
+from ...format.parser import EventTooLarge
+from ...server.answers import allow, answer
+from ...server.origins import Origins
+from ...server.resource import EventStreamResource
+from ...store.contract import NotStored, StoreAway
+from ...stream.asked import Asked as Requested
+from ...stream.stream import EventStream
+from ...timing.reactors import clockFor
+from ...timing.slices import SLICE
+from ..content import bodyOf
+from ..form import pairs
+from ..refused import Refused
+from .asked import EARLIEST, Asked, askedIn
+from .authority import Authority
+from .carriers import Carriers, PublishOrigins
+from .challenges import Challenges
+from .dialect import Dialect
+from .discovery import WELL_KNOWN
+from .documents import pathOf as subscriptionsPath
+from .grants import Grants
+from .jwks import readSource
+from .keys import KeySource
+from .presence import Presence
+from .publishing import Publishing
+from .selection import Selection
+from .subscribers import Subscriber, Subscribers
+from .subscribing import endAt, subscribe
+from .subscriptions import METHODS as API_METHODS
+from .subscriptions import answerWith, dialectOf, found
+from .tokens import Token, Verifier
+from .update import Kind, Rules, Update, kindOf, updatesIn
+from .urlpatterns import pathOf
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Hub"]
+
+NO_GRANTS = Grants()
+
+METHODS = (b"GET", b"POST", b"QUERY")
+
+#: The headers that pages may read: 0.x and 1.0 each have one for the place where a stream begins, and
+#: the API of subscriptions has a C{Link}.
+EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
+
+#: When to try again after a 503, in seconds: so that not all come back at once.
+RETRY_AFTER = (1, 5)
+
+_log = Logger()
+
+
+class Hub(Resource):
+    """
+    A Mercure hub: publishers POST updates about topics, and subscribers GET those about the topics
+    that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
+    request which one is meant.
+
+        >>> channel = Channel(positionEvent=None, resetEvent=None)
+        >>> hub = Hub(channel, publisherJwtKey=secret, anonymous=True)
+        >>> wellKnown.putChild(b"mercure", hub)
+
+    Clients of 0.x expect it at C{/.well-known/mercure}.
+
+    @ivar channel: where the updates go.
+    @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
+
+    @since: 0.1
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        publisherJwtKey: str | None = None,
+        publisherJwtAlg: str | None = None,
+        subscriberJwtKey: str | None = None,
+        subscriberJwtAlg: str | None = None,
+        jwks: str | None = None,
+        trustedIssuers: Mapping[str, str] | None = None,
+        resourceIdentifier: str | None = None,
+        url: str = f"https://localhost{WELL_KNOWN}",
+        anonymous: bool = False,
+        origins: Iterable[str] | str = (),
+        publishOrigins: Iterable[str] = (),
+        protocols: Iterable[str] = ("0.x", "1.0"),
+        presence: bool = False,
+        maxLifetime: float | None = None,
+        maxBody: int = 2**20,
+        explain: bool = False,
+        unauthorized: bool = False,
+        now: Callable[[], float] = time.time,
+        reactor: Any = None,
+        **options: Any,
+    ) -> None:
+        """
+        @param channel: where the updates go.  Its own events, such as C{stream-position}, should be
+            off: Mercure's clients do not know them.
+        @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
+            bytes, or a public key in PEM, or C{file:PATH} of one of them.
+        @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
+        @param subscriberJwtKey: the key of the tokens of 0.x that subscribe.
+        @param subscriberJwtAlg: its algorithm.
+        @param jwks: where the keys of tokens of 0.x are for which none is given: the URL of a JWK set,
+            or C{file:PATH}.
+        @param trustedIssuers: the keys of each issuer of tokens of 1.0: as C{publisherJwtKey}, or the
+            URL of a JWK set.
+        @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
+            there are issuers.
+        @param url: the URL of the hub, as its clients know it: relative topics and patterns are
+            resolved against it.
+        @param anonymous: whether clients without a token may subscribe to public updates.
+        @param origins: the origins whose pages may subscribe, with cookies unless they are C{"*"},
+            which is all; they may publish with a token in a header.
+        @param publishOrigins: the origins whose pages may publish with a cookie.
+        @param protocols: the dialects that the hub speaks.
+        @param presence: whether subscribers that may read it are told who comes and goes.
+        @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
+            that its client comes back with a new token; L{None} for never.
+        @param maxBody: how large a publisher's body may be, in bytes.
+        @param explain: whether clients are told why they are refused; the log says it anyway.
+        @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
+            granted; its text says 403.
+        @param now: returns the time in seconds since 1970.
+        @param reactor: where time comes from, and what fetches keys; if not given, the installed one.
+        @param options: further options of L{EventStreamResource
+            <twisted_sse.EventStreamResource>}, such as C{heartbeat}.
+        @raise ValueError: if an argument is out of range, or a key is too weak or no key.
+        @raise TypeError: if an argument has the wrong type.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        if not isinstance(channel, Channel):
+            raise TypeError(f"channel is {channel!r}: it must be a Channel")
+        if channel.history is None:
+            raise ValueError("the channel has no history: each update needs an ID")
+        checkFlag("anonymous", anonymous)
+        checkFlag("explain", explain)
+        checkSeconds("maxLifetime", maxLifetime)
+        checkInteger("maxBody", maxBody, 1, optional=False)
+        self.channel = channel
+        self._url = url
+        self._path = pathOf("", url) or WELL_KNOWN
+        self._dialects = tuple(Dialect(each) for each in protocols)
+
+        def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
+            given = jwks if key is None else key
+            return None if given is None else readSource(name, given, algorithm, reactor)
+
+        verifier = Verifier(
+            self._dialects,
+            publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
+            subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
+            issuers={
+                issuer: readSource("trustedIssuers", key, None, reactor)
+                for issuer, key in (trustedIssuers or {}).items()
+            },
+            resource=resourceIdentifier,
+            base=url,
+            now=now,
+        )
+        self._authority = Authority(
+            verifier,
+            Carriers(self._dialects),
+            PublishOrigins(publishOrigins),
+            Challenges(unauthorized=unauthorized),
+            anonymous,
+        )
+        self._maxLifetime = maxLifetime
+        self._maxBody = maxBody
+        self._explain = explain
+        self._now = now
+        self._publishing = Publishing(channel)
+        self._subscribers = Subscribers()
+        self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        credentials = origins != "*"
+        self._origins = Origins(origins, credentials, (), EXPOSED)
+        self.resource = EventStreamResource(
+            self._connected,
+            methods=("GET", "QUERY"),
+            origins=origins,
+            credentials=credentials,
+            exposeHeaders=EXPOSED,
+            reactor=reactor,
+            **options,
+        )
+
+    def render(self, request: IRequest) -> int:
+        """
+        Answer a request.
+        """
+        asked = cast("Request", request)
+        if getattr(asked, "channel", None) is None:
+            # The client disconnected before the resource was found.
+            return NOT_DONE_YET
+        method = asked.method
+        below = self._below(asked)
+        if method in (b"GET", b"QUERY") and not below:
+            # What is here is an event stream whatever a client would rather have: RFC 9110, 12.5.1.
+            asked.requestHeaders.removeHeader(b"accept")
+            asked.render(self.resource)
+            return NOT_DONE_YET
+        self._origins.allow(asked)
+        isAPI = self._presence is not None and below and below[0] == "subscriptions"
+        methods = API_METHODS if isAPI else METHODS
+        if below and not isAPI:
+            answer(asked, 404)
+        elif method == b"OPTIONS":
+            self._origins.answerOptions(asked, methods)
+        elif method not in methods and method != b"HEAD":
+            allow(asked, methods)
+            answer(asked, 405)
+        else:
+            act = self._list if isAPI else self._receive if method == b"POST" else self._head
+            ensureDeferred(act(asked)).addErrback(self._refuse, asked)
+        return NOT_DONE_YET
+
+    def _below(self, request: Request) -> list[str]:
+        """
+        @return: the parts of the path that follow that of the hub, percent-decoded.
+        """
+        path: bytes = request.path
+        hub = self._path.encode("ascii")
+        if path == hub or path.startswith(hub + b"/"):
+            # So it also works as the only resource of a site.
+            rest = path[len(hub) + 1 :] if len(path) > len(hub) else None
+            parts = [] if rest is None else [unquote_to_bytes(each) for each in rest.split(b"/")]
+        else:
+            parts = list(request.postpath or ())
+        return [each.decode("utf-8", "replace") for each in parts]
+
+    # Subscribing
+
+    async def _admit(self, request: Request) -> tuple[Asked, Token | None]:
+        """
+        Find out what a subscriber asks for, and who it is.
+
+        @raise Refused: if it may not subscribe.
+        """
+        query = _queryOf(request)
+        body = _formIn(request) if request.method == b"QUERY" else []
+        asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
+        return asked, await self._authority.subscriber(request, query, asked.dialect)
+
+    async def _head(self, request: Request) -> None:
+        """
+        Answer a HEAD as a GET would be.
+        """
+        await self._admit(request)
+        if getattr(request, "channel", None) is not None:
+            request.requestHeaders.removeHeader(b"accept")
+            request.render(self.resource)
+
+    async def _connected(self, stream: EventStream) -> None:
+        request = stream.request
+        try:
+            asked, token = await self._admit(request)
+        except Refused as e:
+            self._turnAway(e, request)
+        if stream.closed:
+            return
+        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
+        endAt(stream, None if token is None else token.expires, self._maxLifetime, self._now())
+        await subscribe(self.channel, stream, selection, asked.cursor)
+        if not stream.closed:
+            self._joined(Subscriber(stream, selection, token, asked.dialect))
+
+    def _joined(self, subscriber: Subscriber) -> None:
+        self._subscribers.enter(subscriber)
+        if self._presence is not None:
+            self._presence.enter(subscriber)
+        subscriber.stream.whenClosed().addCallback(lambda _: self._left(subscriber))
+
+    def _left(self, subscriber: Subscriber) -> None:
+        self._subscribers.exit(subscriber.stream)
+        if self._presence is not None:
+            self._presence.exit(subscriber)
+
+    def _turnAway(self, refused: Refused, request: Request) -> NoReturn:
+        """
+        Refuse a subscriber.
+        """
+        text = self._explained(refused, request)
+        raise Error(refused.status, response=text.encode())
+
+    # Publishing
+
+    async def _receive(self, request: Request) -> None:
+        """
+        Publish what is in a request.
+        """
+        token = await self._authority.publisher(request, _queryOf(request))
+        kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
+        body = bodyOf(request, self._maxBody)
+        updates = []
+        clock = clockFor(None, request)
+        until = clock.seconds() + SLICE
+        for update in updatesIn(kind, body, Rules(token.dialect, self._url)):
+            self._authority.checkTopics(token, update.topics)
+            updates.append(update)
+            if clock.seconds() >= until:
+                await deferLater(clock, 0)
+                until = clock.seconds() + SLICE
+        ids = await self._publishing.publish(updates)
+        if getattr(request, "channel", None) is None:
+            return
+        if kind is not Kind.FORM:
+            body = json.dumps({"ids": ids}).encode("ascii") + b"\n"
+            request.setHeader(b"content-type", b"application/json")
+        else:
+            body = ids[0].encode()
+            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        request.setHeader(b"content-length", b"%d" % len(body))
+        request.write(body)
+        request.finish()
+
+    def publish(
+        self,
+        topics: str | Sequence[str],
+        data: str = "",
+        *,
+        private: bool = False,
+        id: str | None = None,
+        type: str | None = None,
+        retry: int | None = None,
+    ) -> Deferred[str]:
+        """
+        Publish an update, as the application that the hub is part of: it needs no token.
+
+        @param topics: the topic, or several, of which the first is the canonical one.
+        @param data: what subscribers get.
+        @param private: whether only those get it whose token lets them read one of the topics.
+        @param id: its ID, which it gets if it is new, and the store does not make the IDs.
+        @param type: its event type.
+        @param retry: the reconnection time for those who get it, in milliseconds.
+        @return: fires with its ID, when it is kept as well as the channel's store can.  Fails with
+            L{NotStored<twisted_sse.store.contract.NotStored>}.
+        @raise InvalidEvent: if a field is not valid.
+        """
+        several = (topics,) if isinstance(topics, str) else tuple(topics)
+        update = Update(several, Event(data, event=type, id=id, retry=retry), private)
+        return ensureDeferred(self._publishing.publish([update])).addCallback(lambda ids: ids[0])
+
+    # The API of subscriptions
+
+    async def _list(self, request: Request) -> None:
+        """
+        Say who is subscribed.
+        """
+        query = _queryOf(request)
+        parts = self._below(request)[1:]
+        token = await self._authority.reader(request, query)
+        dialect = dialectOf(parts, token)
+        self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
+        what = found(self._path, dialect, parts, self._subscribers)
+        if getattr(request, "channel", None) is not None:
+            answerWith(request, self._path, dialect, what, self.channel.lastEventID or EARLIEST)
+
+    def _refuse(self, failure: Failure, request: Request) -> None:
+        """
+        Answer a request that is not done.
+        """
+        error = failure.value
+        # A failure that is kept in memory must not keep the request alive.
+        failure.cleanFailure()
+        if isinstance(error, Refused):
+            refused = error
+        elif isinstance(error, EventTooLarge):
+            refused = Refused(413, f"an update is larger than {error.maxEventSize} bytes")
+        elif isinstance(error, InvalidEvent):
+            refused = Refused(400, str(error))
+        elif isinstance(error, (NotStored, StoreAway)):
+            refused = Refused(503, f"{error}: nothing was published, try again later")
+        else:
+            _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
+            refused = Refused(500, "an error on the server: its log says more")
+        if getattr(request, "channel", None) is None:
+            return
+        if refused.status == 503:
+            request.setHeader(b"retry-after", b"%d" % random.randint(*RETRY_AFTER))
+        answer(request, refused.status, self._explained(refused, request))
+
+    def _explained(self, refused: Refused, request: Request) -> str:
+        """
+        Say in the log why a request is refused.
+
+        @return: what its client is told.
+        """
+        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
+        for name, value in refused.headers.items():
+            request.setHeader(name, value)
+        return refused.why if self._explain or refused.status == 400 else ""
+
+
+def _asked(request: Request) -> str:
+    address = request.getClientAddress()
+    return str(Requested.by(request, getattr(address, "host", "-"), None))
+
+
+def _queryOf(request: Request) -> list[tuple[str, str]]:
+    """
+    @return: the parameters in the URL of a request.
+    """
+    return _pairs(request.uri.partition(b"?")[2])
+
+
+def _formIn(request: Request) -> list[tuple[str, str]]:
+    """
+    @return: the parameters in the body of a QUERY.
+    """
+    assert request.content is not None, "the request has been received"
+    return _pairs(request.content.read())
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return pairs(text)
+    except UnicodeDecodeError:
+        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
+
+
+def _cursorOf(request: Request) -> str:
+    """
+    @return: the last event ID in the headers: the first, if there are several.
+    """
+    values = request.requestHeaders.getRawHeaders(b"last-event-id", [b""])
+    return values[0].decode("utf-8", "replace")
