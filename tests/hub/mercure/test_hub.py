@@ -8,10 +8,13 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from jwt import encode as encoded
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.keys import handmade
+from tests.support.mercure import cases, claimsOf
 from tests.support.vectors import mercureCases
 from twisted_sse import Channel, History
 from twisted_sse.hub.form import pairs
@@ -379,3 +382,100 @@ class PublishingTests(HubCase):
                 self.assertEqual(sorted(sent.split("\n")), sorted(expected.split("\n")), case)
             isPrivate = observed.get("anonymous_subscriber") == "nothing"
             self.assertEqual(len(stranger.events), 0 if isPrivate else 1, case)
+
+
+class TokenTests(HubCase):
+    """
+    Replays the cases about tokens.
+    """
+
+    now = 1_800_000_000.0
+
+    def tokenOf(self, given: dict[str, Any]) -> str:
+        """
+        Make the token of a case.
+        """
+        if "jws" in given:
+            return str(given["jws"])
+        if "claims_json" in given:
+            return handmade(given["claims_json"], secret=KEY)
+        return handmade(claimsOf(given["claims"]), secret=KEY)
+
+    def outcome(self, case: dict[str, Any], **options: Any) -> dict[str, Any]:
+        """
+        Use the token of a case for everything.
+        """
+        headers = {
+            "Authorization": f"Bearer {self.tokenOf(case['input'])}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        self.serve(now=lambda: self.now, **options)
+        body = b"topic=https://example.com/t&data=x"
+        published = self.client.request("POST", PATH, headers, body)
+        stream = self.get("topic=*", headers.items())
+        self.successResultOf(self.hub.publish("https://example.com/t", "y", private=True))
+        self.clock.settle()
+        received = len(stream.events) == 1 if stream.status == 200 else None
+        self.serve(anonymous=False, now=lambda: self.now, **options)
+        return {
+            "publish": published.status,
+            "receives_private": received,
+            "subscribe_main": stream.status,
+            "subscribe_closed": self.get("topic=*", headers.items()).status,
+        }
+
+    #: What should not be as it was observed: for these the whole token is bad.
+    BAD = ("401", "last one wins, or 401", "either", "401, as for any non-string", "401: ")
+
+    def test_claims(self) -> None:
+        """
+        A token does what it should do by the text; and as a hub of 0.x alone, with the statuses of
+        others, what it was observed to do, but for what should be refused.
+        """
+        for case in cases("tokens", "token-claims"):
+            observed, should = case["observed"], case["recommend"]
+            expected = {name: observed[name] for name in self.outcome(case)}
+            if should.startswith(self.BAD) and observed["subscribe_main"] == 200:
+                expected |= {"publish": 401, "receives_private": None}
+                expected |= {"subscribe_main": 401, "subscribe_closed": 401}
+            elif should.startswith("treat as unknown members"):
+                expected |= {"publish": 401, "receives_private": False}
+            alone = self.outcome(case, protocols=["0.x"], unauthorized=True)
+            self.assertEqual(alone, expected, case)
+            if expected["publish"] == 401 and expected["subscribe_main"] == 200:
+                expected["publish"] = 403
+            if "at+jwt" not in case["name"]:
+                self.assertEqual(self.outcome(case), expected, case)
+
+    def test_private(self) -> None:
+        """
+        A private update goes to those who have selected one of its topics, and may read one of them.
+        """
+        for case in cases("tokens", "token-private"):
+            given = case["input"]
+            self.serve()
+            bearer = f"Bearer {token({'mercure': {'subscribe': given['mercure.subscribe']}})}"
+            query = "&".join(f"topic={quote(each)}" for each in given["selectors"])
+            stream = self.get(query, [("Authorization", bearer)])
+            topics = given["topics_of_private_update"]
+            self.successResultOf(self.hub.publish(topics, "x", private=True))
+            self.clock.settle()
+            self.assertEqual(len(stream.events), case["observed"]["copies"], case)
+
+    def test_grants(self) -> None:
+        """
+        An update is published if the token grants all of its topics.
+        """
+        for case in cases("tokens", "token-publish-grant"):
+            given = case["input"]
+            if "" in given["topics"]:
+                continue
+            self.serve()
+            headers = {
+                "Authorization": f"Bearer {token({'mercure': {'publish': given['mercure.publish']}})}",
+                "Content-Type": "application/x-www-form-urlencoded",
+            }
+            body = "&".join(f"topic={quote(each)}" for each in given["topics"])
+            answer = self.client.request("POST", PATH, headers, body.encode())
+            observed = case["observed"]["publish"]
+            self.assertEqual(answer.status, 403 if observed == 401 else observed, case)
