@@ -311,12 +311,126 @@ class SubscriptionTests(HubCase):
         self.assertEqual([event.data for event in stranger.events], ["before"])
         self.assertEqual({event.lastEventID for event in watcher.events[1:]}, {"before"})
 
-    def test_newDialect(self) -> None:
+    def subscriptions(self, path: str, headers: dict[str, str], method: str = "GET") -> Any:
         """
-        In 1.0 the events have a type of their own.
+        Ask for subscriptions.
+
+        @param path: what follows C{/subscriptions}.
+        """
+        return self.client.request(method, f"{PATH}/subscriptions{path}", headers)
+
+    def listed(self, path: str, headers: dict[str, str]) -> Any:
+        """
+        Ask for subscriptions.
+
+        @return: what was answered, as JSON.
+        """
+        answer = self.subscriptions(path, headers)
+        self.assertEqual(answer.status, 200, answer.body)
+        return json.loads(answer.body)
+
+    def test_authorization(self) -> None:
+        """
+        The API answers those whose token lets them read the path that they ask for.
         """
         headers = self.begin()
-        self.get("topic=https://example.com/1", headers.items())
+        self.get("topic=news&topic=a/b%20c", headers.items())
+        [news, other] = self.listed("", headers)["subscriptions"]
+        paths = {
+            "collection": "",
+            "collection of news": "/news",
+            "single of news": news["id"].partition("subscriptions")[2],
+            'collection of "a/b c"': "/a%2Fb%20c",
+            'single of "a/b c"': other["id"].partition("subscriptions")[2],
+        }
+        for case in cases("subscriptions", "subscriptions-authorization"):
+            given, observed = case["input"], case["observed"]["status"]
+            if "mercure.subscribe" not in given:
+                continue
+            granted = given["mercure.subscribe"]
+            mine = {}
+            if granted is not None:
+                mine["Authorization"] = f"Bearer {token({'mercure': {'subscribe': granted}})}"
+            got = {name: self.subscriptions(path, mine).status for name, path in paths.items()}
+            if case["recommend"] == "all five 200":
+                observed = dict.fromkeys(paths, 200)
+            elif case["recommend"].startswith("403"):
+                observed = {name: 403 if it == 401 else it for name, it in observed.items()}
+            self.assertEqual(got, observed, case)
+
+    def test_encoding(self) -> None:
+        """
+        In a path each part is percent-encoded once, and found by it.
+        """
+        for case in cases("subscriptions", "subscription-id encoding"):
+            topic = case["input"]["topic"]
+            if not topic:
+                continue
+            headers = self.begin()
+            self.get(f"topic={quote(topic, safe='')}", headers.items())
+            segment = case["observed"]["segment"]
+            [single] = self.listed(f"/{segment}", headers)["subscriptions"]
+            self.assertEqual(single["topic"], topic)
+            self.assertEqual(single["id"].split("/")[-2], segment)
+            path = single["id"].partition("subscriptions")[2]
+            self.assertEqual(self.listed(path, headers)["subscriber"], single["subscriber"])
+
+    def test_list(self) -> None:
+        """
+        The API lists who is there now, with the ID of the newest update; what is unknown is not
+        found.
+        """
+        headers = self.begin()
+        context = {"@context": "https://mercure.rocks/"}
+        collection = {"id": f"{PATH}/subscriptions", "type": "Subscriptions"}
+        self.assertEqual(
+            self.listed("", headers),
+            {**context, **collection, "subscriptions": [], "lastEventID": "earliest"},
+        )
+        stream = self.get("topic=news&topic=news", headers.items())
+        self.get("topic=other")
+        self.successResultOf(self.hub.publish("x", "x", id='upd 1 "é"'))
+        [news] = self.listed("/news?x=1", headers)["subscriptions"]
+        self.assertEqual(news["payload"], {"user": "x"})
+        path = news["id"].partition("subscriptions")[2]
+        one = self.listed(path, headers)
+        self.assertEqual(one, {**context, **news, "lastEventID": 'upd 1 "é"'})
+        self.assertEqual(len(self.listed("", headers)["subscriptions"]), 2)
+        for unknown in ("/nothing/urn:uuid:x", "/other" + path[5:], path + "/", "/", "/a/b/c/d"):
+            self.assertEqual(self.subscriptions(unknown, headers).status, 404, unknown)
+        stream.disconnect()
+        self.assertEqual(self.subscriptions(path, headers).status, 404)
+        self.assertEqual(self.listed("/news", headers)["subscriptions"], [])
+
+    def test_tag(self) -> None:
+        """
+        Who has the newest list is told so, however the entity tag is written; and gets another when
+        somebody comes, or something is published.
+        """
+        headers = self.begin()
+        tag = self.subscriptions("", headers).headers["ETag"]
+        for written in (tag, f"W/{tag}", f'"x", {tag}', tag.strip('"'), "*"):
+            answer = self.subscriptions("", {**headers, "If-None-Match": written})
+            self.assertEqual((answer.status, answer.body), (304, b""), written)
+        self.assertEqual(self.subscriptions("", {**headers, "If-None-Match": '"x"'}).status, 200)
+        for change in (lambda: self.hub.publish("x"), lambda: self.get("topic=y")):
+            change()
+            answer = self.subscriptions("", {**headers, "If-None-Match": tag})
+            self.assertEqual(answer.status, 200)
+            tag = answer.headers["ETag"]
+        head = self.subscriptions("", headers, "HEAD")
+        self.assertEqual((head.status, head.body, head.headers["ETag"]), (200, b"", tag))
+
+    def test_methods(self) -> None:
+        """
+        The list can only be read; and without presence there is none.
+        """
+        headers = self.begin()
+        for method in ("PUT", "POST", "DELETE", "QUERY"):
+            answer = self.subscriptions("", headers, method)
+            self.assertEqual((answer.status, answer.headers["Allow"]), (405, "GET, HEAD, OPTIONS"))
+        self.serve()
+        self.assertEqual(self.subscriptions("", headers).status, 404)
 
 
 class PublishingTests(HubCase):

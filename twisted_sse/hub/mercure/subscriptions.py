@@ -55,6 +55,9 @@ def found(
     kind = parts[0] if dialect is Dialect.V1 and parts else None
     rest = parts[1:] if kind is not None else parts
 
+    if len(rest) > 2 or "" in rest or (kind is not None and not rest):
+        raise Refused(404, "there is nothing here")
+
     def isMeant(subscriber: Subscriber, selector: Selector) -> bool:
         if kind is not None and kindOf(selector) != kind:
             return False
@@ -66,8 +69,6 @@ def found(
             if subscriber.id == rest[1]:
                 return document(hub, dialect, subscriber, selector, True)
         raise Refused(404, "there is no such subscription")
-    if len(rest) > 2 or (kind is not None and not rest):
-        raise Refused(404, "there is nothing here")
     return {
         "id": pathOf(hub, *parts),
         "type": "Subscriptions" if dialect is Dialect.V0 else "subscriptions",
@@ -75,6 +76,17 @@ def found(
             document(hub, dialect, subscriber, selector, True) for subscriber, selector in those
         ],
     }
+
+
+def _isCurrent(request: Request, tag: bytes) -> bool:
+    """
+    Whether a client has what it would be answered: RFC 9110, 13.1.2.
+
+    @param tag: the entity tag, without its quotes, which some clients leave out.
+    """
+    tags = b",".join(request.requestHeaders.getRawHeaders(b"if-none-match", []))
+    given = [each.strip().removeprefix(b"W/").strip(b'"') for each in tags.split(b",")]
+    return tag in given or tags.strip() == b"*"
 
 
 def answerWith(
@@ -100,8 +112,11 @@ def answerWith(
     body = json.dumps(what).encode("ascii")
     request.setHeader(b"cache-control", b"private, must-revalidate")
     # It changes with each subscription, which the newest update does not.
-    if request.setETag(b'"' + sha256(body + lastEventID.encode()).hexdigest()[:32].encode() + b'"'):
-        # RFC 9110, 15.4.5: a 304, to which Twisted adds no body.
+    tag = sha256(body + lastEventID.encode()).hexdigest()[:32].encode()
+    request.setHeader(b"etag", b'"%b"' % tag)
+    if _isCurrent(request, tag):
+        request.setResponseCode(304)
+        request.responseHeaders.removeHeader(b"content-type")
         request.finish()
         return
     request.setHeader(b"content-length", b"%d" % len(body))
