@@ -130,7 +130,11 @@ class Inspection:
             yield f"A hub refuses it: {why}."
         if not self.wrong:
             if self._isChecked:
-                yield "A hub with this key accepts it."
+                isNew = self._dialect is Dialect.V1
+                named = (
+                    f" and the resource identifier {shown(self._audience or '')}" if isNew else ""
+                )
+                yield f"A hub with this key{named} accepts it."
             else:
                 yield "Who has made it was not checked: --key does."
 
@@ -168,7 +172,8 @@ class Inspection:
         if self._said.expires is None:
             yield "It never ends."
         else:
-            yield f"It ends {_when(self._said.expires, self._now)}."
+            verb = "ends" if self._said.expires > self._now else "has ended"
+            yield f"It {verb} {_when(self._said.expires, self._now)}."
 
 
 def _may(what: str, selectors: tuple[Selector, ...]) -> Iterator[str]:

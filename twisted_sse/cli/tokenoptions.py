@@ -102,8 +102,8 @@ def _addMint(mint: Parser) -> None:
         help="the Mercure protocol that the token is of (default: 0.x)",
     )
     for action, what in (
-        ("publish", "it may publish to"),
-        ("subscribe", "whose private updates it may get"),
+        ("publish", "a topic that it may publish to"),
+        ("subscribe", "a topic whose private updates it may get"),
     ):
         mint.add_argument(
             f"--{action}",
@@ -111,8 +111,7 @@ def _addMint(mint: Parser) -> None:
             action="append",
             default=[],
             type=text,
-            help=f"a topic that {what}, or * for all; in 0.x also a URI template; may be given"
-            " several times",
+            help=f"{what}, or * for all; in 0.x also a URI template; may be given several times",
         )
         mint.add_argument(
             f"--{action}-pattern",
