@@ -106,7 +106,7 @@ class Hub(Resource):
         jwks: str | None = None,
         trustedIssuers: Mapping[str, str] | None = None,
         resourceIdentifier: str | None = None,
-        url: str = f"https://localhost{WELL_KNOWN}",
+        url: str = "https://localhost/.well-known/mercure",
         anonymous: bool = False,
         origins: Iterable[str] | str = (),
         publishOrigins: Iterable[str] = (),

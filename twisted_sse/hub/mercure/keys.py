@@ -138,7 +138,7 @@ class KeySource(Protocol):
 
         @param identifier: the C{kid} of a token.  Where it is unknown, there may be new keys.
         @return: all keys; the caller chooses.
-        @raise Unverified: if they cannot be had now.
+        @raise twisted_sse.hub.mercure.unverified.Unverified: if they cannot be had now.
         """
 
 
