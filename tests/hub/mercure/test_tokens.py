@@ -5,6 +5,7 @@ Tests for L{twisted_sse.hub.mercure.tokens}.
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,6 +18,7 @@ from twisted_sse.hub.mercure.claims import DETAIL, LEEWAY
 from twisted_sse.hub.mercure.dialect import Dialect
 from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.keys import FixedKeys, Key, readKey, readSigningKey
+from twisted_sse.hub.mercure.minting import mint
 from twisted_sse.hub.mercure.selectors import selector
 from twisted_sse.hub.mercure.tokens import MOST_KNOWN, Token, Use, Verifier
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
@@ -262,6 +264,23 @@ class SignatureTests(VerifierCase):
             wrong = f"{signed}.{encode(bytes(64))}"
             error = self.refused(self.verifier(subscriber=source), wrong)
             self.assertEqual(error.reason, Reason.SIGNATURE)
+
+    def test_otherSignature(self) -> None:
+        """
+        Of a signature by ECDSA everybody can make another that is as good: a token has the same digest
+        with it, so that it is revoked with the first one.
+        """
+        signing = readSigningKey("key", privatePEM("P-256"))
+        verifier = self.verifier(subscriber=FixedKeys([signing.checking()]))
+        text = mint(signing, Dialect.V0, ALL)
+        signed, _, signature = text.rpartition(".")
+        raw = urlsafe_b64decode(signature + "==")
+        order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+        turned = raw[:32] + (order - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
+        other = f"{signed}.{encode(turned)}"
+        self.assertNotEqual(other, text)
+        digests = {self.verify(verifier, each).digest for each in (text, other)}
+        self.assertEqual(len(digests), 1)
 
     def test_noKey(self) -> None:
         """
