@@ -8,6 +8,8 @@ import json
 from base64 import urlsafe_b64decode
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -66,6 +68,46 @@ class ChangingKeys:
         self.asked.append(identifier)
         self.keys = self.coming
         return self.coming
+
+
+#: Any JSON, but mostly what claims are made of.
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([TOPIC, "*", "{", "/:", "exact", "urlpattern", "publish", DETAIL, "\ud800"])
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "actions",
+                    "topics",
+                    "match",
+                    "match_type",
+                    "payload",
+                    "publish",
+                    "subscribe",
+                ]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=10,
+)
+CLAIMS = st.dictionaries(
+    st.sampled_from(
+        [
+            *["iss", "aud", "exp", "nbf", "iat", "sub", "jti"],
+            *["mercure", "https://mercure.rocks/", "authorization_details"],
+        ]
+    ),
+    JSON,
+)
+HEADERS = st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "jwk"]), JSON)
 
 
 class VerifierCase(SynchronousTestCase):
@@ -195,6 +237,38 @@ class ObservedTests(VerifierCase):
                 case["observed"]["copies"] == 1,
                 case["name"],
             )
+
+
+class AnythingTests(VerifierCase):
+    """
+    Tests for tokens with anything in them.
+    """
+
+    @given(CLAIMS, HEADERS, st.booleans(), st.booleans())
+    def test_anything(
+        self, claims: dict[str, Any], header: dict[str, Any], isNew: bool, isGood: bool
+    ) -> None:
+        """
+        Whatever a token says, it is good, with grants that can be asked, or L{Unverified}, with a line
+        that can be logged.
+        """
+        if isGood:
+            header = {**header, **(ACCESS_HEADER if isNew else {"alg": "HS256"})}
+            claims = {**claims, **ACCESS} if isNew else claims
+        verifier = self.verifier()
+        for use in Use:
+            checking = Deferred.fromCoroutine(verifier.verify(handmade(claims, header), use))
+            results: list[Any] = []
+            checking.addBoth(results.append)
+            [result] = results
+            if isinstance(result, Token):
+                for grants in result.publish, result.subscribe:
+                    grants.permits(TOPIC)
+                json.dumps(result.payloadFor(TOPIC), allow_nan=False).encode()
+                self.assertEqual(result.dialect, Dialect.V1 if isNew and isGood else Dialect.V0)
+            else:
+                result.trap(Unverified)
+                self.assertLess(len(str(result.value).encode()), 500)
 
 
 class SignatureTests(VerifierCase):
