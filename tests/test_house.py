@@ -37,10 +37,10 @@ HOUSE = {
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
-    "hub": "refused form query bearer anonymous key body subscribe publish"
+    "hub": "refused form query bearer anonymous key content body subscribe publish"
     " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
     " mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting mercure.tokens mercure.carriers"
-    " mercure.challenges mercure",
+    " mercure.challenges mercure.update mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

@@ -199,6 +199,10 @@ class TemplateTests(SynchronousTestCase):
         """
         many = [f"{{a{number}}}" for number in range(MOST_VARIABLES + 1)]
         self.assertIsInstance(template("/".join(many[1:])), Template)
+        for operator in ["", *"+#./;?&"]:
+            for modifier in ["", "*"]:
+                names = ",".join(f"a{modifier}" for _ in many[1:])
+                self.assertIsInstance(template(f"{{{operator}{names}}}"), Template)
         for text, why in [
             ("".join(many), "more than 500 variables"),
             ("{/" + ",".join("a" for _ in many) + "}", "more than 500 variables"),

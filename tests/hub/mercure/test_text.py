@@ -48,6 +48,13 @@ class ForbiddenTests(SynchronousTestCase):
             found = forbidden(f"é{character}")
             self.assertEqual(found, f"U+{ord(character):04X}, an invisible formatting character")
 
+    def test_surrogates(self) -> None:
+        """
+        Half of a surrogate pair may not be there alone.
+        """
+        self.assertEqual(forbidden("a\ud800"), "U+D800, a lone surrogate")
+        self.assertEqual(forbidden("\udfffa"), "U+DFFF, a lone surrogate")
+
     def test_first(self) -> None:
         """
         The first one is named.

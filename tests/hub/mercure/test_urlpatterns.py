@@ -78,6 +78,11 @@ class PatternTests(SynchronousTestCase):
         here = ["/books/1", "https://hub.example/books/1", "//hub.example/books/1", "../books/1"]
         self.check("/books/:id", here, ["https://example.com/books/1", "books/1", "urn:books:1"])
         self.check("../books/:id", here, ["books/1"])
+        uuid = "urn%3Auuid%3A0b3f5a1e-0000-4000-8000-000000000000"
+        path = "/.well-known/mercure/subscriptions/exact"
+        self.check(
+            f"{path}/:topic/:subscriber", [f"{path}/https%3A%2F%2Fx%2Fy/{uuid}"], [f"{path}/{uuid}"]
+        )
         self.check("news-*", ["news-1", "/.well-known/news-2/3"], ["/news-1"])
         self.check(
             "?day=:day", ["?day=monday", "/.well-known/mercure?day=1"], ["?week=1", "/?day=1"]
@@ -130,6 +135,9 @@ class PatternTests(SynchronousTestCase):
         self.check(r"/(\w+)-([^-]*)", ["/a_1-b", "/a-"], ["/-b", "/é-b"])
         self.check(r"/([\w.-]{2,3})", ["/a.", "/a-1"], ["/a", "/a.-1", "/a!"])
         self.check("/(a|b)/((?:c|d)+)", ["/a/cd"], ["/a/e", "/ab/c"])
+        self.check("/((?i:a)b)", ["/ab", "/Ab"], ["/AB"])
+        self.check("/((?<n>a)(?i-s:b)(?:c))", ["/abc", "/aBc"], ["/Abc"])
+        self.check(r"/(\(?a\)?)", ["/(a)", "/a"], ["/b"])
         self.check(r"/(\D\W\S)", ["/a-b"], ["/1-b", "/abb"])
         self.check(r"/([^\d])", ["/a"], ["/1", "/ab"])
         self.check(
@@ -183,6 +191,11 @@ class PatternTests(SynchronousTestCase):
             "/(?=a)",
             "/(?<!a)",
             r"/(\1)",
+            # What only Rust knows.
+            "/((?x)a b)",
+            "/((?U:a+))",
+            "((?R)):",
+            "/((?P<n>a))",
             "/((a+)+)",
             "/(é)",
             "/([)",
@@ -266,18 +279,18 @@ class PatternTests(SynchronousTestCase):
         """
         start = time.process_time()
         for regexp in [
-            "a{1000}b",
-            ".{101}",
-            "[^a]{101}",
-            r"\w{101}",
-            "(?:a{32}){32}",
-            "(?:(?:a{11}){11}){11}",
+            "a{500}b",
+            ".{51}",
+            "[^a]{51}",
+            r"\w{51}",
+            "(?:a{23}){23}",
+            "(?:(?:a{8}){8}){8}",
             "(?:a{0,9}{9}){,9}{9,99}",
-            "(?:[a-z]{2,}){60}",
+            "(?:[a-z]{2,}){30}",
             "a{999999999999999999999}",
-            "a{ , 1001 }",
-            "[^a]" * 120,
-            r"\w" * 200,
+            "a{ , 501 }",
+            "[^a]" * 50,
+            r"\w" * 51,
         ]:
             error = self.assertRaises(InvalidPattern, Pattern, f"/({regexp})", HUB)
             self.assertIn("too large", str(error), regexp)
@@ -290,7 +303,7 @@ class PatternTests(SynchronousTestCase):
         """
         The most expensive regular expressions that are allowed compile in milliseconds.
         """
-        for regexp in [r"\w{49}" * 2, ".{98}", "[^a]{80}", "(?:(?:a{9}){8}){8}", r"(?i:\w{90})"]:
+        for regexp in [r"\w{25}" * 2, ".{50}", "[^a]{49}", "(?:(?:a{7}){7}){7}", r"(?i:\w{49})"]:
             start = time.process_time()
             for _ in range(10):
                 Pattern(f"/({regexp})", HUB)
@@ -301,7 +314,7 @@ class PatternTests(SynchronousTestCase):
         """
         Patterns that are exponential for a matcher that tries again are answered in milliseconds.
         """
-        assert MOST_COST == 1000
+        assert MOST_COST == 500
         start = time.process_time()
         for text in [
             "/((?:a+)+)b",

@@ -24,9 +24,9 @@ __all__ = ["LONGEST", "MOST_VARIABLES", "Template", "TemplateTooLarge", "templat
 LONGEST = 4096
 MOST_VARIABLES = 500
 
-#: How much memory RE2 may use for one template, in bytes.  What has MOST_VARIABLES compiles in a
-#: tenth of that; the rest caches states while it matches.
-MEMORY = 2**20
+#: How much memory RE2 may use for one template, in bytes: what has MOST_VARIABLES compiles in that,
+#: and what is left caches states while it matches.
+MEMORY = 2**18
 
 #: RFC 6570, 2.1 (and its erratum 6937: an apostrophe is a literal), without what is not assigned.
 _LITERAL = (

@@ -9,8 +9,13 @@ from unicodedata import category
 __all__ = ["forbidden"]
 
 #: Unicode's general categories of characters that have no place in a topic, a type or an ID: C0, DEL
-#: and C1; and what formats text, such as zero-width spaces and changes of direction.
-CATEGORIES = {"Cc": "a control character", "Cf": "an invisible formatting character"}
+#: and C1; what formats text, such as zero-width spaces and changes of direction; and what UTF-8 cannot
+#: express, though JSON can.
+CATEGORIES = {
+    "Cc": "a control character",
+    "Cf": "an invisible formatting character",
+    "Cs": "a lone surrogate",
+}
 
 
 def forbidden(text: str) -> str | None:

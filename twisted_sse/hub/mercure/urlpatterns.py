@@ -27,16 +27,20 @@ MOST_GROUPS = 20
 
 #: How much the regular expressions of a pattern may cost: about a kB of memory and a microsecond to
 #: compile for each unit.  A UUID in hexadecimal digits costs 420.
-MOST_COST = 1000
+MOST_COST = 500
 
 #: What a class of characters costs, if it may be large; other characters cost 1.
 CLASS_COST = 10
 
+#: What is said of a pattern that cannot be compiled.
+INVALID = "the URL pattern is not valid"
+
 #: A pattern, cut into escapes and single characters.
 _TOKEN = re.compile(r"\\.|.", re.DOTALL)
 
-#: A regular expression, cut into escapes, counted repetitions and single characters.
-_REGEXP_TOKEN = re.compile(r"\\.|\{[\s0-9,]+\}|.", re.DOTALL)
+#: A regular expression, cut into escapes, starts of groups, counted repetitions and single characters.
+#: Groups may begin with C{(?} as in ECMAScript, 22.2.1; the package knows more, such as flags.
+_REGEXP_TOKEN = re.compile(r"\\.|\((?:\?(?:[ims]*(?:-[ims]+)?:|[=!<]))?|\{[\s0-9,]+\}|.", re.DOTALL)
 
 #: ECMAScript, 22.2.2.9 "CharacterClassEscape", as far as it is ASCII.
 _CLASSES = {
@@ -101,7 +105,7 @@ def _compiled(text: str, base: str) -> URLPattern:
         return _asked(URLPattern, text, base)
     except ValueError:
         # The package says more, in terms of its own.
-        raise InvalidPattern("the URL pattern is not valid") from None
+        raise InvalidPattern(INVALID) from None
 
 
 def _asked(function: Callable[..., _Answer], *arguments: str) -> _Answer:
@@ -178,11 +182,15 @@ def _rewritten(regexp: str) -> tuple[str, int]:
     # Of the groups that are open, and of the last item, which is what a repetition repeats.
     costs = [0]
     last = 0
+    before = ""
     for token in _REGEXP_TOKEN.findall(regexp):
+        if before == "(" and token == "?":
+            raise InvalidPattern(INVALID)
+        before = token
         if token[:2] in (r"\p", r"\P"):
             raise InvalidPattern(r"a URL is ASCII: there is nothing for \p in a URL pattern")
         written.append(_CLASSES.get(token, token))
-        if token == "(":
+        if token[0] == "(":
             costs.append(0)
         elif token == ")" and len(costs) > 1:
             last = costs.pop()
