@@ -8,6 +8,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import combinedLogFormatter
 from twisted.web.resource import Resource
@@ -219,6 +221,34 @@ class CarriersTests(SynchronousTestCase):
         self.refused([cookie], "authorization")
         self.refused([("Authorization", "Bearer TOKEN")] * 2)
         self.refused([], "authorization=TOKEN&authorization=TOKEN")
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["Authorization", "Cookie", "Origin", "Referer"]),
+                st.binary()
+                | st.sampled_from([b"Bearer a", b"mercureAuthorization=a", b"http://a"]),
+            ),
+            max_size=4,
+        ),
+        st.binary() | st.sampled_from([b"authorization=a", b"access_token=%ff"]),
+    )
+    def test_anything(self, headers: list[tuple[str, bytes]], query: bytes) -> None:
+        """
+        Whatever a request has, there is a token, none, or L{Unverified}.
+        """
+        request = made()
+        request.uri += b"?" + query
+        for name, value in headers:
+            request.requestHeaders.addRawHeader(name.encode(), value)
+        for check in (
+            lambda: Carriers(BOTH).find(request, [("authorization", "a")], None),
+            lambda: PublishOrigins(["https://*.example.com"]).check(request),
+        ):
+            try:
+                check()
+            except Unverified as e:
+                self.assertLess(len(str(e)), 500)
 
     def test_names(self) -> None:
         """

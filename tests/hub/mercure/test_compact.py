@@ -7,9 +7,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.keys import handmade
+from tests.support.keys import encode, handmade
 from twisted_sse.hub.mercure.compact import parse, serialize
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
 
@@ -158,3 +160,14 @@ class ParseTests(SynchronousTestCase):
         self.assertEqual((header, claims), ({"alg": "HS256", "typ": "JWT"}, ALL))
         self.assertEqual(f"{signed.decode()}.{serialize(signature)}", token)
         self.assertEqual(parse(f"{serialize(header)}.{serialize(claims)}.AAAA").claims, ALL)
+
+    @given(st.one_of(st.text(), st.lists(st.binary(), min_size=3, max_size=3)))
+    def test_anything(self, sent: str | list[bytes]) -> None:
+        """
+        Whatever is sent, it is a token or L{Unverified}.
+        """
+        text = sent if isinstance(sent, str) else ".".join(map(encode, sent))
+        try:
+            parse(text)
+        except Unverified as e:
+            self.assertEqual(e.reason, Reason.MALFORMED)

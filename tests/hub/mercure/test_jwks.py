@@ -463,6 +463,21 @@ class RedirectTests(RemoteCase):
             self.assertIn("it redirects to", self.unavailable(), location)
             self.assertEqual(self.asked, 1)
 
+    def test_secrets(self) -> None:
+        """
+        What is said about a URL is without its query, which may have a key for the server.
+        """
+        self.keys = RemoteKeys("jwks", f"{URL}?key=password", self.clock, None, self.agent)
+        for answered in (
+            ConnectionRefusedError(),
+            redirect("https://user:password@other.example/?key=password#password"),
+        ):
+            self.answers(answered)
+            with capturedLogs() as events:
+                self.assertNotIn("password", self.unavailable())
+            self.assertNotIn("password", str(events))
+            self.clock.advance(60)
+
     def test_circle(self) -> None:
         """
         A server that always redirects is given up.
@@ -616,6 +631,10 @@ class ReadTests(SynchronousTestCase):
             "https://",
             "https:///jwks",
             "https://user:password@issuer.example/",
+            "http://user:password@issuer.example/",
+            "https://user:password@\u00e9.example/",
+            "https://user:password@issuer.example:99999/",
+            "http://issuer.example/?key=password",
             "https://issuer.example/#keys",
             "https://issuer.example:99999/",
             "https://[x/",

@@ -7,6 +7,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from jwt.algorithms import get_default_algorithms
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -21,6 +23,16 @@ def read(*jwks: Any, algorithm: str | None = None, withSecrets: bool = False) ->
     document = json.dumps({"keys": jwks}).encode()
     keys = keysIn(document, algorithm, withSecrets)
     return [(key.algorithm, key.identifier) for key in keys]
+
+
+#: What the members of a key are made of.
+VALUES = (
+    st.sampled_from(["RSA", "EC", "OKP", "oct", "P-256", "Ed25519", "ES256", "sig", "verify"])
+    | st.sampled_from(["AQAB", "!", encode(bytes(32)), encode(b"\xff" * 32), encode(b"\xff" * 256)])
+    | st.sampled_from([None, 1, 1.5, [], {}])
+    | st.text()
+)
+MEMBERS = ["kty", "crv", "n", "e", "x", "y", "k", "d", "use", "key_ops", "alg", "kid"]
 
 
 class KeysInTests(SynchronousTestCase):
@@ -133,3 +145,12 @@ class KeysInTests(SynchronousTestCase):
         ):
             self.assertRaises(InvalidSet, keysIn, document, None, False)
         self.assertEqual(keysIn(b'{"keys": []}', None, False), ())
+
+    @given(st.lists(st.dictionaries(st.sampled_from(MEMBERS), VALUES)))
+    def test_anything(self, jwks: list[dict[str, Any]]) -> None:
+        """
+        Whatever keys are in a set, the good one beside them is read.
+        """
+        self.assertIn(
+            ("EdDSA", "good"), read(*jwks, publicJWK("Ed25519", kid="good"), withSecrets=True)
+        )

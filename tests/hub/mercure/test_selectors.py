@@ -4,13 +4,16 @@ Tests for L{twisted_sse.hub.mercure.selectors}.
 
 from __future__ import annotations
 
+import re
 import time
 import tracemalloc
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.documents import read
 from tests.support.vectors import mercureCases
 from twisted_sse.hub.mercure.selectors import InvalidSelector, Selector, matcher, selector
 
@@ -236,3 +239,36 @@ class EqualityTests(SynchronousTestCase):
         A selector shows what it is.
         """
         self.assertEqual(repr(Selector("topic", "a")), "<Selector topic 'a'>")
+
+
+class PageTests(SynchronousTestCase):
+    """
+    Tests for the tables in the documentation.
+    """
+
+    def check(self, heading: str, make: Callable[[str], Selector]) -> None:
+        """
+        Fail unless a table says what is matched.
+
+        @param heading: the text of its first column's heading.
+        """
+        table = read("topics.md").partition(f"| {heading} | Matches |")[2].partition("\n\n")[0]
+        rows = [row.split("|")[1:-1] for row in table.splitlines()[2:]]
+        self.assertGreater(len(rows), 5)
+        for first, *columns in rows:
+            [sent] = re.findall("`(.+?)`", first)
+            for column, expected in zip(columns, (True, False), strict=True):
+                for topic in re.findall("`(.+?)`", column):
+                    self.assertIs(make(sent).matches(topic), expected, (sent, topic))
+
+    def test_selectors(self) -> None:
+        """
+        The examples of selectors in 0.x are right.
+        """
+        self.check("Selector", selector)
+
+    def test_patterns(self) -> None:
+        """
+        So are those of URL patterns in 1.0.
+        """
+        self.check("URL pattern", lambda text: matcher("urlpattern", text, HUB))

@@ -5,8 +5,11 @@ Tests for L{twisted_sse.hub.mercure.tokens}.
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64decode
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -17,6 +20,7 @@ from twisted_sse.hub.mercure.claims import DETAIL, LEEWAY
 from twisted_sse.hub.mercure.dialect import Dialect
 from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.keys import FixedKeys, Key, readKey, readSigningKey
+from twisted_sse.hub.mercure.minting import mint
 from twisted_sse.hub.mercure.selectors import selector
 from twisted_sse.hub.mercure.tokens import MOST_KNOWN, Token, Use, Verifier
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
@@ -64,6 +68,46 @@ class ChangingKeys:
         self.asked.append(identifier)
         self.keys = self.coming
         return self.coming
+
+
+#: Any JSON, but mostly what claims are made of.
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from([TOPIC, "*", "{", "/:", "exact", "urlpattern", "publish", DETAIL, "\ud800"])
+    | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "type",
+                    "actions",
+                    "topics",
+                    "match",
+                    "match_type",
+                    "payload",
+                    "publish",
+                    "subscribe",
+                ]
+            ),
+            inner,
+        )
+    ),
+    max_leaves=10,
+)
+CLAIMS = st.dictionaries(
+    st.sampled_from(
+        [
+            *["iss", "aud", "exp", "nbf", "iat", "sub", "jti"],
+            *["mercure", "https://mercure.rocks/", "authorization_details"],
+        ]
+    ),
+    JSON,
+)
+HEADERS = st.dictionaries(st.sampled_from(["alg", "typ", "kid", "crit", "jwk"]), JSON)
 
 
 class VerifierCase(SynchronousTestCase):
@@ -195,6 +239,38 @@ class ObservedTests(VerifierCase):
             )
 
 
+class AnythingTests(VerifierCase):
+    """
+    Tests for tokens with anything in them.
+    """
+
+    @given(CLAIMS, HEADERS, st.booleans(), st.booleans())
+    def test_anything(
+        self, claims: dict[str, Any], header: dict[str, Any], isNew: bool, isGood: bool
+    ) -> None:
+        """
+        Whatever a token says, it is good, with grants that can be asked, or L{Unverified}, with a line
+        that can be logged.
+        """
+        if isGood:
+            header = {**header, **(ACCESS_HEADER if isNew else {"alg": "HS256"})}
+            claims = {**claims, **ACCESS} if isNew else claims
+        verifier = self.verifier()
+        for use in Use:
+            checking = Deferred.fromCoroutine(verifier.verify(handmade(claims, header), use))
+            results: list[Any] = []
+            checking.addBoth(results.append)
+            [result] = results
+            if isinstance(result, Token):
+                for grants in result.publish, result.subscribe:
+                    grants.permits(TOPIC)
+                json.dumps(result.payloadFor(TOPIC), allow_nan=False).encode()
+                self.assertEqual(result.dialect, Dialect.V1 if isNew and isGood else Dialect.V0)
+            else:
+                result.trap(Unverified)
+                self.assertLess(len(str(result.value).encode()), 500)
+
+
 class SignatureTests(VerifierCase):
     """
     Tests for the key and the algorithm.
@@ -262,6 +338,23 @@ class SignatureTests(VerifierCase):
             wrong = f"{signed}.{encode(bytes(64))}"
             error = self.refused(self.verifier(subscriber=source), wrong)
             self.assertEqual(error.reason, Reason.SIGNATURE)
+
+    def test_otherSignature(self) -> None:
+        """
+        Of a signature by ECDSA everybody can make another that is as good: a token has the same digest
+        with it, so that it is revoked with the first one.
+        """
+        signing = readSigningKey("key", privatePEM("P-256"))
+        verifier = self.verifier(subscriber=FixedKeys([signing.checking()]))
+        text = mint(signing, Dialect.V0, ALL)
+        signed, _, signature = text.rpartition(".")
+        raw = urlsafe_b64decode(signature + "==")
+        order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+        turned = raw[:32] + (order - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
+        other = f"{signed}.{encode(turned)}"
+        self.assertNotEqual(other, text)
+        digests = {self.verify(verifier, each).digest for each in (text, other)}
+        self.assertEqual(len(digests), 1)
 
     def test_noKey(self) -> None:
         """

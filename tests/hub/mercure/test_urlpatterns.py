@@ -78,6 +78,11 @@ class PatternTests(SynchronousTestCase):
         here = ["/books/1", "https://hub.example/books/1", "//hub.example/books/1", "../books/1"]
         self.check("/books/:id", here, ["https://example.com/books/1", "books/1", "urn:books:1"])
         self.check("../books/:id", here, ["books/1"])
+        uuid = "urn%3Auuid%3A0b3f5a1e-0000-4000-8000-000000000000"
+        path = "/.well-known/mercure/subscriptions/exact"
+        self.check(
+            f"{path}/:topic/:subscriber", [f"{path}/https%3A%2F%2Fx%2Fy/{uuid}"], [f"{path}/{uuid}"]
+        )
         self.check("news-*", ["news-1", "/.well-known/news-2/3"], ["/news-1"])
         self.check(
             "?day=:day", ["?day=monday", "/.well-known/mercure?day=1"], ["?week=1", "/?day=1"]

@@ -152,6 +152,7 @@ class RemoteKeys:
         """
         _checkURL(name, url)
         self._url = url
+        self._shown = _withoutSecrets(url)
         self._algorithm = algorithm
         self._reactor = reactor
         # Twisted's own agent cannot close a connection over TLS while the server goes on sending.
@@ -205,7 +206,7 @@ class RemoteKeys:
         # If there may be newer keys that nobody has seen, the token may be good.
         if keys is None or (self._failures and not _has(keys, identifier)):
             raise Unverified(
-                Reason.UNAVAILABLE, f"the keys at {self._url} cannot be fetched: {self._why}"
+                Reason.UNAVAILABLE, f"the keys at {self._shown} cannot be fetched: {self._why}"
             )
         return keys
 
@@ -240,7 +241,7 @@ class RemoteKeys:
         if self._failures == 1:
             _log.warn(
                 "The keys at {url} cannot be fetched: {why}.{more}",
-                url=self._url,
+                url=self._shown,
                 why=self._why,
                 more="" if self._usable(now) is None else " Those of before are used, for a day.",
             )
@@ -280,9 +281,9 @@ class RemoteKeys:
         if self._keys is None or document != self._document:
             self._document, self._keys = document, keys
             if not keys:
-                _log.warn("No key at {url} can be used: no token is good.", url=self._url)
+                _log.warn("No key at {url} can be used: no token is good.", url=self._shown)
         if self._failures:
-            _log.info("The keys at {url} can be fetched again.", url=self._url)
+            _log.info("The keys at {url} can be fetched again.", url=self._shown)
         self._failures = 0
         self._nextTry = 0.0
 
@@ -364,27 +365,35 @@ def _checkURL(name: str, url: str) -> None:
     """
     @raise InvalidOption: if keys must not be fetched from a URL.
     """
+    said = _withoutSecrets(url)
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
         isGood = url.isascii() and url.isprintable() and " " not in url
     except ValueError:
-        raise InvalidOption(name, f"is {url!r}: it is no URL") from None
+        raise InvalidOption(name, f"is {said!r}: it is no URL") from None
     if not isGood or not host or parts.scheme not in ("http", "https"):
-        raise InvalidOption(name, f"is {url!r}: it must be the URL of a JWK set, https://..")
+        raise InvalidOption(name, f"is {said!r}: it must be the URL of a JWK set, https://..")
     if "@" in parts.netloc or parts.fragment:
         raise InvalidOption(name, "must be a URL without a user and a fragment")
     if parts.scheme == "http" and not isLoopbackName(host):
         # Somebody between could put in keys of their own.
-        raise InvalidOption(name, f"is {url!r}: it must be https, except on this machine")
+        raise InvalidOption(name, f"is {said!r}: it must be https, except on this machine")
     if parts.scheme == "https":
         try:
             import OpenSSL  # noqa: F401
             import service_identity  # noqa: F401
         except ImportError:
             raise InvalidOption(
-                name, f"is {url!r}: https needs more: pip install 'twisted-sse[tls]'"
+                name, f"is {said!r}: https needs more: pip install 'twisted-sse[tls]'"
             ) from None
+
+
+def _withoutSecrets(url: str) -> str:
+    """
+    @return: a URL for errors and logs: without its query and its user, who may have a password.
+    """
+    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
 
 
 def _redirected(url: str, response: IResponse) -> str:
@@ -401,7 +410,9 @@ def _redirected(url: str, response: IResponse) -> str:
     except ValueError:
         raise _CannotFetch("it redirects to something that is no URL") from None
     if not isSame:
-        raise _CannotFetch(f"it redirects to another server, {shown(target[:200])!r}")
+        raise _CannotFetch(
+            f"it redirects to another server, {shown(_withoutSecrets(target)[:200])!r}"
+        )
     return target.partition("#")[0]
 
 

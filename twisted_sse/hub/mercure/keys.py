@@ -137,8 +137,8 @@ class KeySource(Protocol):
         Ask for the keys.
 
         @param identifier: the C{kid} of a token.  Where it is unknown, there may be new keys.
-        @return: all keys; the caller chooses.
-        @raise twisted_sse.hub.mercure.unverified.Unverified: if they cannot be had now.
+        @return: all keys; the caller chooses.  If they cannot be had now, it raises
+            L{Unverified<twisted_sse.hub.mercure.unverified.Unverified>}.
         """
 
 

@@ -65,7 +65,8 @@ class Token:
     @ivar subject: its C{sub}.
     @ivar identifier: its C{jti}.
     @ivar issuer: its C{iss}; that of 0.x is only a claim.
-    @ivar digest: the SHA-256 of its text, by which it can be revoked.
+    @ivar digest: the SHA-256 of what is signed, by which it can be revoked.  Not of the whole token:
+        of a signature by ECDSA everybody can make another one that is as good.
     """
 
     dialect: Dialect
@@ -158,7 +159,7 @@ class Verifier:
         known = self._known.get((digest, use))
         # Keys that have changed may no longer be good for it.
         if known is None or known.source.held() is not known.held:
-            known = await self._check(parse(text), digest, use)
+            known = await self._check(parse(text), use)
             self._known[digest, use] = known
             if len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
@@ -173,7 +174,7 @@ class Verifier:
             )
         return token
 
-    async def _check(self, parsed: Compact, digest: bytes, use: Use) -> _Known:
+    async def _check(self, parsed: Compact, use: Use) -> _Known:
         dialect = self._dialectOf(parsed)
         isStrict = dialect is Dialect.V1
         said = registered(parsed.claims, isStrict)
@@ -183,9 +184,9 @@ class Verifier:
         if isStrict:
             checkAudience(said, self._resource)
         granted = granted1(parsed.claims, self._base) if isStrict else granted0(parsed.claims)
-        return _Known(self._token(dialect, said, granted, digest), said, source, held)
+        return _Known(self._token(dialect, said, granted, parsed.signed), said, source, held)
 
-    def _token(self, dialect: Dialect, said: Registered, granted: Granted, digest: bytes) -> Token:
+    def _token(self, dialect: Dialect, said: Registered, granted: Granted, signed: bytes) -> Token:
         grants: Callable[[tuple[Selector, ...]], Grants] = self._grants
         return Token(
             dialect=dialect,
@@ -199,7 +200,7 @@ class Verifier:
             subject=said.subject,
             identifier=said.identifier,
             issuer=said.issuer,
-            digest=digest,
+            digest=sha256(signed).digest(),
         )
 
     def _dialectOf(self, parsed: Compact) -> Dialect:
