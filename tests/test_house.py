@@ -41,7 +41,7 @@ HOUSE = {
     " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
     " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.selection mercure.asked"
-    " mercure.subscribers mercure.subscribing mercure.publishing mercure.documents mercure.presence mercure.subscriptions"
+    " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.subscriptions"
     " mercure.hub mercure",
     "metrics": "",
     "accesslog": "",

@@ -8,7 +8,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -33,9 +33,8 @@ from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
 from ...timing.slices import SLICE
 from ..content import bodyOf
-from ..form import pairs
 from ..refused import Refused
-from .asked import EARLIEST, Asked, askedIn
+from .asked import EARLIEST
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
@@ -47,12 +46,11 @@ from .jwks import readSource
 from .keys import KeySource
 from .presence import Presence
 from .publishing import Publishing
-from .selection import Selection
-from .subscribers import Subscriber, Subscribers
-from .subscribing import endAt, subscribe
+from .subscribers import Subscribers
+from .subscribing import Subscribing, queryOf
 from .subscriptions import METHODS as API_METHODS
 from .subscriptions import answerWith, dialectOf, found
-from .tokens import Token, Verifier
+from .tokens import Verifier
 from .update import Kind, Rules, Update, kindOf, updatesIn
 from .urlpatterns import pathOf
 
@@ -192,13 +190,16 @@ class Hub(Resource):
             Challenges(unauthorized=unauthorized),
             anonymous,
         )
-        self._maxLifetime = maxLifetime
         self._maxBody = maxBody
         self._explain = explain
-        self._now = now
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
         self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        self._subscribing = Subscribing(
+            channel, self._authority, url, self._dialects, self._subscribers, self._presence
+        )
+        self._subscribing.maxLifetime = maxLifetime
+        self._subscribing.now = now
         credentials = origins != "*"
         self._origins = Origins(origins, credentials, (), EXPOSED)
         self.resource = EventStreamResource(
@@ -257,57 +258,21 @@ class Hub(Resource):
 
     # Subscribing
 
-    async def _admit(self, request: Request) -> tuple[Asked, Token | None]:
-        """
-        Find out what a subscriber asks for, and who it is.
-
-        @raise Refused: if it may not subscribe.
-        """
-        query = _queryOf(request)
-        body = _formIn(request) if request.method == b"QUERY" else []
-        asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
-        return asked, await self._authority.subscriber(request, query, asked.dialect)
+    async def _connected(self, stream: EventStream) -> None:
+        request = stream.request
+        try:
+            await self._subscribing.connected(stream)
+        except Refused as e:
+            raise Error(e.status, response=self._explained(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
         """
         Answer a HEAD as a GET would be.
         """
-        await self._admit(request)
+        await self._subscribing.admit(request)
         if getattr(request, "channel", None) is not None:
             request.requestHeaders.removeHeader(b"accept")
             request.render(self.resource)
-
-    async def _connected(self, stream: EventStream) -> None:
-        request = stream.request
-        try:
-            asked, token = await self._admit(request)
-        except Refused as e:
-            self._turnAway(e, request)
-        if stream.closed:
-            return
-        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
-        endAt(stream, None if token is None else token.expires, self._maxLifetime, self._now())
-        await subscribe(self.channel, stream, selection, asked.cursor)
-        if not stream.closed:
-            self._joined(Subscriber(stream, selection, token, asked.dialect))
-
-    def _joined(self, subscriber: Subscriber) -> None:
-        self._subscribers.enter(subscriber)
-        if self._presence is not None:
-            self._presence.enter(subscriber)
-        subscriber.stream.whenClosed().addCallback(lambda _: self._left(subscriber))
-
-    def _left(self, subscriber: Subscriber) -> None:
-        self._subscribers.exit(subscriber.stream)
-        if self._presence is not None:
-            self._presence.exit(subscriber)
-
-    def _turnAway(self, refused: Refused, request: Request) -> NoReturn:
-        """
-        Refuse a subscriber.
-        """
-        text = self._explained(refused, request)
-        raise Error(refused.status, response=text.encode())
 
     # Publishing
 
@@ -315,7 +280,7 @@ class Hub(Resource):
         """
         Publish what is in a request.
         """
-        token = await self._authority.publisher(request, _queryOf(request))
+        token = await self._authority.publisher(request, queryOf(request))
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
         updates = []
@@ -373,7 +338,7 @@ class Hub(Resource):
         """
         Say who is subscribed.
         """
-        query = _queryOf(request)
+        query = queryOf(request)
         parts = self._below(request)[1:]
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)
@@ -421,33 +386,3 @@ class Hub(Resource):
 def _asked(request: Request) -> str:
     address = request.getClientAddress()
     return str(Requested.by(request, getattr(address, "host", "-"), None))
-
-
-def _queryOf(request: Request) -> list[tuple[str, str]]:
-    """
-    @return: the parameters in the URL of a request.
-    """
-    return _pairs(request.uri.partition(b"?")[2])
-
-
-def _formIn(request: Request) -> list[tuple[str, str]]:
-    """
-    @return: the parameters in the body of a QUERY.
-    """
-    assert request.content is not None, "the request has been received"
-    return _pairs(request.content.read())
-
-
-def _pairs(text: bytes) -> list[tuple[str, str]]:
-    try:
-        return pairs(text)
-    except UnicodeDecodeError:
-        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
-
-
-def _cursorOf(request: Request) -> str:
-    """
-    @return: the last event ID in the headers: the first, if there are several.
-    """
-    values = request.requestHeaders.getRawHeaders(b"last-event-id", [b""])
-    return values[0].decode("utf-8", "replace")

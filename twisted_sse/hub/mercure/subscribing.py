@@ -1,20 +1,36 @@
 """
-Subscribing to a hub: the ID to resume from, and when the stream ends.
+Subscribing to a hub: who may, the ID to resume from, and when the stream ends.
 """
 
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import TimeoutError
 
 from ...channel.channel import Channel
 from ...store.contract import StoreAway
 from ...stream.stream import EventStream
-from .asked import EARLIEST
+from ..form import pairs
+from ..refused import Refused
+from .asked import EARLIEST, Asked, askedIn
+from .authority import Authority
+from .dialect import Dialect
+from .grants import Grants
+from .presence import Presence
 from .selection import Selection
+from .subscribers import Subscriber, Subscribers
+from .tokens import Token
 
-__all__ = ["endAt", "subscribe"]
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Subscribing", "queryOf"]
+
+NO_GRANTS = Grants()
 
 #: The headers that tell a client where its stream begins: of Mercure 0.x, and of 1.0.
 PLACE_HEADERS = (b"last-event-id", b"mercure-last-event-id")
@@ -32,7 +48,77 @@ LEAD = 1.0
 SHORTEST = 0.8
 
 
-async def subscribe(
+class Subscribing:
+    """
+    Subscribes streams to the channel of a hub.
+
+    @ivar maxLifetime: after how many seconds a stream is ended, less up to a fifth at random; L{None}
+        for never.
+    @ivar now: returns the time in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        authority: Authority,
+        url: str,
+        dialects: Iterable[Dialect],
+        subscribers: Subscribers,
+        presence: Presence | None,
+    ) -> None:
+        """
+        @param url: the URL of the hub.
+        @param dialects: those that the hub speaks.
+        @param subscribers: who is there.
+        @param presence: is told who comes and goes.
+        """
+        self.maxLifetime: float | None = None
+        self.now: Callable[[], float] = time.time
+        self._channel = channel
+        self._authority = authority
+        self._url = url
+        self._dialects = tuple(dialects)
+        self._subscribers = subscribers
+        self._presence = presence
+
+    async def admit(self, request: Request) -> tuple[Asked, Token | None]:
+        """
+        Find out what a subscriber asks for, and who it is.
+
+        @raise Refused: if it may not subscribe.
+        """
+        query = queryOf(request)
+        body = _formIn(request) if request.method == b"QUERY" else []
+        asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
+        return asked, await self._authority.subscriber(request, query, asked.dialect)
+
+    async def connected(self, stream: EventStream) -> None:
+        """
+        Subscribe a new stream.
+
+        @raise Refused: if it may not.
+        """
+        asked, token = await self.admit(stream.request)
+        if stream.closed:
+            return
+        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
+        expires = None if token is None else token.expires
+        _endAt(stream, expires, self.maxLifetime, self.now())
+        await _subscribe(self._channel, stream, selection, asked.cursor)
+        if not stream.closed:
+            subscriber = Subscriber(stream, selection, token, asked.dialect)
+            self._subscribers.enter(subscriber)
+            if self._presence is not None:
+                self._presence.enter(subscriber)
+            stream.whenClosed().addCallback(lambda _: self._left(subscriber))
+
+    def _left(self, subscriber: Subscriber) -> None:
+        self._subscribers.exit(subscriber.stream)
+        if self._presence is not None:
+            self._presence.exit(subscriber)
+
+
+async def _subscribe(
     channel: Channel, stream: EventStream, selection: Selection, cursor: str
 ) -> None:
     """
@@ -63,7 +149,7 @@ async def subscribe(
     )
 
 
-def endAt(stream: EventStream, expires: float | None, longest: float | None, now: float) -> None:
+def _endAt(stream: EventStream, expires: float | None, longest: float | None, now: float) -> None:
     """
     End a stream no later than when its token expires, and than the longest lifetime.
 
@@ -87,3 +173,33 @@ def endAt(stream: EventStream, expires: float | None, longest: float | None, now
             call.cancel()
 
     stream.whenClosed().addCallback(closed)
+
+
+def queryOf(request: Request) -> list[tuple[str, str]]:
+    """
+    @return: the parameters in the URL of a request.
+    """
+    return _pairs(request.uri.partition(b"?")[2])
+
+
+def _formIn(request: Request) -> list[tuple[str, str]]:
+    """
+    @return: the parameters in the body of a QUERY.
+    """
+    assert request.content is not None, "the request has been received"
+    return _pairs(request.content.read())
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return pairs(text)
+    except UnicodeDecodeError:
+        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
+
+
+def _cursorOf(request: Request) -> str:
+    """
+    @return: the last event ID in the headers: the first, if there are several.
+    """
+    values = request.requestHeaders.getRawHeaders(b"last-event-id", [b""])
+    return values[0].decode("utf-8", "replace")
