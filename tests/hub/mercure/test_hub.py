@@ -265,6 +265,17 @@ class CrossOriginTests(HubCase):
                 self.assertEqual(answer.headers.get(header), wanted, case)
 
 
+    def test_once(self) -> None:
+        """
+        What an answer depends on is said once.
+        """
+        self.serve(origins=self.ORIGINS)
+        for method in ("GET", "HEAD", "OPTIONS", "PUT"):
+            named = self.get("topic=a", method=method).headers["Vary"].split(", ")
+            self.assertEqual(len(named), len(set(named)), named)
+            self.assertIn("Origin", named)
+
+
 class SubscriptionTests(HubCase):
     """
     Tests for who is there.
