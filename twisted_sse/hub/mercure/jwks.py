@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -29,7 +30,7 @@ from .jwkset import LARGEST, InvalidSet, keysIn
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
 
-__all__ = ["FileKeys", "RemoteKeys", "readSource"]
+__all__ = ["FileKeys", "RemoteKeys", "readIssuers", "readSource"]
 
 #: For how long fetched keys are up to date, in seconds, if the server does not say; and the least and
 #: the most that it can say.
@@ -350,6 +351,34 @@ def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> Ke
     if kind == "file" and _isSet(path):
         return FileKeys(name, path, algorithm)
     return FixedKeys([readKey(name, given, algorithm)])
+
+
+def readIssuers(name: str, given: Iterable[str], reactor: Any) -> dict[str, KeySource]:
+    """
+    Read which issuers are trusted, and where their keys are from.
+
+    @param name: the name of the option, for errors.
+    @param given: for each issuer C{ISSUER=KEYS}, with what L{readSource} takes.
+    @return: the keys of each issuer.
+    @raise InvalidOption: if one has no issuer or no keys, or an issuer is there twice.
+    """
+    sources: dict[str, KeySource] = {}
+    for each in given:
+        issuer, equals, keys = each.partition("=")
+        if not issuer or not equals:
+            # It may be a secret, which is not shown.
+            raise InvalidOption(
+                name, "must be ISSUER=KEYS: the iss of its tokens, and a key, file:PATH or a URL"
+            )
+        if issuer in sources:
+            raise InvalidOption(
+                name, f"has {issuer!r} twice: several keys of one issuer are a JWK set"
+            )
+        try:
+            sources[issuer] = readSource(name, keys, None, reactor)
+        except InvalidOption as e:
+            raise InvalidOption(name, f"for {issuer!r} {e.why}") from e
+    return sources
 
 
 def _isSet(path: str) -> bool:

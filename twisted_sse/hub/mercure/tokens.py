@@ -164,8 +164,9 @@ class Verifier:
             if len(self._known) > MOST_KNOWN:
                 self._known.popitem(last=False)
         else:
-            self._known.move_to_end((digest, use))
+            # Before it counts as used: one that has ended makes way.
             checkTimes(known.said, self._now())
+            self._known.move_to_end((digest, use))
         token = known.token
         if accepted is not None and token.dialect not in accepted:
             raise Unverified(
