@@ -36,9 +36,11 @@ from .unverified import Reason, Unverified
 
 __all__ = ["Token", "Use", "Verifier"]
 
-#: How many tokens are known at a time, and how many different grants.
+#: How many tokens are known at a time, how many templates and patterns they have together, which need
+#: up to 100 kB each, and how many different grants are shared.
 MOST_KNOWN = 10_000
-MOST_GRANTS = 4096
+MOST_PATTERNS = 1000
+MOST_GRANTS = 256
 
 #: How many keys are tried for a token that does not name its key.
 MOST_TRIED = 10
@@ -93,10 +95,18 @@ class Token:
 
 
 class _Known(NamedTuple):
+    """
+    A token that is known to be good.
+
+    @ivar held: the keys, of which one was good for it.
+    @ivar patterns: how many templates and patterns it has.
+    """
+
     token: Token
     said: Registered
     source: KeySource
     held: tuple[Key, ...]
+    patterns: int
 
 
 class Verifier:
@@ -143,6 +153,7 @@ class Verifier:
         self._base = base
         self._now = now
         self._known: OrderedDict[tuple[bytes, Use], _Known] = OrderedDict()
+        self._patterns = 0
         self._grants = lru_cache(MOST_GRANTS)(Grants)
 
     async def verify(self, text: str, use: Use, accepted: Iterable[Dialect] | None = None) -> Token:
@@ -160,9 +171,7 @@ class Verifier:
         # Keys that have changed may no longer be good for it.
         if known is None or known.source.held() is not known.held:
             known = await self._check(parse(text), use)
-            self._known[digest, use] = known
-            if len(self._known) > MOST_KNOWN:
-                self._known.popitem(last=False)
+            self._keep((digest, use), known)
         else:
             # Before it counts as used: one that has ended makes way.
             checkTimes(known.said, self._now())
@@ -175,6 +184,22 @@ class Verifier:
             )
         return token
 
+    def _keep(self, key: tuple[bytes, Use], known: _Known) -> None:
+        """
+        Keep a token that is good, and make room for it.
+        """
+        before = self._known.pop(key, None)
+        if before is not None:
+            self._patterns -= before.patterns
+        if known.patterns > MOST_PATTERNS:
+            # It would drive out all others.
+            return
+        self._known[key] = known
+        self._patterns += known.patterns
+        while len(self._known) > MOST_KNOWN or self._patterns > MOST_PATTERNS:
+            _, oldest = self._known.popitem(last=False)
+            self._patterns -= oldest.patterns
+
     async def _check(self, parsed: Compact, use: Use) -> _Known:
         dialect = self._dialectOf(parsed)
         isStrict = dialect is Dialect.V1
@@ -185,7 +210,10 @@ class Verifier:
         if isStrict:
             checkAudience(said, self._resource)
         granted = granted1(parsed.claims, self._base) if isStrict else granted0(parsed.claims)
-        return _Known(self._token(dialect, said, granted, parsed.signed), said, source, held)
+        token = self._token(dialect, said, granted, parsed.signed)
+        selectors = {*granted.publish, *granted.subscribe}
+        patterns = sum(each.exact is None and not each.isEverything for each in selectors)
+        return _Known(token, said, source, held, patterns)
 
     def _token(self, dialect: Dialect, said: Registered, granted: Granted, signed: bytes) -> Token:
         grants: Callable[[tuple[Selector, ...]], Grants] = self._grants
