@@ -709,19 +709,35 @@ class KnownTests(VerifierCase):
         self.assertIs(self.verify(verifier, plain), known[2])
         self.assertIsNot(self.verify(verifier, tokens[0]), known[0])
 
+    def test_samePatterns(self) -> None:
+        """
+        Tokens with the same pattern share it, however many they are.
+        """
+        verifier = self.verifier()
+        claims = {"mercure": {"publish": ["/{x}"], "subscribe": ["/{x}", "*", "a"]}}
+        tokens = [handmade({**claims, "sub": str(n)}) for n in range(MOST_PATTERNS + 1)]
+        known = [self.verify(verifier, token) for token in tokens]
+        self.assertIs(self.verify(verifier, tokens[0]), known[0])
+
     def test_checkedAgain(self) -> None:
         """
-        A token that is checked again and again, since the keys change, takes no more room each time.
+        A token that is checked again, since the keys have changed, takes no more room than before.
         """
         source = ChangingKeys()
         verifier = self.verifier(subscriber=source)
-        plain = handmade(ALL)
-        known = self.verify(verifier, plain, Use.PUBLISH)
-        many = handmade({"mercure": {"subscribe": [f"/{i}/{{x}}" for i in range(100)]}})
-        for _ in range(MOST_PATTERNS // 100 + 1):
+
+        def many(number: int, count: int) -> str:
+            return handmade(
+                {"mercure": {"subscribe": [f"/{number}/{i}/{{x}}" for i in range(count)]}}
+            )
+
+        for _ in range(2):
             source.keys = FixedKeys([readKey("key", SECRET)]).held()
-            self.verify(verifier, many)
-        self.assertIs(self.verify(verifier, plain, Use.PUBLISH), known)
+            self.verify(verifier, many(0, 100))
+        tokens = [many(number, MOST_PATTERNS // 2) for number in (1, 2)]
+        known = [self.verify(verifier, token) for token in tokens]
+        for token, before in zip(tokens, known, strict=True):
+            self.assertIs(self.verify(verifier, token), before)
 
     def test_tooManyPatterns(self) -> None:
         """

@@ -5,7 +5,7 @@ Tokens, and whether they are good.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,8 +36,8 @@ from .unverified import Reason, Unverified
 
 __all__ = ["Token", "Use", "Verifier"]
 
-#: How many tokens are known at a time, how many templates and patterns they have together, which need
-#: up to 100 kB each, and how many different grants are shared.
+#: How many tokens are known at a time, how many different templates and patterns they have together,
+#: which need up to 100 kB each, and how many different grants are shared.
 MOST_KNOWN = 10_000
 MOST_PATTERNS = 1000
 MOST_GRANTS = 256
@@ -99,14 +99,14 @@ class _Known(NamedTuple):
     A token that is known to be good.
 
     @ivar held: the keys, of which one was good for it.
-    @ivar patterns: how many templates and patterns it has.
+    @ivar patterns: its templates and patterns, each once.
     """
 
     token: Token
     said: Registered
     source: KeySource
     held: tuple[Key, ...]
-    patterns: int
+    patterns: frozenset[Selector]
 
 
 class Verifier:
@@ -153,7 +153,8 @@ class Verifier:
         self._base = base
         self._now = now
         self._known: OrderedDict[tuple[bytes, Use], _Known] = OrderedDict()
-        self._patterns = 0
+        # How many of the tokens have each.
+        self._patterns: Counter[Selector] = Counter()
         self._grants = lru_cache(MOST_GRANTS)(Grants)
 
     async def verify(self, text: str, use: Use, accepted: Iterable[Dialect] | None = None) -> Token:
@@ -188,17 +189,22 @@ class Verifier:
         """
         Keep a token that is good, and make room for it.
         """
-        before = self._known.pop(key, None)
-        if before is not None:
-            self._patterns -= before.patterns
-        if known.patterns > MOST_PATTERNS:
+        if key in self._known:
+            self._forget(self._known.pop(key))
+        if len(known.patterns) > MOST_PATTERNS:
             # It would drive out all others.
             return
         self._known[key] = known
-        self._patterns += known.patterns
-        while len(self._known) > MOST_KNOWN or self._patterns > MOST_PATTERNS:
+        self._patterns.update(known.patterns)
+        while len(self._known) > MOST_KNOWN or len(self._patterns) > MOST_PATTERNS:
             _, oldest = self._known.popitem(last=False)
-            self._patterns -= oldest.patterns
+            self._forget(oldest)
+
+    def _forget(self, known: _Known) -> None:
+        for pattern in known.patterns:
+            self._patterns[pattern] -= 1
+            if not self._patterns[pattern]:
+                del self._patterns[pattern]
 
     async def _check(self, parsed: Compact, use: Use) -> _Known:
         dialect = self._dialectOf(parsed)
@@ -211,8 +217,11 @@ class Verifier:
             checkAudience(said, self._resource)
         granted = granted1(parsed.claims, self._base) if isStrict else granted0(parsed.claims)
         token = self._token(dialect, said, granted, parsed.signed)
-        selectors = {*granted.publish, *granted.subscribe}
-        patterns = sum(each.exact is None and not each.isEverything for each in selectors)
+        patterns = frozenset(
+            each
+            for each in (*granted.publish, *granted.subscribe)
+            if each.exact is None and not each.isEverything
+        )
         return _Known(token, said, source, held, patterns)
 
     def _token(self, dialect: Dialect, said: Registered, granted: Granted, signed: bytes) -> Token:
