@@ -196,6 +196,21 @@ class FetchTests(RemoteCase):
             self.assertIsNone(self.keys.held(), control)
             self.assertEqual(self.found(), ["b"])
 
+    def test_cachedOnItsWay(self) -> None:
+        """
+        The time that an answer was in a cache on its way counts.
+        """
+        for age, seconds in (("100", 500), ("590", LEAST_AGE), ("9999", LEAST_AGE), ("x", 600)):
+            self.setUp()
+            response = answer("a", control="max-age=600")
+            response.headers.setRawHeaders(b"Age", [age.encode()])
+            self.answers(response)
+            self.found()
+            self.clock.advance(seconds - 0.5)
+            self.assertIsNotNone(self.keys.held(), age)
+            self.clock.advance(0.5)
+            self.assertIsNone(self.keys.held(), age)
+
     def test_sameDocument(self) -> None:
         """
         An answer that has not changed does not change the keys, so that tokens stay known.
@@ -403,6 +418,14 @@ class FailureTests(RemoteCase):
                 response.breakOff(ConnectionResetError(104, "Connection reset by peer"))
             self.assertEqual([key.identifier for key in self.successResultOf(finding)], ["a"])
             self.assertIn(said, self.unavailable("b"))
+
+    def test_bug(self) -> None:
+        """
+        An error that is no server's fault is logged with its traceback, and leaves the rest as it is.
+        """
+        self.answers(ZeroDivisionError("a bug"))
+        self.assertIn("a bug", self.unavailable())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_withoutLength(self) -> None:
         """
