@@ -26,13 +26,25 @@ HUB = "https://hub.example/.well-known/mercure"
 
 #: Pieces that patterns and topics are made of.
 PIECES = [*"/ab:*(){}?+\\|[]^.-#@=&% \t\n\0é", "%41", "%2e", "..", "://", "https", "urn:", "(a)"]
-PIECES += ["(\\d+)", "{/:b}", ":id", "[::1]", ":80", "\u202e", "\ud800", "\U0001f600"]
+PIECES += [
+    "{ }",
+    "({2,}",
+    "(\\d+)",
+    "{/:b}",
+    ":id",
+    "[::1]",
+    ":80",
+    "\u202e",
+    "\ud800",
+    "\U0001f600",
+]
 PATTERNS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 
 #: Pieces of regular expressions.
 REGEXPS = ["a", "-", ".", ".*", "|", "{2}", "+", "?", r"\-", r"\x41", r"\b"]
 REGEXPS += [r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", r"[^\d]", r"[\W_]", r"[^\W_]", r"[^\s\x41]"]
 REGEXPS += ["[a-c]", "[^a-c]", "[^^]", "[]a]", "[^]a]", "[[^a]]", "[a-z&&[^b]]", "[^a-z&&b]"]
+REGEXPS += ["[.]", "[^.]", "[[a].]", "[].]", "[^].]", "[^[a].]", r"[[a]\W]", "]", "[^.&&[.a]]"]
 
 
 class PatternTests(SynchronousTestCase):
@@ -153,6 +165,14 @@ class PatternTests(SynchronousTestCase):
         )
         self.check(r"/\(\d\)", ["/(d)"], ["/1", "/(1)"])
 
+    def test_dotsInClasses(self) -> None:
+        """
+        A dot in a class is only a dot, even if the class has others in it.
+        """
+        for regexp in ["[.]", "[[a].]", "[].]", "[[a]&&[b].]|[.]"]:
+            self.check(f"/x({regexp})", ["/x."], ["/xb", "/x-"])
+        self.check("/x([^].])", ["/xb"], ["/x.", "/x]"])
+
     def test_case(self) -> None:
         """
         Case is not ignored, but for scheme and host.
@@ -202,6 +222,8 @@ class PatternTests(SynchronousTestCase):
             "/((?U:a+))",
             "((?R)):",
             "/((?P<n>a))",
+            "({ }",
+            "/({ , }){,}",
             "/((a+)+)",
             "/(é)",
             "/([)",

@@ -196,13 +196,15 @@ def _rewritten(regexp: str) -> tuple[str, int]:
     last = 0
     before = ""
     tokens = _REGEXP_TOKEN.findall(regexp)
+    # In a class with others in it, a dot is only a dot.
+    reduced = {**_CLASSES, ".": "."} if "[" in tokens else _CLASSES
     for token in tokens:
         if before == "(" and token == "?":
             raise InvalidPattern(INVALID)
         before = token
         if token[:2] in (r"\p", r"\P"):
             raise InvalidPattern(r"a URL is ASCII: there is nothing for \p in a URL pattern")
-        written.append(_reduced(token))
+        written.append(_class(token) if token[0] == "[" else reduced.get(token, token))
         if token[0] == "(":
             costs.append(0)
         elif token == ")" and len(costs) > 1:
@@ -210,26 +212,22 @@ def _rewritten(regexp: str) -> tuple[str, int]:
             costs[-1] += last
         elif len(token) > 1 and token[0] == "{":
             # What is repeated has been counted once.
-            times = max(1, *map(int, re.findall("[0-9]+", token)))
+            times = max([1, *map(int, re.findall("[0-9]+", token))])
             costs[-1] += last * (times - 1)
             last *= times
         elif token not in ("*", "+", "?"):
-            last = CLASS_COST if token == "]" else 1
+            last = CLASS_COST if token == "]" or reduced.get(token) == "." else 1
             costs[-1] += last
     ignoresCase = any(token.startswith("(?") and "i" in token.partition("-")[0] for token in tokens)
     return "".join(written), sum(costs) * (CASE_COST if ignoresCase else 1)
 
 
-def _reduced(token: str) -> str:
+def _class(text: str) -> str:
     """
-    Reduce what a class, or what stands for one, matches to ASCII.
+    Reduce what a class matches to ASCII.
     """
-    if len(token) == 1 or token[0] != "[":
-        return _CLASSES.get(token, token)
-    inside = re.sub(
-        r"\\.", lambda escape: _CLASSES.get(escape[0], escape[0]), token, flags=re.DOTALL
-    )
-    return rf"[\x00-\x7f&&{inside}]" if inside.startswith("[^") else inside
+    text = re.sub(r"\\.", lambda escape: _CLASSES.get(escape[0], escape[0]), text, flags=re.DOTALL)
+    return rf"[\x00-\x7f&&{text}]" if text.startswith("[^") else text
 
 
 def pathOf(topic: str, base: str) -> str | None:
