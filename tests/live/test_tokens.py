@@ -1,5 +1,6 @@
 """
-Tests for the programs of the documentation that make tokens.
+Tests for what makes tokens in a process of its own: the programs of the documentation, and C{token} of
+L{twisted_sse.cli}.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.documents import blocks
 from tests.support.keys import SECRET
-from tests.support.requirements import needs
+from tests.support.requirements import ROOT, needs
 from twisted_sse.hub.mercure.dialect import Dialect
 from twisted_sse.hub.mercure.keys import FixedKeys, readKey
 from twisted_sse.hub.mercure.tokens import Use, Verifier
@@ -76,3 +77,44 @@ class ProgramTests(SynchronousTestCase):
         The program in PHP makes a token.
         """
         self.assertMints("php", "php", "program")
+
+
+class CommandTests(SynchronousTestCase):
+    """
+    Tests for the command as a process.
+    """
+
+    def run_(self, *arguments: str, sent: str = "") -> tuple[int, str, str]:
+        """
+        @return: the exit status, and what is printed on standard output and standard error.
+        """
+        ran = subprocess.run(
+            [sys.executable, "-m", "twisted_sse", "token", *arguments],
+            cwd=ROOT,
+            env={**os.environ, "KEY": SECRET},
+            input=sent,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return ran.returncode, ran.stdout, ran.stderr
+
+    def test_pipe(self) -> None:
+        """
+        What C{mint} prints is what C{inspect} reads.
+        """
+        status, made, said = self.run_("mint", "--key", "env:KEY", "--publish", "*")
+        self.assertEqual((status, said), (0, ""))
+        status, printed, said = self.run_("inspect", "--key", "env:KEY", "-", sent=made)
+        self.assertEqual((status, said), (0, ""))
+        self.assertIn("It may publish to every topic.\n", printed)
+        self.assertTrue(printed.endswith("A hub with this key accepts it.\n"))
+
+    def test_refused(self) -> None:
+        """
+        What is no token ends with 3, and is not repeated.
+        """
+        status, printed, said = self.run_("inspect", "-", sent="not a token")
+        self.assertEqual((status, said), (3, ""))
+        self.assertNotIn("not a token", printed)

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+from base64 import urlsafe_b64decode
 from typing import Any
 from unittest import mock
 
@@ -20,7 +21,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import ResponseNeverReceived
 from twisted.web.http import PotentialDataLoss
 
-from tests.support.keys import SECRET, encode, publicJWK, publicPEM
+from tests.support.keys import SECRET, encode, handmade, publicJWK, publicPEM
 from tests.support.memory_agent import MemoryAgent, MemoryResponse
 from twisted_sse.checks import InvalidOption
 from twisted_sse.hub.mercure.jwks import (
@@ -32,6 +33,7 @@ from twisted_sse.hub.mercure.jwks import (
     TIMEOUT,
     FileKeys,
     RemoteKeys,
+    readIssuers,
     readSource,
 )
 from twisted_sse.hub.mercure.jwkset import LARGEST
@@ -193,6 +195,21 @@ class FetchTests(RemoteCase):
             self.clock.advance(0.5)
             self.assertIsNone(self.keys.held(), control)
             self.assertEqual(self.found(), ["b"])
+
+    def test_cachedOnItsWay(self) -> None:
+        """
+        The time that an answer was in a cache on its way counts.
+        """
+        for age, seconds in (("100", 500), ("590", LEAST_AGE), ("9999", LEAST_AGE), ("x", 600)):
+            self.setUp()
+            response = answer("a", control="max-age=600")
+            response.headers.setRawHeaders(b"Age", [age.encode()])
+            self.answers(response)
+            self.found()
+            self.clock.advance(seconds - 0.5)
+            self.assertIsNotNone(self.keys.held(), age)
+            self.clock.advance(0.5)
+            self.assertIsNone(self.keys.held(), age)
 
     def test_sameDocument(self) -> None:
         """
@@ -402,6 +419,14 @@ class FailureTests(RemoteCase):
             self.assertEqual([key.identifier for key in self.successResultOf(finding)], ["a"])
             self.assertIn(said, self.unavailable("b"))
 
+    def test_bug(self) -> None:
+        """
+        An error that is no server's fault is logged with its traceback, and leaves the rest as it is.
+        """
+        self.answers(ZeroDivisionError("a bug"))
+        self.assertIn("a bug", self.unavailable())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_withoutLength(self) -> None:
         """
         An answer that is ended by its connection is whole if it is JSON.
@@ -608,6 +633,39 @@ class ReadTests(SynchronousTestCase):
             self.assertRaises(InvalidOption, readSource, "key", given, None, Clock())
         [key] = FixedKeys([]).held() or readSource("key", SECRET, "HS384", Clock()).held() or ()
         self.assertEqual(key.algorithm, "HS384")
+
+    def test_issuers(self) -> None:
+        """
+        Each issuer has keys of its own, of any kind; a secret may have C{=} in it.
+        """
+        secret = f"{SECRET}=="
+        sources = readIssuers(
+            "trusted-issuer", [f"https://a.example={URL}?a=b", f"b={secret}"], Clock()
+        )
+        self.assertEqual(list(sources), ["https://a.example", "b"])
+        self.assertIsInstance(sources["https://a.example"], RemoteKeys)
+        [key] = sources["b"].held() or ()
+        text = handmade({}, secret=secret)
+        signed, _, signature = text.rpartition(".")
+        self.assertTrue(key.verify(signed.encode(), urlsafe_b64decode(signature + "=")))
+        self.assertEqual(readIssuers("trusted-issuer", [], Clock()), {})
+
+    def test_badIssuers(self) -> None:
+        """
+        An issuer without keys, with bad ones, or with several, is refused; a secret is not shown.
+        """
+        for given, said in (
+            ([SECRET], "must be ISSUER=KEYS"),
+            ([f"={SECRET}"], "must be ISSUER=KEYS"),
+            ([""], "must be ISSUER=KEYS"),
+            (["a="], "for 'a' is a secret of 0 bytes"),
+            (["a=http://a.example/"], "for 'a' is 'http://a.example/': it must be https"),
+            (["a=file:/none"], "for 'a' is 'file:/none': No such file"),
+            ([f"a={SECRET}", f"a={SECRET}"], "'a' twice"),
+        ):
+            error = self.assertRaises(InvalidOption, readIssuers, "trusted-issuer", given, Clock())
+            self.assertIn(f"trusted-issuer {said}" if "twice" not in said else said, str(error))
+            self.assertNotIn(SECRET, str(error))
 
     def test_urls(self) -> None:
         """

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.keys import SECRET, encode, handmade, privatePEM, publicPEM
 from tests.support.mercure import NOW, OBSERVED_KEY, cases, claimsOf
+from tests.support.vectors import mercureCases
 from twisted_sse.checks import InvalidOption
 from twisted_sse.hub.mercure.claims import DETAIL, LEEWAY
 from twisted_sse.hub.mercure.dialect import Dialect
@@ -22,7 +23,7 @@ from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.keys import FixedKeys, Key, readKey, readSigningKey
 from twisted_sse.hub.mercure.minting import mint
 from twisted_sse.hub.mercure.selectors import selector
-from twisted_sse.hub.mercure.tokens import MOST_KNOWN, Token, Use, Verifier
+from twisted_sse.hub.mercure.tokens import MOST_KNOWN, MOST_PATTERNS, Token, Use, Verifier
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
 
 ISSUER = "https://issuer.example"
@@ -207,6 +208,24 @@ class ObservedTests(VerifierCase):
             self.assertEqual(case["observed"], {"publish": 401, "subscribe": 200})
             self.refused(verifier, token, Use.PUBLISH)
             self.verify(verifier, token)
+
+    def test_end(self) -> None:
+        """
+        A token is good for as long as it says, however short that is.
+        """
+        for case in cases("tokens", "token-expiry: "):
+            claims = claimsOf(case["input"]["claims"])
+            token = self.verify(self.verifier(), handmade(claims))
+            self.assertEqual(token.expires, claims.get("exp"))
+
+    def test_all(self) -> None:
+        """
+        No case is left out.
+        """
+        kinds = {case["name"].partition(":")[0] for case in mercureCases("tokens")}
+        here = {"claims", "keys", "expiry", "publish-grant", "private"}
+        # The last one is tested with Carriers.
+        self.assertEqual(kinds, {f"token-{kind}" for kind in (*here, "carrier")})
 
     def test_publish(self) -> None:
         """
@@ -669,6 +688,70 @@ class KnownTests(VerifierCase):
         known = [self.verify(verifier, token) for token in tokens]
         self.assertIs(self.verify(verifier, tokens[-1]), known[-1])
         self.assertIsNot(self.verify(verifier, tokens[0]), known[0])
+
+    def test_patterns(self) -> None:
+        """
+        Tokens with patterns, which need much memory, are known as long as these are not too many.
+        """
+        verifier = self.verifier()
+        plain = handmade(ALL)
+        half = MOST_PATTERNS // 2
+        tokens = [
+            handmade({"mercure": {"subscribe": [f"/{n}/{i}/{{x}}" for i in range(half)]}})
+            for n in range(3)
+        ]
+        known = [self.verify(verifier, token) for token in (*tokens[:2], plain)]
+        for token, before in zip((*tokens[:2], plain), known, strict=True):
+            self.assertIs(self.verify(verifier, token), before)
+        last = self.verify(verifier, tokens[2])
+        self.assertIs(self.verify(verifier, tokens[2]), last)
+        self.assertIs(self.verify(verifier, tokens[1]), known[1])
+        self.assertIs(self.verify(verifier, plain), known[2])
+        self.assertIsNot(self.verify(verifier, tokens[0]), known[0])
+
+    def test_samePatterns(self) -> None:
+        """
+        Tokens with the same pattern share it, however many they are.
+        """
+        verifier = self.verifier()
+        claims = {"mercure": {"publish": ["/{x}"], "subscribe": ["/{x}", "*", "a"]}}
+        tokens = [handmade({**claims, "sub": str(n)}) for n in range(MOST_PATTERNS + 1)]
+        known = [self.verify(verifier, token) for token in tokens]
+        self.assertIs(self.verify(verifier, tokens[0]), known[0])
+
+    def test_checkedAgain(self) -> None:
+        """
+        A token that is checked again, since the keys have changed, takes no more room than before.
+        """
+        source = ChangingKeys()
+        verifier = self.verifier(subscriber=source)
+
+        def many(number: int, count: int) -> str:
+            return handmade(
+                {"mercure": {"subscribe": [f"/{number}/{i}/{{x}}" for i in range(count)]}}
+            )
+
+        for _ in range(2):
+            source.keys = FixedKeys([readKey("key", SECRET)]).held()
+            self.verify(verifier, many(0, 100))
+        tokens = [many(number, MOST_PATTERNS // 2) for number in (1, 2)]
+        known = [self.verify(verifier, token) for token in tokens]
+        for token, before in zip(tokens, known, strict=True):
+            self.assertIs(self.verify(verifier, token), before)
+
+    def test_tooManyPatterns(self) -> None:
+        """
+        A token with more patterns than may be kept is good, and drives out none.
+        """
+        verifier = self.verifier()
+        plain = handmade(ALL)
+        known = self.verify(verifier, plain)
+        half = MOST_PATTERNS // 2 + 1
+        lists = ([f"{{{name}}}{i}" for i in range(half)] for name in "ab")
+        many = handmade({"mercure": dict(zip(("publish", "subscribe"), lists, strict=True))})
+        first = self.verify(verifier, many)
+        self.assertIsNot(self.verify(verifier, many), first)
+        self.assertIs(self.verify(verifier, plain), known)
 
     def test_badOnes(self) -> None:
         """

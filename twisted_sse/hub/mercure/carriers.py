@@ -152,7 +152,7 @@ def redact(request: Request) -> None:
         name, _, _ = parameter.partition(b"=")
         if unquote_to_bytes(name.replace(b"+", b" ")).strip().lower() in SECRETS:
             parameters[number] = name + b"=redacted"
-            request.uri = path + mark + b"&".join(parameters)
+    request.uri = path + mark + b"&".join(parameters)
     for name in request.args or ():
         if name.strip().lower() in SECRETS:
             request.args[name] = [b"redacted"]

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -20,6 +22,7 @@ from twisted.web.iweb import IResponse
 
 from ...checks import InvalidOption
 from ...client.agent import AnyAgent, EventStreamAgent
+from ...client.errors import EventSourceError
 from ...client.failures import explained
 from ...client.negotiation import cutOff, discard
 from ...printable import shown
@@ -29,7 +32,7 @@ from .jwkset import LARGEST, InvalidSet, keysIn
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
 
-__all__ = ["FileKeys", "RemoteKeys", "readSource"]
+__all__ = ["FileKeys", "RemoteKeys", "readIssuers", "readSource"]
 
 #: For how long fetched keys are up to date, in seconds, if the server does not say; and the least and
 #: the most that it can say.
@@ -51,7 +54,8 @@ MOST_REDIRECTS = 3
 REDIRECTS = (301, 302, 303, 307, 308)
 
 #: RFC 9111, 5.2.2.1.
-_AGE = re.compile(rb"(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
+_MAX_AGE = re.compile(rb"(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
+_AGE = re.compile(rb"([0-9]{1,10})")
 _NO_CACHE = re.compile(rb"(?:^|[\s,])(?:no-cache|no-store)(?:$|[\s,=])", re.IGNORECASE)
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -63,6 +67,10 @@ class _CannotFetch(Exception):
     """
     The answer of the server is not what it must be.
     """
+
+
+#: What can go wrong with a server.  Any other error is a bug.
+_TOLD = (_CannotFetch, InvalidSet, EventSourceError, ConnectError, DNSLookupError, OSError)
 
 
 class FileKeys:
@@ -238,6 +246,8 @@ class RemoteKeys:
         self._failures += 1
         self._nextTry = now + self._backoff.afterFailure(self._failures, None)
         self._why = _why(failure.value, self._url.startswith("https"))
+        if not isinstance(explained(cast("Exception", failure.value), True), _TOLD):
+            _log.failure("Fetching keys has failed in a way that is our fault", failure)
         if self._failures == 1:
             _log.warn(
                 "The keys at {url} cannot be fetched: {why}.{more}",
@@ -352,6 +362,34 @@ def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> Ke
     return FixedKeys([readKey(name, given, algorithm)])
 
 
+def readIssuers(name: str, given: Iterable[str], reactor: Any) -> dict[str, KeySource]:
+    """
+    Read which issuers are trusted, and where their keys are from.
+
+    @param name: the name of the option, for errors.
+    @param given: for each issuer C{ISSUER=KEYS}, with what L{readSource} takes.
+    @return: the keys of each issuer.
+    @raise InvalidOption: if one has no issuer or no keys, or an issuer is there twice.
+    """
+    sources: dict[str, KeySource] = {}
+    for each in given:
+        issuer, equals, keys = each.partition("=")
+        if not issuer or not equals:
+            # It may be a secret, which is not shown.
+            raise InvalidOption(
+                name, "must be ISSUER=KEYS: the iss of its tokens, and a key, file:PATH or a URL"
+            )
+        if issuer in sources:
+            raise InvalidOption(
+                name, f"has {issuer!r} twice: several keys of one issuer are a JWK set"
+            )
+        try:
+            sources[issuer] = readSource(name, keys, None, reactor)
+        except InvalidOption as e:
+            raise InvalidOption(name, f"for {issuer!r} {e.why}") from e
+    return sources
+
+
 def _isSet(path: str) -> bool:
     try:
         with open(path, "rb") as file:
@@ -427,8 +465,12 @@ def _ageOf(response: IResponse) -> float:
     control = b",".join(response.headers.getRawHeaders(b"cache-control", []))
     if _NO_CACHE.search(control):
         return LEAST_AGE
-    found = _AGE.search(control)
-    return MAX_AGE if found is None else min(max(float(found[1]), LEAST_AGE), MOST_AGE)
+    found = _MAX_AGE.search(control)
+    if found is None:
+        return MAX_AGE
+    # For how long it was in a cache on its way: RFC 9111, 5.1.
+    age = _AGE.fullmatch(response.headers.getRawHeaders(b"age", [b""])[0])
+    return min(max(float(found[1]) - float(age[1] if age else 0), LEAST_AGE), MOST_AGE)
 
 
 def _has(keys: tuple[Key, ...], identifier: str | None) -> bool:

@@ -16,9 +16,9 @@ __all__ = ["KINDS", "InvalidSelector", "Selector", "matcher", "selector"]
 KINDS = ("exact", "urlpattern")
 
 #: How many compiled templates and URL patterns are kept for those who come next.  A template needs 5
-#: to 15 kB, and 256 if it is made for that; a URL pattern 70 to 100 kB, and 600.
+#: to 15 kB, or 256 if it is made for that; a URL pattern 70 to 100 kB, or up to 2 MB.
 CACHED_TEMPLATES = 1000
-CACHED_PATTERNS = 250
+CACHED_PATTERNS = 100
 
 
 class InvalidSelector(ValueError):

@@ -5,7 +5,7 @@ Tokens, and whether they are good.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -36,9 +36,11 @@ from .unverified import Reason, Unverified
 
 __all__ = ["Token", "Use", "Verifier"]
 
-#: How many tokens are known at a time, and how many different grants.
+#: How many tokens are known at a time, how many different templates and patterns they have together,
+#: which need up to 100 kB each, and how many different grants are shared.
 MOST_KNOWN = 10_000
-MOST_GRANTS = 4096
+MOST_PATTERNS = 1000
+MOST_GRANTS = 256
 
 #: How many keys are tried for a token that does not name its key.
 MOST_TRIED = 10
@@ -93,10 +95,18 @@ class Token:
 
 
 class _Known(NamedTuple):
+    """
+    A token that is known to be good.
+
+    @ivar held: the keys, of which one was good for it.
+    @ivar patterns: its templates and patterns, each once.
+    """
+
     token: Token
     said: Registered
     source: KeySource
     held: tuple[Key, ...]
+    patterns: frozenset[Selector]
 
 
 class Verifier:
@@ -143,6 +153,8 @@ class Verifier:
         self._base = base
         self._now = now
         self._known: OrderedDict[tuple[bytes, Use], _Known] = OrderedDict()
+        # How many of the tokens have each.
+        self._patterns: Counter[Selector] = Counter()
         self._grants = lru_cache(MOST_GRANTS)(Grants)
 
     async def verify(self, text: str, use: Use, accepted: Iterable[Dialect] | None = None) -> Token:
@@ -160,12 +172,11 @@ class Verifier:
         # Keys that have changed may no longer be good for it.
         if known is None or known.source.held() is not known.held:
             known = await self._check(parse(text), use)
-            self._known[digest, use] = known
-            if len(self._known) > MOST_KNOWN:
-                self._known.popitem(last=False)
+            self._keep((digest, use), known)
         else:
-            self._known.move_to_end((digest, use))
+            # Before it counts as used: one that has ended makes way.
             checkTimes(known.said, self._now())
+            self._known.move_to_end((digest, use))
         token = known.token
         if accepted is not None and token.dialect not in accepted:
             raise Unverified(
@@ -173,6 +184,27 @@ class Verifier:
                 f"the token is one of {token.dialect.value}, which must not come in this place",
             )
         return token
+
+    def _keep(self, key: tuple[bytes, Use], known: _Known) -> None:
+        """
+        Keep a token that is good, and make room for it.
+        """
+        if key in self._known:
+            self._forget(self._known.pop(key))
+        if len(known.patterns) > MOST_PATTERNS:
+            # It would drive out all others.
+            return
+        self._known[key] = known
+        self._patterns.update(known.patterns)
+        while len(self._known) > MOST_KNOWN or len(self._patterns) > MOST_PATTERNS:
+            _, oldest = self._known.popitem(last=False)
+            self._forget(oldest)
+
+    def _forget(self, known: _Known) -> None:
+        for pattern in known.patterns:
+            self._patterns[pattern] -= 1
+            if not self._patterns[pattern]:
+                del self._patterns[pattern]
 
     async def _check(self, parsed: Compact, use: Use) -> _Known:
         dialect = self._dialectOf(parsed)
@@ -184,7 +216,13 @@ class Verifier:
         if isStrict:
             checkAudience(said, self._resource)
         granted = granted1(parsed.claims, self._base) if isStrict else granted0(parsed.claims)
-        return _Known(self._token(dialect, said, granted, parsed.signed), said, source, held)
+        token = self._token(dialect, said, granted, parsed.signed)
+        patterns = frozenset(
+            each
+            for each in (*granted.publish, *granted.subscribe)
+            if each.exact is None and not each.isEverything
+        )
+        return _Known(token, said, source, held, patterns)
 
     def _token(self, dialect: Dialect, said: Registered, granted: Granted, signed: bytes) -> Token:
         grants: Callable[[tuple[Selector, ...]], Grants] = self._grants

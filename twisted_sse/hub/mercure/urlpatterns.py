@@ -6,8 +6,8 @@ in the topic, but a pattern that is made to be slow would still cost much: so pa
 length, in groups, and in what a regular expression in them may repeat.
 
 In the package a C{\d} or C{\w} in a regular expression means all of Unicode's, and one C{\w} needs
-700 kB.  In the standard they are ASCII, as all parts of a parsed URL are: so they are replaced by
-their ASCII classes first.
+700 kB.  In the standard they are ASCII, and so are all parts of a parsed URL.  So before they are
+compiled, they and all that a negated class or a dot would match are reduced to ASCII.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ __all__ = ["LONGEST", "MOST_GROUPS", "InvalidPattern", "Pattern", "pathOf"]
 LONGEST = 4096
 MOST_GROUPS = 20
 
-#: How much the regular expressions of a pattern may cost: about a kB of memory and a microsecond to
-#: compile for each unit.  A UUID in hexadecimal digits costs 420.
+#: How much the regular expressions of a pattern may cost: one for each character, as often as it is
+#: repeated, which is at most half a kB of memory and a microsecond to compile.
 MOST_COST = 500
 
-#: What a class of characters costs, if it may be large; other characters cost 1.
+#: What more expensive things cost: the end of a class that is not understood here, and so not reduced;
+#: and how many times as much everything costs if case is ignored, as C{k} then has signs of
+#: Unicode's.
 CLASS_COST = 10
+CASE_COST = 4
 
 #: What is said of a pattern that cannot be compiled.
 INVALID = "the URL pattern is not valid"
@@ -38,18 +41,27 @@ INVALID = "the URL pattern is not valid"
 #: A pattern, cut into escapes and single characters.
 _TOKEN = re.compile(r"\\.|.", re.DOTALL)
 
-#: A regular expression, cut into escapes, starts of groups, counted repetitions and single characters.
-#: Groups may begin with C{(?} as in ECMAScript, 22.2.1; the package knows more, such as flags.
-_REGEXP_TOKEN = re.compile(r"\\.|\((?:\?(?:[ims]*(?:-[ims]+)?:|[=!<]))?|\{[\s0-9,]+\}|.", re.DOTALL)
+#: A regular expression, cut into escapes, classes without others in them, starts of groups, counted
+#: repetitions and single characters.  Groups may begin with C{(?} as in ECMAScript, 22.2.1; the
+#: package knows more, such as flags.
+_REGEXP_TOKEN = re.compile(
+    r"\\."
+    r"|\[\^?(?![\]^])(?:[^\[\]\\]|\\[^pPuUx])+\]"
+    r"|\((?:\?(?:[ims]*(?:-[ims]+)?:|[=!<]))?"
+    r"|\{[\s0-9,]+\}"
+    r"|.",
+    re.DOTALL,
+)
 
-#: ECMAScript, 22.2.2.9 "CharacterClassEscape", as far as it is ASCII.
+#: ECMAScript, 22.2.2.9 "CharacterClassEscape" and 22.2.2.7 "Atom", as far as they are ASCII.
 _CLASSES = {
     r"\d": "[0-9]",
-    r"\D": "[^0-9]",
+    r"\D": r"[\x00-\x7f&&[^0-9]]",
     r"\s": r"[\t-\r ]",
-    r"\S": r"[^\t-\r ]",
+    r"\S": r"[\x00-\x7f&&[^\t-\r ]]",
     r"\w": "[0-9A-Za-z_]",
-    r"\W": "[^0-9A-Za-z_]",
+    r"\W": r"[\x00-\x7f&&[^0-9A-Za-z_]]",
+    ".": r"[\x00-\x7f]",
 }
 
 _Answer = TypeVar("_Answer")
@@ -183,13 +195,16 @@ def _rewritten(regexp: str) -> tuple[str, int]:
     costs = [0]
     last = 0
     before = ""
-    for token in _REGEXP_TOKEN.findall(regexp):
+    tokens = _REGEXP_TOKEN.findall(regexp)
+    # In a class with others in it, a dot is only a dot.
+    reduced = {**_CLASSES, ".": "."} if "[" in tokens else _CLASSES
+    for token in tokens:
         if before == "(" and token == "?":
             raise InvalidPattern(INVALID)
         before = token
         if token[:2] in (r"\p", r"\P"):
             raise InvalidPattern(r"a URL is ASCII: there is nothing for \p in a URL pattern")
-        written.append(_CLASSES.get(token, token))
+        written.append(_class(token) if token[0] == "[" else reduced.get(token, token))
         if token[0] == "(":
             costs.append(0)
         elif token == ")" and len(costs) > 1:
@@ -197,13 +212,22 @@ def _rewritten(regexp: str) -> tuple[str, int]:
             costs[-1] += last
         elif len(token) > 1 and token[0] == "{":
             # What is repeated has been counted once.
-            times = max(1, *map(int, re.findall("[0-9]+", token)))
+            times = max([1, *map(int, re.findall("[0-9]+", token))])
             costs[-1] += last * (times - 1)
             last *= times
         elif token not in ("*", "+", "?"):
-            last = CLASS_COST if token in (".", "]") or token in _CLASSES else 1
+            last = CLASS_COST if token == "]" or reduced.get(token) == "." else 1
             costs[-1] += last
-    return "".join(written), sum(costs)
+    ignoresCase = any(token.startswith("(?") and "i" in token.partition("-")[0] for token in tokens)
+    return "".join(written), sum(costs) * (CASE_COST if ignoresCase else 1)
+
+
+def _class(text: str) -> str:
+    """
+    Reduce what a class matches to ASCII.
+    """
+    text = re.sub(r"\\.", lambda escape: _CLASSES.get(escape[0], escape[0]), text, flags=re.DOTALL)
+    return rf"[\x00-\x7f&&{text}]" if text.startswith("[^") else text
 
 
 def pathOf(topic: str, base: str) -> str | None:
