@@ -200,8 +200,24 @@ class FollowerTests(SynchronousTestCase):
             connection.answer([])
             connection.answer(b"2-7", [])
         connection.answer([])
-        connection.answer(ReplyError("OOM command not allowed"), [])
+        for _ in range(2):
+            connection.answer(ReplyError("OOM command not allowed"), [])
         self.assertEqual(stream.told, [("refused", "vents (OOM)")])
+
+    def test_greaterIDs(self) -> None:
+        """
+        If the stream has had greater IDs, and nothing of it is left, the server chooses the ID.
+        """
+        stream = FakeStream("one")
+        connection = self.connect(stream)
+        self.news(connection, stream)
+        connection.answer([])
+        connection.answer(ReplyError("ERR The ID specified in XADD is equal or smaller"), [])
+        begin, newest = self.asked(connection)
+        self.assertEqual(begin[:3], ("XADD", "one", "*"))
+        self.assertEqual(newest, ("XREVRANGE", "one", "+", "-", "COUNT", 1))
+        connection.answer(b"99-0", [entry(99)])
+        self.assertEqual(stream.told, [("restart", "99-0")])
 
     def test_lastID(self) -> None:
         """

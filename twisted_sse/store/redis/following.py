@@ -283,6 +283,18 @@ class Follower:
             self._refused[stream] = None
             stream.refuse(why)
 
+    async def _begin(self, connection: Connection, stream: Followed, ms: int | None) -> Any:
+        """
+        Add an entry from which one can go on: see L{begin}.
+
+        @return: the answer, and the newest entry that there is then.
+        """
+        return await connection.ask(
+            self._timeout,
+            begin(stream.key, ms),
+            ("XREVRANGE", stream.key, "+", "-", "COUNT", 1),
+        )
+
     async def _restart(self, connection: Connection, stream: Followed) -> None:
         """
         Continuity is lost.
@@ -290,12 +302,11 @@ class Follower:
         # The clock may have been set back, too, but what comes must not have an ID that was given
         # before.
         ms = readID(stream.newest[0]).ms + 1
-        begun, newest = await connection.ask(
-            self._timeout,
-            # Some program may have used the last ID that there is.
-            begin(stream.key, ms if ms <= LARGEST else None),
-            ("XREVRANGE", stream.key, "+", "-", "COUNT", 1),
-        )
+        # Some program may have used the last ID that there is.
+        begun, newest = await self._begin(connection, stream, ms if ms <= LARGEST else None)
+        if isinstance(begun, ReplyError) and newest == []:
+            # It has had greater IDs, and nothing is left of them.
+            begun, newest = await self._begin(connection, stream, None)
         if stream not in self._streams:
             return
         if checked(newest):
