@@ -165,6 +165,16 @@ class AddressTests(SynchronousTestCase):
                 readAddress(url)
             self.assertIn(why, str(caught.exception), url)
 
+    def test_shown(self) -> None:
+        """
+        What tools show of it when they report an error has no password.
+        """
+        for url in (
+            "redis://joe:hush@host",
+            "redis+sentinel://:hush@host/main?sentinel_password=hush",
+        ):
+            self.assertNotIn("hush", repr(readAddress(url)))
+
     def test_type(self) -> None:
         """
         What is no text is refused.

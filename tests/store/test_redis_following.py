@@ -293,6 +293,40 @@ class FollowerTests(SynchronousTestCase):
         self.assertEqual(len(commands), 10)
         self.assertLessEqual(sum(command[-1] for command in commands), 500 + 10)
 
+    def test_fair(self) -> None:
+        """
+        Streams that are never read to the end do not keep it from the others.
+        """
+        streams = [FakeStream(f"s{number}") for number in range(11)]
+        for stream in streams:
+            self.follower.add(stream)
+        connection = self.link.connect()
+
+        def answer() -> None:
+            pages = []
+            for name, _, start, _, _, count in self.asked(connection):
+                self.assertEqual(name, "XRANGE")
+                number = int(start.partition(b"-")[0])
+                pages.append([entry(each) for each in range(number, number + count)])
+            connection.answer(*pages)
+
+        for _ in range(4):
+            answer()
+        self.assertEqual([len(stream.told) for stream in streams], [2] * 11)
+
+    def test_strange(self) -> None:
+        """
+        A server that answers what none does is left each time, and the log says why once.
+        """
+        stream = FakeStream("one")
+        self.follower.add(stream)
+        for _ in range(3):
+            connection = self.link.connect()
+            connection.answer(7)
+            self.assertTrue(connection.isOver)
+            self.link.disconnect()
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
     def test_refused(self) -> None:
         """
         A stream that cannot be read is told so once, the others go on, and it is tried again in

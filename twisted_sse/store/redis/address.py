@@ -77,6 +77,12 @@ class Address(NamedTuple):
     key: str = ""
     prefix: str = ""
 
+    def __repr__(self) -> str:
+        """
+        Leave out the passwords: tools that report errors show what variables have.
+        """
+        return f"<Address {self.text}>"
+
 
 def readAddress(url: str) -> Address:
     """

@@ -97,17 +97,17 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
                 *_, reply = await connection.ask(timeout, *commands)
             finally:
                 connection.abort("the Sentinel was asked")
+            if isinstance(reply, ReplyError):
+                why = f"{host}:{port}: {said(reply)}"
+            elif reply is None:
+                why = f"{host}:{port} does not know {address.service!r}"
+            else:
+                master, number = reply
+                return master.decode(), int(number)
         except CANCELLED:
             raise
         except Exception as e:
             why = f"{host}:{port}: {e}"
-            continue
-        if isinstance(reply, ReplyError):
-            why = f"{host}:{port}: {said(reply)}"
-        elif reply is None:
-            why = f"{host}:{port} does not know {address.service!r}"
-        else:
-            return reply[0].decode(), int(reply[1])
     raise CannotConnect(f"no Sentinel names the master: {why}")
 
 
