@@ -194,6 +194,25 @@ class StartTests(ChildTestCase):
         self.assertEqual(self.reactor.said(), [("ready", {})])
         self.assertEqual(len(self.beginning), 1)
 
+    def test_sockets(self) -> None:
+        """
+        What a module of the user's starts when it is imported has none of the sockets.
+        """
+        inherited = os.dup(self.parent.fileno())
+        self.addCleanup(os.close, inherited)
+        os.set_inheritable(inherited, True)
+        self.patch(child, "FIRST_SOCKET", inherited)
+        seen: list[bool] = []
+
+        def make(options: Any, reactor: Any, member: Member) -> Any:
+            seen.append(os.get_inheritable(inherited))
+            return FakeDaemon()
+
+        self.patch(child, "makeDaemon", make)
+        self.begin(SOURCE, "--processes=2", sockets=1)
+        child.main()
+        self.assertEqual(seen, [False])
+
 
 class FakeDaemon:
     """

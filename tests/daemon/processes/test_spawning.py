@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from tempfile import mkdtemp
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -166,6 +167,19 @@ class SpawnerTests(SynchronousTestCase):
         self.reactor.fails = True
         self.assertRaises(OSError, self.spawner.start, self.child)
         self.assertEqual(len(os.listdir("/proc/self/fd")), self.files)
+
+    def test_noDirectory(self) -> None:
+        """
+        If the current directory is gone no process is started, which would wait to be told of it.
+        """
+        self.patch(self.reactor, "spawnProcess", self.fail)
+        there = os.open(".", os.O_RDONLY)
+        self.addCleanup(os.close, there)
+        self.addCleanup(os.fchdir, there)
+        gone = mkdtemp()
+        os.chdir(gone)
+        os.rmdir(gone)
+        self.assertRaises(FileNotFoundError, self.spawner.start, self.child)
 
     def end(self, failure: Exception) -> None:
         """

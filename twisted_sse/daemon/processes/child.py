@@ -92,14 +92,17 @@ def _serve(wire: socket.socket) -> None:
     Make what the parent asks for, and serve clients.
     """
     about = _readBegin(wire)
+    sockets = range(FIRST_SOCKET, FIRST_SOCKET + about["sockets"])
+    for number in sockets:
+        # As for the wire.
+        os.set_inheritable(number, False)
     sys.path[:] = about["path"]
     install = getattr(import_module(about["reactor"]), "install", None)
     if install is not None:
         install()
     reactor = installedReactor()
     makeSteady(reactor)
-    count = about["sockets"]
-    member = Member(reactor, range(FIRST_SOCKET, FIRST_SOCKET + count))
+    member = Member(reactor, sockets)
     try:
         daemon = makeDaemon(_readOptions(about["arguments"]), reactor, member)
     except UsageError as e:

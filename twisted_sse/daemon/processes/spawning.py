@@ -134,6 +134,8 @@ class Spawner:
 
         @raise OSError: if that is not possible now.
         """
+        # First: a process that is not told to begin waits for ever.
+        about = {**self._about, "wait": child.waits, "now": os.getcwd()}
         ours, theirs = socket.socketpair()
         with theirs:
             ours.setblocking(False)
@@ -150,7 +152,6 @@ class Spawner:
             finally:
                 os.close(null)
         process.connect(ours)
-        about = {**self._about, "wait": child.waits, "now": os.getcwd()}
         process.say("begin", about)
         return process
 
