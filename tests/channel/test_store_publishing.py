@@ -154,6 +154,26 @@ class FailingTests(StoreTestCase):
         self.settle(300)
         self.successResultOf(waiting)
 
+    def test_veryMany(self) -> None:
+        """
+        Very many events of one turn are not appended all together, but a batch is; all are in order.
+        """
+        for open in True, False:
+            self.kept.clear()
+            channel = self.start(open=open)
+            for number in range(2500):
+                channel.publish(str(number))
+            batch = [(Event(str(number)), ()) for number in range(2500, 5000)]
+            waiting = channel.publishAllAndWait(batch)
+            channel.publish("5000")
+            self.settle()
+            self.assertEqual(len(self.successResultOf(waiting)), 2500)
+            (log,) = self.store.logs
+            self.assertEqual([len(records) for records, _ in log.appends], [1000, 1000, 3000, 1])
+            kept = [record.event.data for record in self.content.records]
+            self.assertEqual(kept, [str(number) for number in range(5001)])
+            self.assertEqual(channel.unstored, 0)
+
     def test_forEver(self) -> None:
         """
         Publishing again and again as soon as an event is stored does not hold up the reactor.
