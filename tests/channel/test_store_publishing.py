@@ -57,6 +57,19 @@ class OpeningTests(StoreTestCase):
         self.assertEqual([record.event.data for record in self.content.records], ["1", "4"])
         self.assertEqual(channel.unstored, 0)
 
+    def test_nothingLeft(self) -> None:
+        """
+        If nothing is left to be delivered when the store is open, those who wait for that are told.
+        """
+        for makesIDs in True, False:
+            channel = self.start(open=False, makesIDs=makesIDs)
+            channel.publish("1", id="mine")
+            waiting = channel.whenDelivered()
+            self.assertNoResult(waiting)
+            self.settle()
+            self.successResultOf(waiting)
+        self.assertEqual(len(self.flushLoggedErrors(InvalidEvent)), 1)
+
     def test_closedBefore(self) -> None:
         """
         A channel that is closed before anything has opened its store never opens it.

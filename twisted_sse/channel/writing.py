@@ -121,6 +121,7 @@ class Writing:
         """
         self._log = log
         waiting, self._waiting = self._waiting, deque()
+        wasHolding = self.isHolding
         self._held = self.events = self.size = 0
         refused: list[tuple[_Write, Failure]] = []
         for old in waiting:
@@ -138,6 +139,8 @@ class Writing:
             ]
         for write, failure in refused:
             self._failed(write, failure)
+        if wasHolding and not self.isHolding:
+            self._released()
 
     def entry(self, event: Event, topics: frozenset[str]) -> Entry:
         """
