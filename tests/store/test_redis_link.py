@@ -118,6 +118,17 @@ class LinkTests(LinkTestCase):
             self.assertIs(link.connection, peer.protocol._wrappedProtocol)
             self.assertEqual((link.number, link.server.version), (7, "7.0.15"))
 
+    def test_address(self) -> None:
+        """
+        An address is connected to, without a thread that finds out what it means.
+        """
+        for host, expected in ("10.0.0.1", "10.0.0.1"), ("[2001:db8::1]", "2001:db8::1"):
+            self.setUp()
+            self.reactor.nameResolver = None
+            self.start(f"redis://{host}")
+            [(connected, *_)] = self.reactor.tcpClients
+            self.assertEqual(connected, expected)
+
     def test_wishes(self) -> None:
         """
         What is only useful may be forbidden.
