@@ -19,7 +19,7 @@ from tests.support.options import SOURCE, DaemonReactor, OptionsMixin
 from twisted_sse.daemon.processes import child
 from twisted_sse.daemon.processes.member import Member
 from twisted_sse.daemon.processes.spawning import PARENTS
-from twisted_sse.daemon.processes.wire import readMessage, writeMessage
+from twisted_sse.daemon.processes.wire import PROTOCOL, readMessage, writeMessage
 
 
 class ChildReactor(DaemonReactor):
@@ -91,7 +91,7 @@ class ChildTestCase(OptionsMixin):
 
         self.patch(child, "globalLogBeginner", Beginner())
 
-    def begin(self, *arguments: str, sockets: int = 0) -> None:
+    def begin(self, *arguments: str, sockets: int = 0, protocol: int = PROTOCOL) -> None:
         """
         Tell the child to begin.
         """
@@ -100,6 +100,7 @@ class ChildTestCase(OptionsMixin):
             "reactor": "math",
             "path": sys.path,
             "sockets": sockets,
+            "protocol": protocol,
             "wait": False,
             "now": os.getcwd(),
         }
@@ -163,6 +164,13 @@ class StartTests(ChildTestCase):
         self.begin(SOURCE)
         self.assertFails(1, "ZeroDivisionError: division by zero")
         self.assertIn("Traceback", stderr.getvalue())
+
+    def test_version(self) -> None:
+        """
+        A child of another version than its parent, whose messages it may not understand, says so.
+        """
+        self.begin(SOURCE, protocol=PROTOCOL - 1)
+        self.assertFails(1, "restart the daemon")
 
     def test_parentGone(self) -> None:
         """

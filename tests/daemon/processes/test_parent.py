@@ -12,6 +12,7 @@ import tempfile
 from shutil import rmtree
 from typing import Any
 
+from twisted.internet.defer import fail
 from twisted.logger import eventAsText, globalLogPublisher
 
 from tests.support.options import SOURCE, DaemonReactor, OptionsMixin
@@ -170,6 +171,19 @@ class ParentTests(ParentTestCase):
         self.assertNoResult(stopped)
         second.exit()
         self.successResultOf(stopped)
+
+    def test_stopFails(self) -> None:
+        """
+        If a port cannot be closed, the children are waited for all the same.
+        """
+        first, second = self.start()
+        self.patch(self.parent._listening, "stopService", lambda: fail(FileNotFoundError("x")))
+        stopped = self.parent.stopService()
+        for process in first, second:
+            self.assertNoResult(stopped)
+            process.exit()
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.flushLoggedErrors(FileNotFoundError)), 1)
 
     def test_roll(self) -> None:
         """

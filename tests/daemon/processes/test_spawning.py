@@ -24,7 +24,7 @@ from twisted_sse.daemon.processes.spawning import (
     PARENTS,
     Spawner,
 )
-from twisted_sse.daemon.processes.wire import readMessage, writeMessage
+from twisted_sse.daemon.processes.wire import PROTOCOL, readMessage, writeMessage
 
 
 class SpawnReactor(Clock):
@@ -131,7 +131,15 @@ class SpawnerTests(SynchronousTestCase):
         kind, about = readMessage(self.reactor.transport.value().rstrip())
         self.assertEqual(
             (kind, about),
-            ("begin", {"arguments": ["--id", "secret"], "wait": True, "now": os.getcwd()}),
+            (
+                "begin",
+                {
+                    "arguments": ["--id", "secret"],
+                    "protocol": PROTOCOL,
+                    "wait": True,
+                    "now": os.getcwd(),
+                },
+            ),
         )
         self.assertNotIn("secret", " ".join(self.reactor.arguments))
         self.assertEqual(self.process.pid, 1234)

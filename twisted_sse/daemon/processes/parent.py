@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.usage import UsageError
@@ -164,12 +164,8 @@ class Parent(Feeding):
             yield deferLater(self.reactor, self._drainDelay)
         sources = [source for source in self.sources if source.running]
         parts = [self._listening, *sources, self._supervisor]
-        stopping = [maybeDeferred(part.stopService) for part in parts]
-        yield gatherResults(stopping, consumeErrors=True)
-        for channel in self.channels:
-            channel.close()
-        if self.store is not None:
-            yield self.store.close()
+        yield self.stopAll([part.stopService for part in parts])
+        yield self.closeAll()
 
 
 def makeParent(options: Options, reactor: Any) -> Parent:

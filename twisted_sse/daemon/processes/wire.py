@@ -14,7 +14,11 @@ from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-__all__ = ["LONGEST_MESSAGE", "Hears", "Wire", "readMessage", "writeMessage"]
+__all__ = ["LONGEST_MESSAGE", "PROTOCOL", "Hears", "Wire", "readMessage", "writeMessage"]
+
+#: Which messages there are, and what they mean.  It increases with each change: when the package is
+#: upgraded under a parent, the children that it starts from then on are of the new version.
+PROTOCOL = 1
 
 #: How long a message may be, in bytes: far longer than any that we send.
 LONGEST_MESSAGE = 2**25
