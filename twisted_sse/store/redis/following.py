@@ -192,7 +192,7 @@ class Follower:
                 await self._read(connection, news)
                 continue
             streams = [stream for stream in self._streams if stream not in self._refused]
-            # Until it is known that this is possible, do not wait.
+            # Until it is known that this is possible, wait for the shortest time.
             if streams:
                 await self._wait(connection, streams, isConfirmed)
             if not isConfirmed:
@@ -203,18 +203,21 @@ class Follower:
                 await self._rest()
 
     async def _wait(
-        self, connection: Connection, streams: Sequence[Followed], isBlocking: bool
+        self, connection: Connection, streams: Sequence[Followed], isLong: bool
     ) -> None:
         """
         Wait until something is new.
+
+        @param isLong: whether until all streams are checked again.
         """
         left = self._checked + self._timeout - self._reactor.seconds()
-        block = ("BLOCK", max(1, int(left * 1000))) if isBlocking else ()
-        self._setWaiting(isBlocking)
+        self._setWaiting(isLong)
         [reply] = await connection.ask(
             max(0.0, left) + self._timeout * GRACE,
             (
-                *("XREAD", "COUNT", 1, *block, "STREAMS"),
+                # A proxy may refuse this, and nothing else.
+                *("XREAD", "COUNT", 1, "BLOCK", max(1, int(left * 1000)) if isLong else 1),
+                "STREAMS",
                 *(stream.key for stream in streams),
                 *(stream.newest[0] for stream in streams),
             ),
