@@ -21,8 +21,9 @@ from twisted.python.failure import Failure
 
 from ..channel.channel import Channel
 from ..store.contract import EventStore
+from .launch import exitAtStart
 from .options import EX_USAGE
-from .signals import exitAtStart, exitWith
+from .signals import exitWith
 from .sources.linesource import LineSource
 from .storage import LaterStore
 

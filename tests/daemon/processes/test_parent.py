@@ -250,6 +250,28 @@ class ParentTests(ParentTestCase):
         self.assertEqual(self.stderr.getvalue(), "")
         self.assertIn("cannot be started: no module", eventAsText(events[-1]))
 
+    def test_background(self) -> None:
+        """
+        Who has started C{twistd} in the background waits until the first child is ready, or until it
+        is known that none will be.
+        """
+        for kind, told in ("ready", b"0"), ("failed", b"1 no module"):
+            self.spawners.clear()
+            reading, writing = os.pipe()
+            self.addCleanup(os.close, reading)
+            self.patch(parent, "twistdLog", lambda options, reactor: None)
+            options = Options()
+            options.parent = {"nodaemon": 0, "statusPipe": writing}
+            options.parseOptions(["--processes=2"])
+            made: Any = makeService(options, DaemonReactor())
+            made.startService()
+            self.assertIsNone(options.parent["statusPipe"])
+            child = self.processes[0].child
+            child.heard(kind, {"why": "no module", "status": 64})
+            if kind == "failed":
+                child.ended("status 64", 64)
+            self.assertEqual(os.read(reading, 100), told)
+
     def test_lines(self) -> None:
         """
         The lines of the standard input are read here, and go into the store.

@@ -23,6 +23,7 @@ from ...channel.channel import Channel
 from ...store.contract import EventStore
 from ...store.memory import History
 from ..feeding import Feeding
+from ..launch import Launch
 from ..listen import Endpoint, ListeningService
 from ..logfile import twistdLog
 from ..options import EX_USAGE, Options
@@ -92,12 +93,14 @@ class Parent(Feeding):
         """
         super().__init__(reactor, store, options)
         self.registry: CollectorRegistry | None = None
+        self._launch = Launch(reactor, options)
         self._inForeground = options is None or bool(options.get("nodaemon", True))
         self._listening = listening
         self._drainDelay = drainDelay
         self._hasGivenUp = False
         self._supervisor = supervisor = Supervisor(reactor, count, start, drain, self.giveUp)
         supervisor.heard = self._heard
+        supervisor.begun = self._launch.succeeded
         self._gathering = Gathering(
             reactor, supervisor.children, lambda: supervisor.replaced, self.describe
         )
@@ -111,6 +114,7 @@ class Parent(Feeding):
         Start the children, and read what is read here.
         """
         super().startService()
+        self._launch.begin()
         # From now on the process cannot just exit.
         self.failed = lambda why: self.giveUp(why, EX_USAGE)
 
@@ -148,6 +152,7 @@ class Parent(Feeding):
             sys.__stderr__.flush()
         else:
             _log.critical("The processes cannot be started: {why}", why=why)
+            self._launch.failed(why)
         self.leave()
 
     @inlineCallbacks

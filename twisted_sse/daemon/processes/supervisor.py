@@ -195,6 +195,7 @@ class Supervisor(Service):
     @ivar replaced: how many children have ended that should not have.
     @ivar heard: called with a child, and the kind and fields of a message that is not for us.
     @ivar lost: called with each child that has ended.
+    @ivar begun: called when the first child is ready.
     """
 
     def __init__(
@@ -216,6 +217,7 @@ class Supervisor(Service):
             None
         )
         self.lost: Callable[[Child], object] = lambda child: None
+        self.begun: Callable[[], object] = lambda: None
         self._reactor = reactor
         self._start = start
         self._drain = drain
@@ -339,7 +341,10 @@ class Supervisor(Service):
         if child.state is not State.STARTING:
             return
         child.state = State.READY
-        child.wasReady = self._hasBeenReady = True
+        child.wasReady = True
+        if not self._hasBeenReady:
+            self._hasBeenReady = True
+            self.begun()
         if self._isUnready:
             child.say("unready")
         self.balance()
