@@ -5,7 +5,7 @@ unexpected ways, and at the end.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 import twisted_sse.channel.channel
@@ -127,6 +127,23 @@ class FailingTests(StoreTestCase):
         waiting = channel.publishAndWait("1")
         self.settle()
         self.failureResultOf(waiting, NotStored)
+        del log.append
+        waiting = channel.publishAndWait("2")
+        self.settle()
+        self.successResultOf(waiting)
+
+    def test_wrongAnswer(self) -> None:
+        """
+        If the log does not answer with an ID for each event, publishing fails.
+        """
+        channel = self.start()
+        (log,) = self.store.logs
+        for answer in None, [], ["1", "2"]:
+            for key in None, "k":
+                self.patch(log, "append", lambda *args, answer=answer: succeed(answer))
+                waiting = channel.publishAndWait("1", idempotencyKey=key)
+                self.settle()
+                self.assertTrue(self.failureResultOf(waiting, NotStored).value.maybe)
         del log.append
         waiting = channel.publishAndWait("2")
         self.settle()

@@ -201,7 +201,11 @@ class Writing:
                 for entry, time in zip(write.entries, write.times, strict=True)
             ]
 
-            def settle(outcome: Sequence[str] | Failure, write: _Write = write) -> None:
+            def settle(outcome: Sequence[str] | Failure | None, write: _Write = write) -> None:
+                if not isinstance(outcome, Failure) and len(outcome or ()) != len(write.entries):
+                    # Else those who wait would wait for ever.
+                    why = f"the store has answered {outcome!r:.100} for {len(write.entries)} events"
+                    outcome = Failure(NotStored(True, why))
                 write.outcome = outcome
                 self._settle()
 
