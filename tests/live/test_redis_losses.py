@@ -260,7 +260,7 @@ class LossTests(SidesTestCase):
         await self.assertGot("a", "b", RESET, "new")
         said = [line for line in self.flushLogged() if "t:news" in line]
         self.assertEqual(len([line for line in said if LOST in line]), 2, said)
-        self.assertEqual(len(said), 7, said)
+        self.assertEqual(len(said), 8, said)
 
 
 @needs("network", "redis")

@@ -55,6 +55,16 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(str(replies[1]), "ERR no")
         self.assertEqual(self.successResultOf(second), [None])
 
+    def test_noText(self) -> None:
+        """
+        If a command cannot be sent nothing is, and the answers to others are theirs.
+        """
+        self.assertRaises(UnicodeEncodeError, self.connection.ask, 5, ("A",), ("B", "\ud800"))
+        self.assertEqual(self.peer.asked, [])
+        asking = self.connection.ask(5, ("C",))
+        self.peer.answer("c")
+        self.assertEqual(self.successResultOf(asking), [b"c"])
+
     def test_cuts(self) -> None:
         """
         It does not matter how the bytes arrive.

@@ -4,6 +4,7 @@ Tests for L{twisted_sse.store.redis.link} and L{twisted_sse.store.redis.endpoint
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hiredis import ReplyError
@@ -116,6 +117,17 @@ class LinkTests(LinkTestCase):
             self.assertEqual(self.told, ["up"])
             self.assertIs(link.connection, peer.protocol._wrappedProtocol)
             self.assertEqual((link.number, link.server.version), (7, "7.0.15"))
+
+    def test_address(self) -> None:
+        """
+        An address is connected to, without a thread that finds out what it means.
+        """
+        for host, expected in ("10.0.0.1", "10.0.0.1"), ("[2001:db8::1]", "2001:db8::1"):
+            self.setUp()
+            self.reactor.nameResolver = None
+            self.start(f"redis://{host}")
+            [(connected, *_)] = self.reactor.tcpClients
+            self.assertEqual(connected, expected)
 
     def test_wishes(self) -> None:
         """
@@ -300,6 +312,29 @@ class LinkTests(LinkTestCase):
             self.assertNothingLeft()
             link.stop()
 
+    def test_stoppedByTheTold(self) -> None:
+        """
+        It can be stopped by those who are told that there is a connection, or none.
+        """
+        for atOnce in True, False:
+            self.setUp()
+
+            links: list[Link] = []
+
+            def stop(links: list[Link], _: object) -> None:
+                links[0].stop()
+
+            down = partial(stop, links)
+            up = down if atOnce else self.up
+            links.append(Link(readAddress("redis://host"), self.reactor, 5, "name", up, down))
+            links[0].start()
+            peer = self.accept()
+            peer.enter()
+            self.assertEqual(peer.isClosed, atOnce)
+            if not atOnce:
+                peer.lose()
+            self.assertNothingLeft()
+
 
 class SentinelTests(LinkTestCase):
     """
@@ -333,6 +368,8 @@ class SentinelTests(LinkTestCase):
             (None, "10.0.0.2:7 does not know 'main'"),
             (ReplyError("NOAUTH wanted"), "it wants a password"),
             (ReplyError("ERR unknown command"), "unknown command"),
+            (7, "10.0.0.2:7: "),
+            (["host"], "10.0.0.2:7: "),
         ):
             self.setUp()
             self.start(self.url)

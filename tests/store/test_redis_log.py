@@ -353,6 +353,7 @@ class AppendingTests(LogTestCase):
         """
         log = self.open()
         wrong = ReplyError("WRONGTYPE Operation")
+        said: list[str] = []
         for replies, maybe in (
             (
                 ["OK", ReplyError("OOM used"), ReplyError("OOM used"), ReplyError("EXECABORT")],
@@ -362,15 +363,18 @@ class AppendingTests(LogTestCase):
             (["OK", "QUEUED", "QUEUED", [b"1-0", wrong]], True),
         ):
             self.patch(self.streams, "ask", lambda *_, replies=replies, **__: succeed(replies))
+            self.health.stored("news")
             appending = log.append([Record(Event("a")), Record(Event("b"))])
             error = self.failureResultOf(appending, NotStored).value
             self.assertEqual(error.maybe, maybe)
             self.assertIn("news: ", str(error))
-            self.assertIn("events are not stored: news: ", str(self.health.problem()))
+            said.append(str(self.health.problem()).partition(":")[0])
+        # The memory is full for all streams, the wrong key is that of this one.
+        self.assertEqual(said, ["events are not stored"] + ["events of news are not stored"] * 2)
         self.patch(self.streams, "ask", lambda *_, **__: succeed([b"1-0"]))
         self.successResultOf(log.append([Record(Event("a"))]))
         self.assertIsNone(self.health.problem())
-        self.assertEqual((self.health.errors, self.health.appends), (3, 1))
+        self.assertEqual((self.health.errors, self.health.appends), (3, 4))
         self.assertEqual(len(self.flushLoggedErrors()), 0)
 
     def test_unanswered(self) -> None:
@@ -415,6 +419,18 @@ class AppendingTests(LogTestCase):
             self.assertFalse(self.failureResultOf(appending, NotStored).value.maybe)
         self.assertEqual(self.streams.asked, [])
 
+    def test_noText(self) -> None:
+        """
+        What has a topic, or a key, that cannot be sent is refused.
+        """
+        log = self.open()
+        for topics, key in (("a", "\ud800"), None), ((), "\ud800"):
+            appending = log.append([Record(Event("a"), topics)], key)
+            error = self.failureResultOf(appending, NotStored).value
+            self.assertFalse(error.maybe)
+            self.assertIn("is no text", str(error))
+        self.assertEqual(self.streams.asked, [])
+
 
 class ClosingTests(LogTestCase):
     """
@@ -447,6 +463,21 @@ class ClosingTests(LogTestCase):
         for each in [*closing, log.close()]:
             self.successResultOf(each)
         self.assertEqual(self.closed, [log])
+
+    def test_answeredThen(self) -> None:
+        """
+        What would have to wait for the tail then does not keep it open.
+        """
+        log = self.open()
+        self.add(1)
+        entries = self.streams.entries[-1:]
+        answer: Deferred[Any] = Deferred()
+        self.patch(self.streams, "ask", lambda *_, **__: answer)
+        reading = log.read("1000-10", 100)
+        closing = log.close()
+        answer.callback([entries])
+        self.failureResultOf(reading, StoreAway)
+        self.successResultOf(closing)
 
     def test_ahead(self) -> None:
         """

@@ -25,6 +25,9 @@ FIELDS = frozenset(("data", "event", "id", "retry", "topics"))
 #: RFC 9110, 8.3.1, as far as a charset is concerned.
 _CHARSET = re.compile(rb';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 
+#: JSON can name them, but UTF-8 cannot express them.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _TEXT, _JSON, _LINES = b"text/plain", b"application/json", b"application/x-ndjson"
 
 #: The media types, by those that a publisher may use.  What C{curl -d} sends is the text as it is.
@@ -152,6 +155,9 @@ def _itemIn(value: object) -> Item:
         isinstance(topics, list) and all(isinstance(each, str) and each for each in topics)
     ):
         raise Refused(400, 'topics must be a list of texts, such as ["user:7"]')
+    for each in topics:
+        if _SURROGATE.search(each):
+            raise Refused(400, f"the topic {each[:80]!a} has a lone surrogate: it is no text")
     for name in ("event", "id"):
         if fields.get(name) == "":
             raise Refused(400, f"{name} is empty: leave it out, or name one")

@@ -79,14 +79,17 @@ class Connection(Protocol):
         @param seconds: for how long the server may be silent before the last reply has come.
         @return: fires with the replies, in which errors are C{ReplyError}s; fails with
             L{Unanswered} if the connection is lost.
+        @raise UnicodeEncodeError: if an argument is no text: nothing is sent then.
         """
         if self._why is not None:
             return fail(Unanswered(False, self._why))
+        # First: if it fails, no reply may be expected.
+        data = b"".join([pack_command(command) for command in commands])
         request = _Request(len(commands), self._clock.seconds(), seconds)
         self._requests.append(request)
         if self._call is None:
             self._watch()
-        self.transport.write(b"".join([pack_command(command) for command in commands]))
+        self.transport.write(data)
         return request.answered
 
     def abort(self, why: str) -> None:

@@ -7,8 +7,15 @@ from __future__ import annotations
 from typing import Any
 
 from hiredis import ReplyError
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -52,7 +59,13 @@ async def connect(
 async def _connectTo(
     address: Address, reactor: Any, timeout: float, host: str, port: int
 ) -> Connection:
-    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout)
+    # An address needs no thread, which an application may have none left of, to find out what it is.
+    kind: Any = HostnameEndpoint
+    if isIPAddress(host):
+        kind = TCP4ClientEndpoint
+    elif isIPv6Address(host):
+        kind = TCP6ClientEndpoint
+    endpoint = kind(reactor, host, port, timeout)
     if address.isTLS:
         endpoint = wrapClientTLS(_trust(address, host), endpoint)
     return await _open(endpoint, reactor)
@@ -97,17 +110,17 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
                 *_, reply = await connection.ask(timeout, *commands)
             finally:
                 connection.abort("the Sentinel was asked")
+            if isinstance(reply, ReplyError):
+                why = f"{host}:{port}: {said(reply)}"
+            elif reply is None:
+                why = f"{host}:{port} does not know {address.service!r}"
+            else:
+                master, number = reply
+                return master.decode(), int(number)
         except CANCELLED:
             raise
         except Exception as e:
             why = f"{host}:{port}: {e}"
-            continue
-        if isinstance(reply, ReplyError):
-            why = f"{host}:{port}: {said(reply)}"
-        elif reply is None:
-            why = f"{host}:{port} does not know {address.service!r}"
-        else:
-            return reply[0].decode(), int(reply[1])
     raise CannotConnect(f"no Sentinel names the master: {why}")
 
 

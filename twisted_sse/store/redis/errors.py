@@ -9,7 +9,17 @@ from typing import Any
 
 from hiredis import ReplyError
 
-__all__ = ["Moved", "Refused", "Unanswered", "checked", "isPassing", "kindOf", "movedTo", "said"]
+__all__ = [
+    "Moved",
+    "Refused",
+    "Unanswered",
+    "checked",
+    "isFinal",
+    "isPassing",
+    "kindOf",
+    "movedTo",
+    "said",
+]
 
 #: Errors of a server that will do it later, or of one that another has replaced; nothing was done.
 PASSING = frozenset(
@@ -97,6 +107,13 @@ def isPassing(reply: object) -> bool:
     return isinstance(reply, ReplyError) and kindOf(reply) in PASSING
 
 
+def isFinal(error: ReplyError) -> bool:
+    """
+    @return: whether an error stays until somebody changes how we are used.
+    """
+    return kindOf(error) in FINAL
+
+
 def checked(reply: Any) -> Any:
     """
     @return: a reply that is no error.
@@ -107,7 +124,7 @@ def checked(reply: Any) -> Any:
         moved = movedTo(reply)
         if moved is not None:
             raise Moved(*moved)
-        raise Refused(said(reply), kindOf(reply) in FINAL)
+        raise Refused(said(reply), isFinal(reply))
     return reply
 
 

@@ -15,7 +15,7 @@ from ..fingerprint import fingerprint
 from .commands import Commands
 from .connection import Command
 from .entries import NoEvent, begin, isBegin, sizeOf, toFields, toRecord
-from .errors import Refused, Unanswered, checked, kindOf, said
+from .errors import Refused, Unanswered, checked, isFinal, kindOf, said
 from .health import Health
 from .pages import Entry, Pages
 from .places import EntryID, Place, readID, readPlace
@@ -234,6 +234,10 @@ class RedisLog:
             return fail(ValueError("Redis makes the IDs: publish the event without one"))
         if self._isClosed:
             return fail(NotStored(False, "the log is closed"))
+        try:
+            _checkText(records, idempotencyKey)
+        except UnicodeEncodeError as e:
+            return fail(NotStored(False, f"a topic or key is no text: {e}"))
         entries = [toFields(record) for record in records]
         if max(map(len, entries)) > MOST_FIELDS:
             return fail(NotStored(False, "it has too many topics: some thousands are allowed"))
@@ -271,7 +275,7 @@ class RedisLog:
 
     def _leave(self) -> None:
         if self._ended is not None and not self._ended.called and not self._unanswered:
-            self._health.followed(self.key, None)
+            self._health.closed(self.key)
             self._closed(self)
             self._ended.callback(None)
 
@@ -343,13 +347,13 @@ class RedisLog:
         else:
             isPart = False
         if not errors:
-            self._health.stored(None)
+            self._health.stored(self.key)
             return replies
         if kindOf(errors[0]) == "NOSCRIPT":
             raise _NoScript
-        why = f"{self.key}: {said(errors[0])}"
-        self._health.stored(why)
-        raise NotStored(isPart, why)
+        why = said(errors[0])
+        self._health.unstored(why, self.key if isFinal(errors[0]) else None)
+        raise NotStored(isPart, f"{self.key}: {why}")
 
     # Reading
 
@@ -424,8 +428,8 @@ class RedisLog:
         return False
 
     def _until(self, entry: EntryID) -> Deferred[None]:
-        if self._away is not None:
-            return fail(StoreAway(self._away))
+        if self._away is not None or self._isClosed:
+            return fail(StoreAway(self._away or "the log is closed"))
         reader: Deferred[None] = Deferred()
         self._readers.append((entry, reader))
         return reader
@@ -435,6 +439,17 @@ class _NoScript(Exception):
     """
     The server does not know the script.
     """
+
+
+def _checkText(records: Sequence[Record], key: str | None) -> None:
+    """
+    @raise UnicodeEncodeError: if something cannot be sent.  What an event has, can.
+    """
+    for record in records:
+        for topic in record.topics:
+            topic.encode()
+    if key is not None:
+        key.encode()
 
 
 def _before(entry: Entry) -> str:
