@@ -4,10 +4,11 @@ Tests for L{twisted_sse.store.redis.link} and L{twisted_sse.store.redis.endpoint
 
 from __future__ import annotations
 
+from errno import ECONNREFUSED, EHOSTUNREACH
 from typing import Any
 
 from hiredis import ReplyError
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionRefusedError, NoRouteError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -58,13 +59,13 @@ class LinkTestCase(SynchronousTestCase):
         self.reactor.tcpClients.clear()
         return Peer(self.reactor, factory.buildProtocol(None))
 
-    def refuse(self) -> None:
+    def refuse(self, error: ConnectError | None = None) -> None:
         """
         Refuse a connection.
         """
         [(_, _, factory, *_)] = self.reactor.tcpClients
         self.reactor.tcpClients.clear()
-        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        factory.clientConnectionFailed(None, Failure(error or ConnectionRefusedError(ECONNREFUSED)))
 
     def pause(self) -> float:
         """
@@ -116,6 +117,35 @@ class LinkTests(LinkTestCase):
             self.assertEqual(self.told, ["up"])
             self.assertIs(link.connection, peer.protocol._wrappedProtocol)
             self.assertEqual((link.number, link.server.version), (7, "7.0.15"))
+
+    def test_reasons(self) -> None:
+        """
+        That there is no connection is told in the words of the system, once.
+        """
+        for error, why in (
+            (ConnectionRefusedError(ECONNREFUSED, "Connection refused"), "Connection refused"),
+            (NoRouteError(EHOSTUNREACH, "No route to host"), "No route to host"),
+            (ConnectError(string="DNS is down"), "DNS is down"),
+        ):
+            self.setUp()
+            self.start()
+            self.refuse(error)
+            self.pause()
+            self.assertTrue(self.told[-1].endswith(why), self.told)
+            self.assertNotIn("other side", self.told[-1])
+            self.assertNotRegex(self.told[-1], "[0-9]")
+
+    def test_unreadable(self) -> None:
+        """
+        Which file cannot be read is told.
+        """
+        for url in "redis://host?password_file=/none/such", "rediss://host?ssl_ca_certs=/none/such":
+            self.setUp()
+            link = self.start(url)
+            if self.reactor.tcpClients:
+                self.accept()
+            self.reactor.advance(0)
+            self.assertEqual(link.why, "/none/such cannot be read: No such file or directory")
 
     def test_wishes(self) -> None:
         """
@@ -193,7 +223,7 @@ class LinkTests(LinkTestCase):
             self.assertIsNone(link.why)
             peer.lose()
             self.assertIsNone(link.connection)
-            self.assertIn("lost", str(link.why))
+            self.assertIn("closed", str(link.why))
             self.assertEqual(link.losses, number + 1)
             self.assertLess(self.pause(), 0.12)
 

@@ -365,7 +365,7 @@ class AppendingTests(LogTestCase):
             appending = log.append([Record(Event("a")), Record(Event("b"))])
             error = self.failureResultOf(appending, NotStored).value
             self.assertEqual(error.maybe, maybe)
-            self.assertIn("news: ", str(error))
+            self.assertTrue(str(error).startswith("Redis: news: "), str(error))
             self.assertIn("events are not stored: news: ", str(self.health.problem()))
         self.patch(self.streams, "ask", lambda *_, **__: succeed([b"1-0"]))
         self.successResultOf(log.append([Record(Event("a"))]))
@@ -375,7 +375,8 @@ class AppendingTests(LogTestCase):
 
     def test_unanswered(self) -> None:
         """
-        Without an answer it may be stored if it was sent.
+        Without an answer it may be stored if it was sent.  A publisher, who has a connection of its
+        own, is told that it was Redis that did not answer.
         """
         log = self.open()
         for wasSent in False, True:
@@ -383,7 +384,7 @@ class AppendingTests(LogTestCase):
             for key in None, "key":
                 appending = log.append([Record(Event("a"))], key)
                 error = self.failureResultOf(appending, NotStored).value
-                self.assertEqual((error.maybe, str(error)), (wasSent, "no server"))
+                self.assertEqual((error.maybe, str(error)), (wasSent, "Redis: no server"))
 
     def test_unknownScript(self) -> None:
         """

@@ -4,12 +4,13 @@ Connecting to Redis servers: over TCP, TLS or UNIX sockets, and to the one that 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hiredis import ReplyError
 from twisted.internet.defer import CancelledError
 from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
@@ -17,7 +18,7 @@ from .address import Address, readPassword
 from .connection import Command, Connection
 from .errors import said
 
-__all__ = ["CANCELLED", "CannotConnect", "connect"]
+__all__ = ["CANCELLED", "CannotConnect", "connect", "reason"]
 
 #: What something fails with that is cancelled: connecting has an error of its own.
 CANCELLED = CancelledError, ConnectingCancelledError
@@ -27,6 +28,19 @@ class CannotConnect(Exception):
     """
     There is no connection to the server.
     """
+
+
+def reason(error: Exception) -> str:
+    """
+    @return: why there is no connection, for people.
+    """
+    if isinstance(error, ConnectError) and error.osError:
+        # Twisted's own words come before these, and say the same.
+        return os.strerror(error.osError)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be read: {error.strerror}"
+    # Twisted's own end with a full stop, and are put into sentences.
+    return str(error).rstrip(".") or type(error).__name__
 
 
 async def connect(
@@ -100,7 +114,7 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
         except CANCELLED:
             raise
         except Exception as e:
-            why = f"{host}:{port}: {e}"
+            why = f"{host}:{port}: {reason(e)}"
             continue
         if isinstance(reply, ReplyError):
             why = f"{host}:{port}: {said(reply)}"

@@ -25,7 +25,7 @@ FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
 #: What some errors mean, where the server's own words do not say what to do.
 MEANINGS = {
     "OOM": "its memory is full: give it more (maxmemory), or keep fewer events",
-    "NOAUTH": "it wants a password: give it in the URL, redis://:PASSWORD@host",
+    "NOAUTH": "it wants a password: name a file with it, redis://HOST?password_file=PATH",
     "WRONGPASS": "the user or the password is wrong",
     "NOPERM": "the user may not do this",
     "WRONGTYPE": "the key holds something else than a stream: choose another prefix",

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from ...timing.backoff import Backoff
 from .address import Address, readPassword
 from .connection import Command, Connection
-from .endpoints import CANCELLED, CannotConnect, connect
+from .endpoints import CANCELLED, CannotConnect, connect, reason
 from .errors import said
 
 __all__ = ["BACKOFF", "Link", "Server"]
@@ -169,7 +169,7 @@ class Link:
             except Exception as e:
                 # After a failover it may be where it was at first.
                 self._moved = None
-                why = _reason(e)
+                why = reason(e)
             else:
                 self.connection = connection
                 self._isConfirmed = self._isReplacing = False
@@ -230,8 +230,3 @@ class Link:
 
 def _ended(failure: Failure) -> None:
     failure.trap(*CANCELLED)
-
-
-def _reason(error: Exception) -> str:
-    # Twisted's own end with a full stop, and are put into sentences.
-    return str(error).rstrip(".") or type(error).__name__

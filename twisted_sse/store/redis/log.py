@@ -332,7 +332,7 @@ class RedisLog:
         try:
             replies = await self._commands.ask(*commands, isRepeatable=isRepeatable, isOrdered=True)
         except Unanswered as e:
-            raise NotStored(e.wasSent, str(e)) from e
+            raise NotStored(e.wasSent, f"Redis: {e}") from e
         # The first says why, those after it that nothing was done therefore.
         errors = [reply for reply in replies if isinstance(reply, ReplyError)]
         if not errors and len(commands) > 1:
@@ -349,7 +349,7 @@ class RedisLog:
             raise _NoScript
         why = f"{self.key}: {said(errors[0])}"
         self._health.stored(why)
-        raise NotStored(isPart, why)
+        raise NotStored(isPart, f"Redis: {why}")
 
     # Reading
 
