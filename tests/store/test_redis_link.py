@@ -194,6 +194,11 @@ class LinkTests(LinkTestCase):
         self.start("redis://:wrong@host")
         self.accept().enter(ReplyError("WRONGPASS invalid"), "PONG")
         self.assertIn("the user or the password is wrong", self.told[-1])
+        self.setUp()
+        self.start("redis://:a@host")
+        none = "ERR AUTH <password> called without any password configured for the default user."
+        self.accept().enter(ReplyError(f"{none} Are you sure?"), "PONG")
+        self.assertEqual(self.told[-1], "it has no password: give none")
 
     def test_silent(self) -> None:
         """
@@ -363,6 +368,7 @@ class SentinelTests(LinkTestCase):
             (None, "10.0.0.2:7 does not know 'main'"),
             (ReplyError("NOAUTH wanted"), "it wants a password"),
             (ReplyError("ERR unknown command"), "unknown command"),
+            (ReplyError("ERR unknown command `SENTINEL`, with args: "), "7: it is no Sentinel"),
         ):
             self.setUp()
             self.start(self.url)
@@ -373,6 +379,26 @@ class SentinelTests(LinkTestCase):
             self.assertIn(why, self.told[-1])
             self.pause()
             self.assertEqual(self.wanted, [26379])
+
+    def test_refused(self) -> None:
+        """
+        If it does not let us in, its answer to the password is told, without the password.
+        """
+        for reply, why in (
+            (ReplyError("WRONGPASS invalid"), "the user or the password is wrong"),
+            (ReplyError("ERR unknown command 'AUTH' with: 'hush'"), "with: '***'"),
+        ):
+            self.setUp()
+            self.start(self.url)
+            for _ in range(2):
+                self.accept().answer(reply, ReplyError("NOAUTH wanted"))
+                self.reactor.advance(0)
+            self.assertIn(why, self.told[-1])
+            self.assertNotIn("hush", self.told[-1])
+        # One that has no password does not mind.
+        self.pause()
+        self.accept().answer(ReplyError("ERR AUTH"), ["10.0.0.9", "6380"])
+        self.assertEqual(self.wanted, [6380])
 
     def test_replica(self) -> None:
         """

@@ -108,7 +108,7 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
         try:
             connection = await _connectTo(address, reactor, timeout, host, port)
             try:
-                *_, reply = await connection.ask(timeout, *commands)
+                replies = await connection.ask(timeout, *commands)
             finally:
                 connection.abort("the Sentinel was asked")
         except CANCELLED:
@@ -116,8 +116,11 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
         except Exception as e:
             why = f"{host}:{port}: {reason(e)}"
             continue
+        reply = replies[-1]
         if isinstance(reply, ReplyError):
-            why = f"{host}:{port}: {said(reply)}"
+            # If logging in has failed, that is why.
+            first = next(each for each in replies if isinstance(each, ReplyError))
+            why = f"{host}:{port}: {said(first, password)}"
         elif reply is None:
             why = f"{host}:{port} does not know {address.service!r}"
         else:

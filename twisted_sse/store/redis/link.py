@@ -207,11 +207,7 @@ class Link:
             replies = await connection.ask(self._timeout, *commands, *wishes)
             for reply in replies[: len(commands)]:
                 if isinstance(reply, ReplyError):
-                    text = str(reply)
-                    if password:
-                        # Some servers repeat a command that they do not know.
-                        text = text.replace(password, "***")
-                    raise CannotConnect(said(ReplyError(text)))
+                    raise CannotConnect(said(reply, password))
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")
