@@ -149,7 +149,8 @@ class OpeningTests(LogTestCase):
             self.assertIn("news: ", str(self.failureResultOf(opening, kind).value))
         self.streams.failure = Unanswered(False, "no server")
         opening = Deferred.fromCoroutine(opened.open(1))
-        self.failureResultOf(opening, StoreAway)
+        # Publishers who wait for the log are told this.
+        self.assertEqual(str(self.failureResultOf(opening, StoreAway).value), "Redis: no server")
 
 
 class ReadingTests(LogTestCase):

@@ -95,7 +95,7 @@ class RedisLog:
         try:
             records = await self._findRecent(recent)
         except Unanswered as e:
-            raise StoreAway(str(e)) from e
+            raise StoreAway(f"Redis: {e}") from e
         except Refused as e:
             raise (ValueError if e.isFinal else StoreAway)(f"{self.key}: {e}") from e
         if records:
