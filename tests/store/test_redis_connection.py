@@ -8,7 +8,9 @@ from typing import Any
 
 from hiredis import ReplyError
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.redis_memory import Peer, encoded
@@ -125,9 +127,21 @@ class ConnectionTests(SynchronousTestCase):
         self.peer.lose()
         self.assertEqual(self.successResultOf(asking[0]), [b"x", b"x"])
         for each in asking[1:]:
-            self.assertUnanswered(each, True, "the connection was lost: ")
-        self.assertUnanswered(self.connection.ask(5, ("A",)), False, "the connection was lost: ")
-        self.assertIn("lost", self.successResultOf(self.connection.lost))
+            self.assertUnanswered(each, True, "the server has closed the connection")
+        self.assertUnanswered(
+            self.connection.ask(5, ("A",)), False, "the server has closed the connection"
+        )
+        self.assertIn("closed", self.successResultOf(self.connection.lost))
+
+    def test_broken(self) -> None:
+        """
+        A connection that was not closed in order was lost; the reason fits into a sentence.
+        """
+        lost = ConnectionLost("Connection reset by peer.")
+        self.connection.connectionLost(Failure(lost))
+        why = self.successResultOf(self.connection.lost)
+        self.assertTrue(why.startswith("the connection was lost: "), why)
+        self.assertTrue(why.endswith("Connection reset by peer"), why)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_strangers(self) -> None:

@@ -149,7 +149,8 @@ class OpeningTests(LogTestCase):
             self.assertIn("news: ", str(self.failureResultOf(opening, kind).value))
         self.streams.failure = Unanswered(False, "no server")
         opening = Deferred.fromCoroutine(opened.open(1))
-        self.failureResultOf(opening, StoreAway)
+        # Publishers who wait for the log are told this.
+        self.assertEqual(str(self.failureResultOf(opening, StoreAway).value), "Redis: no server")
 
 
 class ReadingTests(LogTestCase):
@@ -367,7 +368,7 @@ class AppendingTests(LogTestCase):
             appending = log.append([Record(Event("a")), Record(Event("b"))])
             error = self.failureResultOf(appending, NotStored).value
             self.assertEqual(error.maybe, maybe)
-            self.assertIn("news: ", str(error))
+            self.assertTrue(str(error).startswith("Redis: news: "), str(error))
             said.append(str(self.health.problem()).partition(":")[0])
         # The memory is full for all streams, the wrong key is that of this one.
         self.assertEqual(said, ["events are not stored"] + ["events of news are not stored"] * 2)
@@ -379,7 +380,8 @@ class AppendingTests(LogTestCase):
 
     def test_unanswered(self) -> None:
         """
-        Without an answer it may be stored if it was sent.
+        Without an answer it may be stored if it was sent.  A publisher, who has a connection of its
+        own, is told that it was Redis that did not answer.
         """
         log = self.open()
         for wasSent in False, True:
@@ -387,7 +389,7 @@ class AppendingTests(LogTestCase):
             for key in None, "key":
                 appending = log.append([Record(Event("a"))], key)
                 error = self.failureResultOf(appending, NotStored).value
-                self.assertEqual((error.maybe, str(error)), (wasSent, "no server"))
+                self.assertEqual((error.maybe, str(error)), (wasSent, "Redis: no server"))
 
     def test_unknownScript(self) -> None:
         """

@@ -88,10 +88,10 @@ class Daemon(Feeding):
         """
         if not self.ready:
             return False, "draining"
-        if not self.isOpen:
-            return False, "starting: the store is not open yet"
-        # Without its store it still delivers, so that it is better than nothing.
         problem = None if self.store is None else self.store.problem()
+        if not self.isOpen:
+            return False, f"starting: {problem or 'the store is not open yet'}"
+        # Without its store it still delivers, so that it is better than nothing.
         return True, "ok" if problem is None else f"degraded: {problem}"
 
     def becomeUnready(self) -> None:

@@ -147,6 +147,14 @@ class ParentTests(ParentTestCase):
         made.startService()
         self.assertEqual(len(spawner.processes), 2)
 
+    def test_quiet(self) -> None:
+        """
+        Its sites, which answer nobody, are not in the log: their ports are.
+        """
+        self.make("tick", "--listen=tcp:0", "--admin=tcp:0")
+        sites = [factory for _, factory, *_ in self.reactor.tcpServers]
+        self.assertEqual([site.noisy for site in sites], [False, False])
+
     def test_one(self) -> None:
         """
         One process is the daemon as it is without the option.
@@ -325,7 +333,7 @@ class RefusalTests(ParentTestCase):
         wants = f"python:{__name__}:subscribing"
         for source in "post", "-", "command:true", wants:
             with self.subTest(source):
-                why = f"all have to publish to one sequence what comes from {source}: give --store"
+                why = f"several processes share what comes from {source} through Redis only: give"
                 self.assertIn(why, self.several(source))
                 self.assertIn(why, self.several(source, "--store=events.db"))
                 self.make(source, REDIS)

@@ -229,7 +229,10 @@ def _bind(
 
     @return: its socket, for the children.
     """
-    port = openPort(listening, endpoint, Site(notFound(), reactor=reactor))
+    site = Site(notFound(), reactor=reactor)
+    # Its port is in the log.
+    site.noisy = False
+    port = openPort(listening, endpoint, site)
     if options.isPrivate and endpoint.option != "admin":
         checkLocal(endpoint, port)
     inherited = None if port is None else handOver(port)

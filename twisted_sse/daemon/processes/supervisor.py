@@ -141,11 +141,15 @@ class Child:
             self.connections = fields["count"]
             self._supervisor.balance()
         elif kind == "log":
-            Logger(namespace=fields["namespace"]).emit(
+            namespace = fields["namespace"]
+            # As Twisted writes what its old log says.
+            system = {"log_system": "-"} if namespace == "log_legacy" else {}
+            Logger(namespace=namespace).emit(
                 LogLevel.lookupByName(fields["level"]),
                 "{child}: {text}",
                 child=str(self),
                 text=fields["text"],
+                **system,
             )
         elif kind == "failed":
             self.why, self.status = fields["why"], fields["status"]

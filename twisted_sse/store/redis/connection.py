@@ -9,6 +9,7 @@ from typing import Any
 
 from hiredis import ProtocolError, Reader, pack_command
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -140,7 +141,11 @@ class Connection(Protocol):
         See L{Protocol}.
         """
         if self._why is None:
-            self._why = f"the connection was lost: {reason.getErrorMessage()}"
+            if reason.check(ConnectionDone):
+                self._why = "the server has closed the connection"
+            else:
+                # Twisted's words end with a full stop, and are put into sentences.
+                self._why = f"the connection was lost: {reason.getErrorMessage().rstrip('.')}"
         if self._call is not None:
             self._call.cancel()
             self._call = None

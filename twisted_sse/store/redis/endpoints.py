@@ -4,6 +4,7 @@ Connecting to Redis servers: over TCP, TLS or UNIX sockets, and to the one that 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hiredis import ReplyError
@@ -16,7 +17,7 @@ from twisted.internet.endpoints import (
     UNIXClientEndpoint,
     wrapClientTLS,
 )
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
@@ -24,7 +25,7 @@ from .address import Address, readPassword
 from .connection import Command, Connection
 from .errors import said
 
-__all__ = ["CANCELLED", "CannotConnect", "connect"]
+__all__ = ["CANCELLED", "CannotConnect", "connect", "reason"]
 
 #: What something fails with that is cancelled: connecting has an error of its own.
 CANCELLED = CancelledError, ConnectingCancelledError
@@ -34,6 +35,19 @@ class CannotConnect(Exception):
     """
     There is no connection to the server.
     """
+
+
+def reason(error: Exception) -> str:
+    """
+    @return: why there is no connection, for people.
+    """
+    if isinstance(error, ConnectError) and error.osError:
+        # Twisted's own words come before these, and say the same.
+        return os.strerror(error.osError)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be read: {error.strerror}"
+    # Twisted's own end with a full stop, and are put into sentences.
+    return str(error).rstrip(".") or type(error).__name__
 
 
 async def connect(
@@ -107,11 +121,14 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
         try:
             connection = await _connectTo(address, reactor, timeout, host, port)
             try:
-                *_, reply = await connection.ask(timeout, *commands)
+                replies = await connection.ask(timeout, *commands)
             finally:
                 connection.abort("the Sentinel was asked")
+            reply = replies[-1]
             if isinstance(reply, ReplyError):
-                why = f"{host}:{port}: {said(reply)}"
+                # If logging in has failed, that is why.
+                first = next(each for each in replies if isinstance(each, ReplyError))
+                why = f"{host}:{port}: {said(first, password)}"
             elif reply is None:
                 why = f"{host}:{port} does not know {address.service!r}"
             else:
@@ -120,7 +137,7 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
         except CANCELLED:
             raise
         except Exception as e:
-            why = f"{host}:{port}: {e}"
+            why = f"{host}:{port}: {reason(e)}"
     raise CannotConnect(f"no Sentinel names the master: {why}")
 
 

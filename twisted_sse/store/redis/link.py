@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from ...timing.backoff import Backoff
 from .address import Address, readPassword
 from .connection import Command, Connection
-from .endpoints import CANCELLED, CannotConnect, connect
+from .endpoints import CANCELLED, CannotConnect, connect, reason
 from .errors import said
 
 __all__ = ["BACKOFF", "Link", "Server"]
@@ -183,7 +183,7 @@ class Link:
             except Exception as e:
                 # After a failover it may be where it was at first.
                 self._moved = None
-                why = _reason(e)
+                why = reason(e)
             else:
                 self.connection = connection
                 self._isConfirmed = self._isReplacing = False
@@ -223,11 +223,7 @@ class Link:
             replies = await connection.ask(self._timeout, *commands, *wishes)
             for reply in replies[: len(commands)]:
                 if isinstance(reply, ReplyError):
-                    text = str(reply)
-                    if password:
-                        # Some servers repeat a command that they do not know.
-                        text = text.replace(password, "***")
-                    raise CannotConnect(said(ReplyError(text)))
+                    raise CannotConnect(said(reply, password))
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")
@@ -246,8 +242,3 @@ class Link:
 
 def _ended(failure: Failure) -> None:
     failure.trap(*CANCELLED)
-
-
-def _reason(error: Exception) -> str:
-    # Twisted's own end with a full stop, and are put into sentences.
-    return str(error).rstrip(".") or type(error).__name__

@@ -95,7 +95,7 @@ class RedisLog:
         try:
             records = await self._findRecent(recent)
         except Unanswered as e:
-            raise StoreAway(str(e)) from e
+            raise StoreAway(f"Redis: {e}") from e
         except Refused as e:
             raise (ValueError if e.isFinal else StoreAway)(f"{self.key}: {e}") from e
         if records:
@@ -336,7 +336,7 @@ class RedisLog:
         try:
             replies = await self._commands.ask(*commands, isRepeatable=isRepeatable, isOrdered=True)
         except Unanswered as e:
-            raise NotStored(e.wasSent, str(e)) from e
+            raise NotStored(e.wasSent, f"Redis: {e}") from e
         # The first says why, those after it that nothing was done therefore.
         errors = [reply for reply in replies if isinstance(reply, ReplyError)]
         if not errors and len(commands) > 1:
@@ -353,7 +353,7 @@ class RedisLog:
             raise _NoScript
         why = said(errors[0])
         self._health.unstored(why, self.key if isFinal(errors[0]) else None)
-        raise NotStored(isPart, f"{self.key}: {why}")
+        raise NotStored(isPart, f"Redis: {self.key}: {why}")
 
     # Reading
 
