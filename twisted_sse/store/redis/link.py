@@ -225,8 +225,9 @@ class Link:
                 if isinstance(reply, ReplyError):
                     text = str(reply)
                     if password:
-                        # Some servers repeat a command that they do not know.
-                        text = text.replace(password, "***")
+                        # Some servers repeat a command that they do not know: Redis the beginning of
+                        # its arguments.
+                        text = text.replace(password, "***").partition(", with args")[0]
                     raise CannotConnect(said(ReplyError(text)))
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
