@@ -203,6 +203,11 @@ class LinkTests(LinkTestCase):
         self.accept().enter(ReplyError("ERR unknown command 'AUTH' with: 'joe' 'secret'"), "PONG")
         self.assertNotIn("secret", self.told[-1])
         self.setUp()
+        self.start("redis://:" + "secret" * 30 + "@host")
+        told = "ERR unknown command `AUTH`, with args beginning with: `" + "secret" * 20
+        self.accept().enter(ReplyError(told), "PONG")
+        self.assertEqual(self.told[-1], "ERR unknown command `AUTH`")
+        self.setUp()
         self.start("redis://:wrong@host")
         self.accept().enter(ReplyError("WRONGPASS invalid"), "PONG")
         self.assertIn("the user or the password is wrong", self.told[-1])

@@ -421,6 +421,26 @@ class AppendingTests(LogTestCase):
             self.assertFalse(self.failureResultOf(appending, NotStored).value.maybe)
         self.assertEqual(self.streams.asked, [])
 
+    def test_strange(self) -> None:
+        """
+        If the answer is none that Redis gives, nobody knows what was stored.
+        """
+        log = self.open()
+        for count, key, replies in (
+            (1, None, [7]),
+            (1, None, [None]),
+            (2, None, ["OK", "QUEUED", "QUEUED", None]),
+            (2, None, ["OK", "QUEUED", "QUEUED", [b"1-0", None]]),
+            (1, "key", [None]),
+            (1, "key", [[0]]),
+            (1, "key", [[0, None]]),
+        ):
+            self.patch(self.streams, "ask", lambda *_, replies=replies, **__: succeed(replies))
+            appending = log.append([Record(Event("a"))] * count, key)
+            error = self.failureResultOf(appending, NotStored).value
+            self.assertTrue(error.maybe)
+            self.assertIn("news: the server has answered ", str(error))
+
     def test_noText(self) -> None:
         """
         What has a topic, or a key, that cannot be sent is refused.

@@ -151,7 +151,8 @@ def said(error: ReplyError, password: str = "") -> str:
     """
     Tell people what an error says.
 
-    @param password: is left out.  Some servers repeat a command that they do not know.
+    @param password: is left out.  Some servers repeat a command that they do not know: Redis the
+        beginning of its arguments.
     """
     text, kind = str(error), kindOf(error)
     if kind in MEANINGS:
@@ -159,4 +160,4 @@ def said(error: ReplyError, password: str = "") -> str:
     for beginning, meaning in BEGINNINGS.items():
         if text.startswith(beginning):
             return meaning
-    return text.replace(password, "***") if password else text
+    return text.replace(password, "***").partition(", with args")[0] if password else text

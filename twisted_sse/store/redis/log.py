@@ -310,6 +310,8 @@ class RedisLog:
         if len(commands) > 1:
             commands = [("MULTI",), *commands, ("EXEC",)]
         replies = await self._written(commands, False)
+        if not all(isinstance(each, bytes) for each in replies):
+            raise self._strange(replies)
         return [each.decode() for each in replies]
 
     async def _addOnce(
@@ -323,6 +325,8 @@ class RedisLog:
         except _NoScript:
             command = byScript(self.key, remembering, content, head, entries, isLoaded=False)
             [reply] = await self._written([command], True)
+        if not (isinstance(reply, list) and list(map(type, reply)) == [int, bytes]):
+            raise self._strange(reply)
         isRepeated, told = reply
         if told[:FINGERPRINT] != content:
             raise KeyReused(idempotencyKey)
@@ -342,6 +346,8 @@ class RedisLog:
         if not errors and len(commands) > 1:
             # Those of a transaction, which goes on after an error.
             replies = replies[-1]
+            if not isinstance(replies, list):
+                raise self._strange(replies)
             errors = [reply for reply in replies if isinstance(reply, ReplyError)]
             isPart = len(errors) < len(replies)
         else:
@@ -354,6 +360,12 @@ class RedisLog:
         why = said(errors[0])
         self._health.unstored(why, self.key if isFinal(errors[0]) else None)
         raise NotStored(isPart, f"Redis: {self.key}: {why}")
+
+    def _strange(self, reply: object) -> NotStored:
+        """
+        @return: an error for an answer that Redis does not give, but a proxy or another server.
+        """
+        return NotStored(True, f"{self.key}: the server has answered {reply!r:.100}")
 
     # Reading
 
