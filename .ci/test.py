@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as temporary:
         leftOut = Path(temporary, "left-out")
         os.environ["SSE_LEFT_OUT"] = str(leftOut)
-        pytest = partial(run, "coverage", "run", "-m", "pytest", *arguments)
+        pytest = partial(run, "coverage", "run", "-m", "pytest", "--durations=25", *arguments)
         if arguments:
             results = {"pytest": pytest()}
         else:

@@ -169,6 +169,18 @@ class CodeTests(SynchronousTestCase):
                     self.assertTrue(stream.text.startswith(f":\nretry: 3000\n{text}"), page.name)
         self.assertEqual(len(shown), 3)
 
+    def test_curl(self) -> None:
+        """
+        Where C{curl} is shown with the daemon, it asks for an event stream: it would get C{ok}.
+        """
+        pages = [DOCS / f"{name}.md" for name in ("daemon", "deployment", "exposure", "many")]
+        shown = []
+        for page in (ROOT / "README.md", *pages, *(ROOT / "examples" / "deploy").iterdir()):
+            for command in re.findall(r"curl [^`\n]*-N[^`\n]*", page.read_text(encoding="utf-8")):
+                shown.append(command)
+                self.assertIn("-H 'Accept: text/event-stream'", command, page.name)
+        self.assertNotEqual(shown, [])
+
     def test_shownPost(self) -> None:
         """
         The documented output of a POST to a Klein route is what is sent.

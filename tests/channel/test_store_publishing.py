@@ -5,7 +5,7 @@ unexpected ways, and at the end.
 
 from __future__ import annotations
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import LogEvent, eventAsText, globalLogPublisher
 
 import twisted_sse.channel.channel
@@ -56,6 +56,19 @@ class OpeningTests(StoreTestCase):
         self.assertEqual(self.successResultOf(last).data, "4")
         self.assertEqual([record.event.data for record in self.content.records], ["1", "4"])
         self.assertEqual(channel.unstored, 0)
+
+    def test_nothingLeft(self) -> None:
+        """
+        If nothing is left to be delivered when the store is open, those who wait for that are told.
+        """
+        for makesIDs in True, False:
+            channel = self.start(open=False, makesIDs=makesIDs)
+            channel.publish("1", id="mine")
+            waiting = channel.whenDelivered()
+            self.assertNoResult(waiting)
+            self.settle()
+            self.successResultOf(waiting)
+        self.assertEqual(len(self.flushLoggedErrors(InvalidEvent)), 1)
 
     def test_closedBefore(self) -> None:
         """
@@ -119,6 +132,23 @@ class FailingTests(StoreTestCase):
         self.settle()
         self.successResultOf(waiting)
 
+    def test_wrongAnswer(self) -> None:
+        """
+        If the log does not answer with an ID for each event, publishing fails.
+        """
+        channel = self.start()
+        (log,) = self.store.logs
+        for answer in None, [], ["1", "2"]:
+            for key in None, "k":
+                self.patch(log, "append", lambda *args, answer=answer: succeed(answer))
+                waiting = channel.publishAndWait("1", idempotencyKey=key)
+                self.settle()
+                self.assertTrue(self.failureResultOf(waiting, NotStored).value.maybe)
+        del log.append
+        waiting = channel.publishAndWait("2")
+        self.settle()
+        self.successResultOf(waiting)
+
     def test_readRaises(self) -> None:
         """
         If the log raises when it is read, the stream fails, and the next one can read.
@@ -153,6 +183,26 @@ class FailingTests(StoreTestCase):
         waiting = channel.publishAndWait(text, idempotencyKey="k")
         self.settle(300)
         self.successResultOf(waiting)
+
+    def test_veryMany(self) -> None:
+        """
+        Very many events of one turn are not appended all together, but a batch is; all are in order.
+        """
+        for open in True, False:
+            self.kept.clear()
+            channel = self.start(open=open)
+            for number in range(2500):
+                channel.publish(str(number))
+            batch = [(Event(str(number)), ()) for number in range(2500, 5000)]
+            waiting = channel.publishAllAndWait(batch)
+            channel.publish("5000")
+            self.settle()
+            self.assertEqual(len(self.successResultOf(waiting)), 2500)
+            (log,) = self.store.logs
+            self.assertEqual([len(records) for records, _ in log.appends], [1000, 1000, 3000, 1])
+            kept = [record.event.data for record in self.content.records]
+            self.assertEqual(kept, [str(number) for number in range(5001)])
+            self.assertEqual(channel.unstored, 0)
 
     def test_forEver(self) -> None:
         """

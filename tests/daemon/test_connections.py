@@ -23,6 +23,7 @@ from twisted import internet
 from twisted_sse.daemon import connections, limits, makeService
 from twisted_sse.daemon.connections import (
     COUNTED,
+    HANDSHAKE,
     KEPT,
     LEAVING,
     LOOK_AGAIN,
@@ -306,7 +307,7 @@ class DrainTests(ConnectionTestCase):
         late.dataReceived(REQUEST % b"")
         self.clock.advance(LOOK_AGAIN)
         self.assertIn(b"\r\n\r\nok", lateTransport.value())
-        self.assertTrue(newTransport.aborted)
+        self.assertFalse(newTransport.aborted)
         self.assertEqual((idleTransport.disconnecting, idleTransport.aborted), (True, False))
         self.assertTrue(heldTransport.isOpen)
         self.assertTrue(begunTransport.isOpen)
@@ -316,11 +317,29 @@ class DrainTests(ConnectionTestCase):
         for transport in (heldTransport, begunTransport):
             self.assertTrue(transport.value().startswith(b"HTTP/1.1 200 OK"))
             self.assertEqual((transport.disconnecting, transport.aborted), (True, False))
+        self.clock.advance(HANDSHAKE)
+        self.assertTrue(newTransport.aborted)
         for each in (new, idle, late, held):
             self.lose(each)
         self.assertNoResult(drained)
         self.lose(begun)
         self.successResultOf(drained)
+        self.assertForgotten()
+
+    def test_farAway(self) -> None:
+        """
+        A client that was accepted, and has still to shake hands, is answered.
+        """
+        protocol, transport = self.connect()
+        drained = self.connections.drain(5)
+        self.clock.advance(HANDSHAKE - 0.1)
+        protocol.dataReceived(REQUEST % b"")
+        self.clock.advance(LOOK_AGAIN)
+        self.assertIn(b"\r\n\r\nok", transport.value())
+        self.assertEqual((transport.disconnecting, transport.aborted), (True, False))
+        self.lose(protocol)
+        self.successResultOf(drained)
+        self.clock.advance(1)
         self.assertForgotten()
 
     def test_pipelined(self) -> None:

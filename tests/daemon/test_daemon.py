@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -63,6 +63,25 @@ class StopTests(OptionsMixin):
             self.assertIn("retry: ", each.text)
         self.successResultOf(stopped)
         self.assertEqual(client.clock.getDelayedCalls(), [])
+
+    def test_fails(self) -> None:
+        """
+        A part that cannot be stopped, as a UNIX socket whose file was removed, is named in the log;
+        everything else stops as ever, the store last.
+        """
+        client = self.start("--drain", "5", "post")
+        (channel,) = self.daemon.channels
+        stream = client.get("/", headers=ACCEPT)
+        stream.stopReading()
+        channel.publish("x" * 2**20)
+        self.patch(self.daemon._listening, "stopService", lambda: fail(FileNotFoundError("x")))
+        stopped = self.daemon.stopService()
+        self.assertNoResult(stopped)
+        self.assertFalse(channel.closed)
+        client.clock.advance(5)
+        self.successResultOf(stopped)
+        self.assertTrue(channel.closed)
+        self.assertEqual(len(self.flushLoggedErrors(FileNotFoundError)), 1)
 
     def test_inputEnds(self) -> None:
         """

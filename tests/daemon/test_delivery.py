@@ -10,6 +10,7 @@ from unittest.mock import patch
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.shared_store import Server, SharedStore
 from twisted_sse import Channel, Event, History
 from twisted_sse.daemon import delivery
 from twisted_sse.daemon.delivery import NAME, Delivery
@@ -150,6 +151,35 @@ class DeliveryTests(SynchronousTestCase):
         slow.waiting[0].callback(None)
         self.clock.advance(10)
         self.assertDelivery(200, "ok")
+
+    def test_lost(self) -> None:
+        """
+        An event that is on its way when the store loses something may never arrive: C{stream-reset}
+        stands for it, and the next is sent in time.
+        """
+        server = Server(self.clock)
+        store = SharedStore(server)
+        self.channel = Channel(History(maxEvents=1), name=NAME, reactor=self.clock, store=store)
+        self.start()
+        self.clock.advance(0)
+        self.assertDelivery(200, "ok")
+        [log] = store.logs
+
+        def lose() -> None:
+            log.number = log.stream.number
+            log.tail.broken(f"<{log.number}-0")
+
+        with patch.object(log, "follow", lose):
+            self.clock.advance(10)
+            self.clock.settle()
+        self.assertEqual(log.stream.number, 2)
+        self.clock.advance(9)
+        self.assertDelivery(200, "ok")
+        for number in 3, 4:
+            self.clock.advance(10)
+            self.clock.settle()
+            self.assertEqual(log.stream.number, number)
+            self.assertDelivery(200, "ok")
 
     def test_log(self) -> None:
         """

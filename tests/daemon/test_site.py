@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -74,6 +75,18 @@ class SiteTests(SynchronousTestCase):
             self.channel.dataReceived(body[at : at + 2**16])
         self.channel.dataReceived(end)
         return self.transport.value()
+
+    def test_quiet(self) -> None:
+        """
+        It says nothing in the log when it begins and when it ends: Twisted says on which port.
+        """
+        said: list[object] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        site = SmallSite(Resource())
+        site.doStart()
+        site.doStop()
+        self.assertEqual(said, [])
 
     def test_small(self) -> None:
         """

@@ -180,6 +180,9 @@ class DaemonTests(StorageTestCase):
         client = self.start("/a=post", "/b=-", delay=3)
         answer = client.get("/readyz")
         self.assertEqual((answer.status, answer.text), (503, "starting: the store is not open yet"))
+        self.store.told = "the server is away"
+        self.assertEqual(client.get("/readyz").text, "starting: the server is away")
+        self.store.told = None
         self.assertEqual(client.get("/healthz/delivery").status, 503)
         (source,) = self.daemon.sources
         self.assertFalse(source.running)

@@ -123,6 +123,7 @@ class BatchTests(SynchronousTestCase):
             ('{"data":"","retry":"7"}', "retry must be"),
             ('{"data":"","retry":-1}', "retry must be"),
             ('{"data":"\\ud800"}', "lone surrogate"),
+            ('{"data":"a","topics":["b","\\ud800"]}', "lone surrogate"),
             ('{"data":NaN}', "NaN is no number"),
             ('{"data":-Infinity}', "-Infinity is no number"),
             ('{"data":1e999}', "has no JSON"),

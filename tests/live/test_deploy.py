@@ -99,6 +99,16 @@ class FilesTests(OptionsMixin):
         for arguments in [*unit, "--public"], containerOptions():
             makeService(self.alone(*arguments), MemoryReactorClock())
 
+    def test_names(self) -> None:
+        """
+        The daemon answers under the name of nginx's server, which is not one of loopback's.
+        """
+        text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+        names = re.findall(r"^ *server_name (\S+);", text, re.MULTILINE)
+        self.assertEqual(len(names), 1)
+        for arguments in serviceOptions(), documentedOptions():
+            self.assertEqual(self.alone(*arguments)["allow-host"], names)
+
     def alone(self, *arguments: str) -> Options:
         """
         @return: the options, for one process: others cannot be started in memory.

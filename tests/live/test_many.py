@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.support.browsers import Browsing
-from tests.support.daemons import FOREGROUND, PATIENCE, until
+from tests.support.daemons import FOREGROUND, PATIENCE, SERVE, until
 from tests.support.documents import blocks, read
 from tests.support.examples import EXAMPLES
 from tests.support.live import reactor
@@ -86,19 +86,19 @@ class PageTests(AskMixin):
 
     def test_daemons(self) -> None:
         """
-        Two daemons as they are shown deliver what is published through either of them, and what is
-        added to Redis.
+        Two daemons as they are shown, in one directory, deliver what is published through either of
+        them, and what is added to Redis.
         """
         shown = "".join(blocks(PAGE, "console", "## With the daemon"))
-        commands = re.findall(r"^\$ twistd -n (sse .*)$", shown, re.MULTILINE)
+        commands = re.findall(r"^\$ twisted-sse serve (.*)$", shown, re.MULTILINE)
         self.assertEqual(len(commands), 2)
         subscribers = []
         for command in commands:
             self.port = freePort()
             words = command.replace("redis://localhost", self.redisURL).split()
             words[words.index("--port") + 1] = str(self.port)
-            process = self.spawn(*FOREGROUND, *words)
-            self.waitFor(process, f"http://localhost:{self.port}/ ")
+            self.spawn(*SERVE, *words)
+            until(self.isListening)
             until(lambda: self.isReady(self.port))
             subscribers.append(self.subscribe(self.port))
         self.assertEqual(self.ask(self.port, "/", "hello")[0], 200)
@@ -113,12 +113,11 @@ class PageTests(AskMixin):
         The command that is shown starts as many processes, which deliver what is published through
         any of them, and stops them all.
         """
-        [command] = re.findall(r"`twistd -n (sse .* --processes .*?)`", read(PAGE))
+        [command] = re.findall(r"`twisted-sse serve (.* --processes .*?)`", read(PAGE))
         self.port = freePort()
         words = command.replace("redis://localhost", self.redisURL).split()
-        words[words.index("--port") + 1] = str(self.port)
-        process = self.spawn(*FOREGROUND, *words)
-        self.waitFor(process, f"http://localhost:{self.port}/ ")
+        process = self.spawn(*SERVE, *words, "--port", str(self.port))
+        until(self.isListening)
         # Not all processes may be ready, but from this place on nobody misses anything.
         place = self.redis.cli("XADD", "sse:/", "*", "data", "begin")
         subscribers = [self.subscribe(self.port, lastEventID=place) for _ in range(20)]

@@ -329,6 +329,22 @@ class StartTests(SeveralTestCase):
         await until(lambda: not isAlive(daemon.pid), "it has ended")
         self.assertFalse((self.directory / "a.pid").exists())
 
+    async def test_brokenInBackground(self) -> None:
+        """
+        If the children cannot start in the background, C{twistd} says so, and exits with status 1.
+        """
+        options = (*TWISTD, "--pidfile=a.pid", "--logfile=a.log", "sse")
+        (self.directory / "checked.py").write_text(
+            "import os\n"
+            "if 'processes.child' in ' '.join(open('/proc/self/cmdline').read().split(chr(0))):\n"
+            "    raise ZeroDivisionError\n"
+            "def connected(stream): return []\n"
+        )
+        daemon = self.several("python:checked:connected", command=options)
+        self.assertEqual(await daemon.ended(), 1)
+        self.assertIn("importing checked failed", daemon.log())
+        await until(lambda: not (self.directory / "a.pid").exists(), "it has ended")
+
 
 @needs("network", "processes")
 class EndpointTests(SeveralTestCase):

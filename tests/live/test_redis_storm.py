@@ -33,7 +33,8 @@ from tests.support.live import (
     until,
 )
 from tests.support.posting import Publisher
-from tests.support.redis_pair import Entry, Pair
+from tests.support.redis_pair import Pair
+from tests.support.redis_server import Entry
 from tests.support.requirements import needs
 from twisted_sse import MessageEvent
 
@@ -337,9 +338,9 @@ class StormTests(LiveTestCase):
         The server does nothing for a while: in the long form, at times for longer than a daemon
         waits for an answer.
         """
-        self.pair.master.signal("STOP")
+        self.pair.master.stop()
         await deferLater(reactor, 6.0 if LONG and self.chance.random() < 0.2 else SECONDS)
-        self.pair.master.signal("CONT")
+        self.pair.master.goOn()
         await self.pair.inSync()
 
     async def disconnected(self) -> None:

@@ -116,6 +116,8 @@ BAD = [
 
 #: URLs with a password in the wrong place.
 LEAKING = [
+    "redis://joe:123/secret@host/0",
+    "redis://joe:123/4?db=secret@host",
     "redis://secret@host",
     "redis://:secret/x@host",
     "redis://:x/secret@host",
@@ -165,12 +167,24 @@ class AddressTests(SynchronousTestCase):
                 readAddress(url)
             self.assertIn(why, str(caught.exception), url)
 
+    def test_shown(self) -> None:
+        """
+        What tools show of it when they report an error has no password.
+        """
+        for url in (
+            "redis://joe:hush@host",
+            "redis+sentinel://:hush@host/main?sentinel_password=hush",
+        ):
+            self.assertNotIn("hush", repr(readAddress(url)))
+
     def test_type(self) -> None:
         """
-        What is no text is refused.
+        What is no text is refused, and not shown either.
         """
-        for url in None, b"redis://host", 6379:
-            self.assertRaises(TypeError, readAddress, url)
+        for url in None, b"redis://:secret@host", 6379:
+            with self.assertRaises(TypeError) as caught:
+                readAddress(url)  # type: ignore[arg-type]
+            self.assertNotIn("secret", str(caught.exception))
 
     def test_passwords(self) -> None:
         """

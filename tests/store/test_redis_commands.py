@@ -4,6 +4,7 @@ Tests for L{twisted_sse.store.redis.commands}.
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 from hiredis import ReplyError
@@ -102,6 +103,23 @@ class CommandsTests(SynchronousTestCase):
         self.assertUnanswered(first, False, "no server")
         self.assertNoResult(second)
         self.assertEqual(self.asked(self.connect()), "b")
+
+    def test_memory(self) -> None:
+        """
+        While there is no connection, for however long, no memory is taken by what was too late.
+        """
+
+        def tooLate(count: int) -> None:
+            for each in self.ask(*["a"] * count, isRepeatable=True):
+                each.addErrback(lambda failure: failure.trap(Unanswered) and None)
+            self.clock.advance(5)
+
+        tooLate(100)
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for _ in range(100):
+            tooLate(100)
+        self.assertLess(tracemalloc.get_traced_memory()[0], 50_000)
 
     def test_lateSent(self) -> None:
         """

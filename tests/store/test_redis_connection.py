@@ -8,7 +8,9 @@ from typing import Any
 
 from hiredis import ReplyError
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.redis_memory import Peer, encoded
@@ -54,6 +56,16 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(replies[0], b"1-0")
         self.assertEqual(str(replies[1]), "ERR no")
         self.assertEqual(self.successResultOf(second), [None])
+
+    def test_noText(self) -> None:
+        """
+        If a command cannot be sent nothing is, and the answers to others are theirs.
+        """
+        self.assertRaises(UnicodeEncodeError, self.connection.ask, 5, ("A",), ("B", "\ud800"))
+        self.assertEqual(self.peer.asked, [])
+        asking = self.connection.ask(5, ("C",))
+        self.peer.answer("c")
+        self.assertEqual(self.successResultOf(asking), [b"c"])
 
     def test_cuts(self) -> None:
         """
@@ -115,9 +127,21 @@ class ConnectionTests(SynchronousTestCase):
         self.peer.lose()
         self.assertEqual(self.successResultOf(asking[0]), [b"x", b"x"])
         for each in asking[1:]:
-            self.assertUnanswered(each, True, "the connection was lost: ")
-        self.assertUnanswered(self.connection.ask(5, ("A",)), False, "the connection was lost: ")
-        self.assertIn("lost", self.successResultOf(self.connection.lost))
+            self.assertUnanswered(each, True, "the server has closed the connection")
+        self.assertUnanswered(
+            self.connection.ask(5, ("A",)), False, "the server has closed the connection"
+        )
+        self.assertIn("closed", self.successResultOf(self.connection.lost))
+
+    def test_broken(self) -> None:
+        """
+        A connection that was not closed in order was lost; the reason fits into a sentence.
+        """
+        lost = ConnectionLost("Connection reset by peer.")
+        self.connection.connectionLost(Failure(lost))
+        why = self.successResultOf(self.connection.lost)
+        self.assertTrue(why.startswith("the connection was lost: "), why)
+        self.assertTrue(why.endswith("Connection reset by peer"), why)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_strangers(self) -> None:

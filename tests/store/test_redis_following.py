@@ -88,7 +88,7 @@ class FollowerTests(SynchronousTestCase):
             connection.answer(*([stream.newest] for stream in streams[start : start + 10]))
         if streams:
             [command] = connection.answer(None)
-            self.assertNotIn("BLOCK", command)
+            self.assertEqual(command[3:5], ("BLOCK", 1))
         for stream in streams:
             stream.told.clear()
         return connection
@@ -111,8 +111,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_begin(self) -> None:
         """
-        It reads from the newest entry of each stream on, then asks without waiting whether
-        something is new, and only then it is of use, and waits.
+        It reads from the newest entry of each stream on, then waits for a moment whether something
+        is new, and only then, if that was possible, it is of use, and waits.
         """
         one, two = FakeStream("one"), FakeStream("two", 7)
         self.follower.add(one)
@@ -125,7 +125,7 @@ class FollowerTests(SynchronousTestCase):
         )
         self.assertEqual((one.told, two.told), ([["2-0"]], [[]]))
         self.assertEqual((self.link.done, self.changes), ([], 0))
-        command = ("XREAD", "COUNT", 1, "STREAMS", "one", "two", b"2-0", b"7-0")
+        command = ("XREAD", "COUNT", 1, "BLOCK", 1, "STREAMS", "one", "two", b"2-0", b"7-0")
         self.assertEqual(connection.answer(None), (command,))
         self.assertEqual((self.link.done, self.changes), (["confirm"], 1))
         [command] = self.asked(connection)
@@ -200,8 +200,24 @@ class FollowerTests(SynchronousTestCase):
             connection.answer([])
             connection.answer(b"2-7", [])
         connection.answer([])
-        connection.answer(ReplyError("OOM command not allowed"), [])
+        for _ in range(2):
+            connection.answer(ReplyError("OOM command not allowed"), [])
         self.assertEqual(stream.told, [("refused", "vents (OOM)")])
+
+    def test_greaterIDs(self) -> None:
+        """
+        If the stream has had greater IDs, and nothing of it is left, the server chooses the ID.
+        """
+        stream = FakeStream("one")
+        connection = self.connect(stream)
+        self.news(connection, stream)
+        connection.answer([])
+        connection.answer(ReplyError("ERR The ID specified in XADD is equal or smaller"), [])
+        begin, newest = self.asked(connection)
+        self.assertEqual(begin[:3], ("XADD", "one", "*"))
+        self.assertEqual(newest, ("XREVRANGE", "one", "+", "-", "COUNT", 1))
+        connection.answer(b"99-0", [entry(99)])
+        self.assertEqual(stream.told, [("restart", "99-0")])
 
     def test_lastID(self) -> None:
         """
@@ -293,6 +309,40 @@ class FollowerTests(SynchronousTestCase):
         self.assertEqual(len(commands), 10)
         self.assertLessEqual(sum(command[-1] for command in commands), 500 + 10)
 
+    def test_fair(self) -> None:
+        """
+        Streams that are never read to the end do not keep it from the others.
+        """
+        streams = [FakeStream(f"s{number}") for number in range(11)]
+        for stream in streams:
+            self.follower.add(stream)
+        connection = self.link.connect()
+
+        def answer() -> None:
+            pages = []
+            for name, _, start, _, _, count in self.asked(connection):
+                self.assertEqual(name, "XRANGE")
+                number = int(start.partition(b"-")[0])
+                pages.append([entry(each) for each in range(number, number + count)])
+            connection.answer(*pages)
+
+        for _ in range(4):
+            answer()
+        self.assertEqual([len(stream.told) for stream in streams], [2] * 11)
+
+    def test_strange(self) -> None:
+        """
+        A server that answers what none does is left each time, and the log says why once.
+        """
+        stream = FakeStream("one")
+        self.follower.add(stream)
+        for _ in range(3):
+            connection = self.link.connect()
+            connection.answer(7)
+            self.assertTrue(connection.isOver)
+            self.link.disconnect()
+        self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
+
     def test_refused(self) -> None:
         """
         A stream that cannot be read is told so once, the others go on, and it is tried again in
@@ -356,7 +406,9 @@ class FollowerTests(SynchronousTestCase):
         self.follower.add(one)
         connection = self.link.connect()
         connection.answer([entry(1)])
-        connection.answer(ReplyError("NOPERM xread"))
+        [command] = connection.answer(ReplyError("NOPERM xread"))
+        # A proxy that refuses to wait may take the command without.
+        self.assertIn("BLOCK", command)
         connection.answer([entry(1)])
         self.assertIn("may not do this", str(connection.why))
         self.assertEqual(self.link.done, [])

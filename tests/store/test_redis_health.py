@@ -53,13 +53,29 @@ class HealthTests(SynchronousTestCase):
         So is that events are not stored.
         """
         for why in "one", "two":
-            self.health.stored(why)
+            self.health.unstored(why, None)
             self.assertEqual(self.health.problem(), f"events are not stored: {why}")
         self.assertSaid("redis://host: events are not stored: one")
         for _ in range(2):
-            self.health.stored(None)
+            self.health.stored("a")
+            self.assertIsNone(self.health.problem())
         self.assertSaid("redis://host: events are stored again")
         self.assertEqual((self.health.appends, self.health.errors), (2, 2))
+
+    def test_storedElsewhere(self) -> None:
+        """
+        What is the matter with one stream is said once, too, whatever becomes of the events of
+        others, until it is over, or nobody asks for that stream any more.
+        """
+        for end in self.health.stored, self.health.closed:
+            for _ in range(3):
+                self.health.unstored("why", "a")
+                self.health.stored("b")
+                self.assertEqual(self.health.problem(), "events of a are not stored: why")
+            self.assertSaid("redis://host: events of a are not stored: why")
+            end("a")
+            self.assertIsNone(self.health.problem())
+            self.logged.clear()
 
     def test_followed(self) -> None:
         """

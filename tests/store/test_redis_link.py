@@ -4,10 +4,12 @@ Tests for L{twisted_sse.store.redis.link} and L{twisted_sse.store.redis.endpoint
 
 from __future__ import annotations
 
+from errno import ECONNREFUSED, EHOSTUNREACH
+from functools import partial
 from typing import Any
 
 from hiredis import ReplyError
-from twisted.internet.error import ConnectionRefusedError
+from twisted.internet.error import ConnectError, ConnectionRefusedError, NoRouteError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -58,13 +60,13 @@ class LinkTestCase(SynchronousTestCase):
         self.reactor.tcpClients.clear()
         return Peer(self.reactor, factory.buildProtocol(None))
 
-    def refuse(self) -> None:
+    def refuse(self, error: ConnectError | None = None) -> None:
         """
         Refuse a connection.
         """
         [(_, _, factory, *_)] = self.reactor.tcpClients
         self.reactor.tcpClients.clear()
-        factory.clientConnectionFailed(None, Failure(ConnectionRefusedError()))
+        factory.clientConnectionFailed(None, Failure(error or ConnectionRefusedError(ECONNREFUSED)))
 
     def pause(self) -> float:
         """
@@ -117,6 +119,46 @@ class LinkTests(LinkTestCase):
             self.assertIs(link.connection, peer.protocol._wrappedProtocol)
             self.assertEqual((link.number, link.server.version), (7, "7.0.15"))
 
+    def test_address(self) -> None:
+        """
+        An address is connected to, without a thread that finds out what it means.
+        """
+        for host, expected in ("10.0.0.1", "10.0.0.1"), ("[2001:db8::1]", "2001:db8::1"):
+            self.setUp()
+            self.reactor.nameResolver = None
+            self.start(f"redis://{host}")
+            [(connected, *_)] = self.reactor.tcpClients
+            self.assertEqual(connected, expected)
+
+    def test_reasons(self) -> None:
+        """
+        That there is no connection is told in the words of the system, once.
+        """
+        for error, why in (
+            (ConnectionRefusedError(ECONNREFUSED, "Connection refused"), "Connection refused"),
+            (NoRouteError(EHOSTUNREACH, "No route to host"), "No route to host"),
+            (ConnectError(string="DNS is down"), "DNS is down"),
+        ):
+            self.setUp()
+            self.start()
+            self.refuse(error)
+            self.pause()
+            self.assertTrue(self.told[-1].endswith(why), self.told)
+            self.assertNotIn("other side", self.told[-1])
+            self.assertNotRegex(self.told[-1], "[0-9]")
+
+    def test_unreadable(self) -> None:
+        """
+        Which file cannot be read is told.
+        """
+        for url in "redis://host?password_file=/none/such", "rediss://host?ssl_ca_certs=/none/such":
+            self.setUp()
+            link = self.start(url)
+            if self.reactor.tcpClients:
+                self.accept()
+            self.reactor.advance(0)
+            self.assertEqual(link.why, "/none/such cannot be read: No such file or directory")
+
     def test_wishes(self) -> None:
         """
         What is only useful may be forbidden.
@@ -161,9 +203,19 @@ class LinkTests(LinkTestCase):
         self.accept().enter(ReplyError("ERR unknown command 'AUTH' with: 'joe' 'secret'"), "PONG")
         self.assertNotIn("secret", self.told[-1])
         self.setUp()
+        self.start("redis://:" + "secret" * 30 + "@host")
+        told = "ERR unknown command `AUTH`, with args beginning with: `" + "secret" * 20
+        self.accept().enter(ReplyError(told), "PONG")
+        self.assertEqual(self.told[-1], "ERR unknown command `AUTH`")
+        self.setUp()
         self.start("redis://:wrong@host")
         self.accept().enter(ReplyError("WRONGPASS invalid"), "PONG")
         self.assertIn("the user or the password is wrong", self.told[-1])
+        self.setUp()
+        self.start("redis://:a@host")
+        none = "ERR AUTH <password> called without any password configured for the default user."
+        self.accept().enter(ReplyError(f"{none} Are you sure?"), "PONG")
+        self.assertEqual(self.told[-1], "it has no password: give none")
 
     def test_silent(self) -> None:
         """
@@ -193,7 +245,7 @@ class LinkTests(LinkTestCase):
             self.assertIsNone(link.why)
             peer.lose()
             self.assertIsNone(link.connection)
-            self.assertIn("lost", str(link.why))
+            self.assertIn("closed", str(link.why))
             self.assertEqual(link.losses, number + 1)
             self.assertLess(self.pause(), 0.12)
 
@@ -300,6 +352,29 @@ class LinkTests(LinkTestCase):
             self.assertNothingLeft()
             link.stop()
 
+    def test_stoppedByTheTold(self) -> None:
+        """
+        It can be stopped by those who are told that there is a connection, or none.
+        """
+        for atOnce in True, False:
+            self.setUp()
+
+            links: list[Link] = []
+
+            def stop(links: list[Link], _: object) -> None:
+                links[0].stop()
+
+            down = partial(stop, links)
+            up = down if atOnce else self.up
+            links.append(Link(readAddress("redis://host"), self.reactor, 5, "name", up, down))
+            links[0].start()
+            peer = self.accept()
+            peer.enter()
+            self.assertEqual(peer.isClosed, atOnce)
+            if not atOnce:
+                peer.lose()
+            self.assertNothingLeft()
+
 
 class SentinelTests(LinkTestCase):
     """
@@ -333,6 +408,9 @@ class SentinelTests(LinkTestCase):
             (None, "10.0.0.2:7 does not know 'main'"),
             (ReplyError("NOAUTH wanted"), "it wants a password"),
             (ReplyError("ERR unknown command"), "unknown command"),
+            (7, "10.0.0.2:7: "),
+            (["host"], "10.0.0.2:7: "),
+            (ReplyError("ERR unknown command `SENTINEL`, with args: "), "7: it is no Sentinel"),
         ):
             self.setUp()
             self.start(self.url)
@@ -343,6 +421,26 @@ class SentinelTests(LinkTestCase):
             self.assertIn(why, self.told[-1])
             self.pause()
             self.assertEqual(self.wanted, [26379])
+
+    def test_refused(self) -> None:
+        """
+        If it does not let us in, its answer to the password is told, without the password.
+        """
+        for reply, why in (
+            (ReplyError("WRONGPASS invalid"), "the user or the password is wrong"),
+            (ReplyError("ERR unknown command 'AUTH' with: 'hush'"), "with: '***'"),
+        ):
+            self.setUp()
+            self.start(self.url)
+            for _ in range(2):
+                self.accept().answer(reply, ReplyError("NOAUTH wanted"))
+                self.reactor.advance(0)
+            self.assertIn(why, self.told[-1])
+            self.assertNotIn("hush", self.told[-1])
+        # One that has no password does not mind.
+        self.pause()
+        self.accept().answer(ReplyError("ERR AUTH"), ["10.0.0.9", "6380"])
+        self.assertEqual(self.wanted, [6380])
 
     def test_replica(self) -> None:
         """

@@ -149,7 +149,8 @@ class OpeningTests(LogTestCase):
             self.assertIn("news: ", str(self.failureResultOf(opening, kind).value))
         self.streams.failure = Unanswered(False, "no server")
         opening = Deferred.fromCoroutine(opened.open(1))
-        self.failureResultOf(opening, StoreAway)
+        # Publishers who wait for the log are told this.
+        self.assertEqual(str(self.failureResultOf(opening, StoreAway).value), "Redis: no server")
 
 
 class ReadingTests(LogTestCase):
@@ -353,6 +354,7 @@ class AppendingTests(LogTestCase):
         """
         log = self.open()
         wrong = ReplyError("WRONGTYPE Operation")
+        said: list[str] = []
         for replies, maybe in (
             (
                 ["OK", ReplyError("OOM used"), ReplyError("OOM used"), ReplyError("EXECABORT")],
@@ -362,20 +364,24 @@ class AppendingTests(LogTestCase):
             (["OK", "QUEUED", "QUEUED", [b"1-0", wrong]], True),
         ):
             self.patch(self.streams, "ask", lambda *_, replies=replies, **__: succeed(replies))
+            self.health.stored("news")
             appending = log.append([Record(Event("a")), Record(Event("b"))])
             error = self.failureResultOf(appending, NotStored).value
             self.assertEqual(error.maybe, maybe)
-            self.assertIn("news: ", str(error))
-            self.assertIn("events are not stored: news: ", str(self.health.problem()))
+            self.assertTrue(str(error).startswith("Redis: news: "), str(error))
+            said.append(str(self.health.problem()).partition(":")[0])
+        # The memory is full for all streams, the wrong key is that of this one.
+        self.assertEqual(said, ["events are not stored"] + ["events of news are not stored"] * 2)
         self.patch(self.streams, "ask", lambda *_, **__: succeed([b"1-0"]))
         self.successResultOf(log.append([Record(Event("a"))]))
         self.assertIsNone(self.health.problem())
-        self.assertEqual((self.health.errors, self.health.appends), (3, 1))
+        self.assertEqual((self.health.errors, self.health.appends), (3, 4))
         self.assertEqual(len(self.flushLoggedErrors()), 0)
 
     def test_unanswered(self) -> None:
         """
-        Without an answer it may be stored if it was sent.
+        Without an answer it may be stored if it was sent.  A publisher, who has a connection of its
+        own, is told that it was Redis that did not answer.
         """
         log = self.open()
         for wasSent in False, True:
@@ -383,7 +389,7 @@ class AppendingTests(LogTestCase):
             for key in None, "key":
                 appending = log.append([Record(Event("a"))], key)
                 error = self.failureResultOf(appending, NotStored).value
-                self.assertEqual((error.maybe, str(error)), (wasSent, "no server"))
+                self.assertEqual((error.maybe, str(error)), (wasSent, "Redis: no server"))
 
     def test_unknownScript(self) -> None:
         """
@@ -413,6 +419,38 @@ class AppendingTests(LogTestCase):
         for key in None, "key":
             appending = log.append([Record(Event("a")), many], key)
             self.assertFalse(self.failureResultOf(appending, NotStored).value.maybe)
+        self.assertEqual(self.streams.asked, [])
+
+    def test_strange(self) -> None:
+        """
+        If the answer is none that Redis gives, nobody knows what was stored.
+        """
+        log = self.open()
+        for count, key, replies in (
+            (1, None, [7]),
+            (1, None, [None]),
+            (2, None, ["OK", "QUEUED", "QUEUED", None]),
+            (2, None, ["OK", "QUEUED", "QUEUED", [b"1-0", None]]),
+            (1, "key", [None]),
+            (1, "key", [[0]]),
+            (1, "key", [[0, None]]),
+        ):
+            self.patch(self.streams, "ask", lambda *_, replies=replies, **__: succeed(replies))
+            appending = log.append([Record(Event("a"))] * count, key)
+            error = self.failureResultOf(appending, NotStored).value
+            self.assertTrue(error.maybe)
+            self.assertIn("news: the server has answered ", str(error))
+
+    def test_noText(self) -> None:
+        """
+        What has a topic, or a key, that cannot be sent is refused.
+        """
+        log = self.open()
+        for topics, key in (("a", "\ud800"), None), ((), "\ud800"):
+            appending = log.append([Record(Event("a"), topics)], key)
+            error = self.failureResultOf(appending, NotStored).value
+            self.assertFalse(error.maybe)
+            self.assertIn("is no text", str(error))
         self.assertEqual(self.streams.asked, [])
 
 
@@ -447,6 +485,21 @@ class ClosingTests(LogTestCase):
         for each in [*closing, log.close()]:
             self.successResultOf(each)
         self.assertEqual(self.closed, [log])
+
+    def test_answeredThen(self) -> None:
+        """
+        What would have to wait for the tail then does not keep it open.
+        """
+        log = self.open()
+        self.add(1)
+        entries = self.streams.entries[-1:]
+        answer: Deferred[Any] = Deferred()
+        self.patch(self.streams, "ask", lambda *_, **__: answer)
+        reading = log.read("1000-10", 100)
+        closing = log.close()
+        answer.callback([entries])
+        self.failureResultOf(reading, StoreAway)
+        self.successResultOf(closing)
 
     def test_ahead(self) -> None:
         """

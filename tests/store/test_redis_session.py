@@ -52,7 +52,7 @@ class SessionTests(SynchronousTestCase):
         """
         There are no news.
         """
-        while self.follower.asked and self.follower.asked[0][3:4] != ["BLOCK"]:
+        while self.follower.asked and self.follower.asked[0][4:5] in (["COUNT"], ["1"]):
             isRange = self.follower.asked[0][0] == "XRANGE"
             self.follower.answer(entry if isRange else None)
 

@@ -16,7 +16,8 @@ def isAlive(number: bytes | int) -> bool:
     """
     try:
         return ") Z " not in Path(f"/proc/{int(number)}/stat").read_text(encoding="ascii")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
+        # It may have ended between opening and reading.
         return False
 
 

@@ -4,122 +4,24 @@ Two Redis servers, a master and a replica, behind one address.
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-from tempfile import mkdtemp
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.protocols.portforward import ProxyFactory, ProxyServer
 from twisted.python.failure import Failure
-from twisted.python.filepath import FilePath
 from twisted.trial.unittest import TestCase
 
-from tests.support.live import freePort, reactor, until
+from tests.support.live import reactor, until
+from tests.support.redis_server import RedisServer
 
-__all__ = ["Pair", "Server"]
+__all__ = ["Pair"]
 
-#: An entry: its ID, and its fields.
-Entry = tuple[str, dict[str, str]]
-
-
-class Server:
-    """
-    A Redis server with an append-only file, so that it has everything again after it was killed.
-
-    @ivar port: where it listens.
-    """
-
-    def __init__(self, test: TestCase) -> None:
-        directory = FilePath(mkdtemp(prefix="twisted-sse-"))
-        test.addCleanup(directory.remove)
-        test.addCleanup(self.kill)
-        self.port = freePort()
-        self._directory = directory.path
-        self._process: subprocess.Popen[bytes] | None = None
-
-    async def start(self, master: Server | None = None) -> None:
-        """
-        Start it, and wait until it has loaded what it has.
-
-        @param master: what it is a replica of, if it is one.
-        """
-        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", self._directory]
-        # A killed process loses nothing that was written, whether or not it is on the disk.
-        options += ["--save", "", "--appendonly", "yes", "--appendfsync", "no"]
-        options += ["--repl-diskless-sync-delay", "0", "--client-output-buffer-limit"]
-        options += ["normal", "0", "0", "0"]
-        if master is not None:
-            options += ["--replicaof", "127.0.0.1", str(master.port)]
-        self._process = subprocess.Popen(
-            ["redis-server", *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        await until(self._isReady, "Redis is ready")
-
-    def _isReady(self) -> bool:
-        try:
-            return self.ask("PING") == "PONG"
-        except subprocess.CalledProcessError:
-            # It does not listen yet, or loads what it has.
-            return False
-
-    def ask(self, *command: str) -> str:
-        """
-        @return: the answer to a command.
-        """
-        done = subprocess.run(
-            ["redis-cli", "-e", "-p", str(self.port), *command],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
-        return done.stdout.rstrip("\n")
-
-    def replication(self) -> dict[str, str]:
-        """
-        @return: what it says of its master and replicas.
-        """
-        lines = self.ask("INFO", "replication").splitlines()
-        return {name: value for name, _, value in (line.partition(":") for line in lines)}
-
-    def entries(self, key: str, after: str = "-") -> list[Entry]:
-        """
-        @param after: the ID of an entry.
-        @return: the entries of a stream that follow that one.
-        """
-        lines = self.ask("--json", "XRANGE", key, after if after == "-" else f"({after}", "+")
-        return [
-            (identifier, dict(zip(fields[::2], fields[1::2], strict=True)))
-            for identifier, fields in json.loads(lines)
-        ]
-
-    def last(self, key: str) -> str:
-        """
-        @return: the ID of the last entry of a stream.
-        """
-        return self.ask("XREVRANGE", key, "+", "-", "COUNT", "1").partition("\n")[0]
-
-    def signal(self, name: str) -> None:
-        """
-        Send the process a signal.
-        """
-        assert self._process is not None, "it was started"
-        os.kill(self._process.pid, getattr(signal, f"SIG{name}"))
-
-    def kill(self) -> None:
-        """
-        End it at once, if it runs.
-        """
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+#: A killed process loses nothing that was written, whether or not it is on the disk; a replica is
+#: sent everything at once, however much that is.
+LASTING = (
+    *("--appendonly", "yes", "--appendfsync", "no", "--repl-diskless-sync-delay", "0"),
+    *("--client-output-buffer-limit", "normal", "0", "0", "0"),
+)
 
 
 class _Forwarder(ProxyServer):
@@ -181,7 +83,7 @@ class Pair:
     """
 
     def __init__(self, test: TestCase) -> None:
-        self.master, self.replica = Server(test), Server(test)
+        self.master, self.replica = [RedisServer(test, *LASTING, tcp=True) for _ in range(2)]
         self._forwarding = _Forwarding(self.master.port)
         listening = reactor.listenTCP(0, self._forwarding, interface="127.0.0.1")
         # Not the coroutine function itself: Twisted 24.3 does not wait for one.
@@ -199,7 +101,9 @@ class Pair:
         """
         Start the replica, and wait until it has everything.
         """
-        await self.replica.start(self.master)
+        follows = ("--replicaof", "127.0.0.1", str(self.master.port))
+        self.replica.arguments = [*LASTING, *follows]
+        await self.replica.start()
         await self.inSync()
 
     async def inSync(self) -> None:
@@ -242,6 +146,7 @@ class Pair:
         self.cut()
         self.master.kill()
         self.master, self.replica = self.replica, self.master
+        self.master.arguments = [*LASTING]
         self._forwarding.port = self.master.port
         self.reopen()
 

@@ -23,7 +23,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from tests.support.live import freePort, reactor, until
 from twisted_sse.store import RedisStore
 
-__all__ = ["Proxy", "RedisServer", "RedisTestCase", "Sentinel"]
+__all__ = ["Entry", "Proxy", "RedisServer", "RedisTestCase", "Sentinel"]
+
+#: An entry of a stream: its ID, and its fields.
+Entry = tuple[str, dict[str, str]]
 
 #: How long a server may take to start or to answer, in seconds.
 PATIENCE = 20.0
@@ -172,6 +175,30 @@ class RedisServer:
         """
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
+
+    def replication(self) -> dict[str, str]:
+        """
+        @return: what it says of its master and replicas.
+        """
+        lines = self.ask("INFO", "replication").splitlines()
+        return {name: value for name, _, value in (line.partition(":") for line in lines)}
+
+    def entries(self, key: str, after: str = "") -> list[Entry]:
+        """
+        @param after: the ID of an entry; empty for the place before the first.
+        @return: the entries of a stream that follow that one.
+        """
+        return [
+            (identifier, dict(zip(fields[::2], fields[1::2], strict=True)))
+            for identifier, fields in self.ask("XRANGE", key, f"({after}" if after else "-", "+")
+        ]
+
+    def last(self, key: str) -> str:
+        """
+        @return: the ID of the last entry of a stream.
+        """
+        [(identifier, _)] = self.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+        return str(identifier)
 
     def connections(self) -> list[str]:
         """

@@ -2,7 +2,7 @@
 Publishing through a store.
 
 Everything is appended in the order in which it was published, in one C{append} for each turn of the
-reactor; only what has an idempotency key is appended by itself.  When the subscribers are handed an
+reactor, or several for very many events; only what has an idempotency key is appended by itself.  When the subscribers are handed an
 event depends on the log:
 
   - Where the log makes the IDs, when the log says that it has received the event.
@@ -29,6 +29,10 @@ __all__ = ["MOST", "Writing"]
 
 #: How many bytes may wait to be stored.
 MOST = 16 * 2**20
+
+#: After so many events the next begin another C{append}, unless they were published as one batch:
+#: the store does nothing for others while it keeps what came with one.
+MOST_TOGETHER = 1000
 
 _log = Logger()
 
@@ -117,6 +121,7 @@ class Writing:
         """
         self._log = log
         waiting, self._waiting = self._waiting, deque()
+        wasHolding = self.isHolding
         self._held = self.events = self.size = 0
         refused: list[tuple[_Write, Failure]] = []
         for old in waiting:
@@ -136,6 +141,8 @@ class Writing:
             ]
         for write, failure in refused:
             self._failed(write, failure)
+        if wasHolding and not self.isHolding:
+            self._released()
 
     def entry(self, event: Event, topics: frozenset[str], private: bool) -> Entry:
         """
@@ -196,7 +203,11 @@ class Writing:
                 for entry, time in zip(write.entries, write.times, strict=True)
             ]
 
-            def settle(outcome: Sequence[str] | Failure, write: _Write = write) -> None:
+            def settle(outcome: Sequence[str] | Failure | None, write: _Write = write) -> None:
+                if not isinstance(outcome, Failure) and len(outcome or ()) != len(write.entries):
+                    # Else those who wait would wait for ever.
+                    why = f"the store has answered {outcome!r:.100} for {len(write.entries)} events"
+                    outcome = Failure(NotStored(True, why))
                 write.outcome = outcome
                 self._settle()
 
@@ -228,7 +239,7 @@ class Writing:
         )
         newest = self._waiting[-1] if self._waiting and log is not None else None
         if newest is not None and newest.key is None and key is None:
-            if newest.isDelivered == isDelivered:
+            if newest.isDelivered == isDelivered and len(newest.entries) < MOST_TOGETHER:
                 return newest
         write = _Write(key, isDelivered)
         self._waiting.append(write)

@@ -56,6 +56,9 @@ LEAVING = 15
 #: be there already, and HTTP/2 sends the rest of an answer later.
 LOOK_AGAIN = 0.05
 
+#: For how many seconds a drain waits for the first bytes of a client, which may have to shake hands.
+HANDSHAKE = 1.0
+
 #: How often the log tells of the same, in seconds.
 TELL = 60
 
@@ -70,6 +73,7 @@ class Connection:
 
     @ivar address: the peer's.
     @ivar isTrusted: whether it is a trusted proxy's.
+    @ivar isNew: whether nothing has arrived at all.
     @ivar transport: L{None} before the connection is made, and when it is lost.
     """
 
@@ -79,10 +83,10 @@ class Connection:
         "_connections",
         "_isIdle",
         "_isLeaving",
-        "_isNew",
         "_protocol",
         "_streams",
         "address",
+        "isNew",
         "isTrusted",
         "transport",
     )
@@ -104,8 +108,7 @@ class Connection:
         # Whether nothing has arrived since the last whole request: so there was one.
         self._isIdle = False
         self._isLeaving = False
-        # Whether nothing has arrived at all.
-        self._isNew = True
+        self.isNew = True
         # What closes it when the time for a request is over.
         self._call: IDelayedCall | None = None
 
@@ -169,7 +172,7 @@ class Connection:
             return
         if self._streams:
             self._connections.callLater(LOOK_AGAIN, self.leave)
-        elif self._isIdle or self._isNew or self._streams is not None:
+        elif self._isIdle or self.isNew or self._streams is not None:
             self.close()
 
     def close(self, inHurry: bool = False) -> None:
@@ -224,7 +227,7 @@ class Connection:
             if len(left) < len(self._answering):
                 self._answering = left
                 self._wait()
-        self._isNew = False
+        self.isNew = False
         if self._isIdle:
             self._isIdle = False
             if not self._answering:
@@ -319,8 +322,7 @@ class Connections:
 
     def drain(self, seconds: float) -> Deferred[None]:
         """
-        Close each connection when its requests are answered, those that are still on their way
-        among them.
+        Close each connection when its requests are answered, also those that are on their way.
 
         @param seconds: for how long to wait for that.
         @return: a L{Deferred} that fires when no connection is left, or the time is over.
@@ -336,7 +338,10 @@ class Connections:
 
     def _leave(self) -> None:
         for connection in [*self._all.values()]:
-            connection.leave()
+            if connection.isNew:
+                self.callLater(HANDSHAKE, connection.leave)
+            else:
+                connection.leave()
 
     # What a connection calls
 

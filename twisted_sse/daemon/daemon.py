@@ -5,10 +5,11 @@ The daemon as one service: how it starts, and in which order it stops.
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, Service
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.internet.task import deferLater
 
 from ..channel.channel import Channel
@@ -87,10 +88,10 @@ class Daemon(Feeding):
         """
         if not self.ready:
             return False, "draining"
-        if not self.isOpen:
-            return False, "starting: the store is not open yet"
-        # Without its store it still delivers, so that it is better than nothing.
         problem = None if self.store is None else self.store.problem()
+        if not self.isOpen:
+            return False, f"starting: {problem or 'the store is not open yet'}"
+        # Without its store it still delivers, so that it is better than nothing.
         return True, "ok" if problem is None else f"degraded: {problem}"
 
     def becomeUnready(self) -> None:
@@ -129,14 +130,10 @@ class Daemon(Feeding):
             yield deferLater(self.reactor, self._drainDelay)
         sources = [source for source in self.sources if source.running]
         parts = [self._listening, *sources, *self._drains]
-        stopping = [maybeDeferred(part.stopService) for part in parts]
-        stopping.append(self._connections.drain(self._drain))
-        yield gatherResults(stopping, consumeErrors=True)
-        yield maybeDeferred(self.delivery.stopService)
-        for channel in self.channels:
-            channel.close()
-        if self.store is not None:
-            yield self.store.close()
+        drain = partial(self._connections.drain, self._drain)
+        yield self.stopAll([*(part.stopService for part in parts), drain])
+        yield self.stopAll([self.delivery.stopService])
+        yield self.closeAll()
 
     def _makeCheck(self) -> Channel:
         """

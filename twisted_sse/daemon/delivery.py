@@ -159,6 +159,9 @@ class Delivery(Service):
             self._done(f"an event was not stored: {failure.getErrorMessage()}")
 
     def _received(self, event: MessageEvent) -> None:
+        if event.type == "stream-reset":
+            # It stands for what was on its way.  The next event tells.
+            self._missing.discard("receiving")
         self._got("receiving", event.data)
 
     def _lost(self) -> None:

@@ -4,19 +4,26 @@ The part of the daemon that publishes: its store, its channels, and its sources 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import (
+    Deferred,
+    gatherResults,
+    inlineCallbacks,
+    maybeDeferred,
+    succeed,
+)
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 from twisted.python.failure import Failure
 
 from ..channel.channel import Channel
 from ..store.contract import EventStore
+from .launch import exitAtStart
 from .options import EX_USAGE
-from .signals import exitAtStart, exitWith
+from .signals import exitWith
 from .sources.linesource import LineSource
 from .storage import LaterStore
 
@@ -129,6 +136,30 @@ class Feeding(MultiService):
                 _log.critical("The store cannot be used: {why}", why=self._unusable)
             if self.running:
                 self.leave()
+
+    @inlineCallbacks
+    def stopAll(self, stops: Iterable[Callable[[], object]]) -> Generator[Deferred[Any], Any, None]:
+        """
+        Stop some parts together.  One that fails, since somebody has removed its file or socket, keeps
+        neither the others from their end nor us from ours.
+
+        @param stops: what stops each.
+        @return: a L{Deferred} that fires when all have stopped.
+        """
+        stopping = [maybeDeferred(stop) for stop in stops]
+        for each in stopping:
+            try:
+                yield each
+            except Exception:
+                _log.failure("A part of the daemon has not stopped as it should")
+
+    def closeAll(self) -> Deferred[None]:
+        """
+        Close the channels, and then the store, with all that was published.
+        """
+        for channel in self.channels:
+            channel.close()
+        return succeed(None) if self.store is None else self.store.close()
 
     def leave(self) -> None:
         """

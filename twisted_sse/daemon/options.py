@@ -350,8 +350,8 @@ class Options(AuthOptions):
         ]
         if shared and not isURL(self["store"] or ""):
             raise usage.UsageError(
-                f"--processes: all have to publish to one sequence what comes from {shared[0].text}:"
-                " give --store redis://HOST"
+                f"--processes: several processes share what comes from {shared[0].text} through"
+                " Redis only: give --store redis://HOST"
             )
         once = [spec for spec in shared if spec.isReadOnce]
         if once and self["once"]:

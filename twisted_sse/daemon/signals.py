@@ -9,15 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
-__all__ = ["SignalService", "exitAtStart", "exitWith"]
+__all__ = ["SignalService", "exitWith"]
 
 _log = Logger()
 
@@ -35,28 +34,6 @@ def exitWith(status: int) -> None:
             os._exit(status)
 
         atexit.register(leave)
-
-
-def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
-    """
-    End the process while its services are started, as C{twistd} does when one of them raises, but
-    without a traceback.
-
-    @param why: is told the process that waits for C{twistd} to become a daemon, or the user.
-    @param parent: the options of C{twistd}, or of another program; L{None} for none.
-    """
-    options = {} if parent is None else parent
-    pipe = options.get("statusPipe")
-    if pipe is not None:
-        # It reads so much.
-        os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:100])
-    elif sys.__stderr__ is not None:
-        # Twisted has put its log in the place of the other.
-        sys.__stderr__.write(f"sse: --store: {why}\n")
-    if options.get("pidfile"):
-        with suppress(OSError):
-            os.unlink(options["pidfile"])
-    raise SystemExit(status)
 
 
 class SignalService(Service):

@@ -180,6 +180,8 @@ class SmallSite(CountedSite, GuardedSite):
 
     requestFactory = SmallRequest
     displayTracebacks = False
+    # Twisted would log the beginning and the end of the site beside those of its port.
+    noisy = False
     check: Callable[[Request], object] | None = None
 
     def getResourceFor(self, request: Request) -> IResource:

@@ -4,6 +4,7 @@ What a publisher has sent: one event, or several.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ __all__ = ["ACCEPTED", "Item", "batchIn", "eventIn", "isBatch", "typeOf"]
 
 #: The fields of an event in a batch.
 FIELDS = frozenset(("data", "event", "id", "retry", "topics"))
+
+#: JSON can name them, but UTF-8 cannot express them.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _TEXT, _JSON, _LINES = b"text/plain", b"application/json", b"application/x-ndjson"
 
@@ -125,6 +129,9 @@ def _itemIn(line: bytes) -> Item:
         isinstance(topics, list) and all(isinstance(each, str) and each for each in topics)
     ):
         raise Refused(400, 'topics must be a list of texts, such as ["user:7"]')
+    for each in topics:
+        if _SURROGATE.search(each):
+            raise Refused(400, f"the topic {each[:80]!a} has a lone surrogate: it is no text")
     for name in ("event", "id"):
         if fields.get(name) == "":
             raise Refused(400, f"{name} is empty: leave it out, or name one")

@@ -19,7 +19,7 @@ from tests.support.options import SOURCE, DaemonReactor, OptionsMixin
 from twisted_sse.daemon.processes import child
 from twisted_sse.daemon.processes.member import Member
 from twisted_sse.daemon.processes.spawning import PARENTS
-from twisted_sse.daemon.processes.wire import readMessage, writeMessage
+from twisted_sse.daemon.processes.wire import PROTOCOL, readMessage, writeMessage
 
 
 class ChildReactor(DaemonReactor):
@@ -91,7 +91,7 @@ class ChildTestCase(OptionsMixin):
 
         self.patch(child, "globalLogBeginner", Beginner())
 
-    def begin(self, *arguments: str, sockets: int = 0) -> None:
+    def begin(self, *arguments: str, sockets: int = 0, protocol: int = PROTOCOL) -> None:
         """
         Tell the child to begin.
         """
@@ -100,6 +100,7 @@ class ChildTestCase(OptionsMixin):
             "reactor": "math",
             "path": sys.path,
             "sockets": sockets,
+            "protocol": protocol,
             "wait": False,
             "now": os.getcwd(),
         }
@@ -164,6 +165,13 @@ class StartTests(ChildTestCase):
         self.assertFails(1, "ZeroDivisionError: division by zero")
         self.assertIn("Traceback", stderr.getvalue())
 
+    def test_version(self) -> None:
+        """
+        A child of another version than its parent, whose messages it may not understand, says so.
+        """
+        self.begin(SOURCE, protocol=PROTOCOL - 1)
+        self.assertFails(1, "restart the daemon")
+
     def test_parentGone(self) -> None:
         """
         If the parent is gone already, there is nothing to do.
@@ -193,6 +201,25 @@ class StartTests(ChildTestCase):
         call(*arguments)
         self.assertEqual(self.reactor.said(), [("ready", {})])
         self.assertEqual(len(self.beginning), 1)
+
+    def test_sockets(self) -> None:
+        """
+        What a module of the user's starts when it is imported has none of the sockets.
+        """
+        inherited = os.dup(self.parent.fileno())
+        self.addCleanup(os.close, inherited)
+        os.set_inheritable(inherited, True)
+        self.patch(child, "FIRST_SOCKET", inherited)
+        seen: list[bool] = []
+
+        def make(options: Any, reactor: Any, member: Member) -> Any:
+            seen.append(os.get_inheritable(inherited))
+            return FakeDaemon()
+
+        self.patch(child, "makeDaemon", make)
+        self.begin(SOURCE, "--processes=2", sockets=1)
+        child.main()
+        self.assertEqual(seen, [False])
 
 
 class FakeDaemon:

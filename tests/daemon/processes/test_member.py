@@ -151,6 +151,25 @@ class MemberTests(SynchronousTestCase):
         self.failureResultOf(answer, NoMetrics)
         self.failureResultOf(self.member.gather(), NoMetrics)
 
+    def test_notRead(self) -> None:
+        """
+        What is not needed is not told while the parent does not read; then it is told how many lines
+        of the log are missing, and how many connections there are now.
+        """
+        count = 5
+        listening: Any = None
+        self.member.balance(listening, lambda: count)
+        self.member.wire.pauseProducing()
+        for _ in range(3):
+            self.member({"log_format": "lost"})
+        self.clock.advance(1)
+        self.assertEqual(self.said(), [])
+        self.member.wire.resumeProducing()
+        self.member({"log_format": "kept"})
+        self.clock.advance(1)
+        told = [fields.get("text", fields) for _, fields in self.said()]
+        self.assertEqual(told, ["3 lines are missing", "kept", {"count": 5}])
+
     def test_log(self) -> None:
         """
         What is logged is told, with a traceback if there is one.

@@ -12,6 +12,7 @@ import tempfile
 from shutil import rmtree
 from typing import Any
 
+from twisted.internet.defer import fail
 from twisted.logger import eventAsText, globalLogPublisher
 
 from tests.support.options import SOURCE, DaemonReactor, OptionsMixin
@@ -146,6 +147,14 @@ class ParentTests(ParentTestCase):
         made.startService()
         self.assertEqual(len(spawner.processes), 2)
 
+    def test_quiet(self) -> None:
+        """
+        Its sites, which answer nobody, are not in the log: their ports are.
+        """
+        self.make("tick", "--listen=tcp:0", "--admin=tcp:0")
+        sites = [factory for _, factory, *_ in self.reactor.tcpServers]
+        self.assertEqual([site.noisy for site in sites], [False, False])
+
     def test_one(self) -> None:
         """
         One process is the daemon as it is without the option.
@@ -170,6 +179,19 @@ class ParentTests(ParentTestCase):
         self.assertNoResult(stopped)
         second.exit()
         self.successResultOf(stopped)
+
+    def test_stopFails(self) -> None:
+        """
+        If a port cannot be closed, the children are waited for all the same.
+        """
+        first, second = self.start()
+        self.patch(self.parent._listening, "stopService", lambda: fail(FileNotFoundError("x")))
+        stopped = self.parent.stopService()
+        for process in first, second:
+            self.assertNoResult(stopped)
+            process.exit()
+        self.successResultOf(stopped)
+        self.assertEqual(len(self.flushLoggedErrors(FileNotFoundError)), 1)
 
     def test_roll(self) -> None:
         """
@@ -236,6 +258,28 @@ class ParentTests(ParentTestCase):
         self.assertEqual(self.stderr.getvalue(), "")
         self.assertIn("cannot be started: no module", eventAsText(events[-1]))
 
+    def test_background(self) -> None:
+        """
+        Who has started C{twistd} in the background waits until the first child is ready, or until it
+        is known that none will be.
+        """
+        for kind, told in ("ready", b"0"), ("failed", b"1 no module"):
+            self.spawners.clear()
+            reading, writing = os.pipe()
+            self.addCleanup(os.close, reading)
+            self.patch(parent, "twistdLog", lambda options, reactor: None)
+            options = Options()
+            options.parent = {"nodaemon": 0, "statusPipe": writing}
+            options.parseOptions(["--processes=2"])
+            made: Any = makeService(options, DaemonReactor())
+            made.startService()
+            self.assertIsNone(options.parent["statusPipe"])
+            child = self.processes[0].child
+            child.heard(kind, {"why": "no module", "status": 64})
+            if kind == "failed":
+                child.ended("status 64", 64)
+            self.assertEqual(os.read(reading, 100), told)
+
     def test_lines(self) -> None:
         """
         The lines of the standard input are read here, and go into the store.
@@ -289,7 +333,7 @@ class RefusalTests(ParentTestCase):
         wants = f"python:{__name__}:subscribing"
         for source in "post", "-", "command:true", wants:
             with self.subTest(source):
-                why = f"all have to publish to one sequence what comes from {source}: give --store"
+                why = f"several processes share what comes from {source} through Redis only: give"
                 self.assertIn(why, self.several(source))
                 self.assertIn(why, self.several(source, "--store=events.db"))
                 self.make(source, REDIS)

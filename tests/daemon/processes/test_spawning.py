@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from tempfile import mkdtemp
 from typing import Any
 
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
@@ -23,7 +24,7 @@ from twisted_sse.daemon.processes.spawning import (
     PARENTS,
     Spawner,
 )
-from twisted_sse.daemon.processes.wire import readMessage, writeMessage
+from twisted_sse.daemon.processes.wire import PROTOCOL, readMessage, writeMessage
 
 
 class SpawnReactor(Clock):
@@ -130,7 +131,15 @@ class SpawnerTests(SynchronousTestCase):
         kind, about = readMessage(self.reactor.transport.value().rstrip())
         self.assertEqual(
             (kind, about),
-            ("begin", {"arguments": ["--id", "secret"], "wait": True, "now": os.getcwd()}),
+            (
+                "begin",
+                {
+                    "arguments": ["--id", "secret"],
+                    "protocol": PROTOCOL,
+                    "wait": True,
+                    "now": os.getcwd(),
+                },
+            ),
         )
         self.assertNotIn("secret", " ".join(self.reactor.arguments))
         self.assertEqual(self.process.pid, 1234)
@@ -166,6 +175,19 @@ class SpawnerTests(SynchronousTestCase):
         self.reactor.fails = True
         self.assertRaises(OSError, self.spawner.start, self.child)
         self.assertEqual(len(os.listdir("/proc/self/fd")), self.files)
+
+    def test_noDirectory(self) -> None:
+        """
+        If the current directory is gone no process is started, which would wait to be told of it.
+        """
+        self.patch(self.reactor, "spawnProcess", self.fail)
+        there = os.open(".", os.O_RDONLY)
+        self.addCleanup(os.close, there)
+        self.addCleanup(os.fchdir, there)
+        gone = mkdtemp()
+        os.chdir(gone)
+        os.rmdir(gone)
+        self.assertRaises(FileNotFoundError, self.spawner.start, self.child)
 
     def end(self, failure: Exception) -> None:
         """

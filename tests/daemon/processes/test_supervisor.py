@@ -173,6 +173,10 @@ class ReplacementTests(SupervisorTestCase):
         event = self.events[-1]
         self.assertEqual((event["log_namespace"], event["log_level"].name), ("shop.events", "warn"))
         self.assertIn("process 1 (pid 1001): a {brace} in it", self.log())
+        # Twisted's old log has a name that nobody knows.
+        first.child.heard("log", {"level": "info", "namespace": "log_legacy", "text": "old"})
+        said = eventAsText(self.events[-1], includeTimestamp=False)
+        self.assertEqual(said, "[-] process 1 (pid 1001): old")
 
     def test_others(self) -> None:
         """
@@ -208,6 +212,19 @@ class StopTests(SupervisorTestCase):
         self.successResultOf(stopped)
         self.assertEqual(self.family.clock.getDelayedCalls(), [])
         self.assertEqual(self.family.supervisor.replaced, 0)
+
+    def test_unready(self) -> None:
+        """
+        A child that comes in the place of another when all are unready is so, too.
+        """
+        first, _ = self.family.allReady()
+        self.family.supervisor.unready()
+        first.crash()
+        self.family.advance(1)
+        third = self.family.processes[2]
+        third.said.clear()
+        third.ready()
+        self.assertIn("unready", third.kinds)
 
     def test_deadline(self) -> None:
         """
@@ -286,6 +303,25 @@ class RollTests(SupervisorTestCase):
         states = [(each.number, each.state) for each in self.family.supervisor.children()]
         self.assertEqual(states, [(3, State.READY), (4, State.READY)])
         self.assertEqual(self.family.supervisor.replaced, 0)
+
+    def test_starting(self) -> None:
+        """
+        A child that is not ready yet is replaced, too: it may have read the old files.
+        """
+        self.family.supervisor.startService()
+        first, second = self.family.processes
+        second.ready()
+        self.family.supervisor.roll()
+        self.assertEqual(first.kinds[-1:], ["stop"])
+        (third,) = self.family.processes[2:]
+        first.exit()
+        self.assertEqual((len(self.family.processes), second.kinds), (3, []))
+        third.ready()
+        fourth = self.family.processes[3]
+        fourth.ready()
+        self.assertEqual(second.kinds, ["stop"])
+        second.exit()
+        self.assertIn("The processes were replaced", self.log())
 
     def roll(self, *old: int) -> None:
         """

@@ -264,7 +264,6 @@ class CrossOriginTests(HubCase):
                     continue
                 self.assertEqual(answer.headers.get(header), wanted, case)
 
-
     def test_once(self) -> None:
         """
         What an answer depends on is said once.

@@ -29,7 +29,7 @@ from ..service import makeDaemon
 from .member import Member
 from .spawning import CONTROL, FIRST_SOCKET, PARENTS
 from .supervisor import PAUSE
-from .wire import readMessage, writeMessage
+from .wire import PROTOCOL, readMessage, writeMessage
 
 __all__ = ["main"]
 
@@ -92,14 +92,19 @@ def _serve(wire: socket.socket) -> None:
     Make what the parent asks for, and serve clients.
     """
     about = _readBegin(wire)
+    if about.get("protocol") != PROTOCOL:
+        _fail(wire, "another version of twisted-sse is installed now: restart the daemon", 1)
+    sockets = range(FIRST_SOCKET, FIRST_SOCKET + about["sockets"])
+    for number in sockets:
+        # As for the wire.
+        os.set_inheritable(number, False)
     sys.path[:] = about["path"]
     install = getattr(import_module(about["reactor"]), "install", None)
     if install is not None:
         install()
     reactor = installedReactor()
     makeSteady(reactor)
-    count = about["sockets"]
-    member = Member(reactor, range(FIRST_SOCKET, FIRST_SOCKET + count))
+    member = Member(reactor, sockets)
     try:
         daemon = makeDaemon(_readOptions(about["arguments"]), reactor, member)
     except UsageError as e:

@@ -69,6 +69,8 @@ class Member:
         self._listening: ListeningService | None = None
         self._resume: IDelayedCall | None = None
         self._told = 0
+        # How many lines of the log the parent was not told, since it does not read.
+        self._unlogged = 0
         self._counting = LoopingCall(self._tellCount)
         self._counting.clock = reactor
         self._number = 0
@@ -103,9 +105,8 @@ class Member:
 
     def _tellCount(self) -> None:
         count = self._count()
-        if count != self._told:
+        if count != self._told and self.wire.say("connections", {"count": count}, needed=False):
             self._told = count
-            self.wire.say("connections", {"count": count}, needed=False)
 
     def gather(self) -> Deferred[Families]:
         """
@@ -144,12 +145,18 @@ class Member:
         """
         text = eventAsText(event, includeTimestamp=False, includeSystem=False)
         level = event.get("log_level")
-        fields = {
-            "level": "info" if level is None else level.name,
-            "namespace": event.get("log_namespace", ""),
-            "text": text,
-        }
-        self.wire.say("log", fields, needed=False)
+        if self._unlogged and self._tellLog(
+            "warn", __name__, f"{self._unlogged} lines are missing"
+        ):
+            self._unlogged = 0
+        if not self._tellLog(
+            "info" if level is None else level.name, event.get("log_namespace", ""), text
+        ):
+            self._unlogged += 1
+
+    def _tellLog(self, level: str, namespace: str, text: str) -> bool:
+        fields = {"level": level, "namespace": namespace, "text": text}
+        return self.wire.say("log", fields, needed=False)
 
     # What the parent says
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.usage import UsageError
@@ -23,6 +23,7 @@ from ...channel.channel import Channel
 from ...store.contract import EventStore
 from ...store.memory import History
 from ..feeding import Feeding
+from ..launch import Launch
 from ..listen import Endpoint, ListeningService
 from ..logfile import twistdLog
 from ..options import EX_USAGE, Options
@@ -92,12 +93,14 @@ class Parent(Feeding):
         """
         super().__init__(reactor, store, options)
         self.registry: CollectorRegistry | None = None
+        self._launch = Launch(reactor, options)
         self._inForeground = options is None or bool(options.get("nodaemon", True))
         self._listening = listening
         self._drainDelay = drainDelay
         self._hasGivenUp = False
         self._supervisor = supervisor = Supervisor(reactor, count, start, drain, self.giveUp)
         supervisor.heard = self._heard
+        supervisor.begun = self._launch.succeeded
         self._gathering = Gathering(
             reactor, supervisor.children, lambda: supervisor.replaced, self.describe
         )
@@ -111,6 +114,7 @@ class Parent(Feeding):
         Start the children, and read what is read here.
         """
         super().startService()
+        self._launch.begin()
         # From now on the process cannot just exit.
         self.failed = lambda why: self.giveUp(why, EX_USAGE)
 
@@ -148,6 +152,7 @@ class Parent(Feeding):
             sys.__stderr__.flush()
         else:
             _log.critical("The processes cannot be started: {why}", why=why)
+            self._launch.failed(why)
         self.leave()
 
     @inlineCallbacks
@@ -164,12 +169,8 @@ class Parent(Feeding):
             yield deferLater(self.reactor, self._drainDelay)
         sources = [source for source in self.sources if source.running]
         parts = [self._listening, *sources, self._supervisor]
-        stopping = [maybeDeferred(part.stopService) for part in parts]
-        yield gatherResults(stopping, consumeErrors=True)
-        for channel in self.channels:
-            channel.close()
-        if self.store is not None:
-            yield self.store.close()
+        yield self.stopAll([part.stopService for part in parts])
+        yield self.closeAll()
 
 
 def makeParent(options: Options, reactor: Any) -> Parent:
@@ -228,7 +229,10 @@ def _bind(
 
     @return: its socket, for the children.
     """
-    port = openPort(listening, endpoint, Site(notFound(), reactor=reactor))
+    site = Site(notFound(), reactor=reactor)
+    # Its port is in the log.
+    site.noisy = False
+    port = openPort(listening, endpoint, site)
     if options.isPrivate and endpoint.option != "admin":
         checkLocal(endpoint, port)
     inherited = None if port is None else handOver(port)

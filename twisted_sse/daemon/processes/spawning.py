@@ -17,7 +17,7 @@ from twisted.internet.protocol import Factory, ProcessProtocol
 from twisted.python.failure import Failure
 
 from .supervisor import Child
-from .wire import Wire
+from .wire import PROTOCOL, Wire
 
 __all__ = ["CONTROL", "FIRST_SOCKET", "PARENTS", "PROGRAM", "Spawner"]
 
@@ -134,6 +134,8 @@ class Spawner:
 
         @raise OSError: if that is not possible now.
         """
+        # First: a process that is not told to begin waits for ever.
+        more = {"protocol": PROTOCOL, "wait": child.waits, "now": os.getcwd()}
         ours, theirs = socket.socketpair()
         with theirs:
             ours.setblocking(False)
@@ -150,8 +152,7 @@ class Spawner:
             finally:
                 os.close(null)
         process.connect(ours)
-        about = {**self._about, "wait": child.waits, "now": os.getcwd()}
-        process.say("begin", about)
+        process.say("begin", {**self._about, **more})
         return process
 
     def _spawn(self, process: _Process, files: dict[int, int]) -> None:

@@ -141,11 +141,15 @@ class Child:
             self.connections = fields["count"]
             self._supervisor.balance()
         elif kind == "log":
-            Logger(namespace=fields["namespace"]).emit(
+            namespace = fields["namespace"]
+            # As Twisted writes what its old log says.
+            system = {"log_system": "-"} if namespace == "log_legacy" else {}
+            Logger(namespace=namespace).emit(
                 LogLevel.lookupByName(fields["level"]),
                 "{child}: {text}",
                 child=str(self),
                 text=fields["text"],
+                **system,
             )
         elif kind == "failed":
             self.why, self.status = fields["why"], fields["status"]
@@ -180,6 +184,13 @@ class _Place:
         self.restart: IDelayedCall | None = None
         self.early = 0
 
+    @property
+    def isServed(self) -> bool:
+        """
+        Whether who is there is ready.
+        """
+        return self.current is not None and self.current.state is State.READY
+
 
 class Supervisor(Service):
     """
@@ -188,6 +199,7 @@ class Supervisor(Service):
     @ivar replaced: how many children have ended that should not have.
     @ivar heard: called with a child, and the kind and fields of a message that is not for us.
     @ivar lost: called with each child that has ended.
+    @ivar begun: called when the first child is ready.
     """
 
     def __init__(
@@ -209,6 +221,7 @@ class Supervisor(Service):
             None
         )
         self.lost: Callable[[Child], object] = lambda child: None
+        self.begun: Callable[[], object] = lambda: None
         self._reactor = reactor
         self._start = start
         self._drain = drain
@@ -217,6 +230,7 @@ class Supervisor(Service):
         self._places = [_Place(number) for number in range(1, count + 1)]
         self._leaving: list[Child] = []
         self._hasBeenReady = False
+        self._isUnready = False
         # The places whose children are still to be replaced, the one that is being replaced first.
         self._roll: list[_Place] = []
         self._rollAgain = False
@@ -248,8 +262,10 @@ class Supervisor(Service):
 
     def unready(self) -> None:
         """
-        Let the children say that they want no more clients.
+        Let the children say that they want no more clients, those too that come in the place of
+        others.
         """
+        self._isUnready = True
         for child in self.children():
             child.say("unready")
 
@@ -329,7 +345,12 @@ class Supervisor(Service):
         if child.state is not State.STARTING:
             return
         child.state = State.READY
-        child.wasReady = self._hasBeenReady = True
+        child.wasReady = True
+        if not self._hasBeenReady:
+            self._hasBeenReady = True
+            self.begun()
+        if self._isUnready:
+            child.say("unready")
         self.balance()
         place = self._places[child.place - 1]
         if place.next is child:
@@ -354,7 +375,7 @@ class Supervisor(Service):
             if self._stopped is not None:
                 if not self._leaving:
                     self._stopped.callback(None)
-            elif self._roll and self._roll[0] is place:
+            elif self._roll and self._roll[0] is place and place.isServed:
                 self._rolled()
         elif place.next is child:
             place.next = None
@@ -411,8 +432,13 @@ class Supervisor(Service):
         Replace the child at the next place.
         """
         place = self._roll[0]
-        if place.current is None or place.current.state is State.STARTING:
-            # What begins now is new: as soon as it is ready, this is done.
+        if place.current is None:
+            # What begins soon is new: as soon as it is ready, this is done.
+            return
+        if place.current.state is State.STARTING:
+            # It serves nobody yet, and may have read what has changed since.
+            self._leave(place.current)
+            place.current = self._begin(place)
             return
         place.next = self._begin(place)
         if place.next is None and place.restart is not None:

@@ -14,7 +14,11 @@ from twisted.internet import protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-__all__ = ["LONGEST_MESSAGE", "Hears", "Wire", "readMessage", "writeMessage"]
+__all__ = ["LONGEST_MESSAGE", "PROTOCOL", "Hears", "Wire", "readMessage", "writeMessage"]
+
+#: Which messages there are, and what they mean.  It increases with each change: when the package is
+#: upgraded under a parent, the children that it starts from then on are of the new version.
+PROTOCOL = 1
 
 #: How long a message may be, in bytes: far longer than any that we send.
 LONGEST_MESSAGE = 2**25
@@ -42,8 +46,6 @@ def readMessage(line: bytes) -> tuple[str, dict[str, Any]]:
 class Wire(protocol.Protocol):
     """
     One end of the connection.
-
-    @ivar dropped: how many messages were not sent, since the other side does not read.
     """
 
     transport: Any
@@ -59,7 +61,6 @@ class Wire(protocol.Protocol):
         self._size = 0
         self._unsent = False
         self._closed: Deferred[None] = Deferred()
-        self.dropped = 0
 
     def connectionMade(self) -> None:
         """
@@ -67,16 +68,17 @@ class Wire(protocol.Protocol):
         """
         self.transport.registerProducer(self, True)
 
-    def say(self, kind: str, fields: dict[str, Any] | None = None, needed: bool = True) -> None:
+    def say(self, kind: str, fields: dict[str, Any] | None = None, needed: bool = True) -> bool:
         """
         Send a message.
 
         @param needed: whether it has to be sent also if much is waiting already.
+        @return: whether it is on its way.
         """
-        if self._unsent and not needed:
-            self.dropped += 1
-        elif self.connected:
-            self.transport.write(writeMessage(kind, {} if fields is None else fields))
+        if not self.connected or (self._unsent and not needed):
+            return False
+        self.transport.write(writeMessage(kind, {} if fields is None else fields))
+        return True
 
     def close(self) -> Deferred[None]:
         """

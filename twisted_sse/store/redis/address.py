@@ -77,6 +77,12 @@ class Address(NamedTuple):
     key: str = ""
     prefix: str = ""
 
+    def __repr__(self) -> str:
+        """
+        Leave out the passwords: tools that report errors show what variables have.
+        """
+        return f"<Address {self.text}>"
+
 
 def readAddress(url: str) -> Address:
     """
@@ -93,7 +99,8 @@ def readAddress(url: str) -> Address:
     @raise ValueError: if it is none.  The error contains no password.
     """
     if not isinstance(url, str):
-        raise TypeError(f"url is {url!r}: it must be a str such as {EXAMPLES}")
+        # It may have a password all the same.
+        raise TypeError(f"url is of type {type(url).__name__}: it must be a str such as {EXAMPLES}")
     # A password that is not quoted may contain anything.
     text = _hidden(url)
     if not url.isprintable() or " " in url:
@@ -199,7 +206,7 @@ def _readDatabase(text: str, inPath: str, inQuery: str) -> int:
         raise _wrong(text, "the database is given twice")
     database = inPath or inQuery or "0"
     if not re.fullmatch("[0-9]{1,5}", database, re.ASCII):
-        raise _wrong(text, f"the database must be a number such as 0, not {database!r}")
+        raise _wrong(text, "the database must be a number, such as 0")
     return int(database)
 
 

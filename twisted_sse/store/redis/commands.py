@@ -269,6 +269,9 @@ class Commands:
             self._setLate(why)
         for number in late:
             self._fail(number, why)
+        # A server may be away for days, while others go on asking.  The oldest is due first.
+        while self._waiting and self._waiting[0] not in self._requests:
+            heappop(self._waiting)
 
     def _setLate(self, why: str | None) -> None:
         if self.late != why:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hiredis import ProtocolError, Reader, pack_command
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -79,14 +80,17 @@ class Connection(Protocol):
         @param seconds: for how long the server may be silent before the last reply has come.
         @return: fires with the replies, in which errors are C{ReplyError}s; fails with
             L{Unanswered} if the connection is lost.
+        @raise UnicodeEncodeError: if an argument is no text: nothing is sent then.
         """
         if self._why is not None:
             return fail(Unanswered(False, self._why))
+        # First: if it fails, no reply may be expected.
+        data = b"".join([pack_command(command) for command in commands])
         request = _Request(len(commands), self._clock.seconds(), seconds)
         self._requests.append(request)
         if self._call is None:
             self._watch()
-        self.transport.write(b"".join([pack_command(command) for command in commands]))
+        self.transport.write(data)
         return request.answered
 
     def abort(self, why: str) -> None:
@@ -137,7 +141,11 @@ class Connection(Protocol):
         See L{Protocol}.
         """
         if self._why is None:
-            self._why = f"the connection was lost: {reason.getErrorMessage()}"
+            if reason.check(ConnectionDone):
+                self._why = "the server has closed the connection"
+            else:
+                # Twisted's words end with a full stop, and are put into sentences.
+                self._why = f"the connection was lost: {reason.getErrorMessage().rstrip('.')}"
         if self._call is not None:
             self._call.cancel()
             self._call = None

@@ -4,12 +4,20 @@ Connecting to Redis servers: over TCP, TLS or UNIX sockets, and to the one that 
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hiredis import ReplyError
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.defer import CancelledError
-from twisted.internet.endpoints import HostnameEndpoint, UNIXClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    TCP4ClientEndpoint,
+    TCP6ClientEndpoint,
+    UNIXClientEndpoint,
+    wrapClientTLS,
+)
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 
@@ -17,7 +25,7 @@ from .address import Address, readPassword
 from .connection import Command, Connection
 from .errors import said
 
-__all__ = ["CANCELLED", "CannotConnect", "connect"]
+__all__ = ["CANCELLED", "CannotConnect", "connect", "reason"]
 
 #: What something fails with that is cancelled: connecting has an error of its own.
 CANCELLED = CancelledError, ConnectingCancelledError
@@ -27,6 +35,19 @@ class CannotConnect(Exception):
     """
     There is no connection to the server.
     """
+
+
+def reason(error: Exception) -> str:
+    """
+    @return: why there is no connection, for people.
+    """
+    if isinstance(error, ConnectError) and error.osError:
+        # Twisted's own words come before these, and say the same.
+        return os.strerror(error.osError)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename} cannot be read: {error.strerror}"
+    # Twisted's own end with a full stop, and are put into sentences.
+    return str(error).rstrip(".") or type(error).__name__
 
 
 async def connect(
@@ -52,7 +73,13 @@ async def connect(
 async def _connectTo(
     address: Address, reactor: Any, timeout: float, host: str, port: int
 ) -> Connection:
-    endpoint: Any = HostnameEndpoint(reactor, host, port, timeout)
+    # An address needs no thread, which an application may have none left of, to find out what it is.
+    kind: Any = HostnameEndpoint
+    if isIPAddress(host):
+        kind = TCP4ClientEndpoint
+    elif isIPv6Address(host):
+        kind = TCP6ClientEndpoint
+    endpoint = kind(reactor, host, port, timeout)
     if address.isTLS:
         endpoint = wrapClientTLS(_trust(address, host), endpoint)
     return await _open(endpoint, reactor)
@@ -94,20 +121,23 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
         try:
             connection = await _connectTo(address, reactor, timeout, host, port)
             try:
-                *_, reply = await connection.ask(timeout, *commands)
+                replies = await connection.ask(timeout, *commands)
             finally:
                 connection.abort("the Sentinel was asked")
+            reply = replies[-1]
+            if isinstance(reply, ReplyError):
+                # If logging in has failed, that is why.
+                first = next(each for each in replies if isinstance(each, ReplyError))
+                why = f"{host}:{port}: {said(first, password)}"
+            elif reply is None:
+                why = f"{host}:{port} does not know {address.service!r}"
+            else:
+                master, number = reply
+                return master.decode(), int(number)
         except CANCELLED:
             raise
         except Exception as e:
-            why = f"{host}:{port}: {e}"
-            continue
-        if isinstance(reply, ReplyError):
-            why = f"{host}:{port}: {said(reply)}"
-        elif reply is None:
-            why = f"{host}:{port} does not know {address.service!r}"
-        else:
-            return reply[0].decode(), int(reply[1])
+            why = f"{host}:{port}: {reason(e)}"
     raise CannotConnect(f"no Sentinel names the master: {why}")
 
 

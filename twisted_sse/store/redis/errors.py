@@ -9,7 +9,17 @@ from typing import Any
 
 from hiredis import ReplyError
 
-__all__ = ["Moved", "Refused", "Unanswered", "checked", "isPassing", "kindOf", "movedTo", "said"]
+__all__ = [
+    "Moved",
+    "Refused",
+    "Unanswered",
+    "checked",
+    "isFinal",
+    "isPassing",
+    "kindOf",
+    "movedTo",
+    "said",
+]
 
 #: Errors of a server that will do it later, or of one that another has replaced; nothing was done.
 PASSING = frozenset(
@@ -25,13 +35,21 @@ FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
 #: What some errors mean, where the server's own words do not say what to do.
 MEANINGS = {
     "OOM": "its memory is full: give it more (maxmemory), or keep fewer events",
-    "NOAUTH": "it wants a password: give it in the URL, redis://:PASSWORD@host",
+    "NOAUTH": "it wants a password: name a file with it, redis://HOST?password_file=PATH,"
+    " or for a Sentinel sentinel_password_file=PATH",
     "WRONGPASS": "the user or the password is wrong",
     "NOPERM": "the user may not do this",
     "WRONGTYPE": "the key holds something else than a stream: choose another prefix",
     "MOVED": "the keys are on several servers of a cluster: choose a prefix such as {sse}:",
     "READONLY": "it is a replica, which takes no events: connect to the master",
     "CROSSSLOT": "in a cluster all keys must have one hash tag: choose a prefix such as {sse}:",
+}
+
+#: The same for errors whose code says nothing, by how they begin.
+BEGINNINGS = {
+    "ERR AUTH <password> called without any password": "it has no password: give none",
+    "ERR unknown command 'SENTINEL'": "it is no Sentinel",
+    "ERR unknown command `SENTINEL`": "it is no Sentinel",
 }
 
 #: How Redis before 7 says which error a command in a script has got.
@@ -97,6 +115,13 @@ def isPassing(reply: object) -> bool:
     return isinstance(reply, ReplyError) and kindOf(reply) in PASSING
 
 
+def isFinal(error: ReplyError) -> bool:
+    """
+    @return: whether an error stays until somebody changes how we are used.
+    """
+    return kindOf(error) in FINAL
+
+
 def checked(reply: Any) -> Any:
     """
     @return: a reply that is no error.
@@ -107,7 +132,7 @@ def checked(reply: Any) -> Any:
         moved = movedTo(reply)
         if moved is not None:
             raise Moved(*moved)
-        raise Refused(said(reply), kindOf(reply) in FINAL)
+        raise Refused(said(reply), isFinal(reply))
     return reply
 
 
@@ -122,9 +147,17 @@ def movedTo(error: ReplyError) -> tuple[str, int] | None:
     return (host.strip("[]"), int(port)) if port.isdigit() else None
 
 
-def said(error: ReplyError) -> str:
+def said(error: ReplyError, password: str = "") -> str:
     """
-    @return: what an error says, for people.
+    Tell people what an error says.
+
+    @param password: is left out.  Some servers repeat a command that they do not know: Redis the
+        beginning of its arguments.
     """
-    kind = kindOf(error)
-    return f"{MEANINGS[kind]} ({kind})" if kind in MEANINGS else str(error)
+    text, kind = str(error), kindOf(error)
+    if kind in MEANINGS:
+        return f"{MEANINGS[kind]} ({kind})"
+    for beginning, meaning in BEGINNINGS.items():
+        if text.startswith(beginning):
+            return meaning
+    return text.replace(password, "***").partition(", with args")[0] if password else text

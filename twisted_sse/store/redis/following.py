@@ -103,6 +103,7 @@ class Follower:
         self._idle: Deferred[None] | None = None
         # Since when it does not wait for news, in the seconds of the clock; None if it does.
         self._since: float | None = reactor.seconds()
+        self._hasFailed = False
         # When all streams were checked last.
         self._checked = 0.0
 
@@ -155,7 +156,9 @@ class Follower:
             if isinstance(error, Moved):
                 self.link.move(error.host, error.port)
                 return
-            if not failure.check(Unanswered, Refused):
+            if not failure.check(Unanswered, Refused) and not self._hasFailed:
+                # A server with answers of its own has them each time.
+                self._hasFailed = True
                 _log.failure("Following streams has failed", failure)
             connection.abort(failure.getErrorMessage())
 
@@ -186,10 +189,10 @@ class Follower:
         while self.link.connection is connection and not connection.isOver:
             news = [stream for stream, isNew in self._streams.items() if isNew]
             if news:
-                await self._read(connection, news[:TOGETHER])
+                await self._read(connection, news)
                 continue
             streams = [stream for stream in self._streams if stream not in self._refused]
-            # Until it is known that this is possible, do not wait.
+            # Until it is known that this is possible, wait for the shortest time.
             if streams:
                 await self._wait(connection, streams, isConfirmed)
             if not isConfirmed:
@@ -200,18 +203,21 @@ class Follower:
                 await self._rest()
 
     async def _wait(
-        self, connection: Connection, streams: Sequence[Followed], isBlocking: bool
+        self, connection: Connection, streams: Sequence[Followed], isLong: bool
     ) -> None:
         """
         Wait until something is new.
+
+        @param isLong: whether until all streams are checked again.
         """
         left = self._checked + self._timeout - self._reactor.seconds()
-        block = ("BLOCK", max(1, int(left * 1000))) if isBlocking else ()
-        self._setWaiting(isBlocking)
+        self._setWaiting(isLong)
         [reply] = await connection.ask(
             max(0.0, left) + self._timeout * GRACE,
             (
-                *("XREAD", "COUNT", 1, *block, "STREAMS"),
+                # A proxy may refuse this, and nothing else.
+                *("XREAD", "COUNT", 1, "BLOCK", max(1, int(left * 1000)) if isLong else 1),
+                "STREAMS",
                 *(stream.key for stream in streams),
                 *(stream.newest[0] for stream in streams),
             ),
@@ -224,8 +230,7 @@ class Follower:
         if isinstance(reply, ReplyError) and not isPassing(reply):
             # Because of one of them: which?
             before = len(self._refused)
-            for start in range(0, len(streams), TOGETHER):
-                await self._read(connection, streams[start : start + TOGETHER])
+            await self._read(connection, streams)
             if len(self._refused) > before:
                 return
         keys = {key for key, _ in checked(reply) or ()}
@@ -247,8 +252,13 @@ class Follower:
 
     async def _read(self, connection: Connection, streams: Sequence[Followed]) -> None:
         """
-        Read what follows the newest entries of some streams.
+        Read what follows the newest entries of some streams: of all before any is read again, so
+        that none has to wait for others that are never read to the end.
         """
+        for start in range(0, len(streams), TOGETHER):
+            await self._readTogether(connection, streams[start : start + TOGETHER])
+
+    async def _readTogether(self, connection: Connection, streams: Sequence[Followed]) -> None:
         asked = [(s, s.newest, s.pages.count(PIECE, MOST // len(streams))) for s in streams]
         replies = await connection.ask(
             self._timeout,
@@ -283,6 +293,18 @@ class Follower:
             self._refused[stream] = None
             stream.refuse(why)
 
+    async def _begin(self, connection: Connection, stream: Followed, ms: int | None) -> Any:
+        """
+        Add an entry from which one can go on: see L{begin}.
+
+        @return: the answer, and the newest entry that there is then.
+        """
+        return await connection.ask(
+            self._timeout,
+            begin(stream.key, ms),
+            ("XREVRANGE", stream.key, "+", "-", "COUNT", 1),
+        )
+
     async def _restart(self, connection: Connection, stream: Followed) -> None:
         """
         Continuity is lost.
@@ -290,12 +312,11 @@ class Follower:
         # The clock may have been set back, too, but what comes must not have an ID that was given
         # before.
         ms = readID(stream.newest[0]).ms + 1
-        begun, newest = await connection.ask(
-            self._timeout,
-            # Some program may have used the last ID that there is.
-            begin(stream.key, ms if ms <= LARGEST else None),
-            ("XREVRANGE", stream.key, "+", "-", "COUNT", 1),
-        )
+        # Some program may have used the last ID that there is.
+        begun, newest = await self._begin(connection, stream, ms if ms <= LARGEST else None)
+        if isinstance(begun, ReplyError) and newest == []:
+            # It has had greater IDs, and nothing is left of them.
+            begun, newest = await self._begin(connection, stream, None)
         if stream not in self._streams:
             return
         if checked(newest):

@@ -22,7 +22,6 @@ class Health:
     @ivar resets: how often a stream had not what followed.
     @ivar skipped: how many entries of streams were no events.
     @ivar losses: how often a connection was lost.
-    @ivar trouble: why nothing can be added now; L{None} if it can.
     @ivar away: why the server cannot be reached; L{None} if it can.
     """
 
@@ -37,27 +36,39 @@ class Health:
         # Those streams of which it was said.
         self._haveSkipped: set[str] = set()
         self.losses = 0
-        self.trouble: str | None = None
+        # What cannot be added now, and why; and which streams cannot be read.
+        self._unstored: dict[str, str] = {}
         self.away: str | None = None
         self._refused: dict[str, str] = {}
         self._url = url
         self._policy = ""
 
-    def stored(self, why: str | None) -> None:
+    def stored(self, key: str) -> None:
         """
         Events were added.
 
-        @param why: why they were not; L{None} if they were.
+        @param key: the key of the stream.
         """
-        if why is None:
-            self.appends += 1
-            if self.trouble is not None:
-                _log.info("{url}: events are stored again", url=self._url)
-        else:
-            self.errors += 1
-            if self.trouble is None:
-                _log.error("{url}: events are not stored: {why}", url=self._url, why=why)
-        self.trouble = why
+        self.appends += 1
+        for each in self._unstored.keys() & {_events(key), _events()}:
+            del self._unstored[each]
+            _log.info("{url}: {events} are stored again", url=self._url, events=each)
+
+    def unstored(self, why: str, key: str | None) -> None:
+        """
+        Events were not added.
+
+        @param why: the reason.
+        @param key: the key of the stream, if it is because of that: others may be well; L{None} if
+            it is because of the server.
+        """
+        self.errors += 1
+        events = _events(key)
+        if events not in self._unstored:
+            _log.error(
+                "{url}: {events} are not stored: {why}", url=self._url, events=events, why=why
+            )
+        self._unstored[events] = why
 
     def reached(self, server: Server) -> None:
         """
@@ -115,6 +126,15 @@ class Health:
                 why=why,
             )
 
+    def closed(self, key: str) -> None:
+        """
+        Nobody asks for a stream any more: it is not known what becomes of it.
+
+        @param key: the key of the stream.
+        """
+        self._unstored.pop(_events(key), None)
+        self.followed(key, None)
+
     def followed(self, key: str, why: str | None) -> None:
         """
         The server refuses to read a stream.
@@ -135,8 +155,15 @@ class Health:
         """
         if self.away is not None:
             return f"{self._url} cannot be reached: {self.away}"
-        if self.trouble is not None:
-            return f"events are not stored: {self.trouble}"
+        for events, why in self._unstored.items():
+            return f"{events} are not stored: {why}"
         for key, why in self._refused.items():
             return f"{key} cannot be read: {why}"
         return None
+
+
+def _events(key: str | None = None) -> str:
+    """
+    @return: what the log calls the events of a stream, or of all.
+    """
+    return "events" if key is None else f"events of {key}"

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from hiredis import ReplyError
 from twisted.internet.defer import Deferred
@@ -16,13 +16,15 @@ from twisted.python.failure import Failure
 from ...timing.backoff import Backoff
 from .address import Address, readPassword
 from .connection import Command, Connection
-from .endpoints import CANCELLED, CannotConnect, connect
+from .endpoints import CANCELLED, CannotConnect, connect, reason
 from .errors import said
 
 __all__ = ["BACKOFF", "Link", "Server"]
 
 #: How long to wait before connecting again, in seconds.
 BACKOFF = Backoff(initial=0.1, maximum=1.0, jitter=0.5)
+
+_T = TypeVar("_T")
 
 #: The oldest version that has all that we need (XTRIM MINID).
 OLDEST = (6, 2)
@@ -105,6 +107,8 @@ class Link:
         self._moved: tuple[str, int] | None = None
         self._isReplacing = False
         self._isConfirmed = False
+        self._isStopped = False
+        self._isTelling = False
         # How often it has failed since there was a connection of use.
         self._failures = 0
 
@@ -120,10 +124,11 @@ class Link:
         """
         Disconnect, for good.
         """
-        keeping, self._keeping = self._keeping, None
+        self._isStopped = True
         connection, self.connection = self.connection, None
-        if keeping is not None:
-            keeping.cancel()
+        # Those who are told something may stop it, while nothing is waited for.
+        if self._keeping is not None and not self._isTelling:
+            self._keeping.cancel()
         if connection is not None:
             connection.abort("the store was closed")
 
@@ -159,6 +164,15 @@ class Link:
         )
         self._isReplacing |= isFirst
 
+    def _tell(self, told: Callable[[_T], object], what: _T) -> bool:
+        """
+        @return: whether to go on: those who are told may have stopped us.
+        """
+        self._isTelling = True
+        told(what)
+        self._isTelling = False
+        return not self._isStopped
+
     async def _keep(self) -> None:
         while True:
             try:
@@ -169,18 +183,20 @@ class Link:
             except Exception as e:
                 # After a failover it may be where it was at first.
                 self._moved = None
-                why = _reason(e)
+                why = reason(e)
             else:
                 self.connection = connection
                 self._isConfirmed = self._isReplacing = False
-                self._up(connection)
+                if not self._tell(self._up, connection):
+                    return
                 why = await connection.lost
                 self.connection = None
                 if self._isReplacing:
                     continue
                 self.losses += 1
             self.why = why
-            self._down(why)
+            if not self._tell(self._down, why):
+                return
             self._failures += 1
             await deferLater(self._reactor, BACKOFF.afterFailure(self._failures, None))
 
@@ -207,11 +223,7 @@ class Link:
             replies = await connection.ask(self._timeout, *commands, *wishes)
             for reply in replies[: len(commands)]:
                 if isinstance(reply, ReplyError):
-                    text = str(reply)
-                    if password:
-                        # Some servers repeat a command that they do not know.
-                        text = text.replace(password, "***")
-                    raise CannotConnect(said(ReplyError(text)))
+                    raise CannotConnect(said(reply, password))
             *_, number, told = replies
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")
@@ -230,8 +242,3 @@ class Link:
 
 def _ended(failure: Failure) -> None:
     failure.trap(*CANCELLED)
-
-
-def _reason(error: Exception) -> str:
-    # Twisted's own end with a full stop, and are put into sentences.
-    return str(error).rstrip(".") or type(error).__name__

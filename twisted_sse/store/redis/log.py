@@ -15,7 +15,7 @@ from ..fingerprint import fingerprint
 from .commands import Commands
 from .connection import Command
 from .entries import NoEvent, begin, isBegin, sizeOf, toFields, toRecord
-from .errors import Refused, Unanswered, checked, kindOf, said
+from .errors import Refused, Unanswered, checked, isFinal, kindOf, said
 from .health import Health
 from .pages import Entry, Pages
 from .places import EntryID, Place, readID, readPlace
@@ -95,7 +95,7 @@ class RedisLog:
         try:
             records = await self._findRecent(recent)
         except Unanswered as e:
-            raise StoreAway(str(e)) from e
+            raise StoreAway(f"Redis: {e}") from e
         except Refused as e:
             raise (ValueError if e.isFinal else StoreAway)(f"{self.key}: {e}") from e
         if records:
@@ -234,6 +234,10 @@ class RedisLog:
             return fail(ValueError("Redis makes the IDs: publish the event without one"))
         if self._isClosed:
             return fail(NotStored(False, "the log is closed"))
+        try:
+            _checkText(records, idempotencyKey)
+        except UnicodeEncodeError as e:
+            return fail(NotStored(False, f"a topic or key is no text: {e}"))
         entries = [toFields(record) for record in records]
         if max(map(len, entries)) > MOST_FIELDS:
             return fail(NotStored(False, "it has too many topics: some thousands are allowed"))
@@ -271,7 +275,7 @@ class RedisLog:
 
     def _leave(self) -> None:
         if self._ended is not None and not self._ended.called and not self._unanswered:
-            self._health.followed(self.key, None)
+            self._health.closed(self.key)
             self._closed(self)
             self._ended.callback(None)
 
@@ -306,6 +310,8 @@ class RedisLog:
         if len(commands) > 1:
             commands = [("MULTI",), *commands, ("EXEC",)]
         replies = await self._written(commands, False)
+        if not all(isinstance(each, bytes) for each in replies):
+            raise self._strange(replies)
         return [each.decode() for each in replies]
 
     async def _addOnce(
@@ -319,6 +325,8 @@ class RedisLog:
         except _NoScript:
             command = byScript(self.key, remembering, content, head, entries, isLoaded=False)
             [reply] = await self._written([command], True)
+        if not (isinstance(reply, list) and list(map(type, reply)) == [int, bytes]):
+            raise self._strange(reply)
         isRepeated, told = reply
         if told[:FINGERPRINT] != content:
             raise KeyReused(idempotencyKey)
@@ -332,24 +340,32 @@ class RedisLog:
         try:
             replies = await self._commands.ask(*commands, isRepeatable=isRepeatable, isOrdered=True)
         except Unanswered as e:
-            raise NotStored(e.wasSent, str(e)) from e
+            raise NotStored(e.wasSent, f"Redis: {e}") from e
         # The first says why, those after it that nothing was done therefore.
         errors = [reply for reply in replies if isinstance(reply, ReplyError)]
         if not errors and len(commands) > 1:
             # Those of a transaction, which goes on after an error.
             replies = replies[-1]
+            if not isinstance(replies, list):
+                raise self._strange(replies)
             errors = [reply for reply in replies if isinstance(reply, ReplyError)]
             isPart = len(errors) < len(replies)
         else:
             isPart = False
         if not errors:
-            self._health.stored(None)
+            self._health.stored(self.key)
             return replies
         if kindOf(errors[0]) == "NOSCRIPT":
             raise _NoScript
-        why = f"{self.key}: {said(errors[0])}"
-        self._health.stored(why)
-        raise NotStored(isPart, why)
+        why = said(errors[0])
+        self._health.unstored(why, self.key if isFinal(errors[0]) else None)
+        raise NotStored(isPart, f"Redis: {self.key}: {why}")
+
+    def _strange(self, reply: object) -> NotStored:
+        """
+        @return: an error for an answer that Redis does not give, but a proxy or another server.
+        """
+        return NotStored(True, f"{self.key}: the server has answered {reply!r:.100}")
 
     # Reading
 
@@ -424,8 +440,8 @@ class RedisLog:
         return False
 
     def _until(self, entry: EntryID) -> Deferred[None]:
-        if self._away is not None:
-            return fail(StoreAway(self._away))
+        if self._away is not None or self._isClosed:
+            return fail(StoreAway(self._away or "the log is closed"))
         reader: Deferred[None] = Deferred()
         self._readers.append((entry, reader))
         return reader
@@ -435,6 +451,17 @@ class _NoScript(Exception):
     """
     The server does not know the script.
     """
+
+
+def _checkText(records: Sequence[Record], key: str | None) -> None:
+    """
+    @raise UnicodeEncodeError: if something cannot be sent.  What an event has, can.
+    """
+    for record in records:
+        for topic in record.topics:
+            topic.encode()
+    if key is not None:
+        key.encode()
 
 
 def _before(entry: Entry) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.base import ReactorBase
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 
 from ...checks import checkInteger, checkSeconds
 from ...timing.reactors import installedReactor
@@ -92,12 +92,15 @@ class RedisStore:
         """
         See L{EventStore.open<twisted_sse.store.contract.EventStore.open>}.
         """
+        key = f"{self._prefix}{name}"
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            return fail()
         if self._session is None:
             self._session = self._begin()
         maxEvents = self._special.get(name, self._maxEvents)
-        return Deferred.fromCoroutine(
-            self._session.open(f"{self._prefix}{name}", tail, recent, maxEvents)
-        )
+        return Deferred.fromCoroutine(self._session.open(key, tail, recent, maxEvents))
 
     def _begin(self) -> Session:
         reactor = self._givenReactor if self._givenReactor is not None else installedReactor()

@@ -1,0 +1,96 @@
+"""
+A start in the background: who has started C{twistd} waits until it says how that went.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from twisted.internet.interfaces import IDelayedCall
+
+__all__ = ["LONGEST", "Launch", "exitAtStart"]
+
+#: How long who waits for us is kept waiting, in seconds: a store may be away for days.
+LONGEST = 5.0
+
+
+def _tellFailure(pipe: int, why: str) -> None:
+    # It reads so much.
+    os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:100])
+
+
+def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
+    """
+    End the process while its services are started, as C{twistd} does when one of them raises, but
+    without a traceback.
+
+    @param why: is told the process that waits for C{twistd} to become a daemon, or the user.
+    @param parent: the options of C{twistd}, or of another program; L{None} for none.
+    """
+    options = {} if parent is None else parent
+    pipe = options.get("statusPipe")
+    if pipe is not None:
+        _tellFailure(pipe, why)
+    elif sys.__stderr__ is not None:
+        # Twisted has put its log in the place of the other.
+        sys.__stderr__.write(f"sse: --store: {why}\n")
+    if options.get("pidfile"):
+        with suppress(OSError):
+            os.unlink(options["pidfile"])
+    raise SystemExit(status)
+
+
+class Launch:
+    """
+    Says how a start went that is not over when the services are started: C{twistd} would say then
+    that it was a success.
+    """
+
+    def __init__(self, reactor: Any, options: Any) -> None:
+        """
+        @param options: those of C{twistd}, or of another program; L{None} for none.
+        """
+        self._reactor = reactor
+        self._options = {} if options is None else options
+        self._pipe: int | None = None
+        self._call: IDelayedCall | None = None
+
+    def begin(self) -> None:
+        """
+        Take it over from C{twistd}, if somebody waits.  After L{LONGEST} seconds it counts as a
+        success in any case.
+        """
+        pipe = self._options.get("statusPipe")
+        if pipe is not None:
+            self._options["statusPipe"] = None
+            self._pipe = pipe
+            self._call = self._reactor.callLater(LONGEST, self.succeeded)
+
+    def succeeded(self) -> None:
+        """
+        The start was a success.
+        """
+        self._end("")
+
+    def failed(self, why: str) -> None:
+        """
+        The start has failed.
+        """
+        self._end(why)
+
+    def _end(self, why: str) -> None:
+        pipe, self._pipe = self._pipe, None
+        if pipe is None:
+            return
+        if self._call is not None and self._call.active():
+            self._call.cancel()
+        # Nobody may wait any more.
+        with suppress(OSError):
+            if why:
+                _tellFailure(pipe, why)
+            else:
+                os.write(pipe, b"0")
+        os.close(pipe)
