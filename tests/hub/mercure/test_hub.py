@@ -1,206 +1,17 @@
 """
-Tests for L{twisted_sse.hub.mercure.hub}: what was observed of another hub, and what ours must do.
+Tests for L{twisted_sse.hub.mercure.hub}, in memory.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
-from jwt import encode as encoded
-from twisted.trial.unittest import SynchronousTestCase
-
-from tests.support.keys import handmade
-from tests.support.mercure import cases, claimsOf
+from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.mercure import cases
 from tests.support.vectors import mercureCases
-from twisted_sse import Channel, History
-from twisted_sse.hub.form import pairs
-from twisted_sse.hub.mercure.hub import Hub
-from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
-
-KEY = "!ChangeThisMercureHubJWTSecretKey!"
-PATH = "/.well-known/mercure"
-
-#: An ID with everything that may be in one.
-STRANGE = 'w é "q"/%'
-
-
-class Published(NamedTuple):
-    """
-    An update of a case.
-    """
-
-    name: str
-    topics: tuple[str, ...]
-    private: bool = False
-
-
-def token(claims: dict[str, Any]) -> str:
-    """
-    Make a token.
-    """
-    return encoded(claims, KEY, "HS256")
-
-
-class HubCase(SynchronousTestCase):
-    """
-    A hub in memory.
-    """
-
-    def serve(self, **options: Any) -> Hub:
-        """
-        Make a hub.
-
-        @param options: its arguments, and C{history}, that of its channel.
-        """
-        self.clock = MemoryClock()
-        history = options.pop("history", History())
-        self.channel = Channel(history, positionEvent=None, resetEvent=None)
-        options = {
-            "publisherJwtKey": KEY,
-            "subscriberJwtKey": KEY,
-            "anonymous": True,
-            **options,
-        }
-        self.hub = Hub(self.channel, **options)
-        self.client = MemoryClient(self.hub, clock=self.clock)
-        return self.hub
-
-    def get(
-        self, query: str, headers: Iterable[tuple[str, str]] = (), method: str = "GET"
-    ) -> MemoryStream:
-        """
-        Subscribe.
-
-        @param query: what follows the question mark, or another target.
-        """
-        target = query if query.startswith("/") else f"{PATH}?{query}" if query else PATH
-        # Of several with one name the first counts.
-        return self.client.request(method, target, dict(reversed(list(headers))))
-
-
-class SubscribingTests(HubCase):
-    """
-    Replays the cases about subscribing.
-    """
-
-    def publish(self, *updates: Published) -> None:
-        """
-        Publish updates, whose data is their name.
-        """
-        for update in updates:
-            name, topics, private = update
-            done = self.hub.publish(topics, name, private=private, id=name)
-            self.successResultOf(done)
-            self.published.append(update)
-        self.clock.settle()
-
-    def begin(self, **options: Any) -> None:
-        """
-        Make a hub to which nothing was published.
-        """
-        self.published: list[Published] = []
-        self.serve(**options)
-
-    def compare(self, state: str, *lives: Published) -> None:
-        """
-        Connect the clients of the cases of a state, and compare what they get.
-
-        @param lives: what is published when they are there.
-        """
-        cases = [case for case in mercureCases("subscribe") if case["input"].get("state") == state]
-        self.assertTrue(cases)
-        connected = []
-        for case in cases:
-            given = case["input"]
-            headers = [
-                (name, re.sub(r"<(.*)>", lambda claims: token(json.loads(claims[1])), value))
-                for name, value in given.get("headers", ())
-            ]
-            stream = self.get(given.get("query", ""), headers)
-            connected.append((case, stream, [event.data for event in stream.events]))
-        before = list(self.published)
-        self.publish(*lives)
-        for case, stream, replayed in connected:
-            got: dict[str, Any] = {"status": stream.status}
-            if stream.status == 200:
-                got["Last-Event-ID"] = stream.headers.get("Last-Event-ID")
-                got["replayed"] = replayed
-                got["live"] = [event.data for event in stream.events][len(replayed) :]
-                self.assertEqual(
-                    stream.headers.get("Mercure-Last-Event-ID"), got["Last-Event-ID"], case
-                )
-                stream.disconnect()
-            self.assertEqual(got, self.expected(case, before), case)
-
-    def expected(self, case: dict[str, Any], before: list[Published]) -> dict[str, Any]:
-        """
-        @param before: what was published before the client connected.
-        @return: what our hub should do.
-        """
-        observed, should = case["observed"], case["recommend"]
-        if should.startswith(("as observed", "ignore", "first one")):
-            return dict(observed)
-        if should in ("400", "400 above our own limit"):
-            return {"status": 400}
-        if should == "WHATWG form decoding":
-            return {"status": 200, "Last-Event-ID": None, "replayed": [], "live": []} | (
-                observed if observed["status"] == 200 else {}
-            )
-        if should.startswith("0.x-only hub"):
-            # Ours speaks both.
-            return {"status": 200, "Last-Event-ID": None, "replayed": [], "live": ["liveA"]}
-        given = case["input"]
-        [(_, topic)] = [each for each in pairs(given["query"].encode()) if each[0] == "topic"]
-        isReader = any(name == "Authorization" for name, _ in given.get("headers", ()))
-        names = [
-            name
-            for name, topics, private in before
-            if topic in topics and (isReader or not private)
-        ]
-        place = "earliest"
-        if "no restart" in should:
-            cursors = [value for name, value in given.get("headers", ()) if name == "Last-Event-ID"]
-            cursors += [value for name, value in pairs(given["query"].encode()) if name != "topic"]
-            [place] = cursors
-            names = names[names.index(place) + 1 :]
-        elif '"earliest" and everything kept' not in should:
-            raise AssertionError(should)
-        if self.channel.history.maxEvents:
-            names = names[-self.channel.history.maxEvents :]
-        return {**observed, "Last-Event-ID": place, "replayed": names}
-
-    def test_history(self) -> None:
-        """
-        Each client gets what it has missed, and what comes, as was observed, or as it should have
-        been: nothing is lost by a restart, and what is unknown is said to be.
-        """
-        a, b, c = ("a",), ("b",), ("c",)
-        self.begin()
-        self.compare("S0")
-        self.publish(Published("e1", a), Published("e2", b), Published("e3", a, True))
-        self.publish(Published("e4", b), Published(STRANGE, a), Published("e6", ("a", "b")))
-        self.publish(Published("e7", c, True), Published("e8", a))
-        lives = [("liveA", "a"), ("liveB", "b"), ("liveC", "c"), ("liveZ", "z"), ("liveAB", "a b")]
-        self.compare("S1", *[Published(name, (topic,)) for name, topic in lives])
-        self.publish(*[Published(name, a) for name in ("dup", "mid", "dup", "end")])
-        self.compare("S2", Published("live2", a))
-        for state, live in ("S5", "r1"), ("S6", "r2"), ("S9", "r3"):
-            self.compare(state, Published(live, a))
-
-    def test_short(self) -> None:
-        """
-        So it is if only three updates are kept.  (None at all, S4 and S8, is not possible: then
-        updates would have no IDs.)
-        """
-        a = ("a",)
-        self.begin(history=History(maxEvents=3))
-        self.publish(*[Published(f"s{number}", a) for number in range(1, 7)])
-        for state, live in ("S3", "s7"), ("S7", "s8"):
-            self.compare(state, Published(live, a))
+from twisted_sse.testing import MemoryStream
 
 
 class CrossOriginTests(HubCase):
@@ -443,163 +254,216 @@ class SubscriptionTests(HubCase):
         self.assertEqual(self.subscriptions("", headers).status, 404)
 
 
-class PublishingTests(HubCase):
+class NewDialectTests(HubCase):
     """
-    Replays the cases about publishing.
-    """
-
-    #: Where ours answers otherwise than was observed: what it should do, and what it does.
-    OURS: dict[str, int] = {
-        "200": 200,
-        "400": 400,
-        "400 is acceptable; never let it into a header or a log line raw": 400,
-        "400 or 415": 415,
-        "400 or read it as a form": 200,
-        "403": 403,
-        "accept as data": 200,
-        "either; as observed": 400,
-        "keep it (or 400)": 200,
-        "limit of our own, 413 above": 413,
-    }
-
-    def test_observed(self) -> None:
-        """
-        What a publisher sends is published or refused as was observed, or as it should have been;
-        and subscribers are sent the same lines.
-        """
-        everything = f"Bearer {token({'mercure': {'publish': ['*'], 'subscribe': ['*']}})}"
-        for case in mercureCases("publish"):
-            given, observed = case["input"], case["observed"]
-            if "chunked" in case["name"]:
-                # Tested with real connections.
-                continue
-            self.serve(origins="*", publishOrigins=["*"])
-            watcher = self.get("topic=*", [("Authorization", everything)])
-            stranger = self.get("topic=*")
-            before = len(watcher.body)
-            body = given.get("body", "").encode("latin-1" if "body_is" in given else "utf-8")
-            form = [["Content-Type", "application/x-www-form-urlencoded"]]
-            headers = dict(given.get("headers", form))
-            if "token" not in given:
-                headers.setdefault("Authorization", everything)
-            method, target = given.get("method", "POST"), given.get("target", PATH)
-            answer = self.client.request(method, target, headers, body)
-            self.clock.settle()
-            status = self.OURS.get(case["recommend"], observed["status"])
-            if "application/json" in case["name"]:
-                # Ours are batches, and this is none.
-                status = 400
-            self.assertEqual(answer.status, status, case)
-            sent = watcher.body[before:].decode()
-            if answer.status != 200:
-                self.assertEqual(sent, "", case)
-                self.assertEqual("Allow" in answer.headers, answer.status == 405)
-                continue
-            made = answer.body.decode()
-            self.assertEqual(answer.headers.get("Content-Type"), "text/plain; charset=utf-8")
-            self.assertIn(f"id: {made}\n", sent)
-            if "sse" in observed and "sse_is" not in observed and observed["status"] == 200:
-                expected = observed["sse"].replace("<id>", made)
-                if case["recommend"] == 'send "retry: 0"':
-                    expected = "retry: 0\n" + expected
-                # The order of the fields is ours.
-                self.assertEqual(sorted(sent.split("\n")), sorted(expected.split("\n")), case)
-            isPrivate = observed.get("anonymous_subscriber") == "nothing"
-            self.assertEqual(len(stranger.events), 0 if isPrivate else 1, case)
-
-
-class TokenTests(HubCase):
-    """
-    Replays the cases about tokens.
+    Tests for Mercure 1.0, beside 0.x.
     """
 
     now = 1_800_000_000.0
 
-    def tokenOf(self, given: dict[str, Any]) -> str:
-        """
-        Make the token of a case.
-        """
-        if "jws" in given:
-            return str(given["jws"])
-        if "claims_json" in given:
-            return handmade(given["claims_json"], secret=KEY)
-        return handmade(claimsOf(given["claims"]), secret=KEY)
+    URL = "https://hub.example/.well-known/mercure"
 
-    def outcome(self, case: dict[str, Any], **options: Any) -> dict[str, Any]:
+    def begin(self, **options: Any) -> None:
         """
-        Use the token of a case for everything.
+        Make a hub with an issuer.
         """
-        headers = {
-            "Authorization": f"Bearer {self.tokenOf(case['input'])}",
+        self.serve(
+            trustedIssuers=[f"https://issuer.example={KEY}"],
+            resourceIdentifier=self.URL,
+            url=self.URL,
+            now=lambda: self.now,
+            **options,
+        )
+
+    def headers(self, *details: dict[str, Any], **claims: Any) -> dict[str, str]:
+        """
+        Make the headers of a publisher or a subscriber.
+        """
+        kind = "https://mercure.rocks/authorization-detail"
+        claims = {
+            "iss": "https://issuer.example",
+            "aud": self.URL,
+            "exp": self.now + 3600,
+            "authorization_details": [{"type": kind, **each} for each in details],
+            **claims,
+        }
+        made = token(claims, typ="at+jwt")
+        return {
+            "Authorization": f"Bearer {made}",
             "Content-Type": "application/x-www-form-urlencoded",
         }
-        self.serve(now=lambda: self.now, **options)
-        body = b"topic=https://example.com/t&data=x"
-        published = self.client.request("POST", PATH, headers, body)
-        stream = self.get("topic=*", headers.items())
-        self.successResultOf(self.hub.publish("https://example.com/t", "y", private=True))
+
+    def post(self, body: str, headers: dict[str, str]) -> Any:
+        """
+        Publish.
+        """
+        return self.client.request("POST", PATH, headers, body.encode())
+
+    PUBLISH: dict[str, Any] = {"actions": ["publish"], "topics": [{"match": "*"}]}
+    BOOKS = {"match": "/books/:id", "match_type": "urlpattern"}
+
+    def test_both(self) -> None:
+        """
+        One hub serves both: each gets what it has selected, from publishers of both.
+        """
+        self.begin()
+        old = self.get("topic=https://hub.example/books/{id}")
+        new = self.get("match_urlpattern=/books/:id")
+        exact = self.get("match=https://hub.example/books/1&match_exact=x")
+        self.assertEqual(
+            self.post(
+                "topic=https://hub.example/books/1&data=a", self.headers(self.PUBLISH)
+            ).status,
+            200,
+        )
+        self.successResultOf(self.hub.publish("/books/2", "b"))
         self.clock.settle()
-        received = len(stream.events) == 1 if stream.status == 200 else None
-        self.serve(anonymous=False, now=lambda: self.now, **options)
-        return {
-            "publish": published.status,
-            "receives_private": received,
-            "subscribe_main": stream.status,
-            "subscribe_closed": self.get("topic=*", headers.items()).status,
-        }
-
-    #: What should not be as it was observed: for these the whole token is bad.
-    BAD = ("401", "last one wins, or 401", "either", "401, as for any non-string", "401: ")
-
-    def test_claims(self) -> None:
-        """
-        A token does what it should do by the text; and as a hub of 0.x alone, with the statuses of
-        others, what it was observed to do, but for what should be refused.
-        """
-        for case in cases("tokens", "token-claims"):
-            observed, should = case["observed"], case["recommend"]
-            expected = {name: observed[name] for name in self.outcome(case)}
-            if should.startswith(self.BAD) and observed["subscribe_main"] == 200:
-                expected |= {"publish": 401, "receives_private": None}
-                expected |= {"subscribe_main": 401, "subscribe_closed": 401}
-            elif should.startswith("treat as unknown members"):
-                expected |= {"publish": 401, "receives_private": False}
-            alone = self.outcome(case, protocols=["0.x"], unauthorized=True)
-            self.assertEqual(alone, expected, case)
-            if expected["publish"] == 401 and expected["subscribe_main"] == 200:
-                expected["publish"] = 403
-            if "at+jwt" not in case["name"]:
-                self.assertEqual(self.outcome(case), expected, case)
+        got = [[event.data for event in each.events] for each in (old, new, exact)]
+        self.assertEqual(got, [["a"], ["a", "b"], ["a"]])
 
     def test_private(self) -> None:
         """
-        A private update goes to those who have selected one of its topics, and may read one of them.
+        A token of 1.0 lets its bearer read private updates; what it has selected does not.
         """
-        for case in cases("tokens", "token-private"):
-            given = case["input"]
-            self.serve()
-            bearer = f"Bearer {token({'mercure': {'subscribe': given['mercure.subscribe']}})}"
-            query = "&".join(f"topic={quote(each)}" for each in given["selectors"])
-            stream = self.get(query, [("Authorization", bearer)])
-            topics = given["topics_of_private_update"]
-            self.successResultOf(self.hub.publish(topics, "x", private=True))
-            self.clock.settle()
-            self.assertEqual(len(stream.events), case["observed"]["copies"], case)
+        self.begin()
+        reader = self.headers({"actions": ["subscribe"], "topics": [self.BOOKS]})
+        granted = self.get("match=*", reader.items())
+        other = self.get("match=*", self.headers(self.PUBLISH).items())
+        self.successResultOf(self.hub.publish("/books/1", "secret", private=True))
+        self.clock.settle()
+        self.assertEqual([event.data for event in granted.events], ["secret"])
+        self.assertEqual(list(other.events), [])
 
-    def test_grants(self) -> None:
+    def test_challenges(self) -> None:
         """
-        An update is published if the token grants all of its topics.
+        What is wrong is answered as OAuth does: no token, a bad one, one that does not grant it.
         """
-        for case in cases("tokens", "token-publish-grant"):
-            given = case["input"]
-            if "" in given["topics"]:
-                continue
-            self.serve()
-            headers = {
-                "Authorization": f"Bearer {token({'mercure': {'publish': given['mercure.publish']}})}",
-                "Content-Type": "application/x-www-form-urlencoded",
-            }
-            body = "&".join(f"topic={quote(each)}" for each in given["topics"])
-            answer = self.client.request("POST", PATH, headers, body.encode())
-            observed = case["observed"]["publish"]
-            self.assertEqual(answer.status, 403 if observed == 401 else observed, case)
+        self.begin(anonymous=False)
+        laxer = {"Authorization": f"Bearer {token({'mercure': {'subscribe': ['*']}})}"}
+        late = self.headers(self.PUBLISH, exp=self.now - 1)
+        cases = [
+            (self.get("match=a"), 401, "Bearer"),
+            (self.get("match=a", late.items()), 401, 'Bearer error="invalid_token"'),
+            (self.get("match=a", laxer.items()), 401, 'Bearer error="invalid_token"'),
+            (self.post("topic=a", self.headers()), 403, 'Bearer error="insufficient_scope"'),
+        ]
+        for answer, status, challenge in cases:
+            self.assertEqual(
+                (answer.status, answer.headers["WWW-Authenticate"]), (status, challenge)
+            )
+        self.assertEqual(self.get("topic=a", laxer.items()).status, 200)
+
+    def test_ends(self) -> None:
+        """
+        A stream ends before its token expires, and not much before.
+        """
+        self.begin()
+        for seconds in (2.0, 30.0, 3600.0):
+            headers = self.headers(self.PUBLISH, exp=self.now + seconds)
+            stream = self.get("match=a", headers.items())
+            self.clock.advance(seconds - 1.5)
+            self.assertFalse(stream.ended)
+            self.clock.advance(1.5)
+            self.assertTrue(stream.ended)
+        self.assertEqual(len(self.hub.resource.streams), 0)
+
+    def test_lifetime(self) -> None:
+        """
+        With a longest lifetime, streams end at different times before it.
+        """
+        self.begin(maxLifetime=100)
+        streams = [self.get("match=a") for _ in range(50)]
+        self.clock.advance(79.9)
+        self.assertFalse(any(stream.ended for stream in streams))
+        self.clock.advance(10)
+        self.assertTrue(0 < sum(stream.ended for stream in streams) < 50)
+        self.clock.advance(10.2)
+        self.assertTrue(all(stream.ended for stream in streams))
+
+    def test_query(self) -> None:
+        """
+        With QUERY the selectors are in the body, beside those in the URL; of the last event IDs the
+        header wins, then the URL.
+        """
+        self.begin()
+        ids = [self.successResultOf(self.hub.publish(topic, topic)) for topic in "abcab"]
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+        def ask(target: str, **more: str) -> MemoryStream:
+            body = f"match=a&last_event_id={ids[0]}".encode()
+            return self.client.request("QUERY", PATH + target, {**headers, **more}, body)
+
+        self.clock.settle()
+        self.assertEqual([event.data for event in ask("").events], ["a"])
+        stream = ask(f"?match=b&last_event_id={ids[3]}")
+        self.assertEqual([event.data for event in stream.events], ["b"])
+        stream = ask("?match=b", **{"Last-Event-ID": "earliest"})
+        self.assertEqual([event.data for event in stream.events], ["a", "b", "a", "b"])
+
+    def test_refused(self) -> None:
+        """
+        What makes no sense is refused.
+        """
+        self.begin()
+        for query in (
+            "",
+            "topic=a&match=a",
+            "Match=a",
+            "matchurlpattern=a",
+            "match_regexp=a",
+            "match=%00",
+            "match=a%E2%80%8Bb",
+            "match_urlpattern=(",
+            "match=" + "x" * 5000,
+        ):
+            self.assertEqual(self.get(query).status, 400, query)
+        only = {"protocols": ["1.0"]}
+        self.begin(**only)
+        self.assertEqual(self.get("topic=a").status, 400)
+        self.assertEqual(self.get("match=a").status, 200)
+
+    def test_presence(self) -> None:
+        """
+        In 1.0 events about subscriptions have a type, and the API a cursor in a header.
+        """
+        self.begin(presence=True)
+        path = {"match": f"{PATH}/subscriptions/*", "match_type": "urlpattern"}
+        headers = self.headers(
+            {"actions": ["subscribe"], "topics": [path], "payload": {"user": "x"}},
+            {"actions": ["subscribe"], "topics": [{"match": "a"}], "payload": {"user": "y"}},
+        )
+        watcher = self.get(f"match_urlpattern={PATH}/subscriptions/*", headers.items())
+        self.get("match=a", headers.items()).disconnect()
+        events = [(event.type, json.loads(event.data)) for event in watcher.events]
+        self.assertEqual([kind for kind, _ in events], ["mercure", "mercure"])
+        [(_, came), (_, went)] = events
+        self.assertEqual(went, {**came, "active": False})
+        subscriber = came["subscriber"]
+        self.assertEqual(
+            came,
+            {
+                "id": f"{PATH}/subscriptions/exact/a/{subscriber.replace(':', '%3A')}",
+                "type": "subscription",
+                "match_type": "exact",
+                "match": "a",
+                "subscriber": subscriber,
+                "active": True,
+                "payload": {"user": "y"},
+            },
+        )
+        answer = self.client.request("GET", f"{PATH}/subscriptions/urlpattern/x", headers)
+        self.assertEqual((answer.status, json.loads(answer.body)["subscriptions"]), (200, []))
+        self.assertEqual(answer.headers["Content-Type"], "application/json")
+        self.assertIn('last-event-id="earliest"', answer.headers["Link"])
+
+    def test_queryToken(self) -> None:
+        """
+        A token in the URL is for 0.x only, no cache keeps what it brings, and no log shows it.
+        """
+        self.begin(anonymous=False)
+        bearer = token({"mercure": {"subscribe": ["*"]}})
+        stream = self.get(f"topic=a&authorization={bearer}")
+        self.assertEqual(
+            (stream.status, stream.headers["Cache-Control"].split(",")[0]), (200, "private")
+        )
+        self.assertEqual(self.get(f"match=a&authorization={bearer}").status, 401)

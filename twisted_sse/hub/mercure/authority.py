@@ -122,9 +122,13 @@ class Authority:
         self, request: Request, query: Query, dialect: Dialect | None
     ) -> Presented | None:
         try:
-            return self._carriers.find(request, query, dialect)
+            presented = self._carriers.find(request, query, dialect)
         except Unverified as e:
-            raise self._challenges.bad(e, dialect or Dialect.V0) from None
+            raise self._challenges.bad(e, dialect or self._laxest) from None
+        if presented is not None and presented.carrier is Carrier.QUERY:
+            # RFC 6750, 2.3: the URL is a secret, which no shared cache may keep.
+            request.setHeader(b"cache-control", b"private, no-cache, no-transform")
+        return presented
 
     async def _verified(self, presented: Presented, use: Use, dialect: Dialect) -> Token:
         try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -42,7 +42,7 @@ from .dialect import Dialect
 from .discovery import WELL_KNOWN
 from .documents import pathOf as subscriptionsPath
 from .grants import Grants
-from .jwks import readSource
+from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .presence import Presence
 from .publishing import Publishing
@@ -102,7 +102,7 @@ class Hub(Resource):
         subscriberJwtKey: str | None = None,
         subscriberJwtAlg: str | None = None,
         jwks: str | None = None,
-        trustedIssuers: Mapping[str, str] | None = None,
+        trustedIssuers: Iterable[str] = (),
         resourceIdentifier: str | None = None,
         url: str = "https://localhost/.well-known/mercure",
         anonymous: bool = False,
@@ -128,8 +128,8 @@ class Hub(Resource):
         @param subscriberJwtAlg: its algorithm.
         @param jwks: where the keys of tokens of 0.x are for which none is given: the URL of a JWK set,
             or C{file:PATH}.
-        @param trustedIssuers: the keys of each issuer of tokens of 1.0: as C{publisherJwtKey}, or the
-            URL of a JWK set.
+        @param trustedIssuers: the issuers of tokens of 1.0, and their keys: C{ISSUER=KEY}, where the
+            key is as C{publisherJwtKey}, or the URL of a JWK set.
         @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
             there are issuers.
         @param url: the URL of the hub, as its clients know it: relative topics and patterns are
@@ -175,10 +175,7 @@ class Hub(Resource):
             self._dialects,
             publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
             subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
-            issuers={
-                issuer: readSource("trustedIssuers", key, None, reactor)
-                for issuer, key in (trustedIssuers or {}).items()
-            },
+            issuers=readIssuers("trustedIssuers", trustedIssuers, reactor),
             resource=resourceIdentifier,
             base=url,
             now=now,
