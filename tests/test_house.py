@@ -38,7 +38,7 @@ HOUSE = {
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
     "hub": "refused form query bearer anonymous key content body subscribe publish"
-    " mercure.dialect mercure.text mercure.templates mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
+    " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
     " mercure.update mercure",
     "metrics": "",
     "accesslog": "",
