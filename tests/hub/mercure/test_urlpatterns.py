@@ -15,7 +15,6 @@ from urlpattern import URLPattern
 from twisted_sse.hub.mercure import urlpatterns
 from twisted_sse.hub.mercure.urlpatterns import (
     LONGEST,
-    MOST_COST,
     MOST_GROUPS,
     InvalidPattern,
     Pattern,
@@ -44,6 +43,16 @@ PATTERNS = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
 REGEXPS = ["a", "-", ".", ".*", "|", "{2}", "+", "?", r"\-", r"\x41", r"\b"]
 REGEXPS += [r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", r"[^\d]", r"[\W_]", r"[^\W_]", r"[^\s\x41]"]
 REGEXPS += ["[a-c]", "[^a-c]", "[^^]", "[]a]", "[^]a]", "[[^a]]", "[a-z&&[^b]]", "[^a-z&&b]"]
+REGEXPS += [
+    r"[-\d]",
+    r"[\d-]",
+    r"[a-c-\d]",
+    r"[a\-\d]",
+    r"[^a-\d]",
+    r"[-\d-\w]",
+    r"[+-.]",
+    r"[.-a]",
+]
 REGEXPS += ["[.]", "[^.]", "[[a].]", "[].]", "[^].]", "[^[a].]", r"[[a]\W]", "]", "[^.&&[.a]]"]
 
 
@@ -217,11 +226,6 @@ class PatternTests(SynchronousTestCase):
             "/(?=a)",
             "/(?<!a)",
             r"/(\1)",
-            # What only Rust knows.
-            "/((?x)a b)",
-            "/((?U:a+))",
-            "((?R)):",
-            "/((?P<n>a))",
             "({ }",
             "/({ , }){,}",
             "/((a+)+)",
@@ -323,13 +327,14 @@ class PatternTests(SynchronousTestCase):
             "a{ , 501 }",
             "[^a]" * 501,
             r"\w" * 501,
+            r"[[a]\w]\d",
+            r"[\w][[a]\d]",
         ]:
             error = self.assertRaises(InvalidPattern, Pattern, f"/({regexp})", HUB)
             self.assertIn("too large", str(error), regexp)
         self.assertLess(time.process_time() - start, 5)
-        for regexp in [r"\p{L}", r"\PL", r"[\pL]"]:
-            error = self.assertRaises(InvalidPattern, Pattern, f"/({regexp})", HUB)
-            self.assertIn(r"\p", str(error))
+        error = self.assertRaises(InvalidPattern, Pattern, r"/(\p{L})", HUB)
+        self.assertIn(r"\p", str(error))
 
     def test_allowedCost(self) -> None:
         """
@@ -367,14 +372,19 @@ class PatternTests(SynchronousTestCase):
             expected = URLPattern(f"/({regexp})", HUB).test(f"/{topic}", HUB)
         except ValueError:
             self.assertRaises(InvalidPattern, Pattern, f"/({regexp})", HUB)
+            return
+        try:
+            pattern = Pattern(f"/({regexp})", HUB)
+        except InvalidPattern as e:
+            # Two of Unicode's classes that are not reduced.
+            self.assertIn("too large", str(e))
         else:
-            self.assertIs(Pattern(f"/({regexp})", HUB).fits(f"/{topic}"), expected)
+            self.assertIs(pattern.fits(f"/{topic}"), expected)
 
     def test_linear(self) -> None:
         """
         Patterns that are exponential for a matcher that tries again are answered in milliseconds.
         """
-        assert MOST_COST == 500
         start = time.process_time()
         for text in [
             "/((?:a+)+)b",
