@@ -32,7 +32,7 @@ HOUSE = {
     " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite"
     " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.script redis.commands"
     " redis.health redis.following redis.log redis.session redis.store redis",
-    "channel": "observer keys choice topics patterns index lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
+    "channel": "observer keys choice topics patterns index lastid older publisher subscription writing storage fanout positions ageing audience broadcast publishing subscribers channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"

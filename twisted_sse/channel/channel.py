@@ -10,30 +10,26 @@ from operator import itemgetter
 from threading import get_ident
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from ..checks import checkInteger
-from ..format.event import Event, InvalidEvent, makeEvent, withID
-from ..format.parser import EventTooLarge
+from ..format.event import Event
 from ..listeners import checkObserver
-from ..store.contract import EventStore, NotStored
-from ..store.entry import Entry
+from ..store.contract import EventStore
 from ..store.memory import History
 from ..stream.observer import AnyStreamObserver, StreamObserver
-from ..stream.options import LONGEST_ID
 from ..stream.stream import EventStream, responseOf
-from ..stream.twice import ENCODED_TWICE, Twice
 from ..timing.reactors import checkThread, isInstalled
 from .broadcast import Broadcast
 from .choice import Choice
-from .keys import Item, Keys
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
+from .publishing import Publishing
 from .storage import Storage
 from .subscribers import Subscribers
-from .topics import checkedTopics, choiceOf
+from .topics import choiceOf
 
 __all__ = ["Channel"]
 
@@ -131,13 +127,11 @@ class Channel:
         # Any stands for None: nearly all channels have a History, and a type checker would ask for a
         # check each time.
         self.history: History | Any = history
-        self._maxEventSize = maxEventSize
-        self._listeners = ChannelListeners(observer)
-        self._twice = Twice()
-        self._keys = Keys()
         self._thread = get_ident()
         self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent)
         self._subscribers = Subscribers(self._broadcast)
+        listeners = ChannelListeners(observer)
+        self._publishing = Publishing(self._broadcast, maxEventSize, listeners)
         self._storage: Storage | None = None
         if store is not None:
             self._storage = self._makeStorage(store)
@@ -153,7 +147,7 @@ class Channel:
             self.name or "",
             self.history,
             broadcast.clock,
-            self._deliver,
+            partial(self._publishing.deliver, self),
             broadcast.opened,
             broadcast.broken,
             broadcast.released,
@@ -228,13 +222,8 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publish")
-        entry = self._entry(*self._item(what, fields, topics, private), self._broadcast.next)
-        if self._storage is None:
-            self._deliver(entry)
-        else:
-            self._storage.publish([entry])
-        self._listeners.published(self, entry.event, len(entry.data))
-        return entry.event
+        item = self._publishing.item(self, what, fields, topics, private)
+        return self._publishing.publish(self, item)
 
     def publishAndWait(
         self,
@@ -261,8 +250,9 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publishAndWait")
-        items = [self._item(what, fields, topics, private)]
-        return self._publishAndWait(items, idempotencyKey).addCallback(itemgetter(0))
+        items = [self._publishing.item(self, what, fields, topics, private)]
+        published = self._publishing.publishAndWait(self, items, idempotencyKey)
+        return published.addCallback(itemgetter(0))
 
     def publishAllAndWait(
         self,
@@ -282,91 +272,11 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publishAllAndWait")
-        items = [self._item(each[0], {}, each[1], len(each) > 2 and each[2]) for each in events]
-        return self._publishAndWait(items, idempotencyKey)
-
-    def _item(
-        self,
-        what: Event | str | None,
-        fields: dict[str, Any],
-        topics: Iterable[str],
-        private: bool,
-    ) -> Item:
-        """
-        Make what was given an event with topics.
-        """
-        if self.closed:
-            raise RuntimeError(f"{self!r} is closed: nothing can be published any more")
-        event = what if type(what) is Event and not fields else makeEvent(what, fields)
-        if self._twice.isNews(event):
-            _log.warn(ENCODED_TWICE, where=repr(self))
-        if event.id and self.history is not None:
-            if len(event.id.encode()) > LONGEST_ID:
-                raise InvalidEvent(
-                    f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
-                )
-        return Item(event, NO_TOPICS if topics == () else checkedTopics(topics), private)
-
-    def _entry(self, event: Event, topics: frozenset[str], private: bool, position: int) -> Entry:
-        """
-        Make the entry of an event that is about to be published.
-
-        @param position: the position that it will have without a store.
-        """
-        if self._storage is not None:
-            entry = self._storage.entry(event, topics, private)
-        elif self.history is None or event.id:
-            entry = Entry(event, topics, private=private)
-        else:
-            made = withID(event, self.history.identify(position))
-            entry = Entry(made, topics, private=private)
-        if len(entry.data) > self._maxEventSize:
-            raise EventTooLarge(self._maxEventSize, [])
-        return entry
-
-    def _deliver(self, entry: Entry) -> None:
-        """
-        Hand an event to the subscribers.
-        """
-        self._broadcast.add(entry, partial(self._listeners.delivered, self))
-
-    def _publishAndWait(self, items: Sequence[Item], key: str | None) -> Deferred[Sequence[Event]]:
-        """
-        Publish all of these, or none, unless it was done before.
-
-        @return: fires when they are kept; fails with L{NotStored} if they are not.
-        """
-        if not isinstance(key, str | None):
-            raise TypeError(f"idempotencyKey is {key!r}: it must be a str, or None")
-        try:
-            if key is None:
-                return self._store(items, None)
-            now = self._broadcast.seconds()
-            return self._keys.once(key, items, now, lambda: self._store(items, key))
-        except NotStored:
-            return fail()
-
-    def _store(self, items: Sequence[Item], key: str | None) -> Deferred[Sequence[Event]]:
-        """
-        Publish all of these, or none.
-
-        @return: fires when they are kept.
-        """
-        entries = [
-            self._entry(*item, position)
-            for position, item in enumerate(items, self._broadcast.next)
+        items = [
+            self._publishing.item(self, each[0], {}, each[1], len(each) > 2 and each[2])
+            for each in events
         ]
-        published: Deferred[Sequence[Event]] = Deferred()
-        if self._storage is None:
-            for entry in entries:
-                self._deliver(entry)
-            published.callback([entry.event for entry in entries])
-        else:
-            self._storage.publish(entries, key, published)
-        # Last, since observers may publish, too.
-        for entry in entries:
-            self._listeners.published(self, entry.event, len(entry.data))
-        return published
+        return self._publishing.publishAndWait(self, items, idempotencyKey)
 
     def subscribe(
         self,
