@@ -41,8 +41,8 @@ HOUSE = {
     " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
     " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.selection mercure.asked"
-    " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.subscriptions"
-    " mercure.hub mercure",
+    " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
+    " mercure.subscriptions mercure.hub mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

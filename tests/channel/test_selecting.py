@@ -5,10 +5,12 @@ Tests for L{twisted_sse.channel} with choices of one's own: patterns, and privat
 from __future__ import annotations
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 from tests.support.channels import ChannelTestCase, data
 from tests.support.choices import Beginning, Reader
+from tests.support.late_store import LateStore
 from tests.support.store_case import StoreTestCase
 from twisted_sse import Channel, Event, History
 from twisted_sse.store import StoreAway
@@ -322,3 +324,54 @@ class PlaceTests(StoreTestCase):
         for given, expected in [(ids[2], ["3"]), ("", [])]:
             subscribe = partial(channel.subscribe, lastEventID=given)
             self.assertEqual(data(self.connect(ids[0], instead=subscribe)), expected)
+
+
+class ReceivedTests(StoreTestCase):
+    """
+    Tests for what an observer is told of the events.
+    """
+
+    def observed(self) -> tuple[Any, list[tuple[str | None, bool]]]:
+        """
+        Make an observer.
+
+        @return: the observer, and what it is told.
+        """
+        told: list[tuple[str | None, bool]] = []
+
+        def received(channel: Channel, event: Event, isNew: bool) -> None:
+            told.append((event.data, isNew))
+            if event.data == "again":
+                channel.publish("more")
+
+        return SimpleNamespace(received=received), told
+
+    def test_memory(self) -> None:
+        """
+        Without a store it is told of each event when that is published, and may publish itself.
+        """
+        observer, told = self.observed()
+        channel = Channel(observer=observer)
+        channel.publish("a")
+        self.assertEqual(told, [("a", True)])
+        batch = [(Event(each), ()) for each in ("again", "b")]
+        self.successResultOf(channel.publishAllAndWait(batch))
+        self.assertEqual([data for data, _ in told], ["a", "again", "more", "b"])
+        kept = [channel.history.get(position).event.data for position in range(4)]
+        self.assertEqual(kept, ["a", "again", "b", "more"])
+
+    def test_store(self) -> None:
+        """
+        With a store it is told of what is there already, and then of what is new, when that may be
+        sent.
+        """
+        self.start()
+        self.publish(1, 2)
+        observer, told = self.observed()
+        store = LateStore(self.time, self.kept)
+        channel = Channel(name="news", reactor=self.time, store=store, observer=observer)
+        channel.publish("again")
+        self.assertEqual(told, [])
+        self.settle()
+        expected = [("1", False), ("2", False), ("again", True), ("more", True)]
+        self.assertEqual(told, expected)

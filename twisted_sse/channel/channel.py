@@ -67,6 +67,7 @@ class Channel:
 
     @ivar name: what metrics call it.
     @ivar history: keeps the events that can be replayed; L{None} for none.
+    @ivar store: keeps more of them; L{None} for none.
 
     @since: 0.1
     """
@@ -124,6 +125,7 @@ class Channel:
         if history is not None:
             history.claim()
         self.name = name
+        self.store = store
         # Any stands for None: nearly all channels have a History, and a type checker would ask for a
         # check each time.
         self.history: History | Any = history
@@ -148,7 +150,7 @@ class Channel:
             self.history,
             broadcast.clock,
             partial(self._publishing.deliver, self),
-            broadcast.opened,
+            partial(self._publishing.opened, self),
             broadcast.broken,
             broadcast.released,
         )

@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from ..format.event import Event, InvalidEvent, makeEvent, withID
 from ..format.parser import EventTooLarge
+from ..listeners import ignore
 from ..store.contract import NotStored
 from ..store.entry import Entry
 from ..stream.options import LONGEST_ID
@@ -47,6 +49,9 @@ class Publishing:
         self._listeners = listeners
         self._twice = Twice()
         self._keys = Keys()
+        # What the observer is about to be told.
+        self._news: list[tuple[Event, bool]] = []
+        self._telling: IDelayedCall | None = None
 
     def item(
         self,
@@ -84,11 +89,12 @@ class Publishing:
         @raise EventTooLarge: if it is too large.
         """
         entry = self._entry(item, self._broadcast.next)
-        if self._broadcast.storage is None:
-            self.deliver(channel, entry)
+        storage = self._broadcast.storage
+        if storage is None:
+            self._add(channel, entry)
         else:
-            self._broadcast.storage.publish([entry])
-        self._listeners.published(channel, entry.event, len(entry.data))
+            storage.publish([entry])
+        self._tell(channel, [entry])
         return entry.event
 
     def publishAndWait(
@@ -112,9 +118,52 @@ class Publishing:
 
     def deliver(self, channel: object, entry: Entry) -> None:
         """
-        Hand an event to the subscribers.
+        Hand an event to the subscribers that the store has taken.
         """
+        self._add(channel, entry)
+        self._tellSoon(channel, [entry], True)
+
+    def opened(
+        self, channel: object, recent: Sequence[tuple[Entry, float]], maxAge: float | None
+    ) -> None:
+        """
+        The store is open.
+
+        @param recent: the newest events that it has, each with its age in seconds.
+        @param maxAge: for how many seconds the store keeps an event at most.
+        """
+        self._broadcast.opened(recent, maxAge)
+        self._tellSoon(channel, [entry for entry, _ in recent], False)
+
+    def _add(self, channel: object, entry: Entry) -> None:
         self._broadcast.add(entry, partial(self._listeners.delivered, channel))
+
+    # What the observer is told: last, since it may publish
+
+    def _tell(self, channel: object, entries: Iterable[Entry]) -> None:
+        """
+        Some events were published.
+        """
+        isStored = self._broadcast.storage is not None
+        for entry in entries:
+            self._listeners.published(channel, entry.event, len(entry.data))
+            if not isStored:
+                self._listeners.received(channel, entry.event, True)
+
+    def _tellSoon(self, channel: object, entries: Iterable[Entry], isNew: bool) -> None:
+        """
+        There are events in the store: say so when the store has done all it is doing.
+        """
+        if self._listeners.received is not ignore:
+            self._news += [(entry.event, isNew) for entry in entries]
+            if self._news and self._telling is None:
+                self._telling = self._broadcast.clock().callLater(0, self._tellNews, channel)
+
+    def _tellNews(self, channel: object) -> None:
+        self._telling = None
+        news, self._news = self._news, []
+        for event, isNew in news:
+            self._listeners.received(channel, event, isNew)
 
     def _store(
         self, channel: object, items: Sequence[Item], key: str | None
@@ -123,15 +172,14 @@ class Publishing:
             self._entry(item, position) for position, item in enumerate(items, self._broadcast.next)
         ]
         published: Deferred[Sequence[Event]] = Deferred()
-        if self._broadcast.storage is None:
+        storage = self._broadcast.storage
+        if storage is None:
             for entry in entries:
-                self.deliver(channel, entry)
+                self._add(channel, entry)
             published.callback([entry.event for entry in entries])
         else:
-            self._broadcast.storage.publish(entries, key, published)
-        # Last, since observers may publish, too.
-        for entry in entries:
-            self._listeners.published(channel, entry.event, len(entry.data))
+            storage.publish(entries, key, published)
+        self._tell(channel, entries)
         return published
 
     def _entry(self, item: Item, position: int) -> Entry:

@@ -4,7 +4,7 @@ Who may do what with a hub.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .carriers import Carrier, Carriers, Presented, PublishOrigins
@@ -25,6 +25,8 @@ Query = Sequence[tuple[str, str]]
 class Authority:
     """
     Finds the tokens of requests, and decides.
+
+    @ivar isRevoked: says whether a token was revoked.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class Authority:
         self._origins = origins
         self._challenges = challenges
         self._anonymous = anonymous
+        self.isRevoked: Callable[[Token], bool] = lambda token: False
         # Where only the token tells the dialect, and nothing is known of it, what 0.x answers is
         # understood.
         self._laxest = Dialect.V0 if Dialect.V0 in verifier.dialects else Dialect.V1
@@ -132,6 +135,9 @@ class Authority:
 
     async def _verified(self, presented: Presented, use: Use, dialect: Dialect) -> Token:
         try:
-            return await self._verifier.verify(presented.token, use, presented.accepted)
+            token = await self._verifier.verify(presented.token, use, presented.accepted)
+            if self.isRevoked(token):
+                raise Unverified(Reason.REVOKED, "the token was revoked")
+            return token
         except Unverified as e:
             raise self._challenges.bad(e, dialect) from None

@@ -21,6 +21,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
+from ...channel.topics import checkedTopics
 from ...checks import checkFlag, checkInteger, checkSeconds
 from ...format.event import Event, InvalidEvent
 from ...format.parser import EventTooLarge
@@ -29,6 +30,7 @@ from ...server.origins import Origins
 from ...server.resource import EventStreamResource
 from ...store.contract import NotStored, StoreAway
 from ...stream.asked import Asked as Requested
+from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
 from ...timing.slices import SLICE
@@ -38,6 +40,7 @@ from .asked import EARLIEST
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
+from .control import Control
 from .dialect import Dialect
 from .discovery import WELL_KNOWN
 from .documents import pathOf as subscriptionsPath
@@ -46,6 +49,7 @@ from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .presence import Presence
 from .publishing import Publishing
+from .selectors import selector
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
 from .subscriptions import METHODS as API_METHODS
@@ -209,6 +213,11 @@ class Hub(Resource):
             **options,
         )
 
+        self._control = Control(
+            channel, self._subscribers, self.resource, self._presence, now, reactor
+        )
+        self._authority.isRevoked = self._control.isRevoked
+
     def render(self, request: IRequest) -> int:
         """
         Answer a request.
@@ -328,6 +337,73 @@ class Hub(Resource):
         several = (topics,) if isinstance(topics, str) else tuple(topics)
         update = Update(several, Event(data, event=type, id=id, retry=retry), private)
         return ensureDeferred(self._publishing.publish([update])).addCallback(lambda ids: ids[0])
+
+    # Control
+
+    def disconnect(
+        self,
+        *,
+        sub: str | None = None,
+        jti: str | None = None,
+        topic: str | None = None,
+        retry: int | None = None,
+    ) -> Deferred[None]:
+        """
+        End the streams of some subscribers, in all processes that share the store: of those to whom
+        everything applies that is given.  They come back, unless their tokens are not good any more.
+
+        @param sub: the subject of their tokens.
+        @param jti: the ID of their token.
+        @param topic: a topic that they have selected.
+        @param retry: the reconnection time that they are told first, in milliseconds, at least 500.
+        @return: fires when it is said to all.
+        @raise ValueError: if nothing is given.
+        """
+        if sub is None and jti is None and topic is None:
+            raise ValueError("say who is to be disconnected: by sub, jti or topic")
+        checkInteger("retry", retry, SHORTEST_RETRY)
+        return self._control.disconnect(sub, jti, topic, retry)
+
+    def revoke(
+        self, *, sub: str | None = None, jti: str | None = None, until: float
+    ) -> Deferred[None]:
+        """
+        Revoke the tokens of a subject, or one token: the streams that were opened with them end, and
+        they are refused from now on, in all processes that share the store, also when they begin
+        later.
+
+        @param sub: the subject.
+        @param jti: the ID of the token.
+        @param until: when they end anyway, their C{exp}, in seconds since 1970: then it is forgotten.
+        @return: fires when it is said to all.
+        @raise ValueError: if not one of C{sub} and C{jti} is given.
+        """
+        if (sub is None) == (jti is None):
+            raise ValueError("say which tokens are to be revoked: by sub, or by jti")
+        checkSeconds("until", until, optional=False)
+        return self._control.revoke(sub, jti, until)
+
+    def select(self, subscriber: str, topics: Iterable[str]) -> Deferred[None]:
+        """
+        Change what an open stream gets: from now on, what these selectors of 0.x select.
+
+        @param subscriber: the ID of the subscriber, as in the API of subscriptions.
+        @param topics: the selectors, in place of those that it has.
+        @return: fires when it is said to all processes that share the store.
+        @raise InvalidSelector: if one of them is too large.
+        @raise TypeError: if they are not a list of C{str}.
+        """
+        checked = checkedTopics(topics)
+        for topic in checked:
+            selector(topic)
+        return self._control.select(subscriber, sorted(checked))
+
+    @property
+    def subscribers(self) -> int:
+        """
+        How many subscribers this process has.
+        """
+        return len(self._subscribers)
 
     # The API of subscriptions
 

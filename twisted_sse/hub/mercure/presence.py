@@ -15,6 +15,8 @@ from ...channel.index import Index
 from ...format.event import Event
 from .dialect import Dialect
 from .documents import CONTEXT, document
+from .selection import Selection
+from .selectors import Selector
 from .subscribers import Subscriber
 
 __all__ = ["Presence"]
@@ -45,7 +47,29 @@ class Presence:
         """
         A subscriber has come: tell the others, and tell it about those who come later.
         """
-        self._tell(subscriber, True)
+        self._tell(subscriber, subscriber.selection.selectors, True)
+        self._add(subscriber)
+
+    def exit(self, subscriber: Subscriber) -> None:
+        """
+        A subscriber has left: tell the others.
+        """
+        self._remove(subscriber, subscriber.selection)
+        self._tell(subscriber, subscriber.selection.selectors, False)
+
+    def change(self, subscriber: Subscriber, before: Selection) -> None:
+        """
+        A subscriber has selected something else: tell the others what is no more, and what is new.
+
+        @param before: what it had selected.
+        """
+        self._remove(subscriber, before)
+        old, new = before.selectors, subscriber.selection.selectors
+        self._tell(subscriber, [each for each in old if each not in new], False)
+        self._tell(subscriber, [each for each in new if each not in old], True)
+        self._add(subscriber)
+
+    def _add(self, subscriber: Subscriber) -> None:
         selection = subscriber.selection
         if not selection.grants:
             # There is nothing private that it may read.
@@ -55,18 +79,14 @@ class Presence:
         else:
             self._index.enter(selection, subscriber)
 
-    def exit(self, subscriber: Subscriber) -> None:
-        """
-        A subscriber has left: tell the others.
-        """
+    def _remove(self, subscriber: Subscriber, selection: Selection) -> None:
         self._all.pop(subscriber, None)
-        self._index.exit(subscriber.selection, subscriber)
-        self._tell(subscriber, False)
+        self._index.exit(selection, subscriber)
 
-    def _tell(self, subscriber: Subscriber, active: bool) -> None:
+    def _tell(self, subscriber: Subscriber, selectors: Iterable[Selector], active: bool) -> None:
         if not (self._all or self._index):
             return
-        for selector in subscriber.selection.selectors:
+        for selector in selectors:
             for dialect in self._dialects:
                 described = document(self._hub, dialect, subscriber, selector, active)
                 topic: str = described["id"]

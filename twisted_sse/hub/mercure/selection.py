@@ -42,9 +42,14 @@ class Selection:
         """
         Whether an update is one that it has selected, and may read.
         """
-        topics = entry.topics
-        if entry.private and not self.grants.permitsAny(topics):
+        if entry.private and not self.grants.permitsAny(entry.topics):
             return False
-        if self.topics is None or not self.topics.isdisjoint(topics):
+        return any(map(self.selects, entry.topics))
+
+    def selects(self, topic: str) -> bool:
+        """
+        Whether a topic is one that it has selected.
+        """
+        if self.topics is None or topic in self.topics:
             return True
-        return any(pattern.matches(topic) for pattern in self.patterns for topic in topics)
+        return any(pattern.matches(topic) for pattern in self.patterns)

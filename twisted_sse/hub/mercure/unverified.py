@@ -31,6 +31,8 @@ class Reason(Enum):
     AUDIENCE = "audience"
     #: What it says is not as it must be.
     CLAIMS = "claims"
+    #: It was good until somebody said that it is not.
+    REVOKED = "revoked"
     #: It came with a cookie, and not from a page that may publish.
     ORIGIN = "origin"
     #: The keys cannot be fetched: the token may be good.
