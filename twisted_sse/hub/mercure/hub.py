@@ -390,7 +390,7 @@ class Hub(Resource):
         @param subscriber: the ID of the subscriber, as in the API of subscriptions.
         @param topics: the selectors, in place of those that it has.
         @return: fires when it is said to all processes that share the store.
-        @raise InvalidSelector: if one of them is too large.
+        @raise ValueError: if one of them is too large.
         @raise TypeError: if they are not a list of C{str}.
         """
         checked = checkedTopics(topics)
