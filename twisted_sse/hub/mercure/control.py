@@ -40,6 +40,8 @@ _log = Logger()
 class Control:
     """
     Says what is to be done, and does it.
+
+    @ivar commands: the channel of what is to be done.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        self._commands = Channel(
+        self.commands = Channel(
             History(maxEvents=MOST),
             name=f"{channel.name or 'hub'}/control",
             reactor=reactor,
@@ -79,10 +81,11 @@ class Control:
             observer=self,
         )
 
-    def isRevoked(self, token: Token) -> bool:
+    async def isRevoked(self, token: Token) -> bool:
         """
-        Whether a token was revoked.
+        Whether a token was revoked.  That is known when the store is open, and not before.
         """
+        await self.commands.whenReady()
         if not self._revoked:
             return False
         now = self._now()
@@ -116,16 +119,10 @@ class Control:
         """
         return self._say(SELECT, subscriber=identifier, topics=list(topics))
 
-    def close(self) -> None:
-        """
-        Take no more commands.
-        """
-        self._commands.close()
-
     def _say(self, what: str, **arguments: Any) -> Deferred[None]:
         given = {name: value for name, value in arguments.items() if value is not None}
         event = Event.json(given, event=what)
-        return self._commands.publishAndWait(event).addCallback(lambda _: None)
+        return self.commands.publishAndWait(event).addCallback(lambda _: None)
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
         """
