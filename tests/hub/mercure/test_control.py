@@ -226,3 +226,28 @@ class SharedTests(HubCase):
             self.assertEqual(self.subscribe(client, "1").status, status)
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
+
+    def test_notYetKnown(self) -> None:
+        """
+        As long as the store is not open, nobody knows what was revoked, and no token is good.
+        """
+        clock = MemoryClock()
+        kept: dict[str, Content] = {}
+        hub, _ = self.process(LateStore(clock, kept), clock)
+        hub.revoke(jti="1", until=self.now + 60)
+        clock.pump([0.1] * 10)
+        _, client = self.process(LateStore(clock, kept), clock)
+        revoked, good = (self.subscribe(client, jti) for jti in ("1", "2"))
+        clock.pump([0.1] * 10)
+        self.assertEqual([revoked.status, good.status], [401, 200])
+
+    def test_channels(self) -> None:
+        """
+        The channels of a hub are those that it has opened in the store.
+        """
+        clock = MemoryClock()
+        kept: dict[str, Content] = {}
+        hub, client = self.process(LateStore(clock, kept), clock)
+        self.subscribe(client, "1")
+        clock.pump([0.1] * 10)
+        self.assertEqual({channel.name for channel in hub.channels}, set(kept))

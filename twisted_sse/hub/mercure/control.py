@@ -14,12 +14,14 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
 from ...store.memory import History
+from ...timing.reactors import clockFor
 from .presence import Presence
 from .selection import Selection
 from .selectors import Selector, selector
@@ -64,6 +66,9 @@ class Control:
         self._resource = resource
         self._presence = presence
         self._now = now
+        self._reactor = reactor
+        # Whether what was revoked before is known.
+        self._isKnown = channel.store is None
         # Until when, by what it is: C{"sub"} or C{"jti"}, and its value.
         self._revoked: dict[tuple[str, str], float] = {}
         self._acts: dict[str, Callable[..., None]] = {
@@ -85,7 +90,11 @@ class Control:
         """
         Whether a token was revoked.  That is known when the store is open, and not before.
         """
-        await self.commands.whenReady()
+        if not self._isKnown:
+            await self.commands.whenReady()
+            # The channel tells what is in the store a turn later.
+            await deferLater(clockFor(self._reactor), 0)
+            self._isKnown = True
         if not self._revoked:
             return False
         now = self._now()
