@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from twisted.python import usage
+from twisted.python.usage import UsageError
 
 from .auth import AuthOptions
 
@@ -42,7 +42,7 @@ def _protocols(text: str) -> tuple[str, ...]:
     """
     given = tuple(each.strip() for each in text.split(","))
     if not set(given) <= set(PROTOCOLS) or len(set(given)) < len(given):
-        raise usage.UsageError(f"--mercure-protocol is {text!r}: it must be 0.x, 1.0 or 0.x,1.0")
+        raise UsageError(f"--mercure-protocol is {text!r}: it must be 0.x, 1.0 or 0.x,1.0")
     return given
 
 
@@ -129,7 +129,7 @@ class MercureOptions(AuthOptions):
         if not self["mercure"]:
             for name in _FOR_HUB:
                 if self[name] not in (None, 0, []):
-                    raise usage.UsageError(f"--{name} is for a hub: give --mercure, too")
+                    raise UsageError(f"--{name} is for a hub: give --mercure, too")
             return
         self.given = {name: f"--{name}" for name in _FOR_HUB}
         for name, variable in FROM_ENVIRONMENT.items():
@@ -142,12 +142,12 @@ class MercureOptions(AuthOptions):
         self._checkUsed()
         hasKeys = bool(self["jwks"] or self["trusted-issuer"])
         if not (hasKeys or self["publisher-jwt-key"]):
-            raise usage.UsageError(
+            raise UsageError(
                 "--mercure: nobody could publish: give --publisher-jwt-key file:PATH, --jwks or"
                 " --trusted-issuer"
             )
         if not (hasKeys or self["subscriber-jwt-key"] or self["anonymous"]):
-            raise usage.UsageError(
+            raise UsageError(
                 "--mercure: nobody could subscribe: give --anonymous, if everybody may get what is"
                 " not private, or --subscriber-jwt-key file:PATH"
             )
@@ -155,7 +155,7 @@ class MercureOptions(AuthOptions):
     def _checkKey(self, use: str) -> None:
         key, algorithm = f"{use}-jwt-key", f"{use}-jwt-alg"
         if self[algorithm] is not None and self[key] is None and self["jwks"] is None:
-            raise usage.UsageError(
+            raise UsageError(
                 f"{self.given[algorithm]} is the algorithm of a key: give --{key}, too"
             )
 
@@ -165,20 +165,20 @@ class MercureOptions(AuthOptions):
         """
         keys = [name for name in ("publisher-jwt-key", "subscriber-jwt-key") if self[name]]
         if self["jwks"] is not None and len(keys) == 2:
-            raise usage.UsageError(
+            raise UsageError(
                 f"--jwks says nothing, since there is a key for either use: {self.given[keys[0]]} and"
                 f" {self.given[keys[1]]}"
             )
         protocols = self.protocols
         for name in (*keys, "jwks"):
             if self[name] is not None and OLD not in protocols:
-                raise usage.UsageError(
+                raise UsageError(
                     f"{self.given[name]} is for tokens of 0.x, which --mercure-protocol leaves out:"
                     " those of 1.0 need --trusted-issuer"
                 )
         for name in "trusted-issuer", "resource-identifier":
             if self[name] and NEW not in protocols:
-                raise usage.UsageError(
+                raise UsageError(
                     f"--{name} is for tokens of 1.0, which --mercure-protocol leaves out"
                 )
 
