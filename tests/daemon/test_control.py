@@ -108,7 +108,7 @@ class ControlTests(OptionsMixin):
         """
         self.serve()
         ada = self.subscribe(jti="1")
-        self.assertEqual(self.do("revoke", jti="1").status, 200)
+        self.assertEqual(self.do("revoke", jti="1", until=2**33).status, 200)
         self.assertTrue(ada.ended)
         self.assertEqual(self.subscribe(jti="1").status, 401)
         self.assertEqual(self.do("revoke", jti="2", until=1.5).status, 200)
@@ -136,7 +136,8 @@ class ControlTests(OptionsMixin):
             ("disconnect", {"sub": "a", "retry": True}, "retry must be a number"),
             ("disconnect", {"sub": "a", "retry": 1}, "retry"),
             ("disconnect", {"user": "a"}, "there is no 'user': it takes sub, jti, topic, retry"),
-            ("revoke", {}, "by sub, or by jti"),
+            ("revoke", {"until": 2**33}, "by sub, or by jti"),
+            ("revoke", {"sub": "a"}, "say until when"),
             ("revoke", {"sub": "a", "until": -1}, "until"),
             ("select", {"subscriber": "a"}, "subscriber and topics"),
             ("select", {"subscriber": "a", "topics": [1]}, "a topic must be a str"),

@@ -171,7 +171,13 @@ class MercureOptionsTests(OptionsMixin):
             "--presence is for one process: with --store redis://..",
             *(*HUB, PUBLISHER, "--presence", "--store=redis://localhost"),
         )
-        self.options(*HUB, PUBLISHER, "--processes=2", "--store=redis://localhost")
+        several = ("--processes=2", "--store=redis://localhost")
+        self.options(*HUB, PUBLISHER, *several)
+        # The process that would serve nobody checks the keys all the same.
+        self.assertRefused(
+            "--publisher-jwt-key is a secret of 5 bytes",
+            *(*HUB, "--publisher-jwt-key=short", *several),
+        )
         self.options(*HUB, PUBLISHER, "--presence", f"--store={self.key.parent}/events.db")
 
     def test_secrets(self) -> None:

@@ -195,7 +195,7 @@ class CommandTests(DaemonMixin):
             if isFirst:
                 self.assertEqual(publish(self.port, bearer), 200)
                 url = f"http://127.0.0.1:{admin}/hub/revoke"
-                self.assertEqual(post(url, b'{"jti": "1"}'), 200)
+                self.assertEqual(post(url, b'{"jti": "1", "until": 9e9}'), 200)
             self.assertEqual(publish(self.port, bearer), 401)
             process.send_signal(signal.SIGTERM)
             self.finish(process)
@@ -237,7 +237,7 @@ class SeveralTests(SeveralTestCase):
             received = await deferToThread(rest, connection)
             self.assertIn(b"data: hello\n", received)
             self.assertTrue(received.endswith(b"\r\n0\r\n\r\n"), received)
-        self.assertEqual(daemon.ask("/hub/revoke", b'{"sub": "ada"}'), (200, "{}\n"))
+        self.assertEqual(daemon.ask("/hub/revoke", b'{"sub": "ada", "until": 9e9}'), (200, "{}\n"))
         self.assertEqual(await daemon.stop(), 0)
         self.assertNotIn("Traceback", daemon.log())
         # The processes have said it once, not each.

@@ -7,7 +7,6 @@ These are extensions: the protocol has nothing like it.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from ..hub.mercure.hub import Hub
 
 __all__ = ["makeControl"]
-
-#: How long a token is revoked if nobody says until when, in seconds.
-REVOKED = 86400.0
 
 _log = Logger()
 
@@ -145,18 +141,21 @@ def _answer(request: Request, status: int, value: dict[str, Any]) -> None:
     request.finish()
 
 
-def makeControl(hub: Hub, now: Callable[[], float] = time.time) -> dict[str, IResource]:
+def makeControl(hub: Hub) -> dict[str, IResource]:
     """
     Make what acts on the subscribers of a hub.
 
-    @param now: returns the time in seconds since 1970.
     @return: the resources, by path.
     """
 
     def revoke(
         sub: str | None = None, jti: str | None = None, until: float | None = None
     ) -> Deferred[None]:
-        return hub.revoke(sub=sub, jti=jti, until=now() + REVOKED if until is None else until)
+        if until is None:
+            raise ValueError(
+                "say until when, in seconds since 1970: their exp, which ends them anyway"
+            )
+        return hub.revoke(sub=sub, jti=jti, until=until)
 
     def select(subscriber: str = "", topics: list[str] | None = None) -> Deferred[None]:
         if not subscriber or topics is None:

@@ -227,6 +227,19 @@ class SharedTests(HubCase):
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
 
+    def test_withoutToken(self) -> None:
+        """
+        Those without a token are disconnected, too, in a process that has seen no token.
+        """
+        clock = MemoryClock()
+        server = Server(clock)
+        (one, _), (_, second) = [self.process(SharedStore(server), clock) for _ in range(2)]
+        stream = second.get(f"{PATH}?topic=a")
+        clock.pump([0.1] * 10)
+        one.disconnect(topic="a")
+        clock.pump([0.1] * 10)
+        self.assertTrue(stream.ended)
+
     def test_notYetKnown(self) -> None:
         """
         As long as the store is not open, nobody knows what was revoked, and no token is good.
