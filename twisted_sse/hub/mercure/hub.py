@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -22,7 +24,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import checkFlag, checkInteger, checkSeconds
+from ...checks import checkFlag, checkInteger, checkList, checkSeconds
 from ...format.event import Event, InvalidEvent
 from ...format.parser import EventTooLarge
 from ...server.answers import allow, answer
@@ -44,7 +46,6 @@ from .control import Control
 from .dialect import Dialect
 from .discovery import WELL_KNOWN
 from .documents import pathOf as subscriptionsPath
-from .grants import Grants
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .presence import Presence
@@ -62,8 +63,6 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
 __all__ = ["Hub"]
-
-NO_GRANTS = Grants()
 
 METHODS = (b"GET", b"POST", b"QUERY")
 
@@ -91,6 +90,7 @@ class Hub(Resource):
 
     @ivar channel: where the updates go.
     @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
+    @ivar refusals: how many requests were refused, by the reason: a word, or the status.
 
     @since: 0.1
     """
@@ -111,6 +111,8 @@ class Hub(Resource):
         url: str = "https://localhost/.well-known/mercure",
         anonymous: bool = False,
         origins: Iterable[str] | str = (),
+        allowHeaders: Iterable[str] = (),
+        exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
@@ -141,6 +143,9 @@ class Hub(Resource):
         @param anonymous: whether clients without a token may subscribe to public updates.
         @param origins: the origins whose pages may subscribe, with cookies unless they are C{"*"},
             which is all; they may publish with a token in a header.
+        @param allowHeaders: headers that these pages may send besides the usual ones.
+        @param exposeHeaders: headers of the answers that these pages may read, besides those of the
+            protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
@@ -191,6 +196,7 @@ class Hub(Resource):
             Challenges(unauthorized=unauthorized),
             anonymous,
         )
+        self.refusals: Counter[str] = Counter()
         self._maxBody = maxBody
         self._explain = explain
         self._publishing = Publishing(channel)
@@ -202,13 +208,16 @@ class Hub(Resource):
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.now = now
         credentials = origins != "*"
-        self._origins = Origins(origins, credentials, (), EXPOSED)
+        allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
+        exposed = (*EXPOSED, *checkList("exposeHeaders", exposeHeaders, "names of headers"))
+        self._origins = Origins(origins, credentials, allowed, exposed)
         self.resource = EventStreamResource(
             self._connected,
             methods=("GET", "QUERY"),
             origins=origins,
             credentials=credentials,
-            exposeHeaders=EXPOSED,
+            allowHeaders=allowed,
+            exposeHeaders=exposed,
             reactor=reactor,
             **options,
         )
@@ -281,6 +290,17 @@ class Hub(Resource):
             request.render(self.resource)
 
     # Publishing
+
+    def admit(self, request: Request) -> Deferred[None]:
+        """
+        Find out whether a request may publish, before its body is received.  When it is, that is done
+        again.
+
+        @param request: a request with its C{uri} and headers.
+        @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
+        """
+        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        return admitting.addCallback(lambda token: None)
 
     async def _receive(self, request: Request) -> None:
         """
@@ -405,6 +425,24 @@ class Hub(Resource):
         """
         return len(self._subscribers)
 
+    def listSubscribers(self, most: int = 1000) -> list[dict[str, Any]]:
+        """
+        List the subscribers of this process, in the order in which they came.
+
+        @param most: how many at most.
+        @return: JSON: of each its C{id}, what it has selected (C{topics}), the C{sub}, C{jti} and
+            C{exp} of its token, its C{protocol} and its C{address}.
+        """
+        return [each.describe() for each in islice(self._subscribers, most)]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """
+        The channels that an application closes at its end: that of the updates, and that by which
+        processes that share a store tell each other whom to disconnect.
+        """
+        return self.channel, self._control.commands
+
     # The API of subscriptions
 
     async def _list(self, request: Request) -> None:
@@ -450,6 +488,7 @@ class Hub(Resource):
 
         @return: what its client is told.
         """
+        self.refusals[refused.reason or str(refused.status)] += 1
         _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
         for name, value in refused.headers.items():
             request.setHeader(name, value)

@@ -28,6 +28,7 @@ from ...client.negotiation import cutOff, discard
 from ...printable import shown
 from ...server.hosts import isLoopbackName
 from ...timing.backoff import Backoff
+from ...timing.reactors import installedReactor
 from .jwkset import LARGEST, InvalidSet, keysIn
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
@@ -153,12 +154,14 @@ class RemoteKeys:
         """
         @param name: the name of the option that it is from, for errors.
         @param url: the URL of a JWK set: C{https}, or C{http} on this machine.
-        @param reactor: the reactor.
+        @param reactor: the reactor; the installed one if L{None}.
         @param algorithm: the only algorithm that is wanted; L{None} for all.
         @param agent: what makes the requests, without following redirects.
         @raise InvalidOption: if it is no such URL.
         """
         _checkURL(name, url)
+        if reactor is None:
+            reactor = installedReactor()
         self._url = url
         self._shown = _withoutSecrets(url)
         self._algorithm = algorithm
