@@ -71,6 +71,15 @@ class Authority:
             raise self._challenges.bad(Unverified(Reason.TYPE, why), dialect)
         return token
 
+    def checkStill(self, token: Token, dialect: Dialect) -> None:
+        """
+        Check a token once more, after something that took its time.
+
+        @raise Refused: if it was revoked meanwhile.
+        """
+        if self.isRevoked(token):
+            raise self._challenges.bad(_revoked(), dialect)
+
     async def reader(self, request: Request, query: Query) -> Token:
         """
         Find out who asks for the subscriptions that there are.
@@ -137,7 +146,11 @@ class Authority:
         try:
             token = await self._verifier.verify(presented.token, use, presented.accepted)
             if self.isRevoked(token):
-                raise Unverified(Reason.REVOKED, "the token was revoked")
+                raise _revoked()
             return token
         except Unverified as e:
             raise self._challenges.bad(e, dialect) from None
+
+
+def _revoked() -> Unverified:
+    return Unverified(Reason.REVOKED, "the token was revoked")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -22,7 +22,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import checkFlag, checkInteger, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkSeconds
 from ...format.event import Event, InvalidEvent
 from ...format.parser import EventTooLarge
 from ...server.answers import allow, answer
@@ -36,27 +36,25 @@ from ...timing.reactors import clockFor
 from ...timing.slices import SLICE
 from ..content import bodyOf
 from ..refused import Refused
-from .asked import EARLIEST
+from .asked import EARLIEST, selectorsFrom
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
 from .dialect import Dialect
-from .discovery import WELL_KNOWN
 from .documents import pathOf as subscriptionsPath
 from .grants import Grants
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .presence import Presence
 from .publishing import Publishing
-from .selectors import selector
+from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
 from .subscriptions import METHODS as API_METHODS
 from .subscriptions import answerWith, dialectOf, found
 from .tokens import Verifier
 from .update import Kind, Rules, Update, kindOf, updatesIn
-from .urlpatterns import pathOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -70,6 +68,9 @@ METHODS = (b"GET", b"POST", b"QUERY")
 #: The headers that pages may read: 0.x and 1.0 each have one for the place where a stream begins, and
 #: the API of subscriptions has a C{Link}.
 EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
+
+#: For how many seconds a publisher waits for a store that was not reached yet.
+PATIENCE = 10.0
 
 #: When to try again after a 503, in seconds: so that not all come back at once.
 RETRY_AFTER = (1, 5)
@@ -164,18 +165,24 @@ class Hub(Resource):
             raise ValueError("the channel has no history: each update needs an ID")
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("presence", presence)
+        checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
         checkInteger("maxBody", maxBody, 1, optional=False)
         self.channel = channel
         self._url = url
-        self._path = pathOf("", url) or WELL_KNOWN
-        self._dialects = tuple(Dialect(each) for each in protocols)
+        self._path = checkedPath(url)
+        self._dialects = _dialects(protocols)
+        if None not in (jwks, publisherJwtKey, subscriberJwtKey):
+            raise InvalidOption(
+                "jwks", "is for nothing: publishers and subscribers have keys of their own"
+            )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
             given = jwks if key is None else key
             return None if given is None else readSource(name, given, algorithm, reactor)
 
-        verifier = Verifier(
+        self._verifier = Verifier(
             self._dialects,
             publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
             subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
@@ -185,7 +192,7 @@ class Hub(Resource):
             now=now,
         )
         self._authority = Authority(
-            verifier,
+            self._verifier,
             Carriers(self._dialects),
             PublishOrigins(publishOrigins),
             Challenges(unauthorized=unauthorized),
@@ -200,6 +207,7 @@ class Hub(Resource):
             channel, self._authority, url, self._dialects, self._subscribers, self._presence
         )
         self._subscribing.maxLifetime = maxLifetime
+        self._subscribing.maxBody = maxBody
         self._subscribing.now = now
         credentials = origins != "*"
         self._origins = Origins(origins, credentials, (), EXPOSED)
@@ -298,6 +306,10 @@ class Hub(Resource):
             if clock.seconds() >= until:
                 await deferLater(clock, 0)
                 until = clock.seconds() + SLICE
+        try:
+            await self.channel.whenReady().addTimeout(PATIENCE, clock)
+        except TimeoutError:
+            raise StoreAway("the store cannot be reached yet") from None
         ids = await self._publishing.publish(updates)
         if getattr(request, "channel", None) is None:
             return
@@ -390,13 +402,20 @@ class Hub(Resource):
         @param subscriber: the ID of the subscriber, as in the API of subscriptions.
         @param topics: the selectors, in place of those that it has.
         @return: fires when it is said to all processes that share the store.
-        @raise ValueError: if one of them is too large.
+        @raise ValueError: if one of them is too large, or they are too many.
         @raise TypeError: if they are not a list of C{str}.
         """
         checked = checkedTopics(topics)
-        for topic in checked:
-            selector(topic)
+        selectorsFrom([("topic", topic) for topic in checked], self._url)
         return self._control.select(subscriber, sorted(checked))
+
+    def close(self) -> None:
+        """
+        Take no more commands, and fetch no more keys: when the streams have ended, by
+        C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
+        """
+        self._control.close()
+        self._verifier.close()
 
     @property
     def subscribers(self) -> int:
@@ -434,7 +453,9 @@ class Hub(Resource):
         elif isinstance(error, InvalidEvent):
             refused = Refused(400, str(error))
         elif isinstance(error, (NotStored, StoreAway)):
-            refused = Refused(503, f"{error}: nothing was published, try again later")
+            isMaybe = isinstance(error, NotStored) and error.maybe
+            what = "it may be published all the same" if isMaybe else "nothing was stored"
+            refused = Refused(503, f"{error}: {what}, try again later")
         else:
             _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
             refused = Refused(500, "an error on the server: its log says more")
@@ -459,3 +480,13 @@ class Hub(Resource):
 def _asked(request: Request) -> str:
     address = request.getClientAddress()
     return str(Requested.by(request, getattr(address, "host", "-"), None))
+
+
+def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
+    known = [each.value for each in Dialect]
+    given = [protocols] if isinstance(protocols, str) else list(protocols)
+    if isinstance(protocols, str) or not given or not set(given) <= set(known):
+        raise InvalidOption(
+            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
+        )
+    return tuple(map(Dialect, dict.fromkeys(given)))
