@@ -43,9 +43,9 @@ from .challenges import Challenges
 from .control import Control
 from .dialect import Dialect
 from .documents import pathOf as subscriptionsPath
-from .grants import Grants
 from .jwks import readIssuers, readSource
 from .keys import KeySource
+from .metadata import Metadata, metadataURL
 from .presence import Presence
 from .publishing import Publishing
 from .reserved import checkedPath
@@ -60,8 +60,6 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
 __all__ = ["Hub"]
-
-NO_GRANTS = Grants()
 
 METHODS = (b"GET", b"POST", b"QUERY")
 
@@ -92,6 +90,8 @@ class Hub(Resource):
 
     @ivar channel: where the updates go.
     @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
+    @ivar metadata: the resource of what clients of 1.0 want to know about the hub, RFC 9728, for
+        C{/.well-known/oauth-protected-resource}.
 
     @since: 0.1
     """
@@ -136,7 +136,7 @@ class Hub(Resource):
         @param trustedIssuers: the issuers of tokens of 1.0, and their keys: C{ISSUER=KEY}, where the
             key is as C{publisherJwtKey}, or the URL of a JWK set.
         @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
-            there are issuers.
+            there are issuers.  If it is a URL, those who are refused are told where C{metadata} is.
         @param url: the URL of the hub, as its clients know it: relative topics and patterns are
             resolved against it.
         @param anonymous: whether clients without a token may subscribe to public updates.
@@ -182,11 +182,12 @@ class Hub(Resource):
             given = jwks if key is None else key
             return None if given is None else readSource(name, given, algorithm, reactor)
 
+        issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
         self._verifier = Verifier(
             self._dialects,
             publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
             subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
-            issuers=readIssuers("trustedIssuers", trustedIssuers, reactor),
+            issuers=issuers,
             resource=resourceIdentifier,
             base=url,
             now=now,
@@ -195,9 +196,11 @@ class Hub(Resource):
             self._verifier,
             Carriers(self._dialects),
             PublishOrigins(publishOrigins),
-            Challenges(unauthorized=unauthorized),
+            Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
         )
+        identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
+        self.metadata = Metadata(self._path, identifier, issuers, presence)
         self._maxBody = maxBody
         self._explain = explain
         self._publishing = Publishing(channel)
