@@ -36,7 +36,7 @@ from ...timing.reactors import clockFor
 from ...timing.slices import SLICE
 from ..content import bodyOf
 from ..refused import Refused
-from .asked import EARLIEST, selectorsFrom
+from .asked import selectorsFrom
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
@@ -52,7 +52,7 @@ from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
 from .subscriptions import METHODS as API_METHODS
-from .subscriptions import answerWith, dialectOf, found
+from .subscriptions import answerWith, dialectOf, found, newestID
 from .tokens import Verifier
 from .update import Kind, Rules, Update, kindOf, updatesIn
 
@@ -440,7 +440,7 @@ class Hub(Resource):
         self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
         what = found(self._path, dialect, parts, self._subscribers)
         if getattr(request, "channel", None) is not None:
-            answerWith(request, self._path, dialect, what, self.channel.lastEventID or EARLIEST)
+            answerWith(request, self._path, dialect, what, newestID(self.channel))
 
     def _refuse(self, failure: Failure, request: Request) -> None:
         """

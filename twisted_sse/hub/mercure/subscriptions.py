@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from ...channel.channel import Channel
 from ..refused import Refused
+from .asked import EARLIEST
 from .dialect import Dialect
 from .discovery import link
 from .documents import CONTEXT, document, kindOf, pathOf, subscriptions
@@ -20,7 +22,7 @@ from .tokens import Token
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["METHODS", "answerWith", "dialectOf", "found"]
+__all__ = ["METHODS", "answerWith", "dialectOf", "found", "newestID"]
 
 METHODS = (b"GET",)
 
@@ -76,6 +78,17 @@ def found(
             document(hub, dialect, subscriber, selector, True) for subscriber, selector in those
         ],
     }
+
+
+def newestID(channel: Channel) -> str:
+    """
+    @return: the ID of the newest update of a hub: where there is none, that of its place; or
+        C{"earliest"}.
+    """
+    history = channel.history
+    assert history is not None, "a hub has one"
+    newest = history.get(history.end - 1).event.id if len(history) else None
+    return newest or channel.lastEventID or EARLIEST
 
 
 def _isCurrent(request: Request, tag: bytes) -> bool:
