@@ -52,7 +52,7 @@ HOUSE = {
     " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub commands",
     "__init__": "",
     "__main__": "",
 }

@@ -15,7 +15,7 @@ from tests.support.live import Client, LiveTestCase, Response, Server, until
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
 
-__all__ = ["FORM", "HUB", "NOW", "ContractCase", "detail"]
+__all__ = ["FORM", "HUB", "ISSUER", "NOW", "ContractCase", "detail"]
 
 HUB = f"https://hub.example{PATH}"
 ISSUER = "https://issuer.example"
