@@ -21,7 +21,7 @@ from tests.support.late_store import LateStore
 from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
-from twisted_sse.hub.mercure import jwks
+from twisted_sse.hub.mercure import jwks, subscriptions
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
 from twisted_sse.testing import MemoryClient, MemoryClock
@@ -436,3 +436,84 @@ class VanishingTests(StoreCase):
         again = client.request("POST", PATH, bearer(), b"topic=a")
         self.assertEqual((again.status, len(agent.requests)), (503, 1))
         hub.close()
+
+
+class ManyTests(HubCase):
+    """
+    Tests for many subscribers.
+    """
+
+    def test_reconnections(self) -> None:
+        """
+        However many come and go, and are told of each other, the history keeps what it had, and nobody
+        is left; those who stay still resume with what they had.
+        """
+        self.serve(presence=True, history=History(maxEvents=5))
+        ids = [self.successResultOf(self.hub.publish("a", str(number))) for number in range(5)]
+        self.clock.settle()
+        watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}&topic=a"
+        watcher = self.get(watching, bearer().items())
+        for _ in range(1500):
+            stream = self.get("topic=a", [("Last-Event-ID", ids[3])])
+            self.assertEqual([event.data for event in stream.events], ["4"])
+            stream.disconnect()
+        self.assertEqual((self.hub.subscribers, len(self.channel.history or ())), (1, 5))
+        told = [json.loads(event.data)["active"] for event in watcher.events]
+        self.assertEqual(told, [True, False] * 1500)
+        place = watcher.events[-1].lastEventID
+        watcher.disconnect()
+        self.successResultOf(self.hub.publish("a", "news"))
+        again = self.get("topic=a", [("Last-Event-ID", place)])
+        self.assertEqual([event.data for event in again.events], ["news"])
+
+    def test_list(self) -> None:
+        """
+        A long list is made in many turns, in which others are served; who leaves meanwhile is not in
+        it.
+        """
+        self.serve(presence=True)
+        for number in range(50):
+            self.get(f"topic=t{number}")
+        [last] = [each for each in self.hub.resource.streams if b"=t49" in each.request.uri]
+        made, count = subscriptions.document, 0
+
+        def slow(*arguments: Any) -> dict[str, Any]:
+            nonlocal count
+            count += 1
+            self.clock.rightNow += 0.01
+            return made(*arguments)
+
+        between: list[int] = []
+
+        def leave() -> None:
+            between.append(count)
+            last.end()
+
+        self.clock.callLater(0.1, leave)
+        with mock.patch.object(subscriptions, "document", slow):
+            answer = self.client.request(
+                "GET", f"{PATH}/subscriptions", {"Authorization": bearer()["Authorization"]}
+            )
+            self.clock.settle()
+        self.assertTrue(0 < between[0] < 30, between)
+        listed = json.loads(answer.body)["subscriptions"]
+        self.assertEqual([each["topic"] for each in listed], [f"t{number}" for number in range(49)])
+
+    def test_slow(self) -> None:
+        """
+        A watcher that does not read is disconnected, as any slow subscriber is, and others are told
+        all; and nobody is told of its own end.
+        """
+        self.serve(presence=True, maxPending=2**16)
+        watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}"
+        slow, quick = self.get(watching, bearer().items()), self.get(watching, bearer().items())
+        slow.stopReading(0)
+        for number in range(500):
+            self.get(f"topic={number}").disconnect()
+        self.clock.pump([0.1] * 100)
+        told = [json.loads(event.data) for event in quick.events]
+        itself = [each for each in told if PATH in each["topic"]]
+        self.assertEqual(len(told) - len(itself), 1000)
+        # That of the slow one, which is over.
+        self.assertEqual([each["active"] for each in itself], [False])
+        self.assertEqual(self.hub.subscribers, 1)

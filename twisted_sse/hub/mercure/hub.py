@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.error import Error
@@ -33,7 +32,7 @@ from ...stream.asked import Asked as Requested
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
-from ...timing.slices import SLICE
+from ...timing.slices import givingWay
 from ..content import bodyOf
 from ..refused import Refused
 from .asked import selectorsFrom
@@ -302,13 +301,10 @@ class Hub(Resource):
         body = bodyOf(request, self._maxBody)
         updates = []
         clock = clockFor(None, request)
-        until = clock.seconds() + SLICE
-        for update in updatesIn(kind, body, Rules(token.dialect, self._url)):
+        read = updatesIn(kind, body, Rules(token.dialect, self._url))
+        async for update in givingWay(clock, read):
             self._authority.checkTopics(token, update.topics)
             updates.append(update)
-            if clock.seconds() >= until:
-                await deferLater(clock, 0)
-                until = clock.seconds() + SLICE
         try:
             await self.channel.whenReady().addTimeout(PATIENCE, clock)
         except TimeoutError:
@@ -438,7 +434,8 @@ class Hub(Resource):
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)
         self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
-        what = found(self._path, dialect, parts, self._subscribers)
+        clock = clockFor(None, request)
+        what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
 

@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from ...channel.channel import Channel
+from ...timing.slices import givingWay
 from ..refused import Refused
 from .asked import EARLIEST
 from .dialect import Dialect
@@ -44,13 +47,18 @@ def dialectOf(parts: list[str], token: Token | None) -> Dialect:
     return Dialect.V0 if token is None else token.dialect
 
 
-def found(
-    hub: str, dialect: Dialect, parts: list[str], subscribers: Iterable[Subscriber]
+async def found(
+    hub: str,
+    dialect: Dialect,
+    parts: list[str],
+    subscribers: Iterable[Subscriber],
+    clock: IReactorTime,
 ) -> dict[str, Any]:
     """
     Find what a path names.
 
     @param hub: the path of the hub.
+    @param clock: the reactor, which does other things meanwhile.
     @return: JSON: a subscription or a collection.
     @raise Refused: if there is none.
     """
@@ -65,18 +73,21 @@ def found(
             return False
         return not rest or selector.text == rest[0]
 
-    those = (pair for pair in subscriptions(iter(subscribers)) if isMeant(*pair))
-    if len(rest) == 2:
-        for subscriber, selector in those:
-            if subscriber.id == rest[1]:
+    isSingle = len(rest) == 2
+    documents = []
+    async for subscriber, selector in givingWay(clock, subscriptions(iter(subscribers))):
+        # Somebody may have left meanwhile.
+        if isMeant(subscriber, selector) and not subscriber.stream.closed:
+            if not isSingle:
+                documents.append(document(hub, dialect, subscriber, selector, True))
+            elif subscriber.id == rest[1]:
                 return document(hub, dialect, subscriber, selector, True)
+    if isSingle:
         raise Refused(404, "there is no such subscription")
     return {
         "id": pathOf(hub, *parts),
         "type": "Subscriptions" if dialect is Dialect.V0 else "subscriptions",
-        "subscriptions": [
-            document(hub, dialect, subscriber, selector, True) for subscriber, selector in those
-        ],
+        "subscriptions": documents,
     }
 
 
