@@ -135,6 +135,23 @@ class SelectorTests(HubCase):
         body = b"match=a&x=" + b"x" * 1000
         self.assertEqual(self.client.request("QUERY", PATH, FORM, body).status, 413)
 
+    def test_otherQuery(self) -> None:
+        """
+        The body of a QUERY is a form, and says so: RFC 10008, 2.
+        """
+        self.serve()
+        for headers, status in (
+            (FORM, 200),
+            ({"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, 200),
+            ({"Content-Type": "application/json"}, 415),
+            ({"Content-Type": "text/plain"}, 415),
+            ({}, 415),
+            ({**FORM, "Content-Encoding": "gzip"}, 415),
+        ):
+            answer = self.client.request("QUERY", PATH, headers, b"match=a")
+            self.assertEqual(answer.status, status, headers)
+        self.assertEqual(self.client.request("QUERY", f"{PATH}?match=a", {}).status, 200)
+
     def test_select(self) -> None:
         """
         What an application selects for a stream is limited likewise.
@@ -365,6 +382,35 @@ class VanishingTests(StoreCase):
             self.clock.advance(1)
             gc.collect()
             self.assertIsNone(request())
+
+    def test_keys(self) -> None:
+        """
+        Of a client that vanishes while the hub fetches keys, nothing is left, when that is over.
+        """
+        clock, agent = MemoryClock(), MemoryAgent()
+        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock, presence=True)
+        client = MemoryClient(hub, clock=clock)
+        existing = self.left()
+        for method, target in (
+            ("GET", f"{PATH}?topic=a"),
+            ("HEAD", f"{PATH}?topic=a"),
+            ("POST", PATH),
+            ("GET", f"{PATH}/subscriptions"),
+        ):
+            answer = client.request(
+                method, target, bearer(), b"topic=a" if method == "POST" else b""
+            )
+            self.assertIsNone(answer.status)
+            answer.disconnect()
+            del answer
+        clock.pump([1.0] * 100)
+        self.assertEqual((hub.subscribers, len(hub.resource.streams)), (0, 0))
+        self.assertEqual(self.left(), existing)
+        self.assertEqual(channel.lastEventID, "")
+        client.close()
+        self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_revokedMeanwhile(self) -> None:
         """

@@ -25,6 +25,7 @@ from .presence import Presence
 from .selection import Selection
 from .subscribers import Subscriber, Subscribers
 from .tokens import Token
+from .update import Kind, kindOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -91,7 +92,7 @@ class Subscribing:
         @raise Refused: if it may not subscribe.
         """
         query = queryOf(request)
-        body = _pairs(bodyOf(request, self.maxBody)) if request.method == b"QUERY" else []
+        body = _formIn(request, self.maxBody) if request.method == b"QUERY" else []
         asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
         return asked, await self._authority.subscriber(request, query, asked.dialect)
 
@@ -203,6 +204,20 @@ def queryOf(request: Request) -> list[tuple[str, str]]:
     @return: the parameters in the URL of a request.
     """
     return _pairs(request.uri.partition(b"?")[2])
+
+
+def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
+    """
+    @param most: how large the body may be, in bytes.
+    @return: the parameters in the body of a QUERY.
+    """
+    body = bodyOf(request, most)
+    headers = [request.getHeader(name) for name in (b"content-type", b"content-encoding")]
+    if body and kindOf(*headers) is not Kind.FORM:
+        raise Refused(
+            415, "the selectors of a QUERY are in a form: application/x-www-form-urlencoded"
+        )
+    return _pairs(body)
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:
