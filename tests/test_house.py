@@ -40,7 +40,7 @@ HOUSE = {
     "hub": "refused form query bearer anonymous key content body subscribe publish"
     " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
-    " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.selection mercure.asked"
+    " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
     " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
     " mercure.subscriptions mercure.hub mercure",
     "metrics": "",
@@ -52,7 +52,7 @@ HOUSE = {
     " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub commands",
     "__init__": "",
     "__main__": "",
 }

@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
 from ...store.memory import History
 from ...timing.reactors import clockFor
 from .presence import Presence
@@ -32,6 +33,9 @@ __all__ = ["Control"]
 
 #: How many commands are kept, and so how many tokens can be revoked at a time.
 MOST = 10_000
+
+#: For how many seconds somebody with a token waits until it is known whether it was revoked.
+PATIENCE = 10.0
 
 #: The types of the events that are commands.
 DISCONNECT, REVOKE, SELECT = "disconnect", "revoke", "select"
@@ -86,15 +90,32 @@ class Control:
             observer=self,
         )
 
-    async def isRevoked(self, token: Token) -> bool:
+    async def whenKnown(self) -> None:
         """
-        Whether a token was revoked.  That is known when the store is open, and not before.
+        Wait until it is known what was revoked: until the store is open.
+
+        @raise StoreAway: if that takes too long.
         """
         if not self._isKnown:
-            await self.commands.whenReady()
+            clock = clockFor(self._reactor)
+            try:
+                await self.commands.whenReady().addTimeout(PATIENCE, clock)
+            except TimeoutError:
+                raise StoreAway("it is not known what was revoked, as the store is away") from None
             # The channel tells what is in the store a turn later.
-            await deferLater(clockFor(self._reactor), 0)
+            await deferLater(clock, 0)
             self._isKnown = True
+
+    def close(self) -> None:
+        """
+        Take no more commands.
+        """
+        self.commands.close()
+
+    def isRevoked(self, token: Token) -> bool:
+        """
+        Whether a token was revoked.
+        """
         if not self._revoked:
             return False
         now = self._now()

@@ -13,8 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.error import Error
@@ -24,7 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import checkFlag, checkInteger, checkList, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
 from ...format.event import Event, InvalidEvent
 from ...format.parser import EventTooLarge
 from ...server.answers import allow, answer
@@ -35,29 +34,28 @@ from ...stream.asked import Asked as Requested
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
-from ...timing.slices import SLICE
+from ...timing.slices import givingWay
 from ..content import bodyOf
 from ..refused import Refused
-from .asked import EARLIEST
+from .asked import selectorsFrom
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
 from .dialect import Dialect
-from .discovery import WELL_KNOWN
 from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
+from .metadata import Metadata, metadataURL
 from .presence import Presence
 from .publishing import Publishing
-from .selectors import selector
+from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
 from .subscriptions import METHODS as API_METHODS
-from .subscriptions import answerWith, dialectOf, found
+from .subscriptions import answerWith, dialectOf, found, newestID
 from .tokens import Verifier
 from .update import Kind, Rules, Update, kindOf, updatesIn
-from .urlpatterns import pathOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -69,6 +67,9 @@ METHODS = (b"GET", b"POST", b"QUERY")
 #: The headers that pages may read: 0.x and 1.0 each have one for the place where a stream begins, and
 #: the API of subscriptions has a C{Link}.
 EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
+
+#: For how many seconds a publisher waits for a store that was not reached yet.
+PATIENCE = 10.0
 
 #: When to try again after a 503, in seconds: so that not all come back at once.
 RETRY_AFTER = (1, 5)
@@ -90,6 +91,8 @@ class Hub(Resource):
 
     @ivar channel: where the updates go.
     @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
+    @ivar metadata: the resource of what clients of 1.0 want to know about the hub, RFC 9728, for
+        C{/.well-known/oauth-protected-resource}.
     @ivar refusals: how many requests were refused, by the reason: a word, or the status.
 
     @since: 0.1
@@ -137,7 +140,7 @@ class Hub(Resource):
         @param trustedIssuers: the issuers of tokens of 1.0, and their keys: C{ISSUER=KEY}, where the
             key is as C{publisherJwtKey}, or the URL of a JWK set.
         @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
-            there are issuers.
+            there are issuers.  If it is a URL, those who are refused are told where C{metadata} is.
         @param url: the URL of the hub, as its clients know it: relative topics and patterns are
             resolved against it.
         @param anonymous: whether clients without a token may subscribe to public updates.
@@ -169,34 +172,43 @@ class Hub(Resource):
             raise ValueError("the channel has no history: each update needs an ID")
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("presence", presence)
+        checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
         checkInteger("maxBody", maxBody, 1, optional=False)
         self.channel = channel
         self._url = url
-        self._path = pathOf("", url) or WELL_KNOWN
-        self._dialects = tuple(Dialect(each) for each in protocols)
+        self._path = checkedPath(url)
+        self._dialects = _dialects(protocols)
+        if None not in (jwks, publisherJwtKey, subscriberJwtKey):
+            raise InvalidOption(
+                "jwks", "is for nothing: publishers and subscribers have keys of their own"
+            )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
             given = jwks if key is None else key
             return None if given is None else readSource(name, given, algorithm, reactor)
 
-        verifier = Verifier(
+        issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
+        self._verifier = Verifier(
             self._dialects,
             publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
             subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
-            issuers=readIssuers("trustedIssuers", trustedIssuers, reactor),
+            issuers=issuers,
             resource=resourceIdentifier,
             base=url,
             now=now,
         )
         self._authority = Authority(
-            verifier,
+            self._verifier,
             Carriers(self._dialects),
             PublishOrigins(publishOrigins),
-            Challenges(unauthorized=unauthorized),
+            Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
         )
         self.refusals: Counter[str] = Counter()
+        identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
+        self.metadata = Metadata(self._path, identifier, issuers, presence)
         self._maxBody = maxBody
         self._explain = explain
         self._publishing = Publishing(channel)
@@ -206,6 +218,7 @@ class Hub(Resource):
             channel, self._authority, url, self._dialects, self._subscribers, self._presence
         )
         self._subscribing.maxLifetime = maxLifetime
+        self._subscribing.maxBody = maxBody
         self._subscribing.now = now
         credentials = origins != "*"
         allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
@@ -226,6 +239,7 @@ class Hub(Resource):
             channel, self._subscribers, self.resource, self._presence, now, reactor
         )
         self._authority.isRevoked = self._control.isRevoked
+        self._authority.whenKnown = self._control.whenKnown
 
     def render(self, request: IRequest) -> int:
         """
@@ -311,13 +325,14 @@ class Hub(Resource):
         body = bodyOf(request, self._maxBody)
         updates = []
         clock = clockFor(None, request)
-        until = clock.seconds() + SLICE
-        for update in updatesIn(kind, body, Rules(token.dialect, self._url)):
+        read = updatesIn(kind, body, Rules(token.dialect, self._url))
+        async for update in givingWay(clock, read):
             self._authority.checkTopics(token, update.topics)
             updates.append(update)
-            if clock.seconds() >= until:
-                await deferLater(clock, 0)
-                until = clock.seconds() + SLICE
+        try:
+            await self.channel.whenReady().addTimeout(PATIENCE, clock)
+        except TimeoutError:
+            raise StoreAway("the store cannot be reached yet") from None
         ids = await self._publishing.publish(updates)
         if getattr(request, "channel", None) is None:
             return
@@ -410,13 +425,20 @@ class Hub(Resource):
         @param subscriber: the ID of the subscriber, as in the API of subscriptions.
         @param topics: the selectors, in place of those that it has.
         @return: fires when it is said to all processes that share the store.
-        @raise ValueError: if one of them is too large.
+        @raise ValueError: if one of them is too large, or they are too many.
         @raise TypeError: if they are not a list of C{str}.
         """
         checked = checkedTopics(topics)
-        for topic in checked:
-            selector(topic)
+        selectorsFrom([("topic", topic) for topic in checked], self._url)
         return self._control.select(subscriber, sorted(checked))
+
+    def close(self) -> None:
+        """
+        Take no more commands, and fetch no more keys: when the streams have ended, by
+        C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
+        """
+        self._control.close()
+        self._verifier.close()
 
     @property
     def subscribers(self) -> int:
@@ -454,9 +476,10 @@ class Hub(Resource):
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)
         self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
-        what = found(self._path, dialect, parts, self._subscribers)
+        clock = clockFor(None, request)
+        what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
-            answerWith(request, self._path, dialect, what, self.channel.lastEventID or EARLIEST)
+            answerWith(request, self._path, dialect, what, newestID(self.channel))
 
     def _refuse(self, failure: Failure, request: Request) -> None:
         """
@@ -472,7 +495,9 @@ class Hub(Resource):
         elif isinstance(error, InvalidEvent):
             refused = Refused(400, str(error))
         elif isinstance(error, (NotStored, StoreAway)):
-            refused = Refused(503, f"{error}: nothing was published, try again later")
+            isMaybe = isinstance(error, NotStored) and error.maybe
+            what = "it may be published all the same" if isMaybe else "nothing was stored"
+            refused = Refused(503, f"{error}: {what}, try again later")
         else:
             _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
             refused = Refused(500, "an error on the server: its log says more")
@@ -498,3 +523,13 @@ class Hub(Resource):
 def _asked(request: Request) -> str:
     address = request.getClientAddress()
     return str(Requested.by(request, getattr(address, "host", "-"), None))
+
+
+def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
+    known = [each.value for each in Dialect]
+    given = [protocols] if isinstance(protocols, str) else list(protocols)
+    if isinstance(protocols, str) or not given or not set(given) <= set(known):
+        raise InvalidOption(
+            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
+        )
+    return tuple(map(Dialect, dict.fromkeys(given)))
