@@ -134,12 +134,14 @@ async function list() {
   people.replaceChildren();
   for (const each of (await answer.json()).subscriptions) present(each);
 }
+let source;
 function follow() {
+  lines.replaceChildren();
   const hub = new URL("/.well-known/mercure", location);
   hub.searchParams.append("topic", room);
   hub.searchParams.append("topic", subscriptions + "/{subscriber}");
   hub.searchParams.append("lastEventID", "earliest");
-  const source = new EventSource(hub);
+  source = new EventSource(hub);
   // First the stream, then who is there already; what has changed since waits until that is known.
   let listed;
   source.onopen = () => { listed = list(); };
@@ -156,6 +158,9 @@ enter.onsubmit = async (event) => {
   say.elements.text.focus();
   follow();
 };
+// A browser may keep the page for when its visitor comes back, and its stream with it.
+window.onpagehide = () => source?.close();
+window.onpageshow = ({ persisted }) => { if (persisted && !say.hidden) follow(); };
 say.onsubmit = (event) => {
   event.preventDefault();
   post("say", { name: name(), text: say.elements.text.value });
