@@ -2,7 +2,7 @@
 A shop with a hub: customers see what happens to their orders, and nobody else's.
 
     $ python examples/orders_hub.py 8080
-    $ curl -c jar -d customer=ada -d item=tea http://127.0.0.1:8080/orders
+    $ curl -c jar -d customer=ada -d article=tea http://127.0.0.1:8080/orders
     $ curl -N -g -b jar 'http://127.0.0.1:8080/.well-known/mercure?topic=customers/ada/orders/{id}'
 
 Or open http://127.0.0.1:8080/ in two browsers, and order as two customers.  It needs twisted-sse[hub].
@@ -48,8 +48,8 @@ def updates(request: IRequest) -> Hub:
 @app.route("/orders", methods=["POST"])
 async def order(request: Request) -> str:
     fields: dict[bytes, list[bytes]] = request.args or {}
-    customer, item = (
-        fields.get(name, [b""])[0].decode("utf-8", "replace") for name in (b"customer", b"item")
+    customer, article = (
+        fields.get(name, [b""])[0].decode("utf-8", "replace") for name in (b"customer", b"article")
     )
     # A real shop knows its customers by a password; and a name that is part of a topic has no
     # braces, or it would be a template that grants more.
@@ -63,17 +63,17 @@ async def order(request: Request) -> str:
     request.addCookie(
         "mercureAuthorization", token, path=HUB, max_age=str(HOUR), httpOnly=True, sameSite="strict"
     )
-    await tell(customer, number, item, "ordered")
+    await tell(customer, number, article, "ordered")
     assert request.site is not None
     for seconds, state in (2, "packed"), (4, "shipped"):
-        later = deferLater(request.site.reactor, seconds, tell, customer, number, item, state)
+        later = deferLater(request.site.reactor, seconds, tell, customer, number, article, state)
         later.addErrback(lambda failure: log.failure("Nobody is told", failure))
     request.setResponseCode(201)
     return f"{number}\n"
 
 
-def tell(customer: str, number: int, item: str, state: str) -> Deferred[str]:
-    order = {"number": number, "item": item, "state": state}
+def tell(customer: str, number: int, article: str, state: str) -> Deferred[str]:
+    order = {"number": number, "article": article, "state": state}
     return hub.publish(f"customers/{customer}/orders/{number}", json.dumps(order), private=True)
 
 
@@ -88,20 +88,20 @@ input, button { font: inherit; padding: .3rem .6rem; min-width: 0 }
 </style>
 <h1>Orders</h1>
 <form><input name="customer" placeholder="your name, a to z" pattern="[a-z]{1,20}" required>
-<input name="item" placeholder="item" required><button>Order</button></form>
+<input name="article" placeholder="article" required><button>Order</button></form>
 <ul></ul>
 <script>
 const [form, list] = ["form", "ul"].map((name) => document.querySelector(name));
 const orders = new Map();
 let source;
-function show({ number, item, state }) {
+function show({ number, article, state }) {
   if (!orders.has(number)) orders.set(number, list.appendChild(document.createElement("li")));
-  orders.get(number).textContent = `${number}: ${item}, ${state}`;
+  orders.get(number).textContent = `${number}: ${article}, ${state}`;
 }
 form.onsubmit = async (event) => {
   event.preventDefault();
   await fetch("orders", { method: "POST", body: new URLSearchParams(new FormData(form)) });
-  form.elements.item.value = "";
+  form.elements.article.value = "";
   if (source) return;
   form.elements.customer.readOnly = true;
   const hub = new URL("/.well-known/mercure", location);

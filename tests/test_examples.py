@@ -276,22 +276,22 @@ class HubTests(SynchronousTestCase):
         name is given; without a token nobody is told anything.
         """
         client = MemoryClient(example("orders_hub").app.resource())
-        ordered = client.post("/orders", FORM, "customer=ada&item=tea")
+        ordered = client.post("/orders", FORM, "customer=ada&article=tea")
         self.assertEqual((ordered.status, ordered.text), (201, "1\n"))
         ada = self.cookie(ordered)
-        eve = self.cookie(client.post("/orders", FORM, "customer=eve&item=milk"))
+        eve = self.cookie(client.post("/orders", FORM, "customer=eve&article=milk"))
         path = f"{self.HUB}?topic=*&lastEventID=earliest"
         streams = [client.get(path, headers) for headers in (ada, eve)]
         client.clock.advance(2)
         client.clock.advance(2)
         told = [[event.json() for event in stream.events] for stream in streams]
         states = ["ordered", "packed", "shipped"]
-        expected = [{"number": 1, "item": "tea", "state": state} for state in states]
+        expected = [{"number": 1, "article": "tea", "state": state} for state in states]
         self.assertEqual(told[0], expected)
         self.assertEqual({each["number"] for each in told[1]}, {2})
         self.assertEqual(client.get(path).status, 401)
         for name in ("", "Ada", "{id}", "*", "ada/orders/1", "ad\n"):
-            form = urlencode({"customer": name, "item": "x"})
+            form = urlencode({"customer": name, "article": "x"})
             self.assertEqual(client.post("/orders", FORM, form).status, 400, name)
         client.close()
 

@@ -144,9 +144,9 @@ REQUESTS = [
     ),
     Asked(
         "orders_hub",
-        MessageEvent("message", '{"number": 1, "item": "tea", "state": "ordered"}', "*"),
+        MessageEvent("message", '{"number": 1, "article": "tea", "state": "ordered"}', "*"),
         "/.well-known/mercure?topic=*&lastEventID=earliest",
-        form=("/orders", "customer=ada&item=tea"),
+        form=("/orders", "customer=ada&article=tea"),
     ),
     Asked("progress", MessageEvent("progress", "*", "*"), None, form=("/jobs", "")),
     Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),

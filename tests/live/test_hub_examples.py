@@ -37,6 +37,16 @@ say.elements.text.value = arguments[0]
 say.requestSubmit()
 """
 
+ORDER = """
+const [form] = document.forms
+form.elements.customer.value = arguments[0]
+form.elements.article.value = arguments[1]
+form.requestSubmit()
+"""
+
+#: What the page of the shop shows.
+ORDERS = 'return Array.from(document.querySelectorAll("li"), (each) => each.textContent)'
+
 #: Logs in, and notifies the one who has; and reports the cookie and the answers.
 DJANGO = """
 import json, sys
@@ -98,6 +108,33 @@ class PresenceChatTests(Browsing):
             await self.shows(browser, lines, ["<b>Bob", "Ada"])
         await deferToThread(bob.get, "about:blank")
         await self.shows(ada, lines, ["Ada"])
+
+
+@needs("network", "browser")
+class OrdersTests(Browsing):
+    """
+    Tests for the page of the shop.
+    """
+
+    async def test_page(self) -> None:
+        """
+        The page shows the orders of the one who has ordered, and those that come later.
+        """
+        shop = example("orders_hub")
+        server = self.serve(shop.app.resource())
+        browser = await self.browse()
+        await deferToThread(browser.get, server.url)
+        await shop.tell("eve", 8, "milk", "ordered")
+        await deferToThread(browser.execute_script, ORDER, "ada", "<b>tea")
+        await until(lambda: shop.hub.subscribers)
+        await shop.tell("ada", 9, "cake", "lost")
+        deadline = reactor.seconds() + PATIENCE
+        while True:
+            shown = await deferToThread(browser.execute_script, ORDERS)
+            if shown == ["1: <b>tea, shipped", "9: cake, lost"]:
+                return
+            self.assertLess(reactor.seconds(), deadline, f"it shows {shown}")
+            await deferLater(reactor, 0.05)
 
 
 @needs("network")
