@@ -208,7 +208,10 @@ class Hub(Resource):
         )
         self.refusals: Counter[str] = Counter()
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
-        self.metadata = Metadata(self._path, identifier, issuers, presence)
+        # Where the store makes the IDs, there may be other processes with subscribers of their own.
+        self.metadata = Metadata(
+            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+        )
         self._maxBody = maxBody
         self._explain = explain
         self._publishing = Publishing(channel)
