@@ -42,14 +42,14 @@ HOUSE = {
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
     " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
     " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
-    " mercure.subscriptions mercure.hub mercure",
+    " mercure.subscriptions mercure.refusals mercure.hub mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals launch inherited listen access auth tokens request site pages paths storage delivery health values"
-    " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
+    "daemon": "metrics limits connections logfile signals launch inherited listen access auth mercureoptions tokens request site pages paths storage delivery health values"
+    " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
     "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub commands",

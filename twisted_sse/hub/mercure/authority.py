@@ -4,7 +4,7 @@ Who may do what with a hub.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from .carriers import Carrier, Carriers, Presented, PublishOrigins
@@ -22,11 +22,15 @@ __all__ = ["Authority"]
 Query = Sequence[tuple[str, str]]
 
 
+async def _neverRevoked(token: Token) -> bool:
+    return False
+
+
 class Authority:
     """
     Finds the tokens of requests, and decides.
 
-    @ivar isRevoked: says whether a token was revoked.
+    @ivar isRevoked: says whether a token was revoked, when that is known.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Authority:
         self._origins = origins
         self._challenges = challenges
         self._anonymous = anonymous
-        self.isRevoked: Callable[[Token], bool] = lambda token: False
+        self.isRevoked: Callable[[Token], Awaitable[bool]] = _neverRevoked
         # Where only the token tells the dialect, and nothing is known of it, what 0.x answers is
         # understood.
         self._laxest = Dialect.V0 if Dialect.V0 in verifier.dialects else Dialect.V1
@@ -71,13 +75,13 @@ class Authority:
             raise self._challenges.bad(Unverified(Reason.TYPE, why), dialect)
         return token
 
-    def checkStill(self, token: Token, dialect: Dialect) -> None:
+    async def checkStill(self, token: Token, dialect: Dialect) -> None:
         """
         Check a token once more, after something that took its time.
 
         @raise Refused: if it was revoked meanwhile.
         """
-        if self.isRevoked(token):
+        if await self.isRevoked(token):
             raise self._challenges.bad(_revoked(), dialect)
 
     async def reader(self, request: Request, query: Query) -> Token:
@@ -145,7 +149,7 @@ class Authority:
     async def _verified(self, presented: Presented, use: Use, dialect: Dialect) -> Token:
         try:
             token = await self._verifier.verify(presented.token, use, presented.accepted)
-            if self.isRevoked(token):
+            if await self.isRevoked(token):
                 raise _revoked()
             return token
         except Unverified as e:

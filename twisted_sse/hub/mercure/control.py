@@ -12,24 +12,30 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
 from ...store.memory import History
+from ...timing.reactors import clockFor
 from .presence import Presence
 from .selection import Selection
 from .selectors import Selector, selector
 from .subscribers import Subscriber, Subscribers
 from .tokens import Token
+from .unverified import Reason, Unverified
 
 __all__ = ["Control"]
 
 #: How many commands are kept, and so how many tokens can be revoked at a time.
 MOST = 10_000
+
+#: For how many seconds a token waits for a store that was not reached yet.
+PATIENCE = 10.0
 
 #: The types of the events that are commands.
 DISCONNECT, REVOKE, SELECT = "disconnect", "revoke", "select"
@@ -40,6 +46,8 @@ _log = Logger()
 class Control:
     """
     Says what is to be done, and does it.
+
+    @ivar commands: the channel of what is to be done.
     """
 
     def __init__(
@@ -62,6 +70,9 @@ class Control:
         self._resource = resource
         self._presence = presence
         self._now = now
+        self._reactor = reactor
+        # Whether what was revoked before is known.
+        self._isKnown = channel.store is None
         # Until when, by what it is: C{"sub"} or C{"jti"}, and its value.
         self._revoked: dict[tuple[str, str], float] = {}
         self._acts: dict[str, Callable[..., None]] = {
@@ -69,7 +80,7 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        self._commands = Channel(
+        self.commands = Channel(
             History(maxEvents=MOST),
             name=f"{channel.name or 'hub'}/control",
             reactor=reactor,
@@ -79,10 +90,21 @@ class Control:
             observer=self,
         )
 
-    def isRevoked(self, token: Token) -> bool:
+    async def isRevoked(self, token: Token) -> bool:
         """
-        Whether a token was revoked.
+        Whether a token was revoked.  That is known when the store is open, and not before.
         """
+        if not self._isKnown:
+            clock = clockFor(self._reactor)
+            try:
+                await self.commands.whenReady().addTimeout(PATIENCE, clock)
+            except TimeoutError:
+                raise Unverified(
+                    Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
+                ) from None
+            # The channel tells what is in the store a turn later.
+            await deferLater(clock, 0)
+            self._isKnown = True
         if not self._revoked:
             return False
         now = self._now()
@@ -116,16 +138,10 @@ class Control:
         """
         return self._say(SELECT, subscriber=identifier, topics=list(topics))
 
-    def close(self) -> None:
-        """
-        Take no more commands.
-        """
-        self._commands.close()
-
     def _say(self, what: str, **arguments: Any) -> Deferred[None]:
         given = {name: value for name, value in arguments.items() if value is not None}
         event = Event.json(given, event=what)
-        return self._commands.publishAndWait(event).addCallback(lambda _: None)
+        return self.commands.publishAndWait(event).addCallback(lambda _: None)
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
         """

@@ -5,15 +5,13 @@ The hub, as a resource.
 from __future__ import annotations
 
 import json
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.error import Error
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -21,14 +19,12 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import InvalidOption, checkFlag, checkInteger, checkSeconds
-from ...format.event import Event, InvalidEvent
-from ...format.parser import EventTooLarge
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
+from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
-from ...store.contract import NotStored, StoreAway
-from ...stream.asked import Asked as Requested
+from ...store.contract import StoreAway
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
@@ -47,6 +43,7 @@ from .keys import KeySource
 from .metadata import Metadata, metadataURL
 from .presence import Presence
 from .publishing import Publishing
+from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
@@ -69,11 +66,6 @@ EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
 #: For how many seconds a publisher waits for a store that was not reached yet.
 PATIENCE = 10.0
 
-#: When to try again after a 503, in seconds: so that not all come back at once.
-RETRY_AFTER = (1, 5)
-
-_log = Logger()
-
 
 class Hub(Resource):
     """
@@ -91,6 +83,7 @@ class Hub(Resource):
     @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
     @ivar metadata: the resource of what clients of 1.0 want to know about the hub, RFC 9728, for
         C{/.well-known/oauth-protected-resource}.
+    @ivar refusals: how many requests were refused, by the reason: a word, or the status.
 
     @since: 0.1
     """
@@ -111,6 +104,8 @@ class Hub(Resource):
         url: str = "https://localhost/.well-known/mercure",
         anonymous: bool = False,
         origins: Iterable[str] | str = (),
+        allowHeaders: Iterable[str] = (),
+        exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
@@ -141,6 +136,9 @@ class Hub(Resource):
         @param anonymous: whether clients without a token may subscribe to public updates.
         @param origins: the origins whose pages may subscribe, with cookies unless they are C{"*"},
             which is all; they may publish with a token in a header.
+        @param allowHeaders: headers that these pages may send besides the usual ones.
+        @param exposeHeaders: headers of the answers that these pages may read, besides those of the
+            protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
@@ -200,8 +198,9 @@ class Hub(Resource):
         )
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         self.metadata = Metadata(self._path, identifier, issuers, presence)
+        self._refusals = Refusals(explain)
+        self.refusals = self._refusals.counts
         self._maxBody = maxBody
-        self._explain = explain
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
         self._presence = Presence(channel, self._path, self._dialects) if presence else None
@@ -212,13 +211,16 @@ class Hub(Resource):
         self._subscribing.maxBody = maxBody
         self._subscribing.now = now
         credentials = origins != "*"
-        self._origins = Origins(origins, credentials, (), EXPOSED)
+        allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
+        exposed = (*EXPOSED, *checkList("exposeHeaders", exposeHeaders, "names of headers"))
+        self._origins = Origins(origins, credentials, allowed, exposed)
         self.resource = EventStreamResource(
             self._connected,
             methods=("GET", "QUERY"),
             origins=origins,
             credentials=credentials,
-            exposeHeaders=EXPOSED,
+            allowHeaders=allowed,
+            exposeHeaders=exposed,
             reactor=reactor,
             **options,
         )
@@ -255,7 +257,7 @@ class Hub(Resource):
             answer(asked, 405)
         else:
             act = self._list if isAPI else self._receive if method == b"POST" else self._head
-            ensureDeferred(act(asked)).addErrback(self._refuse, asked)
+            ensureDeferred(act(asked)).addErrback(self._refusals.answer, asked)
         return NOT_DONE_YET
 
     def _below(self, request: Request) -> list[str]:
@@ -279,7 +281,7 @@ class Hub(Resource):
         try:
             await self._subscribing.connected(stream)
         except Refused as e:
-            raise Error(e.status, response=self._explained(e, request).encode()) from None
+            raise Error(e.status, response=self._refusals.explain(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
         """
@@ -291,6 +293,17 @@ class Hub(Resource):
             request.render(self.resource)
 
     # Publishing
+
+    def admit(self, request: Request) -> Deferred[None]:
+        """
+        Find out whether a request may publish, before its body is received.  When it is, that is done
+        again.
+
+        @param request: a request with its C{uri} and headers.
+        @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
+        """
+        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        return admitting.addCallback(lambda token: None)
 
     async def _receive(self, request: Request) -> None:
         """
@@ -413,7 +426,7 @@ class Hub(Resource):
         Take no more commands, and fetch no more keys: when the streams have ended, by
         C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
         """
-        self._control.close()
+        self._control.commands.close()
         self._verifier.close()
 
     @property
@@ -422,6 +435,24 @@ class Hub(Resource):
         How many subscribers this process has.
         """
         return len(self._subscribers)
+
+    def listSubscribers(self, most: int = 1000) -> list[dict[str, Any]]:
+        """
+        List the subscribers of this process, in the order in which they came.
+
+        @param most: how many at most.
+        @return: JSON: of each its C{id}, what it has selected (C{topics}), the C{sub}, C{jti} and
+            C{exp} of its token, its C{protocol} and its C{address}.
+        """
+        return [each.describe() for each in islice(self._subscribers, most)]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """
+        The channels that an application closes at its end: that of the updates, and that by which
+        processes that share a store tell each other whom to disconnect.
+        """
+        return self.channel, self._control.commands
 
     # The API of subscriptions
 
@@ -438,48 +469,6 @@ class Hub(Resource):
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
-
-    def _refuse(self, failure: Failure, request: Request) -> None:
-        """
-        Answer a request that is not done.
-        """
-        error = failure.value
-        # A failure that is kept in memory must not keep the request alive.
-        failure.cleanFailure()
-        if isinstance(error, Refused):
-            refused = error
-        elif isinstance(error, EventTooLarge):
-            refused = Refused(413, f"an update is larger than {error.maxEventSize} bytes")
-        elif isinstance(error, InvalidEvent):
-            refused = Refused(400, str(error))
-        elif isinstance(error, (NotStored, StoreAway)):
-            isMaybe = isinstance(error, NotStored) and error.maybe
-            what = "it may be published all the same" if isMaybe else "nothing was stored"
-            refused = Refused(503, f"{error}: {what}, try again later")
-        else:
-            _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
-            refused = Refused(500, "an error on the server: its log says more")
-        if getattr(request, "channel", None) is None:
-            return
-        if refused.status == 503:
-            request.setHeader(b"retry-after", b"%d" % random.randint(*RETRY_AFTER))
-        answer(request, refused.status, self._explained(refused, request))
-
-    def _explained(self, refused: Refused, request: Request) -> str:
-        """
-        Say in the log why a request is refused.
-
-        @return: what its client is told.
-        """
-        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
-        for name, value in refused.headers.items():
-            request.setHeader(name, value)
-        return refused.why if self._explain or refused.status == 400 else ""
-
-
-def _asked(request: Request) -> str:
-    address = request.getClientAddress()
-    return str(Requested.by(request, getattr(address, "host", "-"), None))
 
 
 def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:

@@ -28,6 +28,7 @@ from ...client.negotiation import cutOff, discard
 from ...printable import shown
 from ...server.hosts import isLoopbackName
 from ...timing.backoff import Backoff
+from ...timing.reactors import installedReactor
 from .jwkset import LARGEST, InvalidSet, keysIn
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
@@ -158,7 +159,7 @@ class RemoteKeys:
         """
         @param name: the name of the option that it is from, for errors.
         @param url: the URL of a JWK set: C{https}, or C{http} on this machine.
-        @param reactor: the reactor.
+        @param reactor: the reactor; the installed one if L{None}.
         @param algorithm: the only algorithm that is wanted; L{None} for all.
         @param agent: what makes the requests, without following redirects.
         @raise InvalidOption: if it is no such URL.
@@ -167,9 +168,9 @@ class RemoteKeys:
         self._url = url
         self._shown = _withoutSecrets(url)
         self._algorithm = algorithm
-        self._reactor = reactor
+        self._reactor = installedReactor() if reactor is None else reactor
         # Twisted's own agent cannot close a connection over TLS while the server goes on sending.
-        self._agent: AnyAgent = EventStreamAgent(reactor) if agent is None else agent
+        self._agent: AnyAgent = EventStreamAgent(self._reactor) if agent is None else agent
         self._fetching: Deferred[None] = succeed(None)
         self._keys: tuple[Key, ...] | None = None
         self._document = b""
@@ -178,9 +179,7 @@ class RemoteKeys:
         self._waiting: list[Deferred[None]] = []
         # What went wrong since the keys were last fetched.
         self._backoff = Backoff(initial=1.0, maximum=60.0)
-        self._failures = 0
-        self._nextTry = 0.0
-        self._why = ""
+        self._failures, self._nextTry, self._why = 0, 0.0, ""
 
     def held(self) -> tuple[Key, ...] | None:
         """
