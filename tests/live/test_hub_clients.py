@@ -43,6 +43,15 @@ source.onmessage = e => tell("message", e.data, e.lastEventId)
 source.onerror = () => tell("error", source.readyState)
 </script>"""
 
+#: Publishes to a hub with the cookie that came with the page, and reports the answer.
+PUBLISHING = """<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
+<script>
+const tell = (...news) => fetch("/told", { method: "POST", body: JSON.stringify(news) })
+fetch(decodeURIComponent(location.hash.slice(1)), {
+    method: "POST", credentials: "include", body: new URLSearchParams({ topic: "a", data: "x" })
+}).then(async (answer) => tell(answer.status, await answer.text()), (error) => tell(error.name))
+</script>"""
+
 FETCH_EVENT_SOURCE = """
 // It is made for browsers.  Of these it uses timers, fetch, and whether the page is visible.
 globalThis.window = globalThis
@@ -112,13 +121,13 @@ class Pages(Resource):
 
     def render_GET(self, request: Any) -> bytes:
         """
-        Return the page.
+        Return a page.
         """
         request.setHeader(b"content-type", b"text/html")
         request.addCookie(
             "mercureAuthorization", self._cookie, path=PATH, httpOnly=True, sameSite="strict"
         )
-        return PAGE.encode()
+        return (PUBLISHING if request.path == b"/publishing" else PAGE).encode()
 
     def render_POST(self, request: Any) -> bytes:
         """
@@ -206,6 +215,27 @@ class BrowserTests:
         await self.page(pages, hub + "?lastEventID=earliest")
         await until(lambda: ["error", 2] in site.told)
         self.assertEqual(site.told, [["error", 2]])
+
+    async def test_publishing(self: Any) -> None:
+        """
+        A page publishes with its cookie if its origin may do that; else nothing is published, whether
+        or not the page may know.
+        """
+        site = Pages(token({"mercure": {"publish": ["*"]}}))
+        pages = Server(self, site)
+        origin = [pages.url.rstrip("/")]
+        for count, (origins, publishOrigins) in enumerate(
+            [([], []), (origin, []), (origin, origin)]
+        ):
+            hub = self.hubbed(origins=origins, publishOrigins=publishOrigins)
+            await self.open(f"{pages.url}publishing#{hub}")
+            await until(lambda: len(site.told) > count)  # noqa: B023
+            if count < 2:
+                self.assertEqual(self.hub.channel.lastEventID, "")
+        hidden, refused, (status, made) = site.told
+        self.assertEqual((hidden, refused[0], status), (["TypeError"], 401, 200))
+        self.assertTrue(made)
+        self.assertNotEqual(self.hub.channel.lastEventID, "")
 
 
 @needs("network", "browser")
