@@ -34,6 +34,8 @@ class FaceTests(SynchronousTestCase):
             with patch.dict(sys.modules, dict.fromkeys(parts or [library])):
                 for name in [each for each in sys.modules if "hub.mercure" in each]:
                     del sys.modules[name]
-                error = self.assertRaises(ImportError, getattr, twisted_sse.hub, "Hub")
-            self.assertIn("pip install 'twisted-sse[hub]'", str(error), library)
+                for name in "Hub", "advertise":
+                    error = self.assertRaises(ImportError, getattr, twisted_sse.hub, name)
+                    self.assertIn(f"{name}: ", str(error))
+                    self.assertIn("pip install 'twisted-sse[hub]'", str(error), library)
         self.assertTrue(twisted_sse.hub.PublishResource)

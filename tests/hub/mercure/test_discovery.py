@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from klein import Klein
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -39,6 +40,28 @@ class AdvertiseTests(SynchronousTestCase):
         The hub is where it is if nothing else is said.
         """
         self.assertEqual(self.links(), ['</.well-known/mercure>; rel="mercure"'])
+
+    def test_klein(self) -> None:
+        """
+        A route of Klein says it too, beside links of its own, and the place of its state.
+        """
+        app = Klein()
+
+        @app.route("/books/<int:number>")
+        def book(request: Any, number: int) -> str:
+            request.responseHeaders.addRawHeader(b"link", b'</>; rel="start"')
+            advertise(request, "https://hub.example/m", topic=f"/books/{number}", lastEventID="7")
+            return "a book"
+
+        headers = MemoryClient(app.resource()).get("/books/1").headers
+        self.assertEqual(
+            headers.getRawHeaders("link"),
+            [
+                '</>; rel="start"',
+                '<https://hub.example/m>; rel="mercure"; last-event-id="7"',
+                '</books/1>; rel="self"',
+            ],
+        )
 
     def test_attributes(self) -> None:
         """

@@ -10,8 +10,11 @@ from typing import Any
 from twisted.web.resource import Resource
 
 from tests.support.hubs import KEY, PATH, HubCase
+from tests.support.shared_store import Server, SharedStore
+from twisted_sse import Channel
+from twisted_sse.hub import Hub
 from twisted_sse.hub.mercure.metadata import WELL_KNOWN_METADATA, metadataURL
-from twisted_sse.testing import MemoryClient, MemoryStream
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 HUB = f"https://hub.example{PATH}"
 
@@ -71,6 +74,19 @@ class MetadataTests(HubCase):
         document = json.loads(self.ask(WELL_KNOWN_METADATA, url=HUB).text)
         self.assertEqual(document["resource"], HUB)
         self.assertNotIn("authorization_servers", document)
+        self.assertIs(document["mercure_subscriptions"], False)
+
+    def test_shared(self) -> None:
+        """
+        Where other processes share the store, presence is not promised: each has subscribers of its
+        own.
+        """
+        store = SharedStore(Server(MemoryClock()))
+        channel = Channel(store=store, name="hub", positionEvent=None, resetEvent=None)
+        hub = Hub(channel, presence=True)
+        store.server.clock.settle()
+        client = MemoryClient(hub.metadata, clock=store.server.clock)
+        document = json.loads(client.get(WELL_KNOWN_METADATA + PATH).text)
         self.assertIs(document["mercure_subscriptions"], False)
 
     def test_old(self) -> None:

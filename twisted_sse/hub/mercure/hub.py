@@ -197,7 +197,10 @@ class Hub(Resource):
             anonymous,
         )
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
-        self.metadata = Metadata(self._path, identifier, issuers, presence)
+        # Where the store makes the IDs, there may be other processes with subscribers of their own.
+        self.metadata = Metadata(
+            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+        )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
         self._maxBody = maxBody

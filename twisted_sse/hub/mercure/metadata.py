@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from twisted.web.iweb import IRequest
@@ -54,28 +54,24 @@ class Metadata(Resource):
     isLeaf = True
 
     def __init__(
-        self, path: str, resource: str | None, issuers: Iterable[str], presence: bool
+        self,
+        path: str,
+        resource: str | None,
+        issuers: Iterable[str],
+        presence: Callable[[], bool],
     ) -> None:
         """
         @param path: the path of the hub.
         @param resource: its identifier; L{None} if it does not speak 1.0, so that there is nothing to
             be found: that is how clients know.
         @param issuers: those whose tokens it accepts.
-        @param presence: whether it tells who is subscribed.
+        @param presence: tells whether it tells who is subscribed, and that is all there are.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._path = path
-        document: dict[str, Any] = {
-            "resource": resource,
-            "bearer_methods_supported": ["header"],
-            "authorization_details_types_supported": [DETAIL],
-            "mercure_cookie": COOKIES[Dialect.V1],
-            "mercure_subscriptions": presence,
-        }
-        servers = [each for each in issuers if _SERVER.fullmatch(each)]
-        if servers:
-            document["authorization_servers"] = servers
-        self._body = b"" if resource is None else json.dumps(document).encode("ascii") + b"\n"
+        self._resource = resource
+        self._servers = [each for each in issuers if _SERVER.fullmatch(each)]
+        self._presence = presence
         # It is the same for everybody, and nobody is let in by it.
         self._origins = Origins("*", False)
 
@@ -86,7 +82,11 @@ class Metadata(Resource):
         asked = cast(Request, request)
         below = "/" + b"/".join(asked.postpath or ()).decode("latin-1")
         self._origins.allow(asked)
-        if not self._body or below not in ("/", self._path, WELL_KNOWN_METADATA + self._path):
+        if self._resource is None or below not in (
+            "/",
+            self._path,
+            WELL_KNOWN_METADATA + self._path,
+        ):
             answer(asked, 404)
         elif asked.method == b"OPTIONS":
             self._origins.answerOptions(asked, (b"GET",))
@@ -94,10 +94,22 @@ class Metadata(Resource):
             allow(asked, (b"GET",))
             answer(asked, 405)
         else:
+            body = json.dumps(self._document()).encode("ascii") + b"\n"
             asked.setHeader(b"content-type", b"application/json")
             asked.setHeader(b"cache-control", b"public, max-age=%d" % MAX_AGE)
-            asked.setHeader(b"content-length", b"%d" % len(self._body))
+            asked.setHeader(b"content-length", b"%d" % len(body))
             if asked.method == b"GET":
-                asked.write(self._body)
+                asked.write(body)
             asked.finish()
         return NOT_DONE_YET
+
+    def _document(self) -> dict[str, Any]:
+        return {
+            "resource": self._resource,
+            # RFC 9728, 2: a list that would be empty is left out.
+            **({"authorization_servers": self._servers} if self._servers else {}),
+            "bearer_methods_supported": ["header"],
+            "authorization_details_types_supported": [DETAIL],
+            "mercure_cookie": COOKIES[Dialect.V1],
+            "mercure_subscriptions": self._presence(),
+        }
