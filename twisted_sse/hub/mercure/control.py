@@ -3,7 +3,7 @@ Acting on the subscribers of a hub: ending their streams, revoking their tokens,
 have selected.
 
 With a store that several processes share, what is said to one of them is done by all: it is an event
-in a second channel in the same store.  And what was revoked stays revoked when a process begins.
+in another channel in the same store.  And what was revoked stays revoked when a process begins.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ from .unverified import Reason, Unverified
 
 __all__ = ["Control"]
 
-#: How many commands are kept, and so how many tokens can be revoked at a time.
+#: How many tokens can be revoked at a time, and how many other commands are kept for a process that has
+#: lost the store for a while.
 MOST = 10_000
 
 #: For how many seconds a token waits for a store that was not reached yet.
@@ -47,7 +48,7 @@ class Control:
     """
     Says what is to be done, and does it.
 
-    @ivar commands: the channel of what is to be done.
+    @ivar channels: the channels of what is to be done.
     """
 
     def __init__(
@@ -80,14 +81,18 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        self.commands = Channel(
-            History(maxEvents=MOST),
-            name=f"{channel.name or 'hub'}/control",
-            reactor=reactor,
-            store=channel.store,
-            positionEvent=None,
-            resetEvent=None,
-            observer=self,
+        # Apart, or what is forgotten when it is done would push out what must not be forgotten.
+        self._commands, self._revocations = self.channels = tuple(
+            Channel(
+                History(maxEvents=MOST),
+                name=f"{channel.name or 'hub'}/{what}",
+                reactor=reactor,
+                store=channel.store,
+                positionEvent=None,
+                resetEvent=None,
+                observer=self,
+            )
+            for what in ("control", "revoked")
         )
 
     async def isRevoked(self, token: Token) -> bool:
@@ -97,7 +102,7 @@ class Control:
         if not self._isKnown:
             clock = clockFor(self._reactor)
             try:
-                await self.commands.whenReady().addTimeout(PATIENCE, clock)
+                await self._revocations.whenReady().addTimeout(PATIENCE, clock)
             except TimeoutError:
                 raise Unverified(
                     Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
@@ -141,7 +146,8 @@ class Control:
     def _say(self, what: str, **arguments: Any) -> Deferred[None]:
         given = {name: value for name, value in arguments.items() if value is not None}
         event = Event.json(given, event=what)
-        return self.commands.publishAndWait(event).addCallback(lambda _: None)
+        channel = self._revocations if what == REVOKE else self._commands
+        return channel.publishAndWait(event).addCallback(lambda _: None)
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
         """

@@ -429,7 +429,8 @@ class Hub(Resource):
         Take no more commands, and fetch no more keys: when the streams have ended, by
         C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
         """
-        self._control.commands.close()
+        for each in self._control.channels:
+            each.close()
         self._verifier.close()
 
     @property
@@ -452,10 +453,10 @@ class Hub(Resource):
     @property
     def channels(self) -> tuple[Channel, ...]:
         """
-        The channels that an application closes at its end: that of the updates, and that by which
+        The channels that an application closes at its end: that of the updates, and those by which
         processes that share a store tell each other whom to disconnect.
         """
-        return self.channel, self._control.commands
+        return self.channel, *self._control.channels
 
     # The API of subscriptions
 
