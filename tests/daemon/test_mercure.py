@@ -4,6 +4,7 @@ Tests for L{twisted_sse.daemon.mercure}: the hub as a part of the daemon.
 
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -69,6 +70,23 @@ class MercureTests(OptionsMixin):
         self.assertEqual(client.get("/.well-known/other").status, 404)
         self.assertEqual(client.get(f"{PATH}s").status, 404)
         self.assertEqual(client.get("/.well-known").status, 404)
+
+    def test_metadata(self) -> None:
+        """
+        What a client of 1.0 wants to know first is where the challenges say.
+        """
+        hub = f"https://hub.example{PATH}"
+        given = ("--resource-identifier", hub, f"--trusted-issuer=https://login.example={KEY}")
+        client = self.client(*HUB[:1], *HUB[2:], *given)
+        challenge = client.get(f"{PATH}?match=a", ACCEPT).headers["WWW-Authenticate"]
+        found = challenge.partition('="https://hub.example')[2].rstrip('"')
+        self.assertTrue(found.endswith(PATH))
+        for path in found, found.removesuffix(PATH):
+            answer = client.get(path)
+            self.assertEqual((answer.status, json.loads(answer.text)["resource"]), (200, hub))
+        self.assertEqual(client.get(found + "/x").status, 404)
+        client = self.client(*HUB, "--mercure-protocol", "0.x")
+        self.assertEqual(client.get(found).status, 404)
 
     def test_pages(self) -> None:
         """

@@ -133,6 +133,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
                 daemon.addChannel(each)
             daemon.addResource(hub.resource)
             resources[path] = hub
+            resources.update(dict.fromkeys(hub.metadata.paths, hub.metadata))
             continue
         channel = None
         if spec.isPrivate or path in options.channeled:

@@ -7,12 +7,14 @@ from __future__ import annotations
 import json
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from tests.support.hubs import KEY, PATH, HubCase, token
 from tests.support.late_store import Content, LateStore
 from tests.support.shared_store import Server, SharedStore
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
+from twisted_sse.hub.mercure import control
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 READS = {"mercure": {"subscribe": ["*"]}}
@@ -213,6 +215,26 @@ class SharedTests(HubCase):
         clock.pump([0.1] * 10)
         # It was disconnected before, not now.
         self.assertFalse(stays.ended)
+
+    def test_manyCommands(self) -> None:
+        """
+        However much else is said, what was revoked is known to a process that begins again.
+        """
+        clock = MemoryClock()
+        kept: dict[str, Content] = {}
+        with mock.patch.object(control, "MOST", 5):
+            hub, client = self.process(LateStore(clock, kept), clock)
+            clock.pump([0.1] * 10)
+            hub.revoke(jti="1", until=self.now + 60)
+            for _ in range(20):
+                hub.disconnect(sub="x")
+                hub.select("urn:x", ["a"])
+                clock.pump([0.1] * 2)
+            self.assertEqual(self.subscribe(client, "1").status, 401)
+            _, client = self.process(LateStore(clock, kept), clock)
+            clock.pump([0.1] * 10)
+            self.assertEqual(self.subscribe(client, "1").status, 401)
+            self.assertEqual(self.subscribe(client, "2").status, 200)
 
     def test_again(self) -> None:
         """

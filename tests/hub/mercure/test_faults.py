@@ -116,6 +116,9 @@ class SelectorTests(HubCase):
             ("match=t%d", 10_000, 400),
             ("topic=t%d{x}", 100, 200),
             ("topic=t%d{x}", 101, 400),
+            ("topic=t%d{x,y}{z}{a,b,c}{d}{e,f,g}", 100, 200),
+            ("topic=t%d{x,y}{z}{a,b,c}{d}{e,f,g,h}", 100, 400),
+            ("topic=t%d" + "{x}" * 450, 3, 400),
             ("match_urlpattern=/t%d/:x", 20, 200),
             ("match_urlpattern=/t%d/:x", 21, 400),
         ):

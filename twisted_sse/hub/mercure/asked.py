@@ -26,6 +26,10 @@ LONGEST_SELECTOR = 4096
 #: to 15 or 100 kB, and more if it is made for that.
 MOST_PATTERNS = {"topic": 100, "urlpattern": 20}
 
+#: How many variables its templates may have together: with as many as one template may have in each, they
+#: would take 35 MB, and a quarter of a second to compile.
+MOST_VARIABLES = 1000
+
 #: The parameters of Mercure 1.0, and the kind of their matcher.
 MATCHERS = {"match": "exact", "match_exact": "exact", "match_urlpattern": "urlpattern"}
 
@@ -111,6 +115,9 @@ def selectorsFrom(given: Sequence[tuple[str, str]], hub: str) -> tuple[Selector,
     for kind, most in MOST_PATTERNS.items():
         if sum(itsKind == kind and _isPattern(kind, text) for itsKind, text in each) > most:
             raise InvalidSelector(f"there are more than {most} patterns")
+    templates = [text for kind, text in each if kind == "topic" and _isPattern(kind, text)]
+    if sum(text.count("{") + text.count(",") for text in templates) > MOST_VARIABLES:
+        raise InvalidSelector(f"the templates have more than {MOST_VARIABLES:,} variables")
     return tuple(
         selector(text) if kind == "topic" else matcher(kind, text, hub) for kind, text in each
     )

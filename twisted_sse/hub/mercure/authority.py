@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from ...store.contract import StoreAway
-from ..refused import Refused
 from .carriers import Carrier, Carriers, Presented, PublishOrigins
 from .challenges import Challenges
 from .dialect import Dialect
@@ -24,18 +22,15 @@ __all__ = ["Authority"]
 Query = Sequence[tuple[str, str]]
 
 
-async def _known() -> None:
-    """
-    Wait for nothing: it is known that nothing was revoked.
-    """
+async def _neverRevoked(token: Token) -> bool:
+    return False
 
 
 class Authority:
     """
     Finds the tokens of requests, and decides.
 
-    @ivar isRevoked: says whether a token was revoked.
-    @ivar whenKnown: waits until that is known.
+    @ivar isRevoked: says whether a token was revoked, when that is known.
     """
 
     def __init__(
@@ -55,8 +50,7 @@ class Authority:
         self._origins = origins
         self._challenges = challenges
         self._anonymous = anonymous
-        self.isRevoked: Callable[[Token], bool] = lambda token: False
-        self.whenKnown: Callable[[], Awaitable[None]] = _known
+        self.isRevoked: Callable[[Token], Awaitable[bool]] = _neverRevoked
         # Where only the token tells the dialect, and nothing is known of it, what 0.x answers is
         # understood.
         self._laxest = Dialect.V0 if Dialect.V0 in verifier.dialects else Dialect.V1
@@ -81,13 +75,13 @@ class Authority:
             raise self._challenges.bad(Unverified(Reason.TYPE, why), dialect)
         return token
 
-    def checkStill(self, token: Token, dialect: Dialect) -> None:
+    async def checkStill(self, token: Token, dialect: Dialect) -> None:
         """
         Check a token once more, after something that took its time.
 
         @raise Refused: if it was revoked meanwhile.
         """
-        if self.isRevoked(token):
+        if await self.isRevoked(token):
             raise self._challenges.bad(_revoked(), dialect)
 
     async def reader(self, request: Request, query: Query) -> Token:
@@ -154,12 +148,8 @@ class Authority:
 
     async def _verified(self, presented: Presented, use: Use, dialect: Dialect) -> Token:
         try:
-            await self.whenKnown()
-        except StoreAway as e:
-            raise Refused(503, f"{e}: try again later") from None
-        try:
             token = await self._verifier.verify(presented.token, use, presented.accepted)
-            if self.isRevoked(token):
+            if await self.isRevoked(token):
                 raise _revoked()
             return token
         except Unverified as e:

@@ -3,7 +3,7 @@ Acting on the subscribers of a hub: ending their streams, revoking their tokens,
 have selected.
 
 With a store that several processes share, what is said to one of them is done by all: it is an event
-in a second channel in the same store.  And what was revoked stays revoked when a process begins.
+in another channel in the same store.  And what was revoked stays revoked when a process begins.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from twisted.logger import Logger
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
-from ...store.contract import StoreAway
 from ...store.memory import History
 from ...timing.reactors import clockFor
 from .presence import Presence
@@ -28,13 +27,15 @@ from .selection import Selection
 from .selectors import Selector, selector
 from .subscribers import Subscriber, Subscribers
 from .tokens import Token
+from .unverified import Reason, Unverified
 
 __all__ = ["Control"]
 
-#: How many commands are kept, and so how many tokens can be revoked at a time.
+#: How many tokens can be revoked at a time, and how many other commands are kept for a process that has
+#: lost the store for a while.
 MOST = 10_000
 
-#: For how many seconds somebody with a token waits until it is known whether it was revoked.
+#: For how many seconds a token waits for a store that was not reached yet.
 PATIENCE = 10.0
 
 #: The types of the events that are commands.
@@ -47,7 +48,7 @@ class Control:
     """
     Says what is to be done, and does it.
 
-    @ivar commands: the channel of what is to be done.
+    @ivar channels: the channels of what is to be done.
     """
 
     def __init__(
@@ -80,42 +81,35 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        self.commands = Channel(
-            History(maxEvents=MOST),
-            name=f"{channel.name or 'hub'}/control",
-            reactor=reactor,
-            store=channel.store,
-            positionEvent=None,
-            resetEvent=None,
-            observer=self,
+        # Apart, or what is forgotten when it is done would push out what must not be forgotten.
+        self._commands, self._revocations = self.channels = tuple(
+            Channel(
+                History(maxEvents=MOST),
+                name=f"{channel.name or 'hub'}/{what}",
+                reactor=reactor,
+                store=channel.store,
+                positionEvent=None,
+                resetEvent=None,
+                observer=self,
+            )
+            for what in ("control", "revoked")
         )
 
-    async def whenKnown(self) -> None:
+    async def isRevoked(self, token: Token) -> bool:
         """
-        Wait until it is known what was revoked: until the store is open.
-
-        @raise StoreAway: if that takes too long.
+        Whether a token was revoked.  That is known when the store is open, and not before.
         """
         if not self._isKnown:
             clock = clockFor(self._reactor)
             try:
-                await self.commands.whenReady().addTimeout(PATIENCE, clock)
+                await self._revocations.whenReady().addTimeout(PATIENCE, clock)
             except TimeoutError:
-                raise StoreAway("it is not known what was revoked, as the store is away") from None
+                raise Unverified(
+                    Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
+                ) from None
             # The channel tells what is in the store a turn later.
             await deferLater(clock, 0)
             self._isKnown = True
-
-    def close(self) -> None:
-        """
-        Take no more commands.
-        """
-        self.commands.close()
-
-    def isRevoked(self, token: Token) -> bool:
-        """
-        Whether a token was revoked.
-        """
         if not self._revoked:
             return False
         now = self._now()
@@ -152,7 +146,8 @@ class Control:
     def _say(self, what: str, **arguments: Any) -> Deferred[None]:
         given = {name: value for name, value in arguments.items() if value is not None}
         event = Event.json(given, event=what)
-        return self.commands.publishAndWait(event).addCallback(lambda _: None)
+        channel = self._revocations if what == REVOKE else self._commands
+        return channel.publishAndWait(event).addCallback(lambda _: None)
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
         """

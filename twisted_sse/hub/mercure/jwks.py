@@ -165,14 +165,12 @@ class RemoteKeys:
         @raise InvalidOption: if it is no such URL.
         """
         _checkURL(name, url)
-        if reactor is None:
-            reactor = installedReactor()
         self._url = url
         self._shown = _withoutSecrets(url)
         self._algorithm = algorithm
-        self._reactor = reactor
+        self._reactor = installedReactor() if reactor is None else reactor
         # Twisted's own agent cannot close a connection over TLS while the server goes on sending.
-        self._agent: AnyAgent = EventStreamAgent(reactor) if agent is None else agent
+        self._agent: AnyAgent = EventStreamAgent(self._reactor) if agent is None else agent
         self._fetching: Deferred[None] = succeed(None)
         self._keys: tuple[Key, ...] | None = None
         self._document = b""
@@ -181,9 +179,7 @@ class RemoteKeys:
         self._waiting: list[Deferred[None]] = []
         # What went wrong since the keys were last fetched.
         self._backoff = Backoff(initial=1.0, maximum=60.0)
-        self._failures = 0
-        self._nextTry = 0.0
-        self._why = ""
+        self._failures, self._nextTry, self._why = 0, 0.0, ""
 
     def held(self) -> tuple[Key, ...] | None:
         """

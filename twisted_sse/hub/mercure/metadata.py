@@ -49,6 +49,8 @@ def metadataURL(resource: str | None) -> str | None:
 class Metadata(Resource):
     """
     Serves the document.
+
+    @ivar paths: where it may be looked for: none if there is nothing to be found.
     """
 
     isLeaf = True
@@ -69,6 +71,8 @@ class Metadata(Resource):
         """
         super().__init__()  # type: ignore[no-untyped-call]
         self._path = path
+        found = () if resource is None else (WELL_KNOWN_METADATA, WELL_KNOWN_METADATA + path)
+        self.paths: tuple[str, ...] = found
         self._resource = resource
         self._servers = [each for each in issuers if _SERVER.fullmatch(each)]
         self._presence = presence

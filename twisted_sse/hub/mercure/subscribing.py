@@ -107,7 +107,10 @@ class Subscribing:
             return
         expires = None if token is None else token.expires
         _endAt(stream, expires, self.maxLifetime, self.now())
-        self._enter(stream, asked, token, await _isKept(self._channel, stream, asked.cursor))
+        isKept = await _isKept(self._channel, stream, asked.cursor)
+        if token is not None:
+            await self._authority.checkStill(token, asked.dialect)
+        self._enter(stream, asked, token, isKept)
 
     def _enter(
         self, stream: EventStream, asked: Asked, token: Token | None, isKept: bool | None
@@ -119,8 +122,6 @@ class Subscribing:
         """
         if stream.closed:
             return
-        if token is not None:
-            self._authority.checkStill(token, asked.dialect)
         selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
         _subscribe(self._channel, stream, selection, asked.cursor, isKept)
         if not stream.closed:
