@@ -48,11 +48,11 @@ HOUSE = {
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals launch inherited listen access auth tokens request site pages paths storage delivery health values"
-    " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
+    "daemon": "metrics limits connections logfile signals launch inherited listen access auth mercureoptions tokens request site pages paths storage delivery health values"
+    " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub commands",
     "__init__": "",
     "__main__": "",
 }

@@ -5,8 +5,9 @@ usage: hub.py MODE PORT RATE STREAMS
 
     topics     each client of a channel has chosen one of a hundred topics
     hub        each subscriber of a hub has selected one of them, every second one by a template
+    post       a hub publishes what is posted, with a token
 
-When there are STREAMS clients, RATE events a second, about each topic in turn.
+Otherwise, when there are STREAMS clients, RATE events a second, about each topic in turn.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 
 from twisted_sse import Channel, Event, EventStream, EventStreamResource
-from twisted_sse.hub.mercure.hub import Hub
+from twisted_sse.guard import LimitedRequest
+from twisted_sse.hub import Hub
 
 mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 
@@ -58,6 +60,22 @@ class Selecting(Resource):
         return NOT_DONE_YET
 
 
+class AtRoot(Resource):
+    """
+    Has the hub answer at the root.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Request) -> int:
+        """
+        Answer a request.
+        """
+        request.postpath = []
+        hub.render(request)
+        return NOT_DONE_YET
+
+
 def publish(moment: int) -> object:
     """
     Publish an event about the next topic.
@@ -68,15 +86,16 @@ def publish(moment: int) -> object:
     return channel.publish(Event(makeData(moment), event="message"), topics=[topic])
 
 
-if mode == "hub":
+if mode in ("hub", "post"):
     channel = Channel(positionEvent=None, resetEvent=None)
     hub = Hub(channel, anonymous=True, publisherJwtKey="x" * 32, slim=True)
-    site = Site(Selecting())
+    site = Site(Selecting() if mode == "hub" else AtRoot(), requestFactory=LimitedRequest)
 else:
     channel = Channel()
     resource = EventStreamResource(connected, slim=True)
     site = Site(resource)
 
 
-whenThere(lambda: len(channel.streams), streams, lambda: publishing(rate, publish))
+if mode != "post":
+    whenThere(lambda: len(channel.streams), streams, lambda: publishing(rate, publish))
 serve(site, port, lambda: say(streams=len(channel.streams)))

@@ -16,7 +16,7 @@ from ..hub.mercure.dialect import Dialect
 from ..hub.mercure.keys import ALGORITHMS, SigningKey, readSigningKey
 from .values import Parser, read, text
 
-__all__ = ["parseToken"]
+__all__ = ["key", "parseToken"]
 
 MINT_EPILOG = """\
 It is printed on standard output.  The key is never given on the command line, which everybody on this
@@ -90,7 +90,7 @@ def _addMint(mint: Parser) -> None:
         "--key",
         metavar="KEY",
         required=True,
-        type=_key,
+        type=key,
         help="a secret or a private key (PEM): file:PATH, or env:NAME for a variable of the"
         " environment",
     )
@@ -159,7 +159,7 @@ def _addInspect(inspect: Parser) -> None:
     inspect.add_argument(
         "--key",
         metavar="KEY",
-        type=_key,
+        type=key,
         help="the key of the hub: a secret, a public key or a JWK set; file:PATH or env:NAME",
     )
     _addAlgorithm(inspect)
@@ -221,7 +221,7 @@ def _signing(options: argparse.Namespace) -> SigningKey:
     return readSigningKey("key", options.key, options.algorithm)
 
 
-def _key(given: str) -> str:
+def key(given: str) -> str:
     """
     Read a key.
     """

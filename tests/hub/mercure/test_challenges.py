@@ -32,6 +32,9 @@ class ChallengesTests(SynchronousTestCase):
         Without a token it is 401, and the challenge has no error: RFC 6750, 3.1.
         """
         self.assertAnswer(Challenges().missing("why"), 401, "Bearer")
+        self.assertEqual(Challenges().missing("why").reason, "missing")
+        granted = Challenges().notGranted("why", Dialect.V0)
+        self.assertEqual(granted.reason, "not granted")
         self.assertAnswer(
             Challenges(METADATA).missing("why"), 401, f'Bearer resource_metadata="{METADATA}"'
         )
@@ -44,7 +47,7 @@ class ChallengesTests(SynchronousTestCase):
         for reason in Reason:
             for dialect in Dialect:
                 refused = Challenges(METADATA).bad(Unverified(reason, "the reason"), dialect)
-                self.assertEqual(refused.why, "the reason")
+                self.assertEqual((refused.why, refused.reason), ("the reason", reason.value))
                 self.assertNotIn("reason", str(refused.headers))
                 if reason is Reason.UNAVAILABLE:
                     self.assertEqual(

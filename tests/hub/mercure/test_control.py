@@ -226,3 +226,41 @@ class SharedTests(HubCase):
             self.assertEqual(self.subscribe(client, "1").status, status)
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
+
+    def test_withoutToken(self) -> None:
+        """
+        Those without a token are disconnected, too, in a process that has seen no token.
+        """
+        clock = MemoryClock()
+        server = Server(clock)
+        (one, _), (_, second) = [self.process(SharedStore(server), clock) for _ in range(2)]
+        stream = second.get(f"{PATH}?topic=a")
+        clock.pump([0.1] * 10)
+        one.disconnect(topic="a")
+        clock.pump([0.1] * 10)
+        self.assertTrue(stream.ended)
+
+    def test_notYetKnown(self) -> None:
+        """
+        As long as the store is not open, nobody knows what was revoked, and no token is good.
+        """
+        clock = MemoryClock()
+        kept: dict[str, Content] = {}
+        hub, _ = self.process(LateStore(clock, kept), clock)
+        hub.revoke(jti="1", until=self.now + 60)
+        clock.pump([0.1] * 10)
+        _, client = self.process(LateStore(clock, kept), clock)
+        revoked, good = (self.subscribe(client, jti) for jti in ("1", "2"))
+        clock.pump([0.1] * 10)
+        self.assertEqual([revoked.status, good.status], [401, 200])
+
+    def test_channels(self) -> None:
+        """
+        The channels of a hub are those that it has opened in the store.
+        """
+        clock = MemoryClock()
+        kept: dict[str, Content] = {}
+        hub, client = self.process(LateStore(clock, kept), clock)
+        self.subscribe(client, "1")
+        clock.pump([0.1] * 10)
+        self.assertEqual({channel.name for channel in hub.channels}, set(kept))

@@ -24,6 +24,7 @@ from twisted.web.http import PotentialDataLoss
 from tests.support.keys import SECRET, encode, handmade, publicJWK, publicPEM
 from tests.support.memory_agent import MemoryAgent, MemoryResponse
 from twisted_sse.checks import InvalidOption
+from twisted_sse.hub.mercure import jwks
 from twisted_sse.hub.mercure.jwks import (
     ASK_AGAIN,
     LEAST_AGE,
@@ -703,3 +704,15 @@ class ReadTests(SynchronousTestCase):
             error = self.assertRaises(InvalidOption, RemoteKeys, "jwks", url, Clock())
             self.assertEqual(error.name, "jwks")
             self.assertNotIn("password", str(error))
+
+    def test_reactor(self) -> None:
+        """
+        Without a reactor it is the installed one.
+        """
+        clock = Clock()
+        self.patch(jwks, "installedReactor", lambda: clock)
+        agent = MemoryAgent()
+        keys = RemoteKeys("jwks", "https://issuer.example/", None, agent=agent)
+        finding = Deferred.fromCoroutine(keys.find(None))
+        clock.advance(10)
+        self.failureResultOf(finding, Unverified)

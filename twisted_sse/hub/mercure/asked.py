@@ -11,7 +11,7 @@ from ..refused import Refused
 from .dialect import Dialect
 from .selectors import InvalidSelector, Selector, matcher, selector
 
-__all__ = ["EARLIEST", "Asked", "askedIn"]
+__all__ = ["EARLIEST", "Asked", "askedIn", "selectorsFrom"]
 
 #: The ID that stands for the place before everything that is kept.
 EARLIEST = "earliest"
@@ -21,6 +21,10 @@ Parameters = Sequence[tuple[str, str]]
 #: How many selectors a subscriber may have, and how long each may be, in characters.
 MOST_SELECTORS = 1000
 LONGEST_SELECTOR = 4096
+
+#: How many of them may be templates, or URL patterns, by their kind: what is compiled of one takes up
+#: to 15 or 100 kB, and more if it is made for that.
+MOST_PATTERNS = {"topic": 100, "urlpattern": 20}
 
 #: The parameters of Mercure 1.0, and the kind of their matcher.
 MATCHERS = {"match": "exact", "match_exact": "exact", "match_urlpattern": "urlpattern"}
@@ -60,10 +64,10 @@ def askedIn(
     @raise Refused: if it asks for nothing, or for something that makes no sense.
     """
     named: list[tuple[str, str]] = []
-    topics: list[str] = []
+    topics: list[tuple[str, str]] = []
     for name, value in (*query, *body):
         if name == TOPIC:
-            topics.append(value)
+            topics.append(("topic", value))
         elif name.lower().startswith("match"):
             if name not in MATCHERS:
                 # Ignored, a matcher that is misspelt would mean fewer updates.
@@ -74,8 +78,6 @@ def askedIn(
     cursor = header or _cursor(query) or _cursor(body)
     if topics and named:
         raise Refused(400, "topic is of Mercure 0.x, and match of 1.0: use one of them")
-    if len(topics) + len(named) > MOST_SELECTORS:
-        raise Refused(400, f"there are more than {MOST_SELECTORS:,} topics: select with a pattern")
     dialect = Dialect.V0 if topics else Dialect.V1
     if not topics and not named:
         raise Refused(400, f"there are no topics: select some with {_parameters(dialects)}")
@@ -84,28 +86,38 @@ def askedIn(
             400,
             f"this hub does not speak Mercure {dialect.value}: select topics with {_parameters(dialects)}",
         )
-    for text in (*topics, *(text for _, text in named)):
-        if len(text) > LONGEST_SELECTOR:
-            raise Refused(400, f"a topic is longer than {LONGEST_SELECTOR:,} characters")
-    if topics:
-        selectors = [_selector(text) for text in topics]
-    else:
-        selectors = [_matcher(kind, text, hub) for kind, text in named]
-    return Asked(dialect, tuple(dict.fromkeys(selectors)), cursor)
-
-
-def _selector(text: str) -> Selector:
     try:
-        return selector(text)
+        selectors = selectorsFrom(topics or named, hub)
     except InvalidSelector as e:
-        raise Refused(400, f"a topic cannot be selected: {e}") from None
+        raise Refused(400, f"these topics cannot be selected: {e}") from None
+    return Asked(dialect, selectors, cursor)
 
 
-def _matcher(kind: str, text: str, hub: str) -> Selector:
-    try:
-        return matcher(kind, text, hub)
-    except InvalidSelector as e:
-        raise Refused(400, f"a matcher is not valid: {e}") from None
+def selectorsFrom(given: Sequence[tuple[str, str]], hub: str) -> tuple[Selector, ...]:
+    """
+    Make the selectors of a subscriber.
+
+    @param given: the kind and the text of each.
+    @param hub: the URL of the hub.
+    @return: each once.
+    @raise InvalidSelector: if one is not valid, or they are too many or too large.
+    """
+    if len(given) > MOST_SELECTORS:
+        raise InvalidSelector(f"there are more than {MOST_SELECTORS:,}: select with a pattern")
+    if any(len(text) > LONGEST_SELECTOR for _, text in given):
+        raise InvalidSelector(f"one is longer than {LONGEST_SELECTOR:,} characters")
+    each = dict.fromkeys(given)
+    # Before they are compiled, which takes the memory.
+    for kind, most in MOST_PATTERNS.items():
+        if sum(itsKind == kind and _isPattern(kind, text) for itsKind, text in each) > most:
+            raise InvalidSelector(f"there are more than {most} patterns")
+    return tuple(
+        selector(text) if kind == "topic" else matcher(kind, text, hub) for kind, text in each
+    )
+
+
+def _isPattern(kind: str, text: str) -> bool:
+    return "{" in text if kind == "topic" else text != "*"
 
 
 def _cursor(parameters: Parameters) -> str:

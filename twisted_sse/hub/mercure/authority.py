@@ -4,9 +4,11 @@ Who may do what with a hub.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from ...store.contract import StoreAway
+from ..refused import Refused
 from .carriers import Carrier, Carriers, Presented, PublishOrigins
 from .challenges import Challenges
 from .dialect import Dialect
@@ -22,11 +24,18 @@ __all__ = ["Authority"]
 Query = Sequence[tuple[str, str]]
 
 
+async def _known() -> None:
+    """
+    Wait for nothing: it is known that nothing was revoked.
+    """
+
+
 class Authority:
     """
     Finds the tokens of requests, and decides.
 
     @ivar isRevoked: says whether a token was revoked.
+    @ivar whenKnown: waits until that is known.
     """
 
     def __init__(
@@ -47,6 +56,7 @@ class Authority:
         self._challenges = challenges
         self._anonymous = anonymous
         self.isRevoked: Callable[[Token], bool] = lambda token: False
+        self.whenKnown: Callable[[], Awaitable[None]] = _known
         # Where only the token tells the dialect, and nothing is known of it, what 0.x answers is
         # understood.
         self._laxest = Dialect.V0 if Dialect.V0 in verifier.dialects else Dialect.V1
@@ -70,6 +80,15 @@ class Authority:
             why = "the typ of the token must be at+jwt, since match= is of 1.0"
             raise self._challenges.bad(Unverified(Reason.TYPE, why), dialect)
         return token
+
+    def checkStill(self, token: Token, dialect: Dialect) -> None:
+        """
+        Check a token once more, after something that took its time.
+
+        @raise Refused: if it was revoked meanwhile.
+        """
+        if self.isRevoked(token):
+            raise self._challenges.bad(_revoked(), dialect)
 
     async def reader(self, request: Request, query: Query) -> Token:
         """
@@ -135,9 +154,17 @@ class Authority:
 
     async def _verified(self, presented: Presented, use: Use, dialect: Dialect) -> Token:
         try:
+            await self.whenKnown()
+        except StoreAway as e:
+            raise Refused(503, f"{e}: try again later") from None
+        try:
             token = await self._verifier.verify(presented.token, use, presented.accepted)
             if self.isRevoked(token):
-                raise Unverified(Reason.REVOKED, "the token was revoked")
+                raise _revoked()
             return token
         except Unverified as e:
             raise self._challenges.bad(e, dialect) from None
+
+
+def _revoked() -> Unverified:
+    return Unverified(Reason.REVOKED, "the token was revoked")

@@ -18,6 +18,9 @@ __all__ = ["Challenges"]
 #: For how many seconds a client should wait when keys cannot be fetched.
 PATIENCE = 10
 
+#: The reasons that are none of the token.
+MISSING, NOT_GRANTED = "missing", "not granted"
+
 #: RFC 3986, 2, without what would end a quoted string.
 _URL = re.compile(r"https?://[!#-;=?-\[\]_a-z~]+", re.ASCII | re.IGNORECASE)
 
@@ -48,7 +51,7 @@ class Challenges:
         Answer a request that needs a token and has none.
         """
         # RFC 6750, 3.1: without an error, since it may not have known.
-        return self._refused(401, why, None)
+        return self._refused(401, why, None, MISSING)
 
     def bad(self, error: Unverified, dialect: Dialect) -> Refused:
         """
@@ -58,22 +61,26 @@ class Challenges:
         """
         if error.reason is Reason.UNAVAILABLE:
             # The token may be good: the client must not throw it away.
-            return Refused(503, error.why, {b"retry-after": b"%d" % PATIENCE})
+            refused = Refused(503, error.why, {b"retry-after": b"%d" % PATIENCE})
+            refused.reason = error.reason.value
+            return refused
         if error.reason in _PRESENTATION:
             status = 400 if dialect is Dialect.V1 else 401
-            return self._refused(status, error.why, "invalid_request")
-        return self._refused(401, error.why, "invalid_token")
+            return self._refused(status, error.why, "invalid_request", error.reason.value)
+        return self._refused(401, error.why, "invalid_token", error.reason.value)
 
     def notGranted(self, why: str, dialect: Dialect) -> Refused:
         """
         Answer a request whose token is good, but does not grant it.
         """
         status = 403 if dialect is Dialect.V1 else self._notGranted
-        return self._refused(status, why, "insufficient_scope")
+        return self._refused(status, why, "insufficient_scope", NOT_GRANTED)
 
-    def _refused(self, status: int, why: str, error: str | None) -> Refused:
+    def _refused(self, status: int, why: str, error: str | None, reason: str) -> Refused:
         parameters = [f'error="{error}"'] if error else []
         if self._metadata is not None:
             parameters.append(f'resource_metadata="{self._metadata}"')
         challenge = f"Bearer {', '.join(parameters)}".rstrip()
-        return Refused(status, why, {b"www-authenticate": challenge.encode("ascii")})
+        refused = Refused(status, why, {b"www-authenticate": challenge.encode("ascii")})
+        refused.reason = reason
+        return refused

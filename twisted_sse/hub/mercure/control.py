@@ -12,14 +12,17 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, TimeoutError
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
 from ...store.memory import History
+from ...timing.reactors import clockFor
 from .presence import Presence
 from .selection import Selection
 from .selectors import Selector, selector
@@ -31,6 +34,9 @@ __all__ = ["Control"]
 #: How many commands are kept, and so how many tokens can be revoked at a time.
 MOST = 10_000
 
+#: For how many seconds somebody with a token waits until it is known whether it was revoked.
+PATIENCE = 10.0
+
 #: The types of the events that are commands.
 DISCONNECT, REVOKE, SELECT = "disconnect", "revoke", "select"
 
@@ -40,6 +46,8 @@ _log = Logger()
 class Control:
     """
     Says what is to be done, and does it.
+
+    @ivar commands: the channel of what is to be done.
     """
 
     def __init__(
@@ -62,6 +70,9 @@ class Control:
         self._resource = resource
         self._presence = presence
         self._now = now
+        self._reactor = reactor
+        # Whether what was revoked before is known.
+        self._isKnown = channel.store is None
         # Until when, by what it is: C{"sub"} or C{"jti"}, and its value.
         self._revoked: dict[tuple[str, str], float] = {}
         self._acts: dict[str, Callable[..., None]] = {
@@ -69,7 +80,7 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        self._commands = Channel(
+        self.commands = Channel(
             History(maxEvents=MOST),
             name=f"{channel.name or 'hub'}/control",
             reactor=reactor,
@@ -78,6 +89,28 @@ class Control:
             resetEvent=None,
             observer=self,
         )
+
+    async def whenKnown(self) -> None:
+        """
+        Wait until it is known what was revoked: until the store is open.
+
+        @raise StoreAway: if that takes too long.
+        """
+        if not self._isKnown:
+            clock = clockFor(self._reactor)
+            try:
+                await self.commands.whenReady().addTimeout(PATIENCE, clock)
+            except TimeoutError:
+                raise StoreAway("it is not known what was revoked, as the store is away") from None
+            # The channel tells what is in the store a turn later.
+            await deferLater(clock, 0)
+            self._isKnown = True
+
+    def close(self) -> None:
+        """
+        Take no more commands.
+        """
+        self.commands.close()
 
     def isRevoked(self, token: Token) -> bool:
         """
@@ -116,16 +149,10 @@ class Control:
         """
         return self._say(SELECT, subscriber=identifier, topics=list(topics))
 
-    def close(self) -> None:
-        """
-        Take no more commands.
-        """
-        self._commands.close()
-
     def _say(self, what: str, **arguments: Any) -> Deferred[None]:
         given = {name: value for name, value in arguments.items() if value is not None}
         event = Event.json(given, event=what)
-        return self._commands.publishAndWait(event).addCallback(lambda _: None)
+        return self.commands.publishAndWait(event).addCallback(lambda _: None)
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
         """

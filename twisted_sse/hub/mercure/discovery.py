@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote
 
+from .text import forbidden
+
 if TYPE_CHECKING:
     from twisted.web.iweb import IRequest
     from twisted.web.server import Request
@@ -75,8 +77,9 @@ def link(target: str, relation: str, attributes: Mapping[str, str | None]) -> st
     parts = [f"<{quote(target, _URI)}>", f'rel="{relation}"']
     for name, value in attributes.items():
         if value is not None:
-            if not value.isprintable():
-                raise ValueError(f"{name} is {value!r}: no header may have such characters")
+            character = forbidden(value)
+            if character is not None:
+                raise ValueError(f"{name} is {value!r}: no header may have {character}")
             parts.append(f'{name}="{_QUOTED.sub(_ESCAPED, value)}"')
     return "; ".join(parts)
 

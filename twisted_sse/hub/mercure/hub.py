@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import deferLater
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.error import Error
@@ -22,7 +23,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import checkFlag, checkInteger, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
 from ...format.event import Event, InvalidEvent
 from ...format.parser import EventTooLarge
 from ...server.answers import allow, answer
@@ -33,44 +34,42 @@ from ...stream.asked import Asked as Requested
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
-from ...timing.slices import SLICE
+from ...timing.slices import givingWay
 from ..content import bodyOf
 from ..refused import Refused
-from .asked import EARLIEST
+from .asked import selectorsFrom
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
 from .dialect import Dialect
-from .discovery import WELL_KNOWN
 from .documents import pathOf as subscriptionsPath
-from .grants import Grants
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
 from .presence import Presence
 from .publishing import Publishing
-from .selectors import selector
+from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
 from .subscriptions import METHODS as API_METHODS
-from .subscriptions import answerWith, dialectOf, found
+from .subscriptions import answerWith, dialectOf, found, newestID
 from .tokens import Verifier
 from .update import Kind, Rules, Update, kindOf, updatesIn
-from .urlpatterns import pathOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
 __all__ = ["Hub"]
 
-NO_GRANTS = Grants()
-
 METHODS = (b"GET", b"POST", b"QUERY")
 
 #: The headers that pages may read: 0.x and 1.0 each have one for the place where a stream begins, and
 #: the API of subscriptions has a C{Link}.
 EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
+
+#: For how many seconds a publisher waits for a store that was not reached yet.
+PATIENCE = 10.0
 
 #: When to try again after a 503, in seconds: so that not all come back at once.
 RETRY_AFTER = (1, 5)
@@ -94,6 +93,7 @@ class Hub(Resource):
     @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
     @ivar metadata: the resource of what clients of 1.0 want to know about the hub, RFC 9728, for
         C{/.well-known/oauth-protected-resource}.
+    @ivar refusals: how many requests were refused, by the reason: a word, or the status.
 
     @since: 0.1
     """
@@ -114,6 +114,8 @@ class Hub(Resource):
         url: str = "https://localhost/.well-known/mercure",
         anonymous: bool = False,
         origins: Iterable[str] | str = (),
+        allowHeaders: Iterable[str] = (),
+        exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
@@ -144,6 +146,9 @@ class Hub(Resource):
         @param anonymous: whether clients without a token may subscribe to public updates.
         @param origins: the origins whose pages may subscribe, with cookies unless they are C{"*"},
             which is all; they may publish with a token in a header.
+        @param allowHeaders: headers that these pages may send besides the usual ones.
+        @param exposeHeaders: headers of the answers that these pages may read, besides those of the
+            protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
@@ -167,19 +172,25 @@ class Hub(Resource):
             raise ValueError("the channel has no history: each update needs an ID")
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("presence", presence)
+        checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
         checkInteger("maxBody", maxBody, 1, optional=False)
         self.channel = channel
         self._url = url
-        self._path = pathOf("", url) or WELL_KNOWN
-        self._dialects = tuple(Dialect(each) for each in protocols)
+        self._path = checkedPath(url)
+        self._dialects = _dialects(protocols)
+        if None not in (jwks, publisherJwtKey, subscriberJwtKey):
+            raise InvalidOption(
+                "jwks", "is for nothing: publishers and subscribers have keys of their own"
+            )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
             given = jwks if key is None else key
             return None if given is None else readSource(name, given, algorithm, reactor)
 
         issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
-        verifier = Verifier(
+        self._verifier = Verifier(
             self._dialects,
             publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
             subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
@@ -189,12 +200,13 @@ class Hub(Resource):
             now=now,
         )
         self._authority = Authority(
-            verifier,
+            self._verifier,
             Carriers(self._dialects),
             PublishOrigins(publishOrigins),
             Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
         )
+        self.refusals: Counter[str] = Counter()
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         # Where the store makes the IDs, there may be other processes with subscribers of their own.
         self.metadata = Metadata(
@@ -209,15 +221,19 @@ class Hub(Resource):
             channel, self._authority, url, self._dialects, self._subscribers, self._presence
         )
         self._subscribing.maxLifetime = maxLifetime
+        self._subscribing.maxBody = maxBody
         self._subscribing.now = now
         credentials = origins != "*"
-        self._origins = Origins(origins, credentials, (), EXPOSED)
+        allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
+        exposed = (*EXPOSED, *checkList("exposeHeaders", exposeHeaders, "names of headers"))
+        self._origins = Origins(origins, credentials, allowed, exposed)
         self.resource = EventStreamResource(
             self._connected,
             methods=("GET", "QUERY"),
             origins=origins,
             credentials=credentials,
-            exposeHeaders=EXPOSED,
+            allowHeaders=allowed,
+            exposeHeaders=exposed,
             reactor=reactor,
             **options,
         )
@@ -226,6 +242,7 @@ class Hub(Resource):
             channel, self._subscribers, self.resource, self._presence, now, reactor
         )
         self._authority.isRevoked = self._control.isRevoked
+        self._authority.whenKnown = self._control.whenKnown
 
     def render(self, request: IRequest) -> int:
         """
@@ -291,6 +308,17 @@ class Hub(Resource):
 
     # Publishing
 
+    def admit(self, request: Request) -> Deferred[None]:
+        """
+        Find out whether a request may publish, before its body is received.  When it is, that is done
+        again.
+
+        @param request: a request with its C{uri} and headers.
+        @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
+        """
+        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        return admitting.addCallback(lambda token: None)
+
     async def _receive(self, request: Request) -> None:
         """
         Publish what is in a request.
@@ -300,13 +328,14 @@ class Hub(Resource):
         body = bodyOf(request, self._maxBody)
         updates = []
         clock = clockFor(None, request)
-        until = clock.seconds() + SLICE
-        for update in updatesIn(kind, body, Rules(token.dialect, self._url)):
+        read = updatesIn(kind, body, Rules(token.dialect, self._url))
+        async for update in givingWay(clock, read):
             self._authority.checkTopics(token, update.topics)
             updates.append(update)
-            if clock.seconds() >= until:
-                await deferLater(clock, 0)
-                until = clock.seconds() + SLICE
+        try:
+            await self.channel.whenReady().addTimeout(PATIENCE, clock)
+        except TimeoutError:
+            raise StoreAway("the store cannot be reached yet") from None
         ids = await self._publishing.publish(updates)
         if getattr(request, "channel", None) is None:
             return
@@ -399,13 +428,20 @@ class Hub(Resource):
         @param subscriber: the ID of the subscriber, as in the API of subscriptions.
         @param topics: the selectors, in place of those that it has.
         @return: fires when it is said to all processes that share the store.
-        @raise ValueError: if one of them is too large.
+        @raise ValueError: if one of them is too large, or they are too many.
         @raise TypeError: if they are not a list of C{str}.
         """
         checked = checkedTopics(topics)
-        for topic in checked:
-            selector(topic)
+        selectorsFrom([("topic", topic) for topic in checked], self._url)
         return self._control.select(subscriber, sorted(checked))
+
+    def close(self) -> None:
+        """
+        Take no more commands, and fetch no more keys: when the streams have ended, by
+        C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
+        """
+        self._control.close()
+        self._verifier.close()
 
     @property
     def subscribers(self) -> int:
@@ -413,6 +449,24 @@ class Hub(Resource):
         How many subscribers this process has.
         """
         return len(self._subscribers)
+
+    def listSubscribers(self, most: int = 1000) -> list[dict[str, Any]]:
+        """
+        List the subscribers of this process, in the order in which they came.
+
+        @param most: how many at most.
+        @return: JSON: of each its C{id}, what it has selected (C{topics}), the C{sub}, C{jti} and
+            C{exp} of its token, its C{protocol} and its C{address}.
+        """
+        return [each.describe() for each in islice(self._subscribers, most)]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """
+        The channels that an application closes at its end: that of the updates, and that by which
+        processes that share a store tell each other whom to disconnect.
+        """
+        return self.channel, self._control.commands
 
     # The API of subscriptions
 
@@ -425,9 +479,10 @@ class Hub(Resource):
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)
         self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
-        what = found(self._path, dialect, parts, self._subscribers)
+        clock = clockFor(None, request)
+        what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
-            answerWith(request, self._path, dialect, what, self.channel.lastEventID or EARLIEST)
+            answerWith(request, self._path, dialect, what, newestID(self.channel))
 
     def _refuse(self, failure: Failure, request: Request) -> None:
         """
@@ -443,7 +498,9 @@ class Hub(Resource):
         elif isinstance(error, InvalidEvent):
             refused = Refused(400, str(error))
         elif isinstance(error, (NotStored, StoreAway)):
-            refused = Refused(503, f"{error}: nothing was published, try again later")
+            isMaybe = isinstance(error, NotStored) and error.maybe
+            what = "it may be published all the same" if isMaybe else "nothing was stored"
+            refused = Refused(503, f"{error}: {what}, try again later")
         else:
             _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
             refused = Refused(500, "an error on the server: its log says more")
@@ -459,6 +516,7 @@ class Hub(Resource):
 
         @return: what its client is told.
         """
+        self.refusals[refused.reason or str(refused.status)] += 1
         _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
         for name, value in refused.headers.items():
             request.setHeader(name, value)
@@ -468,3 +526,13 @@ class Hub(Resource):
 def _asked(request: Request) -> str:
     address = request.getClientAddress()
     return str(Requested.by(request, getattr(address, "host", "-"), None))
+
+
+def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
+    known = [each.value for each in Dialect]
+    given = [protocols] if isinstance(protocols, str) else list(protocols)
+    if isinstance(protocols, str) or not given or not set(given) <= set(known):
+        raise InvalidOption(
+            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
+        )
+    return tuple(map(Dialect, dict.fromkeys(given)))

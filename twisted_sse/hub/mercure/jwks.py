@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
@@ -28,6 +28,7 @@ from ...client.negotiation import cutOff, discard
 from ...printable import shown
 from ...server.hosts import isLoopbackName
 from ...timing.backoff import Backoff
+from ...timing.reactors import installedReactor
 from .jwkset import LARGEST, InvalidSet, keysIn
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
@@ -125,6 +126,11 @@ class FileKeys:
         """
         return self.held()
 
+    def close(self) -> None:
+        """
+        See L{KeySource.close}.
+        """
+
     def _look(self) -> tuple[int, ...]:
         found = os.stat(self._path)
         return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
@@ -153,23 +159,25 @@ class RemoteKeys:
         """
         @param name: the name of the option that it is from, for errors.
         @param url: the URL of a JWK set: C{https}, or C{http} on this machine.
-        @param reactor: the reactor.
+        @param reactor: the reactor; the installed one if L{None}.
         @param algorithm: the only algorithm that is wanted; L{None} for all.
         @param agent: what makes the requests, without following redirects.
         @raise InvalidOption: if it is no such URL.
         """
         _checkURL(name, url)
+        if reactor is None:
+            reactor = installedReactor()
         self._url = url
         self._shown = _withoutSecrets(url)
         self._algorithm = algorithm
         self._reactor = reactor
         # Twisted's own agent cannot close a connection over TLS while the server goes on sending.
         self._agent: AnyAgent = EventStreamAgent(reactor) if agent is None else agent
+        self._fetching: Deferred[None] = succeed(None)
         self._keys: tuple[Key, ...] | None = None
         self._document = b""
-        self._fetchedAt = self._freshUntil = 0.0
-        self._askAgainAt = 0.0
-        self._isFetching = False
+        self._fetchedAt = self._freshUntil = self._askAgainAt = 0.0
+        self._isFetching = self._isClosed = False
         self._waiting: list[Deferred[None]] = []
         # What went wrong since the keys were last fetched.
         self._backoff = Backoff(initial=1.0, maximum=60.0)
@@ -205,18 +213,25 @@ class RemoteKeys:
                 if now < self._askAgainAt:
                     return keys
                 self._askAgainAt = now + ASK_AGAIN
-        if self._isFetching or now >= self._nextTry:
+        if self._isFetching or (now >= self._nextTry and not self._isClosed):
             waiting: Deferred[None] = Deferred(self._waiting.remove)
             self._waiting.append(waiting)
             self._begin()
             await waiting
             keys = self._usable(self._reactor.seconds())
         # If there may be newer keys that nobody has seen, the token may be good.
-        if keys is None or (self._failures and not _has(keys, identifier)):
+        if keys is None or ((self._failures or self._isClosed) and not _has(keys, identifier)):
             raise Unverified(
                 Reason.UNAVAILABLE, f"the keys at {self._shown} cannot be fetched: {self._why}"
             )
         return keys
+
+    def close(self) -> None:
+        """
+        See L{KeySource.close}.
+        """
+        self._isClosed, self._why = True, "the hub is closed"
+        self._fetching.cancel()
 
     def _usable(self, now: float) -> tuple[Key, ...] | None:
         return self._keys if now - self._fetchedAt <= STALE else None
@@ -225,10 +240,10 @@ class RemoteKeys:
         """
         Fetch the keys, unless that is being done.
         """
-        if self._isFetching:
+        if self._isFetching or self._isClosed:
             return
         self._isFetching = True
-        fetching = Deferred.fromCoroutine(self._fetch())
+        self._fetching = fetching = Deferred.fromCoroutine(self._fetch())
         fetching.addTimeout(TIMEOUT, self._reactor, _noAnswer)
         fetching.addErrback(self._failed)
         fetching.addBoth(self._finished)
@@ -242,6 +257,8 @@ class RemoteKeys:
                 each.callback(None)
 
     def _failed(self, failure: Failure) -> None:
+        if self._isClosed:
+            return
         now = self._reactor.seconds()
         self._failures += 1
         self._nextTry = now + self._backoff.afterFailure(self._failures, None)

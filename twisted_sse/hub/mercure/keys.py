@@ -141,6 +141,11 @@ class KeySource(Protocol):
             L{Unverified<twisted_sse.hub.mercure.unverified.Unverified>}.
         """
 
+    def close(self) -> None:
+        """
+        Ask for no more keys.
+        """
+
 
 class FixedKeys:
     """
@@ -161,6 +166,11 @@ class FixedKeys:
         See L{KeySource.find}.
         """
         return self._keys
+
+    def close(self) -> None:
+        """
+        See L{KeySource.close}.
+        """
 
 
 class SigningKey:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from ...channel.channel import Channel
 from ...format.event import Event
+from ...store.contract import StoreAway
 from .update import Update
 
 __all__ = ["Publishing"]
@@ -29,6 +30,7 @@ class Publishing:
 
         @return: their IDs, when they are kept as well as the store can.
         @raise NotStored: if they are not kept.
+        @raise StoreAway: if the channel is closed, or the store cannot be asked.
         @raise EventTooLarge: if one is larger than the channel allows.
         """
         await self._channel.whenReady()
@@ -41,6 +43,8 @@ class Publishing:
                     # The protocol leaves it to the hub: an ID that is there twice is no place.
                     event = Event(event.data, event.event, None, event.retry)
                 events.append((event, topics, private))
+            if self._channel.closed:
+                raise StoreAway("the channel is closed")
             published = await self._channel.publishAllAndWait(events)
         finally:
             self._taken.difference_update(taken)

@@ -5,6 +5,7 @@ Who is subscribed to a hub.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID, uuid4
 
 from ...stream.stream import EventStream
@@ -43,6 +44,21 @@ class Subscriber:
         """
         # Made when it is asked for: it takes more memory than the number.
         return UUID(int=self._id).urn
+
+    def describe(self) -> dict[str, Any]:
+        """
+        Say who it is, as JSON.
+        """
+        token = self.token
+        return {
+            "id": self.id,
+            "sub": None if token is None else token.subject,
+            "jti": None if token is None else token.identifier,
+            "exp": None if token is None else token.expires,
+            "topics": [selector.text for selector in self.selection.selectors],
+            "protocol": self.dialect.value,
+            "address": self.stream.clientAddress,
+        }
 
 
 class Subscribers:

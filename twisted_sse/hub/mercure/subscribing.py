@@ -14,6 +14,7 @@ from twisted.internet.defer import TimeoutError
 from ...channel.channel import Channel
 from ...store.contract import StoreAway
 from ...stream.stream import EventStream
+from ..content import bodyOf
 from ..form import pairs
 from ..refused import Refused
 from .asked import EARLIEST, Asked, askedIn
@@ -24,6 +25,7 @@ from .presence import Presence
 from .selection import Selection
 from .subscribers import Subscriber, Subscribers
 from .tokens import Token
+from .update import Kind, kindOf
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -55,6 +57,7 @@ class Subscribing:
     @ivar maxLifetime: after how many seconds a stream is ended, less up to a fifth at random; L{None}
         for never.
     @ivar now: returns the time in seconds since 1970.
+    @ivar maxBody: how large the body of a QUERY may be, in bytes.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Subscribing:
         """
         self.maxLifetime: float | None = None
         self.now: Callable[[], float] = time.time
+        self.maxBody = 2**20
         self._channel = channel
         self._authority = authority
         self._url = url
@@ -88,7 +92,7 @@ class Subscribing:
         @raise Refused: if it may not subscribe.
         """
         query = queryOf(request)
-        body = _formIn(request) if request.method == b"QUERY" else []
+        body = _formIn(request, self.maxBody) if request.method == b"QUERY" else []
         asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
         return asked, await self._authority.subscriber(request, query, asked.dialect)
 
@@ -101,10 +105,24 @@ class Subscribing:
         asked, token = await self.admit(stream.request)
         if stream.closed:
             return
-        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
         expires = None if token is None else token.expires
         _endAt(stream, expires, self.maxLifetime, self.now())
-        await _subscribe(self._channel, stream, selection, asked.cursor)
+        self._enter(stream, asked, token, await _isKept(self._channel, stream, asked.cursor))
+
+    def _enter(
+        self, stream: EventStream, asked: Asked, token: Token | None, isKept: bool | None
+    ) -> None:
+        """
+        Subscribe a stream that may be.
+
+        @param isKept: from L{_isKept}.
+        """
+        if stream.closed:
+            return
+        if token is not None:
+            self._authority.checkStill(token, asked.dialect)
+        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
+        _subscribe(self._channel, stream, selection, asked.cursor, isKept)
         if not stream.closed:
             subscriber = Subscriber(stream, selection, token, asked.dialect)
             self._subscribers.enter(subscriber)
@@ -118,25 +136,31 @@ class Subscribing:
             self._presence.exit(subscriber)
 
 
-async def _subscribe(
-    channel: Channel, stream: EventStream, selection: Selection, cursor: str
+async def _isKept(channel: Channel, stream: EventStream, cursor: str) -> bool | None:
+    """
+    Find out whether a client resumes.
+
+    @param cursor: the ID to resume from; empty for none.
+    @return: L{None} if nobody knows, since the store is away.
+    """
+    if not cursor or cursor == EARLIEST:
+        return False
+    try:
+        return await channel.resumes(cursor).addTimeout(PATIENCE, stream.clock)
+    except (TimeoutError, StoreAway):
+        return None
+
+
+def _subscribe(
+    channel: Channel, stream: EventStream, selection: Selection, cursor: str, isKept: bool | None
 ) -> None:
     """
     Subscribe a stream, and set the headers that tell its client where it begins: the ID of the
     update before the first that it is sent, or C{"earliest"}.
 
-    @param cursor: the ID to resume from; empty for none.
+    @param isKept: from L{_isKept}.
     """
-    isKept = False
-    if cursor and cursor != EARLIEST:
-        try:
-            isKept = await channel.resumes(cursor).addTimeout(PATIENCE, stream.clock)
-        except (TimeoutError, StoreAway):
-            channel.subscribe(stream, choice=selection, lastEventID=cursor)
-            return
-        if stream.closed:
-            return
-    if cursor:
+    if cursor and isKept is not None:
         place = cursor if isKept else EARLIEST
         for name in PLACE_HEADERS:
             stream.request.setHeader(name, place.encode())
@@ -144,8 +168,8 @@ async def _subscribe(
     channel.subscribe(
         stream,
         choice=selection,
-        earliest=bool(cursor) and not isKept,
-        lastEventID=cursor if isKept else "",
+        earliest=bool(cursor) and isKept is False,
+        lastEventID="" if isKept is False else cursor,
     )
 
 
@@ -182,12 +206,18 @@ def queryOf(request: Request) -> list[tuple[str, str]]:
     return _pairs(request.uri.partition(b"?")[2])
 
 
-def _formIn(request: Request) -> list[tuple[str, str]]:
+def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
     """
+    @param most: how large the body may be, in bytes.
     @return: the parameters in the body of a QUERY.
     """
-    assert request.content is not None, "the request has been received"
-    return _pairs(request.content.read())
+    body = bodyOf(request, most)
+    headers = [request.getHeader(name) for name in (b"content-type", b"content-encoding")]
+    if body and kindOf(*headers) is not Kind.FORM:
+        raise Refused(
+            415, "the selectors of a QUERY are in a form: application/x-www-form-urlencoded"
+        )
+    return _pairs(body)
 
 
 def _pairs(text: bytes) -> list[tuple[str, str]]:

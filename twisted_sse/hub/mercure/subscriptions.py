@@ -9,7 +9,12 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IReactorTime
+
+from ...channel.channel import Channel
+from ...timing.slices import givingWay
 from ..refused import Refused
+from .asked import EARLIEST
 from .dialect import Dialect
 from .discovery import link
 from .documents import CONTEXT, document, kindOf, pathOf, subscriptions
@@ -20,7 +25,7 @@ from .tokens import Token
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["METHODS", "answerWith", "dialectOf", "found"]
+__all__ = ["METHODS", "answerWith", "dialectOf", "found", "newestID"]
 
 METHODS = (b"GET",)
 
@@ -42,13 +47,18 @@ def dialectOf(parts: list[str], token: Token | None) -> Dialect:
     return Dialect.V0 if token is None else token.dialect
 
 
-def found(
-    hub: str, dialect: Dialect, parts: list[str], subscribers: Iterable[Subscriber]
+async def found(
+    hub: str,
+    dialect: Dialect,
+    parts: list[str],
+    subscribers: Iterable[Subscriber],
+    clock: IReactorTime,
 ) -> dict[str, Any]:
     """
     Find what a path names.
 
     @param hub: the path of the hub.
+    @param clock: the reactor, which does other things meanwhile.
     @return: JSON: a subscription or a collection.
     @raise Refused: if there is none.
     """
@@ -63,19 +73,33 @@ def found(
             return False
         return not rest or selector.text == rest[0]
 
-    those = (pair for pair in subscriptions(iter(subscribers)) if isMeant(*pair))
-    if len(rest) == 2:
-        for subscriber, selector in those:
-            if subscriber.id == rest[1]:
+    isSingle = len(rest) == 2
+    documents = []
+    async for subscriber, selector in givingWay(clock, subscriptions(iter(subscribers))):
+        # Somebody may have left meanwhile.
+        if isMeant(subscriber, selector) and not subscriber.stream.closed:
+            if not isSingle:
+                documents.append(document(hub, dialect, subscriber, selector, True))
+            elif subscriber.id == rest[1]:
                 return document(hub, dialect, subscriber, selector, True)
+    if isSingle:
         raise Refused(404, "there is no such subscription")
     return {
         "id": pathOf(hub, *parts),
         "type": "Subscriptions" if dialect is Dialect.V0 else "subscriptions",
-        "subscriptions": [
-            document(hub, dialect, subscriber, selector, True) for subscriber, selector in those
-        ],
+        "subscriptions": documents,
     }
+
+
+def newestID(channel: Channel) -> str:
+    """
+    @return: the ID of the newest update of a hub: where there is none, that of its place; or
+        C{"earliest"}.
+    """
+    history = channel.history
+    assert history is not None, "a hub has one"
+    newest = history.get(history.end - 1).event.id if len(history) else None
+    return newest or channel.lastEventID or EARLIEST
 
 
 def _isCurrent(request: Request, tag: bytes) -> bool:

@@ -185,6 +185,14 @@ class Verifier:
             )
         return token
 
+    def close(self) -> None:
+        """
+        Fetch no more keys.
+        """
+        for source in (*self._sources.values(), *self._issuers.values()):
+            if source is not None:
+                source.close()
+
     def _keep(self, key: tuple[bytes, Use], known: _Known) -> None:
         """
         Keep a token that is good, and make room for it.
