@@ -4,6 +4,7 @@ Tests for L{twisted_sse.daemon.mercure}: the hub as a part of the daemon.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from unittest.mock import patch
 
@@ -18,9 +19,9 @@ from tests.support.memory_agent import MemoryAgent
 from tests.support.memory_http2 import H2_MISSING, MemoryClient2
 from tests.support.options import ACCEPT, BROWSER, DaemonReactor, OptionsMixin, password, site
 from twisted_sse.daemon import makeService
-from twisted_sse.daemon.mercureoptions import WELL_KNOWN
+from twisted_sse.daemon.mercureoptions import METADATA, WELL_KNOWN
 from twisted_sse.daemon.site import PublishedRequest
-from twisted_sse.hub.mercure import discovery, jwks
+from twisted_sse.hub.mercure import discovery, jwks, metadata
 from twisted_sse.testing import MemoryClient
 
 HUB = ("--mercure", "--anonymous", f"--publisher-jwt-key={KEY}", f"--subscriber-jwt-key={KEY}")
@@ -64,6 +65,29 @@ class MercureTests(OptionsMixin):
         self.assertEqual(client.get("/.well-known/other").status, 404)
         self.assertEqual(client.get(f"{PATH}s").status, 404)
         self.assertEqual(client.get("/.well-known").status, 404)
+
+    def test_metadata(self) -> None:
+        """
+        Clients of 1.0 find out what the hub wants where the challenges say, without a password.
+        """
+        self.assertEqual(METADATA, metadata.WELL_KNOWN_METADATA + WELL_KNOWN)
+        identifier = f"https://hub.example{WELL_KNOWN}"
+        client = self.client(
+            *HUB[:1],
+            f"--publisher-jwt-key={KEY}",
+            f"--trusted-issuer=https://login.example={KEY}",
+            f"--resource-identifier={identifier}",
+            "--auth=memory:guest:welcome",
+        )
+        refused = client.get(f"{PATH}?match=a")
+        challenge = refused.headers["WWW-Authenticate"]
+        self.assertEqual(challenge, f'Bearer resource_metadata="https://hub.example{METADATA}"')
+        document = json.loads(client.get(METADATA).text)
+        self.assertEqual(document["resource"], identifier)
+        self.assertEqual(client.get(f"{METADATA}s").status, 401)
+        old = self.client(*HUB, "--mercure-protocol=0.x")
+        self.assertEqual(old.get(METADATA).status, 404)
+        self.assertEqual(self.client().get(METADATA).status, 404)
 
     def test_pages(self) -> None:
         """

@@ -41,6 +41,7 @@ from .limits import connectionLimit, raiseFileLimit
 from .listen import ListeningService
 from .logfile import twistdLog
 from .mercure import HUB_CHANNEL, checkHub, makeHub
+from .mercureoptions import METADATA
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
@@ -132,7 +133,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
             for each in hub.channels:
                 daemon.addChannel(each)
             daemon.addResource(hub.resource)
-            resources[path] = hub
+            resources |= {path: hub, METADATA: hub.metadata}
             continue
         channel = None
         if spec.isPrivate or path in options.channeled:
@@ -270,7 +271,7 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
     """
     if options["credCheckers"]:
         published = [path.encode() for path in options.published]
-        hub = None if options.hub is None else options.hub.encode()
+        hub = () if options.hub is None else (options.hub.encode(), METADATA.encode())
         resource = withPassword(resource, options["credCheckers"], published, hub)
     if hosts and (options.isPrivate or options["allow-host"]):
         resource = KnownHosts(resource, options["allow-host"])
