@@ -42,7 +42,7 @@ HOUSE = {
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
     " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
     " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
-    " mercure.subscriptions mercure.hub mercure",
+    " mercure.subscriptions mercure.refusals mercure.hub mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",

@@ -5,17 +5,13 @@ The hub, as a resource.
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.error import Error
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -24,13 +20,11 @@ from twisted.web.server import NOT_DONE_YET
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
 from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
-from ...format.event import Event, InvalidEvent
-from ...format.parser import EventTooLarge
+from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
-from ...store.contract import NotStored, StoreAway
-from ...stream.asked import Asked as Requested
+from ...store.contract import StoreAway
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
 from ...timing.reactors import clockFor
@@ -49,6 +43,7 @@ from .keys import KeySource
 from .metadata import Metadata, metadataURL
 from .presence import Presence
 from .publishing import Publishing
+from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing, queryOf
@@ -70,11 +65,6 @@ EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
 
 #: For how many seconds a publisher waits for a store that was not reached yet.
 PATIENCE = 10.0
-
-#: When to try again after a 503, in seconds: so that not all come back at once.
-RETRY_AFTER = (1, 5)
-
-_log = Logger()
 
 
 class Hub(Resource):
@@ -206,14 +196,14 @@ class Hub(Resource):
             Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
         )
-        self.refusals: Counter[str] = Counter()
+        self._refusals = Refusals(explain)
+        self.refusals = self._refusals.counted
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         # Where the store makes the IDs, there may be other processes with subscribers of their own.
         self.metadata = Metadata(
             self._path, identifier, issuers, lambda: presence and channel.takesIDs
         )
         self._maxBody = maxBody
-        self._explain = explain
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
         self._presence = Presence(channel, self._path, self._dialects) if presence else None
@@ -271,7 +261,7 @@ class Hub(Resource):
             answer(asked, 405)
         else:
             act = self._list if isAPI else self._receive if method == b"POST" else self._head
-            ensureDeferred(act(asked)).addErrback(self._refuse, asked)
+            ensureDeferred(act(asked)).addErrback(self._refusals.refuse, asked)
         return NOT_DONE_YET
 
     def _below(self, request: Request) -> list[str]:
@@ -295,7 +285,7 @@ class Hub(Resource):
         try:
             await self._subscribing.connected(stream)
         except Refused as e:
-            raise Error(e.status, response=self._explained(e, request).encode()) from None
+            raise Error(e.status, response=self._refusals.explained(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
         """
@@ -483,49 +473,6 @@ class Hub(Resource):
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
-
-    def _refuse(self, failure: Failure, request: Request) -> None:
-        """
-        Answer a request that is not done.
-        """
-        error = failure.value
-        # A failure that is kept in memory must not keep the request alive.
-        failure.cleanFailure()
-        if isinstance(error, Refused):
-            refused = error
-        elif isinstance(error, EventTooLarge):
-            refused = Refused(413, f"an update is larger than {error.maxEventSize} bytes")
-        elif isinstance(error, InvalidEvent):
-            refused = Refused(400, str(error))
-        elif isinstance(error, (NotStored, StoreAway)):
-            isMaybe = isinstance(error, NotStored) and error.maybe
-            what = "it may be published all the same" if isMaybe else "nothing was stored"
-            refused = Refused(503, f"{error}: {what}, try again later")
-        else:
-            _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
-            refused = Refused(500, "an error on the server: its log says more")
-        if getattr(request, "channel", None) is None:
-            return
-        if refused.status == 503:
-            request.setHeader(b"retry-after", b"%d" % random.randint(*RETRY_AFTER))
-        answer(request, refused.status, self._explained(refused, request))
-
-    def _explained(self, refused: Refused, request: Request) -> str:
-        """
-        Say in the log why a request is refused.
-
-        @return: what its client is told.
-        """
-        self.refusals[refused.reason or str(refused.status)] += 1
-        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
-        for name, value in refused.headers.items():
-            request.setHeader(name, value)
-        return refused.why if self._explain or refused.status == 400 else ""
-
-
-def _asked(request: Request) -> str:
-    address = request.getClientAddress()
-    return str(Requested.by(request, getattr(address, "host", "-"), None))
 
 
 def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
