@@ -26,10 +26,10 @@ from ...client.errors import EventSourceError
 from ...client.failures import explained
 from ...client.negotiation import cutOff, discard
 from ...printable import shown
-from ...server.hosts import isLoopbackName
 from ...timing.backoff import Backoff
 from ...timing.reactors import installedReactor
 from .jwkset import LARGEST, InvalidSet, keysIn
+from .jwksurl import checkURL, withoutSecrets
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
 
@@ -164,11 +164,11 @@ class RemoteKeys:
         @param agent: what makes the requests, without following redirects.
         @raise InvalidOption: if it is no such URL.
         """
-        _checkURL(name, url)
+        checkURL(name, url)
         if reactor is None:
             reactor = installedReactor()
         self._url = url
-        self._shown = _withoutSecrets(url)
+        self._shown = withoutSecrets(url)
         self._algorithm = algorithm
         self._reactor = reactor
         # Twisted's own agent cannot close a connection over TLS while the server goes on sending.
@@ -416,41 +416,6 @@ def _isSet(path: str) -> bool:
         return False
 
 
-def _checkURL(name: str, url: str) -> None:
-    """
-    @raise InvalidOption: if keys must not be fetched from a URL.
-    """
-    said = _withoutSecrets(url)
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-        isGood = url.isascii() and url.isprintable() and " " not in url
-    except ValueError:
-        raise InvalidOption(name, f"is {said!r}: it is no URL") from None
-    if not isGood or not host or parts.scheme not in ("http", "https"):
-        raise InvalidOption(name, f"is {said!r}: it must be the URL of a JWK set, https://..")
-    if "@" in parts.netloc or parts.fragment:
-        raise InvalidOption(name, "must be a URL without a user and a fragment")
-    if parts.scheme == "http" and not isLoopbackName(host):
-        # Somebody between could put in keys of their own.
-        raise InvalidOption(name, f"is {said!r}: it must be https, except on this machine")
-    if parts.scheme == "https":
-        try:
-            import OpenSSL  # noqa: F401
-            import service_identity  # noqa: F401
-        except ImportError:
-            raise InvalidOption(
-                name, f"is {said!r}: https needs more: pip install 'twisted-sse[tls]'"
-            ) from None
-
-
-def _withoutSecrets(url: str) -> str:
-    """
-    @return: a URL for errors and logs: without its query and its user, who may have a password.
-    """
-    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
-
-
 def _redirected(url: str, response: IResponse) -> str:
     """
     @return: where a redirect leads.
@@ -466,7 +431,7 @@ def _redirected(url: str, response: IResponse) -> str:
         raise _CannotFetch("it redirects to something that is no URL") from None
     if not isSame:
         raise _CannotFetch(
-            f"it redirects to another server, {shown(_withoutSecrets(target)[:200])!r}"
+            f"it redirects to another server, {shown(withoutSecrets(target)[:200])!r}"
         )
     return target.partition("#")[0]
 
