@@ -5,23 +5,28 @@ Tests for L{twisted_sse.daemon.mercure}: the hub as a part of the daemon.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.hubs import KEY, PATH, token
 from tests.support.memory_agent import MemoryAgent
 from tests.support.memory_http2 import H2_MISSING, MemoryClient2
 from tests.support.options import ACCEPT, BROWSER, DaemonReactor, OptionsMixin, password, site
 from twisted_sse.daemon import makeService
+from twisted_sse.daemon.mercure import MOST_UNDECIDED, Admission
 from twisted_sse.daemon.mercureoptions import METADATA, WELL_KNOWN
 from twisted_sse.daemon.site import PublishedRequest
 from twisted_sse.hub.mercure import discovery, jwks, metadata
+from twisted_sse.hub.refused import Refused
 from twisted_sse.testing import MemoryClient
 
 HUB = ("--mercure", "--anonymous", f"--publisher-jwt-key={KEY}", f"--subscriber-jwt-key={KEY}")
@@ -384,3 +389,38 @@ class MercureTests(OptionsMixin):
         """
         with patch.dict("sys.modules", {"twisted_sse.hub.mercure.hub": None}):
             self.assertIn("pip install 'twisted-sse[hub]'", self.refusal(*HUB))
+
+
+class AdmissionTests(SynchronousTestCase):
+    """
+    Tests for L{Admission}.
+    """
+
+    def test_undecided(self) -> None:
+        """
+        While keys are being fetched, only so many large bodies are kept; others are to try again.
+        """
+        waiting: list[Deferred[None]] = []
+
+        def admit(request: object) -> Deferred[None]:
+            waiting.append(Deferred())
+            return waiting[-1]
+
+        hub: Any = SimpleNamespace(admit=admit)
+        admission = Admission(hub)
+        request: Any = object()
+        kept = [admission.check(request) for _ in range(MOST_UNDECIDED)]
+        for each in kept:
+            self.assertNoResult(each)
+        refused = self.failureResultOf(admission.check(request), Refused)
+        self.assertEqual(refused.value.status, 503)
+        waiting[0].callback(None)
+        self.successResultOf(kept[0])
+        waiting[1].errback(Refused(401, "no"))
+        self.failureResultOf(kept[1], Refused)
+        # It is known now, and nobody waits for it.
+        waiting[MOST_UNDECIDED].errback(Refused(401, "no"))
+        again = [admission.check(request) for _ in range(2)]
+        for each in again:
+            self.assertNoResult(each)
+        self.failureResultOf(admission.check(request), Refused)

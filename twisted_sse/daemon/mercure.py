@@ -6,19 +6,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred, fail
+from twisted.python.failure import Failure
 from twisted.python.usage import UsageError
 
 from ..channel.channel import Channel
 from ..checks import InvalidOption
+from ..hub.refused import Refused
 from ..store.memory import History
 from .mercureoptions import FROM_ENVIRONMENT, WELL_KNOWN
 from .options import RENAMED, Options
 from .site import MOST_PUBLISHED
 
 if TYPE_CHECKING:
+    from twisted.web.server import Request
+
     from ..hub.mercure.hub import Hub
 
-__all__ = ["HUB_CHANNEL", "checkHub", "makeHub"]
+__all__ = ["HUB_CHANNEL", "MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
+
+#: How many large bodies are kept while nobody knows whether their senders may publish, because keys are
+#: being fetched: anybody can send a token with an unknown key.
+MOST_UNDECIDED = 16
 
 #: The arguments of its channel: Mercure's clients do not know our own events.
 HUB_CHANNEL = {"positionEvent": None, "resetEvent": None}
@@ -103,3 +112,36 @@ def checkHub(options: Options, reactor: Any) -> None:
     """
     if options.hub is not None:
         makeHub(options, Channel(History(maxEvents=1), reactor=reactor), reactor)
+
+
+class Admission:
+    """
+    Decides whether a large body is kept.
+    """
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._undecided = 0
+
+    def check(self, request: Request) -> Deferred[None]:
+        """
+        Find out whether a request may publish: see L{SmallSite.check
+        <twisted_sse.daemon.site.SmallSite>}.
+        """
+        admitting = self._hub.admit(request)
+        if admitting.called:
+            return admitting
+        if self._undecided >= MOST_UNDECIDED:
+            # The hub asks again when the request is whole.
+            admitting.addErrback(_ignoreRefusal)
+            return fail(Refused(503, "too many publishers wait for keys: try again later"))
+        self._undecided += 1
+        return admitting.addBoth(self._decided)
+
+    def _decided(self, outcome: Any) -> Any:
+        self._undecided -= 1
+        return outcome
+
+
+def _ignoreRefusal(failure: Failure) -> None:
+    failure.trap(Refused)

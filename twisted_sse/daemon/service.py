@@ -40,7 +40,7 @@ from .health import makeProbes
 from .limits import connectionLimit, raiseFileLimit
 from .listen import ListeningService
 from .logfile import twistdLog
-from .mercure import HUB_CHANNEL, checkHub, makeHub
+from .mercure import HUB_CHANNEL, Admission, checkHub, makeHub
 from .mercureoptions import METADATA
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
@@ -311,11 +311,12 @@ def _publishing(options: Options, hub: Hub | None) -> Callable[[Request], object
     @return: decides whether a request may publish, as the resource does: see L{SmallSite.check}.
     """
     known = Tokens(options["publish-token"])
+    admission = None if hub is None else Admission(hub)
 
     def check(request: Request) -> object:
         path = unquote_to_bytes(request.uri.partition(b"?")[0]).decode("utf-8", "replace")
-        if hub is not None and path == options.hub and request.method == b"POST":
-            return hub.admit(request)
+        if admission is not None and path == options.hub and request.method == b"POST":
+            return admission.check(request)
         if path not in options.published:
             raise Refused(413, f"the body is larger than {MOST_BODY} bytes")
         if not known:
