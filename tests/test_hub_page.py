@@ -12,7 +12,8 @@ from jwt import encode
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
-from tests.support.documents import blocks, runAll
+from tests.support.documents import blocks, read, runAll
+from twisted_sse.daemon import Options
 from twisted_sse.hub import Hub
 from twisted_sse.testing import MemoryClient, MemoryStream
 
@@ -104,3 +105,16 @@ class HubPageTests(SynchronousTestCase):
         )
         said = blocks("hub.md", "text", "## When something is refused")
         self.assertEqual((refused.status, [refused.text]), (403, said))
+
+    def test_options(self) -> None:
+        """
+        The options of the daemon that stand beside the directives of others exist.
+        """
+        options = Options()
+        known = {f"--{name}" for name in options.docs}
+        for page in "hub.md", "from-mercure.md":
+            named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(page))
+            # Those of twisted-sse token.
+            named = [each for each in named if each not in ("--key", "--publish", "--topic")]
+            self.assertNotEqual(named, [])
+            self.assertEqual([each for each in named if each not in known], [], page)

@@ -177,7 +177,7 @@ class _Unguarded(_Wrapper):
         resource: IResource,
         guarded: IResource,
         published: Container[bytes],
-        hub: bytes | None,
+        hub: Sequence[bytes],
     ) -> None:
         super().__init__(resource)
         self._guarded = guarded
@@ -190,7 +190,7 @@ class _Unguarded(_Wrapper):
         path: bytes = request.path
         if request.method == b"POST" and path in self._published:
             return None
-        if self._hub is not None and (path == self._hub or path.startswith(self._hub + b"/")):
+        if any(path == each or path.startswith(each + b"/") for each in self._hub):
             return None
         return self._guarded
 
@@ -238,7 +238,7 @@ def withPassword(
     resource: IResource,
     checkers: Sequence[ICredentialsChecker],
     published: Container[bytes] = (),
-    hub: bytes | None = None,
+    hub: Sequence[bytes] = (),
 ) -> IResource:
     """
     Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
@@ -247,8 +247,8 @@ def withPassword(
     @param resource: the resource that answers users who have a password.
     @param checkers: what checks passwords; one of them must accept the user.
     @param published: the paths at which a POST needs none, since it needs a token.
-    @param hub: the path at which, and below which, nothing needs one, for the same reason; L{None} for
-        none.
+    @param hub: the paths at which, and below which, nothing needs one: a hub has tokens, and what it
+        says about them is for everybody.
 
     @since: 0.1
     """

@@ -12,10 +12,13 @@ from twisted.python.usage import UsageError
 
 from .auth import AuthOptions
 
-__all__ = ["FROM_ENVIRONMENT", "WELL_KNOWN", "MercureOptions"]
+__all__ = ["FROM_ENVIRONMENT", "METADATA", "WELL_KNOWN", "MercureOptions"]
 
 #: Where the hub is: clients of 0.x expect it there.
 WELL_KNOWN = "/.well-known/mercure"
+
+#: Where clients of 1.0 find out what it wants: RFC 9728, 3.1.
+METADATA = f"/.well-known/oauth-protected-resource{WELL_KNOWN}"
 
 #: The options that Mercure's own variables in the environment give as well.
 FROM_ENVIRONMENT = {

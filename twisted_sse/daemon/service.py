@@ -41,6 +41,7 @@ from .limits import connectionLimit, raiseFileLimit
 from .listen import ListeningService
 from .logfile import twistdLog
 from .mercure import HUB_CHANNEL, Admission, checkHub, makeHub
+from .mercureoptions import METADATA
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
@@ -271,8 +272,8 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
     """
     if options["credCheckers"]:
         published = [path.encode() for path in options.published]
-        hub = None if options.hub is None else options.hub.encode()
-        resource = withPassword(resource, options["credCheckers"], published, hub)
+        open = (options.hub.encode(), METADATA.encode()) if options.hub else ()
+        resource = withPassword(resource, options["credCheckers"], published, open)
     if hosts and (options.isPrivate or options["allow-host"]):
         resource = KnownHosts(resource, options["allow-host"])
     return resource
