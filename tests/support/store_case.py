@@ -9,7 +9,9 @@ from typing import Any
 from tests.support.channels import ChannelTestCase
 from tests.support.late_store import Content, LateStore
 from twisted_sse import Channel, Event, History
+from twisted_sse.channel import storage
 from twisted_sse.testing import MemoryClock
+from twisted_sse.timing.backoff import Backoff
 
 
 class StoreTestCase(ChannelTestCase):
@@ -23,6 +25,8 @@ class StoreTestCase(ChannelTestCase):
         """
         self.kept: dict[str, Content] = {}
         self.time = MemoryClock()
+        # Its waits are random: these are short, beside the seconds that the tests are about.
+        self.patch(storage, "BACKOFF", Backoff(initial=0.1, maximum=1.0))
 
     def start(self, window: int = 10, open: bool = True, **options: Any) -> Channel:
         """
