@@ -223,6 +223,9 @@ class Package:
         twisted = run(bin_ / "python", "-c", "import twisted; print(twisted.__version__)").strip()
         folder = self.unpack(name)
         output = run(bin_ / "python", "-m", "pytest", "-q", "-m", markers, cwd=folder)
+        if markers == MARKERS:
+            # The contract of a store, over real connections to Redis: a few seconds.
+            run(bin_ / "python", "-m", "pytest", "-q", "tests/live/test_redis.py", cwd=folder)
         return f"Twisted {twisted}: {lastLine(output)}"
 
 

@@ -20,7 +20,7 @@ class LaunchTests(SynchronousTestCase):
 
     def begin(self) -> Launch:
         """
-        Begin a launch that somebody waits for.
+        Begin a launch with a process waiting for its outcome.
         """
         self.clock = Clock()
         self.reading, writing = os.pipe()
@@ -34,7 +34,7 @@ class LaunchTests(SynchronousTestCase):
 
     def assertTold(self, expected: bytes) -> None:
         """
-        Assert what who waits is told, and that there is no more to come.
+        Assert what the waiting process is told, and that nothing follows.
         """
         self.assertEqual(os.read(self.reading, 200), expected)
         self.assertEqual(os.read(self.reading, 200), b"")

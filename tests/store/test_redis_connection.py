@@ -7,9 +7,11 @@ from __future__ import annotations
 from typing import Any
 
 from hiredis import ReplyError
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -56,6 +58,21 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(replies[0], b"1-0")
         self.assertEqual(str(replies[1]), "ERR no")
         self.assertEqual(self.successResultOf(second), [None])
+
+    def test_delay(self) -> None:
+        """
+        Small packets are not delayed over TCP; a UNIX socket is not asked, which fails.
+        """
+
+        class Transport(StringTransport):
+            def setTcpNoDelay(self, enabled: bool) -> None:
+                asked.append(self.getPeer())
+
+        for address in IPv4Address("TCP", "10.0.0.1", 6379), UNIXAddress("/run/redis.sock"):
+            asked: list[object] = []
+            transport = Transport(peerAddress=address)
+            Connection(self.clock).makeConnection(transport)
+            self.assertEqual(asked, [address] if isinstance(address, IPv4Address) else [])
 
     def test_noText(self) -> None:
         """

@@ -423,7 +423,7 @@ class AppendingTests(LogTestCase):
 
     def test_strange(self) -> None:
         """
-        If the answer is none that Redis gives, nobody knows what was stored.
+        After an answer that Redis never gives, it is unknown what was stored.
         """
         log = self.open()
         for count, key, replies in (

@@ -2,8 +2,8 @@
 Publishing through a store.
 
 Everything is appended in the order in which it was published, in one C{append} for each turn of the
-reactor, or several for very many events; only what has an idempotency key is appended by itself.  When the subscribers are handed an
-event depends on the log:
+reactor, or several for very many events; only what has an idempotency key is appended by itself.
+When the subscribers are handed an event depends on the log:
 
   - Where the log makes the IDs, when the log says that it has received the event.
   - Else at once, before it is stored; or when it is stored, if the log says so.  While it is not

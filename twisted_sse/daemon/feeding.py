@@ -140,8 +140,8 @@ class Feeding(MultiService):
     @inlineCallbacks
     def stopAll(self, stops: Iterable[Callable[[], object]]) -> Generator[Deferred[Any], Any, None]:
         """
-        Stop some parts together.  One that fails, since somebody has removed its file or socket, keeps
-        neither the others from their end nor us from ours.
+        Stop some parts together.  If one fails, because its file or socket was removed, say, the
+        failure is logged, and the others are stopped all the same.
 
         @param stops: what stops each.
         @return: a L{Deferred} that fires when all have stopped.

@@ -1,5 +1,5 @@
 """
-A start in the background: who has started C{twistd} waits until it says how that went.
+A start in the background: the process that started C{twistd} waits to be told the outcome.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from twisted.internet.interfaces import IDelayedCall
 
 __all__ = ["LONGEST", "Launch", "exitAtStart"]
 
-#: How long who waits for us is kept waiting, in seconds: a store may be away for days.
+#: How many seconds the waiting process is kept waiting: a store may be away for days.
 LONGEST = 5.0
 
 
 def _tellFailure(pipe: int, why: str) -> None:
-    # It reads so much.
+    # The waiting process reads at most 100 bytes.
     os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:100])
 
 
@@ -45,8 +45,8 @@ def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
 
 class Launch:
     """
-    Says how a start went that is not over when the services are started: C{twistd} would say then
-    that it was a success.
+    Reports the outcome of a start that goes on after the services have started, when C{twistd}
+    itself would already report success.
     """
 
     def __init__(self, reactor: Any, options: Any) -> None:
@@ -60,8 +60,8 @@ class Launch:
 
     def begin(self) -> None:
         """
-        Take it over from C{twistd}, if somebody waits.  After L{LONGEST} seconds it counts as a
-        success in any case.
+        Take over the report from C{twistd}, if a process is waiting for it.  After L{LONGEST}
+        seconds the start counts as a success in any case.
         """
         pipe = self._options.get("statusPipe")
         if pipe is not None:
@@ -87,7 +87,7 @@ class Launch:
             return
         if self._call is not None and self._call.active():
             self._call.cancel()
-        # Nobody may wait any more.
+        # The waiting process may have gone.
         with suppress(OSError):
             if why:
                 _tellFailure(pipe, why)

@@ -149,7 +149,7 @@ class ParentTests(ParentTestCase):
 
     def test_quiet(self) -> None:
         """
-        Its sites, which answer nobody, are not in the log: their ports are.
+        The log names its ports, not its sites, which serve no requests.
         """
         self.make("tick", "--listen=tcp:0", "--admin=tcp:0")
         sites = [factory for _, factory, *_ in self.reactor.tcpServers]

@@ -173,7 +173,7 @@ class ReplacementTests(SupervisorTestCase):
         event = self.events[-1]
         self.assertEqual((event["log_namespace"], event["log_level"].name), ("shop.events", "warn"))
         self.assertIn("process 1 (pid 1001): a {brace} in it", self.log())
-        # Twisted's old log has a name that nobody knows.
+        # The namespace of Twisted's old log means nothing to an operator.
         first.child.heard("log", {"level": "info", "namespace": "log_legacy", "text": "old"})
         said = eventAsText(self.events[-1], includeTimestamp=False)
         self.assertEqual(said, "[-] process 1 (pid 1001): old")

@@ -187,7 +187,7 @@ class _Place:
     @property
     def isServed(self) -> bool:
         """
-        Whether who is there is ready.
+        Whether its child is ready.
         """
         return self.current is not None and self.current.state is State.READY
 
@@ -262,8 +262,7 @@ class Supervisor(Service):
 
     def unready(self) -> None:
         """
-        Let the children say that they want no more clients, those too that come in the place of
-        others.
+        Let the children say that they want no more clients; their replacements say so, too.
         """
         self._isUnready = True
         for child in self.children():

@@ -8,6 +8,7 @@ from collections import deque
 from typing import Any
 
 from hiredis import ProtocolError, Reader, pack_command
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -107,9 +108,11 @@ class Connection(Protocol):
         """
         See L{Protocol}.
         """
-        # Replies are small, and somebody waits for each.
+        # Each command waits for its reply.  Only TCP delays small packets; but Twisted 24.3 has this
+        # method for UNIX sockets, too, and there it fails.
         if hasattr(self.transport, "setTcpNoDelay"):
-            self.transport.setTcpNoDelay(True)
+            if not isinstance(self.transport.getPeer(), UNIXAddress):
+                self.transport.setTcpNoDelay(True)
 
     def dataReceived(self, data: bytes) -> None:
         """

@@ -117,7 +117,7 @@ def isPassing(reply: object) -> bool:
 
 def isFinal(error: ReplyError) -> bool:
     """
-    @return: whether an error stays until somebody changes how we are used.
+    @return: whether an error stays until the URL, the key or the permissions are changed.
     """
     return kindOf(error) in FINAL
 
