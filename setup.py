@@ -22,10 +22,15 @@ metrics = [
 tls = [
     "twisted[tls,http2]>=24.3",  # https:// and HTTP/2, for the daemon and the client
 ]
+hub = [
+    "PyJWT[crypto]>=2.10",  # twisted_sse.hub.Hub: tokens
+    "google-re2>=1.1",  # URI templates in linear time
+    "urlpattern>=0.3.1",  # URL patterns, also in linear time, and URLs as browsers read them
+]
 redis = [
     "hiredis>=3.1",  # twisted_sse.store.RedisStore: reads what a Redis server says
 ]
-everything = [*klein, *metrics, *redis, *tls]
+everything = [*hub, *klein, *metrics, *redis, *tls]
 
 setup(
     name="twisted-sse",
@@ -69,6 +74,7 @@ setup(
         "Twisted>=24.3",  # the oldest that `make check` runs the tests with
     ],
     extras_require={
+        "hub": hub,
         "klein": klein,
         "metrics": metrics,
         "redis": redis,
@@ -84,6 +90,7 @@ setup(
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
             "hypothesis>=6.100",  # properties of the format and the parser
+            "mercure-publisher>=0.1",  # publishes to the hub, as a client that is not ours
             "openai>=1.40",  # asks for JSON and reads a stream, as clients of language models do
             "pyyaml>=6",  # reads the Kubernetes manifest, to test it
             "pytest>=8.2",  # one of the two runners; trial is in Twisted
@@ -94,7 +101,8 @@ setup(
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
         ],
         "docs": [
-            *klein,  # the API is imported to be described
+            *hub,  # the API is imported to be described
+            *klein,
             *metrics,
             *redis,
             "furo>=2024.8",  # how the pages look

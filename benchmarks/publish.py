@@ -26,7 +26,7 @@ from report import Section, Table, ratio, spread
 if TYPE_CHECKING:
     from bench import Bench
 
-__all__ = ["publish"]
+__all__ = ["BATCH", "SIZE", "oneRun", "publish"]
 
 #: How many publishers there are.
 PUBLISHERS = 16
@@ -42,11 +42,15 @@ PATIENCE = 10
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def makeRequest(path: str, kind: str, body: bytes) -> bytes:
+def makeRequest(path: str, kind: str, body: bytes, token: str = "") -> bytes:
     """
     Make the bytes of a request.
+
+    @param token: that of the publisher; empty for none.
     """
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\n"
+    if token:
+        head += f"Authorization: Bearer {token}\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
@@ -132,12 +136,14 @@ def load(server: Running, request: bytes, events: int, warmUp: float, seconds: f
         return run(seconds)
 
 
-def oneRun(bench: Bench, server: Server, kind: str, body: bytes, events: int) -> Sample:
+def oneRun(
+    bench: Bench, server: Server, kind: str, body: bytes, events: int, token: str = ""
+) -> Sample:
     """
     Measure a server once.
     """
     with server.running("post") as running:
-        request = makeRequest(running.path, kind, body)
+        request = makeRequest(running.path, kind, body, token)
         return load(running, request, events, bench.scale.warmUp, bench.scale.seconds)
 
 

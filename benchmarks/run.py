@@ -27,6 +27,7 @@ from tempfile import TemporaryDirectory
 from bench import FULL, QUICK, Bench
 from candidates import ROOT, floor, ours, plain
 from clients import clients
+from hubs import hubs
 from load import build
 from machine import Failed, describe, prepare
 from parser import parsers
@@ -50,6 +51,7 @@ EVERY = {
     "sqlite": stores,
     "redis": shared,
     "processes": processes,
+    "hub": hubs,
 }
 
 

@@ -55,6 +55,7 @@ api_modules = [
     "server",
     "stream",
     "channel",
+    "channel.choice",
     "store.contract",
     "store.sqlite",
     "store.redis",

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from types import CodeType
 from typing import Any, cast
@@ -41,6 +42,7 @@ from twisted_sse import (
 )
 from twisted_sse.daemon import Options
 from twisted_sse.daemon.sources import tick
+from twisted_sse.hub import Hub
 from twisted_sse.store import RedisStore, SQLiteStore
 from twisted_sse.store.redis.address import PARAMETERS
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
@@ -262,6 +264,22 @@ class TableTests(SynchronousTestCase):
                 if name not in others
             }
             self.assertEqual(documented, defaults)
+
+    def test_hub(self) -> None:
+        """
+        The documented arguments of a hub are the actual ones, with their defaults.
+        """
+        constants = {"1 MiB": 2**20, "`time.time`": time.time}
+        documented = {
+            name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
+            for name, default, _ in table("hub.md", "## Arguments of a hub")
+        }
+        parameters = inspect.signature(Hub).parameters
+        others = ("channel", "options")
+        self.assertEqual(
+            documented,
+            {name: each.default for name, each in parameters.items() if name not in others},
+        )
 
     def test_storeFigures(self) -> None:
         """

@@ -4,8 +4,10 @@ Tests for the examples, in memory.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from unittest import mock
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +16,7 @@ from tests.support.channels import received
 from tests.support.examples import ACCEPT, FORM, HELLO, example
 from twisted_sse import Channel, EventStreamResource, MessageEvent
 from twisted_sse.store import NotStored
-from twisted_sse.testing import MemoryClient
+from twisted_sse.testing import MemoryClient, MemoryStream
 
 
 class MemoryTests(SynchronousTestCase):
@@ -247,3 +249,92 @@ class MemoryTests(SynchronousTestCase):
         self.patch(progress, "deferLater", mock.Mock(side_effect=[ZeroDivisionError, Deferred()]))
         client.post("/jobs")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+EVE = {"name": "Eve", "room": "kitchen"}
+
+
+class HubTests(SynchronousTestCase):
+    """
+    Tests for the examples with a hub, in memory.
+    """
+
+    HUB = "/.well-known/mercure"
+
+    def cookie(self, stream: MemoryStream) -> dict[str, str]:
+        """
+        @return: the cookie that an answer sets, for the hub alone, and not for scripts.
+        """
+        cookie, _, attributes = (stream.headers.get("Set-Cookie") or "").partition(";")
+        for each in f"Path={self.HUB}", "HttpOnly", "SameSite=strict":
+            self.assertIn(each, attributes)
+        return {"Cookie": cookie}
+
+    def test_orders(self) -> None:
+        """
+        A customer is told of each state of the orders that are theirs, and of no others, whatever
+        name is given; without a token nobody is told anything.
+        """
+        client = MemoryClient(example("orders_hub").app.resource())
+        ordered = client.post("/orders", FORM, "customer=ada&article=tea")
+        self.assertEqual((ordered.status, ordered.text), (201, "1\n"))
+        ada = self.cookie(ordered)
+        eve = self.cookie(client.post("/orders", FORM, "customer=eve&article=milk"))
+        path = f"{self.HUB}?topic=*&lastEventID=earliest"
+        streams = [client.get(path, headers) for headers in (ada, eve)]
+        client.clock.advance(2)
+        client.clock.advance(2)
+        told = [[event.json() for event in stream.events] for stream in streams]
+        states = ["ordered", "packed", "shipped"]
+        expected = [{"number": 1, "article": "tea", "state": state} for state in states]
+        self.assertEqual(told[0], expected)
+        self.assertEqual({each["number"] for each in told[1]}, {2})
+        self.assertEqual(client.get(path).status, 401)
+        for name in ("", "Ada", "{id}", "*", "ada/orders/1", "ad\n"):
+            form = urlencode({"customer": name, "article": "x"})
+            self.assertEqual(client.post("/orders", FORM, form).status, 400, name)
+        client.close()
+
+    def test_presence(self) -> None:
+        """
+        Who is in a room reads its lines, and is told who else comes and goes; who is not, is not.
+        """
+        client = MemoryClient(example("presence_chat").app.resource())
+        ada, eve = (
+            self.cookie(client.post(f"/rooms/{room}/enter", FORM, f"name={name}"))
+            for room, name in (("lobby", "Ada"), ("kitchen", "Eve"))
+        )
+        there = f"{self.HUB}/subscriptions/lobby"
+        path = f"{self.HUB}?topic=lobby&topic={there}/{{subscriber}}&lastEventID=earliest"
+        stream, other = client.get(path, ada), client.get(path, eve)
+        said = client.post("/rooms/lobby/say", FORM, "name=Ada&text=%3Cb%3E")
+        self.assertEqual(said.status, 204)
+        bob = self.cookie(client.post("/rooms/lobby/enter", FORM, "name=Bob"))
+        client.get(path, bob).disconnect()
+        client.clock.settle()
+        line, *presence = [
+            event.json() for event in stream.events if event.json().get("payload") != EVE
+        ]
+        self.assertEqual(line, {"name": "Ada", "text": "<b>"})
+        self.assertEqual(
+            [(each["payload"]["name"], each["active"]) for each in presence],
+            [("Bob", True), ("Bob", False)],
+        )
+        self.assertEqual(other.events, [])
+        answers = [client.get(there, headers) for headers in (ada, eve, {})]
+        self.assertEqual([answer.status for answer in answers], [200, 403, 401])
+        listed = json.loads(answers[0].text)["subscriptions"]
+        # Who listens at the door without a key is listed too, and the page leaves it out.
+        self.assertCountEqual(
+            [each["payload"] for each in listed], [{"name": "Ada", "room": "lobby"}, EVE]
+        )
+        for room, form in (
+            ("lobby", "name=%20"),
+            ("lob-by", "name=Ada"),
+            ("%7Broom%7D", "name=Ada"),
+            ("lobby%0A", "name=Ada"),
+        ):
+            for what in "enter", "say":
+                answer = client.post(f"/rooms/{room}/{what}", FORM, f"{form}&text=x")
+                self.assertEqual(answer.status, 400, room)
+        client.close()

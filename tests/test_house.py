@@ -27,27 +27,32 @@ HOUSE = {
     "guard": "targets bodies pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
     "server": "accept address hosts answers origins drain heart group resource",
-    "store": "entry identifiers contract figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
+    "store": "identifiers contract entry figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
     " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite"
     " redis.address redis.errors redis.connection redis.places redis.entries redis.pages redis.endpoints redis.link redis.script redis.commands"
     " redis.health redis.following redis.log redis.session redis.store redis",
-    "channel": "observer keys choice lastid older publisher subscription writing storage fanout positions ageing audience broadcast subscribers channel",
+    "channel": "observer keys choice topics patterns index lastid older publisher subscription writing storage fanout positions ageing audience broadcast publishing subscribers channel",
     "observe": "",
     "klein": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
-    "hub": "refused query bearer anonymous key body subscribe publish",
+    "hub": "refused form query bearer anonymous key content body subscribe publish"
+    " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
+    " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
+    " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
+    " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
+    " mercure.subscriptions mercure.refusals mercure.hub mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals launch inherited listen access auth tokens request site pages paths storage delivery health values"
-    " parameters options feeding daemon parts processes.wire processes.sums processes.balance processes.sockets"
+    "daemon": "metrics limits connections logfile signals launch inherited listen access auth mercureoptions tokens request site pages paths storage delivery health values"
+    " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub commands",
     "__init__": "",
     "__main__": "",
 }

@@ -126,6 +126,12 @@ class ImportTests(SynchronousTestCase):
         """
         self.assertLight("twisted_sse; from twisted_sse import *")
 
+    def test_hub(self) -> None:
+        """
+        C{import twisted_sse.hub} needs Twisted alone: only the Mercure hub needs more.
+        """
+        self.assertLight("twisted_sse.hub")
+
     def test_plugin(self) -> None:
         """
         Importing the plugin, which every C{twistd} of the machine does, needs Twisted alone and

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 
 from tests.support.channels import ChannelTestCase, data, heads, lastEventID, received, types
 from twisted_sse import Channel, CloseReason, Event, EventStream, History
-from twisted_sse.channel.subscription import Subscription
+from twisted_sse.channel.topics import Topics
 from twisted_sse.testing import MemoryStream
 
 
@@ -270,13 +270,13 @@ class ChoiceTests(ChannelTestCase):
         channel = self.serve()
         browsers = [self.connect(topics=[f"user:{number}"]) for number in range(300)]
         looked: list[object] = []
-        wants = Subscription.wants
+        wants = Topics.wants
 
-        def counted(subscription: Any, entry: Any) -> bool:
-            looked.append(subscription)
-            return wants(subscription, entry)
+        def counted(choice: Any, entry: Any) -> bool:
+            looked.append(choice)
+            return wants(choice, entry)
 
-        self.patch(Subscription, "wants", counted)
+        self.patch(Topics, "wants", counted)
         self.recorder.writes.clear()
         channel.publish("x", topics=["user:7"])
         self.clock.settle()
@@ -294,7 +294,7 @@ class ChoiceTests(ChannelTestCase):
         self.assertIdle()
         browsers = [self.connect(topics=["a", "b"]), self.connect(topics=["b", "c"])]
         browsers[0].disconnect()
-        self.assertEqual(set(channel._broadcast.audience.topics), {"b", "c"})
+        self.assertEqual(set(channel._broadcast.audience.index._topics), {"b", "c"})
 
     def test_topicsAreRead(self) -> None:
         """

@@ -18,6 +18,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from tests.support.fuzz import FuzzMixin, cut, mutated, pick, rubbish
+from tests.support.hubs import KEY, token
 from tests.support.memory_http2 import H2_MISSING, MemoryClient2, Transport
 from tests.support.options import OptionsMixin, site
 from twisted_sse import Channel, History
@@ -25,7 +26,13 @@ from twisted_sse.daemon import makeService
 from twisted_sse.daemon.sources.lines import LineSplitter
 from twisted_sse.daemon.sources.linesource import LineSource, noID
 
-METHODS = (b"GET", b"GET", b"GET", b"HEAD", b"POST", b"OPTIONS", b"PUT", b"CONNECT", b"PRI", b"get")
+METHODS = (
+    *(b"GET", b"GET", b"GET", b"HEAD", b"POST", b"OPTIONS", b"PUT", b"CONNECT", b"PRI", b"get"),
+    *(b"QUERY", b"POST"),
+)
+
+#: A token for the hub.
+TOKEN = token({"mercure": {"publish": ["*"], "subscribe": ["*"]}}).encode()
 
 TARGETS = (
     b"/",
@@ -37,6 +44,11 @@ TARGETS = (
     b"http://localhost:80/page/page.css?a=b;c",
     b"*",
     b"localhost:80",
+    b"/.well-known/mercure?topic=a&topic=https://a.example/{x}",
+    b"/.well-known/mercure?match=a&match_urlpattern=(&last_event_id=earliest",
+    b"/.well-known/mercure?topic=%ff&authorization=" + TOKEN,
+    b"/.well-known/%6dercure",
+    b"/.well-known/mercure/subscriptions/%2F/%ff",
 )
 
 #: Values of headers: some as clients send them, some as they should not.
@@ -58,7 +70,14 @@ FIELDS: dict[bytes, tuple[bytes, ...]] = {
     b"Forwarded": (b'for="[2001:db8::1]:80";proto=https', b"for=_x"),
     b"Cookie": (b"a=b; c=d", b"a", b"=;=;;", b'a="b\\"c"', b"TWISTED_SESSION=x"),
     b"Origin": (b"https://a.example", b"null", b"https://a.example:443/x"),
-    b"Authorization": (b"Basic YTpi", b"Basic YQ==", b"Basic", b"basic  x", b"Bearer a.b.c"),
+    b"Authorization": (
+        b"Basic YTpi",
+        b"Basic YQ==",
+        b"Basic",
+        b"basic  x",
+        b"Bearer a.b.c",
+        b"Bearer " + TOKEN,
+    ),
     b"Last-Event-ID": (b"1-2", b"end", b"\xe2\x82\xac", b"9" * 300),
     b"Content-Type": (
         b"application/x-www-form-urlencoded",
@@ -66,7 +85,7 @@ FIELDS: dict[bytes, tuple[bytes, ...]] = {
         b"a\x1eb",
         b"text/plain; charset=\xff",
     ),
-    b"Content-Length": (b"0", b"5", b"5", b"-1", b"+5", b"5, 5", b"9" * 4400),
+    b"Content-Length": (b"0", b"5", b"5", b"24", b"20013", b"-1", b"+5", b"5, 5", b"9" * 4400),
     b"Transfer-Encoding": (b"chunked", b"identity", b"gzip, chunked"),
     b"Expect": (b"100-continue",),
     b"Connection": (b"close", b"keep-alive", b"Upgrade, HTTP2-Settings"),
@@ -85,6 +104,8 @@ BODIES = (
     b"hello",
     b"5\r\nhello\r\n0\r\n\r\n",
     b"a=1&b=%zz",
+    b"topic=a&data=b&private=1",
+    b"topic=a&data=" + b"x" * 20_000,
     b"--x\r\n\r\n--x--\r\n",
     b"ffffffffff\r\n",
 )
@@ -96,6 +117,8 @@ DAEMONS: tuple[tuple[str, ...], ...] = (
     ("--interval", "1", "--trusted-proxy", "0.0.0.0/0", "--max-streams-per-address", "1"),
     ("--interval", "1", "--allow-host", "a.example", "--access-log", "-"),
     ("--interval", "1", "--access-log", "-", "--access-log-format", "json", "--max-streams", "1"),
+    # Most of what a hub reads is in requests that are nearly good.
+    *3 * (("--mercure", "--anonymous", "--presence", "--public", f"--publisher-jwt-key={KEY}"),),
 )
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse import Event
-from twisted_sse.hub.body import MOST_EVENTS, Item, batchIn, eventIn, isBatch, typeOf
+from twisted_sse.hub.body import Item, batchIn, eventIn, isBatch, typeOf
+from twisted_sse.hub.content import MOST_EVENTS
 from twisted_sse.hub.refused import Refused
 from twisted_sse.stream.options import LONGEST_ID
 

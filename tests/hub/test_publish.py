@@ -27,7 +27,7 @@ from twisted_sse import Channel, Event, EventStreamResource, InvalidEvent
 from twisted_sse.checks import InvalidOption
 from twisted_sse.hub import PublishResource
 from twisted_sse.hub.anonymous import ThisMachine
-from twisted_sse.hub.body import MOST_EVENTS
+from twisted_sse.hub.content import MOST_EVENTS
 from twisted_sse.observe import Observer
 from twisted_sse.store import NotStored, StoreAway
 from twisted_sse.testing import MemoryClient, MemoryStream

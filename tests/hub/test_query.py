@@ -4,16 +4,10 @@ Tests for L{twisted_sse.hub.query}.
 
 from __future__ import annotations
 
-from urllib.parse import quote_plus
-
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.hub.query import fieldsIn, parameters, topicsIn
 from twisted_sse.hub.refused import Refused
-
-TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
 class ParameterTests(SynchronousTestCase):
@@ -21,42 +15,24 @@ class ParameterTests(SynchronousTestCase):
     Tests for C{parameters}.
     """
 
-    def test_standard(self) -> None:
+    def test_query(self) -> None:
         """
-        A query is parsed as the URL standard says: only C{&} separates, C{+} is a space, a C{%} that
-        begins no escape stays, and what has no C{=} has an empty value.
+        A query begins at the first question mark, and is a form; without one there are no parameters.
         """
         for query, expected in (
             (b"", []),
-            (b"&&", []),
-            (b"a", [("a", "")]),
-            (b"a=b=c", [("a", "b=c")]),
-            (b"=", [("", "")]),
-            (b"a=1;b=2", [("a", "1;b=2")]),
-            (b"a+b=c+d%2B", [("a b", "c d+")]),
-            (b"a=%", [("a", "%")]),
-            (b"a=%zz%4", [("a", "%zz%4")]),
-            (b"%61=%E2%82%AC", [("a", "\u20ac")]),
-            (b"a=1&a=2&A=3", [("a", "1"), ("a", "2"), ("A", "3")]),
+            (b"a=1&a=2&b+c=d%2B;", [("a", "1"), ("a", "2"), ("b c", "d+;")]),
             (b"a=1?b=2", [("a", "1?b=2")]),
         ):
-            self.assertEqual(list(parameters(b"/path?" + query)), expected, query)
-        self.assertEqual(list(parameters(b"/a=b&c=d")), [])
-
-    @given(st.lists(st.tuples(TEXT, TEXT)))
-    def test_roundTrip(self, pairs: list[tuple[str, str]]) -> None:
-        """
-        What was encoded comes back.
-        """
-        query = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs)
-        self.assertEqual(list(parameters(b"/?" + query.encode())), pairs)
+            self.assertEqual(parameters(b"/path?" + query), expected, query)
+        self.assertEqual(parameters(b"/a=b&c=d"), [])
 
     def test_notUTF8(self) -> None:
         """
         What is not UTF-8 is refused, not replaced.
         """
         for query in (b"a=%ff", b"%ff=a", b"a=\xff"):
-            refused = self.assertRaises(Refused, list, parameters(b"/?" + query))
+            refused = self.assertRaises(Refused, parameters, b"/?" + query)
             self.assertEqual(refused.status, 400)
 
 

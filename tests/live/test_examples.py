@@ -142,6 +142,12 @@ REQUESTS = [
         "/events",
         form=("/login", "user=ada"),
     ),
+    Asked(
+        "orders_hub",
+        MessageEvent("message", '{"number": 1, "article": "tea", "state": "ordered"}', "*"),
+        "/.well-known/mercure?topic=*&lastEventID=earliest",
+        form=("/orders", "customer=ada&article=tea"),
+    ),
     Asked("progress", MessageEvent("progress", "*", "*"), None, form=("/jobs", "")),
     Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),
 ]
@@ -413,8 +419,8 @@ class StartedTests(SynchronousTestCase):
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
         elsewhere = {
-            *("chat_redis", "list_store", "mirror", "pytest_hello", "terminal_dashboard"),
-            "trial_hello",
+            *("chat_redis", "django_hub", "list_store", "mirror", "presence_chat"),
+            *("pytest_hello", "terminal_dashboard", "trial_hello"),
         }
         self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
 

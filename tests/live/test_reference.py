@@ -23,7 +23,12 @@ from tests.support.documents import DOCS
 from tests.support.requirements import ROOT, needs
 
 #: Packages that nobody imports from: a command, and tools of ours.
-NOT_PUBLIC = {"twisted_sse.cli", "twisted_sse.daemon.processes", "twisted_sse.timing"}
+NOT_PUBLIC = {
+    "twisted_sse.cli",
+    "twisted_sse.daemon.processes",
+    "twisted_sse.hub.mercure",
+    "twisted_sse.timing",
+}
 
 #: The width of a phone, in CSS pixels.
 PHONE = 390

@@ -10,6 +10,8 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.interfaces import IPushProducer
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
+from twisted.web.server import Request
+from twisted.web.test.requesthelper import DummyChannel
 from zope.interface.verify import verifyObject
 
 from tests.support.streams import BIG, StreamTestCase
@@ -273,10 +275,16 @@ class AttributeTests(StreamTestCase):
 
     def test_ofAnother(self) -> None:
         """
-        C{EventStream.of} of a request without a stream raises a L{LookupError} that shows it.
+        C{EventStream.of} of a request without a stream raises a L{LookupError} that says what it is,
+        without its query, which may have a token.
         """
         error = self.assertRaises(LookupError, EventStream.of, object())
         self.assertIn("object", str(error))
+        request = Request(DummyChannel(), False)
+        request.uri = b"/events?authorization=TOKEN"
+        error = self.assertRaises(LookupError, EventStream.of, request)
+        self.assertIn("/events", str(error))
+        self.assertNotIn("TOKEN", str(error))
 
     def test_repr(self) -> None:
         """

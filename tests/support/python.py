@@ -12,11 +12,22 @@ from pathlib import Path
 from tests.support.requirements import ROOT
 
 #: Modules that only the extras install; a test runs without them.
-EXTRAS = ["OpenSSL", "h2", "klein", "priority", "prometheus_client", "service_identity", "werkzeug"]
+EXTRAS = [
+    "OpenSSL",
+    "h2",
+    "jwt",
+    "klein",
+    "priority",
+    "prometheus_client",
+    "re2",
+    "service_identity",
+    "urlpattern",
+    "werkzeug",
+]
 
 #: Modules that must not be imported even where they are installed. (Not OpenSSL and h2, which
 #: twisted.web itself imports.)
-LATE = ["klein", "prometheus_client", "twisted.internet.reactor"]
+LATE = ["jwt", "klein", "prometheus_client", "re2", "twisted.internet.reactor", "urlpattern"]
 
 #: The console script C{twistd}, wherever pip put it.
 TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"

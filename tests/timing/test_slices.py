@@ -4,11 +4,12 @@ Tests for L{twisted_sse.timing.slices}: work on many streams, in slices.
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from twisted_sse.timing import slices
-from twisted_sse.timing.slices import inSlices
+from twisted_sse.timing.slices import givingWay, inSlices
 
 
 class SliceTests(SynchronousTestCase):
@@ -66,3 +67,25 @@ class SliceTests(SynchronousTestCase):
 
         inSlices(clock, range(10), act)
         self.assertEqual(len(done), 2)
+
+    def test_givingWay(self) -> None:
+        """
+        Between slices the reactor does other things, and what is left stays in order.
+        """
+        clock, done = Clock(), list[int]()
+
+        async def go() -> None:
+            async for each in givingWay(clock, range(10)):
+                clock.rightNow += 0.009
+                done.append(each)
+
+        between: list[int] = []
+        for seconds in (0.02, 0.05):
+            clock.callLater(seconds, lambda: between.append(len(done)))
+        going = Deferred.fromCoroutine(go())
+        self.assertEqual(done, [0, 1, 2])
+        self.assertNoResult(going)
+        clock.advance(0)
+        self.assertEqual(between, [3, 6])
+        self.assertEqual(done, list(range(10)))
+        self.successResultOf(going)

@@ -4,10 +4,12 @@ Which subscribers want which events.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ..store.entry import Entry
 from ..stream.response import Response
+from .fanout import FanOut
+from .index import Index
 from .subscription import Subscription
 
 __all__ = ["Audience"]
@@ -18,27 +20,31 @@ class Audience:
     The live subscribers, by what they have chosen.
 
     @ivar all: those that get all events.
-    @ivar choosers: those with a C{where} function and no topics.
-    @ivar topics: those that have chosen topics, by topic.
+    @ivar guarded: those that get all public events, and have to be asked about private ones.
+    @ivar choosers: those that have to be asked about every event.
+    @ivar index: those that have chosen topics or patterns.
     """
 
     def __init__(self) -> None:
         self.all: dict[Response, None] = {}
+        self.guarded: dict[Subscription, None] = {}
         self.choosers: dict[Subscription, None] = {}
-        self.topics: dict[str, dict[Subscription, None]] = {}
+        self.index: Index[Subscription] = Index()
 
     def __bool__(self) -> bool:
-        return bool(self.all or self.topics or self.choosers)
+        return bool(self.all or self.guarded or self.choosers or self.index)
 
     def enter(self, subscription: Subscription) -> None:
         """
         Add a subscriber.
         """
-        if subscription.topics is not None:
-            for topic in subscription.topics:
-                self.topics.setdefault(topic, {})[subscription] = None
-        elif subscription.where is not None:
+        choice = subscription.choice
+        if choice.topics is not None:
+            self.index.enter(choice, subscription)
+        elif choice.asks:
             self.choosers[subscription] = None
+        elif choice.guards:
+            self.guarded[subscription] = None
         else:
             self.all[subscription.response] = None
 
@@ -46,26 +52,43 @@ class Audience:
         """
         Remove a subscriber, if it is there.
         """
-        self.all.pop(subscription.response, None)
-        self.choosers.pop(subscription, None)
-        for topic in subscription.topics or ():
-            subscribed = self.topics.get(topic)
-            if subscribed is not None:
-                subscribed.pop(subscription, None)
-                if not subscribed:
-                    del self.topics[topic]
+        if subscription.choice.topics is not None:
+            self.index.exit(subscription.choice, subscription)
+        else:
+            self.all.pop(subscription.response, None)
+            self.guarded.pop(subscription, None)
+            self.choosers.pop(subscription, None)
 
-    def interested(self, entries: Iterable[Entry]) -> dict[Subscription, list[Entry]]:
+    def send(self, fresh: Sequence[Entry], fanOut: FanOut) -> None:
         """
-        Find the subscribers that have chosen the topics of some events.
-
-        @return: the events that each of them wants, or has to be asked about.
+        Send events to all who want them.
         """
+        hasPrivate = any(entry.private for entry in fresh)
+        if self.all:
+            fanOut.give(list(self.all), fresh)
+        for subscription in self.choosers:
+            fanOut.ask(subscription, fresh)
+        # Responses that are sent the same are served together.
+        same: dict[tuple[int, ...], tuple[list[Response], Sequence[Entry]]] = {}
+        if hasPrivate:
+            for subscription in self.guarded:
+                fanOut.ask(subscription, fresh)
+        elif self.guarded:
+            last = fresh[-1].position + 1, False
+            for subscription in self.guarded:
+                subscription.last = last
+            fanOut.give([subscription.response for subscription in self.guarded], fresh)
         interested: dict[Subscription, list[Entry]] = {}
-        for entry in entries if self.topics else ():
-            # Each subscriber once, although it may have chosen several of the event's topics.
-            for subscription in {
-                each: None for topic in entry.topics for each in self.topics.get(topic, ())
-            }:
+        for entry in fresh if self.index else ():
+            for subscription in self.index.find(entry.topics):
                 interested.setdefault(subscription, []).append(entry)
-        return interested
+        for subscription, entries in interested.items():
+            choice = subscription.choice
+            if choice.asks or (hasPrivate and choice.guards):
+                fanOut.ask(subscription, entries)
+            else:
+                subscription.last = entries[-1].position + 1, False
+                key = tuple([entry.position for entry in entries])
+                same.setdefault(key, ([], entries))[0].append(subscription.response)
+        for responses, wanted in same.values():
+            fanOut.give(responses, wanted)

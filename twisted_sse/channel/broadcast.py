@@ -28,6 +28,7 @@ from ..timing.slices import SLICE, inSlices
 from ..timing.ticker import steady
 from .ageing import Ageing
 from .audience import Audience
+from .choice import Choice
 from .fanout import FanOut
 from .lastid import LastID
 from .older import Older
@@ -129,8 +130,7 @@ class Broadcast:
     def change(
         self,
         subscription: Subscription,
-        topics: frozenset[str] | None,
-        where: Callable[[Event], object] | None,
+        choice: Choice,
     ) -> None:
         """
         Change what a subscription chooses.
@@ -140,7 +140,7 @@ class Broadcast:
             self._exclude(subscription)
             subscription.last = self._lastOf(subscription)
             subscription.cursor = self.position
-        subscription.change(topics, where)
+        subscription.change(choice)
         if live:
             self._include(subscription)
 
@@ -151,16 +151,23 @@ class Broadcast:
         @return: the position of the next event that it would have been sent, and the last ID of
             its client.
         """
-        left = self._leftOf(subscription)
-        if left:
-            place = left[0].position
-        elif subscription.isBehind() or subscription in self._joining:
-            place = subscription.cursor
-        else:
-            place = self.position
+        place = self.placeOf(subscription)
+        self._leftOf(subscription)
         last = min((place, False), self._lastOf(subscription))
         self._leave(subscription)
         return place, last
+
+    def placeOf(self, subscription: Subscription) -> int:
+        """
+        @return: the position of the next event that a subscription would be sent; it does not count
+            if that is only in the store.
+        """
+        left = () if self._fanOut is None else self._fanOut.left(subscription.response)
+        if left:
+            return left[0].position
+        if subscription.isBehind() or subscription in self._joining:
+            return subscription.cursor
+        return self.position
 
     def _lastOf(self, subscription: Subscription) -> LastID:
         """
@@ -460,20 +467,7 @@ class Broadcast:
         start, self.position = self.position, self.position + len(fresh)
         self.place = fresh[-1].name
         fanOut = FanOut(fresh, self._chosen)
-        if self.audience.all:
-            fanOut.give(list(self.audience.all), fresh)
-        for subscription in self.audience.choosers:
-            fanOut.ask(subscription, fresh)
-        same: dict[tuple[int, ...], tuple[list[Response], list[Entry]]] = {}
-        for subscription, entries in self.audience.interested(fresh).items():
-            if subscription.where is not None:
-                fanOut.ask(subscription, entries)
-            else:
-                subscription.last = entries[-1].position + 1, False
-                key = tuple([entry.position for entry in entries])
-                same.setdefault(key, ([], entries))[0].append(subscription.response)
-        for responses, entries in same.values():
-            fanOut.give(responses, entries)
+        self.audience.send(fresh, fanOut)
         joining, self._joining = self._joining, {}
         for subscription in joining:
             fanOut.ask(subscription, fresh[subscription.cursor - start :])

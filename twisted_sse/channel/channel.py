@@ -10,39 +10,32 @@ from operator import itemgetter
 from threading import get_ident
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Clock
 from twisted.logger import Logger
 
 from ..checks import checkInteger
-from ..format.event import Event, InvalidEvent, makeEvent, withID
-from ..format.parser import EventTooLarge
+from ..format.event import Event
 from ..listeners import checkObserver
-from ..store.contract import EventStore, NotStored, Record
-from ..store.entry import Entry
-from ..store.fingerprint import fingerprint
+from ..store.contract import EventStore
 from ..store.memory import History
 from ..stream.observer import AnyStreamObserver, StreamObserver
-from ..stream.options import LONGEST_ID
 from ..stream.stream import EventStream, responseOf
-from ..stream.twice import ENCODED_TWICE, Twice
 from ..timing.reactors import checkThread, isInstalled
 from .broadcast import Broadcast
-from .choice import checkedTopics
-from .keys import Keys
+from .choice import Choice
 from .observer import AnyChannelObserver, ChannelListeners, ChannelObserver
+from .publishing import Publishing
 from .storage import Storage
 from .subscribers import Subscribers
+from .topics import choiceOf
 
 __all__ = ["Channel"]
 
 _log = Logger()
 
 NO_TOPICS: frozenset[str] = frozenset()
-
-#: An event to be published, and its topics.
-_Item = tuple[Event, frozenset[str]]
 
 
 class _OwnHistory:
@@ -74,6 +67,7 @@ class Channel:
 
     @ivar name: what metrics call it.
     @ivar history: keeps the events that can be replayed; L{None} for none.
+    @ivar store: keeps more of them; L{None} for none.
 
     @since: 0.1
     """
@@ -131,16 +125,15 @@ class Channel:
         if history is not None:
             history.claim()
         self.name = name
+        self.store = store
         # Any stands for None: nearly all channels have a History, and a type checker would ask for a
         # check each time.
         self.history: History | Any = history
-        self._maxEventSize = maxEventSize
-        self._listeners = ChannelListeners(observer)
-        self._twice = Twice()
-        self._keys = Keys()
         self._thread = get_ident()
         self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent)
         self._subscribers = Subscribers(self._broadcast)
+        listeners = ChannelListeners(observer)
+        self._publishing = Publishing(self._broadcast, maxEventSize, listeners)
         self._storage: Storage | None = None
         if store is not None:
             self._storage = self._makeStorage(store)
@@ -156,8 +149,8 @@ class Channel:
             self.name or "",
             self.history,
             broadcast.clock,
-            self._deliver,
-            broadcast.opened,
+            partial(self._publishing.deliver, self),
+            partial(self._publishing.opened, self),
             broadcast.broken,
             broadcast.released,
         )
@@ -182,14 +175,34 @@ class Channel:
         return 0 if self._storage is None else self._storage.writing.events
 
     @property
+    def takesIDs(self) -> bool:
+        """
+        Whether events may have IDs of their own: not if the store, once it is open, makes the IDs.
+        """
+        return self._storage is None or self._storage.log is None or not self._storage.log.makesIDs
+
+    @property
     def closed(self) -> bool:
         """
         Whether C{close} was called.
         """
         return self._broadcast.isClosed
 
+    @property
+    def lastEventID(self) -> str:
+        """
+        The ID from which a client resumes with what is published next; empty if there is none yet.
+        """
+        return self._subscribers.lastEventID
+
     def publish(
-        self, what: Event | str | None = None, /, *, topics: Iterable[str] = (), **fields: Any
+        self,
+        what: Event | str | None = None,
+        /,
+        *,
+        topics: Iterable[str] = (),
+        private: bool = False,
+        **fields: Any,
     ) -> Event:
         """
         Send one event to all subscribers: C{publish(Event(..))}, C{publish("data")},
@@ -198,6 +211,9 @@ class Channel:
         @param what: an L{Event}, or a C{str} that is its data.
         @param topics: what the event is about.  A subscriber that has chosen topics gets it only
             if one of them is among these.
+        @param private: whether it is only for those who may read one of its topics.  Subscribers
+            that chose by C{topics} and C{where} are not asked for that: see L{Choice
+            <twisted_sse.channel.choice.Choice>}.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
         @return: the event as it is sent: with a history, every event has an ID; with a store, if it
             is the channel that makes the IDs, and the store is open.
@@ -208,14 +224,8 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publish")
-        event, about = self._item(what, fields, topics)
-        entry = self._entry(event, about, self._broadcast.next)
-        if self._storage is None:
-            self._deliver(entry)
-        else:
-            self._storage.publish([entry])
-        self._listeners.published(self, entry.event, len(entry.data))
-        return entry.event
+        item = self._publishing.item(self, what, fields, topics, private)
+        return self._publishing.publish(self, item)
 
     def publishAndWait(
         self,
@@ -223,6 +233,7 @@ class Channel:
         /,
         *,
         topics: Iterable[str] = (),
+        private: bool = False,
         idempotencyKey: str | None = None,
         **fields: Any,
     ) -> Deferred[Event]:
@@ -241,18 +252,19 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publishAndWait")
-        items = [self._item(what, fields, topics)]
-        return self._publishAndWait(items, idempotencyKey).addCallback(itemgetter(0))
+        items = [self._publishing.item(self, what, fields, topics, private)]
+        published = self._publishing.publishAndWait(self, items, idempotencyKey)
+        return published.addCallback(itemgetter(0))
 
     def publishAllAndWait(
         self,
-        events: Iterable[tuple[Event, Iterable[str]]],
+        events: Iterable[tuple[Event, Iterable[str]] | tuple[Event, Iterable[str], bool]],
         idempotencyKey: str | None = None,
     ) -> Deferred[Sequence[Event]]:
         """
         Publish several events together, in order: all of them, or none.
 
-        @param events: the events, each with its topics.
+        @param events: the events, each with its topics, and perhaps with whether it is private.
         @param idempotencyKey: see C{publishAndWait}; one for all of them.
         @return: fires with the events as they are sent, when all are kept.  Fails with L{NotStored
             <twisted_sse.store.contract.NotStored>}.
@@ -262,104 +274,11 @@ class Channel:
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.publishAllAndWait")
-        items = [self._item(event, {}, topics) for event, topics in events]
-        return self._publishAndWait(items, idempotencyKey)
-
-    def _item(
-        self, what: Event | str | None, fields: dict[str, Any], topics: Iterable[str]
-    ) -> _Item:
-        """
-        Make what was given an event with topics.
-        """
-        if self.closed:
-            raise RuntimeError(f"{self!r} is closed: nothing can be published any more")
-        event = what if type(what) is Event and not fields else makeEvent(what, fields)
-        if self._twice.isNews(event):
-            _log.warn(ENCODED_TWICE, where=repr(self))
-        if event.id and self.history is not None:
-            if len(event.id.encode()) > LONGEST_ID:
-                raise InvalidEvent(
-                    f"id is longer than {LONGEST_ID} bytes: no client could send it", "id"
-                )
-        return event, NO_TOPICS if topics == () else checkedTopics(topics)
-
-    def _entry(self, event: Event, topics: frozenset[str], position: int) -> Entry:
-        """
-        Make the entry of an event that is about to be published.
-
-        @param position: the position that it will have without a store.
-        """
-        if self._storage is not None:
-            entry = self._storage.entry(event, topics)
-        elif self.history is None or event.id:
-            entry = Entry(event, topics)
-        else:
-            entry = Entry(withID(event, self.history.identify(position)), topics)
-        if len(entry.data) > self._maxEventSize:
-            raise EventTooLarge(self._maxEventSize, [])
-        return entry
-
-    def _deliver(self, entry: Entry) -> None:
-        """
-        Hand an event to the subscribers.
-        """
-        self._broadcast.add(entry, partial(self._listeners.delivered, self))
-
-    def _publishAndWait(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
-        """
-        Publish all of these, or none, unless it was done before.
-
-        @return: fires when they are kept; fails with L{NotStored} if they are not.
-        """
-        if not isinstance(key, str | None):
-            raise TypeError(f"idempotencyKey is {key!r}: it must be a str, or None")
-        try:
-            return self._store(items, None) if key is None else self._storeOnce(items, key)
-        except NotStored:
-            return fail()
-
-    def _storeOnce(self, items: Sequence[_Item], key: str) -> Deferred[Sequence[Event]]:
-        """
-        Publish all of these, or none, unless it was done before.
-        """
-        content = fingerprint(
-            Record(event, tuple(topics), place=event.id or "") for event, topics in items
-        )
-        now = self._broadcast.seconds()
-        use = self._keys.find(key, content, now)
-        if use is None:
-            published = self._store(items, key)
-            use = self._keys.add(key, content, now, published, len(items))
-
-        def events(ids: Sequence[str | None]) -> Sequence[Event]:
-            return [
-                event if id is None or event.id == id else withID(event, id)
-                for (event, _), id in zip(items, ids, strict=True)
-            ]
-
-        return use.outcome().addCallback(events)
-
-    def _store(self, items: Sequence[_Item], key: str | None) -> Deferred[Sequence[Event]]:
-        """
-        Publish all of these, or none.
-
-        @return: fires when they are kept.
-        """
-        entries = [
-            self._entry(event, topics, position)
-            for position, (event, topics) in enumerate(items, self._broadcast.next)
+        items = [
+            self._publishing.item(self, each[0], {}, each[1], len(each) > 2 and each[2])
+            for each in events
         ]
-        published: Deferred[Sequence[Event]] = Deferred()
-        if self._storage is None:
-            for entry in entries:
-                self._deliver(entry)
-            published.callback([entry.event for entry in entries])
-        else:
-            self._storage.publish(entries, key, published)
-        # Last, since observers may publish, too.
-        for entry in entries:
-            self._listeners.published(self, entry.event, len(entry.data))
-        return published
+        return self._publishing.publishAndWait(self, items, idempotencyKey)
 
     def subscribe(
         self,
@@ -367,6 +286,10 @@ class Channel:
         topics: Iterable[str] | None = None,
         where: Callable[[Event], object] | None = None,
         last: int = 0,
+        *,
+        choice: Choice | None = None,
+        earliest: bool = False,
+        lastEventID: str | None = None,
     ) -> None:
         """
         Send a stream the events that its client has missed, then those that are published from
@@ -377,21 +300,30 @@ class Channel:
         @param where: a function of an event: send only events for which it returns a true value.
             If it fails, the stream ends.
         @param last: how many of the newest events to send to a client that has none yet.
-        @raise ValueError: if C{last} is less than 0, or there is no history to take events from.
+        @param choice: chooses the events, instead of C{topics} and C{where}.
+        @param earliest: whether to send all events that are kept to a client that has none yet.
+        @param lastEventID: the ID that the client has; if not given, the one that it came with.
+        @raise ValueError: if C{last} is less than 0, or there is no history to take events from, or
+            arguments contradict each other.
         @raise TypeError: if an argument has the wrong type.
         @raise RuntimeError: if this is not the reactor's thread.
         """
         checkThread(self._thread, "channel.subscribe")
         if not isinstance(stream, EventStream):
             raise TypeError(f"stream is {stream!r}: it must be an EventStream")
-        if where is not None and not callable(where):
-            raise TypeError(f"where is {where!r}: it must be a function of an Event, or None")
-        chosen = None if topics is None else checkedTopics(topics)
+        if choice is None:
+            choice = choiceOf(topics, where)
+        elif topics is not None or where is not None:
+            raise ValueError("give either choice, or topics and where: each says what is sent")
         checkInteger("last", last, 0, optional=False)
-        if last and self.history is None:
-            raise ValueError("last needs a history: there is nothing to take the events from")
+        if last and earliest:
+            raise ValueError("give either last or earliest: each says what a new client is sent")
+        if (last or earliest) and self.history is None:
+            which = "last" if last else "earliest"
+            raise ValueError(f"{which} needs a history: there is nothing to take the events from")
         response = responseOf(stream)
-        self._subscribers.subscribe(response, stream.lastEventID, chosen, where, last)
+        seen = stream.lastEventID if lastEventID is None else lastEventID
+        self._subscribers.subscribe(response, seen, choice, last, earliest)
 
     def unsubscribe(self, stream: EventStream) -> None:
         """
@@ -403,6 +335,29 @@ class Channel:
         """
         checkThread(self._thread, "channel.unsubscribe")
         self._subscribers.unsubscribe(responseOf(stream))
+
+    def placeOf(self, stream: EventStream) -> str:
+        """
+        Find the ID from which the client of a stream resumes with what it has not been sent yet: an
+        event that is sent to this stream alone, with this ID, costs it nothing.
+
+        @return: the ID; empty if there is none yet, or the stream is not subscribed.
+        @raise RuntimeError: if this is not the reactor's thread.
+        """
+        checkThread(self._thread, "channel.placeOf")
+        return self._subscribers.placeOf(responseOf(stream))
+
+    def resumes(self, lastEventID: str) -> Deferred[bool]:
+        """
+        Find out whether a client that comes with an ID misses nothing.
+
+        @param lastEventID: the ID, which may be any text.
+        @return: fires with whether everything after the event with this ID is kept.  Fails with
+            L{StoreAway<twisted_sse.store.contract.StoreAway>} if the channel is closed.
+        @raise RuntimeError: if this is not the reactor's thread.
+        """
+        checkThread(self._thread, "channel.resumes")
+        return self._subscribers.resumes(lastEventID)
 
     def beginAfter(self, lastEventID: str) -> None:
         """

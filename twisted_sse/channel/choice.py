@@ -1,42 +1,73 @@
 """
-What a subscriber chooses of the events: the application's arguments.
+What a subscriber chooses of the events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from inspect import isawaitable, iscoroutine
+from collections.abc import Hashable
+from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from ..store.entry import Entry
 
-from ..checks import checkList
-from ..format.event import Event
-
-__all__ = ["checkedTopics", "chooses"]
+__all__ = ["Choice", "Pattern"]
 
 
-def chooses(where: Callable[[Event], object], event: Event) -> bool:
+class Pattern(Hashable, Protocol):
     """
-    Ask an argument C{where} about an event.
+    Matches topics.  Equal patterns match the same.
 
-    @raise TypeError: if it does not know at once.
+    @since: 0.1
     """
-    answer = where(event)
-    if isawaitable(answer) or isinstance(answer, Deferred):
-        if iscoroutine(answer):
-            answer.close()
-        raise TypeError(f"{where!r} returned {answer!r}: where has to know at once")
-    return bool(answer)
+
+    @property
+    def prefix(self) -> str:
+        """
+        What every topic that it matches begins with; empty if that is not known.
+        """
+
+    def matches(self, topic: str, /) -> bool:
+        """
+        Whether it matches a topic.  The answer is remembered, so it must not change.
+        """
 
 
-def checkedTopics(topics: Iterable[str]) -> frozenset[str]:
+class Choice(Protocol):
     """
-    Validate an argument C{topics}.
+    What a subscriber chooses of the events of a channel.  It does not change: to choose something
+    else, subscribe again with another.
 
-    @raise TypeError: if it is not a list of C{str}.
+    A channel finds those who want an event by its topics, so that publishing costs what is
+    delivered, not what is asked.
+
+    @since: 0.1
     """
-    checked = checkList("topics", topics, "topics such as 'user:7'")
-    for topic in checked:
-        if not isinstance(topic, str):
-            raise TypeError(f"topics has {topic!r}: a topic must be a str")
-    return frozenset(checked)
+
+    @property
+    def topics(self) -> frozenset[str] | None:
+        """
+        The events that it wants are about at least one of these, or match a pattern; L{None} for
+        events about anything.
+        """
+
+    @property
+    def patterns(self) -> frozenset[Pattern]:
+        """
+        See C{topics}; none if that is L{None}.
+        """
+
+    @property
+    def asks(self) -> bool:
+        """
+        Whether C{wants} has to be asked about each of these events.
+        """
+
+    @property
+    def guards(self) -> bool:
+        """
+        Whether C{wants} has to be asked about the private ones.
+        """
+
+    def wants(self, entry: Entry, /) -> bool:
+        """
+        Whether it wants an event.  If this fails, the stream ends.
+        """

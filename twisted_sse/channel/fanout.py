@@ -133,10 +133,21 @@ class FanOut:
 
         @return: the events that it has not been sent, or asked about.
         """
+        left = self.left(response)
         self._gone.add(response)
+        if self._asked.pop(response, None) is None and self._places is not None:
+            self._places.pop(response, None)
+        return left
+
+    def left(self, response: Response) -> Sequence[Entry]:
+        """
+        @return: the events that a response has not been sent, or asked about.
+        """
         if response in self._asked:
-            _, candidates = self._asked.pop(response)
+            _, candidates = self._asked[response]
             return candidates
+        if response in self._gone:
+            return ()
         if self._places is None:
             # Computed for all at once: if one ends, all may end, because of a drain.
             self._places = {
@@ -144,7 +155,7 @@ class FanOut:
                 for group in self._groups
                 for place, each in enumerate(group.responses)
             }
-        group, place = self._places.pop(response, (None, 0))
+        group, place = self._places.get(response, (None, 0))
         if group is None:
             return ()
         entries = [event for batch in group.rest(place) for event in batch.encoded]

@@ -4,21 +4,36 @@ Idempotency keys: what is published again with the same key is not published twi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
-from ..format.event import Event
-from ..store.contract import KeyReused
+from ..format.event import Event, withID
+from ..store.contract import KeyReused, Record
+from ..store.fingerprint import fingerprint
 
-__all__ = ["Keys", "Use"]
+__all__ = ["Item", "Keys", "Use"]
 
 #: For how many seconds a key is remembered; how many are at most, and for how many events: there may
 #: be thousands for one key.
 LIFETIME = 3600
 MOST = 10_000
 MOST_EVENTS = 200_000
+
+
+class Item(NamedTuple):
+    """
+    An event to be published.
+
+    @ivar topics: its topics.
+    @ivar private: whether it is only for those who may read one of them.
+    """
+
+    event: Event
+    topics: frozenset[str]
+    private: bool
 
 
 class Use:
@@ -70,6 +85,37 @@ class Keys:
         # The oldest first.
         self._uses: dict[str, Use] = {}
         self._events = 0
+
+    def once(
+        self,
+        key: str,
+        items: Sequence[Item],
+        now: float,
+        publish: Callable[[], Deferred[Sequence[Event]]],
+    ) -> Deferred[Sequence[Event]]:
+        """
+        Publish some events, unless they were published with this key before.
+
+        @param now: the time, in the seconds of the channel's clock.
+        @param publish: publishes them, and fires with the events as they are sent.
+        @return: fires with the events as they are sent.
+        @raise KeyReused: if the key was used for others.
+        """
+        content = fingerprint(
+            Record(event, tuple(topics), private, place=event.id or "")
+            for event, topics, private in items
+        )
+        use = self.find(key, content, now)
+        if use is None:
+            use = self.add(key, content, now, publish(), len(items))
+
+        def events(ids: Sequence[str | None]) -> Sequence[Event]:
+            return [
+                item.event if id is None or item.event.id == id else withID(item.event, id)
+                for item, id in zip(items, ids, strict=True)
+            ]
+
+        return use.outcome().addCallback(events)
 
     def find(self, key: str, content: bytes, now: float) -> Use | None:
         """

@@ -27,8 +27,15 @@ class _Delivered(Protocol):
         """
 
 
+class _Received(Protocol):
+    def received(self, channel: Any, event: Event, isNew: bool, /) -> object:
+        """
+        There is an event.
+        """
+
+
 #: An observer with at least one of the methods of L{ChannelObserver}.
-AnyChannelObserver = _Published | _Delivered
+AnyChannelObserver = _Published | _Delivered | _Received
 
 
 class ChannelObserver(Protocol):
@@ -52,6 +59,17 @@ class ChannelObserver(Protocol):
         """
         return
 
+    def received(self, channel: Any, event: Event, isNew: bool) -> None:
+        """
+        There is an event for the subscribers, published here or by another process; or a store was
+        opened that already had it.  Called in the order of the channel's sequence.
+
+        @param channel: the L{Channel<twisted_sse.channel.channel.Channel>}.
+        @param event: the event, with its ID.
+        @param isNew: whether it is sent to the subscribers that are there.
+        """
+        return
+
     def delivered(self, channel: Any, events: int, streams: int, seconds: float) -> None:
         """
         The events published in one turn of the reactor have been handed to all subscribers that
@@ -70,7 +88,7 @@ class ChannelListeners:
     The methods of an observer of channels, bound once.
     """
 
-    __slots__ = ("delivered", "published")
+    __slots__ = ("delivered", "published", "received")
 
     def __init__(self, observer: object) -> None:
         """
@@ -82,3 +100,4 @@ class ChannelListeners:
 
         self.published = bound("published")
         self.delivered = bound("delivered")
+        self.received = bound("received")

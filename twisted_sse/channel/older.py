@@ -13,12 +13,12 @@ from collections.abc import Callable, Hashable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from ..store.contract import EventLog, NotKept, Record, StoreAway
-from ..store.entry import Entry
+from ..store.entry import Entry, entryOf
 from ..store.identifiers import number
 from ..store.memory import History
 from ..stream.turn import TURN
@@ -249,6 +249,27 @@ class Older:
         self._next()
         return waiting
 
+    def has(self, after: str) -> Deferred[bool]:
+        """
+        Find out whether everything after a place is kept.
+
+        @return: fires with that; fails with L{StoreAway<twisted_sse.store.contract.StoreAway>} when
+            the channel is closed.
+        """
+        self.enter()
+        found = self.read(after, None)
+
+        def missing(failure: Failure) -> bool:
+            failure.trap(NotKept)
+            return False
+
+        def done(outcome: bool | Failure) -> bool | Failure:
+            self.exit()
+            return outcome
+
+        asked = succeed(found) if isinstance(found, Part) else found
+        return asked.addCallbacks(lambda _: True, missing).addBoth(done)
+
     def retry(self) -> None:
         """
         The store has come back: ask again now.
@@ -393,9 +414,7 @@ class Older:
         Make a page.
         """
         after, topics = request.after, request.topics
-        entries = [
-            Entry(record.event, frozenset(record.topics), place=record.place) for record in records
-        ]
+        entries = [entryOf(record) for record in records]
         page = _Page(entries, after, topics)
         if self._readers:
             if after is not None and not request.isOld and request.again is None:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from ..format.event import Event
 from ..store.contract import EventLog, EventStore, NotStored, Record, StoreAway
-from ..store.entry import Entry
+from ..store.entry import Entry, entryOf
 from ..store.memory import History
 from ..timing.backoff import Backoff
 from ..timing.slices import inSlices
@@ -113,13 +113,13 @@ class Storage:
         ready[waiting] = None
         return waiting
 
-    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
+    def entry(self, event: Event, topics: frozenset[str], private: bool) -> Entry:
         """
         Make an entry of an event that is about to be published: see L{Writing.entry}.
         """
         # First, since a log that is opened at once knows the ID.
         self.open()
-        return self.writing.entry(event, topics)
+        return self.writing.entry(event, topics, private)
 
     def publish(
         self,
@@ -197,7 +197,7 @@ class Storage:
             self._recent += records
             return
         for record in records:
-            self._deliver(Entry(record.event, frozenset(record.topics), place=record.place))
+            self._deliver(entryOf(record))
         self._history.settle(self._history.end, True)
 
     def broken(self, origin: str) -> None:
@@ -253,13 +253,7 @@ class Storage:
         self.older = Older(log, self._history, self._clock)
         now = time.time()
         self._opened(
-            [
-                (
-                    Entry(record.event, frozenset(record.topics), place=record.place),
-                    max(0.0, now - record.time),
-                )
-                for record in recent
-            ],
+            [(entryOf(record), max(0.0, now - record.time)) for record in recent],
             getattr(log, "maxAge", None),
         )
         self._history.settle(self._history.end, True)

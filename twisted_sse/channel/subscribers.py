@@ -4,16 +4,17 @@ Who subscribes to a channel, and with which event each begins.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakKeyDictionary
 
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 
-from ..format.event import Event
+from ..store.contract import StoreAway
 from ..stream.feed import Feed
 from ..stream.response import Response
 from .broadcast import Broadcast
+from .choice import Choice
 from .lastid import NO_ID, LastID
 from .subscription import Subscription
 
@@ -52,21 +53,21 @@ class Subscribers:
         self,
         response: Response,
         lastEventID: str,
-        topics: frozenset[str] | None,
-        where: Callable[[Event], object] | None,
+        choice: Choice,
         last: int,
+        earliest: bool,
     ) -> None:
         """
         See L{Channel.subscribe<twisted_sse.channel.channel.Channel.subscribe>}.
 
-        @param lastEventID: the ID from the client.
+        @param lastEventID: the ID from the client; empty for none.
         """
         if not response.isLiving:
             return
         broadcast = self._broadcast
         old = broadcast.subscriptions.get(response)
         if old is not None:
-            broadcast.change(old, topics, where)
+            broadcast.change(old, choice)
             return
         broadcast.adopt(response.wheel.clock)
         if broadcast.store is not None and not self._warned and any(map(_resumes, response.feeds)):
@@ -76,7 +77,7 @@ class Subscribers:
                 " one of them will know the last event ID. Use one channel, and topics.",
                 stream=repr(response),
             )
-        subscription = Subscription(broadcast, response, topics, where)
+        subscription = Subscription(broadcast, response, choice)
         broadcast.subscriptions[response] = subscription
         storage = broadcast.storage
         if broadcast.store is None:
@@ -91,11 +92,11 @@ class Subscribers:
                 subscription.cursor = broadcast.next
                 broadcast.caughtUp(subscription)
         elif storage is None or storage.log is not None:
-            self._start(subscription, lastEventID, last)
+            self._start(subscription, lastEventID, last, earliest)
         else:
             subscription.park(
                 storage.whenReady(),
-                lambda: self._start(subscription, lastEventID, last, broadcast.opening),
+                lambda: self._start(subscription, lastEventID, last, earliest, broadcast.opening),
             )
 
     def _start(
@@ -103,6 +104,7 @@ class Subscribers:
         subscription: Subscription,
         lastEventID: str,
         last: int,
+        earliest: bool,
         place: tuple[int, str] | None = None,
     ) -> None:
         """
@@ -123,6 +125,8 @@ class Subscribers:
                 subscription.begin(left.cursor, left.last, left.after)
         elif lastEventID:
             subscription.resumeAfter(lastEventID)
+        elif earliest:
+            subscription.beginOldest()
         else:
             end, after = place or (history.end, None)
             newest = self._newest(subscription, last, end)
@@ -150,6 +154,47 @@ class Subscribers:
                     # What is on its way has pushed it out of the history already.
                     after = broadcast.place
             self._places[response.stream] = _Place(cursor, last, isOlder, after, given)
+
+    @property
+    def lastEventID(self) -> str:
+        """
+        See L{Channel.lastEventID<twisted_sse.channel.channel.Channel.lastEventID>}.
+        """
+        store = self._broadcast.store
+        return store.mark(store.end) if store is not None and store.end else ""
+
+    def placeOf(self, response: Response) -> str:
+        """
+        See L{Channel.placeOf<twisted_sse.channel.channel.Channel.placeOf>}.
+        """
+        broadcast = self._broadcast
+        subscription = broadcast.subscriptions.get(response)
+        if subscription is None or broadcast.store is None or not subscription.isPlaced:
+            return ""
+        if subscription.isOlder:
+            return subscription.after or ""
+        place = broadcast.placeOf(subscription)
+        return broadcast.store.mark(place) if place >= broadcast.store.first else ""
+
+    def resumes(self, lastEventID: str) -> Deferred[bool]:
+        """
+        See L{Channel.resumes<twisted_sse.channel.channel.Channel.resumes>}.
+        """
+        storage = self._broadcast.storage
+        if self._broadcast.store is None:
+            return succeed(False)
+        if storage is None:
+            return succeed(lastEventID in self._broadcast.kept())
+        return storage.whenReady().addCallback(lambda _: self._isKept(lastEventID))
+
+    def _isKept(self, lastEventID: str) -> bool | Deferred[bool]:
+        """
+        Whether the history has everything after an ID, or the store behind it.
+        """
+        if lastEventID in self._broadcast.kept():
+            return True
+        older = self._broadcast.older
+        return fail(StoreAway("the channel is closed")) if older is None else older.has(lastEventID)
 
     def _newest(self, subscription: Subscription, count: int, end: int) -> int:
         """

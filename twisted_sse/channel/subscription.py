@@ -13,7 +13,6 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
 from ..format.encoded import Batch, Encoded
-from ..format.event import Event
 from ..store.contract import NotKept, StoreAway
 from ..store.entry import Entry
 from ..store.memory import History, Replay
@@ -21,14 +20,14 @@ from ..stream.feed import Feed
 from ..stream.reasons import CloseReason
 from ..stream.response import Response
 from ..stream.turn import TURN
-from .choice import chooses
+from .choice import Choice
 from .lastid import NO_ID, OLDER, LastID
 from .older import Part
 from .publisher import Publisher
 
 __all__ = ["Subscription"]
 
-#: With a C{where} function: how many bytes are read, and how many events it is asked about, in a
+#: If it chooses among what it reads: how many bytes are read, and how many events it looks at, in a
 #: turn.  More than is sent in a turn, since it may choose few.
 READ = 2**18
 ASKED = 1000
@@ -42,8 +41,7 @@ class Subscription(Feed):
     it, so that nothing is queued here.  When it has caught up it is live: new events are handed to
     it.
 
-    @ivar topics: the topics that it wants; L{None} for all events.
-    @ivar where: a function that chooses events; L{None} for all of them.
+    @ivar choice: what it wants of the events.
     @ivar isPlaced: whether the cursor is known.
     @ivar last: the client's last ID.  While a subscription to all events is live, this is not kept
         up to date: it was sent the newest.
@@ -54,8 +52,7 @@ class Subscription(Feed):
     @ivar given: for a name that the client came with, see L{Older.read
         <twisted_sse.channel.older.Older.read>}; L{None} for others.
     @ivar isOlder: whether the next event is only in the store.  Then C{cursor} does not count, and
-        with C{after} L{None} that event is the oldest, and the client has yet to be told that it
-        has missed others.
+        with C{after} L{None} that event is the oldest.
     """
 
     __slots__ = (
@@ -64,6 +61,7 @@ class Subscription(Feed):
         "_wasOldest",
         "_reading",
         "after",
+        "choice",
         "cursor",
         "given",
         "isOlder",
@@ -72,20 +70,17 @@ class Subscription(Feed):
         "listed",
         "publisher",
         "response",
-        "topics",
-        "where",
     )
 
     def __init__(
         self,
         publisher: Publisher[Subscription],
         response: Response,
-        topics: frozenset[str] | None,
-        where: Callable[[Event], object] | None,
+        choice: Choice,
     ) -> None:
         self.publisher = publisher
         self.response = response
-        self.topics, self.where = topics, where
+        self.choice = choice
         self.cursor = 0
         self.after: str | None = ""
         self.given: int | None = None
@@ -97,35 +92,26 @@ class Subscription(Feed):
         self._call: IDelayedCall | None = None
         # What is read from the store, or its opening.
         self._reading: Deferred[Any] | None = None
-        # Whether it was told that it has missed events, and that it goes on with the oldest.
+        # Whether it has missed events, and goes on with the oldest: the client is told with it.
         self._wasOldest = False
         response.attach(self)
-
-    def wants(self, entry: Entry) -> bool:
-        """
-        Whether an event should be sent.
-        """
-        if self.topics is not None and self.topics.isdisjoint(entry.topics):
-            return False
-        return self.where is None or chooses(self.where, entry.event)
 
     def choose(self, entries: Iterable[Entry]) -> list[Entry]:
         """
         Choose among events.  If that fails, the stream ends.
         """
         try:
-            return [entry for entry in entries if self.wants(entry)]
+            wants = self.choice.wants
+            return [entry for entry in entries if wants(entry)]
         except Exception:
             self.response.fail(Failure())
             return []
 
-    def change(
-        self, topics: frozenset[str] | None, where: Callable[[Event], object] | None
-    ) -> None:
+    def change(self, choice: Choice) -> None:
         """
         Change the choice of events.
         """
-        self.topics, self.where = topics, where
+        self.choice = choice
         if self._reading is not None and self.isPlaced:
             # The read in progress is for the previous choice.
             self._leaveRead()
@@ -136,7 +122,23 @@ class Subscription(Feed):
         """
         Whether it wants all events, so that a live client always has the newest ID.
         """
-        return self.topics is None and self.where is None
+        choice = self.choice
+        return choice.topics is None and not (choice.asks or choice.guards)
+
+    @property
+    def _topics(self) -> frozenset[str] | None:
+        """
+        What it reads is about at least one of these; L{None} for all events.
+        """
+        return None if self.choice.patterns else self.choice.topics
+
+    @property
+    def _selects(self) -> bool:
+        """
+        Whether it has to choose among what it reads.
+        """
+        choice = self.choice
+        return choice.asks or choice.guards or bool(choice.patterns)
 
     def park(self, ready: Deferred[None], start: Callable[[], None]) -> None:
         """
@@ -176,15 +178,30 @@ class Subscription(Feed):
         """
         self._behind = True
         self.last, self.after, self.given = last, after, given
+        # What was to be told when it unsubscribed is told now.
+        self._wasOldest = after is None
         self._goOlder()
         self._read()
+
+    def beginOldest(self) -> None:
+        """
+        Begin behind, with the oldest event that is kept.
+        """
+        history = self.publisher.kept()
+        if history.isFront:
+            self._behind = True
+            self.after = None
+            self._goOlder()
+            self._read()
+        else:
+            self.begin(history.first, NO_ID)
 
     def resumeAfter(self, lastEventID: str) -> None:
         """
         Begin behind, after the last event ID that the client came with.
         """
         history = self.publisher.kept()
-        place = history.find(lastEventID, self.topics)
+        place = history.find(lastEventID, self._topics)
         if history.isFront and (place is None or place < history.first):
             older = self.publisher.older
             self.beginOlder(lastEventID, OLDER, None if older is None else older.given)
@@ -299,10 +316,10 @@ class Subscription(Feed):
         if self.isOlder:
             self._readOlder()
             return
-        size = TURN if self.where is None else READ
+        size = READ if self._selects else TURN
         # One that is to be live from a later position on has nothing to read before it.
         end = max(self.cursor, self.publisher.position)
-        found = store.read(self.cursor, end, size, self.topics)
+        found = store.read(self.cursor, end, size, self._topics)
         self._replay(store, found)
 
     def _replay(self, store: History, replay: Replay) -> None:
@@ -316,11 +333,13 @@ class Subscription(Feed):
             first = self.publisher.placed(replay.start)
         entries, next = replay.entries, replay.next
         after = store.name(next) if store.isFront else None
-        if self.where is not None:
-            entries, next, after = self._chosen(store, replay, after)
+        if entries and self._selects:
+            entries, asked = self._choose(entries)
             if not self._behind:
-                # The function has failed, or has ended or unsubscribed the stream.
                 return
+            if asked < len(replay.entries):
+                last = replay.entries[asked - 1]
+                next, after = last.position + 1, last.name
         if first is not None:
             self.last = replay.start, True
         if entries:
@@ -352,38 +371,27 @@ class Subscription(Feed):
         elif response.ready:
             self._call = response.wheel.callLater(0, self._read)
 
-    def _chosen(
-        self, store: History, replay: Replay, after: str | None
-    ) -> tuple[Sequence[Entry], int, str | None]:
+    def _choose(self, entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         """
         Choose among events, as many as are sent in a turn.
 
-        @param after: a store's name for the place after them.
-        @return: the chosen events; the position after the last one that was considered, and a
-            store's name for it.
+        @return: the chosen events, and how many were considered: at least one.
         """
         chosen: list[Entry] = []
-        size = 0
-        topics, where = self.topics, self.where
-        first = store.first
-        for asked, entry in enumerate(replay.entries):
-            # The function may itself have published so much that the rest was dropped.
-            isDropped = first <= entry.position < store.first
-            if isDropped or asked == ASKED or (size and size + len(entry.data) > TURN):
-                return (
-                    chosen,
-                    entry.position,
-                    replay.entries[asked - 1].name if asked else self.after,
-                )
+        size = asked = 0
+        choice = self.choice
+        for entry in entries:
+            if asked == ASKED or (size and size + len(entry.data) > TURN):
+                break
+            asked += 1
             if self.choose([entry]):
                 chosen.append(entry)
                 size += len(entry.data)
-            if not self._behind:
-                return [], entry.position, self.after
-            if self.where is not where or self.topics is not topics:
-                # It has changed the choice: the rest was read for the choice before.
-                return chosen, entry.position + 1, entry.name
-        return chosen, replay.next, after
+            if not self._behind or self.choice is not choice:
+                # It has failed, has ended or unsubscribed the stream, or has changed the choice:
+                # the rest was read for the choice before.
+                break
+        return chosen, asked
 
     # Reading what only the store has
 
@@ -407,7 +415,7 @@ class Subscription(Feed):
         if older is None:
             self._notRead(Failure(StoreAway("the channel is closed")))
             return
-        found = older.read(self.after, self.topics, self.given)
+        found = older.read(self.after, self._topics, self.given)
         if isinstance(found, Part):
             self._take(found)
             return
@@ -450,7 +458,12 @@ class Subscription(Feed):
         position: int | None = part.position
         after = part.place
         if part.entries:
-            entries, after = self._chosenOlder(part)
+            if self.choosesAll:
+                entries = part.turn()
+                after = entries[-1].name
+            else:
+                entries, asked = self._choose(islice(part.entries, part.start, None))
+                after = part.entries[part.start + asked - 1].name
             position = history.place(after)
         elif not after:
             # What follows could not be stored, and is not in memory any more.
@@ -458,9 +471,8 @@ class Subscription(Feed):
             self._read()
             return
         if not self._behind:
-            # A where function has failed, or has ended or unsubscribed the stream.
             return
-        isLost = self.after is None
+        isLost = self.after is None and self._wasOldest
         self.after, self.given = after, None
         if position is not None and position >= history.first:
             # The history has what follows.
@@ -472,27 +484,3 @@ class Subscription(Feed):
             self.last = OLDER
         first = publisher.lost(None if entries else position) if isLost else None
         self._send(first, entries, isLost)
-
-    def _chosenOlder(self, part: Part) -> tuple[Sequence[Entry], str]:
-        """
-        Choose among events that only the store has, as many as are sent in a turn.
-
-        @return: the chosen events, and the place after the last one that was considered.
-        """
-        if self.choosesAll:
-            entries = part.turn()
-            return entries, entries[-1].name
-        chosen: list[Entry] = []
-        size = 0
-        after = ""
-        topics, where = self.topics, self.where
-        for asked, entry in enumerate(islice(part.entries, part.start, None)):
-            if asked == ASKED or (size and size + len(entry.data) > TURN):
-                break
-            after = entry.name
-            if self.choose([entry]):
-                chosen.append(entry)
-                size += len(entry.data)
-            if not self._behind or self.where is not where or self.topics is not topics:
-                break
-        return chosen, after

@@ -126,7 +126,9 @@ class Writing:
         refused: list[tuple[_Write, Failure]] = []
         for old in waiting:
             try:
-                entries = [self.entry(entry.event, entry.topics) for entry in old.entries]
+                entries = [
+                    self.entry(entry.event, entry.topics, entry.private) for entry in old.entries
+                ]
             except InvalidEvent:
                 refused.append((old, Failure()))
                 continue
@@ -142,7 +144,7 @@ class Writing:
         if wasHolding and not self.isHolding:
             self._released()
 
-    def entry(self, event: Event, topics: frozenset[str]) -> Entry:
+    def entry(self, event: Event, topics: frozenset[str], private: bool) -> Entry:
         """
         Make an entry of an event that is about to be published, with an ID if that is ours to make,
         and can be made already.
@@ -151,17 +153,17 @@ class Writing:
         """
         log = self._log
         if log is None:
-            return Entry(event, topics)
+            return Entry(event, topics, private=private)
         if log.makesIDs:
             if event.id:
                 raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
-            return Entry(event, topics)
+            return Entry(event, topics, private=private)
         # Each record takes a number.
         self._number += 1
         made = numbered(log.prefix, self._number)
         if event.id:
-            return Entry(event, topics, place=made)
-        return Entry(withID(event, made), topics)
+            return Entry(event, topics, place=made, private=private)
+        return Entry(withID(event, made), topics, private=private)
 
     def publish(
         self,
@@ -197,7 +199,7 @@ class Writing:
             write = self._waiting.popleft()
             self._sent.append(write)
             records = [
-                Record(entry.event, tuple(entry.topics), False, time, entry.place)
+                Record(entry.event, tuple(entry.topics), entry.private, time, entry.place)
                 for entry, time in zip(write.entries, write.times, strict=True)
             ]
 

@@ -1,6 +1,7 @@
 """
 The commands of C{twisted-sse}: C{get} follows an event stream and prints it, C{publish} publishes
-events, C{serve} is the daemon.
+events, C{serve} is the daemon, C{token} makes the tokens of a hub and says what they may do, and
+C{check-hub} checks what a hub does.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from .get import get
 from .interrupts import beOrdinary
 from .publish import publish
+from .status import Status, say
 
 __all__ = ["run"]
 
@@ -30,7 +32,19 @@ def run(arguments: Sequence[str] | None) -> int:
         return 0
     if given[:1] == ["publish"]:
         return publish(given)
+    if given[:1] in (["token"], ["check-hub"]):
+        return _ofHubs(given)
     return get(given)
+
+
+def _ofHubs(arguments: Sequence[str]) -> int:
+    try:
+        from .checkhub import checkHub
+        from .tokens import token
+    except ImportError as e:
+        say(f"{arguments[0]} needs more ({e}): pip install 'twisted-sse[hub]'")
+        return Status.USAGE
+    return token(arguments) if arguments[0] == "token" else checkHub(arguments)
 
 
 def _serve(arguments: Sequence[str]) -> None:

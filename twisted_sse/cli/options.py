@@ -27,7 +27,7 @@ from .values import (
     url,
 )
 
-__all__ = ["parse", "parsePublish"]
+__all__ = ["addCertificates", "parse", "parsePublish", "readPolicy"]
 
 GET_EPILOG = """\
 A stream that ends or breaks off is requested again, from its last event ID, if the method is GET.
@@ -108,8 +108,10 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    # Only for the list of commands: its own command line never gets here.
+    # Only for the list of commands: their own command lines never get here.
     commands.add_parser("serve", help='the daemon: the same as "twist sse"')
+    commands.add_parser("token", help="make the tokens of a Mercure hub, and say what they may do")
+    commands.add_parser("check-hub", help="check whether a Mercure hub does what its protocol says")
     get.add_argument("url", metavar="URL", type=url, help="where the stream is")
     _addHeader(get)
     get.add_argument(
@@ -162,7 +164,7 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
         action="store_true",
         help="do not try again after any status, not even 503, as browsers do not",
     )
-    _addCertificates(get)
+    addCertificates(get)
     get.add_argument("-q", "--quiet", action="store_true", help="do not report what is tried again")
     _addPublish(publish)
     return parser, get, publish
@@ -206,7 +208,7 @@ def _addPublish(publish: Parser) -> None:
         default=PATIENCE,
         help=f"for how long to try again what has failed (default: {PATIENCE:.0f})",
     )
-    _addCertificates(publish)
+    addCertificates(publish)
     publish.add_argument(
         "-v", "--verbose", action="store_true", help="print the IDs of the events that are stored"
     )
@@ -227,7 +229,10 @@ def _addHeader(command: Parser) -> None:
     )
 
 
-def _addCertificates(command: Parser) -> None:
+def addCertificates(command: Parser) -> None:
+    """
+    Add the options about certificates.
+    """
     certificates = command.add_mutually_exclusive_group()
     certificates.add_argument(
         "--cacert", metavar="FILE", help="trust the certificates in this file (PEM), and no others"
@@ -237,7 +242,7 @@ def _addCertificates(command: Parser) -> None:
     )
 
 
-def _readPolicy(command: Parser, options: argparse.Namespace) -> None:
+def readPolicy(command: Parser, options: argparse.Namespace) -> None:
     """
     Set C{options.policy}, which decides which certificates are accepted.
     """
@@ -258,7 +263,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser, get, _ = _makeParser()
     options = parser.parse_args(arguments)
-    _readPolicy(get, options)
+    readPolicy(get, options)
     options.body = None
     if options.data is not None:
         options.body = os.fsencode(options.data)
@@ -285,7 +290,7 @@ def parsePublish(arguments: Sequence[str]) -> argparse.Namespace:
     _, _, publish = _makeParser()
     # DATA may come after options that come after URL.
     options = publish.parse_intermixed_args(arguments[1:])
-    _readPolicy(publish, options)
+    readPolicy(publish, options)
     if options.data == "-":
         options.data = None
     if options.data is None:

@@ -169,20 +169,28 @@ class _Unguarded(_Wrapper):
 
     Preflight requests are sent by browsers without one (Fetch standard, 4.8, "CORS-preflight
     fetch"): the answer only says which origins may read.  Who publishes has a token instead, in the
-    same header, and what is published to asks for it.
+    same header, and what is published to asks for it.  So has who subscribes to a hub.
     """
 
     def __init__(
-        self, resource: IResource, guarded: IResource, published: Container[bytes]
+        self,
+        resource: IResource,
+        guarded: IResource,
+        published: Container[bytes],
+        hub: Sequence[bytes],
     ) -> None:
         super().__init__(resource)
         self._guarded = guarded
         self._published = published
+        self._hub = hub
 
     def refusal(self, request: Request) -> IResource | None:
         if request.method == b"OPTIONS" and request.getHeader(b"access-control-request-method"):
             return None
-        if request.method == b"POST" and request.path in self._published:
+        path: bytes = request.path
+        if request.method == b"POST" and path in self._published:
+            return None
+        if any(path == each or path.startswith(each + b"/") for each in self._hub):
             return None
         return self._guarded
 
@@ -230,6 +238,7 @@ def withPassword(
     resource: IResource,
     checkers: Sequence[ICredentialsChecker],
     published: Container[bytes] = (),
+    hub: Sequence[bytes] = (),
 ) -> IResource:
     """
     Ask for a name and a password, as HTTP Basic (RFC 7617), which browsers send with an
@@ -238,9 +247,11 @@ def withPassword(
     @param resource: the resource that answers users who have a password.
     @param checkers: what checks passwords; one of them must accept the user.
     @param published: the paths at which a POST needs none, since it needs a token.
+    @param hub: the paths at which, and below which, nothing needs one: a hub has tokens, and what it
+        says about them is for everybody.
 
     @since: 0.1
     """
     portal = Portal(_Realm(resource), [_Any(checkers)])
     guarded = HTTPAuthSessionWrapper(portal, [BasicCredentialFactory(REALM)])
-    return _Unguarded(resource, guarded, published)
+    return _Unguarded(resource, guarded, published, hub)

@@ -1,6 +1,6 @@
 """
-Metrics of the daemon: the page that Prometheus reads, and the counters of the sources and of the
-store, in addition to those of streams and channels (L{twisted_sse.metrics}).
+Metrics of the daemon: the page that Prometheus reads, and the counters of the sources, of the
+store and of the hub, in addition to those of streams and channels (L{twisted_sse.metrics}).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .sources.linesource import LineSource
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["CountedStore", "MetricsPage", "countSources", "countStore"]
+__all__ = ["CountedHub", "CountedStore", "MetricsPage", "countHub", "countSources", "countStore"]
 
 _log = Logger()
 
@@ -121,6 +121,55 @@ def countSources(registry: CollectorRegistry, sources: Mapping[str, LineSource])
     @param sources: the sources, by the names of their channels.
     """
     registry.register(_Sources(sources))
+
+
+class CountedHub(Protocol):
+    """
+    A hub that counts what it does.
+    """
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """
+        How many requests were refused, by the reason.
+        """
+
+    @property
+    def subscribers(self) -> int:
+        """
+        How many subscribers there are.
+        """
+
+
+class _Hub:
+    """
+    Collects the counters of a hub.
+    """
+
+    def __init__(self, hub: CountedHub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "sse_hub_subscribers", "Subscribers of the hub.", self._hub.subscribers
+        )
+        refusals = CounterMetricFamily(
+            "sse_hub_refusals_total",
+            "Requests that the hub refused, by the reason.",
+            labels=["reason"],
+        )
+        for reason, count in sorted(self._hub.refusals.items()):
+            refusals.add_metric([reason], count)
+        yield refusals
+
+
+def countHub(registry: CollectorRegistry, hub: CountedHub) -> None:
+    """
+    Add the counters of a hub to a registry.
+
+    @param registry: where the metrics are collected.
+    """
+    registry.register(_Hub(hub))
 
 
 class CountedStore(Protocol):

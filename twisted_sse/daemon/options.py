@@ -20,8 +20,8 @@ from ..format.event import Event, InvalidEvent
 from ..server.resource import EventStreamResource
 from ..stream.pending import SlowReader
 from .access import isHostName
-from .auth import AuthOptions
 from .listen import Endpoint
+from .mercureoptions import WELL_KNOWN, MercureOptions
 from .parameters import COMPLETIONS, DEFAULT_PORT, EXAMPLES, FLAGS, PARAMETERS
 from .paths import RESERVED, isFree
 from .sources.errors import SourceError
@@ -30,7 +30,7 @@ from .sources.spec import Kind, Spec, checkLines, readSource
 from .storage import checkFile, checkURL, inJail, isURL
 from .tokens import readTokens
 
-__all__ = ["EX_USAGE", "Options", "exitUsage"]
+__all__ = ["EX_USAGE", "RENAMED", "Options", "exitUsage"]
 
 #: The exit status for a wrong command line.
 EX_USAGE = 64
@@ -62,7 +62,7 @@ def exitUsage(message: str) -> NoReturn:
     raise SystemExit(EX_USAGE)
 
 
-class Options(AuthOptions):
+class Options(MercureOptions):
     """
     The options of the daemon: its sources, the arguments of the resource under their names
     there, where to listen, and who may read and publish.
@@ -88,7 +88,7 @@ class Options(AuthOptions):
     compData = COMPLETIONS
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         # Twisted wraps the lines of a docstring as they are, indented.
         self.docs = {name: " ".join(text.split()) for name, text in self.docs.items()}
         self["source"] = []
@@ -213,6 +213,7 @@ class Options(AuthOptions):
         """
         self.sources: dict[str, Spec] = {}
         self.connected: dict[str, Callable[..., object]] = {}
+        self._addHub()
         for description in self["source"]:
             self._addSource(description, f"--source {description}")
         for description in self._arguments:
@@ -226,7 +227,7 @@ class Options(AuthOptions):
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
         what = "lines and what is posted"
         self._checkSuits(FOR_KEPT, what, self._isOwnData or bool(self.channeled))
-        self._checkSuits(FOR_READERS, what, self._isOwnData)
+        self._checkSuits(FOR_READERS, what, bool(self.lines or self.published))
         self._checkStore()
         if self["processes"] > 1:
             self._checkProcesses()
@@ -250,6 +251,22 @@ class Options(AuthOptions):
             EventStreamResource(lambda stream: None, **self.resourceArguments())
         except InvalidOption as e:
             raise usage.UsageError(f"--{RENAMED.get(e.name, e.name)} {e.why}") from e
+
+    def _addHub(self) -> None:
+        """
+        Take the hub, if there is one, as the source that it is.
+        """
+        self.checkHub()
+        if not self["mercure"]:
+            return
+        if self["presence"] and isURL(self["store"] or ""):
+            raise usage.UsageError(
+                "--presence is for one process: with --store redis://.. there may be others, and"
+                " each knows its own subscribers only"
+            )
+        if self["once"]:
+            raise usage.UsageError("--once: --mercure has no end")
+        self.sources[WELL_KNOWN] = Spec(Kind.HUB, "", "--mercure")
 
     def _addSource(self, description: str, said: str) -> None:
         """
@@ -362,6 +379,20 @@ class Options(AuthOptions):
         @return: the sources as the user wrote them.
         """
         return ", ".join(spec.text for spec in self.sources.values())
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """
+        The paths that have a page.
+        """
+        return tuple(path for path in self.sources if path != self.hub)
+
+    @property
+    def hub(self) -> str | None:
+        """
+        The path of the hub; L{None} if there is none.
+        """
+        return WELL_KNOWN if self["mercure"] else None
 
     @property
     def isPrivate(self) -> bool:

@@ -129,11 +129,18 @@ class StreamList(_Page):
     @since: 0.1
     """
 
-    def __init__(self, streams: Sequence[str]) -> None:
+    def __init__(self, streams: Sequence[str], hub: str | None = None) -> None:
         """
         @param streams: their paths.
+        @param hub: the path of the hub; L{None} if there is none.
         """
-        super().__init__(_PageFile(FILES / "list.html", streams=_links("", "", streams)))
+        shown = f"<p>Each shows its events as they come.</p>{_links('', '', streams)}"
+        if not streams:
+            shown = ""
+        if hub is not None:
+            # No link: a stream of it needs topics, and often a token.
+            shown += f"<p>There is a Mercure hub at <code>{escape(hub)}</code>.</p>"
+        super().__init__(_PageFile(FILES / "list.html", streams=shown))
 
     def render(self, request: IRequest) -> bytes | int:
         """

@@ -41,6 +41,7 @@ The sources say where the events come from, each with a path if there are severa
     {command} /a=app.log /b='command:vmstat -n 1'
     make 2>&1 | {command} -              each line of the standard input
     {command} post                       what is posted: curl -d hello http://localhost:8080/
+    {command} --mercure --publisher-jwt-key file:key --anonymous     a Mercure hub
 
 Events of your own: write events.py,
 
@@ -75,7 +76,7 @@ FLAGS: list[list[Any]] = [
     [
         "public",
         None,
-        "let other machines read your data: what comes from -, a file, command: or post",
+        "let other machines read your data: what comes from -, a file, command: or post, or the hub",
     ],
     [
         "store-sync",
@@ -98,7 +99,7 @@ PARAMETERS: list[list[Any]] = [
         "processes",
         None,
         1,
-        "how many processes serve clients; post, - and command: then need --store redis://HOST",
+        "how many processes serve clients; post, -, command: and the hub then need --store redis://HOST",
         integer("processes", 1, 1000),
     ],
     ["interval", "i", 2, "seconds from one tick to the next", seconds("interval")],
@@ -124,7 +125,7 @@ PARAMETERS: list[list[Any]] = [
         "store",
         None,
         None,
-        "file that keeps what is posted, or comes from - or command:; or redis://HOST for many daemons",
+        "file that keeps what is published, or comes from - or command:; or redis://HOST for many daemons",
     ],
     [
         "store-events",
@@ -273,7 +274,7 @@ PARAMETERS: list[list[Any]] = [
 COMPLETIONS = usage.Completions(
     multiUse=[
         *("allow-headers", "allow-host", "auth", "expose-headers", "listen", "origin"),
-        *("publish-token", "source", "trusted-proxy"),
+        *("publish-origin", "publish-token", "source", "trusted-issuer", "trusted-proxy"),
     ],
     optActions={
         "source": usage.CompleteList(["tick", "-", "post", "file:", "command:", "python:"]),

@@ -87,11 +87,13 @@ def makeChannel(
     store: EventStore | None,
     observer: Observer | None,
     reactor: Any,
+    **more: Any,
 ) -> Channel:
     """
     Make the channel of a source.
 
     @param store: keeps its events; L{None} for memory only.
+    @param more: further arguments of L{Channel}.
     """
     return Channel(
         History(maxEvents=options["history"], maxAge=options["history-age"]),
@@ -100,6 +102,7 @@ def makeChannel(
         reactor=reactor,
         store=store,
         observer=observer,
+        **more,
     )
 
 
@@ -186,14 +189,23 @@ def checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
 
 def sayWhere(options: Options, port: IListeningPort | None) -> None:
     """
-    Log where the page and the stream are.
+    Log where the page, the stream and the hub are.
     """
     number = getattr(port and port.getHost(), "port", None)
-    _log.info(
-        "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
-        " that accept text/event-stream",
-        port=number,
-    )
+    if options.streams:
+        _log.info(
+            "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
+            " that accept text/event-stream",
+            port=number,
+        )
+    if options.hub is not None:
+        _log.info("http://localhost:{port}{path} is the hub", port=number, path=options.hub)
+        for name in options.shownSecrets():
+            _log.warn(
+                "{option} has a secret that everybody on this machine can see in the list of"
+                " processes: file:PATH names a file with it",
+                option=name,
+            )
     if options.isPrivate:
         _log.info("It is for this machine only, as long as there is no --auth and no --public")
     if options.published and not options["publish-token"]:

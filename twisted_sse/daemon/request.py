@@ -5,7 +5,7 @@ The daemon's requests, as far as they are read before a resource answers them.
 from __future__ import annotations
 
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from twisted.web.http import parse_qs
 from twisted.web.server import Request
@@ -48,6 +48,17 @@ class PlainRequest(Request):
         See L{Request}, which would make a temporary file for a large body.
         """
         self.content = BytesIO()
+
+    def readHead(self) -> None:
+        """
+        Read the method and the target, while the body is still to come.
+        """
+        # Twisted has them, but gives them to the request only when it is whole: with HTTP/2 under
+        # other names than before.
+        known: dict[str, Any] = vars(self.channel)
+        prefix = "" if "command" in known else "_"
+        self.method, self.uri = known[f"{prefix}command"], known[f"{prefix}path"]
+        self._read()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         """

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from twisted.application.service import IService
 from twisted.python.usage import UsageError
@@ -25,6 +26,7 @@ from ..channel.channel import Channel
 from ..hub.anonymous import ThisMachine
 from ..hub.bearer import Tokens
 from ..hub.publish import PublishResource
+from ..hub.refused import Refused
 from ..hub.subscribe import byQuery
 from ..server.address import checkedNetworks
 from ..server.resource import EventStreamResource
@@ -32,23 +34,27 @@ from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
 from .access import KnownHosts, withPassword
 from .connections import Connections
+from .control import makeControl
 from .daemon import Daemon
 from .health import makeProbes
 from .limits import connectionLimit, raiseFileLimit
 from .listen import ListeningService
 from .logfile import twistdLog
+from .mercure import HUB_CHANNEL, Admission, checkHub, makeHub
+from .mercureoptions import METADATA
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
 from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
 from .paths import makeStreams
 from .processes.sums import described, made
-from .site import MOST_PUBLISHED, PublishedRequest, SmallSite
+from .site import MOST_BODY, MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.linesource import LineSource
 from .sources.spec import Kind
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
+    from ..hub.mercure.hub import Hub
     from .processes.member import Member
 
 __all__ = ["makeDaemon", "makeService"]
@@ -77,6 +83,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
             # Not all systems have what it needs.
             from .processes.parent import makeParent
 
+            checkHub(options, reactor)
             return makeParent(options, reactor)
         return makeDaemon(options, reactor)
     except UsageError as e:
@@ -117,11 +124,22 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     lines: dict[str, LineSource] = {}
+    arguments = {**options.resourceArguments(maxStreams), "maxPendingTotal": total}
+    hub = None
     for path, spec in options.sources.items():
+        if spec.kind is Kind.HUB:
+            kept = makeChannel(options, path, daemon.store, observer, reactor, **HUB_CHANNEL)
+            hub = makeHub(options, kept, reactor, name=path, observer=observer, **arguments)
+            for each in hub.channels:
+                daemon.addChannel(each)
+            daemon.addResource(hub.resource)
+            resources[path] = hub
+            resources.update(dict.fromkeys(hub.metadata.paths, hub.metadata))
+            continue
         channel = None
         if spec.isPrivate or path in options.channeled:
-            kept = None if spec.kind is Kind.FILE else daemon.store
-            channel = makeChannel(options, path, kept, observer, reactor)
+            itsStore = None if spec.kind is Kind.FILE else daemon.store
+            channel = makeChannel(options, path, itsStore, observer, reactor)
             daemon.addChannel(channel)
         if channel is None:
             connected = options.connected[path]
@@ -137,25 +155,28 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
             connected = byQuery(channel, options["tail"])
         resource = EventStreamResource(
             connected,
-            fallback=Greeting(path, tuple(options.sources)),
+            fallback=Greeting(path, options.streams),
             name=path,
             observer=observer,
-            **{**options.resourceArguments(maxStreams), "maxPendingTotal": total},
+            **arguments,
         )
         daemon.addResource(resource)
         resources[path] = resource
         if channel is not None and path in options.published:
             resources[path] = _makeDoor(options, channel, resource)
     if registry is not None:
-        from .metrics import countSources, countStore
+        from .metrics import countHub, countSources, countStore
 
         countSources(registry, lines)
         if store is not None:
             countStore(registry, store, daemon.unstored)
-    resources.setdefault("/", StreamList(tuple(options.sources)))
-    makeSite = partial(_makeSite, options, connections, reactor)
+        if hub is not None:
+            countHub(registry, hub)
+    resources.setdefault("/", StreamList(options.streams, options.hub))
+    makeSite = partial(_makeSite, options, connections, reactor, hub)
     metrics = _makeMetrics(registry, member)
-    _listen(options, daemon, listening, resources, metrics, makeSite, member is None)
+    control = {} if hub is None else makeControl(hub)
+    _listen(options, daemon, listening, resources, metrics, control, makeSite, member is None)
     if member is not None:
         member.balance(listening, connections.count)
         member.unready = daemon.becomeUnready
@@ -209,6 +230,7 @@ def _listen(
     listening: ListeningService,
     resources: dict[str, IResource],
     metrics: IResource,
+    control: dict[str, IResource],
     makeSite: Callable[[IResource], Site],
     says: bool,
 ) -> None:
@@ -217,16 +239,20 @@ def _listen(
 
     @param resources: what answers clients, by path.
     @param metrics: what answers at C{/metrics}.
+    @param control: what answers those who run the daemon, by path.
     @param makeSite: makes the site of a root.
     @param says: whether to log where the page is.
     """
     admin = options.adminEndpoint()
     if admin is None:
-        streams = _guard(options, makeStreams({**resources, "/metrics": metrics}))
+        streams = _guard(options, makeStreams({**resources, "/metrics": metrics}, options.hub))
         root = makeProbes(daemon.state, daemon.delivery.problem, streams)
     else:
-        root = _guard(options, makeStreams(resources))
-        rest = _guard(options, makeStreams({"/metrics": metrics}), hosts=False)
+        root = _guard(options, makeStreams(resources, options.hub))
+        known = {
+            path: KnownHosts(resource, options["allow-host"]) for path, resource in control.items()
+        }
+        rest = _guard(options, makeStreams({"/metrics": metrics, **known}), hosts=False)
         probes = makeProbes(daemon.state, daemon.delivery.problem, rest)
         openPort(listening, admin, makeSite(probes))
     site = makeSite(root)
@@ -246,7 +272,8 @@ def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResour
     """
     if options["credCheckers"]:
         published = [path.encode() for path in options.published]
-        resource = withPassword(resource, options["credCheckers"], published)
+        open = (options.hub.encode(), METADATA.encode()) if options.hub else ()
+        resource = withPassword(resource, options["credCheckers"], published, open)
     if hosts and (options.isPrivate or options["allow-host"]):
         resource = KnownHosts(resource, options["allow-host"])
     return resource
@@ -267,28 +294,36 @@ def _makeConnections(options: Options, reactor: Any) -> Connections:
     )
 
 
-def _makeSite(options: Options, connections: Connections, reactor: Any, root: IResource) -> Site:
+def _makeSite(
+    options: Options, connections: Connections, reactor: Any, hub: Hub | None, root: IResource
+) -> Site:
     # To HTTP/2 a connection is idle while its streams are silent.
     timeout = max(IDLE_TIMEOUT, 2 * (options["heartbeat"] or 0))
     site = SmallSite(root, timeout=timeout, logFormatter=formatRequest, reactor=reactor)
     site.connections = connections
-    if options.published:
+    if options.published or hub is not None:
         site.requestFactory = PublishedRequest
-        site.check = _publishing(options["publish-token"])
+        site.check = _publishing(options, hub)
     return site
 
 
-def _publishing(tokens: list[str]) -> Callable[[Request], None]:
+def _publishing(options: Options, hub: Hub | None) -> Callable[[Request], object]:
     """
-    @return: raises L{Refused<twisted_sse.hub.refused.Refused>} if a request may not publish, as the
-        resource does.
+    @return: decides whether a request may publish, as the resource does: see L{SmallSite.check}.
     """
-    known = Tokens(tokens)
+    known = Tokens(options["publish-token"])
+    admission = None if hub is None else Admission(hub)
 
-    def check(request: Request) -> None:
+    def check(request: Request) -> object:
+        path = unquote_to_bytes(request.uri.partition(b"?")[0]).decode("utf-8", "replace")
+        if admission is not None and path == options.hub and request.method == b"POST":
+            return admission.check(request)
+        if path not in options.published:
+            raise Refused(413, f"the body is larger than {MOST_BODY} bytes")
         if not known:
             ThisMachine().check(request, False)
         elif not known.check(request):
             raise known.ask()
+        return None
 
     return check

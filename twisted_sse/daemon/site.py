@@ -21,7 +21,15 @@ from ..hub.refused import Refused
 from .connections import Connection, Connections
 from .request import PlainRequest
 
-__all__ = ["CountedRequest", "CountedSite", "PublishedRequest", "SmallRequest", "SmallSite"]
+__all__ = [
+    "MOST_BODY",
+    "MOST_PUBLISHED",
+    "CountedRequest",
+    "CountedSite",
+    "PublishedRequest",
+    "SmallRequest",
+    "SmallSite",
+]
 
 #: The largest body of a request that is kept, in bytes.  Twisted reads the whole body before a
 #: password is asked for.
@@ -118,6 +126,19 @@ class _Nothing(BytesIO):
         return len(data)
 
 
+class _NotKept(_Nothing):
+    """
+    Keeps nothing, and says so to what reads it.
+    """
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__()
+        self._refused = refused
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        raise self._refused
+
+
 class PublishedRequest(SmallRequest):
     """
     A request whose body is kept only if it is small, or its sender may publish.
@@ -139,12 +160,23 @@ class PublishedRequest(SmallRequest):
         before, self._received = self._received, self._received + len(data)
         # Not sooner: over HTTP/2 the length comes before other headers.
         if before <= MOST_BODY < self._received:
+            self.readHead()
             try:
-                cast(Any, self.channel).site.check(self)
+                checking = cast(Any, self.channel).site.check(self)
             except Refused as e:
                 self.refused = e
                 self.content = _Nothing()
+            else:
+                if checking is not None:
+                    checking.addErrback(self._notKept)
         super().handleContentChunk(data)
+
+    def _notKept(self, failure: Failure) -> None:
+        """
+        The sender may not publish.  The resource finds that out, too, and says so in its own way.
+        """
+        failure.trap(Refused)
+        self.content = _NotKept(cast(Refused, failure.value))
 
 
 class _RefusedPage(Resource):
@@ -173,7 +205,8 @@ class SmallSite(CountedSite, GuardedSite):
     """
     A site whose requests are small.
 
-    @ivar check: raises L{Refused} if a request may not publish; L{None} if nothing is published.
+    @ivar check: raises L{Refused} if a request may not publish, or returns a L{Deferred
+        <twisted.internet.defer.Deferred>} that fails with that; L{None} if nothing is published.
 
     @since: 0.1
     """

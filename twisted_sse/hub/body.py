@@ -4,26 +4,19 @@ What a publisher has sent: one event, or several.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from ..format.event import Event, InvalidEvent
-from ..stream.options import LONGEST_ID
+from ..format.event import Event
+from .content import checkCoding, decoded, isUTF8, linesIn, made, mediaType, parsed, readEach
 from .query import fieldsIn
 from .refused import Refused
 
-__all__ = ["ACCEPTED", "MOST_EVENTS", "Item", "batchIn", "eventIn", "isBatch", "typeOf"]
-
-#: How many events a batch may have: this many are published in one turn of the reactor.
-MOST_EVENTS = 10_000
+__all__ = ["ACCEPTED", "Item", "batchIn", "eventIn", "isBatch", "typeOf"]
 
 #: The fields of an event in a batch.
 FIELDS = frozenset(("data", "event", "id", "retry", "topics"))
-
-#: RFC 9110, 8.3.1, as far as a charset is concerned.
-_CHARSET = re.compile(rb';\s*charset\s*=\s*"?([^";\s]*)', re.IGNORECASE)
 
 #: JSON can name them, but UTF-8 cannot express them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -63,13 +56,8 @@ def typeOf(contentType: bytes | None, contentEncoding: bytes | None) -> bytes:
     """
     if contentEncoding is None and contentType in TYPES:
         return TYPES[contentType]
-    if contentEncoding is not None and contentEncoding.strip().lower() not in (b"", b"identity"):
-        raise Refused(
-            415,
-            "the body has a Content-Encoding: send it as it is",
-            {b"accept-encoding": b"identity"},
-        )
-    kind = TYPES.get((contentType or b"").partition(b";")[0].strip().lower())
+    checkCoding(contentEncoding)
+    kind = TYPES.get(mediaType(contentType))
     if kind is None:
         raise Refused(
             415,
@@ -77,8 +65,7 @@ def typeOf(contentType: bytes | None, contentEncoding: bytes | None) -> bytes:
             " body is the data, as JSON) and application/x-ndjson (each line is an event)",
             {b"accept-post": ACCEPTED},
         )
-    charset = _CHARSET.search(contentType or b"")
-    if charset and charset[1].lower() not in (b"utf-8", b"utf8", b"us-ascii"):
+    if not isUTF8(contentType):
         raise Refused(415, "the body is not UTF-8: there is no other charset here")
     return kind
 
@@ -102,10 +89,10 @@ def eventIn(uri: bytes, kind: bytes, body: bytes) -> Item:
     """
     fields = fieldsIn(uri)
     topics = fields.pop("topics", ())
-    text = _decoded(body)
+    text = decoded(body)
     if kind is _JSON:
-        return Item(_made(Event.json, _parsed(text), fields), topics)
-    return Item(_made(Event, text, fields), topics)
+        return Item(made(Event.json, parsed(text), fields), topics)
+    return Item(made(Event, text, fields), topics)
 
 
 def batchIn(uri: bytes, body: bytes) -> Iterator[Item]:
@@ -120,27 +107,14 @@ def batchIn(uri: bytes, body: bytes) -> Iterator[Item]:
             400,
             f"{name} is in the query of the URL: in a batch, each event has its own, in its line",
         )
-    count = 0
-    # Nothing else ends a line, and JSON has no line ends in its strings.
-    for number, line in enumerate(body.split(b"\n"), 1):
-        if not line or line.isspace():
-            continue
-        count += 1
-        if count > MOST_EVENTS:
-            raise Refused(413, f"the batch has more than {MOST_EVENTS:,} events: send several")
-        try:
-            yield _itemIn(_parsed(_decoded(line)))
-        except Refused as e:
-            why = f"line {number}: {e}; nothing was published"
-            raise Refused(e.status, why, e.headers, line=number) from None
-    if not count:
-        raise Refused(400, "the batch is empty: each line of the body must be an event, in JSON")
+    yield from readEach(linesIn(body), "line", _itemIn)
 
 
-def _itemIn(value: object) -> Item:
+def _itemIn(line: bytes) -> Item:
     """
     Read one line of a batch.
     """
+    value = parsed(decoded(line))
     if not isinstance(value, dict):
         raise Refused(400, 'it must be an object such as {"data": "hello", "event": "greeting"}')
     if not FIELDS.issuperset(value):
@@ -162,61 +136,5 @@ def _itemIn(value: object) -> Item:
         if fields.get(name) == "":
             raise Refused(400, f"{name} is empty: leave it out, or name one")
     if isinstance(data, str):
-        return Item(_made(Event, data, fields), topics)
-    return Item(_made(Event.json, data, fields), topics)
-
-
-def _made(make: Callable[..., Event], data: object, fields: dict[str, Any]) -> Event:
-    """
-    Make an event.
-    """
-    try:
-        event = make(data, **fields)
-    except (InvalidEvent, TypeError) as e:
-        raise Refused(400, str(e)) from None
-    except RecursionError:
-        raise Refused(400, "the JSON is nested too deeply") from None
-    if event.id is not None and len(event.id.encode()) > LONGEST_ID:
-        raise Refused(400, f"id is longer than {LONGEST_ID} bytes: no client could send it")
-    return event
-
-
-def _decoded(body: bytes) -> str:
-    try:
-        return body.decode()
-    except UnicodeDecodeError as e:
-        raise Refused(400, f"byte {e.start + 1} of the text is not UTF-8") from None
-
-
-def _parsed(text: str) -> Any:
-    """
-    Parse JSON (RFC 8259).
-    """
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as e:
-        raise Refused(400, f"this is not JSON: {e.msg} at character {e.pos + 1}") from None
-    except RecursionError:
-        raise Refused(400, "the JSON is nested too deeply") from None
-    except ValueError as e:
-        # A number that Python does not convert, or one of the two below.
-        raise Refused(400, f"this is not JSON: {e}") from None
-
-
-def _noConstant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """
-    Make an object, in which no value takes the place of another.
-    """
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"an object has {twice[:80]!r} twice")
-    return made
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_noConstant)
+        return Item(made(Event, data, fields), topics)
+    return Item(made(Event.json, data, fields), topics)

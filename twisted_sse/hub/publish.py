@@ -30,6 +30,7 @@ from ..timing.slices import SLICE
 from .anonymous import Anonymous, Everybody
 from .bearer import Tokens
 from .body import Item, batchIn, eventIn, isBatch, typeOf
+from .content import bodyOf
 from .key import keyOf
 from .refused import Refused
 from .subscribe import byQuery
@@ -160,7 +161,7 @@ class PublishResource(Resource):
         """
         try:
             self._authorise(request)
-            body = self._bodyOf(request)
+            body = bodyOf(request, self._maxBody)
             kind = typeOf(
                 request.getHeader(b"content-type"), request.getHeader(b"content-encoding")
             )
@@ -188,16 +189,6 @@ class PublishResource(Resource):
             raise self._tokens.ask()
         else:
             raise Refused(403, "nobody may publish here: there are no tokens")
-
-    def _bodyOf(self, request: Request) -> bytes:
-        content = request.content
-        assert content is not None, "the request has been received"
-        body: bytes = content.read(self._maxBody + 1)
-        if len(body) > self._maxBody:
-            raise Refused(
-                413, f"the body is larger than {self._maxBody} bytes: send less at a time"
-            )
-        return body
 
     def _collect(
         self, request: Request, batch: Iterator[Item], items: list[Item], key: str | None

@@ -6,10 +6,9 @@ Not C{request.args}: Twisted puts the fields of a form in there too, and they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
+from .form import milliseconds, pairs
 from .refused import Refused
 
 __all__ = ["fieldsIn", "parameters", "topicsIn"]
@@ -18,22 +17,19 @@ __all__ = ["fieldsIn", "parameters", "topicsIn"]
 FIELDS = {"event": "event", "id": "id", "retry": "retry", "topic": "topics"}
 
 
-def parameters(uri: bytes) -> Iterator[tuple[str, str]]:
+def parameters(uri: bytes) -> list[tuple[str, str]]:
     """
-    Parse the query of a URL: URL standard, 5.1, "application/x-www-form-urlencoded parsing".
+    Parse the query of a URL.
 
     @param uri: the target of a request.
     @return: names and values, in order.
     @raise Refused: if one is not UTF-8.
     """
     _, _, query = uri.partition(b"?")
-    for parameter in query.split(b"&"):
-        if parameter:
-            name, _, value = parameter.replace(b"+", b" ").partition(b"=")
-            try:
-                yield unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
-            except UnicodeDecodeError:
-                raise Refused(400, "the query of the URL is not UTF-8, percent-encoded") from None
+    try:
+        return pairs(query)
+    except UnicodeDecodeError:
+        raise Refused(400, "the query of the URL is not UTF-8, percent-encoded") from None
 
 
 def fieldsIn(uri: bytes) -> dict[str, Any]:
@@ -67,9 +63,10 @@ def fieldsIn(uri: bytes) -> dict[str, Any]:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 16):
+    number = milliseconds(text)
+    if number is None:
         raise Refused(400, "retry must be a number of milliseconds, of digits only")
-    return int(text)
+    return number
 
 
 def topicsIn(uri: bytes) -> list[str] | None:

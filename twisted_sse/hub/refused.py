@@ -15,7 +15,10 @@ class Refused(Exception):
     @ivar why: a sentence that says what was wrong, and what to do, without its period.
     @ivar headers: headers of the answer.
     @ivar more: further members of the answer's JSON, besides C{error}.
+    @ivar reason: what was wrong, in a word, of few enough for the label of a metric.
     """
+
+    reason: str | None = None
 
     def __init__(
         self,

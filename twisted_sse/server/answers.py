@@ -50,4 +50,6 @@ def vary(request: Request, name: bytes) -> None:
     Tell caches that the response also depends on this header of the request: RFC 9110, 12.5.5.
     """
     values = request.responseHeaders.getRawHeaders(b"vary", [])
-    request.setHeader(b"vary", b", ".join([*values, name]))
+    named = [each.strip() for value in values for each in value.split(b",")]
+    if name not in named:
+        request.setHeader(b"vary", b", ".join([*named, name]))

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from ..format.encoded import Encoded
 from ..format.event import Event
+from .contract import Record
 
-__all__ = ["Entry"]
+__all__ = ["Entry", "entryOf"]
 
 
 class Entry(Encoded):
@@ -16,6 +17,7 @@ class Entry(Encoded):
 
     @ivar event: the event as it is sent.
     @ivar topics: its topics.
+    @ivar private: whether it is only for those who may read one of them.
     @ivar position: its place in the sequence, from 0.
     @ivar passed: how much was published before it, in the measure of L{History.passed
         <twisted_sse.store.memory.History.passed>}.
@@ -24,7 +26,7 @@ class Entry(Encoded):
         given by the application: see L{Record.place<twisted_sse.store.contract.Record>}.
     """
 
-    __slots__ = ("event", "place", "passed", "position", "time", "topics")
+    __slots__ = ("event", "place", "passed", "position", "private", "time", "topics")
 
     def __init__(
         self,
@@ -33,6 +35,7 @@ class Entry(Encoded):
         position: int = 0,
         time: float = 0.0,
         place: str = "",
+        private: bool = False,
     ) -> None:
         super().__init__(event)
         self.event = event
@@ -41,6 +44,7 @@ class Entry(Encoded):
         self.passed = 0.0
         self.time = time
         self.place = place
+        self.private = private
 
     @property
     def name(self) -> str:
@@ -48,3 +52,10 @@ class Entry(Encoded):
         A store's name for the place after it, which no other event has.
         """
         return self.place or self.event.id or ""
+
+
+def entryOf(record: Record) -> Entry:
+    """
+    Make the entry of a record.
+    """
+    return Entry(record.event, frozenset(record.topics), place=record.place, private=record.private)

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from ..checks import checkSeconds
 from ..format.event import Event, makeEvent
+from ..printable import shown
 from ..timing.reactors import checkThread
 from .every import Emission
 from .reasons import CloseReason
@@ -63,7 +64,10 @@ class EventStream:
         """
         stream = streamOf(request)
         if not isinstance(stream, EventStream):
-            raise LookupError(f"{request!r} is not answered by an event stream (any more)")
+            # Not repr(), which shows the query, where tokens are.
+            uri = getattr(request, "uri", b"").partition(b"?")[0]
+            what = f"{type(request).__name__} {shown(uri.decode('utf-8', 'replace'))}".rstrip()
+            raise LookupError(f"{what} is not answered by an event stream (any more)")
         return stream
 
     @property

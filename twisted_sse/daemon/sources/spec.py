@@ -2,7 +2,7 @@
 The daemon's sources, as its command line names them.
 
 A source of lines (standard input, a file, a command) publishes them in a channel, for all
-clients; to a source C{post}, clients publish.  Any other source is a function that is called with
+clients; to a source C{post}, and to the hub, clients publish.  Any other source is a function that is called with
 each new stream.
 """
 
@@ -38,6 +38,7 @@ class Kind(Enum):
     FILE = auto()
     COMMAND = auto()
     POST = auto()
+    HUB = auto()
     FUNCTION = auto()
 
 
@@ -75,7 +76,7 @@ class Spec(NamedTuple):
         """
         Whether its events are the user's own data.
         """
-        return self.isLines or self.kind is Kind.POST
+        return self.isLines or self.kind in (Kind.POST, Kind.HUB)
 
     @property
     def isReadOnce(self) -> bool:

@@ -1,0 +1,113 @@
+"""
+Tests for C{check-hub} of L{twisted_sse.cli}, without a hub.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from typing import Any
+from unittest import mock
+
+import twisted.internet
+from twisted.internet.error import ConnectionRefusedError
+
+from tests.support.commands import ErrorMixin, FakeReactor
+from tests.support.documents import table
+from tests.support.keys import SECRET
+from twisted_sse.cli import checkhub
+from twisted_sse.cli.checking import Finding, Outcome
+from twisted_sse.cli.commands import run
+from twisted_sse.cli.status import Status
+
+URL = "http://localhost:1/hub"
+NEW = ["--key", "env:KEY", "--protocol", "1.0"]
+
+
+class CheckHubTests(ErrorMixin):
+    """
+    Tests for the command line and the report.
+    """
+
+    def report(self, found: list[Finding] | Exception, *options: str) -> tuple[int, str]:
+        """
+        Run the command.
+
+        @param found: what is found at the hub.
+        @return: its exit status, and what it prints.
+        """
+
+        async def checkURL(given: Any, reactor: Any) -> list[Finding]:
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        printed = io.StringIO()
+        with (
+            mock.patch.object(checkhub, "checkURL", checkURL),
+            mock.patch.object(sys, "stdout", printed),
+            mock.patch.object(twisted.internet, "reactor", FakeReactor(), create=True),
+            mock.patch.dict(os.environ, {"KEY": SECRET}),
+        ):
+            try:
+                status = run(["check-hub", *options, URL])
+            except SystemExit as e:
+                status = int(e.code or 0)
+        return status, printed.getvalue()
+
+    def test_report(self) -> None:
+        """
+        What was found is a line each, which no hub can write on a terminal what it likes with; and the
+        exit status says whether something differs.
+        """
+        good = [Finding(1, Outcome.OK, "200"), Finding(9, Outcome.NOT_TRIED, "it is\nnot seen")]
+        status, printed = self.report(good)
+        self.assertEqual(status, Status.ENDED)
+        self.assertEqual(
+            printed,
+            "  1  ok         200\n  9  not tried  it is not seen\n1 ok, 0 differs, 1 not tried\n",
+        )
+        status, printed = self.report([*good, Finding(10, Outcome.DIFFERS, "\x1b[2J")])
+        self.assertEqual(status, Status.FAILED)
+        self.assertNotIn("\x1b", printed)
+        self.assertIn("1 differs", printed)
+
+    def test_unreachable(self) -> None:
+        """
+        A hub that cannot be reached is reported in one line.
+        """
+        status, printed = self.report(ConnectionRefusedError())
+        self.assertEqual((status, printed), (Status.FAILED, ""))
+        self.assertIn("refused", self.told())
+
+    def test_wrong(self) -> None:
+        """
+        What is wrong in the command line is said, without secrets.
+        """
+        for options, why in (
+            (["--key", SECRET], "--key"),
+            (["--key", "env:NO"], "NO"),
+            (["--key", "file:/nothing"], "--key"),
+            (NEW, "--issuer"),
+            (["--protocol", "2.0"], "--protocol"),
+            (["--publisher-token", "a b"], "--publisher-token"),
+        ):
+            status, printed = self.report([], *options)
+            self.assertEqual((status, printed), (Status.USAGE, ""))
+            told = self.told()
+            self.assertIn(why, told)
+            self.assertNotIn(SECRET, told)
+        self.assertEqual(self.report([], *NEW, "--issuer", "https://x.example")[0], Status.ENDED)
+
+    def test_documented(self) -> None:
+        """
+        The documented options are the actual ones.
+        """
+        with mock.patch.object(sys, "stdout", io.StringIO()) as printed:
+            self.assertRaises(SystemExit, checkhub.parseCheck, ["check-hub", "--help"])
+        actual = set(re.findall(r"--[a-z-]+", printed.getvalue().partition("exit status")[0]))
+        rows = table("conformance.md", "## Check a hub")
+        documented = {name for row in rows for name in re.findall("--[a-z-]+", row[0])}
+        self.assertEqual(documented, actual - {"--help"})

@@ -1,0 +1,207 @@
+"""
+Tests for L{twisted_sse.daemon.mercureoptions}: the command line of the hub.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.support.hubs import KEY, PATH
+from tests.support.options import OptionsMixin
+from twisted_sse.daemon import Options
+
+HUB = ("--mercure", "--anonymous")
+PUBLISHER = f"--publisher-jwt-key={KEY}"
+
+
+class MercureOptionsTests(OptionsMixin):
+    """
+    Tests for L{MercureOptions<twisted_sse.daemon.mercureoptions.MercureOptions>}.
+    """
+
+    def setUp(self) -> None:
+        """
+        Begin with an environment without Mercure's variables.
+        """
+        super().setUp()
+        kept = {name: text for name, text in os.environ.items() if "MERCURE" not in name}
+        self.patch(os, "environ", kept)
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.key = Path(temporary.name) / "key"
+        self.key.write_text(f"{KEY}\n", encoding="ascii")
+
+    def assertRefused(self, says: str, *arguments: str) -> None:
+        """
+        Assert that a command line is refused, in a line that shows no secret.
+        """
+        line = self.refusal(*arguments)
+        self.assertIn(says, line)
+        self.assertNotIn(KEY, line)
+
+    def test_source(self) -> None:
+        """
+        The hub is a source of the user's own data, at its own path; without others, the only one.
+        """
+        options = self.options(*HUB, PUBLISHER)
+        self.assertEqual((list(options.sources), options.hub), ([PATH], PATH))
+        self.assertEqual((options.streams, options.isPrivate), ((), True))
+        options = self.options("tick", *HUB, PUBLISHER, "--public")
+        self.assertEqual((options.streams, options.isPrivate), (("/",), False))
+        self.assertIsNone(self.options().hub)
+        self.assertRefused(f"there is one at {PATH} already", f"{PATH}=post", *HUB, PUBLISHER)
+        self.assertRefused("--once: --mercure has no end", "--once", *HUB, PUBLISHER)
+        self.assertRefused("--tail is for", "--tail=1", *HUB, PUBLISHER)
+        self.options("--history=10", "--history-age=60", *HUB, PUBLISHER)
+
+    def test_environment(self) -> None:
+        """
+        Mercure's own variables are understood; an option wins, and without a hub they say nothing.
+        """
+        os.environ["MERCURE_PUBLISHER_JWT_KEY"] = f"file:{self.key}"
+        os.environ["MERCURE_PUBLISHER_JWT_ALG"] = "HS512"
+        os.environ["MERCURE_SUBSCRIBER_JWT_KEY"] = KEY
+        os.environ["MERCURE_SUBSCRIBER_JWT_ALG"] = ""
+        options = self.options("--mercure", "--publisher-jwt-alg=HS384")
+        self.assertEqual(options["publisher-jwt-key"], f"file:{self.key}")
+        self.assertEqual(options["publisher-jwt-alg"], "HS384")
+        self.assertEqual(options["subscriber-jwt-key"], KEY)
+        self.assertIsNone(options["subscriber-jwt-alg"])
+        self.assertIsNone(self.options("tick")["publisher-jwt-key"])
+        os.environ["MERCURE_PUBLISHER_JWT_KEY"] = "weak"
+        self.assertRefused("MERCURE_PUBLISHER_JWT_KEY is a secret of 4 bytes", "--mercure")
+
+    def test_withoutHub(self) -> None:
+        """
+        Each option of the hub is refused where there is none.
+        """
+        for option in (
+            *(PUBLISHER, "--publisher-jwt-alg=HS256", f"--subscriber-jwt-key={KEY}"),
+            *("--subscriber-jwt-alg=HS256", "--jwks=https://example.com/", "--trusted-issuer=a=b"),
+            *("--resource-identifier=a", "--anonymous", "--publish-origin=https://a", "--presence"),
+            *("--mercure-protocol=0.x", "--explain"),
+        ):
+            name = option.partition("=")[0]
+            self.assertRefused(f"{name} is for a hub: give --mercure, too", option)
+
+    def test_keys(self) -> None:
+        """
+        What is no good key is refused at the start, under the name of its option.
+        """
+        pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
+        for says, *arguments in (
+            ("--publisher-jwt-key is a secret of 5 bytes", "--publisher-jwt-key=short"),
+            ("--publisher-jwt-key is 'file:/nowhere'", "--publisher-jwt-key=file:/nowhere"),
+            ("--publisher-jwt-alg is 'none': it must be", PUBLISHER, "--publisher-jwt-alg=none"),
+            (
+                "--publisher-jwt-key is PEM, which is no secret",
+                *(f"--publisher-jwt-key={pem}", "--publisher-jwt-alg=HS256"),
+            ),
+            (
+                "--publisher-jwt-key is not PEM, which RS256 needs",
+                *(PUBLISHER, "--publisher-jwt-alg=RS256"),
+            ),
+            (
+                "--subscriber-jwt-key is a secret of 5 bytes",
+                PUBLISHER,
+                "--subscriber-jwt-key=short",
+            ),
+            ("--trusted-issuer must be ISSUER=KEYS", "--trusted-issuer=a"),
+            ("--resource-identifier is not given", f"--trusted-issuer=https://a={KEY}"),
+            ("--jwks is 'http://example.com/'", "--jwks=http://example.com/"),
+            ("--jwks is 'file:/nowhere'", "--jwks=file:/nowhere"),
+            ("--publish-origin has 'a'", PUBLISHER, "--publish-origin=a"),
+            ("--origin has 'a'", PUBLISHER, "--origin=a"),
+            ('--origin is "*", and credentials', PUBLISHER, "--origin=*", "--credentials"),
+        ):
+            self.assertRefused(says, *HUB, *arguments)
+
+    def test_nobody(self) -> None:
+        """
+        A hub to which nobody could publish, or subscribe, is refused.
+        """
+        self.assertRefused("--mercure: nobody could publish", *HUB)
+        self.assertRefused(
+            "--mercure: nobody could publish", "--mercure", f"--subscriber-jwt-key={KEY}"
+        )
+        self.assertRefused("--mercure: nobody could subscribe", "--mercure", PUBLISHER)
+        self.options("--mercure", "--jwks=https://example.com/")
+        self.options("--mercure", f"--trusted-issuer=https://a={KEY}")
+
+    def test_useless(self) -> None:
+        """
+        What would have no effect is refused.
+        """
+        both = (*HUB, PUBLISHER, "--subscriber-jwt-key=file:key")
+        self.assertRefused("--jwks says nothing", *both, "--jwks=https://example.com/")
+        self.options(*HUB, PUBLISHER, "--jwks=https://example.com/")
+        self.assertRefused(
+            "--subscriber-jwt-alg is the algorithm of a key: give --subscriber-jwt-key",
+            *(*HUB, PUBLISHER, "--subscriber-jwt-alg=HS256"),
+        )
+        old, new = "--mercure-protocol=0.x", "--mercure-protocol=1.0"
+        issuer = f"--trusted-issuer=https://a={KEY}"
+        self.assertRefused("--publisher-jwt-key is for tokens of 0.x", *HUB, PUBLISHER, new)
+        self.assertRefused("--jwks is for tokens of 0.x", *HUB, "--jwks=https://a.example/", new)
+        self.assertRefused("--trusted-issuer is for tokens of 1.0", *HUB, issuer, old)
+        self.options(*HUB, issuer, new)
+
+    def test_protocols(self) -> None:
+        """
+        C{--mercure-protocol} is one version or both.
+        """
+        for text, protocols in ("0.x", ("0.x",)), ("1.0, 0.x", ("1.0", "0.x")):
+            options = self.options(*HUB, PUBLISHER, f"--mercure-protocol={text}")
+            self.assertEqual(options.protocols, protocols)
+        self.assertEqual(self.options(*HUB, PUBLISHER).protocols, ("0.x", "1.0"))
+        for text in "", "2.0", "0.x,0.x", "0.x,":
+            self.assertRefused(
+                f"--mercure-protocol is {text!r}: it must be 0.x, 1.0 or 0.x,1.0",
+                *(*HUB, PUBLISHER, f"--mercure-protocol={text}"),
+            )
+
+    def test_shared(self) -> None:
+        """
+        Several processes need Redis, where presence is refused, with the reason.
+        """
+        self.assertRefused("what comes from --mercure", *HUB, PUBLISHER, "--processes=2")
+        self.assertRefused(
+            "--presence is for one process: with --store redis://..",
+            *(*HUB, PUBLISHER, "--presence", "--store=redis://localhost"),
+        )
+        several = ("--processes=2", "--store=redis://localhost")
+        self.options(*HUB, PUBLISHER, *several)
+        # The process that would serve nobody checks the keys all the same.
+        self.assertRefused(
+            "--publisher-jwt-key is a secret of 5 bytes",
+            *(*HUB, "--publisher-jwt-key=short", *several),
+        )
+        self.options(*HUB, PUBLISHER, "--presence", f"--store={self.key.parent}/events.db")
+
+    def test_secrets(self) -> None:
+        """
+        It is known which options show a secret to everybody on the machine.
+        """
+
+        def shown(*arguments: str) -> list[str]:
+            return list(self.options(*HUB, *arguments).shownSecrets())
+
+        self.assertEqual(shown(PUBLISHER), ["--publisher-jwt-key"])
+        self.assertEqual(shown(f"--publisher-jwt-key=file:{self.key}"), [])
+        self.assertEqual(shown("--publisher-jwt-key=-----BEGIN PUBLIC KEY-----"), [])
+        issuers = [f"--trusted-issuer=https://{each}" for each in ("a=https://a/", "b=file:b")]
+        self.assertEqual(shown(*issuers), [])
+        self.assertEqual(shown(*issuers, f"--trusted-issuer=c={KEY}"), ["--trusted-issuer"])
+        os.environ["MERCURE_PUBLISHER_JWT_KEY"] = KEY
+        self.assertEqual(shown(), [])
+
+    def test_help(self) -> None:
+        """
+        The help has the options of the hub.
+        """
+        text = " ".join(Options().getUsage().split())
+        for name in "mercure", "publisher-jwt-key=", "trusted-issuer=", "explain":
+            self.assertIn(f"--{name} ", text)
+        self.assertIn("--mercure --publisher-jwt-key file:key --anonymous", text)

@@ -1,0 +1,568 @@
+"""
+Tests for L{twisted_sse.hub.mercure}: attacks, and what goes wrong at the worst moment.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+import os
+import tempfile
+import weakref
+from typing import Any
+from unittest import mock
+from urllib.parse import quote
+
+from twisted.logger import capturedLogs
+
+from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.late_store import LateStore
+from tests.support.memory_agent import MemoryAgent
+from twisted_sse import Channel, History
+from twisted_sse.hub import Hub
+from twisted_sse.hub.mercure import jwks, subscriptions
+from twisted_sse.store import NotStored
+from twisted_sse.stream.stream import EventStream
+from twisted_sse.testing import MemoryClient, MemoryClock
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
+
+
+def bearer(**claims: Any) -> dict[str, str]:
+    """
+    @return: the headers of somebody who may do everything.
+    """
+    return {"Authorization": f"Bearer {token({**EVERYTHING, **claims})}", **FORM}
+
+
+class OptionTests(HubCase):
+    """
+    Tests for hubs that could not work.
+    """
+
+    def test_url(self) -> None:
+        """
+        A hub's URL is an absolute one, and not the root of its host: else nothing could be published
+        that is not in the hub's own namespace.
+        """
+        for url in (
+            "https://hub.example",
+            "https://hub.example/",
+            "https://hub.example/..",
+            "https://hub.example/hub/",
+            "https://hub.example/hub?x",
+            "https://hub.example/hub#x",
+            "https://ada@hub.example/hub",
+            "/hub",
+            "hub.example",
+            "ftp://hub.example/hub",
+            "",
+        ):
+            with self.assertRaisesRegex(ValueError, "url", msg=url):
+                self.serve(url=url)
+        self.serve(url="https://hub.example/some/hub")
+
+    def test_protocols(self) -> None:
+        """
+        A hub speaks at least one protocol.
+        """
+        for protocols in ((), "0.x", ["2.0"]):
+            with self.assertRaisesRegex(ValueError, "protocols"):
+                self.serve(protocols=protocols)
+
+    def test_flags(self) -> None:
+        """
+        What is on or off is nothing else.
+        """
+        for name in ("anonymous", "explain", "presence", "unauthorized"):
+            with self.assertRaisesRegex(TypeError, name):
+                self.serve(**{name: "no"})
+
+    def test_jwks(self) -> None:
+        """
+        A set of keys is for what has no key of its own; where both have one, it would be for nothing,
+        and is refused.
+        """
+        handle, path = tempfile.mkstemp()
+        self.addCleanup(os.unlink, path)
+        encoded = "SXQgaXMgYSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyEh"
+        keys = {"keys": [{"kty": "oct", "k": encoded, "alg": "HS256"}]}
+        with os.fdopen(handle, "w") as file:
+            json.dump(keys, file)
+        with self.assertRaisesRegex(ValueError, "jwks"):
+            self.serve(jwks=f"file:{path}")
+        self.serve(jwks=f"file:{path}", subscriberJwtKey=None)
+        answer = self.client.request("POST", PATH, bearer(), b"topic=a")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(self.get("topic=a", bearer().items()).status, 401)
+
+
+class SelectorTests(HubCase):
+    """
+    Tests for subscribers that select too much.
+    """
+
+    def test_many(self) -> None:
+        """
+        Ten thousand selectors in a request are refused, and so are more patterns than there is memory
+        for: each takes some 100 kB.
+        """
+        self.serve()
+        for kind, count, status in (
+            ("topic=t%d", 1000, 200),
+            ("topic=t%d", 10_000, 400),
+            ("match=t%d", 10_000, 400),
+            ("topic=t%d{x}", 100, 200),
+            ("topic=t%d{x}", 101, 400),
+            ("topic=t%d{x,y}{z}{a,b,c}{d}{e,f,g}", 100, 200),
+            ("topic=t%d{x,y}{z}{a,b,c}{d}{e,f,g,h}", 100, 400),
+            ("topic=t%d" + "{x}" * 450, 3, 400),
+            ("match_urlpattern=/t%d/:x", 20, 200),
+            ("match_urlpattern=/t%d/:x", 21, 400),
+        ):
+            body = "&".join(kind % number for number in range(count))
+            answer = self.client.request("QUERY", PATH, FORM, body.encode())
+            self.assertEqual(answer.status, status, (kind, count))
+            answer.disconnect()
+        # The same one several times takes no more than once.
+        again = "&".join(["match_urlpattern=/t/:x"] * 30)
+        self.assertEqual(self.client.request("QUERY", PATH, FORM, again.encode()).status, 200)
+
+    def test_largeQuery(self) -> None:
+        """
+        The body of a QUERY is no larger than that of a publisher may be.
+        """
+        self.serve(maxBody=1000)
+        body = b"match=a&x=" + b"x" * 1000
+        self.assertEqual(self.client.request("QUERY", PATH, FORM, body).status, 413)
+
+    def test_otherQuery(self) -> None:
+        """
+        The body of a QUERY is a form, and says so: RFC 10008, 2.
+        """
+        self.serve()
+        for headers, status in (
+            (FORM, 200),
+            ({"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}, 200),
+            ({"Content-Type": "application/json"}, 415),
+            ({"Content-Type": "text/plain"}, 415),
+            ({}, 415),
+            ({**FORM, "Content-Encoding": "gzip"}, 415),
+        ):
+            answer = self.client.request("QUERY", PATH, headers, b"match=a")
+            self.assertEqual(answer.status, status, headers)
+        self.assertEqual(self.client.request("QUERY", f"{PATH}?match=a", {}).status, 200)
+
+    def test_select(self) -> None:
+        """
+        What an application selects for a stream is limited likewise.
+        """
+        self.serve()
+        for topics in ([f"t{n}" for n in range(1001)], [f"t{n}{{x}}" for n in range(101)]):
+            self.assertRaises(ValueError, self.hub.select, "x", topics)
+
+
+class TextTests(HubCase):
+    """
+    Tests for topics and IDs with strange characters.
+    """
+
+    def post(self, **fields: str) -> Any:
+        """
+        Publish.
+        """
+        body = "&".join(f"{name}={quote(value, safe='')}" for name, value in fields.items())
+        return self.client.request("POST", PATH, bearer(), body.encode())
+
+    def test_large(self) -> None:
+        """
+        A topic of 100 kB is refused, to publishers and to subscribers.
+        """
+        self.serve()
+        self.assertEqual(self.post(topic="x" * 100_000).status, 413)
+        large = ("topic=" + "x" * 100_000).encode()
+        self.assertEqual(self.client.request("QUERY", PATH, FORM, large).status, 400)
+
+    def test_tricks(self) -> None:
+        """
+        Topics are equal if their characters are: neither normal forms nor letters that look the same
+        are; and what cannot be seen is refused.
+        """
+        self.serve()
+        composed, letters = "\u00e9", "e\u0301"
+        stream = self.get(f"topic={quote(composed)}&topic=paypal")
+        for topic in (letters, "p\u0430ypal", "PAYPAL", "\uff50aypal", "paypal "):
+            self.assertEqual(self.post(topic=topic).status, 200, topic)
+        for hidden in ("\u200b", "\u202e", "\ufeff", "\u00ad", "\0", "\x85", "\n", "\U000e0061"):
+            self.assertEqual(self.post(topic=f"pay{hidden}pal").status, 400, hidden)
+        self.clock.settle()
+        self.assertEqual(list(stream.events), [])
+        self.post(topic=composed)
+        self.clock.settle()
+        self.assertEqual(len(stream.events), 1)
+
+    def test_strangeID(self) -> None:
+        """
+        The list of subscriptions names the newest update, whatever spaces are in its ID.
+        """
+        self.serve(presence=True)
+        for id in ("a\u00a0b", "a\u2028b", "\ue000", 'a"\\b'):
+            self.assertEqual(self.post(topic="x", id=id).status, 200)
+            answer = self.client.request(
+                "GET", f"{PATH}/subscriptions/exact/x", {"Authorization": bearer()["Authorization"]}
+            )
+            self.assertEqual(answer.status, 200, id)
+            self.assertIn("last-event-id=", answer.headers["Link"])
+
+
+class CookieTests(HubCase):
+    """
+    Tests for pages that publish with a cookie.
+    """
+
+    def test_combinations(self) -> None:
+        """
+        With a cookie, the origin decides, and without one the referrer; with a header, no page can
+        have been tricked.
+        """
+        good, bad = "https://app.example", "https://evil.example"
+        self.serve(publishOrigins=[good], origins=[good])
+        made = token(EVERYTHING)
+        places = {
+            "cookie": {"Cookie": f"mercureAuthorization={made}"},
+            "both": {"Cookie": f"mercureAuthorization={made}", "Authorization": f"Bearer {made}"},
+            "bad header": {"Cookie": f"mercureAuthorization={made}", "Authorization": "Bearer x"},
+            "none": {},
+        }
+        origins = (None, good, bad, "null", "", good + ".evil.example", good + ":8443", good + "/")
+        referers = (None, good + "/page", bad + "/?" + good, "about:blank", good + "@evil.example/")
+        for place, origin, referer in itertools.product(places, origins, referers):
+            headers = {**places[place], **FORM}
+            if origin is not None:
+                headers["Origin"] = origin
+            if referer is not None:
+                headers["Referer"] = referer
+            fits = origin == good or (origin is None and referer == good + "/page")
+            status = 200 if place == "both" or (place == "cookie" and fits) else 401
+            answer = self.client.request("POST", PATH, headers, b"topic=a")
+            self.assertEqual(answer.status, status, (place, origin, referer))
+            # Reading needs no origin: a page that may not read it sees nothing.
+            stream = self.get("topic=a", headers.items())
+            self.assertEqual(stream.status, 401 if place == "bad header" else 200)
+            allowed = stream.headers.get("Access-Control-Allow-Origin")
+            self.assertEqual(allowed, good if origin == good else None)
+            stream.disconnect()
+
+
+class StoreCase(HubCase):
+    """
+    What the tests with a store share.
+    """
+
+    def begin(self, **store: Any) -> LateStore:
+        """
+        Make a hub with a store.
+        """
+        self.clock = MemoryClock()
+        store_ = LateStore(self.clock, **store)
+        self.channel = Channel(
+            History(),
+            name="hub",
+            store=store_,
+            reactor=self.clock,
+            positionEvent=None,
+            resetEvent=None,
+        )
+        self.hub = Hub(
+            self.channel,
+            publisherJwtKey=KEY,
+            subscriberJwtKey=KEY,
+            anonymous=True,
+            reactor=self.clock,
+        )
+        self.client = MemoryClient(self.hub, clock=self.clock)
+        return store_
+
+
+class StoreTests(StoreCase):
+    """
+    Tests for a store that is away.
+    """
+
+    def test_away(self) -> None:
+        """
+        While the store cannot be written, publishers are told to come again, and streams stay; then
+        it goes on.
+        """
+        store = self.begin(deliver="stored")
+        self.clock.pump([0.1] * 10)
+        stream = self.get("topic=a")
+        for failing, status, count in ((None, 200, 1), (NotStored("away"), 503, 1), (None, 200, 2)):
+            store.failing = failing
+            answer = self.client.request("POST", PATH, bearer(), b"topic=a&data=x")
+            self.clock.pump([0.1] * 10)
+            self.assertEqual(answer.status, status)
+            self.assertEqual("Retry-After" in answer.headers, status == 503)
+            self.assertFalse(stream.ended)
+            self.assertEqual(len(stream.events), count)
+
+    def test_awayAtStart(self) -> None:
+        """
+        If the store cannot be reached yet, publishers are told so after some seconds, and subscribers
+        wait for it in open streams.
+        """
+        store = self.begin(isAway=True)
+        streams = [self.get("topic=a"), self.get("topic=a&lastEventID=x")]
+        answer = self.client.request("POST", PATH, bearer(), b"topic=a&data=x")
+        self.clock.pump([1.0] * 20)
+        self.assertEqual((answer.status, answer.headers["Retry-After"] > "0"), (503, True))
+        self.assertEqual([(each.status, each.ended) for each in streams], [(200, False)] * 2)
+        store.isAway = False
+        self.clock.pump([1.0] * 60)
+        answer = self.client.request("POST", PATH, bearer(), b"topic=a&data=y")
+        self.clock.pump([1.0] * 2)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual([[each.data for each in stream.events] for stream in streams], [["y"]] * 2)
+
+
+class VanishingTests(StoreCase):
+    """
+    Tests for clients that go at the worst moment.
+    """
+
+    def left(self) -> int:
+        """
+        @return: how many streams are not collected.
+        """
+        gc.collect()
+        return sum(isinstance(each, EventStream) for each in gc.get_objects())
+
+    def test_everywhere(self) -> None:
+        """
+        Of a client that vanishes while the hub waits for the store, nothing is left, whatever it has
+        asked for: no subscriber, no call, no stream.
+        """
+        for method, body in ("GET", b""), ("QUERY", b""), ("HEAD", b""), ("POST", b"topic=a&id=i"):
+            for after in (0.0, 0.005, 0.011, 0.02, 0.1):
+                store = self.begin()
+                self.clock.pump([0.1] * 10)
+                self.clock.pump([0.1] * 10)
+                before = len(self.clock.getDelayedCalls())
+                existing = self.left()
+                store.delay = 0.05
+                target = f"{PATH}?topic=a&lastEventID=x&authorization={token(EVERYTHING)}"
+                answer = self.client.request(method, target, dict(FORM), body)
+                self.clock.advance(after)
+                answer.disconnect()
+                del answer
+                self.clock.pump([0.01] * 300)
+                self.assertEqual(self.hub.subscribers, 0, (method, after))
+                self.assertEqual(len(self.hub.resource.streams), 0)
+                self.assertEqual(self.left(), existing, (method, after))
+                self.assertLessEqual(len(self.clock.getDelayedCalls()), before, (method, after))
+
+    def test_request(self) -> None:
+        """
+        The hub keeps no request whose client has gone.
+        """
+        store = self.begin()
+        self.clock.pump([0.1] * 10)
+        store.delay = 1000
+        render, requests = self.hub.render, list[Any]()
+
+        def seen(request: Any) -> int:
+            requests.append(request)
+            return render(request)
+
+        for query in ("topic=a&lastEventID=x", "topic=a", ""):
+            with mock.patch.object(self.hub, "render", seen):
+                answer = self.client.request("GET", f"{PATH}?{query}", {})
+            request = weakref.ref(requests.pop())
+            answer.disconnect()
+            del answer
+            self.clock.advance(1)
+            gc.collect()
+            self.assertIsNone(request())
+
+    def test_keys(self) -> None:
+        """
+        Of a client that vanishes while the hub fetches keys, nothing is left, when that is over.
+        """
+        clock, agent = MemoryClock(), MemoryAgent()
+        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock, presence=True)
+        client = MemoryClient(hub, clock=clock)
+        existing = self.left()
+        for method, target in (
+            ("GET", f"{PATH}?topic=a"),
+            ("HEAD", f"{PATH}?topic=a"),
+            ("POST", PATH),
+            ("GET", f"{PATH}/subscriptions"),
+        ):
+            answer = client.request(
+                method, target, bearer(), b"topic=a" if method == "POST" else b""
+            )
+            self.assertIsNone(answer.status)
+            answer.disconnect()
+            del answer
+        clock.pump([1.0] * 100)
+        self.assertEqual((hub.subscribers, len(hub.resource.streams)), (0, 0))
+        self.assertEqual(self.left(), existing)
+        self.assertEqual(channel.lastEventID, "")
+        client.close()
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_revokedMeanwhile(self) -> None:
+        """
+        One whose token is revoked while the hub looks for the place to resume from is not subscribed.
+        """
+        store = self.begin()
+        self.clock.pump([0.1] * 10)
+        store.delay = 1.0
+        stream = self.client.request("GET", f"{PATH}?topic=a&lastEventID=x", bearer(jti="1"))
+        self.clock.settle()
+        store.delay = 0.1
+        self.hub.revoke(jti="1", until=2e9)
+        self.clock.pump([0.5] * 10)
+        self.assertTrue(stream.ended or stream.status == 401, stream.status)
+        self.assertEqual(self.hub.subscribers, 0)
+
+    def test_closed(self) -> None:
+        """
+        A channel that is closed ends the streams; publishers are refused, with nothing in the log
+        that says it was our mistake.
+        """
+        self.serve()
+        stream = self.get("topic=a")
+        self.channel.close()
+        self.clock.settle()
+        self.assertTrue(stream.ended)
+        with capturedLogs() as logs:
+            answer = self.client.request("POST", PATH, bearer(), b"topic=a")
+            again = self.get("topic=a&lastEventID=x")
+            self.clock.settle()
+        self.assertEqual(answer.status, 503)
+        self.assertEqual([each for each in logs if "log_failure" in each], [])
+        self.assertTrue(again.ended or again.status == 503)
+
+    def test_nothingLeft(self) -> None:
+        """
+        When the streams have ended and the hub is closed, nothing is left that calls the reactor, even
+        if keys are being fetched; who waits for them is told that they cannot be had.
+        """
+        clock, agent = MemoryClock(), MemoryAgent()
+        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            hub = Hub(
+                channel,
+                jwks="http://127.0.0.1/jwks",
+                subscriberJwtKey=KEY,
+                anonymous=True,
+                reactor=clock,
+                maxLifetime=1000,
+            )
+        client = MemoryClient(hub, clock=clock)
+        streams = [client.get(f"{PATH}?topic=a"), client.get(f"{PATH}?topic=a", bearer())]
+        waiting = client.request("POST", PATH, bearer(), b"topic=a")
+        clock.settle()
+        self.assertEqual(len(agent.requests), 1)
+        drained = hub.resource.drain(0)
+        clock.advance(1)
+        self.successResultOf(drained)
+        self.assertTrue(all(stream.ended for stream in streams))
+        with capturedLogs() as logs:
+            hub.close()
+            clock.settle()
+        self.assertEqual([each for each in logs if each["log_level"].name != "info"], [])
+        self.assertEqual(waiting.status, 503)
+        channel.close()
+        client.close()
+        clock.advance(30)
+        self.assertEqual(clock.getDelayedCalls(), [])
+        again = client.request("POST", PATH, bearer(), b"topic=a")
+        self.assertEqual((again.status, len(agent.requests)), (503, 1))
+        hub.close()
+
+
+class ManyTests(HubCase):
+    """
+    Tests for many subscribers.
+    """
+
+    def test_reconnections(self) -> None:
+        """
+        However many come and go, and are told of each other, the history keeps what it had, and nobody
+        is left; those who stay still resume with what they had.
+        """
+        self.serve(presence=True, history=History(maxEvents=5))
+        ids = [self.successResultOf(self.hub.publish("a", str(number))) for number in range(5)]
+        self.clock.settle()
+        watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}&topic=a"
+        watcher = self.get(watching, bearer().items())
+        for _ in range(1500):
+            stream = self.get("topic=a", [("Last-Event-ID", ids[3])])
+            self.assertEqual([event.data for event in stream.events], ["4"])
+            stream.disconnect()
+        self.assertEqual((self.hub.subscribers, len(self.channel.history or ())), (1, 5))
+        told = [json.loads(event.data)["active"] for event in watcher.events]
+        self.assertEqual(told, [True, False] * 1500)
+        place = watcher.events[-1].lastEventID
+        watcher.disconnect()
+        self.successResultOf(self.hub.publish("a", "news"))
+        again = self.get("topic=a", [("Last-Event-ID", place)])
+        self.assertEqual([event.data for event in again.events], ["news"])
+
+    def test_list(self) -> None:
+        """
+        A long list is made in many turns, in which others are served; who leaves meanwhile is not in
+        it.
+        """
+        self.serve(presence=True)
+        for number in range(50):
+            self.get(f"topic=t{number}")
+        [last] = [each for each in self.hub.resource.streams if b"=t49" in each.request.uri]
+        made, count = subscriptions.document, 0
+
+        def slow(*arguments: Any) -> dict[str, Any]:
+            nonlocal count
+            count += 1
+            self.clock.rightNow += 0.01
+            return made(*arguments)
+
+        between: list[int] = []
+
+        def leave() -> None:
+            between.append(count)
+            last.end()
+
+        self.clock.callLater(0.1, leave)
+        with mock.patch.object(subscriptions, "document", slow):
+            answer = self.client.request(
+                "GET", f"{PATH}/subscriptions", {"Authorization": bearer()["Authorization"]}
+            )
+            self.clock.settle()
+        self.assertTrue(0 < between[0] < 30, between)
+        listed = json.loads(answer.body)["subscriptions"]
+        self.assertEqual([each["topic"] for each in listed], [f"t{number}" for number in range(49)])
+
+    def test_slow(self) -> None:
+        """
+        A watcher that does not read is disconnected, as any slow subscriber is, and others are told
+        all; and nobody is told of its own end.
+        """
+        self.serve(presence=True, maxPending=2**16)
+        watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}"
+        slow, quick = self.get(watching, bearer().items()), self.get(watching, bearer().items())
+        slow.stopReading(0)
+        for number in range(500):
+            self.get(f"topic={number}").disconnect()
+        self.clock.pump([0.1] * 100)
+        told = [json.loads(event.data) for event in quick.events]
+        itself = [each for each in told if PATH in each["topic"]]
+        self.assertEqual(len(told) - len(itself), 1000)
+        # That of the slow one, which is over.
+        self.assertEqual([each["active"] for each in itself], [False])
+        self.assertEqual(self.hub.subscribers, 1)

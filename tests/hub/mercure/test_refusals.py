@@ -1,0 +1,74 @@
+"""
+Tests for L{twisted_sse.hub.mercure.refusals}.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from twisted_sse.format.event import InvalidEvent
+from twisted_sse.format.parser import EventTooLarge
+from twisted_sse.hub.mercure.refusals import Refusals
+from twisted_sse.hub.refused import Refused
+from twisted_sse.store.contract import NotStored, StoreAway
+from twisted_sse.testing import MemoryClient, MemoryStream
+
+
+class RefusalsTests(SynchronousTestCase):
+    """
+    Tests for L{Refusals}.
+    """
+
+    def refuse(self, error: Exception, explain: bool = True) -> tuple[MemoryStream, Refusals]:
+        """
+        Refuse a request.
+        """
+        refusals = Refusals(explain)
+
+        class Refusing(Resource):
+            isLeaf = True
+
+            def render(self, request: Any) -> int:
+                refusals.answer(Failure(error), request)
+                return NOT_DONE_YET
+
+        return MemoryClient(Refusing()).get("/"), refusals  # type: ignore[no-untyped-call]
+
+    def test_status(self) -> None:
+        """
+        Each error has its status, and what was not stored can be tried again, a little later.
+        """
+        for error, status, why in (
+            (Refused(403, "why", {b"x-more": b"1"}), 403, "why\n"),
+            (InvalidEvent("wrong"), 400, "wrong\n"),
+            (EventTooLarge(5, []), 413, "an update is larger than 5 bytes\n"),
+            (StoreAway("away"), 503, "away: nothing was stored, try again later\n"),
+            (NotStored(True, "lost"), 503, "may be published all the same"),
+        ):
+            answer, refusals = self.refuse(error)
+            self.assertEqual((answer.status, why in answer.text), (status, True), answer.text)
+            self.assertEqual(refusals.counts, {str(status): 1})
+            self.assertEqual("Retry-After" in answer.headers, status == 503)
+            if status == 403:
+                self.assertEqual(answer.headers["X-More"], "1")
+
+    def test_untold(self) -> None:
+        """
+        A client is not told why, unless it is a mistake in what it has sent.
+        """
+        for error, told in (Refused(403, "why"), False), (Refused(400, "why"), True):
+            answer, _ = self.refuse(error, explain=False)
+            self.assertEqual("why" in answer.text, told)
+
+    def test_unexpected(self) -> None:
+        """
+        An error of ours is logged, and its client learns nothing about it.
+        """
+        answer, _ = self.refuse(KeyError("secret"))
+        self.assertEqual((answer.status, "secret" in answer.text), (500, False))
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)

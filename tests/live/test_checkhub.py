@@ -1,0 +1,120 @@
+"""
+Tests for C{twisted-sse check-hub}, with hubs that do what they should, and hubs that do not.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+from unittest import mock
+
+from twisted.web.resource import Resource
+
+from tests.support.contract_hub import HUB, ISSUER, ContractCase
+from tests.support.hubs import KEY, PATH, token
+from tests.support.live import Server, reactor
+from tests.support.requirements import needs
+from twisted_sse.cli.checkhub import checkURL, parseCheck
+from twisted_sse.cli.checking import Finding, Outcome
+from twisted_sse.hub.mercure import update
+from twisted_sse.hub.mercure.carriers import PublishOrigins
+from twisted_sse.hub.mercure.selection import Selection
+from twisted_sse.hub.mercure.templates import Template
+
+OLD = ["--key", "env:HUB_KEY"]
+NEW = [*OLD, "--protocol", "1.0", "--issuer", ISSUER, "--audience", HUB]
+
+
+class Anything(Resource):
+    """
+    Answers everything alike.
+    """
+
+    isLeaf = True
+
+    def render(self, request: Any) -> bytes:
+        """
+        Answer.
+        """
+        request.setHeader(b"access-control-allow-origin", request.getHeader(b"origin") or b"*")
+        return b"yes"
+
+
+@needs("network")
+class CheckTests(ContractCase):
+    """
+    Tests with a hub on a port.
+    """
+
+    async def check(self, *options: str) -> dict[Outcome, dict[int, str]]:
+        """
+        Check the hub.
+
+        @return: for each outcome, what was seen, by number.
+        """
+        host, port = self.server.address
+        with mock.patch.dict(os.environ, {"HUB_KEY": KEY}):
+            given = parseCheck(["check-hub", *options, f"http://{host}:{port}{PATH}"])
+        findings: list[Finding] = await checkURL(given, reactor)
+        self.assertEqual([each.number for each in findings], list(range(1, 25)))
+        return {
+            outcome: {each.number: each.seen for each in findings if each.outcome is outcome}
+            for outcome in Outcome
+        }
+
+    async def test_own(self) -> None:
+        """
+        Our own hub does everything, in both protocols, if there is a key; what cannot be seen is not
+        tried.
+        """
+        for options, untried in (OLD, {9, 23}), (NEW, {9}):
+            self.begin(now=time.time, presence=True)
+            found = await self.check(*options)
+            self.assertEqual(found[Outcome.DIFFERS], {})
+            self.assertEqual(set(found[Outcome.NOT_TRIED]), untried)
+
+    async def test_tokens(self) -> None:
+        """
+        With tokens and no key, all is tried that needs no other tokens; without any, what needs none;
+        and a hub of one protocol without presence and anonymous subscribers is as good.
+        """
+        self.begin(now=time.time, anonymous=False, protocols=["0.x"], trustedIssuers=[])
+        claims = {"publisher": {"publish": ["*"]}, "subscriber": {"subscribe": ["*"]}}
+        options = [
+            part
+            for name, claim in claims.items()
+            for part in (f"--{name}-token", token({"mercure": claim}))
+        ]
+        found = await self.check(*options)
+        self.assertEqual(found[Outcome.DIFFERS], {})
+        self.assertEqual(set(found[Outcome.NOT_TRIED]), {9, 10, 15, 21, 22, 23})
+        self.begin()
+        found = await self.check()
+        self.assertEqual(found[Outcome.DIFFERS], {})
+        self.assertEqual(set(found[Outcome.OK]), {1, 2, 17, 18, 20, 24})
+
+    async def test_broken(self) -> None:
+        """
+        What a hub does wrong is found, and nothing else.
+        """
+        everybody: Any = lambda self, entry: any(map(self.selects, entry.topics))  # noqa: E731
+        for patch, numbers in (
+            (mock.patch.object(Selection, "wants", everybody), {5}),
+            (mock.patch.object(update, "isReserved", lambda topic, url: False), {13}),
+            (mock.patch.object(PublishOrigins, "check", lambda self, request: None), {19}),
+            (mock.patch.object(Template, "fits", lambda self, topic: True), {4}),
+        ):
+            self.begin(now=time.time, presence=True)
+            with patch:
+                found = await self.check(*OLD)
+            self.assertEqual(set(found[Outcome.DIFFERS]), numbers, found[Outcome.DIFFERS])
+
+    async def test_noHub(self) -> None:
+        """
+        What is no hub differs in everything that is tried.
+        """
+        self.server = Server(self, Anything())  # type: ignore[no-untyped-call]
+        found = await self.check(*OLD)
+        self.assertEqual(found[Outcome.OK].keys() - {14, 24}, set())
+        self.assertEqual(found[Outcome.DIFFERS][20], "any origin is reflected")

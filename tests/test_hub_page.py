@@ -1,0 +1,120 @@
+"""
+Tests for what the page about the hub says.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+from urllib.parse import urlencode
+
+from jwt import encode
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.server import Site
+
+from tests.support.documents import blocks, read, runAll
+from twisted_sse.daemon import Options
+from twisted_sse.hub import Hub
+from twisted_sse.testing import MemoryClient, MemoryStream
+
+HUB = "/.well-known/mercure"
+
+
+class HubPageTests(SynchronousTestCase):
+    """
+    Tests for the hub of the page, with the requests of the page.
+    """
+
+    def setUp(self) -> None:
+        """
+        Run the page.
+        """
+        self.names, reactor = runAll("hub.md")
+        _, site, *_ = reactor.tcpServers[0]
+        self.client = MemoryClient(cast(Site, site).resource)
+        self.addCleanup(self.client.close)
+
+    def bearer(self, **grants: Any) -> dict[str, str]:
+        """
+        @return: the header with a token.
+        """
+        token = encode({"mercure": grants}, self.names["SECRET"], "HS256")
+        return {"Authorization": f"Bearer {token}"}
+
+    def subscribe(self, headers: dict[str, str]) -> MemoryStream:
+        """
+        Subscribe to what the page's script subscribes to.
+        """
+        script = blocks("hub.md", "js", "## Subscribing")[0]
+        topics = re.findall(r'append\("topic", "(.*)"\)', script)
+        query = urlencode([("topic", topic) for topic in topics])
+        return self.client.get(f"{HUB}?{query}", headers)
+
+    def test_updates(self) -> None:
+        """
+        What curl posts comes to those who have selected it, and what the application says in private
+        only to those who may read it.
+        """
+        everybody, ada = (
+            self.subscribe(headers)
+            for headers in ({}, self.bearer(subscribe=["https://shop.example/orders/7"]))
+        )
+        [session] = [each for each in blocks("hub.md", "console") if "$ curl" in each]
+        fields = re.findall(r"-d (\S+)", session)
+        self.assertEqual(len(fields), 2)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        posted = self.client.post(HUB, {**form, **self.bearer(publish=["*"])}, "&".join(fields))
+        self.assertEqual(posted.status, 200)
+        hub: Hub = self.names["hub"]
+        self.successResultOf(hub.publish("https://shop.example/orders/7", "x", private=True))
+        self.successResultOf(hub.publish("https://shop.example/news/1", "y"))
+        self.client.clock.settle()
+        self.assertEqual([event.data for event in ada.events], ["shipped", "x", "y"])
+        self.assertEqual([event.data for event in everybody.events], ["shipped", "y"])
+        self.assertEqual(everybody.events[0].lastEventID, posted.text)
+        # As long as what is shown.
+        self.assertEqual(len(session.splitlines()[-1]), len(posted.text))
+
+    def test_control(self) -> None:
+        """
+        The token that the page revokes is refused, and no other.
+        """
+        for jti, status in ("8f14e45f", 401), ("8f14e45e", 200):
+            token = encode({"mercure": {}, "jti": jti}, self.names["SECRET"], "HS256")
+            asked = self.subscribe({"Authorization": f"Bearer {token}"})
+            self.assertEqual(asked.status, status)
+
+    def test_link(self) -> None:
+        """
+        The route of the page says where the hub is.
+        """
+        client = MemoryClient(self.names["app"].resource())
+        self.assertEqual(
+            client.get("/orders/7").headers.getRawHeaders("link"),
+            [f'<{HUB}>; rel="mercure"', '<https://shop.example/orders/7>; rel="self"'],
+        )
+
+    def test_refused(self) -> None:
+        """
+        The sentence that the page shows is that of the log.
+        """
+        hub = Hub(self.names["channel"], publisherJwtKey=self.names["SECRET"], explain=True)
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        refused = MemoryClient(hub).post(
+            HUB, {**form, **self.bearer(publish=[])}, "topic=https://shop.example/orders/7"
+        )
+        said = blocks("hub.md", "text", "## When something is refused")
+        self.assertEqual((refused.status, [refused.text]), (403, said))
+
+    def test_options(self) -> None:
+        """
+        The options of the daemon that stand beside the directives of others exist.
+        """
+        options = Options()
+        known = {f"--{name}" for name in options.docs}
+        for page in "hub.md", "from-mercure.md":
+            named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(page))
+            # Those of twisted-sse token.
+            named = [each for each in named if each not in ("--key", "--publish", "--topic")]
+            self.assertNotEqual(named, [])
+            self.assertEqual([each for each in named if each not in known], [], page)

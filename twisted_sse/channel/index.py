@@ -1,0 +1,67 @@
+"""
+Finding those who have chosen the topics of an event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from .choice import Choice
+from .patterns import Patterns
+
+__all__ = ["Index"]
+
+_Subscriber = TypeVar("_Subscriber")
+
+
+class Index(Generic[_Subscriber]):
+    """
+    Subscribers by the topics and the patterns that they have chosen; not those who want events
+    about anything.
+    """
+
+    def __init__(self) -> None:
+        self._topics: dict[str, dict[_Subscriber, None]] = {}
+        self._patterns: Patterns[_Subscriber] = Patterns()
+        # The subscribers of a topic that nobody has chosen.
+        self._nobody: dict[_Subscriber, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._topics or self._patterns)
+
+    def enter(self, choice: Choice, subscriber: _Subscriber) -> None:
+        """
+        Add a subscriber.
+        """
+        for topic in choice.topics or ():
+            self._topics.setdefault(topic, {})[subscriber] = None
+        for pattern in choice.patterns:
+            self._patterns.enter(pattern, subscriber)
+
+    def exit(self, choice: Choice, subscriber: _Subscriber) -> None:
+        """
+        Remove a subscriber, if it is there.
+        """
+        for topic in choice.topics or ():
+            subscribed = self._topics.get(topic)
+            if subscribed is not None:
+                subscribed.pop(subscriber, None)
+                if not subscribed:
+                    del self._topics[topic]
+        for pattern in choice.patterns:
+            self._patterns.exit(pattern, subscriber)
+
+    def find(self, topics: Iterable[str]) -> dict[_Subscriber, None]:
+        """
+        Find those who have chosen any of some topics.
+
+        @return: each once, although it may have chosen several.
+        """
+        found: dict[_Subscriber, None] = {}
+        for topic in topics:
+            found.update(self._topics.get(topic, self._nobody))
+            if self._patterns:
+                for subscribed in self._patterns.matching(topic):
+                    found.update(subscribed)
+        return found

@@ -1,0 +1,112 @@
+"""
+Who has subscribed to which patterns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from .choice import Pattern
+
+__all__ = ["Patterns"]
+
+#: For how many topics it is remembered which patterns match them, and how long these may be.
+MOST_TOPICS = 10_000
+LONGEST_TOPIC = 1000
+
+#: How many patterns are kept that nobody subscribes to now: when a server is restarted, the same
+#: come back.
+MOST_IDLE = 1000
+
+_Subscriber = TypeVar("_Subscriber")
+
+
+class Patterns(Generic[_Subscriber]):
+    """
+    Subscribers by pattern.
+
+    A topic is compared only with patterns whose prefix it has, and once for many events.
+    """
+
+    def __init__(self) -> None:
+        self._subscribed: dict[Pattern, dict[_Subscriber, None]] = {}
+        # Those of them that nobody subscribes to; the longest without a subscriber first.
+        self._idle: dict[Pattern, None] = {}
+        self._prefixed: dict[str, dict[Pattern, None]] = {}
+        # How many prefixes have each length.
+        self._lengths: dict[int, int] = {}
+        # The patterns that match a topic; the topic that was found first, first.
+        self._found: dict[str, tuple[Pattern, ...]] = {}
+
+    def __bool__(self) -> bool:
+        return len(self._subscribed) > len(self._idle)
+
+    def enter(self, pattern: Pattern, subscriber: _Subscriber) -> None:
+        """
+        Add a subscriber of a pattern.
+        """
+        subscribed = self._subscribed.get(pattern)
+        if subscribed is None:
+            subscribed = self._subscribed[pattern] = {}
+            self._learn(pattern)
+        self._idle.pop(pattern, None)
+        subscribed[subscriber] = None
+
+    def exit(self, pattern: Pattern, subscriber: _Subscriber) -> None:
+        """
+        Remove a subscriber of a pattern, if it is there.
+        """
+        subscribed = self._subscribed.get(pattern)
+        if subscribed is None or subscriber not in subscribed:
+            return
+        del subscribed[subscriber]
+        if not subscribed:
+            self._idle[pattern] = None
+            if len(self._idle) > MOST_IDLE:
+                # Many at once, since what is remembered about topics is lost with each.
+                for idle in list(self._idle)[: MOST_IDLE // 2]:
+                    self._forget(idle)
+                self._found.clear()
+
+    def matching(self, topic: str) -> Iterator[dict[_Subscriber, None]]:
+        """
+        Find the subscribers of the patterns that match a topic.
+        """
+        found = self._found.get(topic)
+        if found is None:
+            found = tuple(
+                [pattern for pattern in self._candidates(topic) if pattern.matches(topic)]
+            )
+            if len(topic) <= LONGEST_TOPIC:
+                self._found[topic] = found
+                if len(self._found) > MOST_TOPICS:
+                    del self._found[next(iter(self._found))]
+        for pattern in found:
+            # A pattern that is forgotten is forgotten here, too.
+            yield self._subscribed[pattern]
+
+    def _candidates(self, topic: str) -> Iterator[Pattern]:
+        for length in self._lengths:
+            if length <= len(topic):
+                yield from self._prefixed.get(topic[:length], ())
+
+    def _learn(self, pattern: Pattern) -> None:
+        prefix = pattern.prefix
+        same = self._prefixed.get(prefix)
+        if same is None:
+            same = self._prefixed[prefix] = {}
+            self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
+        same[pattern] = None
+        self._found.clear()
+
+    def _forget(self, pattern: Pattern) -> None:
+        del self._idle[pattern], self._subscribed[pattern]
+        prefix = pattern.prefix
+        same = self._prefixed[prefix]
+        del same[pattern]
+        if not same:
+            del self._prefixed[prefix]
+            self._lengths[len(prefix)] -= 1
+            if not self._lengths[len(prefix)]:
+                del self._lengths[len(prefix)]

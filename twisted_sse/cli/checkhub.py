@@ -1,0 +1,199 @@
+"""
+The command C{twisted-sse check-hub}: it checks what a Mercure hub does, and prints a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import uuid4
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
+
+from ..checks import InvalidOption
+from ..client.agent import EventStreamAgent
+from ..client.errors import EventSourceError
+from ..client.failures import explained
+from ..hub.mercure.dialect import Dialect
+from ..hub.mercure.keys import ALGORITHMS, SigningKey, readSigningKey
+from ..hub.mercure.minting import claims0, claims1, mint
+from ..printable import shown
+from .checking import Checks, Finding, Mint, Outcome
+from .options import addCertificates, readPolicy
+from .probing import Probe
+from .running import run
+from .status import Status, say, statusFor
+from .tokenoptions import key
+from .values import Parser, text, token, url
+
+__all__ = ["checkHub", "checkURL", "parseCheck"]
+
+#: Who makes the tokens, and whom they are for: RFC 9068, 2.2 demands both.
+NOBODY = "twisted-sse"
+
+EPILOG = """\
+It publishes a few updates, about topics below https://twisted-sse.invalid/, which nobody else uses.
+The points are those of the page "What the hub conforms to" of the documentation.
+
+exit status:
+  0    nothing differs
+  1    something differs, or the hub cannot be reached
+  2    a mistake in the command line
+  4    the hub's certificate is not valid, or not trusted
+
+examples:
+  twisted-sse check-hub --key file:key http://localhost:3000/.well-known/mercure
+  twisted-sse check-hub --publisher-token @publisher --subscriber-token @subscriber URL
+  twisted-sse check-hub --protocol 1.0 --key file:private.pem --issuer https://shop.example \\
+      --audience https://hub.example/.well-known/mercure https://hub.example/.well-known/mercure
+"""
+
+#: What can go wrong with a server.  Any other error is a bug.
+_TOLD = (EventSourceError, ConnectError, ConnectionLost, DNSLookupError, OSError)
+
+
+def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
+    """
+    Read a command line.
+
+    @param arguments: those of the command, C{"check-hub"} included.
+    @return: the options.  C{signing} is the key to make tokens with, or L{None}.
+    @raise SystemExit: if an option is wrong: the error has been written to standard error then.
+    """
+    parser = Parser(
+        prog="twisted-sse check-hub",
+        description="Check whether a Mercure hub does what its protocol says.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("url", metavar="URL", type=url, help="the URL of the hub")
+    parser.add_argument(
+        "--protocol",
+        choices=[each.value for each in Dialect],
+        default=Dialect.V0.value,
+        help="the Mercure protocol to speak (default: 0.x)",
+    )
+    parser.add_argument(
+        "--publisher-token",
+        metavar="TOKEN",
+        type=token,
+        help="a token that may publish to everything; @FILE or file:FILE reads it",
+    )
+    parser.add_argument(
+        "--subscriber-token",
+        metavar="TOKEN",
+        type=token,
+        help="a token that may get all private updates; @FILE or file:FILE reads it",
+    )
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        type=key,
+        help="the key of the hub, to make tokens with, in place of the two: file:PATH, or env:NAME",
+    )
+    parser.add_argument("--algorithm", metavar="ALG", choices=ALGORITHMS, help="its algorithm")
+    parser.add_argument("--issuer", type=text, help="the iss of tokens; needed in 1.0")
+    parser.add_argument(
+        "--audience",
+        metavar="URL",
+        type=text,
+        help="the resource identifier of the hub (default: its URL)",
+    )
+    addCertificates(parser)
+    options = parser.parse_args(arguments[1:])
+    readPolicy(parser, options)
+    options.signing = None
+    if options.key is not None:
+        if options.protocol == Dialect.V1.value and not options.issuer:
+            parser.error("argument --issuer: a token of 1.0 needs one")
+        try:
+            options.signing = readSigningKey("key", options.key, options.algorithm)
+        except InvalidOption as e:
+            parser.error(f"argument --key: it {e.why}")
+    return options
+
+
+def _minting(options: argparse.Namespace, signing: SigningKey, now: Callable[[], float]) -> Mint:
+    dialect = Dialect(options.protocol)
+
+    def make(publish: Sequence[str], subscribe: Sequence[str], seconds: int) -> str:
+        claims: dict[str, Any] = {"exp": int(now()) + seconds}
+        if dialect is Dialect.V0:
+            claims |= claims0(publish, subscribe)
+        else:
+            publishes, subscribes = (
+                [("exact", each) for each in them] for them in (publish, subscribe)
+            )
+            claims |= claims1(publishes, subscribes)
+            claims |= {"iss": options.issuer, "aud": options.audience or options.url}
+            claims |= {"sub": NOBODY, "client_id": NOBODY, "iat": int(now()), "jti": str(uuid4())}
+        return mint(signing, dialect, claims)
+
+    return make
+
+
+async def checkURL(
+    options: argparse.Namespace, reactor: Any, now: Callable[[], float] = time.time
+) -> list[Finding]:
+    """
+    Check a hub.
+
+    @param options: those that L{parseCheck} returns.
+    @param now: the time of day, in seconds since 1970.
+    """
+    making = None if options.signing is None else _minting(options, options.signing, now)
+    publisher, subscriber = (
+        None if given is None else given.decode("ascii")
+        for given in (options.publisher_token, options.subscriber_token)
+    )
+    if making is not None:
+        publisher = publisher or making(["*"], [], 600)
+        subscriber = subscriber or making([], ["*"], 600)
+    probe = Probe(options.url, reactor, EventStreamAgent(reactor, options.policy))
+    return await Checks(probe, Dialect(options.protocol), publisher, subscriber, making).run()
+
+
+async def _check(options: argparse.Namespace, reactor: Any) -> Status:
+    try:
+        findings = await checkURL(options, reactor)
+    except Exception as e:
+        error = explained(e, options.url.startswith("https"))
+        if not isinstance(error, _TOLD):
+            raise
+        say(error)
+        return statusFor(error)
+    lines = [
+        f"{each.number:3}  {each.outcome.value:9}  {shown(' '.join(each.seen.split()))}"
+        for each in findings
+    ]
+    counts = [
+        f"{sum(each.outcome is outcome for each in findings)} {outcome.value}"
+        for outcome in Outcome
+    ]
+    try:
+        print(*lines, ", ".join(counts), sep="\n", flush=True)
+    except OSError as e:
+        say(f"standard output: {e.strerror}")
+        return Status.FAILED
+    isGood = all(each.outcome is not Outcome.DIFFERS for each in findings)
+    return Status.ENDED if isGood else Status.FAILED
+
+
+def checkHub(arguments: Sequence[str]) -> int:
+    """
+    Run the command.
+
+    @param arguments: those of the command line, C{"check-hub"} included.
+    @return: the exit status.
+    @raise SystemExit: if there is nothing to run, such as with C{--help}.
+    """
+    options = parseCheck(arguments)
+    if sys.stdout is None:
+        say("there is no standard output")
+        return Status.FAILED
+    return run(lambda reactor: Deferred.fromCoroutine(_check(options, reactor)))

@@ -1,0 +1,276 @@
+"""
+The command lines of C{twisted-sse token}.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..checks import InvalidOption
+from ..hub.mercure.dialect import Dialect
+from ..hub.mercure.keys import ALGORITHMS, SigningKey, readSigningKey
+from .values import Parser, read, text
+
+__all__ = ["key", "parseToken"]
+
+MINT_EPILOG = """\
+It is printed on standard output.  The key is never given on the command line, which everybody on this
+machine can see.
+
+examples:
+  twisted-sse token mint --key file:key --publish '*'
+  twisted-sse token mint --key env:MERCURE_SUBSCRIBER_JWT_KEY --subscribe 'https://shop.example/orders/{id}' \\
+      --subject 7 --expires 15m
+  twisted-sse token mint --key file:private.pem --protocol 1.0 --issuer https://shop.example \\
+      --audience https://hub.example/.well-known/mercure --subscribe-pattern '/orders/:id'
+"""
+
+INSPECT_EPILOG = """\
+Without a key nothing is known about who has made it: what it says may be a lie.
+
+exit status:
+  0    a hub accepts it, as far as it could be checked
+  2    a mistake in the command line
+  3    a hub refuses it
+
+examples:
+  twisted-sse token inspect - < token
+  twisted-sse token inspect --key file:key --topic https://shop.example/orders/7 "$TOKEN"
+"""
+
+#: For how long a token is good that is made here.
+LIFETIME = "1h"
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parseToken(arguments: Sequence[str]) -> argparse.Namespace:
+    """
+    Read a command line.
+
+    @param arguments: those of the command, C{"token"} included.
+    @return: the options.  C{command} is C{"mint"} or C{"inspect"}.
+    @raise SystemExit: if an option is wrong: the error has been written to standard error then.
+    """
+    parser = Parser(
+        prog="twisted-sse token",
+        description="Make the tokens (JWT) of a Mercure hub, and find out what they may do.",
+        allow_abbrev=False,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
+    mint, inspect = (
+        commands.add_parser(
+            name,
+            help=what[0].lower() + what[1:-1],
+            description=what,
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        for name, what, epilog in (
+            ("mint", "Make a token.", MINT_EPILOG),
+            ("inspect", "Say what a token may do, and what is wrong with it.", INSPECT_EPILOG),
+        )
+    )
+    _addMint(mint)
+    _addInspect(inspect)
+    options = parser.parse_args(arguments[1:])
+    if options.command == "mint":
+        _checkMint(mint, options)
+    return options
+
+
+def _addMint(mint: Parser) -> None:
+    mint.add_argument(
+        "--key",
+        metavar="KEY",
+        required=True,
+        type=key,
+        help="a secret or a private key (PEM): file:PATH, or env:NAME for a variable of the"
+        " environment",
+    )
+    _addAlgorithm(mint)
+    mint.add_argument(
+        "--protocol",
+        choices=[each.value for each in Dialect],
+        default=Dialect.V0.value,
+        help="the Mercure protocol that the token is of (default: 0.x)",
+    )
+    for action, what in (
+        ("publish", "a topic that it may publish to"),
+        ("subscribe", "a topic whose private updates it may get"),
+    ):
+        mint.add_argument(
+            f"--{action}",
+            metavar="TOPIC",
+            action="append",
+            default=[],
+            type=text,
+            help=f"{what}, or * for all; in 0.x also a URI template; may be given several times",
+        )
+        mint.add_argument(
+            f"--{action}-pattern",
+            metavar="PATTERN",
+            action="append",
+            default=[],
+            type=text,
+            help="the same as a URL pattern, in 1.0",
+        )
+    mint.add_argument(
+        "--expires",
+        metavar="TIME",
+        type=_duration,
+        default=LIFETIME,
+        help=f"for how long it is good, such as 90s, 15m, 2h or 7d; in 0.x also never (default:"
+        f" {LIFETIME})",
+    )
+    mint.add_argument("--subject", type=text, help="whom it is for (sub)")
+    mint.add_argument("--id", type=text, help="by what it can be revoked (jti)")
+    mint.add_argument(
+        "--payload",
+        metavar="JSON",
+        type=_json,
+        help="what subscription events tell about the subscriber",
+    )
+    mint.add_argument("--issuer", type=text, help="who makes it (iss); needed in 1.0")
+    mint.add_argument(
+        "--audience",
+        metavar="URL",
+        type=text,
+        help="the resource identifier of the hub (aud); needed in 1.0",
+    )
+    mint.add_argument(
+        "--key-id", metavar="KID", type=text, help="which key it is signed with (kid)"
+    )
+
+
+def _addInspect(inspect: Parser) -> None:
+    inspect.add_argument(
+        "token",
+        metavar="TOKEN",
+        type=_token,
+        help="the token; @FILE or file:FILE reads it, - reads standard input",
+    )
+    inspect.add_argument(
+        "--key",
+        metavar="KEY",
+        type=key,
+        help="the key of the hub: a secret, a public key or a JWK set; file:PATH or env:NAME",
+    )
+    _addAlgorithm(inspect)
+    inspect.add_argument(
+        "--issuer", type=text, help="the issuer that the hub trusts (default: that of the token)"
+    )
+    inspect.add_argument(
+        "--audience",
+        metavar="URL",
+        type=text,
+        help="the resource identifier of the hub (default: the audience of the token)",
+    )
+    inspect.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        type=text,
+        help="say whether it may publish to this topic, and get its private updates; may be given"
+        " several times",
+    )
+
+
+def _addAlgorithm(command: Parser) -> None:
+    command.add_argument(
+        "--algorithm",
+        metavar="ALG",
+        choices=ALGORITHMS,
+        help="the algorithm (default: by the kind of key: HS256, RS256, ES256, ..)",
+    )
+
+
+def _checkMint(mint: Parser, options: argparse.Namespace) -> None:
+    """
+    Check what belongs together, and set C{options.signing} to the key.
+    """
+    isOld = options.protocol == Dialect.V0.value
+    if isOld:
+        for name in "publish", "subscribe":
+            if getattr(options, f"{name}_pattern"):
+                mint.error(
+                    f"argument --{name}-pattern: URL patterns are of 1.0; in 0.x give --{name} a URI"
+                    " template"
+                )
+    else:
+        for name in "issuer", "audience":
+            if not getattr(options, name):
+                mint.error(f"argument --{name}: a token of 1.0 needs one")
+        if options.expires is None:
+            mint.error("argument --expires: a token of 1.0 must end")
+        if options.payload is not None and not isinstance(options.payload, dict):
+            mint.error("argument --payload: in 1.0 it must be an object")
+    try:
+        options.signing = _signing(options)
+    except InvalidOption as e:
+        mint.error(f"argument --key: it {e.why}")
+
+
+def _signing(options: argparse.Namespace) -> SigningKey:
+    return readSigningKey("key", options.key, options.algorithm)
+
+
+def key(given: str) -> str:
+    """
+    Read a key.
+    """
+    kind, _, name = given.partition(":")
+    if given[:1] == "@":
+        kind, name = "file", given[1:]
+    if kind == "file" and name:
+        return f"file:{name}"
+    if kind == "env" and name:
+        value = os.environ.get(name)
+        if value is None:
+            raise argparse.ArgumentTypeError(f"there is no {name} in the environment")
+        return value
+    # It may be the key itself, which is not shown.
+    raise argparse.ArgumentTypeError(
+        "it must be file:PATH or env:NAME: everybody on this machine can see the command line"
+    )
+
+
+def _duration(given: str) -> int | None:
+    """
+    Read a time; L{None} for C{never}.
+    """
+    if given == "never":
+        return None
+    found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", given, re.ASCII)
+    if not found or not int(found[1]):
+        raise argparse.ArgumentTypeError(f"{given!r} is no time such as 90s, 15m, 2h or 7d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _json(given: str) -> Any:
+    try:
+        return json.loads(given)
+    except (ValueError, RecursionError) as e:
+        raise argparse.ArgumentTypeError(f"it is not JSON: {e}") from e
+
+
+def _token(given: str) -> str:
+    """
+    Read a token.  One that was copied with its header is taken too.
+    """
+    name = next((given[len(each) :] for each in ("@", "file:") if given.startswith(each)), None)
+    if given == "-":
+        name = "-"
+    try:
+        value = given if name is None else read(name).decode("ascii")
+    except UnicodeDecodeError:
+        raise argparse.ArgumentTypeError(f"{name}: it is not a token, but something else") from None
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(f"{name}: {e}") from e
+    return re.sub(r"(?i)^\s*(authorization:\s*)?(bearer\s+)?", "", value).strip()

@@ -1,0 +1,208 @@
+"""
+The options of the daemon that are for its Mercure hub.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from twisted.python.usage import UsageError
+
+from .auth import AuthOptions
+
+__all__ = ["FROM_ENVIRONMENT", "METADATA", "WELL_KNOWN", "MercureOptions"]
+
+#: Where the hub is: clients of 0.x expect it there.
+WELL_KNOWN = "/.well-known/mercure"
+
+#: Where clients of 1.0 find out what it wants: RFC 9728, 3.1.
+METADATA = f"/.well-known/oauth-protected-resource{WELL_KNOWN}"
+
+#: The options that Mercure's own variables in the environment give as well.
+FROM_ENVIRONMENT = {
+    "publisher-jwt-key": "MERCURE_PUBLISHER_JWT_KEY",
+    "publisher-jwt-alg": "MERCURE_PUBLISHER_JWT_ALG",
+    "subscriber-jwt-key": "MERCURE_SUBSCRIBER_JWT_KEY",
+    "subscriber-jwt-alg": "MERCURE_SUBSCRIBER_JWT_ALG",
+}
+
+#: The options that have no effect if there is no hub.
+_FOR_HUB = (
+    *FROM_ENVIRONMENT,
+    *("jwks", "trusted-issuer", "resource-identifier", "publish-origin"),
+    *("anonymous", "presence", "mercure-protocol", "explain"),
+)
+
+#: The versions of the protocol.
+OLD, NEW = PROTOCOLS = ("0.x", "1.0")
+
+
+def _protocols(text: str) -> tuple[str, ...]:
+    """
+    Read C{--mercure-protocol}.
+    """
+    given = tuple(each.strip() for each in text.split(","))
+    if not set(given) <= set(PROTOCOLS) or len(set(given)) < len(given):
+        raise UsageError(f"--mercure-protocol is {text!r}: it must be 0.x, 1.0 or 0.x,1.0")
+    return given
+
+
+class MercureOptions(AuthOptions):
+    """
+    The options of the hub.
+
+    @ivar given: how each was given: as an option, or as a variable in the environment.
+    """
+
+    optFlags: list[list[Any]] = [
+        ["mercure", None, f"a Mercure hub at {WELL_KNOWN}"],
+        ["anonymous", None, "the hub: let clients without a token subscribe to public updates"],
+        ["presence", None, "the hub: tell subscribers that may know it who comes and goes"],
+        ["explain", None, "the hub: tell clients why they are refused, not only the log"],
+    ]
+
+    optParameters: list[list[Any]] = [
+        [
+            "publisher-jwt-key",
+            None,
+            None,
+            "the hub: key of the tokens that publish: file:PATH, a secret, or PEM",
+        ],
+        [
+            "publisher-jwt-alg",
+            None,
+            None,
+            "the hub: its algorithm (HS256, or what is usual for such a key, if not given)",
+        ],
+        [
+            "subscriber-jwt-key",
+            None,
+            None,
+            "the hub: key of the tokens that subscribe: file:PATH, a secret, or PEM",
+        ],
+        ["subscriber-jwt-alg", None, None, "the hub: its algorithm"],
+        [
+            "jwks",
+            None,
+            None,
+            "the hub: JWK set in place of these keys: its URL, or file:PATH",
+        ],
+        [
+            "resource-identifier",
+            None,
+            None,
+            "the hub: what the audience of a token of 1.0 must contain, usually the URL of the hub",
+        ],
+        [
+            "mercure-protocol",
+            None,
+            None,
+            "the hub: the versions of the protocol that it speaks (both if not given)",
+            _protocols,
+        ],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["trusted-issuer"] = []
+        self["publish-origin"] = []
+
+    def opt_trusted_issuer(self, description: str) -> None:
+        """
+        the hub: ISSUER=KEY, ISSUER=file:PATH or ISSUER=URL of a JWK set: an issuer of tokens of 1.0,
+        and its keys; may be given several times
+        """
+        self["trusted-issuer"].append(description)
+
+    def opt_publish_origin(self, origin: str) -> None:
+        """
+        the hub: origin whose pages may publish with a cookie, such as https://example.com; may be
+        given several times
+        """
+        self["publish-origin"].append(origin)
+
+    def checkHub(self) -> None:
+        """
+        Check the options of the hub, as far as that needs no key.
+
+        @raise UsageError: if one has no effect, or nobody could publish or subscribe.
+        """
+        if not self["mercure"]:
+            for name in _FOR_HUB:
+                if self[name] not in (None, 0, []):
+                    raise UsageError(f"--{name} is for a hub: give --mercure, too")
+            return
+        self.given = {name: f"--{name}" for name in _FOR_HUB}
+        for name, variable in FROM_ENVIRONMENT.items():
+            # Containers are often given variables without a value.
+            if self[name] is None and os.environ.get(variable):
+                self[name] = os.environ[variable]
+                self.given[name] = variable
+        for use in "publisher", "subscriber":
+            self._checkKey(use)
+        self._checkUsed()
+        hasKeys = bool(self["jwks"] or self["trusted-issuer"])
+        if not (hasKeys or self["publisher-jwt-key"]):
+            raise UsageError(
+                "--mercure: nobody could publish: give --publisher-jwt-key file:PATH, --jwks or"
+                " --trusted-issuer"
+            )
+        if not (hasKeys or self["subscriber-jwt-key"] or self["anonymous"]):
+            raise UsageError(
+                "--mercure: nobody could subscribe: give --anonymous, if everybody may get what is"
+                " not private, or --subscriber-jwt-key file:PATH"
+            )
+
+    def _checkKey(self, use: str) -> None:
+        key, algorithm = f"{use}-jwt-key", f"{use}-jwt-alg"
+        if self[algorithm] is not None and self[key] is None and self["jwks"] is None:
+            raise UsageError(
+                f"{self.given[algorithm]} is the algorithm of a key: give --{key}, too"
+            )
+
+    def _checkUsed(self) -> None:
+        """
+        Refuse keys that would never be used.
+        """
+        keys = [name for name in ("publisher-jwt-key", "subscriber-jwt-key") if self[name]]
+        if self["jwks"] is not None and len(keys) == 2:
+            raise UsageError(
+                f"--jwks says nothing, since there is a key for either use: {self.given[keys[0]]} and"
+                f" {self.given[keys[1]]}"
+            )
+        protocols = self.protocols
+        for name in (*keys, "jwks"):
+            if self[name] is not None and OLD not in protocols:
+                raise UsageError(
+                    f"{self.given[name]} is for tokens of 0.x, which --mercure-protocol leaves out:"
+                    " those of 1.0 need --trusted-issuer"
+                )
+        for name in "trusted-issuer", "resource-identifier":
+            if self[name] and NEW not in protocols:
+                raise UsageError(
+                    f"--{name} is for tokens of 1.0, which --mercure-protocol leaves out"
+                )
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """
+        The versions of the protocol that the hub speaks.
+        """
+        protocols: tuple[str, ...] = self["mercure-protocol"] or PROTOCOLS
+        return protocols
+
+    def shownSecrets(self) -> Iterator[str]:
+        """
+        @return: the options with a secret that everybody on this machine can see.
+        """
+        for name in "publisher-jwt-key", "subscriber-jwt-key":
+            if self[name] and self.given[name].startswith("--") and _isSecret(self[name]):
+                yield f"--{name}"
+        if any(_isSecret(each.partition("=")[2]) for each in self["trusted-issuer"]):
+            yield "--trusted-issuer"
+
+
+def _isSecret(key: Any) -> bool:
+    return not str(key).lower().startswith(("file:", "https:", "http:", "-----begin "))

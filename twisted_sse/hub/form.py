@@ -1,0 +1,38 @@
+"""
+Forms, and the queries of URLs.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+__all__ = ["milliseconds", "pairs"]
+
+
+def pairs(data: bytes) -> list[tuple[str, str]]:
+    """
+    Parse C{application/x-www-form-urlencoded}: URL standard, 5.1.  Only C{&} separates, C{+} is a
+    space, a C{%} that begins no escape stays, and a name without C{=} has an empty value.
+
+    @return: names and values, in order.
+    @raise UnicodeDecodeError: if one is not UTF-8.  The standard replaces what is not.
+    """
+    found = []
+    for pair in data.split(b"&"):
+        if pair:
+            name, _, value = pair.replace(b"+", b" ").partition(b"=")
+            found.append((unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()))
+    return found
+
+
+def milliseconds(text: str) -> int | None:
+    """
+    Parse the value of a field C{retry}.
+
+    @return: L{None} if it is not ASCII digits, or does not fit into 64 bits.
+    """
+    if text.isascii() and text.isdigit() and len(text) <= 100:
+        number = int(text)
+        if number < 2**64:
+            return number
+    return None

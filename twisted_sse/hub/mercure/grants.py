@@ -1,0 +1,70 @@
+"""
+What a token grants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .selectors import Selector
+
+__all__ = ["Grants"]
+
+#: For how many topics an answer is kept, and how long these may be, in characters.
+CACHED = 128
+LONGEST_CACHED = 512
+
+
+class Grants:
+    """
+    The topics that a token grants.  Equal if their selectors are, so that they can be shared.
+
+    @ivar selectors: each once, in order.
+    """
+
+    __slots__ = ("_exact", "_known", "_patterns", "isEverything", "selectors")
+
+    def __init__(self, selectors: Iterable[Selector] = ()) -> None:
+        self.selectors = tuple(dict.fromkeys(selectors))
+        self.isEverything = any(each.isEverything for each in self.selectors)
+        exact = (each.exact for each in self.selectors)
+        self._exact = frozenset(text for text in exact if text is not None)
+        self._patterns = tuple(each for each in self.selectors if each.exact is None)
+        self._known: dict[str, bool] = {}
+
+    def permits(self, topic: str) -> bool:
+        """
+        Whether a topic is granted.
+        """
+        if self.isEverything or topic in self._exact:
+            return True
+        if not self._patterns:
+            return False
+        known = self._known.get(topic)
+        if known is None:
+            known = any(each.matches(topic) for each in self._patterns)
+            if len(topic) <= LONGEST_CACHED:
+                if len(self._known) >= CACHED:
+                    self._known.clear()
+                self._known[topic] = known
+        return known
+
+    def permitsAny(self, topics: Iterable[str]) -> bool:
+        """
+        Whether at least one of some topics is granted, which is enough to receive a private update.
+        """
+        return any(map(self.permits, topics))
+
+    def __bool__(self) -> bool:
+        return bool(self.selectors)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Grants):
+            return NotImplemented
+        return frozenset(self.selectors) == frozenset(other.selectors)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.selectors))
+
+    def __repr__(self) -> str:
+        return f"<Grants {', '.join(f'{each.kind} {each.text!r}' for each in self.selectors)}>"

@@ -1,0 +1,485 @@
+"""
+The hub, as a resource.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.web.error import Error
+from twisted.web.iweb import IRequest
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+
+from ...channel.channel import Channel
+from ...channel.topics import checkedTopics
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
+from ...format.event import Event
+from ...server.answers import allow, answer
+from ...server.origins import Origins
+from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
+from ...stream.options import SHORTEST_RETRY
+from ...stream.stream import EventStream
+from ...timing.reactors import clockFor
+from ...timing.slices import givingWay
+from ..content import bodyOf
+from ..refused import Refused
+from .asked import selectorsFrom
+from .authority import Authority
+from .carriers import Carriers, PublishOrigins
+from .challenges import Challenges
+from .control import Control
+from .dialect import Dialect
+from .documents import pathOf as subscriptionsPath
+from .jwks import readIssuers, readSource
+from .keys import KeySource
+from .metadata import Metadata, metadataURL
+from .presence import Presence
+from .publishing import Publishing
+from .refusals import Refusals
+from .reserved import checkedPath
+from .subscribers import Subscribers
+from .subscribing import Subscribing, queryOf
+from .subscriptions import METHODS as API_METHODS
+from .subscriptions import answerWith, dialectOf, found, newestID
+from .tokens import Verifier
+from .update import Kind, Rules, Update, kindOf, updatesIn
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Hub"]
+
+METHODS = (b"GET", b"POST", b"QUERY")
+
+#: The headers that pages may read: 0.x and 1.0 each have one for the place where a stream begins, and
+#: the API of subscriptions has a C{Link}.
+EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
+
+#: For how many seconds a publisher waits for a store that was not reached yet.
+PATIENCE = 10.0
+
+
+class Hub(Resource):
+    """
+    A Mercure hub: publishers POST updates about topics, and subscribers GET those about the topics
+    that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
+    request which one is meant.
+
+        >>> channel = Channel(positionEvent=None, resetEvent=None)
+        >>> hub = Hub(channel, publisherJwtKey=secret, anonymous=True)
+        >>> wellKnown.putChild(b"mercure", hub)
+
+    Clients of 0.x expect it at C{/.well-known/mercure}.
+
+    @ivar channel: where the updates go.
+    @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
+    @ivar metadata: the resource of what clients of 1.0 want to know about the hub, RFC 9728, for
+        C{/.well-known/oauth-protected-resource}.
+    @ivar refusals: how many requests were refused, by the reason: a word, or the status.
+
+    @since: 0.1
+    """
+
+    isLeaf = True
+
+    def __init__(
+        self,
+        channel: Channel,
+        *,
+        publisherJwtKey: str | None = None,
+        publisherJwtAlg: str | None = None,
+        subscriberJwtKey: str | None = None,
+        subscriberJwtAlg: str | None = None,
+        jwks: str | None = None,
+        trustedIssuers: Iterable[str] = (),
+        resourceIdentifier: str | None = None,
+        url: str = "https://localhost/.well-known/mercure",
+        anonymous: bool = False,
+        origins: Iterable[str] | str = (),
+        allowHeaders: Iterable[str] = (),
+        exposeHeaders: Iterable[str] = (),
+        publishOrigins: Iterable[str] = (),
+        protocols: Iterable[str] = ("0.x", "1.0"),
+        presence: bool = False,
+        maxLifetime: float | None = None,
+        maxBody: int = 2**20,
+        explain: bool = False,
+        unauthorized: bool = False,
+        now: Callable[[], float] = time.time,
+        reactor: Any = None,
+        **options: Any,
+    ) -> None:
+        """
+        @param channel: where the updates go.  Its own events, such as C{stream-position}, should be
+            off: Mercure's clients do not know them.
+        @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
+            bytes, or a public key in PEM, or C{file:PATH} of one of them.
+        @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
+        @param subscriberJwtKey: the key of the tokens of 0.x that subscribe.
+        @param subscriberJwtAlg: its algorithm.
+        @param jwks: where the keys of tokens of 0.x are for which none is given: the URL of a JWK set,
+            or C{file:PATH}.
+        @param trustedIssuers: the issuers of tokens of 1.0, and their keys: C{ISSUER=KEY}, where the
+            key is as C{publisherJwtKey}, or the URL of a JWK set.
+        @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
+            there are issuers.  If it is a URL, those who are refused are told where C{metadata} is.
+        @param url: the URL of the hub, as its clients know it: relative topics and patterns are
+            resolved against it.
+        @param anonymous: whether clients without a token may subscribe to public updates.
+        @param origins: the origins whose pages may subscribe, with cookies unless they are C{"*"},
+            which is all; they may publish with a token in a header.
+        @param allowHeaders: headers that these pages may send besides the usual ones.
+        @param exposeHeaders: headers of the answers that these pages may read, besides those of the
+            protocol.
+        @param publishOrigins: the origins whose pages may publish with a cookie.
+        @param protocols: the dialects that the hub speaks.
+        @param presence: whether subscribers that may read it are told who comes and goes.
+        @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
+            that its client comes back with a new token; L{None} for never.
+        @param maxBody: how large a publisher's body may be, in bytes.
+        @param explain: whether clients are told why they are refused; the log says it anyway.
+        @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
+            granted; its text says 403.
+        @param now: returns the time in seconds since 1970.
+        @param reactor: where time comes from, and what fetches keys; if not given, the installed one.
+        @param options: further options of L{EventStreamResource
+            <twisted_sse.EventStreamResource>}, such as C{heartbeat}.
+        @raise ValueError: if an argument is out of range, or a key is too weak or no key.
+        @raise TypeError: if an argument has the wrong type.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        if not isinstance(channel, Channel):
+            raise TypeError(f"channel is {channel!r}: it must be a Channel")
+        if channel.history is None:
+            raise ValueError("the channel has no history: each update needs an ID")
+        checkFlag("anonymous", anonymous)
+        checkFlag("explain", explain)
+        checkFlag("presence", presence)
+        checkFlag("unauthorized", unauthorized)
+        checkSeconds("maxLifetime", maxLifetime)
+        checkInteger("maxBody", maxBody, 1, optional=False)
+        self.channel = channel
+        self._url = url
+        self._path = checkedPath(url)
+        self._dialects = _dialects(protocols)
+        if None not in (jwks, publisherJwtKey, subscriberJwtKey):
+            raise InvalidOption(
+                "jwks", "is for nothing: publishers and subscribers have keys of their own"
+            )
+
+        def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
+            given = jwks if key is None else key
+            return None if given is None else readSource(name, given, algorithm, reactor)
+
+        issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
+        self._verifier = Verifier(
+            self._dialects,
+            publisher=source("publisherJwtKey", publisherJwtKey, publisherJwtAlg),
+            subscriber=source("subscriberJwtKey", subscriberJwtKey, subscriberJwtAlg),
+            issuers=issuers,
+            resource=resourceIdentifier,
+            base=url,
+            now=now,
+        )
+        self._authority = Authority(
+            self._verifier,
+            Carriers(self._dialects),
+            PublishOrigins(publishOrigins),
+            Challenges(metadataURL(resourceIdentifier), unauthorized),
+            anonymous,
+        )
+        identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
+        # Where the store makes the IDs, there may be other processes with subscribers of their own.
+        self.metadata = Metadata(
+            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+        )
+        self._refusals = Refusals(explain)
+        self.refusals = self._refusals.counts
+        self._maxBody = maxBody
+        self._publishing = Publishing(channel)
+        self._subscribers = Subscribers()
+        self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        self._subscribing = Subscribing(
+            channel, self._authority, url, self._dialects, self._subscribers, self._presence
+        )
+        self._subscribing.maxLifetime = maxLifetime
+        self._subscribing.maxBody = maxBody
+        self._subscribing.now = now
+        credentials = origins != "*"
+        allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
+        exposed = (*EXPOSED, *checkList("exposeHeaders", exposeHeaders, "names of headers"))
+        self._origins = Origins(origins, credentials, allowed, exposed)
+        self.resource = EventStreamResource(
+            self._connected,
+            methods=("GET", "QUERY"),
+            origins=origins,
+            credentials=credentials,
+            allowHeaders=allowed,
+            exposeHeaders=exposed,
+            reactor=reactor,
+            **options,
+        )
+
+        self._control = Control(
+            channel, self._subscribers, self.resource, self._presence, now, reactor
+        )
+        self._authority.isRevoked = self._control.isRevoked
+
+    def render(self, request: IRequest) -> int:
+        """
+        Answer a request.
+        """
+        asked = cast("Request", request)
+        if getattr(asked, "channel", None) is None:
+            # The client disconnected before the resource was found.
+            return NOT_DONE_YET
+        method = asked.method
+        below = self._below(asked)
+        if method in (b"GET", b"QUERY") and not below:
+            # What is here is an event stream whatever a client would rather have: RFC 9110, 12.5.1.
+            asked.requestHeaders.removeHeader(b"accept")
+            asked.render(self.resource)
+            return NOT_DONE_YET
+        self._origins.allow(asked)
+        isAPI = self._presence is not None and below and below[0] == "subscriptions"
+        methods = API_METHODS if isAPI else METHODS
+        if below and not isAPI:
+            answer(asked, 404)
+        elif method == b"OPTIONS":
+            self._origins.answerOptions(asked, methods)
+        elif method not in methods and method != b"HEAD":
+            allow(asked, methods)
+            answer(asked, 405)
+        else:
+            act = self._list if isAPI else self._receive if method == b"POST" else self._head
+            ensureDeferred(act(asked)).addErrback(self._refusals.answer, asked)
+        return NOT_DONE_YET
+
+    def _below(self, request: Request) -> list[str]:
+        """
+        @return: the parts of the path that follow that of the hub, percent-decoded.
+        """
+        path: bytes = request.path
+        hub = self._path.encode("ascii")
+        if path == hub or path.startswith(hub + b"/"):
+            # So it also works as the only resource of a site.
+            rest = path[len(hub) + 1 :] if len(path) > len(hub) else None
+            parts = [] if rest is None else [unquote_to_bytes(each) for each in rest.split(b"/")]
+        else:
+            parts = list(request.postpath or ())
+        return [each.decode("utf-8", "replace") for each in parts]
+
+    # Subscribing
+
+    async def _connected(self, stream: EventStream) -> None:
+        request = stream.request
+        try:
+            await self._subscribing.connected(stream)
+        except Refused as e:
+            raise Error(e.status, response=self._refusals.explain(e, request).encode()) from None
+
+    async def _head(self, request: Request) -> None:
+        """
+        Answer a HEAD as a GET would be.
+        """
+        await self._subscribing.admit(request)
+        if getattr(request, "channel", None) is not None:
+            request.requestHeaders.removeHeader(b"accept")
+            request.render(self.resource)
+
+    # Publishing
+
+    def admit(self, request: Request) -> Deferred[None]:
+        """
+        Find out whether a request may publish, before its body is received.  When it is, that is done
+        again.
+
+        @param request: a request with its C{uri} and headers.
+        @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
+        """
+        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        return admitting.addCallback(lambda token: None)
+
+    async def _receive(self, request: Request) -> None:
+        """
+        Publish what is in a request.
+        """
+        token = await self._authority.publisher(request, queryOf(request))
+        kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
+        body = bodyOf(request, self._maxBody)
+        updates = []
+        clock = clockFor(None, request)
+        read = updatesIn(kind, body, Rules(token.dialect, self._url))
+        async for update in givingWay(clock, read):
+            self._authority.checkTopics(token, update.topics)
+            updates.append(update)
+        try:
+            await self.channel.whenReady().addTimeout(PATIENCE, clock)
+        except TimeoutError:
+            raise StoreAway("the store cannot be reached yet") from None
+        ids = await self._publishing.publish(updates)
+        if getattr(request, "channel", None) is None:
+            return
+        if kind is not Kind.FORM:
+            body = json.dumps({"ids": ids}).encode("ascii") + b"\n"
+            request.setHeader(b"content-type", b"application/json")
+        else:
+            body = ids[0].encode()
+            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        request.setHeader(b"content-length", b"%d" % len(body))
+        request.write(body)
+        request.finish()
+
+    def publish(
+        self,
+        topics: str | Sequence[str],
+        data: str = "",
+        *,
+        private: bool = False,
+        id: str | None = None,
+        type: str | None = None,
+        retry: int | None = None,
+    ) -> Deferred[str]:
+        """
+        Publish an update, as the application that the hub is part of: it needs no token.
+
+        @param topics: the topic, or several, of which the first is the canonical one.
+        @param data: what subscribers get.
+        @param private: whether only those get it whose token lets them read one of the topics.
+        @param id: its ID, which it gets if it is new, and the store does not make the IDs.
+        @param type: its event type.
+        @param retry: the reconnection time for those who get it, in milliseconds.
+        @return: fires with its ID, when it is kept as well as the channel's store can.  Fails with
+            L{NotStored<twisted_sse.store.contract.NotStored>}.
+        @raise InvalidEvent: if a field is not valid.
+        """
+        several = (topics,) if isinstance(topics, str) else tuple(topics)
+        update = Update(several, Event(data, event=type, id=id, retry=retry), private)
+        return ensureDeferred(self._publishing.publish([update])).addCallback(lambda ids: ids[0])
+
+    # Control
+
+    def disconnect(
+        self,
+        *,
+        sub: str | None = None,
+        jti: str | None = None,
+        topic: str | None = None,
+        retry: int | None = None,
+    ) -> Deferred[None]:
+        """
+        End the streams of some subscribers, in all processes that share the store: of those to whom
+        everything applies that is given.  They come back, unless their tokens are not good any more.
+
+        @param sub: the subject of their tokens.
+        @param jti: the ID of their token.
+        @param topic: a topic that they have selected.
+        @param retry: the reconnection time that they are told first, in milliseconds, at least 500.
+        @return: fires when it is said to all.
+        @raise ValueError: if nothing is given.
+        """
+        if sub is None and jti is None and topic is None:
+            raise ValueError("say who is to be disconnected: by sub, jti or topic")
+        checkInteger("retry", retry, SHORTEST_RETRY)
+        return self._control.disconnect(sub, jti, topic, retry)
+
+    def revoke(
+        self, *, sub: str | None = None, jti: str | None = None, until: float
+    ) -> Deferred[None]:
+        """
+        Revoke the tokens of a subject, or one token: the streams that were opened with them end, and
+        they are refused from now on, in all processes that share the store, also when they begin
+        later.
+
+        @param sub: the subject.
+        @param jti: the ID of the token.
+        @param until: when they end anyway, their C{exp}, in seconds since 1970: then it is forgotten.
+        @return: fires when it is said to all.
+        @raise ValueError: if not one of C{sub} and C{jti} is given.
+        """
+        if (sub is None) == (jti is None):
+            raise ValueError("say which tokens are to be revoked: by sub, or by jti")
+        checkSeconds("until", until, optional=False)
+        return self._control.revoke(sub, jti, until)
+
+    def select(self, subscriber: str, topics: Iterable[str]) -> Deferred[None]:
+        """
+        Change what an open stream gets: from now on, what these selectors of 0.x select.
+
+        @param subscriber: the ID of the subscriber, as in the API of subscriptions.
+        @param topics: the selectors, in place of those that it has.
+        @return: fires when it is said to all processes that share the store.
+        @raise ValueError: if one of them is too large, or they are too many.
+        @raise TypeError: if they are not a list of C{str}.
+        """
+        checked = checkedTopics(topics)
+        selectorsFrom([("topic", topic) for topic in checked], self._url)
+        return self._control.select(subscriber, sorted(checked))
+
+    def close(self) -> None:
+        """
+        Take no more commands, and fetch no more keys: when the streams have ended, by
+        C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
+        """
+        for each in self._control.channels:
+            each.close()
+        self._verifier.close()
+
+    @property
+    def subscribers(self) -> int:
+        """
+        How many subscribers this process has.
+        """
+        return len(self._subscribers)
+
+    def listSubscribers(self, most: int = 1000) -> list[dict[str, Any]]:
+        """
+        List the subscribers of this process, in the order in which they came.
+
+        @param most: how many at most.
+        @return: JSON: of each its C{id}, what it has selected (C{topics}), the C{sub}, C{jti} and
+            C{exp} of its token, its C{protocol} and its C{address}.
+        """
+        return [each.describe() for each in islice(self._subscribers, most)]
+
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """
+        The channels that an application closes at its end: that of the updates, and those by which
+        processes that share a store tell each other whom to disconnect.
+        """
+        return self.channel, *self._control.channels
+
+    # The API of subscriptions
+
+    async def _list(self, request: Request) -> None:
+        """
+        Say who is subscribed.
+        """
+        query = queryOf(request)
+        parts = self._below(request)[1:]
+        token = await self._authority.reader(request, query)
+        dialect = dialectOf(parts, token)
+        self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
+        clock = clockFor(None, request)
+        what = await found(self._path, dialect, parts, self._subscribers, clock)
+        if getattr(request, "channel", None) is not None:
+            answerWith(request, self._path, dialect, what, newestID(self.channel))
+
+
+def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
+    known = [each.value for each in Dialect]
+    given = [protocols] if isinstance(protocols, str) else list(protocols)
+    if isinstance(protocols, str) or not given or not set(given) <= set(known):
+        raise InvalidOption(
+            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
+        )
+    return tuple(map(Dialect, dict.fromkeys(given)))

@@ -1,0 +1,89 @@
+"""
+How a hub answers requests that it does not do.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from ...format.event import InvalidEvent
+from ...format.parser import EventTooLarge
+from ...server.answers import answer
+from ...store.contract import NotStored, StoreAway
+from ...stream.asked import Asked
+from ..refused import Refused
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Refusals"]
+
+#: When to try again after a 503, in seconds: so that not all come back at once.
+RETRY_AFTER = (1, 5)
+
+_log = Logger()
+
+
+class Refusals:
+    """
+    Answers, logs and counts them.
+
+    @ivar counts: how many there were, by the reason: a word, or the status.
+    """
+
+    def __init__(self, isOpen: bool) -> None:
+        """
+        @param isOpen: whether clients are told why.
+        """
+        self.counts: Counter[str] = Counter()
+        self._isOpen = isOpen
+
+    def answer(self, failure: Failure, request: Request) -> None:
+        """
+        Answer a request that is not done.
+
+        @param failure: why.
+        """
+        error = failure.value
+        # A failure that is kept in memory must not keep the request alive.
+        failure.cleanFailure()
+        if isinstance(error, Refused):
+            refused = error
+        elif isinstance(error, EventTooLarge):
+            refused = Refused(413, f"an update is larger than {error.maxEventSize} bytes")
+        elif isinstance(error, InvalidEvent):
+            refused = Refused(400, str(error))
+        elif isinstance(error, (NotStored, StoreAway)):
+            isMaybe = isinstance(error, NotStored) and error.maybe
+            what = "it may be published all the same" if isMaybe else "nothing was stored"
+            refused = Refused(503, f"{error}: {what}, try again later")
+        else:
+            _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
+            refused = Refused(500, "an error on the server: its log says more")
+        if getattr(request, "channel", None) is None:
+            return
+        if refused.status == 503:
+            request.setHeader(b"retry-after", b"%d" % random.randint(*RETRY_AFTER))
+        answer(request, refused.status, self.explain(refused, request))
+
+    def explain(self, refused: Refused, request: Request) -> str:
+        """
+        Say in the log why a request is refused.
+
+        @return: what its client is told.
+        """
+        self.counts[refused.reason or str(refused.status)] += 1
+        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
+        for name, value in refused.headers.items():
+            request.setHeader(name, value)
+        return refused.why if self._isOpen or refused.status == 400 else ""
+
+
+def _asked(request: Request) -> str:
+    address = request.getClientAddress()
+    return str(Asked.by(request, getattr(address, "host", "-"), None))

@@ -1,0 +1,236 @@
+"""
+Subscribing to a hub: who may, the ID to resume from, and when the stream ends.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import TimeoutError
+
+from ...channel.channel import Channel
+from ...store.contract import StoreAway
+from ...stream.stream import EventStream
+from ..content import bodyOf
+from ..form import pairs
+from ..refused import Refused
+from .asked import EARLIEST, Asked, askedIn
+from .authority import Authority
+from .dialect import Dialect
+from .grants import Grants
+from .presence import Presence
+from .selection import Selection
+from .subscribers import Subscriber, Subscribers
+from .tokens import Token
+from .update import Kind, kindOf
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Subscribing", "queryOf"]
+
+NO_GRANTS = Grants()
+
+#: The headers that tell a client where its stream begins: of Mercure 0.x, and of 1.0.
+PLACE_HEADERS = (b"last-event-id", b"mercure-last-event-id")
+
+#: For how many seconds a client waits to be told that, if the store is away.  Then its stream is
+#: opened without: it resumes all the same when the store is back, and a browser that is refused
+#: would never come back.
+PATIENCE = 10.0
+
+#: How long before its token expires a stream is ended, in seconds: if there is time enough, so that
+#: nothing that is on its way arrives later.
+LEAD = 1.0
+
+#: For how much of the longest lifetime a stream lives at least: not all end at once that came at once.
+SHORTEST = 0.8
+
+
+class Subscribing:
+    """
+    Subscribes streams to the channel of a hub.
+
+    @ivar maxLifetime: after how many seconds a stream is ended, less up to a fifth at random; L{None}
+        for never.
+    @ivar now: returns the time in seconds since 1970.
+    @ivar maxBody: how large the body of a QUERY may be, in bytes.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        authority: Authority,
+        url: str,
+        dialects: Iterable[Dialect],
+        subscribers: Subscribers,
+        presence: Presence | None,
+    ) -> None:
+        """
+        @param url: the URL of the hub.
+        @param dialects: those that the hub speaks.
+        @param subscribers: who is there.
+        @param presence: is told who comes and goes.
+        """
+        self.maxLifetime: float | None = None
+        self.now: Callable[[], float] = time.time
+        self.maxBody = 2**20
+        self._channel = channel
+        self._authority = authority
+        self._url = url
+        self._dialects = tuple(dialects)
+        self._subscribers = subscribers
+        self._presence = presence
+
+    async def admit(self, request: Request) -> tuple[Asked, Token | None]:
+        """
+        Find out what a subscriber asks for, and who it is.
+
+        @raise Refused: if it may not subscribe.
+        """
+        query = queryOf(request)
+        body = _formIn(request, self.maxBody) if request.method == b"QUERY" else []
+        asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
+        return asked, await self._authority.subscriber(request, query, asked.dialect)
+
+    async def connected(self, stream: EventStream) -> None:
+        """
+        Subscribe a new stream.
+
+        @raise Refused: if it may not.
+        """
+        asked, token = await self.admit(stream.request)
+        if stream.closed:
+            return
+        expires = None if token is None else token.expires
+        _endAt(stream, expires, self.maxLifetime, self.now())
+        isKept = await _isKept(self._channel, stream, asked.cursor)
+        if token is not None:
+            await self._authority.checkStill(token, asked.dialect)
+        self._enter(stream, asked, token, isKept)
+
+    def _enter(
+        self, stream: EventStream, asked: Asked, token: Token | None, isKept: bool | None
+    ) -> None:
+        """
+        Subscribe a stream that may be.
+
+        @param isKept: from L{_isKept}.
+        """
+        if stream.closed:
+            return
+        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
+        _subscribe(self._channel, stream, selection, asked.cursor, isKept)
+        if not stream.closed:
+            subscriber = Subscriber(stream, selection, token, asked.dialect)
+            self._subscribers.enter(subscriber)
+            if self._presence is not None:
+                self._presence.enter(subscriber)
+            stream.whenClosed().addCallback(lambda _: self._left(subscriber))
+
+    def _left(self, subscriber: Subscriber) -> None:
+        self._subscribers.exit(subscriber.stream)
+        if self._presence is not None:
+            self._presence.exit(subscriber)
+
+
+async def _isKept(channel: Channel, stream: EventStream, cursor: str) -> bool | None:
+    """
+    Find out whether a client resumes.
+
+    @param cursor: the ID to resume from; empty for none.
+    @return: L{None} if nobody knows, since the store is away.
+    """
+    if not cursor or cursor == EARLIEST:
+        return False
+    try:
+        return await channel.resumes(cursor).addTimeout(PATIENCE, stream.clock)
+    except (TimeoutError, StoreAway):
+        return None
+
+
+def _subscribe(
+    channel: Channel, stream: EventStream, selection: Selection, cursor: str, isKept: bool | None
+) -> None:
+    """
+    Subscribe a stream, and set the headers that tell its client where it begins: the ID of the
+    update before the first that it is sent, or C{"earliest"}.
+
+    @param isKept: from L{_isKept}.
+    """
+    if cursor and isKept is not None:
+        place = cursor if isKept else EARLIEST
+        for name in PLACE_HEADERS:
+            stream.request.setHeader(name, place.encode())
+    # What is unknown is no reason to be told: the header says that everything comes.
+    channel.subscribe(
+        stream,
+        choice=selection,
+        earliest=bool(cursor) and isKept is False,
+        lastEventID="" if isKept is False else cursor,
+    )
+
+
+def _endAt(stream: EventStream, expires: float | None, longest: float | None, now: float) -> None:
+    """
+    End a stream no later than when its token expires, and than the longest lifetime.
+
+    @param expires: when the token expires, in seconds since 1970; L{None} for never.
+    @param longest: the longest lifetime, in seconds, which is shortened at random by up to a fifth;
+        L{None} for any.
+    @param now: the time, in seconds since 1970.
+    """
+    times = []
+    if expires is not None:
+        left = expires - now
+        times.append(max(0.0, left - LEAD if left > 10 * LEAD else left * 0.9))
+    if longest is not None:
+        times.append(longest * random.uniform(SHORTEST, 1.0))
+    if not times:
+        return
+    call = stream.clock.callLater(min(times), stream.end)
+
+    def closed(_: object) -> None:
+        if call.active():
+            call.cancel()
+
+    stream.whenClosed().addCallback(closed)
+
+
+def queryOf(request: Request) -> list[tuple[str, str]]:
+    """
+    @return: the parameters in the URL of a request.
+    """
+    return _pairs(request.uri.partition(b"?")[2])
+
+
+def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
+    """
+    @param most: how large the body may be, in bytes.
+    @return: the parameters in the body of a QUERY.
+    """
+    body = bodyOf(request, most)
+    headers = [request.getHeader(name) for name in (b"content-type", b"content-encoding")]
+    if body and kindOf(*headers) is not Kind.FORM:
+        raise Refused(
+            415, "the selectors of a QUERY are in a form: application/x-www-form-urlencoded"
+        )
+    return _pairs(body)
+
+
+def _pairs(text: bytes) -> list[tuple[str, str]]:
+    try:
+        return pairs(text)
+    except UnicodeDecodeError:
+        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
+
+
+def _cursorOf(request: Request) -> str:
+    """
+    @return: the last event ID in the headers: the first, if there are several.
+    """
+    values = request.requestHeaders.getRawHeaders(b"last-event-id", [b""])
+    return values[0].decode("utf-8", "replace")
