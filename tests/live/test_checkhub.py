@@ -117,4 +117,6 @@ class CheckTests(ContractCase):
         self.server = Server(self, Anything())  # type: ignore[no-untyped-call]
         found = await self.check(*OLD)
         self.assertEqual(found[Outcome.OK].keys() - {14, 24}, set())
-        self.assertEqual(found[Outcome.DIFFERS][20], "any origin is reflected")
+        self.assertEqual(
+            found[Outcome.DIFFERS][20], "pages of any origin may subscribe: it is reflected"
+        )

@@ -36,20 +36,22 @@ __all__ = ["checkHub", "checkURL", "parseCheck"]
 NOBODY = "twisted-sse"
 
 EPILOG = """\
-It publishes a few updates, about topics below https://twisted-sse.invalid/, which nobody else uses.
-The points are those of the page "What the hub conforms to" of the documentation.
+It publishes a few updates, with topics below https://twisted-sse.invalid/ that
+nobody else uses.  The numbers are those of the page "What the hub conforms to"
+of the documentation.
 
 exit status:
   0    nothing differs
   1    something differs, or the hub cannot be reached
   2    a mistake in the command line
-  4    the hub's certificate is not valid, or not trusted
+  4    the hub's certificate is not trusted
 
 examples:
   twisted-sse check-hub --key file:key http://localhost:3000/.well-known/mercure
-  twisted-sse check-hub --publisher-token @publisher --subscriber-token @subscriber URL
-  twisted-sse check-hub --protocol 1.0 --key file:private.pem --issuer https://shop.example \\
-      --audience https://hub.example/.well-known/mercure https://hub.example/.well-known/mercure
+  twisted-sse check-hub --publisher-token @publisher \\
+      --subscriber-token @subscriber https://hub.example/.well-known/mercure
+  twisted-sse check-hub --protocol 1.0 --key file:private.pem \\
+      --issuer https://shop.example https://hub.example/.well-known/mercure
 """
 
 #: What can go wrong with a server.  Any other error is a bug.
@@ -76,33 +78,33 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
         "--protocol",
         choices=[each.value for each in Dialect],
         default=Dialect.V0.value,
-        help="the Mercure protocol to speak (default: 0.x)",
+        help="the version of the Mercure protocol (default: 0.x)",
     )
     parser.add_argument(
         "--publisher-token",
         metavar="TOKEN",
         type=token,
-        help="a token that may publish to everything; @FILE or file:FILE reads it",
+        help="a token that may publish to every topic; @FILE reads it",
     )
     parser.add_argument(
         "--subscriber-token",
         metavar="TOKEN",
         type=token,
-        help="a token that may get all private updates; @FILE or file:FILE reads it",
+        help="a token that may get all private updates; @FILE reads it",
     )
     parser.add_argument(
         "--key",
         metavar="KEY",
         type=key,
-        help="the key of the hub, to make tokens with, in place of the two: file:PATH, or env:NAME",
+        help="a key to make tokens with, instead of the two: file:PATH or env:NAME",
     )
     parser.add_argument("--algorithm", metavar="ALG", choices=ALGORITHMS, help="its algorithm")
-    parser.add_argument("--issuer", type=text, help="the iss of tokens; needed in 1.0")
+    parser.add_argument("--issuer", type=text, help="the iss of these tokens; required in 1.0")
     parser.add_argument(
         "--audience",
         metavar="URL",
         type=text,
-        help="the resource identifier of the hub (default: its URL)",
+        help="their aud, the resource identifier of the hub (default: URL)",
     )
     addCertificates(parser)
     options = parser.parse_args(arguments[1:])
@@ -110,7 +112,7 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
     options.signing = None
     if options.key is not None:
         if options.protocol == Dialect.V1.value and not options.issuer:
-            parser.error("argument --issuer: a token of 1.0 needs one")
+            parser.error("argument --issuer: required with --protocol 1.0")
         try:
             options.signing = readSigningKey("key", options.key, options.algorithm)
         except InvalidOption as e:

@@ -38,7 +38,7 @@ _OPTIONS = {
     "publisherJwtKey": "publisher-jwt-key",
     "subscriberJwtKey": "subscriber-jwt-key",
     "trustedIssuers": "trusted-issuer",
-    "resource": "resource-identifier",
+    "resourceIdentifier": "resource-identifier",
     "publishOrigins": "publish-origin",
 }
 
@@ -54,7 +54,7 @@ def makeHub(options: Options, channel: Channel, reactor: Any, **arguments: Any) 
         from ..hub.mercure.hub import Hub
         from ..hub.mercure.keys import ALGORITHMS
     except ImportError as e:
-        raise UsageError(f"--mercure needs more ({e}): pip install 'twisted-sse[hub]'") from e
+        raise UsageError(f"--mercure needs pip install 'twisted-sse[hub]': {e}") from e
     for name in FROM_ENVIRONMENT:
         if name.endswith("-alg") and options[name] not in (None, *ALGORITHMS):
             raise UsageError(

@@ -48,7 +48,7 @@ class RefusalsTests(SynchronousTestCase):
             (InvalidEvent("wrong"), 400, "wrong\n"),
             (EventTooLarge(5, []), 413, "an update is larger than 5 bytes\n"),
             (StoreAway("away"), 503, "away: nothing was stored, try again later\n"),
-            (NotStored(True, "lost"), 503, "may be published all the same"),
+            (NotStored(True, "lost"), 503, "may have been published"),
         ):
             answer, refusals = self.refuse(error)
             self.assertEqual((answer.status, why in answer.text), (status, True), answer.text)

@@ -60,11 +60,11 @@ class Refusals:
             refused = Refused(400, str(error))
         elif isinstance(error, (NotStored, StoreAway)):
             isMaybe = isinstance(error, NotStored) and error.maybe
-            what = "it may be published all the same" if isMaybe else "nothing was stored"
+            what = "it may have been published" if isMaybe else "nothing was stored"
             refused = Refused(503, f"{error}: {what}, try again later")
         else:
-            _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
-            refused = Refused(500, "an error on the server: its log says more")
+            _log.failure("The hub failed to answer {asked}", failure, asked=_asked(request))
+            refused = Refused(500, "an error in the hub: see its log")
         if getattr(request, "channel", None) is None:
             return
         if refused.status == 503:
