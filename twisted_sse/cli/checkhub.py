@@ -24,13 +24,13 @@ from ..hub.mercure.minting import claims0, claims1, mint
 from ..printable import shown
 from .checking import Checks, Finding, Mint, Outcome
 from .options import addCertificates, readPolicy
-from .probing import Probe
+from .probing import Differs, Probe, Stream
 from .running import run
 from .status import Status, say, statusFor
 from .tokenoptions import key
 from .values import Parser, text, token, url
 
-__all__ = ["checkHub", "checkURL", "parseCheck"]
+__all__ = ["NoHub", "checkHub", "checkURL", "parseCheck"]
 
 #: Who makes the tokens, and whom they are for: RFC 9068, 2.2 demands both.
 NOBODY = "twisted-sse"
@@ -54,8 +54,15 @@ examples:
       --issuer https://shop.example https://hub.example/.well-known/mercure
 """
 
+
+class NoHub(Exception):
+    """
+    There is nothing to check: no subscriber is served.  The message says what to give.
+    """
+
+
 #: What can go wrong with a server.  Any other error is a bug.
-_TOLD = (EventSourceError, ConnectError, ConnectionLost, DNSLookupError, OSError)
+_TOLD = (EventSourceError, ConnectError, ConnectionLost, DNSLookupError, OSError, NoHub)
 
 
 def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
@@ -147,6 +154,7 @@ async def checkURL(
 
     @param options: those that L{parseCheck} returns.
     @param now: the time of day, in seconds since 1970.
+    @raise NoHub: if it serves no subscriber.
     """
     making = None if options.signing is None else _minting(options, options.signing, now)
     publisher, subscriber = (
@@ -157,7 +165,36 @@ async def checkURL(
         publisher = publisher or making(["*"], [], 600)
         subscriber = subscriber or making([], ["*"], 600)
     probe = Probe(options.url, reactor, EventStreamAgent(reactor, options.policy))
-    return await Checks(probe, Dialect(options.protocol), publisher, subscriber, making).run()
+    dialect = Dialect(options.protocol)
+    await _checkServed(probe, dialect, subscriber)
+    return await Checks(probe, dialect, publisher, subscriber, making).run()
+
+
+async def _checkServed(probe: Probe, dialect: Dialect, subscriber: str | None) -> None:
+    """
+    @raise NoHub: if a subscriber gets no stream, since then everything else differs too.
+    """
+    name = "topic" if dialect is Dialect.V0 else "match"
+    headers = [("Authorization", f"Bearer {subscriber}")] if subscriber else []
+    try:
+        answer = await probe.ask("GET", [(name, "https://twisted-sse.invalid/")], headers)
+    except Differs as e:
+        raise NoHub(f"{probe.url}: {e}") from None
+    finally:
+        probe.closeStreams()
+    if isinstance(answer, Stream):
+        return
+    if answer.status not in (401, 403):
+        raise NoHub(
+            f"{probe.url} is not a Mercure hub: a subscriber was answered {answer.status}; the URL of"
+            " a hub usually ends with /.well-known/mercure"
+        )
+    if subscriber:
+        raise NoHub(
+            f"the hub refuses the subscriber's token ({answer.status}): check --key, or"
+            " --subscriber-token"
+        )
+    raise NoHub("the hub needs a token to subscribe: give --key or --subscriber-token")
 
 
 async def _check(options: argparse.Namespace, reactor: Any) -> Status:
