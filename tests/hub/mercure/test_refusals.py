@@ -61,7 +61,12 @@ class RefusalsTests(SynchronousTestCase):
         """
         A client is not told why, unless it is a mistake in what it has sent.
         """
-        for error, told in (Refused(403, "why"), False), (Refused(400, "why"), True):
+        for error, told in (
+            (Refused(403, "why"), False),
+            (Refused(400, "why"), True),
+            (Refused(413, "why"), True),
+            (Refused(415, "why"), True),
+        ):
             answer, _ = self.refuse(error, explain=False)
             self.assertEqual("why" in answer.text, told)
 

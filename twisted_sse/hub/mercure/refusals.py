@@ -26,6 +26,9 @@ __all__ = ["Refusals"]
 #: When to try again after a 503, in seconds: so that not all come back at once.
 RETRY_AFTER = (1, 5)
 
+#: The statuses that are about what a client has sent alone, and tell nothing of keys and grants.
+MALFORMED = (400, 413, 415)
+
 _log = Logger()
 
 
@@ -81,7 +84,7 @@ class Refusals:
         _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
         for name, value in refused.headers.items():
             request.setHeader(name, value)
-        return refused.why if self._isOpen or refused.status == 400 else ""
+        return refused.why if self._isOpen or refused.status in MALFORMED else ""
 
 
 def _asked(request: Request) -> str:
