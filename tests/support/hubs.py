@@ -42,7 +42,7 @@ class HubCase(SynchronousTestCase):
         """
         self.clock = MemoryClock()
         history = options.pop("history", History())
-        self.channel = Channel(history, positionEvent=None, resetEvent=None)
+        self.channel = Channel(history)
         options = {
             "publisherJwtKey": KEY,
             "subscriberJwtKey": KEY,

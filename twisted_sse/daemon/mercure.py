@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
     from ..hub.mercure.hub import Hub
 
-__all__ = ["HUB_CHANNEL", "MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
+__all__ = ["MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
 
 #: How many large bodies are kept while nobody knows whether their senders may publish, because keys are
 #: being fetched: anybody can send a token with an unknown key.
 MOST_UNDECIDED = 16
-
-#: The arguments of its channel: Mercure's clients do not know our own events.
-HUB_CHANNEL = {"positionEvent": None, "resetEvent": None}
 
 #: The options for the arguments that have another name there.
 _OPTIONS = {

@@ -267,14 +267,7 @@ class StoreCase(HubCase):
         """
         self.clock = MemoryClock()
         store_ = LateStore(self.clock, **store)
-        self.channel = Channel(
-            History(),
-            name="hub",
-            store=store_,
-            reactor=self.clock,
-            positionEvent=None,
-            resetEvent=None,
-        )
+        self.channel = Channel(History(), name="hub", store=store_, reactor=self.clock)
         self.hub = Hub(
             self.channel,
             publisherJwtKey=KEY,
@@ -391,7 +384,7 @@ class VanishingTests(StoreCase):
         Of a client that vanishes while the hub fetches keys, nothing is left, when that is over.
         """
         clock, agent = MemoryClock(), MemoryAgent()
-        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        channel = Channel(reactor=clock)
         with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
             hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock, presence=True)
         client = MemoryClient(hub, clock=clock)
@@ -454,7 +447,7 @@ class VanishingTests(StoreCase):
         if keys are being fetched; who waits for them is told that they cannot be had.
         """
         clock, agent = MemoryClock(), MemoryAgent()
-        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        channel = Channel(reactor=clock)
         with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
             hub = Hub(
                 channel,

@@ -86,6 +86,27 @@ class CrossOriginTests(HubCase):
             self.assertIn("Origin", named)
 
 
+class OwnEventTests(HubCase):
+    """
+    Tests for the argument C{ownEvents}.
+    """
+
+    def test_ownEvents(self) -> None:
+        """
+        Mercure's clients are sent none of the channel's own events, unless they are asked for; also
+        after what they get was changed.
+        """
+        for own, expected in [(False, ["data"]), (True, ["{}", "data"])]:
+            self.serve(ownEvents=own)
+            new, lost = self.get("topic=a"), self.get("topic=a&lastEventID=gone")
+            [changed, _] = self.hub.listSubscribers()
+            self.successResultOf(self.hub.select(changed["id"], ["*"]))
+            self.successResultOf(self.hub.publish("a", "data"))
+            self.clock.settle()
+            for browser in (new, lost):
+                self.assertEqual([event.data for event in browser.events], expected)
+
+
 class SubscriptionTests(HubCase):
     """
     Tests for who is there.

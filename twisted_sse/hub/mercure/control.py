@@ -194,7 +194,7 @@ class Control:
         for each in self._subscribers.find(lambda each: each.id == subscriber):
             before = each.selection
             selected: list[Selector] = [selector(topic) for topic in topics]
-            each.selection = Selection(selected, before.grants)
+            each.selection = Selection(selected, before.grants, before.isTold)
             self._channel.subscribe(each.stream, choice=each.selection)
             if self._presence is not None:
                 self._presence.change(each, before)

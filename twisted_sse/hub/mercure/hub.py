@@ -73,8 +73,7 @@ class Hub(Resource):
     that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
     request which one is meant.
 
-        >>> channel = Channel(positionEvent=None, resetEvent=None)
-        >>> hub = Hub(channel, publisherJwtKey=secret, anonymous=True)
+        >>> hub = Hub(Channel(), publisherJwtKey=secret, anonymous=True)
         >>> wellKnown.putChild(b"mercure", hub)
 
     Clients of 0.x expect it at C{/.well-known/mercure}.
@@ -111,6 +110,7 @@ class Hub(Resource):
         presence: bool = False,
         maxLifetime: float | None = None,
         maxBody: int = 2**20,
+        ownEvents: bool = False,
         explain: bool = False,
         unauthorized: bool = False,
         now: Callable[[], float] = time.time,
@@ -118,8 +118,7 @@ class Hub(Resource):
         **options: Any,
     ) -> None:
         """
-        @param channel: where the updates go.  Its own events, such as C{stream-position}, should be
-            off: Mercure's clients do not know them.
+        @param channel: where the updates go.
         @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
             bytes, or a public key in PEM, or C{file:PATH} of one of them.
         @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
@@ -145,6 +144,8 @@ class Hub(Resource):
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
             that its client comes back with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
+        @param ownEvents: whether subscribers are sent the channel's own events too, such as
+            C{stream-reset}, which Mercure's clients do not know.
         @param explain: whether clients are told why they are refused; the log says it anyway.
         @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
             granted; its text says 403.
@@ -162,6 +163,7 @@ class Hub(Resource):
             raise ValueError("the channel has no history: each update needs an ID")
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("ownEvents", ownEvents)
         checkFlag("presence", presence)
         checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
@@ -212,6 +214,7 @@ class Hub(Resource):
         )
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.maxBody = maxBody
+        self._subscribing.ownEvents = ownEvents
         self._subscribing.now = now
         credentials = origins != "*"
         allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
