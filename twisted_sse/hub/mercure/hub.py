@@ -41,12 +41,13 @@ from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
+from .parameters import Queries
 from .presence import Presence
 from .publishing import Publishing
 from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
-from .subscribing import Subscribing, queryOf
+from .subscribing import Subscribing
 from .subscriptions import METHODS as API_METHODS
 from .subscriptions import answerWith, dialectOf, found, newestID
 from .tokens import Verifier
@@ -207,8 +208,15 @@ class Hub(Resource):
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
         self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        self._queries = Queries()
         self._subscribing = Subscribing(
-            channel, self._authority, url, self._dialects, self._subscribers, self._presence
+            channel,
+            self._authority,
+            url,
+            self._dialects,
+            self._subscribers,
+            self._presence,
+            self._queries,
         )
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.maxBody = maxBody
@@ -241,6 +249,7 @@ class Hub(Resource):
         if getattr(asked, "channel", None) is None:
             # The client disconnected before the resource was found.
             return NOT_DONE_YET
+        self._queries.hide(asked)
         method = asked.method
         below = self._below(asked)
         if method in (b"GET", b"QUERY") and not below:
@@ -305,14 +314,14 @@ class Hub(Resource):
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
         """
-        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        admitting = ensureDeferred(self._authority.publisher(request, self._queries.take(request)))
         return admitting.addCallback(lambda token: None)
 
     async def _receive(self, request: Request) -> None:
         """
         Publish what is in a request.
         """
-        token = await self._authority.publisher(request, queryOf(request))
+        token = await self._authority.publisher(request, self._queries.take(request))
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
         updates = []
@@ -464,7 +473,7 @@ class Hub(Resource):
         """
         Say who is subscribed.
         """
-        query = queryOf(request)
+        query = self._queries.take(request)
         parts = self._below(request)[1:]
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)

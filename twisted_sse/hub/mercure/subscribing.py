@@ -15,12 +15,12 @@ from ...channel.channel import Channel
 from ...store.contract import StoreAway
 from ...stream.stream import EventStream
 from ..content import bodyOf
-from ..form import pairs
 from ..refused import Refused
 from .asked import EARLIEST, Asked, askedIn
 from .authority import Authority
 from .dialect import Dialect
 from .grants import Grants
+from .parameters import Queries, parametersIn
 from .presence import Presence
 from .selection import Selection
 from .subscribers import Subscriber, Subscribers
@@ -30,7 +30,7 @@ from .update import Kind, kindOf
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Subscribing", "queryOf"]
+__all__ = ["Subscribing"]
 
 NO_GRANTS = Grants()
 
@@ -68,12 +68,14 @@ class Subscribing:
         dialects: Iterable[Dialect],
         subscribers: Subscribers,
         presence: Presence | None,
+        queries: Queries,
     ) -> None:
         """
         @param url: the URL of the hub.
         @param dialects: those that the hub speaks.
         @param subscribers: who is there.
         @param presence: is told who comes and goes.
+        @param queries: has the queries of requests.
         """
         self.maxLifetime: float | None = None
         self.now: Callable[[], float] = time.time
@@ -84,6 +86,7 @@ class Subscribing:
         self._dialects = tuple(dialects)
         self._subscribers = subscribers
         self._presence = presence
+        self._queries = queries
 
     async def admit(self, request: Request) -> tuple[Asked, Token | None]:
         """
@@ -91,7 +94,7 @@ class Subscribing:
 
         @raise Refused: if it may not subscribe.
         """
-        query = queryOf(request)
+        query = self._queries.take(request)
         body = _formIn(request, self.maxBody) if request.method == b"QUERY" else []
         asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
         return asked, await self._authority.subscriber(request, query, asked.dialect)
@@ -200,13 +203,6 @@ def _endAt(stream: EventStream, expires: float | None, longest: float | None, no
     stream.whenClosed().addCallback(closed)
 
 
-def queryOf(request: Request) -> list[tuple[str, str]]:
-    """
-    @return: the parameters in the URL of a request.
-    """
-    return _pairs(request.uri.partition(b"?")[2])
-
-
 def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
     """
     @param most: how large the body may be, in bytes.
@@ -218,14 +214,7 @@ def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
         raise Refused(
             415, "the selectors of a QUERY are in a form: application/x-www-form-urlencoded"
         )
-    return _pairs(body)
-
-
-def _pairs(text: bytes) -> list[tuple[str, str]]:
-    try:
-        return pairs(text)
-    except UnicodeDecodeError:
-        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
+    return parametersIn(body)
 
 
 def _cursorOf(request: Request) -> str:
