@@ -21,7 +21,8 @@ from tests.support.late_store import LateStore
 from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
-from twisted_sse.hub.mercure import jwks, subscriptions
+from twisted_sse.hub.mercure import asked, jwks, subscriptions
+from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
 from twisted_sse.testing import MemoryClient, MemoryClock
@@ -129,6 +130,34 @@ class SelectorTests(HubCase):
         # The same one several times takes no more than once.
         again = "&".join(["match_urlpattern=/t/:x"] * 30)
         self.assertEqual(self.client.request("QUERY", PATH, FORM, again.encode()).status, 200)
+
+    def test_memory(self) -> None:
+        """
+        When the patterns of all subscribers together take too much memory, there are no new ones for
+        subscribers; but those that are there, everything else, and those of tokens.
+        """
+        self.serve()
+        known = "match_urlpattern=/known/:x"
+        streams = [self.get(known)]
+        self.patch(asked, "MOST_MEMORY", compiledSize() + 200_000)
+        streams += [self.get(f"match_urlpattern=/memory{number}/:x") for number in range(10)]
+        statuses = [each.status for each in streams]
+        self.assertEqual(statuses[-1], 503)
+        self.assertEqual(sorted(set(statuses)), [200, 503])
+        self.assertGreater(streams[-1].headers["Retry-After"], "0")
+        self.assertEqual(self.hub.subscribers, statuses.count(200))
+        self.patch(asked, "MOST_MEMORY", 1)
+        for query, status in (
+            (known, 200),
+            ("topic=known&topic=*", 200),
+            ("match=known", 200),
+            ("topic=memory/{x}", 503),
+        ):
+            self.assertEqual(self.get(query).status, status, query)
+        granted = token({"mercure": {"publish": ["memory/{y}"]}})
+        headers = {"Authorization": f"Bearer {granted}", **FORM}
+        answer = self.client.request("POST", PATH, headers, b"topic=memory/1")
+        self.assertEqual(answer.status, 200)
 
     def test_largeQuery(self) -> None:
         """

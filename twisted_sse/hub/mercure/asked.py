@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..refused import Refused
 from .dialect import Dialect
-from .selectors import InvalidSelector, Selector, matcher, selector
+from .selectors import InvalidSelector, Selector, compiledSize, matcher, selector
 
 __all__ = ["EARLIEST", "Asked", "askedIn", "selectorsFrom"]
 
@@ -29,6 +29,13 @@ MOST_PATTERNS = {"topic": 100, "urlpattern": 20}
 #: How many variables its templates may have together: with as many as one template may have in each, they
 #: would take 35 MB, and a quarter of a second to compile.
 MOST_VARIABLES = 1000
+
+#: How much memory the templates and URL patterns of all subscribers and tokens may take, in bytes: then
+#: there are no new ones for subscribers.  Anybody can select some.
+MOST_MEMORY = 2**30
+
+#: For how many seconds one who wants new ones should wait then.
+PATIENCE = 60
 
 #: The parameters of Mercure 1.0, and the kind of their matcher.
 MATCHERS = {"match": "exact", "match_exact": "exact", "match_urlpattern": "urlpattern"}
@@ -90,10 +97,17 @@ def askedIn(
             400,
             f"this hub does not speak Mercure {dialect.value}: select topics with {_parameters(dialects)}",
         )
+    before = compiledSize()
     try:
         selectors = selectorsFrom(topics or named, hub)
     except InvalidSelector as e:
         raise Refused(400, f"these topics cannot be selected: {e}") from None
+    if compiledSize() > max(before, MOST_MEMORY):
+        raise Refused(
+            503,
+            "too many different patterns are selected by all subscribers together: try again later",
+            {b"retry-after": b"%d" % PATIENCE},
+        )
     return Asked(dialect, selectors, cursor)
 
 
