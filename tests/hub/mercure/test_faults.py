@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 import weakref
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 from urllib.parse import quote
@@ -22,6 +23,7 @@ from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
 from twisted_sse.hub.mercure import asked, jwks, subscriptions
+from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
@@ -576,6 +578,53 @@ class ManyTests(HubCase):
         self.assertTrue(0 < between[0] < 30, between)
         listed = json.loads(answer.body)["subscriptions"]
         self.assertEqual([each["topic"] for each in listed], [f"t{number}" for number in range(49)])
+
+    def publishSlowly(self, meanwhile: Callable[[], object]) -> tuple[Any, int]:
+        """
+        Publish an update with many topics, of which each takes a while to be checked.
+
+        @param meanwhile: called as soon as the hub does something else.
+        @return: the answer, and how many topics had been checked then.
+        """
+        permits, count = Grants.permits, 0
+        between: list[int] = []
+
+        def slow(grants: Grants, topic: str) -> bool:
+            nonlocal count
+            count += 1
+            self.clock.rightNow += 0.01
+            return permits(grants, topic)
+
+        def other() -> None:
+            between.append(count)
+            meanwhile()
+
+        self.clock.callLater(0, other)
+        body = "&".join(f"topic={number}" for number in range(50)).encode()
+        with mock.patch.object(Grants, "permits", slow):
+            answer = self.client.request("POST", PATH, bearer(jti="1"), body)
+            self.clock.settle()
+        return answer, between[0]
+
+    def test_topics(self) -> None:
+        """
+        However many topics an update has, and patterns its publisher's token, others are served
+        meanwhile.
+        """
+        self.serve()
+        stream = self.get("topic=49")
+        answer, checked = self.publishSlowly(lambda: None)
+        self.assertEqual((answer.status, len(stream.events)), (200, 1))
+        self.assertTrue(0 < checked < 10, checked)
+
+    def test_revokedPublisher(self) -> None:
+        """
+        A publisher whose token is revoked while its update is looked at publishes nothing.
+        """
+        self.serve()
+        stream = self.get("topic=49")
+        answer, _ = self.publishSlowly(lambda: self.hub.revoke(jti="1", until=2e9))
+        self.assertEqual((answer.status, len(stream.events)), (401, 0))
 
     def test_slow(self) -> None:
         """

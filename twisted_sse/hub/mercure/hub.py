@@ -324,16 +324,16 @@ class Hub(Resource):
         token = await self._authority.publisher(request, self._queries.take(request))
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
-        updates = []
+        updates: list[Update] = []
         clock = clockFor(None, request)
         read = updatesIn(kind, body, Rules(token.dialect, self._url))
-        async for update in givingWay(clock, read):
-            self._authority.checkTopics(token, update.topics)
-            updates.append(update)
+        async for _ in givingWay(clock, self._authority.check(token, read, updates)):
+            pass
         try:
             await self.channel.whenReady().addTimeout(PATIENCE, clock)
         except TimeoutError:
             raise StoreAway("the store cannot be reached yet") from None
+        await self._authority.checkStill(token, token.dialect)
         ids = await self._publishing.publish(updates)
         if getattr(request, "channel", None) is None:
             return
