@@ -191,7 +191,8 @@ class SelectorTests(HubCase):
         What an application selects for a stream is limited likewise.
         """
         self.serve()
-        for topics in ([f"t{n}" for n in range(1001)], [f"t{n}{{x}}" for n in range(101)]):
+        many = [f"t{n}" for n in range(1001)]
+        for topics in (many, [f"{topic}{{x}}" for topic in many[:101]], ["\ud800"], ["a{x}\udfff"]):
             self.assertRaises(ValueError, self.hub.select, "x", topics)
 
 
@@ -246,6 +247,21 @@ class TextTests(HubCase):
             )
             self.assertEqual(answer.status, 200, id)
             self.assertIn("last-event-id=", answer.headers["Link"])
+
+    def test_invisibleID(self) -> None:
+        """
+        If the application has given the newest update an ID that no header can have, the list of
+        subscriptions is for the whole history.
+        """
+        self.serve(presence=True)
+        headers = {"Authorization": bearer()["Authorization"]}
+        for id in ("a\u200bb", "a\x7f", "\u202e"):
+            self.successResultOf(self.hub.publish("x", id=id))
+            answer = self.client.request("GET", f"{PATH}/subscriptions/exact/x", headers)
+            self.assertEqual(answer.status, 200, id)
+            self.assertIn('last-event-id="earliest"', answer.headers["Link"])
+            answer = self.client.request("GET", f"{PATH}/subscriptions/x", headers)
+            self.assertEqual(json.loads(answer.body)["lastEventID"], id)
 
 
 class CookieTests(HubCase):
@@ -369,6 +385,22 @@ class VanishingTests(StoreCase):
         """
         gc.collect()
         return sum(isinstance(each, EventStream) for each in gc.get_objects())
+
+    def test_closedEarly(self) -> None:
+        """
+        If the hub is closed before the store was open, those with a token are told that it is not
+        there, and it is no error of ours.
+        """
+        self.begin(isAway=True)
+        self.hub.close()
+        with capturedLogs() as logs:
+            answers = [
+                self.client.request(method, f"{PATH}?topic=a", bearer(), body)
+                for method, body in (("GET", b""), ("HEAD", b""), ("POST", b"topic=a"))
+            ]
+            self.clock.pump([1.0] * 20)
+        self.assertEqual([each.status for each in answers], [503] * 3)
+        self.assertEqual([each for each in logs if "log_failure" in each], [])
 
     def test_everywhere(self) -> None:
         """

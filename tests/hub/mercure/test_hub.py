@@ -472,3 +472,31 @@ class NewDialectTests(HubCase):
             (stream.status, stream.headers["Cache-Control"].split(",")[0]), (200, "private")
         )
         self.assertEqual(self.get(f"match=a&authorization={bearer}").status, 401)
+
+
+class HeadTests(HubCase):
+    """
+    Tests for HEAD.
+    """
+
+    def test_place(self) -> None:
+        """
+        HEAD says where the stream of a GET would begin: RFC 9110, 9.3.2.
+        """
+        self.serve()
+        first = self.successResultOf(self.hub.publish("a"))
+        for selector in "topic=a", "match=a":
+            for cursor, place in (
+                (first, first),
+                ("unknown", "earliest"),
+                ("earliest", "earliest"),
+                ("", None),
+            ):
+                for more in f"{selector}&lastEventID={cursor}", selector:
+                    headers = () if more != selector else [("Last-Event-ID", cursor)]
+                    told = [
+                        self.get(more, headers, method).headers.get(name)
+                        for method in ("GET", "HEAD")
+                        for name in ("Last-Event-ID", "Mercure-Last-Event-ID")
+                    ]
+                    self.assertEqual(told, [place] * 4, (more, cursor))

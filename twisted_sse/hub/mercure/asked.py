@@ -4,6 +4,7 @@ What a subscriber asks for: the topics, and the ID to resume from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -45,6 +46,10 @@ TOPIC = "topic"
 
 #: The parameters for the last event ID: each dialect has its own, and both are understood in both.
 CURSORS = frozenset(("lastEventID", "last_event_id"))
+
+
+#: UTF-8 cannot express them, but JSON and applications can.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Asked(NamedTuple):
@@ -124,6 +129,8 @@ def selectorsFrom(given: Sequence[tuple[str, str]], hub: str) -> tuple[Selector,
         raise InvalidSelector(f"there are more than {MOST_SELECTORS:,}: select with a pattern")
     if any(len(text) > LONGEST_SELECTOR for _, text in given):
         raise InvalidSelector(f"one is longer than {LONGEST_SELECTOR:,} characters")
+    if any(_SURROGATE.search(text) for _, text in given if not text.isascii()):
+        raise InvalidSelector("one has a lone surrogate, which no topic has")
     each = dict.fromkeys(given)
     # Before they are compiled, which takes the memory.
     for kind, most in MOST_PATTERNS.items():

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
 from ...store.memory import History
 from ...timing.reactors import clockFor
 from .presence import Presence
@@ -103,7 +104,7 @@ class Control:
             clock = clockFor(self._reactor)
             try:
                 await self._revocations.whenReady().addTimeout(PATIENCE, clock)
-            except TimeoutError:
+            except (TimeoutError, StoreAway):
                 raise Unverified(
                     Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
                 ) from None

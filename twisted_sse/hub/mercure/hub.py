@@ -299,7 +299,7 @@ class Hub(Resource):
         """
         Answer a HEAD as a GET would be.
         """
-        await self._subscribing.admit(request)
+        await self._subscribing.preview(request)
         if getattr(request, "channel", None) is not None:
             request.requestHeaders.removeHeader(b"accept")
             request.render(self.resource)

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from ...channel.channel import Channel
 from ...store.contract import StoreAway
 from ...stream.stream import EventStream
+from ...timing.reactors import clockFor
 from ..content import bodyOf
 from ..refused import Refused
 from .asked import EARLIEST, Asked, askedIn
@@ -99,6 +101,17 @@ class Subscribing:
         asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
         return asked, await self._authority.subscriber(request, query, asked.dialect)
 
+    async def preview(self, request: Request) -> None:
+        """
+        Find out what a GET would be answered, and set the headers that tell where its stream would begin.
+
+        @param request: a HEAD.
+        @raise Refused: if it would be refused.
+        """
+        asked, _ = await self.admit(request)
+        isKept = await _isKept(self._channel, clockFor(None, request), asked.cursor)
+        _sayPlace(request, asked.cursor, isKept)
+
     async def connected(self, stream: EventStream) -> None:
         """
         Subscribe a new stream.
@@ -110,7 +123,7 @@ class Subscribing:
             return
         expires = None if token is None else token.expires
         _endAt(stream, expires, self.maxLifetime, self.now())
-        isKept = await _isKept(self._channel, stream, asked.cursor)
+        isKept = await _isKept(self._channel, stream.clock, asked.cursor)
         if token is not None:
             await self._authority.checkStill(token, asked.dialect)
         self._enter(stream, asked, token, isKept)
@@ -140,34 +153,44 @@ class Subscribing:
             self._presence.exit(subscriber)
 
 
-async def _isKept(channel: Channel, stream: EventStream, cursor: str) -> bool | None:
+async def _isKept(channel: Channel, clock: IReactorTime, cursor: str) -> bool | None:
     """
     Find out whether a client resumes.
 
+    @param clock: where time comes from.
     @param cursor: the ID to resume from; empty for none.
     @return: L{None} if nobody knows, since the store is away.
     """
     if not cursor or cursor == EARLIEST:
         return False
     try:
-        return await channel.resumes(cursor).addTimeout(PATIENCE, stream.clock)
+        return await channel.resumes(cursor).addTimeout(PATIENCE, clock)
     except (TimeoutError, StoreAway):
         return None
 
 
-def _subscribe(
-    channel: Channel, stream: EventStream, selection: Selection, cursor: str, isKept: bool | None
-) -> None:
+def _sayPlace(request: Request, cursor: str, isKept: bool | None) -> None:
     """
-    Subscribe a stream, and set the headers that tell its client where it begins: the ID of the
-    update before the first that it is sent, or C{"earliest"}.
+    Set the headers that tell a client where its stream begins: the ID of the update before the first
+    that it is sent, or C{"earliest"}.
 
     @param isKept: from L{_isKept}.
     """
     if cursor and isKept is not None:
         place = cursor if isKept else EARLIEST
         for name in PLACE_HEADERS:
-            stream.request.setHeader(name, place.encode())
+            request.setHeader(name, place.encode())
+
+
+def _subscribe(
+    channel: Channel, stream: EventStream, selection: Selection, cursor: str, isKept: bool | None
+) -> None:
+    """
+    Subscribe a stream.
+
+    @param isKept: from L{_isKept}.
+    """
+    _sayPlace(stream.request, cursor, isKept)
     # What is unknown is no reason to be told: the header says that everything comes.
     channel.subscribe(
         stream,
