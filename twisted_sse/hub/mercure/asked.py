@@ -33,7 +33,7 @@ MOST_VARIABLES = 1000
 
 #: How much memory the templates and URL patterns of all subscribers and tokens may take, in bytes: then
 #: there are no new ones for subscribers.  Anybody can select some.
-MOST_MEMORY = 2**30
+MOST_MEMORY = 2**29
 
 #: For how many seconds one who wants new ones should wait then.
 PATIENCE = 60
