@@ -364,12 +364,18 @@ class NewDialectTests(HubCase):
         """
         self.begin()
         for seconds in (2.0, 30.0, 3600.0):
-            headers = self.headers(self.PUBLISH, exp=self.now + seconds)
-            stream = self.get("match=a", headers.items())
+            expires = self.now + seconds
+            old = token({"mercure": {}, "exp": expires})
+            streams = [
+                self.get("match=a", self.headers(self.PUBLISH, exp=expires).items()),
+                self.get("topic=a", {"Authorization": f"Bearer {old}"}.items()),
+                self.get(f"topic=a&authorization={old}"),
+                self.get("topic=a", {"Cookie": f"mercureAuthorization={old}"}.items()),
+            ]
             self.clock.advance(seconds - 1.5)
-            self.assertFalse(stream.ended)
+            self.assertEqual([(each.status, each.ended) for each in streams], [(200, False)] * 4)
             self.clock.advance(1.5)
-            self.assertTrue(stream.ended)
+            self.assertTrue(all(stream.ended for stream in streams))
         self.assertEqual(len(self.hub.resource.streams), 0)
 
     def test_lifetime(self) -> None:
