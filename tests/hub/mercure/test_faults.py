@@ -83,6 +83,34 @@ class OptionTests(HubCase):
             with self.assertRaisesRegex(TypeError, name):
                 self.serve(**{name: "no"})
 
+    def test_types(self) -> None:
+        """
+        What has the wrong type is refused, by its name, and is not shown: it may be a secret.
+        """
+        for name, wrong in (
+            ("publisherJwtKey", 7),
+            ("subscriberJwtKey", KEY.encode()),
+            ("jwks", 7),
+            ("url", 7),
+            ("resourceIdentifier", 7),
+            ("trustedIssuers", 7),
+            ("trustedIssuers", [7]),
+            ("trustedIssuers", f"https://issuer.example={KEY}"),
+            ("protocols", 7),
+        ):
+            more = {"subscriberJwtKey": None} if name == "jwks" else {}
+            error = self.assertRaises(TypeError, self.serve, **{**more, name: wrong})
+            self.assertTrue(str(error).startswith(name), error)
+            self.assertNotIn("ChangeThis", str(error))
+
+    def test_resource(self) -> None:
+        """
+        What is wrong with the resource identifier is said of it.
+        """
+        for identifier in ('https://hub"x.example/', "https://hub.example/\n"):
+            error = self.assertRaises(ValueError, self.serve, resourceIdentifier=identifier)
+            self.assertTrue(str(error).startswith("resourceIdentifier"), error)
+
     def test_jwks(self) -> None:
         """
         A set of keys is for what has no key of its own; where both have one, it would be for nothing,

@@ -646,7 +646,7 @@ class DialectTests(VerifierCase):
         A hub that trusts issuers has a name.
         """
         error = self.assertRaises(InvalidOption, self.verifier, resource=None)
-        self.assertEqual(error.name, "resource")
+        self.assertEqual(error.name, "resourceIdentifier")
         self.verifier(Dialect.V0, resource=None)
 
 

@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds, checkText
 from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
@@ -161,6 +161,8 @@ class Hub(Resource):
             raise TypeError(f"channel is {channel!r}: it must be a Channel")
         if channel.history is None:
             raise ValueError("the channel has no history: each update needs an ID")
+        checkText("url", url)
+        checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
         checkFlag("presence", presence)
@@ -177,7 +179,7 @@ class Hub(Resource):
             )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
-            given = jwks if key is None else key
+            name, given = ("jwks", jwks) if key is None else (name, key)
             return None if given is None else readSource(name, given, algorithm, reactor)
 
         issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
@@ -486,8 +488,8 @@ class Hub(Resource):
 
 def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
     known = [each.value for each in Dialect]
-    given = [protocols] if isinstance(protocols, str) else list(protocols)
-    if isinstance(protocols, str) or not given or not set(given) <= set(known):
+    given = [] if isinstance(protocols, str) else checkList("protocols", protocols, "texts")
+    if not given or not set(given) <= set(known):
         raise InvalidOption(
             "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
         )

@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ...checks import InvalidOption
+from ...checks import InvalidOption, checkText
 from ...client.agent import AnyAgent, EventStreamAgent
 from ...client.errors import EventSourceError
 from ...client.failures import explained
@@ -274,7 +274,9 @@ def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> Ke
     @param given: the URL of a JWK set; C{file:PATH} of one; or what L{readKey} takes.
     @param algorithm: the only algorithm of the keys; L{None} for what they are for.
     @raise InvalidOption: if it is none of these.
+    @raise TypeError: if it is no text.
     """
+    checkText(name, given)
     if _URL.match(given):
         return RemoteKeys(name, given, reactor, algorithm)
     kind, _, path = given.partition(":")
@@ -291,9 +293,14 @@ def readIssuers(name: str, given: Iterable[str], reactor: Any) -> dict[str, KeyS
     @param given: for each issuer C{ISSUER=KEYS}, with what L{readSource} takes.
     @return: the keys of each issuer.
     @raise InvalidOption: if one has no issuer or no keys, or an issuer is there twice.
+    @raise TypeError: if they are not a list of texts.
     """
     sources: dict[str, KeySource] = {}
+    # They may be secrets, which are not shown.
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} must be a list of ISSUER=KEYS")
     for each in given:
+        checkText(name, each)
         issuer, equals, keys = each.partition("=")
         if not issuer or not equals:
             # It may be a secret, which is not shown.

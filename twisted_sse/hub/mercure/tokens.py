@@ -146,7 +146,7 @@ class Verifier:
         self._issuers = dict(issuers or {})
         if self._issuers and Dialect.V1 in self.dialects and not resource:
             raise InvalidOption(
-                "resource",
+                "resourceIdentifier",
                 "is not given, and there are trusted issuers: their tokens are for everything that"
                 " trusts them, and only the resource identifier in aud tells which are for this hub",
             )
