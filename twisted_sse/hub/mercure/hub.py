@@ -36,7 +36,7 @@ from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
-from .dialect import Dialect
+from .dialect import Dialect, readDialects
 from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
@@ -172,7 +172,7 @@ class Hub(Resource):
         self.channel = channel
         self._url = url
         self._path = checkedPath(url)
-        self._dialects = _dialects(protocols)
+        self._dialects = readDialects("protocols", protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
                 "jwks", "is for nothing: publishers and subscribers have keys of their own"
@@ -484,13 +484,3 @@ class Hub(Resource):
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
-
-
-def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
-    known = [each.value for each in Dialect]
-    given = [] if isinstance(protocols, str) else checkList("protocols", protocols, "texts")
-    if not given or not set(given) <= set(known):
-        raise InvalidOption(
-            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
-        )
-    return tuple(map(Dialect, dict.fromkeys(given)))
