@@ -35,7 +35,7 @@ _OPTIONS = {
     "publisherJwtKey": "publisher-jwt-key",
     "subscriberJwtKey": "subscriber-jwt-key",
     "trustedIssuers": "trusted-issuer",
-    "resource": "resource-identifier",
+    "resourceIdentifier": "resource-identifier",
     "publishOrigins": "publish-origin",
 }
 
@@ -96,8 +96,6 @@ def _said(options: Options, name: str) -> str:
     @return: the option, or the variable in the environment, that it is from.
     """
     option = _OPTIONS.get(name, name)
-    if option.endswith("-jwt-key") and options[option] is None:
-        option = "jwks"
     return options.given.get(option, f"--{option}")
 
 

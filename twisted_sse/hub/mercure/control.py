@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
 from ...store.memory import History
 from ...timing.reactors import clockFor
 from .presence import Presence
@@ -81,11 +82,16 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
+        name = channel.name or "hub"
+        keepOnly = getattr(channel.store, "keepOnly", None)
+        if keepOnly is not None:
+            # What limits the updates says nothing about how long tokens are good.
+            keepOnly(f"{name}/revoked", MOST, anyAge=True)
         # Apart, or what is forgotten when it is done would push out what must not be forgotten.
         self._commands, self._revocations = self.channels = tuple(
             Channel(
                 History(maxEvents=MOST),
-                name=f"{channel.name or 'hub'}/{what}",
+                name=f"{name}/{what}",
                 reactor=reactor,
                 store=channel.store,
                 positionEvent=None,
@@ -103,7 +109,7 @@ class Control:
             clock = clockFor(self._reactor)
             try:
                 await self._revocations.whenReady().addTimeout(PATIENCE, clock)
-            except TimeoutError:
+            except (TimeoutError, StoreAway):
                 raise Unverified(
                     Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
                 ) from None

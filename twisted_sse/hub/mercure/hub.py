@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds, checkText
 from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
@@ -36,17 +36,18 @@ from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
-from .dialect import Dialect
+from .dialect import Dialect, readDialects
 from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
+from .parameters import Queries
 from .presence import Presence
 from .publishing import Publishing
 from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
-from .subscribing import Subscribing, queryOf
+from .subscribing import Subscribing
 from .subscriptions import METHODS as API_METHODS
 from .subscriptions import answerWith, dialectOf, found, newestID
 from .tokens import Verifier
@@ -161,6 +162,8 @@ class Hub(Resource):
             raise TypeError(f"channel is {channel!r}: it must be a Channel")
         if channel.history is None:
             raise ValueError("the channel has no history: each update needs an ID")
+        checkText("url", url)
+        checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
         checkFlag("ownEvents", ownEvents)
@@ -171,14 +174,14 @@ class Hub(Resource):
         self.channel = channel
         self._url = url
         self._path = checkedPath(url)
-        self._dialects = _dialects(protocols)
+        self._dialects = readDialects("protocols", protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
                 "jwks", "is for nothing: publishers and subscribers have keys of their own"
             )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
-            given = jwks if key is None else key
+            name, given = ("jwks", jwks) if key is None else (name, key)
             return None if given is None else readSource(name, given, algorithm, reactor)
 
         issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
@@ -209,8 +212,15 @@ class Hub(Resource):
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
         self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        self._queries = Queries()
         self._subscribing = Subscribing(
-            channel, self._authority, url, self._dialects, self._subscribers, self._presence
+            channel,
+            self._authority,
+            url,
+            self._dialects,
+            self._subscribers,
+            self._presence,
+            self._queries,
         )
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.maxBody = maxBody
@@ -244,6 +254,7 @@ class Hub(Resource):
         if getattr(asked, "channel", None) is None:
             # The client disconnected before the resource was found.
             return NOT_DONE_YET
+        self._queries.hide(asked)
         method = asked.method
         below = self._below(asked)
         if method in (b"GET", b"QUERY") and not below:
@@ -293,7 +304,7 @@ class Hub(Resource):
         """
         Answer a HEAD as a GET would be.
         """
-        await self._subscribing.admit(request)
+        await self._subscribing.preview(request)
         if getattr(request, "channel", None) is not None:
             request.requestHeaders.removeHeader(b"accept")
             request.render(self.resource)
@@ -308,26 +319,26 @@ class Hub(Resource):
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
         """
-        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        admitting = ensureDeferred(self._authority.publisher(request, self._queries.take(request)))
         return admitting.addCallback(lambda token: None)
 
     async def _receive(self, request: Request) -> None:
         """
         Publish what is in a request.
         """
-        token = await self._authority.publisher(request, queryOf(request))
+        token = await self._authority.publisher(request, self._queries.take(request))
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
-        updates = []
+        updates: list[Update] = []
         clock = clockFor(None, request)
         read = updatesIn(kind, body, Rules(token.dialect, self._url))
-        async for update in givingWay(clock, read):
-            self._authority.checkTopics(token, update.topics)
-            updates.append(update)
+        async for _ in givingWay(clock, self._authority.check(token, read, updates)):
+            pass
         try:
             await self.channel.whenReady().addTimeout(PATIENCE, clock)
         except TimeoutError:
             raise StoreAway("the store cannot be reached yet") from None
+        await self._authority.checkStill(token, token.dialect)
         ids = await self._publishing.publish(updates)
         if getattr(request, "channel", None) is None:
             return
@@ -467,7 +478,7 @@ class Hub(Resource):
         """
         Say who is subscribed.
         """
-        query = queryOf(request)
+        query = self._queries.take(request)
         parts = self._below(request)[1:]
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)
@@ -476,13 +487,3 @@ class Hub(Resource):
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
-
-
-def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
-    known = [each.value for each in Dialect]
-    given = [protocols] if isinstance(protocols, str) else list(protocols)
-    if isinstance(protocols, str) or not given or not set(given) <= set(known):
-        raise InvalidOption(
-            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
-        )
-    return tuple(map(Dialect, dict.fromkeys(given)))
