@@ -58,20 +58,6 @@ class TrimmingTests(SQLiteTestCase):
             await keeper.read(ids[-1])
         self.assertEqual((await one.read(None), len(await two.read(None))), (["10"], 7))
 
-    async def test_anyAge(self) -> None:
-        """
-        Of one channel, what is old and large may be kept all the same.
-        """
-        store = self.store(maxEvents=3, maxAge=10, maxBytes=100)
-        store.keepOnly("one", 5, anyAge=True)
-        one, two = await self.keep(store, "one"), await self.keep(store, "two")
-        for keeper in one, two:
-            old = [keeper.record("x" * 50, now=time.time() - 20) for _ in range(4)]
-            await keeper.append(*old)
-        self.assertEqual((len(await one.read(None)), await two.read(None)), (4, []))
-        ages = [getattr(each.log, "maxAge", 0) for each in (one, two)]
-        self.assertEqual(ages, [None, 10])
-
     async def test_maxBytes(self) -> None:
         """
         Not more than C{maxBytes} are kept, in UTF-8, whatever the sizes; an event that is larger is

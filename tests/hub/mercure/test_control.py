@@ -274,28 +274,6 @@ class SharedTests(HubCase):
         clock.pump([0.1] * 10)
         self.assertEqual([revoked.status, good.status], [401, 200])
 
-    def test_anyAge(self) -> None:
-        """
-        Revocations are kept by the store for as long as tokens are good, whatever its limits for
-        updates.
-        """
-        clock = MemoryClock()
-        calls: list[tuple[str, ...]] = []
-
-        class Limited(LateStore):
-            def keepOnly(self, name: str, maxEvents: int, anyAge: bool = False) -> None:
-                calls.append(("keep", name, str(maxEvents), str(anyAge)))
-
-            def open(self, name: str, *arguments: Any) -> Any:
-                calls.append(("open", name))
-                return super().open(name, *arguments)
-
-        self.process(Limited(clock), clock)
-        clock.pump([0.1] * 10)
-        keep = ("keep", "hub/revoked", str(control.MOST), "True")
-        self.assertEqual([each for each in calls if each[0] == "keep"], [keep])
-        self.assertLess(calls.index(keep), calls.index(("open", "hub/revoked")))
-
     def test_channels(self) -> None:
         """
         The channels of a hub are those that it has opened in the store.

@@ -82,16 +82,11 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        name = channel.name or "hub"
-        keepOnly = getattr(channel.store, "keepOnly", None)
-        if keepOnly is not None:
-            # What limits the updates says nothing about how long tokens are good.
-            keepOnly(f"{name}/revoked", MOST, anyAge=True)
         # Apart, or what is forgotten when it is done would push out what must not be forgotten.
         self._commands, self._revocations = self.channels = tuple(
             Channel(
                 History(maxEvents=MOST),
-                name=f"{name}/{what}",
+                name=f"{channel.name or 'hub'}/{what}",
                 reactor=reactor,
                 store=channel.store,
                 positionEvent=None,

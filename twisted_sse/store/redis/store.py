@@ -79,8 +79,7 @@ class RedisStore:
         self._maxEvents = maxEvents
         self._maxAge = maxAge
         self._timeout = timeout
-        # The limits of some channels: how many events, and for how many seconds.
-        self._special: dict[str, tuple[int, float | None]] = {}
+        self._special: dict[str, int] = {}
         self._givenReactor = reactor
         self._health = Health(self.url)
         self._mayFork = True
@@ -100,8 +99,8 @@ class RedisStore:
             return fail()
         if self._session is None:
             self._session = self._begin()
-        limits = self._special.get(name, (self._maxEvents, self._maxAge))
-        return Deferred.fromCoroutine(self._session.open(key, tail, recent, *limits))
+        maxEvents = self._special.get(name, self._maxEvents)
+        return Deferred.fromCoroutine(self._session.open(key, tail, recent, maxEvents))
 
     def _begin(self) -> Session:
         reactor = self._givenReactor if self._givenReactor is not None else installedReactor()
@@ -118,17 +117,16 @@ class RedisStore:
     def _ended(self) -> None:
         self._session = None
 
-    def keepOnly(self, name: str, maxEvents: int, anyAge: bool = False) -> None:
+    def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep another number of events of one channel.  To be called before the channel is opened.
+        Keep fewer events of one channel.  To be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: about how many events of it to keep.
-        @param anyAge: whether that is its only limit, however old they are.
-        @raise ValueError: if C{maxEvents} is less than 1.
+        @raise ValueError: if it is less than 1.
         """
         checkInteger("maxEvents", maxEvents, 1, optional=False)
-        self._special[name] = maxEvents, None if anyAge else self._maxAge
+        self._special[name] = maxEvents
 
     def willNotFork(self) -> None:
         """
