@@ -9,7 +9,7 @@ request would do less than its sender believes, and nobody would know why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -74,26 +74,27 @@ class Presented(NamedTuple):
 class Carriers:
     """
     Finds the tokens of requests.
+
+    @ivar cookies: the names of the cookies, by the dialects that the hub speaks.
     """
 
     def __init__(
-        self, dialects: Iterable[Dialect], cookies: Mapping[Dialect, str] | None = None
+        self, dialects: Iterable[Dialect], cookieNames: Mapping[str, str] | None = None
     ) -> None:
         """
         @param dialects: those that the hub speaks.
-        @param cookies: the names of cookies that are not the usual ones.
-        @raise InvalidOption: if one of them is no name.
+        @param cookieNames: the names of cookies that are not the usual ones, by the protocol.
+        @raise InvalidOption: if one of them is no name, or would never be looked for.
+        @raise TypeError: if C{cookieNames} is no mapping.
         """
         self._dialects = frozenset(dialects)
-        names = {**COOKIES, **(cookies or {})}
-        for name in names.values():
-            if not _NAME.fullmatch(name):
-                raise InvalidOption(
-                    "cookies", f"has {name!r}, which cannot be the name of a cookie"
-                )
+        self.cookies = {
+            dialect: COOKIES[dialect] for dialect in COOKIES if dialect in self._dialects
+        }
+        self.cookies |= _checkedCookies({} if cookieNames is None else cookieNames, self._dialects)
         # What is newer comes first.
         self._cookies = [
-            (dialect, names[dialect].encode("ascii"))
+            (dialect, self.cookies[dialect].encode("ascii"))
             for dialect in (Dialect.V1, Dialect.V0)
             if dialect in self._dialects
         ]
@@ -137,6 +138,23 @@ class Carriers:
                 found = _only(given, f"different cookies {cookie.decode('ascii')}")
                 return Presented(found, Carrier.COOKIE, self._dialects)
         return None
+
+
+def _checkedCookies(names: object, dialects: Container[Dialect]) -> dict[Dialect, str]:
+    if not isinstance(names, Mapping):
+        raise TypeError(f"cookieNames is {names!r}: it must be a mapping of protocols to names")
+    spoken = {each.value: each for each in Dialect if each in dialects}
+    for protocol, name in names.items():
+        if protocol not in spoken:
+            raise InvalidOption(
+                "cookieNames",
+                f"has one for {protocol!r}: this hub speaks {' and '.join(spoken)}",
+            )
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise InvalidOption(
+                "cookieNames", f"has {name!r}, which cannot be the name of a cookie"
+            )
+    return {spoken[protocol]: name for protocol, name in names.items()}
 
 
 def redact(request: Request) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
@@ -107,6 +107,7 @@ class Hub(Resource):
         allowHeaders: Iterable[str] = (),
         exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
+        cookieNames: Mapping[str, str] | None = None,
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
         maxLifetime: float | None = None,
@@ -140,6 +141,8 @@ class Hub(Resource):
         @param exposeHeaders: headers of the answers that these pages may read, besides those of the
             protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
+        @param cookieNames: the names of the cookies with a token, if they are not those of the
+            protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
@@ -189,9 +192,10 @@ class Hub(Resource):
             base=url,
             now=now,
         )
+        carriers = Carriers(self._dialects, cookieNames)
         self._authority = Authority(
             self._verifier,
-            Carriers(self._dialects),
+            carriers,
             PublishOrigins(publishOrigins),
             Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
@@ -199,7 +203,11 @@ class Hub(Resource):
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         # Where the store makes the IDs, there may be other processes with subscribers of their own.
         self.metadata = Metadata(
-            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+            self._path,
+            identifier,
+            issuers,
+            carriers.cookies.get(Dialect.V1),
+            lambda: presence and channel.takesIDs,
         )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
