@@ -133,8 +133,8 @@ class MercureOptions(AuthOptions):
 
     def opt_publish_origin(self, origin: str) -> None:
         """
-        the hub: origin whose pages may publish with a cookie, such as https://example.com; may be
-        given several times
+        the hub: origin whose pages may publish with a cookie, such as https://example.com, or
+        https://*.example.com for all hosts below one; may be given several times
         """
         self["publish-origin"].append(origin)
 
