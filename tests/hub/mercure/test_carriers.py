@@ -283,8 +283,9 @@ class CarriersTests(SynchronousTestCase):
             self.assertRaises(InvalidOption, Carriers, [Dialect.V0], wrong)
         for name in ["a"], None, 5:
             self.assertRaises(InvalidOption, Carriers, BOTH, {"0.x": name})
-        for wrong in "a", [("0.x", "a")], []:
-            self.assertRaises(TypeError, Carriers, BOTH, wrong)
+        notMapping: Any
+        for notMapping in "a", [("0.x", "a")], []:
+            self.assertRaises(TypeError, Carriers, BOTH, notMapping)
 
     def test_repr(self) -> None:
         """

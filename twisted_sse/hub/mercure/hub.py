@@ -292,6 +292,8 @@ class Hub(Resource):
         try:
             await self._subscribing.connected(stream)
         except Refused as e:
+            if e.status == 503:
+                return self._refusals.postpone(e, request, stream)
             raise Error(e.status, response=self._refusals.explain(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
