@@ -36,12 +36,12 @@ from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
-from .dialect import Dialect
+from .dialect import Dialect, dialectsIn
 from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
-from .presence import Presence
+from .presence import Presence, Visible
 from .publishing import Publishing
 from .refusals import Refusals
 from .reserved import checkedPath
@@ -110,6 +110,7 @@ class Hub(Resource):
         cookieNames: Mapping[str, str] | None = None,
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
+        visible: Visible | None = None,
         maxLifetime: float | None = None,
         maxBody: int = 2**20,
         explain: bool = False,
@@ -145,6 +146,9 @@ class Hub(Resource):
             protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
+        @param visible: a function that decides of whom they are told, and who is listed: called with
+            a selector of a new subscriber, and what L{listSubscribers} has about that, with
+            C{granted}, which is whether its token grants what it has selected there.  L{None} for all.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
             that its client comes back with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
@@ -172,7 +176,7 @@ class Hub(Resource):
         self.channel = channel
         self._url = url
         self._path = checkedPath(url)
-        self._dialects = _dialects(protocols)
+        self._dialects = dialectsIn(protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
                 "jwks", "is for nothing: publishers and subscribers have keys of their own"
@@ -214,7 +218,11 @@ class Hub(Resource):
         self._maxBody = maxBody
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
-        self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        if visible is not None and not (presence and callable(visible)):
+            raise TypeError(f"visible is {visible!r}: it must be a function, beside presence")
+        self._presence = (
+            Presence(channel, self._path, self._dialects, visible) if presence else None
+        )
         self._subscribing = Subscribing(
             channel, self._authority, url, self._dialects, self._subscribers, self._presence
         )
@@ -483,13 +491,3 @@ class Hub(Resource):
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
-
-
-def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
-    known = [each.value for each in Dialect]
-    given = [protocols] if isinstance(protocols, str) else list(protocols)
-    if isinstance(protocols, str) or not given or not set(given) <= set(known):
-        raise InvalidOption(
-            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
-        )
-    return tuple(map(Dialect, dict.fromkeys(given)))
