@@ -37,6 +37,7 @@ _OPTIONS = {
     "trustedIssuers": "trusted-issuer",
     "resourceIdentifier": "resource-identifier",
     "publishOrigins": "publish-origin",
+    "cookieNames": "cookie-name",
 }
 
 
@@ -75,10 +76,13 @@ def makeHub(options: Options, channel: Channel, reactor: Any, **arguments: Any) 
             url=resource if isURL else f"https://localhost{WELL_KNOWN}",
             anonymous=bool(options["anonymous"]),
             publishOrigins=options["publish-origin"],
+            cookieNames=dict(options["cookie-name"]),
             protocols=options.protocols,
             presence=bool(options["presence"]),
             maxBody=MOST_PUBLISHED,
             explain=bool(options["explain"]),
+            maxLifetime=options["max-lifetime"],
+            unauthorized=bool(options["unauthorized"]),
             reactor=reactor,
             **arguments,
         )
@@ -106,7 +110,7 @@ def checkHub(options: Options, reactor: Any) -> None:
     @raise UsageError: if an option of the hub cannot be used.
     """
     if options.hub is not None:
-        makeHub(options, Channel(History(maxEvents=1), reactor=reactor), reactor)
+        makeHub(options, Channel(History(maxEvents=1), reactor=reactor), reactor).close()
 
 
 class Admission:

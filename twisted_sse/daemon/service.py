@@ -133,6 +133,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
             for each in hub.channels:
                 daemon.addChannel(each)
             daemon.addResource(hub.resource)
+            daemon.addEnd(hub.close)
             resources[path] = hub
             resources.update(dict.fromkeys(hub.metadata.paths, hub.metadata))
             continue

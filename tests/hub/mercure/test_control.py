@@ -247,6 +247,22 @@ class SharedTests(HubCase):
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
 
+    def test_keptApart(self) -> None:
+        """
+        However little the store keeps of other channels, it is asked to keep what was revoked.
+        """
+
+        class Store(LateStore):
+            kept: dict[str, int] = {}
+
+            def keepOnly(self, name: str, maxEvents: int) -> None:
+                self.kept[name] = maxEvents
+
+        clock = MemoryClock()
+        store = Store(clock)
+        self.process(store, clock)
+        self.assertEqual(store.kept, {"hub/control": control.MOST, "hub/revoked": control.MOST})
+
     def test_withoutToken(self) -> None:
         """
         Those without a token are disconnected, too, in a process that has seen no token.

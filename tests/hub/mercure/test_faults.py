@@ -8,6 +8,7 @@ import gc
 import itertools
 import json
 import os
+import re
 import tempfile
 import weakref
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from urllib.parse import quote
 from twisted.logger import capturedLogs
 
 from tests.support.hubs import KEY, PATH, HubCase, token
-from tests.support.late_store import LateStore
+from tests.support.late_store import Content, LateStore
 from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
@@ -27,7 +28,7 @@ from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
-from twisted_sse.testing import MemoryClient, MemoryClock
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
@@ -393,6 +394,71 @@ class StoreTests(StoreCase):
         self.clock.pump([1.0] * 2)
         self.assertEqual(answer.status, 200)
         self.assertEqual([[each.data for each in stream.events] for stream in streams], [["y"]] * 2)
+
+    def assertToldToComeBack(self, *streams: MemoryStream) -> None:
+        """
+        Assert that the streams have ended as a browser understands it, which then comes back.
+        """
+        for stream in streams:
+            self.assertEqual((stream.status, stream.ended), (200, True))
+            *_, told = re.findall(rb"^retry: (\d+)\n", stream.body, re.MULTILINE)
+            self.assertIn(int(told), range(5000, 15001))
+            self.assertTrue(stream.body.endswith(b"\n\n"), stream.body)
+            self.assertEqual(list(stream.events), [])
+            self.assertNotIn("Retry-After", stream.headers)
+
+    def test_tokensAtStart(self) -> None:
+        """
+        As long as nobody knows what was revoked, one with a token gets nothing, and is told to come
+        back, as a browser does not after an error; for others there is a 503.  Then it is let in, or
+        refused.
+        """
+        kept: dict[str, Content] = {}
+        self.begin(content=kept)
+        self.clock.pump([0.1] * 10)
+        self.hub.revoke(jti="1", until=2e9)
+        self.clock.pump([0.1] * 10)
+        store = self.begin(content=kept, isAway=True)
+        streams = [
+            self.get(query, bearer(jti=jti).items())
+            for query in ("topic=a", "topic=a&lastEventID=x")
+            for jti in ("1", "2")
+        ]
+        others = [
+            self.client.request("HEAD", f"{PATH}?topic=a", bearer()),
+            self.client.request("POST", PATH, bearer(), b"topic=a"),
+        ]
+        gone = self.get("topic=a", bearer().items())
+        self.clock.advance(5)
+        gone.disconnect()
+        self.assertEqual([each.status for each in (*streams, *others)], [None] * 6)
+        self.clock.pump([1.0] * 10)
+        self.assertToldToComeBack(*streams)
+        self.assertEqual([each.status for each in others], [503, 503])
+        self.assertEqual(self.hub.refusals, {"unavailable": 6})
+        self.assertEqual((self.hub.subscribers, len(self.hub.resource.streams)), (0, 0))
+        store.isAway = False
+        self.clock.pump([1.0] * 60)
+        statuses = [self.get("topic=a", bearer(jti=jti).items()).status for jti in ("1", "2")]
+        self.assertEqual(statuses, [401, 200])
+
+    def test_keysAway(self) -> None:
+        """
+        So is one whose token needs keys that cannot be fetched.
+        """
+        clock, agent = MemoryClock(), MemoryAgent()
+        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock)
+        self.addCleanup(hub.close)
+        self.client = MemoryClient(hub, clock=clock)
+        streams = [
+            self.get("topic=a", bearer().items()),
+            self.client.request("QUERY", f"{PATH}?match=a", bearer()),
+        ]
+        clock.pump([1.0] * 12)
+        self.assertToldToComeBack(*streams)
+        self.assertEqual(hub.refusals, {"unavailable": 2})
 
 
 class VanishingTests(StoreCase):

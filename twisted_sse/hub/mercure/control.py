@@ -83,17 +83,25 @@ class Control:
             SELECT: self._selectHere,
         }
         # Apart, or what is forgotten when it is done would push out what must not be forgotten.
-        self._commands, self._revocations = self.channels = tuple(
-            Channel(
-                History(maxEvents=MOST),
-                name=f"{channel.name or 'hub'}/{what}",
-                reactor=reactor,
-                store=channel.store,
-                positionEvent=None,
-                resetEvent=None,
-                observer=self,
-            )
-            for what in ("control", "revoked")
+        self._commands, self._revocations = self.channels = (
+            self._open("control"),
+            self._open("revoked"),
+        )
+
+    def _open(self, what: str) -> Channel:
+        name, store = f"{self._channel.name or 'hub'}/{what}", self._channel.store
+        # A token stays revoked for longer than an update may be kept.
+        keepOnly = getattr(store, "keepOnly", None)
+        if keepOnly is not None:
+            keepOnly(name, MOST)
+        return Channel(
+            History(maxEvents=MOST),
+            name=name,
+            reactor=self._reactor,
+            store=store,
+            positionEvent=None,
+            resetEvent=None,
+            observer=self,
         )
 
     async def isRevoked(self, token: Token) -> bool:

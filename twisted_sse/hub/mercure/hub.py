@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
@@ -42,7 +42,7 @@ from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
 from .parameters import Queries
-from .presence import Presence
+from .presence import Presence, Visible
 from .publishing import Publishing
 from .refusals import Refusals
 from .reserved import checkedPath
@@ -107,8 +107,10 @@ class Hub(Resource):
         allowHeaders: Iterable[str] = (),
         exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
+        cookieNames: Mapping[str, str] | None = None,
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
+        visible: Visible | None = None,
         maxLifetime: float | None = None,
         maxBody: int = 2**20,
         ownEvents: bool = False,
@@ -140,8 +142,13 @@ class Hub(Resource):
         @param exposeHeaders: headers of the answers that these pages may read, besides those of the
             protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
+        @param cookieNames: the names of the cookies with a token, if they are not those of the
+            protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
+        @param visible: a function that decides of whom they are told, and who is listed: called with
+            a selector of a new subscriber, and what L{listSubscribers} has about that, with
+            C{granted}, which is whether its token grants what it has selected there.  L{None} for all.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
             that its client comes back with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
@@ -194,9 +201,10 @@ class Hub(Resource):
             base=url,
             now=now,
         )
+        carriers = Carriers(self._dialects, cookieNames)
         self._authority = Authority(
             self._verifier,
-            Carriers(self._dialects),
+            carriers,
             PublishOrigins(publishOrigins),
             Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
@@ -204,14 +212,22 @@ class Hub(Resource):
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         # Where the store makes the IDs, there may be other processes with subscribers of their own.
         self.metadata = Metadata(
-            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+            self._path,
+            identifier,
+            issuers,
+            carriers.cookies.get(Dialect.V1),
+            lambda: presence and channel.takesIDs,
         )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
         self._maxBody = maxBody
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
-        self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        if visible is not None and not (presence and callable(visible)):
+            raise TypeError(f"visible is {visible!r}: it must be a function, beside presence")
+        self._presence = (
+            Presence(channel, self._path, self._dialects, visible) if presence else None
+        )
         self._queries = Queries()
         self._subscribing = Subscribing(
             channel,
@@ -298,6 +314,8 @@ class Hub(Resource):
         try:
             await self._subscribing.connected(stream)
         except Refused as e:
+            if e.status == 503:
+                return self._refusals.postpone(e, request, stream)
             raise Error(e.status, response=self._refusals.explain(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
