@@ -111,6 +111,22 @@ class PatternsTests(SynchronousTestCase):
         )
         self.assertEqual(self.find("stays/1"), {"a"})
 
+    def test_manyFound(self) -> None:
+        """
+        What was found is kept for fewer topics if many patterns match each.
+        """
+        self.patch(patterns, "MOST_FOUND", 100)
+        names = {"x" * length for length in range(1, 21)}
+        for name in names:
+            self.patterns.enter(Beginning(name), name)
+        topics = [f"{'x' * 20}{number}" for number in range(10)]
+        for topic in topics:
+            self.assertEqual(self.find(topic), names)
+        self.assertEqual(list(self.patterns._found), topics[-5:])
+        self.patterns.enter(Beginning("new"), "new")
+        self.assertEqual(self.find("new"), {"new"})
+        self.assertEqual(len(self.patterns._found), 1)
+
     def test_longTopic(self) -> None:
         """
         A topic that is too long to be remembered is found all the same.

@@ -173,6 +173,39 @@ class MercureTests(OptionsMixin):
             answer = client.post(PATH, {**cookie, "Origin": origin}, "topic=a")
             self.assertEqual(answer.status, status)
 
+    def test_cookieName(self) -> None:
+        """
+        The token is in the cookie of C{--cookie-name}, which clients of 1.0 are told.
+        """
+        client = self.client(*HUB[:1], *HUB[2:], "--cookie-name=0.x=a", "--cookie-name=1.0=b")
+        text = token({"mercure": ALL})
+        for name, status in ("a", 200), ("A", 401), ("mercureAuthorization", 401):
+            answer = client.get(f"{PATH}?topic=a", {**ACCEPT, "Cookie": f"{name}={text}"})
+            self.assertEqual(answer.status, status, name)
+        found = client.get(f"/.well-known/oauth-protected-resource{PATH}")
+        self.assertEqual(json.loads(found.text)["mercure_cookie"], "b")
+
+    def test_lifetime(self) -> None:
+        """
+        With C{--max-lifetime} a stream ends, after at least four fifths of that.
+        """
+        for option, ends in ("--max-lifetime=100", True), ("--max-lifetime=off", False):
+            client = self.client(*HUB, option)
+            stream = client.get(f"{PATH}?topic=a", ACCEPT)
+            client.clock.advance(79)
+            self.assertFalse(stream.ended)
+            client.clock.advance(22)
+            self.assertEqual(stream.ended, ends)
+
+    def test_unauthorized(self) -> None:
+        """
+        With C{--unauthorized}, what a token of 0.x does not grant is answered as most hubs do.
+        """
+        narrow = {**FORM, "Authorization": f"Bearer {token({'mercure': {'publish': ['b']}})}"}
+        for options, status in ((), 403), (("--unauthorized",), 401):
+            answer = self.client(*HUB, *options).post(PATH, narrow, "topic=a")
+            self.assertEqual(answer.status, status)
+
     def test_issuer(self) -> None:
         """
         A resource identifier that is the URL of the hub is what relative topics are relative to.
@@ -361,6 +394,31 @@ class MercureTests(OptionsMixin):
         self.successResultOf(stopped)
         self.assertTrue(stream.ended)
         self.assertEqual(stream.body.count(b"retry:"), 2)
+
+    def test_close(self) -> None:
+        """
+        When the daemon has stopped, it fetches no keys any more: who waits for them is told so, when
+        the time for that is over, and nothing is left that calls the reactor.
+        """
+        reactor: Any = DaemonReactor()
+        agent = MemoryAgent()
+        with patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            service = makeService(
+                self.options("--mercure", "--anonymous", "--jwks=http://127.0.0.1/jwks"), reactor
+            )
+        service.startService()
+        client = MemoryClient(site(reactor).resource, clock=reactor)
+        waiting = client.post(PATH, {**TOKEN, **FORM}, "topic=a")
+        client.clock.settle()
+        self.assertEqual(len(agent.requests), 1)
+        self.assertIsNone(waiting.status)
+        stopped = service.stopService()
+        client.clock.advance(5)
+        client.clock.advance(1)
+        self.successResultOf(stopped)
+        self.assertEqual(waiting.status, 503)
+        client.close()
+        self.assertEqual([each for each in reactor.getDelayedCalls() if "jwks" in repr(each)], [])
 
     def test_said(self) -> None:
         """

@@ -224,22 +224,22 @@ class StoreTests(SynchronousTestCase):
 
     def test_keepOnly(self) -> None:
         """
-        A channel may keep less than the others.
+        A channel may keep less than the others, or more, however old it is.
         """
         reactor: Any = MemoryNamesReactor()
-        store = RedisStore("redis://host", reactor=reactor, maxEvents=50)
+        store = RedisStore("redis://host", reactor=reactor, maxEvents=50, maxAge=60)
         store.keepOnly("one", 1)
         limits = []
 
         class Session:
-            def open(self, key: str, tail: Any, recent: int, maxEvents: int | None) -> Any:
-                limits.append((key, maxEvents))
+            def open(self, key: str, tail: Any, recent: int, *kept: float | None) -> Any:
+                limits.append((key, *kept))
                 raise StoreAway
 
         store._session = Session()  # type: ignore[assignment]
         for name in "one", "two":
             self.assertRaises(StoreAway, store.open, name, MemoryTail(), 1)
-        self.assertEqual(limits, [("sse:one", 1), ("sse:two", 50)])
+        self.assertEqual(limits, [("sse:one", 1, None), ("sse:two", 50, 60)])
 
     def test_fork(self) -> None:
         """

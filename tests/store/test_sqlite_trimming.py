@@ -58,6 +58,29 @@ class TrimmingTests(SQLiteTestCase):
             await keeper.read(ids[-1])
         self.assertEqual((await one.read(None), len(await two.read(None))), (["10"], 7))
 
+    async def test_keepMore(self) -> None:
+        """
+        Of one channel, more may be kept than of the others, however old and large it is, also over a
+        restart.
+        """
+        now = time.time()
+        store = self.store(maxEvents=3, maxBytes=20, maxAge=10)
+        store.keepOnly("more", 5)
+        more, others = await self.keep(store, "more"), await self.keep(store, "others")
+        for keeper in more, others:
+            ids = [
+                (await keeper.append(keeper.record(f"{number}" * 9, now=now - age)))[0]
+                for number, age in enumerate((100, 90, 80, 0))
+            ]
+            await keeper.read(ids[-1])
+        self.assertEqual(len(await more.read(None)), 4)
+        self.assertEqual(await others.read(None), ["3" * 9])
+        await store.close()
+        store = self.store(maxEvents=3, maxBytes=20, maxAge=10)
+        store.keepOnly("more", 5)
+        more = await self.keep(store, "more")
+        self.assertEqual((len(await more.read(None)), len(more.recent)), (4, 4))
+
     async def test_maxBytes(self) -> None:
         """
         Not more than C{maxBytes} are kept, in UTF-8, whatever the sizes; an event that is larger is

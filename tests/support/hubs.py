@@ -38,11 +38,16 @@ class HubCase(SynchronousTestCase):
         """
         Make a hub.
 
-        @param options: its arguments, and C{history}, that of its channel.
+        @param options: its arguments; and of its channel C{history}, and C{store}, a function that
+            makes it, given a clock.
         """
         self.clock = MemoryClock()
-        history = options.pop("history", History())
-        self.channel = Channel(history, positionEvent=None, resetEvent=None)
+        history, makeStore = options.pop("history", History()), options.pop("store", None)
+        more: dict[str, Any] = {}
+        if makeStore is not None:
+            more = {"name": "hub", "store": makeStore(self.clock), "reactor": self.clock}
+            options["reactor"] = self.clock
+        self.channel = Channel(history, **more)
         options = {
             "publisherJwtKey": KEY,
             "subscriberJwtKey": KEY,

@@ -19,8 +19,8 @@ class Audience:
     """
     The live subscribers, by what they have chosen.
 
-    @ivar all: those that get all events.
-    @ivar guarded: those that get all public events, and have to be asked about private ones.
+    @ivar all: those that get all events, and the channel's own.
+    @ivar guarded: those that get all public events, and are asked about private ones.
     @ivar choosers: those that have to be asked about every event.
     @ivar index: those that have chosen topics or patterns.
     """
@@ -43,7 +43,7 @@ class Audience:
             self.index.enter(choice, subscription)
         elif choice.asks:
             self.choosers[subscription] = None
-        elif choice.guards:
+        elif not subscription.choosesAll:
             self.guarded[subscription] = None
         else:
             self.all[subscription.response] = None

@@ -310,7 +310,7 @@ class Broadcast:
         if subscription.cursor > self.position:
             self._joining[subscription] = None
             return
-        positions = self._positions
+        positions = self._positions if subscription.choice.isTold else None
         isOld = positions is not None and positions.isOldAtStart(
             subscription, self.position, self.seconds()
         )
@@ -368,7 +368,7 @@ class Broadcast:
         A subscription is live.
         """
         self.audience.enter(subscription)
-        if self._positions is not None:
+        if self._positions is not None and subscription.choice.isTold:
             self._positions.enter(subscription, self.position)
         self._checkAge()
 

@@ -181,6 +181,18 @@ class Channel:
         """
         return self._storage is None or self._storage.log is None or not self._storage.log.makesIDs
 
+    def makesID(self, identifier: str) -> bool:
+        """
+        Whether an ID is of the kind that the channel makes itself.  To an event that has it because
+        somebody else chose it, the ID of another event will lead, or that of a place.
+
+        @param identifier: the ID, which may be any text.
+        """
+        log = None if self._storage is None else self._storage.log
+        if log is not None and log.prefix and identifier.startswith(log.prefix):
+            return True
+        return self.history is not None and bool(self.history.makes(identifier))
+
     @property
     def closed(self) -> bool:
         """

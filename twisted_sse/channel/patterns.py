@@ -11,9 +11,11 @@ from .choice import Pattern
 
 __all__ = ["Patterns"]
 
-#: For how many topics it is remembered which patterns match them, and how long these may be.
+#: For how many topics it is remembered which patterns match them, how long these may be, and how many
+#: patterns that may be together: a topic may match thousands.
 MOST_TOPICS = 10_000
 LONGEST_TOPIC = 1000
+MOST_FOUND = 1_000_000
 
 #: How many patterns are kept that nobody subscribes to now: when a server is restarted, the same
 #: come back.
@@ -38,6 +40,8 @@ class Patterns(Generic[_Subscriber]):
         self._lengths: dict[int, int] = {}
         # The patterns that match a topic; the topic that was found first, first.
         self._found: dict[str, tuple[Pattern, ...]] = {}
+        # How many patterns that are, together.
+        self._size = 0
 
     def __bool__(self) -> bool:
         return len(self._subscribed) > len(self._idle)
@@ -67,7 +71,7 @@ class Patterns(Generic[_Subscriber]):
                 # Many at once, since what is remembered about topics is lost with each.
                 for idle in list(self._idle)[: MOST_IDLE // 2]:
                     self._forget(idle)
-                self._found.clear()
+                self._forgetFound()
 
     def matching(self, topic: str) -> Iterator[dict[_Subscriber, None]]:
         """
@@ -80,8 +84,9 @@ class Patterns(Generic[_Subscriber]):
             )
             if len(topic) <= LONGEST_TOPIC:
                 self._found[topic] = found
-                if len(self._found) > MOST_TOPICS:
-                    del self._found[next(iter(self._found))]
+                self._size += len(found)
+                while len(self._found) > MOST_TOPICS or self._size > MOST_FOUND:
+                    self._size -= len(self._found.pop(next(iter(self._found))))
         for pattern in found:
             # A pattern that is forgotten is forgotten here, too.
             yield self._subscribed[pattern]
@@ -98,7 +103,11 @@ class Patterns(Generic[_Subscriber]):
             same = self._prefixed[prefix] = {}
             self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
         same[pattern] = None
+        self._forgetFound()
+
+    def _forgetFound(self) -> None:
         self._found.clear()
+        self._size = 0
 
     def _forget(self, pattern: Pattern) -> None:
         del self._idle[pattern], self._subscribed[pattern]

@@ -120,10 +120,11 @@ class Subscription(Feed):
     @property
     def choosesAll(self) -> bool:
         """
-        Whether it wants all events, so that a live client always has the newest ID.
+        Whether it wants all events, those of the channel's own too, so that a live client always has
+        the newest ID.
         """
         choice = self.choice
-        return choice.topics is None and not (choice.asks or choice.guards)
+        return choice.topics is None and choice.isTold and not (choice.asks or choice.guards)
 
     @property
     def _topics(self) -> frozenset[str] | None:
@@ -327,10 +328,11 @@ class Subscription(Feed):
         Send what was read from the history.
         """
         first: Encoded | None = None
-        if replay.isLost:
-            first = self.publisher.lost(replay.start)
-        elif self.last == NO_ID:
-            first = self.publisher.placed(replay.start)
+        if self.choice.isTold:
+            if replay.isLost:
+                first = self.publisher.lost(replay.start)
+            elif self.last == NO_ID:
+                first = self.publisher.placed(replay.start)
         entries, next = replay.entries, replay.next
         after = store.name(next) if store.isFront else None
         if entries and self._selects:
@@ -482,5 +484,7 @@ class Subscription(Feed):
             position = None
         if entries:
             self.last = OLDER
-        first = publisher.lost(None if entries else position) if isLost else None
+        first: Encoded | None = None
+        if isLost and self.choice.isTold:
+            first = publisher.lost(None if entries else position)
         self._send(first, entries, isLost)

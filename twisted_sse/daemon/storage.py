@@ -147,7 +147,7 @@ class LaterStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep fewer events of one channel, if the store can do that.
+        Keep so many events of one channel, whatever is kept of the others, if the store can do that.
         """
         keepOnly = getattr(self._store, "keepOnly", None)
         if keepOnly is not None:

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["milliseconds", "pairs"]
+__all__ = ["MOST_MILLISECONDS", "milliseconds", "pairs"]
+
+#: No reconnection time is longer: it fits into 64 bits.
+MOST_MILLISECONDS = 2**64 - 1
 
 
 def pairs(data: bytes) -> list[tuple[str, str]]:
@@ -33,6 +36,6 @@ def milliseconds(text: str) -> int | None:
     """
     if text.isascii() and text.isdigit() and len(text) <= 100:
         number = int(text)
-        if number < 2**64:
+        if number <= MOST_MILLISECONDS:
             return number
     return None

@@ -177,9 +177,7 @@ class SharedTests(HubCase):
         """
         Start a process.
         """
-        channel = Channel(
-            History(), name="hub", store=store, reactor=clock, positionEvent=None, resetEvent=None
-        )
+        channel = Channel(History(), name="hub", store=store, reactor=clock)
         hub = Hub(
             channel, subscriberJwtKey=KEY, now=lambda: self.now, reactor=clock, anonymous=True
         )
@@ -248,6 +246,22 @@ class SharedTests(HubCase):
             self.assertEqual(self.subscribe(client, "1").status, status)
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
+
+    def test_keptApart(self) -> None:
+        """
+        However little the store keeps of other channels, it is asked to keep what was revoked.
+        """
+
+        class Store(LateStore):
+            kept: dict[str, int] = {}
+
+            def keepOnly(self, name: str, maxEvents: int) -> None:
+                self.kept[name] = maxEvents
+
+        clock = MemoryClock()
+        store = Store(clock)
+        self.process(store, clock)
+        self.assertEqual(store.kept, {"hub/control": control.MOST, "hub/revoked": control.MOST})
 
     def test_withoutToken(self) -> None:
         """

@@ -8,8 +8,10 @@ import gc
 import itertools
 import json
 import os
+import re
 import tempfile
 import weakref
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
 from urllib.parse import quote
@@ -17,14 +19,16 @@ from urllib.parse import quote
 from twisted.logger import capturedLogs
 
 from tests.support.hubs import KEY, PATH, HubCase, token
-from tests.support.late_store import LateStore
+from tests.support.late_store import Content, LateStore
 from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
-from twisted_sse.hub.mercure import jwks, subscriptions
+from twisted_sse.hub.mercure import asked, jwks, subscriptions
+from twisted_sse.hub.mercure.grants import Grants
+from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
-from twisted_sse.testing import MemoryClient, MemoryClock
+from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
@@ -80,6 +84,34 @@ class OptionTests(HubCase):
             with self.assertRaisesRegex(TypeError, name):
                 self.serve(**{name: "no"})
 
+    def test_types(self) -> None:
+        """
+        What has the wrong type is refused, by its name, and is not shown: it may be a secret.
+        """
+        for name, wrong in (
+            ("publisherJwtKey", 7),
+            ("subscriberJwtKey", KEY.encode()),
+            ("jwks", 7),
+            ("url", 7),
+            ("resourceIdentifier", 7),
+            ("trustedIssuers", 7),
+            ("trustedIssuers", [7]),
+            ("trustedIssuers", f"https://issuer.example={KEY}"),
+            ("protocols", 7),
+        ):
+            more = {"subscriberJwtKey": None} if name == "jwks" else {}
+            error = self.assertRaises(TypeError, self.serve, **{**more, name: wrong})
+            self.assertTrue(str(error).startswith(name), error)
+            self.assertNotIn("ChangeThis", str(error))
+
+    def test_resource(self) -> None:
+        """
+        What is wrong with the resource identifier is said of it.
+        """
+        for identifier in ('https://hub"x.example/', "https://hub.example/\n"):
+            error = self.assertRaises(ValueError, self.serve, resourceIdentifier=identifier)
+            self.assertTrue(str(error).startswith("resourceIdentifier"), error)
+
     def test_jwks(self) -> None:
         """
         A set of keys is for what has no key of its own; where both have one, it would be for nothing,
@@ -130,6 +162,34 @@ class SelectorTests(HubCase):
         again = "&".join(["match_urlpattern=/t/:x"] * 30)
         self.assertEqual(self.client.request("QUERY", PATH, FORM, again.encode()).status, 200)
 
+    def test_memory(self) -> None:
+        """
+        When the patterns of all subscribers together take too much memory, there are no new ones for
+        subscribers; but those that are there, everything else, and those of tokens.
+        """
+        self.serve()
+        known = "match_urlpattern=/known/:x"
+        streams = [self.get(known)]
+        self.patch(asked, "MOST_MEMORY", compiledSize() + 200_000)
+        streams += [self.get(f"match_urlpattern=/memory{number}/:x") for number in range(10)]
+        statuses = [each.status for each in streams]
+        self.assertEqual(statuses[-1], 503)
+        self.assertEqual(sorted(set(statuses)), [200, 503])
+        self.assertGreater(streams[-1].headers["Retry-After"], "0")
+        self.assertEqual(self.hub.subscribers, statuses.count(200))
+        self.patch(asked, "MOST_MEMORY", 1)
+        for query, status in (
+            (known, 200),
+            ("topic=known&topic=*", 200),
+            ("match=known", 200),
+            ("topic=memory/{x}", 503),
+        ):
+            self.assertEqual(self.get(query).status, status, query)
+        granted = token({"mercure": {"publish": ["memory/{y}"]}})
+        headers = {"Authorization": f"Bearer {granted}", **FORM}
+        answer = self.client.request("POST", PATH, headers, b"topic=memory/1")
+        self.assertEqual(answer.status, 200)
+
     def test_largeQuery(self) -> None:
         """
         The body of a QUERY is no larger than that of a publisher may be.
@@ -160,7 +220,8 @@ class SelectorTests(HubCase):
         What an application selects for a stream is limited likewise.
         """
         self.serve()
-        for topics in ([f"t{n}" for n in range(1001)], [f"t{n}{{x}}" for n in range(101)]):
+        many = [f"t{n}" for n in range(1001)]
+        for topics in (many, [f"{topic}{{x}}" for topic in many[:101]], ["\ud800"], ["a{x}\udfff"]):
             self.assertRaises(ValueError, self.hub.select, "x", topics)
 
 
@@ -216,6 +277,21 @@ class TextTests(HubCase):
             self.assertEqual(answer.status, 200, id)
             self.assertIn("last-event-id=", answer.headers["Link"])
 
+    def test_invisibleID(self) -> None:
+        """
+        If the application has given the newest update an ID that no header can have, the list of
+        subscriptions is for the whole history.
+        """
+        self.serve(presence=True)
+        headers = {"Authorization": bearer()["Authorization"]}
+        for id in ("a\u200bb", "a\x7f", "\u202e"):
+            self.successResultOf(self.hub.publish("x", id=id))
+            answer = self.client.request("GET", f"{PATH}/subscriptions/exact/x", headers)
+            self.assertEqual(answer.status, 200, id)
+            self.assertIn('last-event-id="earliest"', answer.headers["Link"])
+            answer = self.client.request("GET", f"{PATH}/subscriptions/x", headers)
+            self.assertEqual(json.loads(answer.body)["lastEventID"], id)
+
 
 class CookieTests(HubCase):
     """
@@ -267,14 +343,7 @@ class StoreCase(HubCase):
         """
         self.clock = MemoryClock()
         store_ = LateStore(self.clock, **store)
-        self.channel = Channel(
-            History(),
-            name="hub",
-            store=store_,
-            reactor=self.clock,
-            positionEvent=None,
-            resetEvent=None,
-        )
+        self.channel = Channel(History(), name="hub", store=store_, reactor=self.clock)
         self.hub = Hub(
             self.channel,
             publisherJwtKey=KEY,
@@ -326,6 +395,71 @@ class StoreTests(StoreCase):
         self.assertEqual(answer.status, 200)
         self.assertEqual([[each.data for each in stream.events] for stream in streams], [["y"]] * 2)
 
+    def assertToldToComeBack(self, *streams: MemoryStream) -> None:
+        """
+        Assert that the streams have ended as a browser understands it, which then comes back.
+        """
+        for stream in streams:
+            self.assertEqual((stream.status, stream.ended), (200, True))
+            *_, told = re.findall(rb"^retry: (\d+)\n", stream.body, re.MULTILINE)
+            self.assertIn(int(told), range(5000, 15001))
+            self.assertTrue(stream.body.endswith(b"\n\n"), stream.body)
+            self.assertEqual(list(stream.events), [])
+            self.assertNotIn("Retry-After", stream.headers)
+
+    def test_tokensAtStart(self) -> None:
+        """
+        As long as nobody knows what was revoked, one with a token gets nothing, and is told to come
+        back, as a browser does not after an error; for others there is a 503.  Then it is let in, or
+        refused.
+        """
+        kept: dict[str, Content] = {}
+        self.begin(content=kept)
+        self.clock.pump([0.1] * 10)
+        self.hub.revoke(jti="1", until=2e9)
+        self.clock.pump([0.1] * 10)
+        store = self.begin(content=kept, isAway=True)
+        streams = [
+            self.get(query, bearer(jti=jti).items())
+            for query in ("topic=a", "topic=a&lastEventID=x")
+            for jti in ("1", "2")
+        ]
+        others = [
+            self.client.request("HEAD", f"{PATH}?topic=a", bearer()),
+            self.client.request("POST", PATH, bearer(), b"topic=a"),
+        ]
+        gone = self.get("topic=a", bearer().items())
+        self.clock.advance(5)
+        gone.disconnect()
+        self.assertEqual([each.status for each in (*streams, *others)], [None] * 6)
+        self.clock.pump([1.0] * 10)
+        self.assertToldToComeBack(*streams)
+        self.assertEqual([each.status for each in others], [503, 503])
+        self.assertEqual(self.hub.refusals, {"unavailable": 6})
+        self.assertEqual((self.hub.subscribers, len(self.hub.resource.streams)), (0, 0))
+        store.isAway = False
+        self.clock.pump([1.0] * 60)
+        statuses = [self.get("topic=a", bearer(jti=jti).items()).status for jti in ("1", "2")]
+        self.assertEqual(statuses, [401, 200])
+
+    def test_keysAway(self) -> None:
+        """
+        So is one whose token needs keys that cannot be fetched.
+        """
+        clock, agent = MemoryClock(), MemoryAgent()
+        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock)
+        self.addCleanup(hub.close)
+        self.client = MemoryClient(hub, clock=clock)
+        streams = [
+            self.get("topic=a", bearer().items()),
+            self.client.request("QUERY", f"{PATH}?match=a", bearer()),
+        ]
+        clock.pump([1.0] * 12)
+        self.assertToldToComeBack(*streams)
+        self.assertEqual(hub.refusals, {"unavailable": 2})
+
 
 class VanishingTests(StoreCase):
     """
@@ -338,6 +472,22 @@ class VanishingTests(StoreCase):
         """
         gc.collect()
         return sum(isinstance(each, EventStream) for each in gc.get_objects())
+
+    def test_closedEarly(self) -> None:
+        """
+        If the hub is closed before the store was open, those with a token are told that it is not
+        there, and it is no error of ours.
+        """
+        self.begin(isAway=True)
+        self.hub.close()
+        with capturedLogs() as logs:
+            answers = [
+                self.client.request(method, f"{PATH}?topic=a", bearer(), body)
+                for method, body in (("GET", b""), ("HEAD", b""), ("POST", b"topic=a"))
+            ]
+            self.clock.pump([1.0] * 20)
+        self.assertEqual([each.status for each in answers], [503] * 3)
+        self.assertEqual([each for each in logs if "log_failure" in each], [])
 
     def test_everywhere(self) -> None:
         """
@@ -391,7 +541,7 @@ class VanishingTests(StoreCase):
         Of a client that vanishes while the hub fetches keys, nothing is left, when that is over.
         """
         clock, agent = MemoryClock(), MemoryAgent()
-        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        channel = Channel(reactor=clock)
         with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
             hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock, presence=True)
         client = MemoryClient(hub, clock=clock)
@@ -454,7 +604,7 @@ class VanishingTests(StoreCase):
         if keys are being fetched; who waits for them is told that they cannot be had.
         """
         clock, agent = MemoryClock(), MemoryAgent()
-        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        channel = Channel(reactor=clock)
         with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
             hub = Hub(
                 channel,
@@ -547,6 +697,53 @@ class ManyTests(HubCase):
         self.assertTrue(0 < between[0] < 30, between)
         listed = json.loads(answer.body)["subscriptions"]
         self.assertEqual([each["topic"] for each in listed], [f"t{number}" for number in range(49)])
+
+    def publishSlowly(self, meanwhile: Callable[[], object]) -> tuple[Any, int]:
+        """
+        Publish an update with many topics, of which each takes a while to be checked.
+
+        @param meanwhile: called as soon as the hub does something else.
+        @return: the answer, and how many topics had been checked then.
+        """
+        permits, count = Grants.permits, 0
+        between: list[int] = []
+
+        def slow(grants: Grants, topic: str) -> bool:
+            nonlocal count
+            count += 1
+            self.clock.rightNow += 0.01
+            return permits(grants, topic)
+
+        def other() -> None:
+            between.append(count)
+            meanwhile()
+
+        self.clock.callLater(0, other)
+        body = "&".join(f"topic={number}" for number in range(50)).encode()
+        with mock.patch.object(Grants, "permits", slow):
+            answer = self.client.request("POST", PATH, bearer(jti="1"), body)
+            self.clock.settle()
+        return answer, between[0]
+
+    def test_topics(self) -> None:
+        """
+        However many topics an update has, and patterns its publisher's token, others are served
+        meanwhile.
+        """
+        self.serve()
+        stream = self.get("topic=49")
+        answer, checked = self.publishSlowly(lambda: None)
+        self.assertEqual((answer.status, len(stream.events)), (200, 1))
+        self.assertTrue(0 < checked < 10, checked)
+
+    def test_revokedPublisher(self) -> None:
+        """
+        A publisher whose token is revoked while its update is looked at publishes nothing.
+        """
+        self.serve()
+        stream = self.get("topic=49")
+        answer, _ = self.publishSlowly(lambda: self.hub.revoke(jti="1", until=2e9))
+        self.assertEqual((answer.status, len(stream.events)), (401, 0))
 
     def test_slow(self) -> None:
         """

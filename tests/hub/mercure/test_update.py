@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.vectors import mercureCases
 from twisted_sse import Event, EventStreamParser
 from twisted_sse.hub.mercure.dialect import Dialect
+from twisted_sse.hub.mercure.reserved import isReserved
 from twisted_sse.hub.mercure.update import (
     MOST_FIELDS,
     Kind,
@@ -360,7 +361,9 @@ class FormTests(SynchronousTestCase):
             st.text(
                 st.characters(exclude_categories=["Cs", "Cc", "Cf"], exclude_characters="*"),
                 min_size=1,
-            ).map("urn:{}".format),
+            )
+            .map("urn:{}".format)
+            .filter(lambda topic: not isReserved(topic, HUB)),
             min_size=1,
         ),
         st.text(st.characters(exclude_categories=["Cs"])),
@@ -462,6 +465,7 @@ class BatchTests(SynchronousTestCase):
             ({"topic": "a", "id": "#1"}, "id must not begin with #"),
             ({"topic": "a", "type": ["x"]}, "type must be a text"),
             ({"topic": "a", "type": "mercure"}, "type must not be mercure"),
+            ({"topic": "a", "retry": 2**64}, "retry is too large"),
             ({"topic": "a", "retry": "5"}, "retry must be an int"),
             ({"topic": "a", "retry": True}, "retry must be an int"),
             ({"topic": "a", "retry": -1}, "retry must be an int"),

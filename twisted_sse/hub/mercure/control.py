@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
 from ...store.memory import History
 from ...timing.reactors import clockFor
 from .presence import Presence
@@ -82,17 +83,25 @@ class Control:
             SELECT: self._selectHere,
         }
         # Apart, or what is forgotten when it is done would push out what must not be forgotten.
-        self._commands, self._revocations = self.channels = tuple(
-            Channel(
-                History(maxEvents=MOST),
-                name=f"{channel.name or 'hub'}/{what}",
-                reactor=reactor,
-                store=channel.store,
-                positionEvent=None,
-                resetEvent=None,
-                observer=self,
-            )
-            for what in ("control", "revoked")
+        self._commands, self._revocations = self.channels = (
+            self._open("control"),
+            self._open("revoked"),
+        )
+
+    def _open(self, what: str) -> Channel:
+        name, store = f"{self._channel.name or 'hub'}/{what}", self._channel.store
+        # A token stays revoked for longer than an update may be kept.
+        keepOnly = getattr(store, "keepOnly", None)
+        if keepOnly is not None:
+            keepOnly(name, MOST)
+        return Channel(
+            History(maxEvents=MOST),
+            name=name,
+            reactor=self._reactor,
+            store=store,
+            positionEvent=None,
+            resetEvent=None,
+            observer=self,
         )
 
     async def isRevoked(self, token: Token) -> bool:
@@ -103,7 +112,7 @@ class Control:
             clock = clockFor(self._reactor)
             try:
                 await self._revocations.whenReady().addTimeout(PATIENCE, clock)
-            except TimeoutError:
+            except (TimeoutError, StoreAway):
                 raise Unverified(
                     Reason.UNAVAILABLE,
                     "the store cannot be reached, so the hub cannot know whether the token was revoked",
@@ -195,7 +204,7 @@ class Control:
         for each in self._subscribers.find(lambda each: each.id == subscriber):
             before = each.selection
             selected: list[Selector] = [selector(topic) for topic in topics]
-            each.selection = Selection(selected, before.grants)
+            each.selection = Selection(selected, before.grants, before.isTold)
             self._channel.subscribe(each.stream, choice=each.selection)
             if self._presence is not None:
                 self._presence.change(each, before)

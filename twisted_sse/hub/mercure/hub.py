@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
@@ -19,7 +19,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds, checkText
 from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
@@ -36,17 +36,18 @@ from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
-from .dialect import Dialect
+from .dialect import Dialect, readDialects
 from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
-from .presence import Presence
+from .parameters import Queries
+from .presence import Presence, Visible
 from .publishing import Publishing
 from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
-from .subscribing import Subscribing, queryOf
+from .subscribing import Subscribing
 from .subscriptions import METHODS as API_METHODS
 from .subscriptions import answerWith, dialectOf, found, newestID
 from .tokens import Verifier
@@ -73,8 +74,7 @@ class Hub(Resource):
     that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
     request which one is meant.
 
-        >>> channel = Channel(positionEvent=None, resetEvent=None)
-        >>> hub = Hub(channel, publisherJwtKey=secret, anonymous=True)
+        >>> hub = Hub(Channel(), publisherJwtKey=secret, anonymous=True)
         >>> wellKnown.putChild(b"mercure", hub)
 
     Clients of 0.x expect it at C{/.well-known/mercure}.
@@ -107,10 +107,13 @@ class Hub(Resource):
         allowHeaders: Iterable[str] = (),
         exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
+        cookieNames: Mapping[str, str] | None = None,
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
+        visible: Visible | None = None,
         maxLifetime: float | None = None,
         maxBody: int = 2**20,
+        ownEvents: bool = False,
         explain: bool = False,
         unauthorized: bool = False,
         now: Callable[[], float] = time.time,
@@ -118,8 +121,7 @@ class Hub(Resource):
         **options: Any,
     ) -> None:
         """
-        @param channel: where the updates go.  Its own events, such as C{stream-position}, should be
-            off: Mercure's clients do not know them.
+        @param channel: where the updates go.
         @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
             bytes, or a public key in PEM, or C{file:PATH} of one of them.
         @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
@@ -140,11 +142,18 @@ class Hub(Resource):
         @param exposeHeaders: headers of the answers that these pages may read, besides those of the
             protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
+        @param cookieNames: the names of the cookies with a token, if they are not those of the
+            protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
+        @param visible: a function that decides of whom they are told, and who is listed: called with
+            a selector of a new subscriber, and what L{listSubscribers} has about that, with
+            C{granted}, which is whether its token grants what it has selected there.  L{None} for all.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
             that its client comes back with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
+        @param ownEvents: whether subscribers are sent the channel's own events too, such as
+            C{stream-reset}, which Mercure's clients do not know.
         @param explain: whether clients are told why they are refused; the log says it anyway.
         @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
             granted; its text says 403.
@@ -160,8 +169,11 @@ class Hub(Resource):
             raise TypeError(f"channel is {channel!r}: it must be a Channel")
         if channel.history is None:
             raise ValueError("the channel has no history: each update needs an ID")
+        checkText("url", url)
+        checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("ownEvents", ownEvents)
         checkFlag("presence", presence)
         checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
@@ -169,14 +181,14 @@ class Hub(Resource):
         self.channel = channel
         self._url = url
         self._path = checkedPath(url)
-        self._dialects = _dialects(protocols)
+        self._dialects = readDialects("protocols", protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
                 "jwks", "has no effect: publisherJwtKey and subscriberJwtKey are both given"
             )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
-            given = jwks if key is None else key
+            name, given = ("jwks", jwks) if key is None else (name, key)
             return None if given is None else readSource(name, given, algorithm, reactor)
 
         issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
@@ -189,9 +201,10 @@ class Hub(Resource):
             base=url,
             now=now,
         )
+        carriers = Carriers(self._dialects, cookieNames)
         self._authority = Authority(
             self._verifier,
-            Carriers(self._dialects),
+            carriers,
             PublishOrigins(publishOrigins),
             Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
@@ -199,19 +212,35 @@ class Hub(Resource):
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         # Where the store makes the IDs, there may be other processes with subscribers of their own.
         self.metadata = Metadata(
-            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+            self._path,
+            identifier,
+            issuers,
+            carriers.cookies.get(Dialect.V1),
+            lambda: presence and channel.takesIDs,
         )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
         self._maxBody = maxBody
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
-        self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        if visible is not None and not (presence and callable(visible)):
+            raise TypeError(f"visible is {visible!r}: it must be a function, beside presence")
+        self._presence = (
+            Presence(channel, self._path, self._dialects, visible) if presence else None
+        )
+        self._queries = Queries()
         self._subscribing = Subscribing(
-            channel, self._authority, url, self._dialects, self._subscribers, self._presence
+            channel,
+            self._authority,
+            url,
+            self._dialects,
+            self._subscribers,
+            self._presence,
+            self._queries,
         )
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.maxBody = maxBody
+        self._subscribing.ownEvents = ownEvents
         self._subscribing.now = now
         credentials = origins != "*"
         allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
@@ -241,6 +270,7 @@ class Hub(Resource):
         if getattr(asked, "channel", None) is None:
             # The client disconnected before the resource was found.
             return NOT_DONE_YET
+        self._queries.hide(asked)
         method = asked.method
         below = self._below(asked)
         if method in (b"GET", b"QUERY") and not below:
@@ -284,13 +314,15 @@ class Hub(Resource):
         try:
             await self._subscribing.connected(stream)
         except Refused as e:
+            if e.status == 503:
+                return self._refusals.postpone(e, request, stream)
             raise Error(e.status, response=self._refusals.explain(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
         """
         Answer a HEAD as a GET would be.
         """
-        await self._subscribing.admit(request)
+        await self._subscribing.preview(request)
         if getattr(request, "channel", None) is not None:
             request.requestHeaders.removeHeader(b"accept")
             request.render(self.resource)
@@ -305,26 +337,26 @@ class Hub(Resource):
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
         """
-        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
+        admitting = ensureDeferred(self._authority.publisher(request, self._queries.take(request)))
         return admitting.addCallback(lambda token: None)
 
     async def _receive(self, request: Request) -> None:
         """
         Publish what is in a request.
         """
-        token = await self._authority.publisher(request, queryOf(request))
+        token = await self._authority.publisher(request, self._queries.take(request))
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
-        updates = []
+        updates: list[Update] = []
         clock = clockFor(None, request)
         read = updatesIn(kind, body, Rules(token.dialect, self._url))
-        async for update in givingWay(clock, read):
-            self._authority.checkTopics(token, update.topics)
-            updates.append(update)
+        async for _ in givingWay(clock, self._authority.check(token, read, updates)):
+            pass
         try:
             await self.channel.whenReady().addTimeout(PATIENCE, clock)
         except TimeoutError:
             raise StoreAway("the store cannot be reached yet") from None
+        await self._authority.checkStill(token, token.dialect)
         ids = await self._publishing.publish(updates)
         if getattr(request, "channel", None) is None:
             return
@@ -464,7 +496,7 @@ class Hub(Resource):
         """
         Say who is subscribed.
         """
-        query = queryOf(request)
+        query = self._queries.take(request)
         parts = self._below(request)[1:]
         token = await self._authority.reader(request, query)
         dialect = dialectOf(parts, token)
@@ -473,13 +505,3 @@ class Hub(Resource):
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
-
-
-def _dialects(protocols: Iterable[str]) -> tuple[Dialect, ...]:
-    known = [each.value for each in Dialect]
-    given = [protocols] if isinstance(protocols, str) else list(protocols)
-    if isinstance(protocols, str) or not given or not set(given) <= set(known):
-        raise InvalidOption(
-            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
-        )
-    return tuple(map(Dialect, dict.fromkeys(given)))

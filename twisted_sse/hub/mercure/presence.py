@@ -8,7 +8,10 @@ there, and never kept: else those of a busy hub would push everything else out o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.logger import Logger
 
 from ...channel.channel import Channel
 from ...channel.index import Index
@@ -19,7 +22,12 @@ from .selection import Selection
 from .selectors import Selector
 from .subscribers import Subscriber
 
-__all__ = ["Presence"]
+__all__ = ["Presence", "Visible"]
+
+#: Decides whether others may know that a subscriber has selected something: see L{Presence}.
+Visible = Callable[[str, dict[str, Any]], bool]
+
+_log = Logger()
 
 #: The event type in 1.0; in 0.x there is none.
 TYPE = "mercure"
@@ -30,15 +38,23 @@ class Presence:
     The subscribers that may watch others.
     """
 
-    def __init__(self, channel: Channel, hub: str, dialects: Iterable[Dialect]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        hub: str,
+        dialects: Iterable[Dialect],
+        visible: Visible | None = None,
+    ) -> None:
         """
         @param channel: that of the hub.
         @param hub: the path of the hub.
         @param dialects: those that the hub speaks.
+        @param visible: decides of which subscriptions others may know; L{None} for all.
         """
         self._channel = channel
         self._hub = hub
         self._dialects = tuple(dialects)
+        self._visible = visible
         self._index: Index[Subscriber] = Index()
         # Those who have selected everything.
         self._all: dict[Subscriber, None] = {}
@@ -47,7 +63,8 @@ class Presence:
         """
         A subscriber has come: tell the others, and tell it about those who come later.
         """
-        self._tell(subscriber, subscriber.selection.selectors, True)
+        subscriber.shown = self._shown(subscriber)
+        self._tell(subscriber, subscriber.shown, True)
         self._add(subscriber)
 
     def exit(self, subscriber: Subscriber) -> None:
@@ -55,7 +72,7 @@ class Presence:
         A subscriber has left: tell the others.
         """
         self._remove(subscriber, subscriber.selection)
-        self._tell(subscriber, subscriber.selection.selectors, False)
+        self._tell(subscriber, subscriber.shown, False)
 
     def change(self, subscriber: Subscriber, before: Selection) -> None:
         """
@@ -64,10 +81,31 @@ class Presence:
         @param before: what it had selected.
         """
         self._remove(subscriber, before)
-        old, new = before.selectors, subscriber.selection.selectors
+        old, new = subscriber.shown, self._shown(subscriber)
+        subscriber.shown = new
         self._tell(subscriber, [each for each in old if each not in new], False)
         self._tell(subscriber, [each for each in new if each not in old], True)
         self._add(subscriber)
+
+    def _shown(self, subscriber: Subscriber) -> tuple[Selector, ...]:
+        """
+        @return: what others may know that it has selected.
+        """
+        selectors = subscriber.selection.selectors
+        visible = self._visible
+        if visible is None:
+            return selectors
+        described = subscriber.describe()
+        permits = subscriber.selection.grants.permits
+        try:
+            return tuple(
+                each
+                for each in selectors
+                if visible(each.text, {**described, "granted": permits(each.text)})
+            )
+        except Exception:
+            _log.failure("The function that decides who is visible has failed: this one is not")
+            return ()
 
     def _add(self, subscriber: Subscriber) -> None:
         selection = subscriber.selection

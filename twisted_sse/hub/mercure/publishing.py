@@ -59,6 +59,9 @@ class Publishing:
         """
         if not self._channel.takesIDs or identifier in self._taken:
             return False
+        if self._channel.makesID(identifier):
+            # Two updates would have it, and who resumes from one of them would miss what is between.
+            return False
         self._taken.add(identifier)
         taken.append(identifier)
         return not await self._channel.resumes(identifier)

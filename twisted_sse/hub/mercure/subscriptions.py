@@ -20,6 +20,7 @@ from .discovery import link
 from .documents import CONTEXT, document, kindOf, pathOf, subscriptions
 from .selectors import Selector
 from .subscribers import Subscriber
+from .text import forbidden
 from .tokens import Token
 
 if TYPE_CHECKING:
@@ -127,7 +128,8 @@ def answerWith(
         request.setHeader(b"content-type", b"application/ld+json")
     else:
         attributes = {
-            "last-event-id": lastEventID,
+            # One that no header can have is from the application; from the earliest on nothing is missed.
+            "last-event-id": EARLIEST if forbidden(lastEventID) else lastEventID,
             "type": "mercure",
             "content-type": "application/json",
         }

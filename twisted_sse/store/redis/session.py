@@ -80,13 +80,13 @@ class Session:
             self._trimming = Deferred.fromCoroutine(self._trim())
             self._trimming.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
-    async def open(self, key: str, tail: Tail, recent: int, maxEvents: int | None) -> EventLog:
+    async def open(
+        self, key: str, tail: Tail, recent: int, maxEvents: int | None, maxAge: float | None
+    ) -> EventLog:
         """
         Open a log.
         """
-        log = RedisLog(
-            key, tail, self.commands, maxEvents, self._maxAge, self._health, self._closed
-        )
+        log = RedisLog(key, tail, self.commands, maxEvents, maxAge, self._health, self._closed)
         self._opening += 1
         try:
             await log.open(recent)
@@ -178,19 +178,21 @@ class Session:
             for log in list(self.logs):
                 if log.maxEvents is not None:
                     self._tell(("XTRIM", log.key, "MAXLEN", "~", log.maxEvents))
-            if self._maxAge is not None:
-                await self._dropOld(self._maxAge)
+            await self._dropOld()
 
-    async def _dropOld(self, maxAge: float) -> None:
+    async def _dropOld(self) -> None:
+        if not any(log.maxAge is not None for log in self.logs):
+            return
         try:
             [now] = await self.commands.ask(("TIME",), isRepeatable=True)
         except Unanswered:
             return
         if isinstance(now, list):
-            oldest = EntryID(max(0, int((int(now[0]) - maxAge) * 1000)), 0)
             for log in list(self.logs):
-                # The newest stays, as the place from which everybody goes on.
-                self._tell(("XTRIM", log.key, "MINID", str(min(oldest, log.last))))
+                if log.maxAge is not None:
+                    oldest = EntryID(max(0, int((int(now[0]) - log.maxAge) * 1000)), 0)
+                    # The newest stays, as the place from which everybody goes on.
+                    self._tell(("XTRIM", log.key, "MINID", str(min(oldest, log.last))))
 
     def _tell(self, command: Command) -> None:
         """

@@ -99,8 +99,10 @@ class RedisStore:
             return fail()
         if self._session is None:
             self._session = self._begin()
-        maxEvents = self._special.get(name, self._maxEvents)
-        return Deferred.fromCoroutine(self._session.open(key, tail, recent, maxEvents))
+        maxEvents, maxAge = self._special.get(name, self._maxEvents), self._maxAge
+        if name in self._special:
+            maxAge = None
+        return Deferred.fromCoroutine(self._session.open(key, tail, recent, maxEvents, maxAge))
 
     def _begin(self) -> Session:
         reactor = self._givenReactor if self._givenReactor is not None else installedReactor()
@@ -119,7 +121,8 @@ class RedisStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep fewer events of one channel.  To be called before the channel is opened.
+        Keep so many events of one channel, however old they are, whatever is kept of the others.  To
+        be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: about how many events of it to keep.
