@@ -112,14 +112,17 @@ class CheckTests(ContractCase):
 
     async def test_noHub(self) -> None:
         """
-        Where no subscriber is served, nothing is tried, and one line says what to give.
+        Where no subscriber or no publisher is served, nothing is tried, and one line says what to give.
         """
-        self.server = Server(self, Anything())  # type: ignore[no-untyped-call]
+        self.server = Server(self, Anything())
         await self.refused("is not a Mercure hub: a subscriber was answered 200", *OLD)
         self.begin(now=time.time, anonymous=False)
         await self.refused("give --key or --subscriber-token")
         with mock.patch.dict(os.environ, {"OTHER": f"another {KEY}"}):
             await self.refused("refuses the subscriber's token (401)", "--key", "env:OTHER")
+            good = token({"mercure": {"subscribe": ["*"]}})
+            options = ["--key", "env:OTHER", "--subscriber-token", good]
+            await self.refused("refuses the publisher's token (401)", *options)
 
     async def refused(self, why: str, *options: str) -> None:
         """

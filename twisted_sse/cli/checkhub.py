@@ -57,7 +57,7 @@ examples:
 
 class NoHub(Exception):
     """
-    There is nothing to check: no subscriber is served.  The message says what to give.
+    There is nothing to check: nobody is served.  The message says what to give.
     """
 
 
@@ -154,7 +154,7 @@ async def checkURL(
 
     @param options: those that L{parseCheck} returns.
     @param now: the time of day, in seconds since 1970.
-    @raise NoHub: if it serves no subscriber.
+    @raise NoHub: if it serves nobody.
     """
     making = None if options.signing is None else _minting(options, options.signing, now)
     publisher, subscriber = (
@@ -166,35 +166,45 @@ async def checkURL(
         subscriber = subscriber or making([], ["*"], 600)
     probe = Probe(options.url, reactor, EventStreamAgent(reactor, options.policy))
     dialect = Dialect(options.protocol)
-    await _checkServed(probe, dialect, subscriber)
+    await _checkServed(probe, dialect, publisher, subscriber)
     return await Checks(probe, dialect, publisher, subscriber, making).run()
 
 
-async def _checkServed(probe: Probe, dialect: Dialect, subscriber: str | None) -> None:
+async def _checkServed(
+    probe: Probe, dialect: Dialect, publisher: str | None, subscriber: str | None
+) -> None:
     """
-    @raise NoHub: if a subscriber gets no stream, since then everything else differs too.
+    @raise NoHub: if subscribers or publishers are not served, since then everything else differs too.
     """
-    name = "topic" if dialect is Dialect.V0 else "match"
-    headers = [("Authorization", f"Bearer {subscriber}")] if subscriber else []
+    topic = "https://twisted-sse.invalid/"
+    selecting = [("topic" if dialect is Dialect.V0 else "match", topic)]
     try:
-        answer = await probe.ask("GET", [(name, "https://twisted-sse.invalid/")], headers)
+        answer = await probe.ask("GET", selecting, _bearer(subscriber))
+        if not isinstance(answer, Stream):
+            raise _noHub(probe.url, answer.status, "subscriber", subscriber)
+        if publisher is not None:
+            answer = await probe.ask("POST", (), _bearer(publisher), [("topic", topic)])
+            if answer.status in (401, 403):
+                raise _noHub(probe.url, answer.status, "publisher", publisher)
     except Differs as e:
         raise NoHub(f"{probe.url}: {e}") from None
     finally:
         probe.closeStreams()
-    if isinstance(answer, Stream):
-        return
-    if answer.status not in (401, 403):
-        raise NoHub(
-            f"{probe.url} is not a Mercure hub: a subscriber was answered {answer.status}; the URL of"
-            " a hub usually ends with /.well-known/mercure"
+
+
+def _bearer(token: str | None) -> list[tuple[str, str]]:
+    return [] if token is None else [("Authorization", f"Bearer {token}")]
+
+
+def _noHub(url: str, status: int, who: str, token: str | None) -> NoHub:
+    if status not in (401, 403):
+        return NoHub(
+            f"{url} is not a Mercure hub: a subscriber was answered {status}; the URL of a hub usually"
+            " ends with /.well-known/mercure"
         )
-    if subscriber:
-        raise NoHub(
-            f"the hub refuses the subscriber's token ({answer.status}): check --key, or"
-            " --subscriber-token"
-        )
-    raise NoHub("the hub needs a token to subscribe: give --key or --subscriber-token")
+    if token is None:
+        return NoHub("the hub needs a token to subscribe: give --key or --subscriber-token")
+    return NoHub(f"the hub refuses the {who}'s token ({status}): check --key or --{who}-token")
 
 
 async def _check(options: argparse.Namespace, reactor: Any) -> Status:
