@@ -419,7 +419,7 @@ class Hub(Resource):
         @raise ValueError: if nothing is given.
         """
         if sub is None and jti is None and topic is None:
-            raise ValueError("say who is to be disconnected: by sub, jti or topic")
+            raise ValueError("give sub, jti or topic: whose streams to end")
         checkInteger("retry", retry, SHORTEST_RETRY)
         return self._control.disconnect(sub, jti, topic, retry)
 
@@ -438,7 +438,7 @@ class Hub(Resource):
         @raise ValueError: if not one of C{sub} and C{jti} is given.
         """
         if (sub is None) == (jti is None):
-            raise ValueError("say which tokens are to be revoked: by sub, or by jti")
+            raise ValueError("give sub or jti: which tokens to revoke")
         checkSeconds("until", until, optional=False)
         return self._control.revoke(sub, jti, until)
 
