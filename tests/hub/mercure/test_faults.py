@@ -12,7 +12,7 @@ import tempfile
 import weakref
 from typing import Any
 from unittest import mock
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from twisted.logger import capturedLogs
 
@@ -22,9 +22,12 @@ from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
 from twisted_sse.hub.mercure import jwks, subscriptions
+from twisted_sse.hub.mercure.grants import Grants
+from twisted_sse.hub.mercure.hub import PATIENCE
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
 from twisted_sse.testing import MemoryClient, MemoryClock
+from twisted_sse.timing.slices import SLICE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
@@ -184,6 +187,50 @@ class TextTests(HubCase):
         self.assertEqual(self.post(topic="x" * 100_000).status, 413)
         large = ("topic=" + "x" * 100_000).encode()
         self.assertEqual(self.client.request("QUERY", PATH, FORM, large).status, 400)
+
+    def test_manyTopics(self) -> None:
+        """
+        An update with many topics is checked against a token with slow patterns in slices, between
+        which others are served.
+        """
+        self.serve()
+        turns: list[int] = []
+        permitted: list[str] = []
+        permits = Grants.permits
+
+        def slow(grants: Grants, topic: str) -> bool:
+            permitted.append(topic)
+            self.clock.rightNow += SLICE / 4
+            return permits(grants, topic)
+
+        def other() -> None:
+            turns.append(len(permitted))
+            if len(turns) < 100:
+                self.clock.callLater(0, other)
+
+        self.patch(Grants, "permits", slow)
+        other()
+        topics = [f"urn:{number}" for number in range(100)]
+        body = urlencode([("topic", topic) for topic in topics]).encode()
+        self.assertEqual(self.client.request("POST", PATH, bearer(), body).status, 200)
+        self.assertEqual(permitted, topics)
+        self.assertLessEqual(max(b - a for a, b in itertools.pairwise(turns)), 5)
+
+    def test_noTimer(self) -> None:
+        """
+        Publishing costs no timer where the store is open.
+        """
+        self.serve()
+        delays: list[float] = []
+        callLater = self.clock.callLater
+
+        def recording(delay: float, *arguments: Any, **named: Any) -> Any:
+            delays.append(delay)
+            return callLater(delay, *arguments, **named)
+
+        self.patch(self.clock, "callLater", recording)
+        self.assertEqual(self.post(topic="a").status, 200)
+        self.assertNotIn(PATIENCE, delays)
 
     def test_tricks(self) -> None:
         """

@@ -55,7 +55,7 @@ from .update import Kind, Rules, Update, kindOf, updatesIn
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Hub"]
+__all__ = ["PATIENCE", "Hub"]
 
 METHODS = (b"GET", b"POST", b"QUERY")
 
@@ -170,6 +170,7 @@ class Hub(Resource):
         self._url = url
         self._path = checkedPath(url)
         self._dialects = _dialects(protocols)
+        self._rules = {each: Rules(each, url) for each in self._dialects}
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
                 "jwks", "is for nothing: publishers and subscribers have keys of their own"
@@ -315,14 +316,15 @@ class Hub(Resource):
         token = await self._authority.publisher(request, queryOf(request))
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
-        updates = []
         clock = clockFor(None, request)
-        read = updatesIn(kind, body, Rules(token.dialect, self._url))
-        async for update in givingWay(clock, read):
-            self._authority.checkTopics(token, update.topics)
-            updates.append(update)
+        read = updatesIn(kind, body, self._rules[token.dialect])
+        checked = givingWay(clock, self._authority.granted(token, read))
+        updates = [update async for update in checked if update is not None]
+        ready = self.channel.whenReady()
+        if not ready.called:
+            ready.addTimeout(PATIENCE, clock)
         try:
-            await self.channel.whenReady().addTimeout(PATIENCE, clock)
+            await ready
         except TimeoutError:
             raise StoreAway("the store cannot be reached yet") from None
         ids = await self._publishing.publish(updates)
