@@ -4,7 +4,7 @@ A hub in memory, and tokens for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jwt import encode
@@ -34,13 +34,15 @@ class HubCase(SynchronousTestCase):
     A hub in memory.
     """
 
+    makeClock: Callable[[], MemoryClock] = MemoryClock
+
     def serve(self, **options: Any) -> Hub:
         """
         Make a hub.
 
         @param options: its arguments, and C{history}, that of its channel.
         """
-        self.clock = MemoryClock()
+        self.clock = self.makeClock()
         history = options.pop("history", History())
         self.channel = Channel(history, positionEvent=None, resetEvent=None)
         options = {
