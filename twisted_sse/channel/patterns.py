@@ -41,12 +41,12 @@ class Patterns(Generic[_Subscriber]):
 
     A topic is compared only with patterns whose prefix it has, and once for many events.
 
-    @ivar lookups: how often the subscribers of a topic were wanted.
-    @ivar misses: how often it had to be compared for that.
+    @ivar hits: how often C{search} had nothing to do.
+    @ivar misses: how often it had.
     """
 
     def __init__(self) -> None:
-        self.lookups = 0
+        self.hits = 0
         self.misses = 0
         self._subscribed: dict[Pattern, dict[_Subscriber, None]] = {}
         # Each has a number, by the order in which they were learned.
@@ -97,7 +97,6 @@ class Patterns(Generic[_Subscriber]):
         """
         Find the subscribers of the patterns that match a topic.
         """
-        self.lookups += 1
         found = self._found.get(topic)
         if found is None or found.learned < self._learned:
             for _ in self.search(topic):
@@ -125,6 +124,7 @@ class Patterns(Generic[_Subscriber]):
             candidates = list(self._since(before.learned, topic))
             found = list(before.patterns)
         else:
+            self.hits += 1
             return
         self.misses += 1
         for pattern in candidates:

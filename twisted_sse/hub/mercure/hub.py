@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
@@ -434,6 +434,14 @@ class Hub(Resource):
         for each in self._control.channels:
             each.close()
         self._verifier.close()
+
+    @property
+    def lookups(self) -> Mapping[str, int]:
+        """
+        How often it was looked up which templates and URL patterns match a topic, by the outcome:
+        C{"hit"} if that was remembered, C{"miss"} if it had to be found out.
+        """
+        return self.channel.lookups
 
     @property
     def subscribers(self) -> int:
