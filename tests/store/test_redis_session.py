@@ -31,13 +31,13 @@ class SessionTests(SynchronousTestCase):
         """
         Open logs, each of a stream with one entry, and wait until they are followed.
 
-        @param options: those of the store, and C{anyAge}, the name of a log whose events may be old.
+        @param options: those of the store, and C{old}, the name of a log whose events may be old.
         """
         options = {"maxEvents": 50, **options}
-        old = options.pop("anyAge", None)
+        old = options.pop("old", None)
         self.store = RedisStore("redis://host", reactor=self.reactor, **options)
         if old is not None:
-            self.store.keepOnly(old, 50, anyAge=True)
+            self.store.keepOld(old, 50)
         opening: list[Any] = [self.store.open(name, MemoryTail(), 10) for name in names]
         self.commands, self.follower = [
             Peer(self.reactor, factory.buildProtocol(None))
@@ -107,11 +107,11 @@ class SessionTests(SynchronousTestCase):
                 [["TIME"], ["XTRIM", "sse:one", "MINID", oldest]],
             )
 
-    def test_anyAge(self) -> None:
+    def test_old(self) -> None:
         """
         Of one channel, what is old may be kept all the same.
         """
-        self.open("one", "two", maxEvents=None, maxAge=100, anyAge="two")
+        self.open("one", "two", maxEvents=None, maxAge=100, old="two")
         asked = [each[1:] for each in self.advance(11) if each[0] == "XTRIM"]
         self.assertEqual(asked, [["sse:two", "MAXLEN", "~", "50"], ["sse:one", "MINID", "1000-7"]])
 
@@ -242,7 +242,7 @@ class StoreTests(SynchronousTestCase):
         reactor: Any = MemoryNamesReactor()
         store = RedisStore("redis://host", reactor=reactor, maxEvents=50, maxAge=60)
         store.keepOnly("one", 1)
-        store.keepOnly("old", 70, anyAge=True)
+        store.keepOld("old", 70)
         limits = []
 
         class Session:

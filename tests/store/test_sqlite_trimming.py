@@ -58,12 +58,12 @@ class TrimmingTests(SQLiteTestCase):
             await keeper.read(ids[-1])
         self.assertEqual((await one.read(None), len(await two.read(None))), (["10"], 7))
 
-    async def test_anyAge(self) -> None:
+    async def test_old(self) -> None:
         """
         Of one channel, what is old and large may be kept all the same.
         """
         store = self.store(maxEvents=3, maxAge=10, maxBytes=100)
-        store.keepOnly("one", 5, anyAge=True)
+        store.keepOld("one", 5)
         one, two = await self.keep(store, "one"), await self.keep(store, "two")
         for keeper in one, two:
             old = [keeper.record("x" * 50, now=time.time() - 20) for _ in range(4)]

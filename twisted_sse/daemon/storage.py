@@ -145,13 +145,21 @@ class LaterStore:
         for each in waiting:
             self._open(each.name, each.tail, each.recent).chainDeferred(each.opened)
 
-    def keepOnly(self, name: str, maxEvents: int, anyAge: bool = False) -> None:
+    def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep another number of events of one channel, if the store can do that.
+        Keep fewer events of one channel, if the store can do that.
         """
         keepOnly = getattr(self._store, "keepOnly", None)
         if keepOnly is not None:
-            keepOnly(name, maxEvents, anyAge)
+            keepOnly(name, maxEvents)
+
+    def keepOld(self, name: str, maxEvents: int) -> None:
+        """
+        Keep the events of one channel however old they are, if the store can do that.
+        """
+        keepOld = getattr(self._store, "keepOld", None)
+        if keepOld is not None:
+            keepOld(name, maxEvents)
 
     def open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         """

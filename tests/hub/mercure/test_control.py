@@ -276,7 +276,7 @@ class SharedTests(HubCase):
         clock.pump([0.1] * 10)
         self.assertEqual([revoked.status, good.status], [401, 200])
 
-    def test_anyAge(self) -> None:
+    def test_old(self) -> None:
         """
         Revocations are kept by the store for as long as tokens are good, whatever its limits for
         updates.
@@ -285,8 +285,8 @@ class SharedTests(HubCase):
         calls: list[tuple[str, ...]] = []
 
         class Limited(LateStore):
-            def keepOnly(self, name: str, maxEvents: int, anyAge: bool = False) -> None:
-                calls.append(("keep", name, str(maxEvents), str(anyAge)))
+            def keepOld(self, name: str, maxEvents: int) -> None:
+                calls.append(("keep", name, str(maxEvents)))
 
             def open(self, name: str, *arguments: Any) -> Any:
                 calls.append(("open", name))
@@ -294,7 +294,7 @@ class SharedTests(HubCase):
 
         self.process(Limited(clock), clock)
         clock.pump([0.1] * 10)
-        keep = ("keep", "hub/revoked", str(control.MOST), "True")
+        keep = ("keep", "hub/revoked", str(control.MOST))
         self.assertEqual([each for each in calls if each[0] == "keep"], [keep])
         self.assertLess(calls.index(keep), calls.index(("open", "hub/revoked")))
 

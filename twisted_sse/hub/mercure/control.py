@@ -83,10 +83,10 @@ class Control:
             SELECT: self._selectHere,
         }
         name = channel.name or "hub"
-        keepOnly = getattr(channel.store, "keepOnly", None)
-        if keepOnly is not None:
+        keepOld = getattr(channel.store, "keepOld", None)
+        if keepOld is not None:
             # What limits the updates says nothing about how long tokens are good.
-            keepOnly(f"{name}/revoked", MOST, anyAge=True)
+            keepOld(f"{name}/revoked", MOST)
         # Apart, or what is forgotten when it is done would push out what must not be forgotten.
         self._commands, self._revocations = self.channels = tuple(
             Channel(

@@ -118,17 +118,28 @@ class RedisStore:
     def _ended(self) -> None:
         self._session = None
 
-    def keepOnly(self, name: str, maxEvents: int, anyAge: bool = False) -> None:
+    def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep another number of events of one channel.  To be called before the channel is opened.
+        Keep fewer events of one channel.  To be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: about how many events of it to keep.
-        @param anyAge: whether that is its only limit, however old they are.
-        @raise ValueError: if C{maxEvents} is less than 1.
+        @raise ValueError: if it is less than 1.
         """
         checkInteger("maxEvents", maxEvents, 1, optional=False)
-        self._special[name] = maxEvents, None if anyAge else self._maxAge
+        self._special[name] = maxEvents, self._maxAge
+
+    def keepOld(self, name: str, maxEvents: int) -> None:
+        """
+        Keep the events of one channel however old they are, up to a number of its own.  To be called
+        before the channel is opened.
+
+        @param name: the name of the channel.
+        @param maxEvents: about how many events of it to keep.
+        @raise ValueError: if it is less than 1.
+        """
+        checkInteger("maxEvents", maxEvents, 1, optional=False)
+        self._special[name] = maxEvents, None
 
     def willNotFork(self) -> None:
         """

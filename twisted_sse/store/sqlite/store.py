@@ -201,18 +201,28 @@ class SQLiteStore:
         reactor.callWhenRunning(go)
         return opened
 
-    def keepOnly(self, name: str, maxEvents: int, anyAge: bool = False) -> None:
+    def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep another number of events of one channel.  To be called before the channel is opened.
+        Keep fewer events of one channel.  To be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: how many events of it to keep at most.
-        @param anyAge: whether that is its only limit, however old and large they are.
-        @raise ValueError: if C{maxEvents} is less than 1.
+        @raise ValueError: if it is less than 1.
         """
         checkInteger("maxEvents", maxEvents, 1, optional=False)
-        maxBytes, maxAge = self._limits.maxBytes, self._limits.maxAge
-        self._special[name] = Limits(maxEvents, *((None, None) if anyAge else (maxBytes, maxAge)))
+        self._special[name] = Limits(maxEvents, self._limits.maxBytes, self._limits.maxAge)
+
+    def keepOld(self, name: str, maxEvents: int) -> None:
+        """
+        Keep the events of one channel however old and large they are, up to a number of its own.  To be
+        called before the channel is opened.
+
+        @param name: the name of the channel.
+        @param maxEvents: how many events of it to keep at most.
+        @raise ValueError: if it is less than 1.
+        """
+        checkInteger("maxEvents", maxEvents, 1, optional=False)
+        self._special[name] = Limits(maxEvents, None, None)
 
     def _limitsOf(self, name: str) -> Limits:
         return self._special.get(name, self._limits)
