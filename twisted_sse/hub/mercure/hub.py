@@ -210,6 +210,7 @@ class Hub(Resource):
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
         self._presence = Presence(channel, self._path, self._dialects) if presence else None
+        self._reservesType = presence and Dialect.V1 in self._dialects
         self._queries = Queries()
         self._subscribing = Subscribing(
             channel,
@@ -328,7 +329,8 @@ class Hub(Resource):
         body = bodyOf(request, self._maxBody)
         updates: list[Update] = []
         clock = clockFor(None, request)
-        read = updatesIn(kind, body, Rules(token.dialect, self._url))
+        rules = Rules(token.dialect, self._url, reservesType=self._reservesType)
+        read = updatesIn(kind, body, rules)
         async for _ in givingWay(clock, self._authority.check(token, read, updates)):
             pass
         try:

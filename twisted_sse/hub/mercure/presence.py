@@ -18,11 +18,9 @@ from .documents import CONTEXT, document
 from .selection import Selection
 from .selectors import Selector
 from .subscribers import Subscriber
+from .update import TYPE
 
 __all__ = ["Presence"]
-
-#: The event type in 1.0; in 0.x there is none.
-TYPE = "mercure"
 
 
 class Presence:
@@ -108,4 +106,5 @@ class Presence:
             stream = watcher.stream
             # With the ID of its place, from which the client resumes as if it had not been sent this.
             place = self._channel.placeOf(stream)
+            # In 0.x there is no type.
             stream.send(Event(text, event=None if isOld else TYPE, id=place or None))
