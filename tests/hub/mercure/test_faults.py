@@ -27,6 +27,7 @@ from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.receiving import PATIENCE
 from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.store import NotStored
+from twisted_sse.stream.options import LONGEST_ID
 from twisted_sse.stream.stream import EventStream
 from twisted_sse.testing import MemoryClient, MemoryClock
 from twisted_sse.timing.slices import SLICE
@@ -198,6 +199,22 @@ class SelectorTests(HubCase):
         self.serve(maxBody=1000)
         body = b"match=a&x=" + b"x" * 1000
         self.assertEqual(self.client.request("QUERY", PATH, FORM, body).status, 413)
+
+    def test_longID(self) -> None:
+        """
+        The last event ID is no longer than one that is given, wherever it is.
+        """
+        self.serve()
+        for length, status in (LONGEST_ID, 200), (LONGEST_ID + 1, 400):
+            long = "x" * length
+            for method, query, headers, body in (
+                ("GET", "?match=a", {"Last-Event-ID": long}, ""),
+                ("GET", f"?match=a&last_event_id={long}", {}, ""),
+                ("HEAD", f"?match=a&last_event_id={long}", {}, ""),
+                ("QUERY", "", FORM, f"match=a&last_event_id={long}"),
+            ):
+                answer = self.client.request(method, PATH + query, headers, body.encode())
+                self.assertEqual(answer.status, status, (method, length))
 
     def test_otherQuery(self) -> None:
         """

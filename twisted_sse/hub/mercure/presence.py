@@ -29,6 +29,7 @@ from .documents import CONTEXT, document
 from .selection import Selection
 from .selectors import Selector
 from .subscribers import Subscriber
+from .update import TYPE
 
 __all__ = ["Presence", "Visible"]
 
@@ -36,9 +37,6 @@ __all__ = ["Presence", "Visible"]
 Visible = Callable[[str, dict[str, Any]], bool]
 
 _log = Logger()
-
-#: The event type in 1.0; in 0.x there is none.
-TYPE = "mercure"
 
 #: After how many watchers the clock is checked.
 ROUND = 32
