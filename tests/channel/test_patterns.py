@@ -125,7 +125,54 @@ class PatternsTests(SynchronousTestCase):
         self.assertEqual(list(self.patterns._found), topics[-5:])
         self.patterns.enter(Beginning("new"), "new")
         self.assertEqual(self.find("new"), {"new"})
-        self.assertEqual(len(self.patterns._found), 1)
+        self.assertEqual(self.find(topics[-1]), names)
+
+    def test_learning(self) -> None:
+        """
+        When there is a new pattern, a topic that was looked up is compared with it, and with no other.
+        """
+        one, other, blog = Beginning("shop/"), Beginning("s"), Beginning("blog/")
+        self.patterns.enter(one, "a")
+        self.find("shop/1")
+        for pattern, name in (other, "b"), (blog, "c"):
+            self.patterns.enter(pattern, name)
+        self.assertEqual(self.find("shop/1"), {"a", "b"})
+        self.assertEqual(self.find("shop/1"), {"a", "b"})
+        self.assertEqual(COMPARED, [(one, "shop/1"), (other, "shop/1")])
+
+    def test_steps(self) -> None:
+        """
+        With many patterns a topic is compared with some of them in each step; those that come or go
+        meanwhile count, and then it is known.
+        """
+        self.patch(patterns, "STEP", 10)
+        self.patch(patterns, "MOST_IDLE", 4)
+        for number in range(50):
+            self.patterns.enter(Beginning("", f"{number}"), f"{number}")
+        steps = self.patterns.look("x7")
+        for _ in range(2):
+            next(steps)
+        self.assertEqual(len(COMPARED), 20)
+        self.patterns.enter(Beginning("x"), "new")
+        for number in range(7, 12):
+            self.patterns.exit(Beginning("", f"{number}"), f"{number}")
+        self.patterns.enter(Beginning("", "07"), "other")
+        for _ in steps:
+            pass
+        COMPARED.clear()
+        self.assertEqual(self.find("x7"), {"new"})
+        self.assertEqual(COMPARED, [])
+        self.assertEqual(list(self.patterns.look("x7")), [])
+
+    def test_fewSteps(self) -> None:
+        """
+        With few patterns, and for a topic that is too long to be remembered, nothing is done before.
+        """
+        self.patterns.enter(Beginning(""), "a")
+        self.assertEqual(list(self.patterns.look("x")), [])
+        self.patch(patterns, "STEP", 0)
+        self.assertEqual(list(self.patterns.look("x" * (patterns.LONGEST_TOPIC + 1))), [])
+        self.assertEqual(COMPARED, [])
 
     def test_longTopic(self) -> None:
         """

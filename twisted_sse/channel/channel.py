@@ -4,7 +4,7 @@ One event to many streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from operator import itemgetter
 from threading import get_ident
@@ -336,6 +336,16 @@ class Channel:
         response = responseOf(stream)
         seen = stream.lastEventID if lastEventID is None else lastEventID
         self._subscribers.subscribe(response, seen, choice, last, earliest)
+
+    def foresee(self, topics: Iterable[str]) -> Iterator[None]:
+        """
+        Find out who wants events about some topics, before they are published: with thousands of patterns
+        that takes a while, and so it is done in steps, between which others can be served.
+
+        @return: the steps.
+        """
+        for topic in topics:
+            yield from self._broadcast.audience.index.look(topic)
 
     def unsubscribe(self, stream: EventStream) -> None:
         """

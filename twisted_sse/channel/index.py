@@ -4,7 +4,7 @@ Finding those who have chosen the topics of an event.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
 
 from .choice import Choice
@@ -51,6 +51,13 @@ class Index(Generic[_Subscriber]):
                     del self._topics[topic]
         for pattern in choice.patterns:
             self._patterns.exit(pattern, subscriber)
+
+    def look(self, topic: str) -> Iterator[None]:
+        """
+        Find out in steps who has chosen a topic: see L{Patterns.look
+        <twisted_sse.channel.patterns.Patterns.look>}.
+        """
+        return self._patterns.look(topic)
 
     def find(self, topics: Iterable[str]) -> dict[_Subscriber, None]:
         """

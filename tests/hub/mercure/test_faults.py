@@ -25,6 +25,7 @@ from twisted_sse.hub import Hub
 from twisted_sse.hub.mercure import asked, jwks, subscriptions
 from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.selectors import compiledSize
+from twisted_sse.hub.mercure.templates import Template
 from twisted_sse.store import NotStored
 from twisted_sse.stream.options import LONGEST_ID
 from twisted_sse.stream.stream import EventStream
@@ -693,6 +694,39 @@ class ManyTests(HubCase):
         answer, checked = self.publishSlowly(lambda: None)
         self.assertEqual((answer.status, len(stream.events)), (200, 1))
         self.assertTrue(0 < checked < 10, checked)
+
+    def test_patterns(self) -> None:
+        """
+        However many patterns subscribers have selected, others are served while a topic is compared with
+        them.
+        """
+        self.serve()
+        streams = [
+            self.get("&".join(f"topic={{{name}}}/{number}" for number in range(100)))
+            for name in "abcdefgh"
+        ]
+        fits, counts = Template.fits, list[int]()
+        count = 0
+
+        def slow(template: Template, topic: str) -> bool:
+            nonlocal count
+            count += 1
+            self.clock.rightNow += 0.001
+            return fits(template, topic)
+
+        def other() -> None:
+            counts.append(count)
+            self.clock.callLater(0, other)
+
+        self.clock.callLater(0, other)
+        with mock.patch.object(Template, "fits", slow):
+            answer = self.client.request("POST", PATH, bearer(), b"topic=x/99")
+            self.clock.pump([0.001] * 50)
+        self.assertEqual(answer.status, 200)
+        self.assertEqual([len(stream.events) for stream in streams], [1] * len(streams))
+        self.assertEqual(count, 800)
+        between = [after - before for before, after in itertools.pairwise([0, *counts])]
+        self.assertLessEqual(max(between), 64 + 20)
 
     def test_revokedPublisher(self) -> None:
         """

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -331,7 +331,9 @@ class Hub(Resource):
         clock = clockFor(None, request)
         rules = Rules(token.dialect, self._url, reservesType=self._reservesType)
         read = updatesIn(kind, body, rules)
-        async for _ in givingWay(clock, self._authority.check(token, read, updates)):
+        checking = self._authority.check(token, read, updates)
+        topics = (topic for update in updates for topic in update.topics)
+        async for _ in givingWay(clock, chain(checking, self.channel.foresee(topics))):
             pass
         try:
             await self.channel.whenReady().addTimeout(PATIENCE, clock)
