@@ -175,6 +175,15 @@ class Channel:
         return 0 if self._storage is None else self._storage.writing.events
 
     @property
+    def lookups(self) -> dict[str, int]:
+        """
+        How often it was looked up who has chosen a pattern that matches a topic: C{"hit"} if that was
+        remembered, C{"miss"} if the topic had to be compared with patterns.
+        """
+        patterns = self._broadcast.audience.index.patterns
+        return {"hit": patterns.hits, "miss": patterns.misses}
+
+    @property
     def takesIDs(self) -> bool:
         """
         Whether events may have IDs of their own: not if the store, once it is open, makes the IDs.

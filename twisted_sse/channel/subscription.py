@@ -20,6 +20,7 @@ from ..stream.feed import Feed
 from ..stream.reasons import CloseReason
 from ..stream.response import Response
 from ..stream.turn import TURN
+from ..timing.slices import SLICE
 from .choice import Choice
 from .lastid import NO_ID, OLDER, LastID
 from .older import Part
@@ -375,15 +376,19 @@ class Subscription(Feed):
 
     def _choose(self, entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         """
-        Choose among events, as many as are sent in a turn.
+        Choose among events, as many as are sent in a turn, and as there is time for.
 
         @return: the chosen events, and how many were considered: at least one.
         """
         chosen: list[Entry] = []
         size = asked = 0
-        choice = self.choice
+        choice, seconds = self.choice, self.response.wheel.seconds
+        until = seconds() + SLICE
         for entry in entries:
             if asked == ASKED or (size and size + len(entry.data) > TURN):
+                break
+            if asked and seconds() >= until:
+                # To match patterns takes a microsecond each, and there may be a hundred.
                 break
             asked += 1
             if self.choose([entry]):

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from ...stream.options import LONGEST_ID
 from ..refused import Refused
 from .dialect import Dialect
-from .selectors import InvalidSelector, Selector, compiledSize, matcher, selector
+from .selectors import InvalidSelector, Selector, compiledSize, dropUnused, matcher, selector
 
 __all__ = ["EARLIEST", "Asked", "askedIn", "selectorsFrom"]
 
@@ -92,6 +93,8 @@ def askedIn(
                 )
             named.append((MATCHERS[name], value))
     cursor = header or _cursor(query) or _cursor(body)
+    if len(cursor.encode()) > LONGEST_ID:
+        raise Refused(400, "the last event ID is too long")
     if topics and named:
         raise Refused(400, "topic is for Mercure 0.x and match for 1.0: use one of them")
     dialect = Dialect.V0 if topics else Dialect.V1
@@ -107,6 +110,9 @@ def askedIn(
         selectors = selectorsFrom(topics or named, hub)
     except InvalidSelector as e:
         raise Refused(400, f"these topics cannot be selected: {e}") from None
+    if compiledSize() > max(before, MOST_MEMORY):
+        # Those of this subscriber too: kept, they would not be new when it asks again.
+        dropUnused()
     if compiledSize() > max(before, MOST_MEMORY):
         raise Refused(
             503,

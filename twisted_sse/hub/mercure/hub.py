@@ -4,14 +4,13 @@ The hub, as a resource.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.web.error import Error
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -24,12 +23,8 @@ from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
-from ...store.contract import StoreAway
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
-from ...timing.reactors import clockFor
-from ...timing.slices import givingWay
-from ..content import bodyOf
 from ..refused import Refused
 from .asked import selectorsFrom
 from .authority import Authority
@@ -37,21 +32,21 @@ from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
 from .dialect import Dialect, readDialects
-from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
 from .parameters import Queries
 from .presence import Presence, Visible
 from .publishing import Publishing
+from .receiving import Receiving
 from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing
 from .subscriptions import METHODS as API_METHODS
-from .subscriptions import answerWith, dialectOf, found, newestID
+from .subscriptions import SubscriptionAPI
 from .tokens import Verifier
-from .update import Kind, Rules, Update, kindOf, updatesIn
+from .update import Rules, Update
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -63,9 +58,6 @@ METHODS = (b"GET", b"POST", b"QUERY")
 #: The headers that pages may read: 0.x and 1.0 each have one for the place where a stream begins, and
 #: the API of subscriptions has a C{Link}.
 EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
-
-#: For how many seconds a publisher waits for a store that was not reached yet.
-PATIENCE = 10.0
 
 
 class Hub(Resource):
@@ -220,15 +212,22 @@ class Hub(Resource):
         )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
-        self._maxBody = maxBody
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
-        if visible is not None and not (presence and callable(visible)):
-            raise TypeError(f"visible is {visible!r}: it must be a function, beside presence")
-        self._presence = (
-            Presence(channel, self._path, self._dialects, visible) if presence else None
-        )
+        self._presence = None
+        if presence:
+            self._presence = Presence(channel, self._path, self._dialects, visible)
+        elif visible is not None:
+            raise TypeError("visible decides who is shown: it is for presence=True")
         self._queries = Queries()
+        self._receiving = Receiving(self._publishing, self._authority, self._queries, maxBody)
+        reservesType = presence and Dialect.V1 in self._dialects
+        self._receiving.rules = {
+            each: Rules(each, url, reservesType=reservesType) for each in self._dialects
+        }
+        self._api = SubscriptionAPI(
+            channel, self._authority, self._path, self._subscribers, self._queries
+        )
         self._subscribing = Subscribing(
             channel,
             self._authority,
@@ -289,8 +288,13 @@ class Hub(Resource):
             allow(asked, methods)
             answer(asked, 405)
         else:
-            act = self._list if isAPI else self._receive if method == b"POST" else self._head
-            ensureDeferred(act(asked)).addErrback(self._refusals.answer, asked)
+            if isAPI:
+                acting = self._api.answer(asked, below[1:])
+            elif method == b"POST":
+                acting = self._receiving.receive(asked)
+            else:
+                acting = self._head(asked)
+            ensureDeferred(acting).addErrback(self._refusals.answer, asked)
         return NOT_DONE_YET
 
     def _below(self, request: Request) -> list[str]:
@@ -337,38 +341,7 @@ class Hub(Resource):
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
         """
-        admitting = ensureDeferred(self._authority.publisher(request, self._queries.take(request)))
-        return admitting.addCallback(lambda token: None)
-
-    async def _receive(self, request: Request) -> None:
-        """
-        Publish what is in a request.
-        """
-        token = await self._authority.publisher(request, self._queries.take(request))
-        kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
-        body = bodyOf(request, self._maxBody)
-        updates: list[Update] = []
-        clock = clockFor(None, request)
-        read = updatesIn(kind, body, Rules(token.dialect, self._url))
-        async for _ in givingWay(clock, self._authority.check(token, read, updates)):
-            pass
-        try:
-            await self.channel.whenReady().addTimeout(PATIENCE, clock)
-        except TimeoutError:
-            raise StoreAway("the store cannot be reached yet") from None
-        await self._authority.checkStill(token, token.dialect)
-        ids = await self._publishing.publish(updates)
-        if getattr(request, "channel", None) is None:
-            return
-        if kind is not Kind.FORM:
-            body = json.dumps({"ids": ids}).encode("ascii") + b"\n"
-            request.setHeader(b"content-type", b"application/json")
-        else:
-            body = ids[0].encode()
-            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        request.setHeader(b"content-length", b"%d" % len(body))
-        request.write(body)
-        request.finish()
+        return ensureDeferred(self._receiving.admit(request)).addCallback(lambda token: None)
 
     def publish(
         self,
@@ -466,6 +439,14 @@ class Hub(Resource):
         self._verifier.close()
 
     @property
+    def lookups(self) -> Mapping[str, int]:
+        """
+        How often it was looked up which templates and URL patterns match a topic, by the outcome:
+        C{"hit"} if that was remembered, C{"miss"} if it had to be found out.
+        """
+        return self.channel.lookups
+
+    @property
     def subscribers(self) -> int:
         """
         How many subscribers this process has.
@@ -489,19 +470,3 @@ class Hub(Resource):
         processes that share a store tell each other whom to disconnect.
         """
         return self.channel, *self._control.channels
-
-    # The API of subscriptions
-
-    async def _list(self, request: Request) -> None:
-        """
-        Say who is subscribed.
-        """
-        query = self._queries.take(request)
-        parts = self._below(request)[1:]
-        token = await self._authority.reader(request, query)
-        dialect = dialectOf(parts, token)
-        self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
-        clock = clockFor(None, request)
-        what = await found(self._path, dialect, parts, self._subscribers, clock)
-        if getattr(request, "channel", None) is not None:
-            answerWith(request, self._path, dialect, what, newestID(self.channel))

@@ -19,10 +19,13 @@ from .dialect import Dialect
 from .reserved import isReserved
 from .text import forbidden
 
-__all__ = ["ACCEPTED", "Kind", "Rules", "Update", "kindOf", "updatesIn"]
+__all__ = ["ACCEPTED", "TYPE", "Kind", "Rules", "Update", "kindOf", "updatesIn"]
 
 #: The value of C{Accept-Post} (LDP 1.0, 7.1).
 ACCEPTED = b"application/x-www-form-urlencoded, application/json, application/x-ndjson"
+
+#: The event type of what the hub itself says in 1.0.
+TYPE = "mercure"
 
 #: How many fields a form may have, unknown ones too.
 MOST_FIELDS = 10_000
@@ -74,6 +77,8 @@ def kindOf(contentType: bytes | None, contentEncoding: bytes | None) -> Kind:
 
     @raise Refused: if they are sent in another way.
     """
+    if contentEncoding is None and contentType in _KINDS:
+        return _KINDS[contentType]
     checkCoding(contentEncoding)
     kind = _KINDS.get(mediaType(contentType))
     if kind is None:
@@ -96,6 +101,8 @@ class Rules:
     @ivar dialect: the protocol of the request.
     @ivar hubURL: the URL of the hub, below which nobody may publish.
     @ivar maxTopics: how many topics an update may have.
+    @ivar reservesType: whether the type of what the hub itself says is reserved in 0.x, too: where
+        subscribers of 1.0 are told who comes and goes, they would take such an update for that.
     @ivar maxTopicSize: how long a topic may be, in bytes of UTF-8.  What matches topics is limited so
         that no pattern takes longer than some milliseconds with one of the usual 8192.
     """
@@ -104,6 +111,7 @@ class Rules:
     hubURL: str
     maxTopics: int = 1000
     maxTopicSize: int = 8192
+    reservesType: bool = False
 
     def update(
         self,
@@ -135,7 +143,7 @@ class Rules:
             self._checkID(id)
         if type is not None:
             _checkText("type", type)
-            if type == "mercure" and self.dialect is Dialect.V1:
+            if type == TYPE and (self.reservesType or self.dialect is Dialect.V1):
                 raise Refused(400, "type must not be mercure, which only the hub itself uses")
         fields = {"event": type, "id": id, "retry": retry}
         event = made(Event if isinstance(data, str) else Event.json, data, fields)
