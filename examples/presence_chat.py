@@ -30,7 +30,7 @@ KEY = secrets.token_hex(32)
 DAY = 86400
 
 app = Klein()
-channel = Channel(History(maxEvents=1000), positionEvent=None, resetEvent=None, name="chat")
+channel = Channel(History(maxEvents=1000), name="chat")
 hub = Hub(
     channel,
     subscriberJwtKey=KEY,

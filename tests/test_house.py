@@ -38,10 +38,10 @@ HOUSE = {
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
     "hub": "refused form query bearer anonymous key content body subscribe publish"
-    " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.selectors mercure.reserved mercure.grants"
-    " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.jwks mercure.claims mercure.compact mercure.minting"
-    " mercure.tokens mercure.carriers mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
-    " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
+    " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.compiled mercure.selectors mercure.reserved mercure.grants"
+    " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.fetching mercure.jwks mercure.claims mercure.compact mercure.minting"
+    " mercure.tokens mercure.carriers mercure.parameters mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
+    " mercure.subscribers mercure.publishing mercure.receiving mercure.documents mercure.presence mercure.subscribing mercure.control"
     " mercure.subscriptions mercure.refusals mercure.hub mercure",
     "metrics": "",
     "accesslog": "",

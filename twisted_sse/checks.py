@@ -62,6 +62,17 @@ def checkList(name: str, value: object, of: str) -> list[Any]:
     return list(value)
 
 
+def checkText(name: str, value: object) -> None:
+    """
+    Validate a text.  It is not shown, since it may be a secret.
+
+    @param name: the name of the argument.
+    @raise TypeError: if it is neither a C{str} nor L{None}.
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{name} is a {type(value).__name__}: it must be a str, or None")
+
+
 def checkSeconds(name: str, value: object, optional: bool = True, zero: bool = False) -> None:
     """
     Validate a time in seconds.

@@ -372,17 +372,22 @@ class MercureTests(OptionsMixin):
 
     def test_metrics(self) -> None:
         """
-        The metrics count the subscribers, and the refusals by their reason.
+        The metrics count the subscribers, the refusals by their reason, and the topics that were
+        compared with patterns or not.
         """
         client = self.client(*HUB)
-        client.get(f"{PATH}?topic=a", ACCEPT)
+        client.get(f"{PATH}?topic=%7Bx%7D", ACCEPT)
         client.get(PATH, ACCEPT)
         client.post(PATH, FORM, "topic=a")
         client.post(PATH, {**FORM, "Authorization": "Bearer x"}, "topic=a")
         narrow = token({"mercure": {"publish": ["b"]}})
         client.post(PATH, {**FORM, "Authorization": f"Bearer {narrow}"}, "topic=a")
+        for topic in "abaa":
+            client.post(PATH, {**FORM, **TOKEN}, f"topic={topic}")
         lines = client.get("/metrics").text.splitlines()
         self.assertIn("sse_hub_subscribers 1.0", lines)
+        for outcome in "hit", "miss":
+            self.assertIn(f'sse_hub_lookups_total{{outcome="{outcome}"}} 2.0', lines)
         for reason in "missing", "malformed", "not granted", "400":
             self.assertIn(f'sse_hub_refusals_total{{reason="{reason}"}} 1.0', lines)
         self.assertIn(f'sse_open_streams{{resource="{PATH}"}} 1.0', lines)

@@ -122,6 +122,7 @@ class BatchTests(SynchronousTestCase):
             ('{"data":"","event":7}', "event must be a str"),
             ('{"data":"","retry":"7"}', "retry must be"),
             ('{"data":"","retry":-1}', "retry must be"),
+            (f'{{"data":"","retry":{2**64}}}', "retry is too large"),
             ('{"data":"\\ud800"}', "lone surrogate"),
             ('{"data":"a","topics":["b","\\ud800"]}', "lone surrogate"),
             ('{"data":NaN}', "NaN is no number"),

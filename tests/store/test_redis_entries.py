@@ -32,7 +32,7 @@ events = st.builds(
     data=st.none() | texts,
     event=st.none() | texts.filter(lambda text: not set("\r\n") & set(text)),
     comment=st.none() | texts,
-    retry=st.none() | st.integers(0, 10**19 - 1),
+    retry=st.none() | st.integers(0, 2**64 - 1),
 ).filter(lambda fields: any(value is not None for value in fields.values()))
 
 
@@ -89,7 +89,7 @@ class EntriesTests(SynchronousTestCase):
             ([b"data", b"x", b"event", b"a\nb"], "event"),
             ([b"data", b"x", b"retry", b""], "retry is ''"),
             ([b"data", b"x", b"retry", b"+1"], "retry is '+1'"),
-            ([b"data", b"x", b"retry", b"1" * 20], "retry is "),
+            ([b"data", b"x", b"retry", b"1" * 21], "retry is "),
             ([b"data", b"x", b"retry", "\u0663".encode()], "retry is "),
             ([b"data", b"x" * LARGEST], "more than"),
         ):

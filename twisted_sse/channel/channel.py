@@ -175,11 +175,32 @@ class Channel:
         return 0 if self._storage is None else self._storage.writing.events
 
     @property
+    def lookups(self) -> dict[str, int]:
+        """
+        How often it was looked up who has chosen a pattern that matches a topic: C{"hit"} if that was
+        remembered, C{"miss"} if the topic had to be compared with patterns.
+        """
+        patterns = self._broadcast.audience.index.patterns
+        return {"hit": patterns.hits, "miss": patterns.misses}
+
+    @property
     def takesIDs(self) -> bool:
         """
         Whether events may have IDs of their own: not if the store, once it is open, makes the IDs.
         """
         return self._storage is None or self._storage.log is None or not self._storage.log.makesIDs
+
+    def makesID(self, identifier: str) -> bool:
+        """
+        Whether an ID is of the kind that the channel makes itself.  To an event that has it because
+        somebody else chose it, the ID of another event will lead, or that of a place.
+
+        @param identifier: the ID, which may be any text.
+        """
+        log = None if self._storage is None else self._storage.log
+        if log is not None and log.prefix and identifier.startswith(log.prefix):
+            return True
+        return self.history is not None and bool(self.history.makes(identifier))
 
     @property
     def closed(self) -> bool:

@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
     from ..hub.mercure.hub import Hub
 
-__all__ = ["HUB_CHANNEL", "MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
+__all__ = ["MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
 
 #: How many large bodies are kept while nobody knows whether their senders may publish, because keys are
 #: being fetched: anybody can send a token with an unknown key.
 MOST_UNDECIDED = 16
-
-#: The arguments of its channel: Mercure's clients do not know our own events.
-HUB_CHANNEL = {"positionEvent": None, "resetEvent": None}
 
 #: The options for the arguments that have another name there.
 _OPTIONS = {
@@ -38,7 +35,7 @@ _OPTIONS = {
     "publisherJwtKey": "publisher-jwt-key",
     "subscriberJwtKey": "subscriber-jwt-key",
     "trustedIssuers": "trusted-issuer",
-    "resource": "resource-identifier",
+    "resourceIdentifier": "resource-identifier",
     "publishOrigins": "publish-origin",
     "cookieNames": "cookie-name",
 }
@@ -103,8 +100,6 @@ def _said(options: Options, name: str) -> str:
     @return: the option, or the variable in the environment, that it is from.
     """
     option = _OPTIONS.get(name, name)
-    if option.endswith("-jwt-key") and options[option] is None:
-        option = "jwks"
     return options.given.get(option, f"--{option}")
 
 

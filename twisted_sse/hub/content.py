@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..format.event import Event, InvalidEvent
 from ..stream.options import LONGEST_ID
+from .form import MOST_MILLISECONDS
 from .refused import Refused
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def made(make: Callable[..., Event], data: object, fields: dict[str, Any]) -> Ev
     Make an event.
 
     @param make: L{Event}, or L{Event.json}.
-    @raise Refused: if it is not valid, or no client could send its ID.
+    @raise Refused: if it is not valid, no client could send its ID, or its C{retry} is no time.
     """
     try:
         event = make(data, **fields)
@@ -142,6 +143,8 @@ def made(make: Callable[..., Event], data: object, fields: dict[str, Any]) -> Ev
         raise Refused(400, str(e)) from None
     except RecursionError:
         raise Refused(400, "the JSON is nested too deeply") from None
+    if event.retry is not None and event.retry > MOST_MILLISECONDS:
+        raise Refused(400, "retry is too large: it is a number of milliseconds")
     if event.id is not None and len(event.id.encode()) > LONGEST_ID:
         raise Refused(400, f"id is longer than {LONGEST_ID} bytes: no client could send it")
     return event

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["milliseconds", "pairs"]
+__all__ = ["MOST_MILLISECONDS", "milliseconds", "pairs"]
+
+#: No reconnection time is longer: it fits into 64 bits.
+MOST_MILLISECONDS = 2**64 - 1
 
 
 def pairs(data: bytes) -> list[tuple[str, str]]:
@@ -21,8 +24,13 @@ def pairs(data: bytes) -> list[tuple[str, str]]:
     for pair in data.split(b"&"):
         if pair:
             name, _, value = pair.replace(b"+", b" ").partition(b"=")
-            found.append((unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()))
+            found.append((_text(name), _text(value)))
     return found
+
+
+def _text(data: bytes) -> str:
+    # Most names and values have no escape.
+    return (unquote_to_bytes(data) if b"%" in data else data).decode()
 
 
 def milliseconds(text: str) -> int | None:
@@ -33,6 +41,6 @@ def milliseconds(text: str) -> int | None:
     """
     if text.isascii() and text.isdigit() and len(text) <= 100:
         number = int(text)
-        if number < 2**64:
+        if number <= MOST_MILLISECONDS:
             return number
     return None

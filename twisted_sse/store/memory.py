@@ -162,6 +162,13 @@ class History:
         """
         return numbered(self._token, position)
 
+    def makes(self, identifier: str) -> bool:
+        """
+        Whether an ID is one of those that are made here: of an event, or of a place, which there was,
+        or will be.
+        """
+        return identifier.startswith(self._token)
+
     def mark(self, position: int) -> str:
         """
         Make an ID for the place before a position, for a client that has not received an event

@@ -177,9 +177,7 @@ class SharedTests(HubCase):
         """
         Start a process.
         """
-        channel = Channel(
-            History(), name="hub", store=store, reactor=clock, positionEvent=None, resetEvent=None
-        )
+        channel = Channel(History(), name="hub", store=store, reactor=clock)
         hub = Hub(
             channel, subscriberJwtKey=KEY, now=lambda: self.now, reactor=clock, anonymous=True
         )

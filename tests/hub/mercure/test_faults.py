@@ -8,12 +8,12 @@ import gc
 import itertools
 import json
 import os
-import re
 import tempfile
 import weakref
+from collections.abc import Callable
 from typing import Any
 from unittest import mock
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from twisted.logger import capturedLogs
 
@@ -22,10 +22,14 @@ from tests.support.late_store import Content, LateStore
 from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
-from twisted_sse.hub.mercure import jwks, subscriptions
+from twisted_sse.hub.mercure import asked, jwks, subscriptions
+from twisted_sse.hub.mercure.grants import Grants
+from twisted_sse.hub.mercure.receiving import PATIENCE
+from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
-from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
+from twisted_sse.testing import MemoryClient, MemoryClock
+from twisted_sse.timing.slices import SLICE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
@@ -81,6 +85,34 @@ class OptionTests(HubCase):
             with self.assertRaisesRegex(TypeError, name):
                 self.serve(**{name: "no"})
 
+    def test_types(self) -> None:
+        """
+        What has the wrong type is refused, by its name, and is not shown: it may be a secret.
+        """
+        for name, wrong in (
+            ("publisherJwtKey", 7),
+            ("subscriberJwtKey", KEY.encode()),
+            ("jwks", 7),
+            ("url", 7),
+            ("resourceIdentifier", 7),
+            ("trustedIssuers", 7),
+            ("trustedIssuers", [7]),
+            ("trustedIssuers", f"https://issuer.example={KEY}"),
+            ("protocols", 7),
+        ):
+            more = {"subscriberJwtKey": None} if name == "jwks" else {}
+            error = self.assertRaises(TypeError, self.serve, **{**more, name: wrong})
+            self.assertTrue(str(error).startswith(name), error)
+            self.assertNotIn("ChangeThis", str(error))
+
+    def test_resource(self) -> None:
+        """
+        What is wrong with the resource identifier is said of it.
+        """
+        for identifier in ('https://hub"x.example/', "https://hub.example/\n"):
+            error = self.assertRaises(ValueError, self.serve, resourceIdentifier=identifier)
+            self.assertTrue(str(error).startswith("resourceIdentifier"), error)
+
     def test_jwks(self) -> None:
         """
         A set of keys is for what has no key of its own; where both have one, it would be for nothing,
@@ -131,6 +163,34 @@ class SelectorTests(HubCase):
         again = "&".join(["match_urlpattern=/t/:x"] * 30)
         self.assertEqual(self.client.request("QUERY", PATH, FORM, again.encode()).status, 200)
 
+    def test_memory(self) -> None:
+        """
+        When the patterns of all subscribers together take too much memory, there are no new ones for
+        subscribers; but those that are there, everything else, and those of tokens.
+        """
+        self.serve()
+        known = "match_urlpattern=/known/:x"
+        streams = [self.get(known)]
+        self.patch(asked, "MOST_MEMORY", compiledSize() + 200_000)
+        streams += [self.get(f"match_urlpattern=/memory{number}/:x") for number in range(10)]
+        refused = [each for each in streams if each.ended]
+        self.assertIn(streams[-1], refused)
+        self.assertToldToComeBack(*refused)
+        self.assertEqual(self.hub.subscribers, len(streams) - len(refused))
+        self.assertGreater(self.hub.subscribers, 0)
+        self.patch(asked, "MOST_MEMORY", 1)
+        for query in (known, "topic=known&topic=*", "match=known"):
+            self.assertFalse(self.get(query).ended, query)
+        for query in ("topic=memory/{x}", "match_urlpattern=/memory9/:x") * 2:
+            self.assertToldToComeBack(self.get(query))
+        head = self.get("topic=memory/{x}", method="HEAD")
+        self.assertEqual(head.status, 503)
+        self.assertGreater(head.headers["Retry-After"], "0")
+        granted = token({"mercure": {"publish": ["memory/{y}"]}})
+        headers = {"Authorization": f"Bearer {granted}", **FORM}
+        answer = self.client.request("POST", PATH, headers, b"topic=memory/1")
+        self.assertEqual(answer.status, 200)
+
     def test_largeQuery(self) -> None:
         """
         The body of a QUERY is no larger than that of a publisher may be.
@@ -161,7 +221,8 @@ class SelectorTests(HubCase):
         What an application selects for a stream is limited likewise.
         """
         self.serve()
-        for topics in ([f"t{n}" for n in range(1001)], [f"t{n}{{x}}" for n in range(101)]):
+        many = [f"t{n}" for n in range(1001)]
+        for topics in (many, [f"{topic}{{x}}" for topic in many[:101]], ["\ud800"], ["a{x}\udfff"]):
             self.assertRaises(ValueError, self.hub.select, "x", topics)
 
 
@@ -185,6 +246,50 @@ class TextTests(HubCase):
         self.assertEqual(self.post(topic="x" * 100_000).status, 413)
         large = ("topic=" + "x" * 100_000).encode()
         self.assertEqual(self.client.request("QUERY", PATH, FORM, large).status, 400)
+
+    def test_manyTopics(self) -> None:
+        """
+        An update with many topics is checked against a token with slow patterns in slices, between
+        which others are served.
+        """
+        self.serve()
+        turns: list[int] = []
+        permitted: list[str] = []
+        permits = Grants.permits
+
+        def slow(grants: Grants, topic: str) -> bool:
+            permitted.append(topic)
+            self.clock.rightNow += SLICE / 4
+            return permits(grants, topic)
+
+        def other() -> None:
+            turns.append(len(permitted))
+            if len(turns) < 100:
+                self.clock.callLater(0, other)
+
+        self.patch(Grants, "permits", slow)
+        other()
+        topics = [f"urn:{number}" for number in range(100)]
+        body = urlencode([("topic", topic) for topic in topics]).encode()
+        self.assertEqual(self.client.request("POST", PATH, bearer(), body).status, 200)
+        self.assertEqual(permitted, topics)
+        self.assertLessEqual(max(b - a for a, b in itertools.pairwise(turns)), 5)
+
+    def test_noTimer(self) -> None:
+        """
+        Publishing costs no timer where the store is open.
+        """
+        self.serve()
+        delays: list[float] = []
+        callLater = self.clock.callLater
+
+        def recording(delay: float, *arguments: Any, **named: Any) -> Any:
+            delays.append(delay)
+            return callLater(delay, *arguments, **named)
+
+        self.patch(self.clock, "callLater", recording)
+        self.assertEqual(self.post(topic="a").status, 200)
+        self.assertNotIn(PATIENCE, delays)
 
     def test_tricks(self) -> None:
         """
@@ -216,6 +321,21 @@ class TextTests(HubCase):
             )
             self.assertEqual(answer.status, 200, id)
             self.assertIn("last-event-id=", answer.headers["Link"])
+
+    def test_invisibleID(self) -> None:
+        """
+        If the application has given the newest update an ID that no header can have, the list of
+        subscriptions is for the whole history.
+        """
+        self.serve(presence=True)
+        headers = {"Authorization": bearer()["Authorization"]}
+        for id in ("a\u200bb", "a\x7f", "\u202e"):
+            self.successResultOf(self.hub.publish("x", id=id))
+            answer = self.client.request("GET", f"{PATH}/subscriptions/exact/x", headers)
+            self.assertEqual(answer.status, 200, id)
+            self.assertIn('last-event-id="earliest"', answer.headers["Link"])
+            answer = self.client.request("GET", f"{PATH}/subscriptions/x", headers)
+            self.assertEqual(json.loads(answer.body)["lastEventID"], id)
 
 
 class CookieTests(HubCase):
@@ -268,14 +388,7 @@ class StoreCase(HubCase):
         """
         self.clock = MemoryClock()
         store_ = LateStore(self.clock, **store)
-        self.channel = Channel(
-            History(),
-            name="hub",
-            store=store_,
-            reactor=self.clock,
-            positionEvent=None,
-            resetEvent=None,
-        )
+        self.channel = Channel(History(), name="hub", store=store_, reactor=self.clock)
         self.hub = Hub(
             self.channel,
             publisherJwtKey=KEY,
@@ -326,18 +439,6 @@ class StoreTests(StoreCase):
         self.clock.pump([1.0] * 2)
         self.assertEqual(answer.status, 200)
         self.assertEqual([[each.data for each in stream.events] for stream in streams], [["y"]] * 2)
-
-    def assertToldToComeBack(self, *streams: MemoryStream) -> None:
-        """
-        Assert that the streams have ended as a browser understands it, which then comes back.
-        """
-        for stream in streams:
-            self.assertEqual((stream.status, stream.ended), (200, True))
-            *_, told = re.findall(rb"^retry: (\d+)\n", stream.body, re.MULTILINE)
-            self.assertIn(int(told), range(5000, 15001))
-            self.assertTrue(stream.body.endswith(b"\n\n"), stream.body)
-            self.assertEqual(list(stream.events), [])
-            self.assertNotIn("Retry-After", stream.headers)
 
     def test_tokensAtStart(self) -> None:
         """
@@ -405,6 +506,23 @@ class VanishingTests(StoreCase):
         gc.collect()
         return sum(isinstance(each, EventStream) for each in gc.get_objects())
 
+    def test_closedEarly(self) -> None:
+        """
+        If the hub is closed before the store was open, those with a token are told that it is not
+        there, and it is no error of ours.
+        """
+        self.begin(isAway=True)
+        self.hub.close()
+        with capturedLogs() as logs:
+            answers = [
+                self.client.request(method, f"{PATH}?topic=a", bearer(), body)
+                for method, body in (("GET", b""), ("HEAD", b""), ("POST", b"topic=a"))
+            ]
+            self.clock.pump([1.0] * 20)
+        self.assertToldToComeBack(answers[0])
+        self.assertEqual([each.status for each in answers[1:]], [503] * 2)
+        self.assertEqual([each for each in logs if "log_failure" in each], [])
+
     def test_everywhere(self) -> None:
         """
         Of a client that vanishes while the hub waits for the store, nothing is left, whatever it has
@@ -457,7 +575,7 @@ class VanishingTests(StoreCase):
         Of a client that vanishes while the hub fetches keys, nothing is left, when that is over.
         """
         clock, agent = MemoryClock(), MemoryAgent()
-        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        channel = Channel(reactor=clock)
         with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
             hub = Hub(channel, jwks="http://127.0.0.1/jwks", reactor=clock, presence=True)
         client = MemoryClient(hub, clock=clock)
@@ -520,7 +638,7 @@ class VanishingTests(StoreCase):
         if keys are being fetched; who waits for them is told that they cannot be had.
         """
         clock, agent = MemoryClock(), MemoryAgent()
-        channel = Channel(positionEvent=None, resetEvent=None, reactor=clock)
+        channel = Channel(reactor=clock)
         with mock.patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
             hub = Hub(
                 channel,
@@ -613,6 +731,53 @@ class ManyTests(HubCase):
         self.assertTrue(0 < between[0] < 30, between)
         listed = json.loads(answer.body)["subscriptions"]
         self.assertEqual([each["topic"] for each in listed], [f"t{number}" for number in range(49)])
+
+    def publishSlowly(self, meanwhile: Callable[[], object]) -> tuple[Any, int]:
+        """
+        Publish an update with many topics, of which each takes a while to be checked.
+
+        @param meanwhile: called as soon as the hub does something else.
+        @return: the answer, and how many topics had been checked then.
+        """
+        permits, count = Grants.permits, 0
+        between: list[int] = []
+
+        def slow(grants: Grants, topic: str) -> bool:
+            nonlocal count
+            count += 1
+            self.clock.rightNow += 0.01
+            return permits(grants, topic)
+
+        def other() -> None:
+            between.append(count)
+            meanwhile()
+
+        self.clock.callLater(0, other)
+        body = "&".join(f"topic={number}" for number in range(50)).encode()
+        with mock.patch.object(Grants, "permits", slow):
+            answer = self.client.request("POST", PATH, bearer(jti="1"), body)
+            self.clock.settle()
+        return answer, between[0]
+
+    def test_topics(self) -> None:
+        """
+        However many topics an update has, and patterns its publisher's token, others are served
+        meanwhile.
+        """
+        self.serve()
+        stream = self.get("topic=49")
+        answer, checked = self.publishSlowly(lambda: None)
+        self.assertEqual((answer.status, len(stream.events)), (200, 1))
+        self.assertTrue(0 < checked < 10, checked)
+
+    def test_revokedPublisher(self) -> None:
+        """
+        A publisher whose token is revoked while its update is looked at publishes nothing.
+        """
+        self.serve()
+        stream = self.get("topic=49")
+        answer, _ = self.publishSlowly(lambda: self.hub.revoke(jti="1", until=2e9))
+        self.assertEqual((answer.status, len(stream.events)), (401, 0))
 
     def test_slow(self) -> None:
         """

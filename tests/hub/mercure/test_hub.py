@@ -118,6 +118,27 @@ class CrossOriginTests(HubCase):
             self.assertIn("Origin", named)
 
 
+class OwnEventTests(HubCase):
+    """
+    Tests for the argument C{ownEvents}.
+    """
+
+    def test_ownEvents(self) -> None:
+        """
+        Mercure's clients are sent none of the channel's own events, unless they are asked for; also
+        after what they get was changed.
+        """
+        for own, expected in [(False, ["data"]), (True, ["{}", "data"])]:
+            self.serve(ownEvents=own)
+            new, lost = self.get("topic=a"), self.get("topic=a&lastEventID=gone")
+            [changed, _] = self.hub.listSubscribers()
+            self.successResultOf(self.hub.select(changed["id"], ["*"]))
+            self.successResultOf(self.hub.publish("a", "data"))
+            self.clock.settle()
+            for browser in (new, lost):
+                self.assertEqual([event.data for event in browser.events], expected)
+
+
 class SubscriptionTests(HubCase):
     """
     Tests for who is there.
@@ -396,12 +417,18 @@ class NewDialectTests(HubCase):
         """
         self.begin()
         for seconds in (2.0, 30.0, 3600.0):
-            headers = self.headers(self.PUBLISH, exp=self.now + seconds)
-            stream = self.get("match=a", headers.items())
+            expires = self.now + seconds
+            old = token({"mercure": {}, "exp": expires})
+            streams = [
+                self.get("match=a", self.headers(self.PUBLISH, exp=expires).items()),
+                self.get("topic=a", {"Authorization": f"Bearer {old}"}.items()),
+                self.get(f"topic=a&authorization={old}"),
+                self.get("topic=a", {"Cookie": f"mercureAuthorization={old}"}.items()),
+            ]
             self.clock.advance(seconds - 1.5)
-            self.assertFalse(stream.ended)
+            self.assertEqual([(each.status, each.ended) for each in streams], [(200, False)] * 4)
             self.clock.advance(1.5)
-            self.assertTrue(stream.ended)
+            self.assertTrue(all(stream.ended for stream in streams))
         self.assertEqual(len(self.hub.resource.streams), 0)
 
     def test_lifetime(self) -> None:
@@ -504,3 +531,31 @@ class NewDialectTests(HubCase):
             (stream.status, stream.headers["Cache-Control"].split(",")[0]), (200, "private")
         )
         self.assertEqual(self.get(f"match=a&authorization={bearer}").status, 401)
+
+
+class HeadTests(HubCase):
+    """
+    Tests for HEAD.
+    """
+
+    def test_place(self) -> None:
+        """
+        HEAD says where the stream of a GET would begin: RFC 9110, 9.3.2.
+        """
+        self.serve()
+        first = self.successResultOf(self.hub.publish("a"))
+        for selector in "topic=a", "match=a":
+            for cursor, place in (
+                (first, first),
+                ("unknown", "earliest"),
+                ("earliest", "earliest"),
+                ("", None),
+            ):
+                for more in f"{selector}&lastEventID={cursor}", selector:
+                    headers = () if more != selector else [("Last-Event-ID", cursor)]
+                    told = [
+                        self.get(more, headers, method).headers.get(name)
+                        for method in ("GET", "HEAD")
+                        for name in ("Last-Event-ID", "Mercure-Last-Event-ID")
+                    ]
+                    self.assertEqual(told, [place] * 4, (more, cursor))

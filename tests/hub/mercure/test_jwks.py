@@ -25,11 +25,9 @@ from tests.support.keys import SECRET, encode, handmade, publicJWK, publicPEM
 from tests.support.memory_agent import MemoryAgent, MemoryResponse
 from twisted_sse.checks import InvalidOption
 from twisted_sse.hub.mercure import jwks
+from twisted_sse.hub.mercure.fetching import LEAST_AGE, MAX_AGE, MOST_AGE
 from twisted_sse.hub.mercure.jwks import (
     ASK_AGAIN,
-    LEAST_AGE,
-    MAX_AGE,
-    MOST_AGE,
     STALE,
     TIMEOUT,
     FileKeys,
@@ -483,6 +481,10 @@ class RedirectTests(RemoteCase):
             "https://[issuer.example/",
             "https://issuer.example.evil.example/",
             "https://\u00e9.example/",
+            "/jwks json",
+            "/\u00e9",
+            "/\x7f",
+            "/a\x01b",
         ):
             self.setUp()
             self.answers(redirect(location), answer("a"))
@@ -700,6 +702,10 @@ class ReadTests(SynchronousTestCase):
             "https://issuer.example/a b",
             "https://issuer.example/\r\nHost: x",
             "https://\u00e9.example/",
+            "/jwks json",
+            "/\u00e9",
+            "/\x7f",
+            "/a\x01b",
         ):
             error = self.assertRaises(InvalidOption, RemoteKeys, "jwks", url, Clock())
             self.assertEqual(error.name, "jwks")

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.hub.mercure.presence}: of whom others are told.
+Tests for L{twisted_sse.hub.mercure.presence}: of whom others are told, and how many.
 """
 
 from __future__ import annotations
@@ -8,7 +8,11 @@ import json
 from typing import Any
 
 from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.quiet_clock import QuietClock
+from twisted_sse import EventStream
+from twisted_sse.hub.mercure.presence import ROUND
 from twisted_sse.testing import MemoryStream
+from twisted_sse.timing.slices import SLICE
 
 EVERYBODY = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}"
 ADMIN = {"Authorization": f"Bearer {token({'mercure': {'subscribe': ['*']}})}"}
@@ -173,3 +177,121 @@ class VisibleTests(HubCase):
         answer = self.client.get(f"{PATH}/subscriptions", ADMIN)
         listed = json.loads(answer.body)["subscriptions"]
         self.assertEqual([each.get("payload") for each in listed], [{"name": "ada"}, None], listed)
+
+
+class PresenceTests(HubCase):
+    """
+    Tests for L{Presence}.
+    """
+
+    clock: QuietClock
+    makeClock = QuietClock
+
+    #: How long it takes to tell somebody something, in seconds.
+    COST = 0.001
+
+    def begin(self, count: int) -> list[MemoryStream]:
+        """
+        Make a hub, and those who watch.
+        """
+        self.serve(presence=True)
+        self.clock.quiet = False
+        watchers = [self.subscribe(EVERYBODY) for _ in range(count)]
+        placeOf = self.channel.placeOf
+
+        def slow(stream: EventStream) -> str:
+            self.clock.rightNow += self.COST
+            return placeOf(stream)
+
+        self.patch(self.channel, "placeOf", slow)
+        self.clock.quiet = True
+        return watchers
+
+    def subscribe(self, query: str) -> MemoryStream:
+        """
+        Subscribe, with a token that grants everything.
+        """
+        return self.get(query, ADMIN.items())
+
+    def turns(self) -> float:
+        """
+        Run turns until everything is told.
+
+        @return: how long the longest took, in seconds.
+        """
+        self.clock.quiet = False
+        longest = 0.0
+        while self.hub._presence._telling is not None:  # type: ignore[union-attr]
+            before = self.clock.rightNow
+            self.clock._turn()
+            longest = max(longest, self.clock.rightNow - before)
+        self.clock.settle()
+        return longest
+
+    def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
+        """
+        @return: what a watcher was told, but of other watchers.
+        """
+        all: list[Any] = [json.loads(event.data) for event in watcher.events]
+        return [(each["topic"], each["active"]) for each in all if PATH not in each["topic"]]
+
+    def test_slices(self) -> None:
+        """
+        Many are told in slices, everything in one order; who comes meanwhile is told only of what
+        comes later, and who leaves disturbs nobody.
+        """
+        watchers = self.begin(120)
+        start = self.clock.rightNow
+        comes = self.subscribe("topic=a")
+        self.assertLessEqual(self.clock.rightNow - start, SLICE + ROUND * self.COST)
+        late = self.subscribe(EVERYBODY)
+        self.subscribe("topic=b")
+        comes.disconnect()
+        watchers.pop(100).disconnect()
+        self.assertLessEqual(self.turns(), SLICE + ROUND * self.COST)
+        for watcher in watchers:
+            self.assertEqual(self.told(watcher), [("a", True), ("b", True), ("a", False)])
+        self.assertEqual(self.told(late), [("b", True), ("a", False)])
+
+    def test_comingAndGoing(self) -> None:
+        """
+        Of those who have gone before anybody was told of them nobody is told, so that they take no
+        memory, however many they are; of all others everybody is told, once.
+        """
+        watchers = self.begin(60)
+        first = self.subscribe("topic=first")
+        presence: Any = self.hub._presence
+        stay = []
+        for number in range(200):
+            self.subscribe("topic=x&topic=y").disconnect()
+            if number % 40 == 0:
+                stay.append(self.subscribe(f"topic={number}"))
+                if number == 80:
+                    first.disconnect()
+            self.assertLess(len(presence._news), 10)
+        self.turns()
+        stay[0].disconnect()
+        self.turns()
+        came = [(f"{number}", True) for number in range(0, 200, 40)]
+        expected = [("first", True), *came[:3], ("first", False), *came[3:], ("0", False)]
+        for watcher in watchers:
+            self.assertEqual(self.told(watcher), expected)
+
+    def test_changed(self) -> None:
+        """
+        If somebody selects something else before anybody was told of it, everybody is told of that
+        alone.
+        """
+        [watcher, *_] = self.begin(60)
+        self.subscribe("topic=first")
+        self.subscribe("topic=before")
+        [subscriber] = [
+            each["id"] for each in self.hub.listSubscribers() if each["topics"] == ["before"]
+        ]
+        self.successResultOf(self.hub.select(subscriber, ["after"]))
+        self.turns()
+        self.assertEqual(self.told(watcher), [("first", True), ("after", True)])
+        self.successResultOf(self.hub.select(subscriber, ["after", "more"]))
+        self.successResultOf(self.hub.select(subscriber, ["more"]))
+        self.turns()
+        self.assertEqual(self.told(watcher)[2:], [("more", True), ("after", False)])

@@ -217,4 +217,4 @@ class TemplateTests(SynchronousTestCase):
         """
         A pattern for which RE2 would need more memory than it is given is refused.
         """
-        self.assertRaises(TemplateTooLarge, Template, "", "(?:a{1000}){100}")
+        self.assertRaises(TemplateTooLarge, Template, "", "(?:a{1000}){100}", 0)

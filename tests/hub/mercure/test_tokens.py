@@ -23,7 +23,14 @@ from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.keys import FixedKeys, Key, readKey, readSigningKey
 from twisted_sse.hub.mercure.minting import mint
 from twisted_sse.hub.mercure.selectors import selector
-from twisted_sse.hub.mercure.tokens import MOST_KNOWN, MOST_PATTERNS, Token, Use, Verifier
+from twisted_sse.hub.mercure.tokens import (
+    MOST_CHARACTERS,
+    MOST_KNOWN,
+    MOST_PATTERNS,
+    Token,
+    Use,
+    Verifier,
+)
 from twisted_sse.hub.mercure.unverified import Reason, Unverified
 
 ISSUER = "https://issuer.example"
@@ -360,20 +367,20 @@ class SignatureTests(VerifierCase):
 
     def test_otherSignature(self) -> None:
         """
-        Of a signature by ECDSA everybody can make another that is as good: a token has the same digest
-        with it, so that it is revoked with the first one.
+        Of a signature by ECDSA everybody can make another that is as good: a token has the same ID with
+        it, so that it is revoked with the first one.
         """
         signing = readSigningKey("key", privatePEM("P-256"))
         verifier = self.verifier(subscriber=FixedKeys([signing.checking()]))
-        text = mint(signing, Dialect.V0, ALL)
+        text = mint(signing, Dialect.V0, {**ALL, "jti": "1"})
         signed, _, signature = text.rpartition(".")
         raw = urlsafe_b64decode(signature + "==")
         order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
         turned = raw[:32] + (order - int.from_bytes(raw[32:], "big")).to_bytes(32, "big")
         other = f"{signed}.{encode(turned)}"
         self.assertNotEqual(other, text)
-        digests = {self.verify(verifier, each).digest for each in (text, other)}
-        self.assertEqual(len(digests), 1)
+        known = [self.verify(verifier, each) for each in (text, other)]
+        self.assertEqual([each.identifier for each in known], ["1", "1"])
 
     def test_noKey(self) -> None:
         """
@@ -639,7 +646,7 @@ class DialectTests(VerifierCase):
         A hub that trusts issuers has a name.
         """
         error = self.assertRaises(InvalidOption, self.verifier, resource=None)
-        self.assertEqual(error.name, "resource")
+        self.assertEqual(error.name, "resourceIdentifier")
         self.verifier(Dialect.V0, resource=None)
 
 
@@ -688,6 +695,22 @@ class KnownTests(VerifierCase):
         known = [self.verify(verifier, token) for token in tokens]
         self.assertIs(self.verify(verifier, tokens[-1]), known[-1])
         self.assertIsNot(self.verify(verifier, tokens[0]), known[0])
+
+    def test_large(self) -> None:
+        """
+        Of large tokens fewer are known, since what is in them takes memory.
+        """
+        verifier = self.verifier()
+        payload = "x" * 10_000
+        count = MOST_CHARACTERS // len(handmade({"mercure": {"payload": payload}}))
+        tokens = [
+            handmade({"mercure": {"payload": payload}, "sub": str(number)})
+            for number in range(count + 1)
+        ]
+        known = [self.verify(verifier, token) for token in tokens]
+        self.assertIsNot(self.verify(verifier, tokens[0]), known[0])
+        self.assertIs(self.verify(verifier, tokens[-1]), known[-1])
+        self.assertIs(self.verify(verifier, tokens[count // 2]), known[count // 2])
 
     def test_patterns(self) -> None:
         """

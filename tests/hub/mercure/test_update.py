@@ -464,6 +464,7 @@ class BatchTests(SynchronousTestCase):
             ({"topic": "a", "id": "#1"}, "id begins with #"),
             ({"topic": "a", "type": ["x"]}, "type must be a text"),
             ({"topic": "a", "type": "mercure"}, "type is mercure"),
+            ({"topic": "a", "retry": 2**64}, "retry is too large"),
             ({"topic": "a", "retry": "5"}, "retry must be an int"),
             ({"topic": "a", "retry": True}, "retry must be an int"),
             ({"topic": "a", "retry": -1}, "retry must be an int"),

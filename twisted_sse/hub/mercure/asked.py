@@ -4,12 +4,13 @@ What a subscriber asks for: the topics, and the ID to resume from.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..refused import Refused
 from .dialect import Dialect
-from .selectors import InvalidSelector, Selector, matcher, selector
+from .selectors import InvalidSelector, Selector, compiledSize, dropUnused, matcher, selector
 
 __all__ = ["EARLIEST", "Asked", "askedIn", "selectorsFrom"]
 
@@ -30,6 +31,13 @@ MOST_PATTERNS = {"topic": 100, "urlpattern": 20}
 #: would take 35 MB, and a quarter of a second to compile.
 MOST_VARIABLES = 1000
 
+#: How much memory the templates and URL patterns of all subscribers and tokens may take, in bytes: then
+#: there are no new ones for subscribers.  Anybody can select some.
+MOST_MEMORY = 2**29
+
+#: For how many seconds one who wants new ones should wait then.
+PATIENCE = 60
+
 #: The parameters of Mercure 1.0, and the kind of their matcher.
 MATCHERS = {"match": "exact", "match_exact": "exact", "match_urlpattern": "urlpattern"}
 
@@ -38,6 +46,10 @@ TOPIC = "topic"
 
 #: The parameters for the last event ID: each dialect has its own, and both are understood in both.
 CURSORS = frozenset(("lastEventID", "last_event_id"))
+
+
+#: UTF-8 cannot express them, but JSON and applications can.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Asked(NamedTuple):
@@ -90,10 +102,20 @@ def askedIn(
             400,
             f"this hub does not speak Mercure {dialect.value}: select topics with {_parameters(dialects)}",
         )
+    before = compiledSize()
     try:
         selectors = selectorsFrom(topics or named, hub)
     except InvalidSelector as e:
         raise Refused(400, f"these topics cannot be selected: {e}") from None
+    if compiledSize() > max(before, MOST_MEMORY):
+        # Those of this subscriber too: kept, they would not be new when it asks again.
+        dropUnused()
+    if compiledSize() > max(before, MOST_MEMORY):
+        raise Refused(
+            503,
+            "too many different patterns are selected by all subscribers together: try again later",
+            {b"retry-after": b"%d" % PATIENCE},
+        )
     return Asked(dialect, selectors, cursor)
 
 
@@ -110,6 +132,8 @@ def selectorsFrom(given: Sequence[tuple[str, str]], hub: str) -> tuple[Selector,
         raise InvalidSelector(f"there are more than {MOST_SELECTORS:,}: select with a pattern")
     if any(len(text) > LONGEST_SELECTOR for _, text in given):
         raise InvalidSelector(f"one is longer than {LONGEST_SELECTOR:,} characters")
+    if any(_SURROGATE.search(text) for _, text in given if not text.isascii()):
+        raise InvalidSelector("one has a lone surrogate, which no topic has")
     each = dict.fromkeys(given)
     # Before they are compiled, which takes the memory.
     for kind, most in MOST_PATTERNS.items():

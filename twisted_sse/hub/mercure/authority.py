@@ -4,7 +4,7 @@ Who may do what with a hub.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from .carriers import Carrier, Carriers, Presented, PublishOrigins
@@ -12,6 +12,7 @@ from .challenges import Challenges
 from .dialect import Dialect
 from .tokens import Token, Use, Verifier
 from .unverified import Reason, Unverified
+from .update import Update
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -111,17 +112,23 @@ class Authority:
                 raise self._challenges.bad(e, self._laxest) from None
         return await self._verified(presented, Use.PUBLISH, self._laxest)
 
-    def checkTopics(self, token: Token, topics: Iterable[str]) -> None:
+    def granted(self, token: Token, updates: Iterable[Update]) -> Iterator[Update | None]:
         """
-        Check what a publisher publishes.
+        Check what a publisher publishes, one topic at a time: there may be a thousand, and as many
+        patterns in the token.
 
+        @return: the updates; L{None} between them, where something else may be done.
         @raise Refused: if it may not publish to one of the topics.
         """
-        for topic in topics:
-            if not token.publish.permits(topic):
-                raise self._challenges.notGranted(
-                    f"the token does not grant publish for {topic[:200]!r}", token.dialect
-                )
+        for update in updates:
+            for number, topic in enumerate(update.topics):
+                if number:
+                    yield None
+                if not token.publish.permits(topic):
+                    raise self._challenges.notGranted(
+                        f"the token does not grant publish for {topic[:200]!r}", token.dialect
+                    )
+            yield update
 
     def checkPath(self, token: Token, path: str) -> None:
         """

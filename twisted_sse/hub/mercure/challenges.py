@@ -39,10 +39,13 @@ class Challenges:
             9728, 5.1.
         @param unauthorized: whether 0.x answers 401 where something is not granted, as hubs in the
             field do; its text says 403.
-        @raise InvalidOption: if the URL is none.
+        @raise InvalidOption: if the URL is none: it is made of the hub's resource identifier.
         """
         if metadata is not None and not _URL.fullmatch(metadata):
-            raise InvalidOption("metadata", f"is {metadata!r}: it must be a URL of http or https")
+            raise InvalidOption(
+                "resourceIdentifier",
+                f"makes {metadata!r} the URL of the metadata: a URL has no such characters",
+            )
         self._metadata = metadata
         self._notGranted = 401 if unauthorized else 403
 

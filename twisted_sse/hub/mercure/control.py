@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...server.resource import EventStreamResource
+from ...store.contract import StoreAway
 from ...store.memory import History
 from ...timing.reactors import clockFor
 from .presence import Presence
@@ -111,7 +112,7 @@ class Control:
             clock = clockFor(self._reactor)
             try:
                 await self._revocations.whenReady().addTimeout(PATIENCE, clock)
-            except TimeoutError:
+            except (TimeoutError, StoreAway):
                 raise Unverified(
                     Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
                 ) from None
@@ -208,7 +209,7 @@ class Control:
         for each in self._subscribers.find(lambda each: each.id == subscriber):
             before = each.selection
             selected: list[Selector] = [selector(topic) for topic in topics]
-            each.selection = Selection(selected, before.grants)
+            each.selection = Selection(selected, before.grants, before.isTold)
             self._channel.subscribe(each.stream, choice=each.selection)
             if self._presence is not None:
                 self._presence.change(each, before)

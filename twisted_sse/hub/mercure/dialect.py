@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum
 
-from ...checks import InvalidOption
+from ...checks import InvalidOption, checkList
 
-__all__ = ["Dialect", "dialectsIn"]
+__all__ = ["Dialect", "readDialects"]
 
 
 class Dialect(Enum):
@@ -24,17 +24,18 @@ class Dialect(Enum):
     V1 = "1.0"
 
 
-def dialectsIn(protocols: Iterable[str]) -> tuple[Dialect, ...]:
+def readDialects(name: str, versions: Iterable[str]) -> tuple[Dialect, ...]:
     """
-    Read the argument C{protocols} of a hub.
+    Read which dialects a hub speaks.
 
+    @param name: the name of the argument, for errors.
+    @param versions: their versions, such as C{"0.x"}.
     @return: each once, in order.
-    @raise InvalidOption: if it is no list of them.
+    @raise InvalidOption: if there is none, or one that is unknown.
+    @raise TypeError: if they are not a list.
     """
     known = [each.value for each in Dialect]
-    given = [protocols] if isinstance(protocols, str) else list(protocols)
-    if isinstance(protocols, str) or not given or not set(given) <= set(known):
-        raise InvalidOption(
-            "protocols", f"is {protocols!r}: it must be a list of {', '.join(known)}"
-        )
+    given = [] if isinstance(versions, str) else checkList(name, versions, "texts")
+    if not given or not set(given) <= set(known):
+        raise InvalidOption(name, f"is {versions!r}: it must be a list of {', '.join(known)}")
     return tuple(map(Dialect, dict.fromkeys(given)))

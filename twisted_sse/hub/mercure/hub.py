@@ -4,14 +4,13 @@ The hub, as a resource.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.web.error import Error
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -19,38 +18,35 @@ from twisted.web.server import NOT_DONE_YET
 
 from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
-from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds
+from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds, checkText
 from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
-from ...store.contract import StoreAway
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
-from ...timing.reactors import clockFor
-from ...timing.slices import givingWay
-from ..content import bodyOf
 from ..refused import Refused
 from .asked import selectorsFrom
 from .authority import Authority
 from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
-from .dialect import Dialect, dialectsIn
-from .documents import pathOf as subscriptionsPath
+from .dialect import Dialect, readDialects
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
+from .parameters import Queries
 from .presence import Presence, Visible
 from .publishing import Publishing
+from .receiving import Receiving
 from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
-from .subscribing import Subscribing, queryOf
+from .subscribing import Subscribing
 from .subscriptions import METHODS as API_METHODS
-from .subscriptions import answerWith, dialectOf, found, newestID
+from .subscriptions import SubscriptionAPI
 from .tokens import Verifier
-from .update import Kind, Rules, Update, kindOf, updatesIn
+from .update import Rules, Update
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -63,9 +59,6 @@ METHODS = (b"GET", b"POST", b"QUERY")
 #: the API of subscriptions has a C{Link}.
 EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
 
-#: For how many seconds a publisher waits for a store that was not reached yet.
-PATIENCE = 10.0
-
 
 class Hub(Resource):
     """
@@ -73,8 +66,7 @@ class Hub(Resource):
     that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
     request which one is meant.
 
-        >>> channel = Channel(positionEvent=None, resetEvent=None)
-        >>> hub = Hub(channel, publisherJwtKey=secret, anonymous=True)
+        >>> hub = Hub(Channel(), publisherJwtKey=secret, anonymous=True)
         >>> wellKnown.putChild(b"mercure", hub)
 
     Clients of 0.x expect it at C{/.well-known/mercure}.
@@ -113,6 +105,7 @@ class Hub(Resource):
         visible: Visible | None = None,
         maxLifetime: float | None = None,
         maxBody: int = 2**20,
+        ownEvents: bool = False,
         explain: bool = False,
         unauthorized: bool = False,
         now: Callable[[], float] = time.time,
@@ -120,8 +113,7 @@ class Hub(Resource):
         **options: Any,
     ) -> None:
         """
-        @param channel: where the updates go.  Its own events, such as C{stream-position}, should be
-            off: Mercure's clients do not know them.
+        @param channel: where the updates go.
         @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
             bytes, or a public key in PEM, or C{file:PATH} of one of them.
         @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
@@ -152,6 +144,8 @@ class Hub(Resource):
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
             that its client comes back with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
+        @param ownEvents: whether subscribers are sent the channel's own events too, such as
+            C{stream-reset}, which Mercure's clients do not know.
         @param explain: whether clients are told why they are refused; the log says it anyway.
         @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
             granted; its text says 403.
@@ -167,8 +161,11 @@ class Hub(Resource):
             raise TypeError(f"channel is {channel!r}: it must be a Channel")
         if channel.history is None:
             raise ValueError("the channel has no history: each update needs an ID")
+        checkText("url", url)
+        checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("ownEvents", ownEvents)
         checkFlag("presence", presence)
         checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
@@ -176,14 +173,14 @@ class Hub(Resource):
         self.channel = channel
         self._url = url
         self._path = checkedPath(url)
-        self._dialects = dialectsIn(protocols)
+        self._dialects = readDialects("protocols", protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
                 "jwks", "is for nothing: publishers and subscribers have keys of their own"
             )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
-            given = jwks if key is None else key
+            name, given = ("jwks", jwks) if key is None else (name, key)
             return None if given is None else readSource(name, given, algorithm, reactor)
 
         issuers = readIssuers("trustedIssuers", trustedIssuers, reactor)
@@ -215,19 +212,31 @@ class Hub(Resource):
         )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
-        self._maxBody = maxBody
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
-        if visible is not None and not (presence and callable(visible)):
-            raise TypeError(f"visible is {visible!r}: it must be a function, beside presence")
-        self._presence = (
-            Presence(channel, self._path, self._dialects, visible) if presence else None
+        self._presence = None
+        if presence:
+            self._presence = Presence(channel, self._path, self._dialects, visible)
+        elif visible is not None:
+            raise TypeError("visible decides who is shown: it is for presence=True")
+        self._queries = Queries()
+        self._receiving = Receiving(self._publishing, self._authority, self._queries, maxBody)
+        self._receiving.rules = {each: Rules(each, url) for each in self._dialects}
+        self._api = SubscriptionAPI(
+            channel, self._authority, self._path, self._subscribers, self._queries
         )
         self._subscribing = Subscribing(
-            channel, self._authority, url, self._dialects, self._subscribers, self._presence
+            channel,
+            self._authority,
+            url,
+            self._dialects,
+            self._subscribers,
+            self._presence,
+            self._queries,
         )
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.maxBody = maxBody
+        self._subscribing.ownEvents = ownEvents
         self._subscribing.now = now
         credentials = origins != "*"
         allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
@@ -257,6 +266,7 @@ class Hub(Resource):
         if getattr(asked, "channel", None) is None:
             # The client disconnected before the resource was found.
             return NOT_DONE_YET
+        self._queries.hide(asked)
         method = asked.method
         below = self._below(asked)
         if method in (b"GET", b"QUERY") and not below:
@@ -275,8 +285,13 @@ class Hub(Resource):
             allow(asked, methods)
             answer(asked, 405)
         else:
-            act = self._list if isAPI else self._receive if method == b"POST" else self._head
-            ensureDeferred(act(asked)).addErrback(self._refusals.answer, asked)
+            if isAPI:
+                acting = self._api.answer(asked, below[1:])
+            elif method == b"POST":
+                acting = self._receiving.receive(asked)
+            else:
+                acting = self._head(asked)
+            ensureDeferred(acting).addErrback(self._refusals.answer, asked)
         return NOT_DONE_YET
 
     def _below(self, request: Request) -> list[str]:
@@ -308,7 +323,7 @@ class Hub(Resource):
         """
         Answer a HEAD as a GET would be.
         """
-        await self._subscribing.admit(request)
+        await self._subscribing.preview(request)
         if getattr(request, "channel", None) is not None:
             request.requestHeaders.removeHeader(b"accept")
             request.render(self.resource)
@@ -323,38 +338,7 @@ class Hub(Resource):
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
         """
-        admitting = ensureDeferred(self._authority.publisher(request, queryOf(request)))
-        return admitting.addCallback(lambda token: None)
-
-    async def _receive(self, request: Request) -> None:
-        """
-        Publish what is in a request.
-        """
-        token = await self._authority.publisher(request, queryOf(request))
-        kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
-        body = bodyOf(request, self._maxBody)
-        updates = []
-        clock = clockFor(None, request)
-        read = updatesIn(kind, body, Rules(token.dialect, self._url))
-        async for update in givingWay(clock, read):
-            self._authority.checkTopics(token, update.topics)
-            updates.append(update)
-        try:
-            await self.channel.whenReady().addTimeout(PATIENCE, clock)
-        except TimeoutError:
-            raise StoreAway("the store cannot be reached yet") from None
-        ids = await self._publishing.publish(updates)
-        if getattr(request, "channel", None) is None:
-            return
-        if kind is not Kind.FORM:
-            body = json.dumps({"ids": ids}).encode("ascii") + b"\n"
-            request.setHeader(b"content-type", b"application/json")
-        else:
-            body = ids[0].encode()
-            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        request.setHeader(b"content-length", b"%d" % len(body))
-        request.write(body)
-        request.finish()
+        return ensureDeferred(self._receiving.admit(request)).addCallback(lambda token: None)
 
     def publish(
         self,
@@ -452,6 +436,14 @@ class Hub(Resource):
         self._verifier.close()
 
     @property
+    def lookups(self) -> Mapping[str, int]:
+        """
+        How often it was looked up which templates and URL patterns match a topic, by the outcome:
+        C{"hit"} if that was remembered, C{"miss"} if it had to be found out.
+        """
+        return self.channel.lookups
+
+    @property
     def subscribers(self) -> int:
         """
         How many subscribers this process has.
@@ -475,19 +467,3 @@ class Hub(Resource):
         processes that share a store tell each other whom to disconnect.
         """
         return self.channel, *self._control.channels
-
-    # The API of subscriptions
-
-    async def _list(self, request: Request) -> None:
-        """
-        Say who is subscribed.
-        """
-        query = queryOf(request)
-        parts = self._below(request)[1:]
-        token = await self._authority.reader(request, query)
-        dialect = dialectOf(parts, token)
-        self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
-        clock = clockFor(None, request)
-        what = await found(self._path, dialect, parts, self._subscribers, clock)
-        if getattr(request, "channel", None) is not None:
-            answerWith(request, self._path, dialect, what, newestID(self.channel))

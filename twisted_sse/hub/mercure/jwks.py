@@ -8,38 +8,25 @@ import os
 import re
 from collections.abc import Iterable
 from typing import Any, cast
-from urllib.parse import SplitResult, urljoin, urlsplit
 
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, DNSLookupError
-from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IResponse
 
-from ...checks import InvalidOption
+from ...checks import InvalidOption, checkText
 from ...client.agent import AnyAgent, EventStreamAgent
 from ...client.errors import EventSourceError
 from ...client.failures import explained
-from ...client.negotiation import cutOff, discard
 from ...printable import shown
-from ...server.hosts import isLoopbackName
 from ...timing.backoff import Backoff
 from ...timing.reactors import installedReactor
+from .fetching import CannotFetch, checkURL, fetch, withoutSecrets
 from .jwkset import LARGEST, InvalidSet, keysIn
 from .keys import FixedKeys, Key, KeySource, readKey
 from .unverified import Reason, Unverified
 
 __all__ = ["FileKeys", "RemoteKeys", "readIssuers", "readSource"]
-
-#: For how long fetched keys are up to date, in seconds, if the server does not say; and the least and
-#: the most that it can say.
-MAX_AGE = 300.0
-LEAST_AGE = 60.0
-MOST_AGE = 3600.0
 
 #: How often keys are fetched because a token names one that is unknown, in seconds: anybody can send
 #: such tokens.
@@ -51,27 +38,12 @@ STALE = 86400.0
 #: How long fetching may take, in seconds.
 TIMEOUT = 10.0
 
-MOST_REDIRECTS = 3
-REDIRECTS = (301, 302, 303, 307, 308)
-
-#: RFC 9111, 5.2.2.1.
-_MAX_AGE = re.compile(rb"(?:^|[\s,])max-age\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
-_AGE = re.compile(rb"([0-9]{1,10})")
-_NO_CACHE = re.compile(rb"(?:^|[\s,])(?:no-cache|no-store)(?:$|[\s,=])", re.IGNORECASE)
-
 _URL = re.compile(r"https?://", re.IGNORECASE)
 
 _log = Logger()
 
-
-class _CannotFetch(Exception):
-    """
-    The answer of the server is not what it must be.
-    """
-
-
 #: What can go wrong with a server.  Any other error is a bug.
-_TOLD = (_CannotFetch, InvalidSet, EventSourceError, ConnectError, DNSLookupError, OSError)
+_TOLD = (CannotFetch, InvalidSet, EventSourceError, ConnectError, DNSLookupError, OSError)
 
 
 class FileKeys:
@@ -164,9 +136,9 @@ class RemoteKeys:
         @param agent: what makes the requests, without following redirects.
         @raise InvalidOption: if it is no such URL.
         """
-        _checkURL(name, url)
+        checkURL(name, url)
         self._url = url
-        self._shown = _withoutSecrets(url)
+        self._shown = withoutSecrets(url)
         self._algorithm = algorithm
         self._reactor = installedReactor() if reactor is None else reactor
         # Twisted's own agent cannot close a connection over TLS while the server goes on sending.
@@ -270,36 +242,15 @@ class RemoteKeys:
             )
 
     async def _fetch(self) -> None:
-        url = self._url
-        for _ in range(MOST_REDIRECTS + 1):
-            response: IResponse = await self._agent.request(
-                b"GET",
-                url.encode("ascii"),
-                Headers(
-                    {
-                        b"Accept": [b"application/jwk-set+json, application/json"],
-                        b"User-Agent": [b"twisted-sse"],
-                    }
-                ),
-            )
-            if response.code not in REDIRECTS:
-                break
-            discard(response)
-            url = _redirected(url, response)
-        else:
-            raise _CannotFetch(f"it redirects more than {MOST_REDIRECTS} times")
-        if response.code != 200:
-            discard(response)
-            raise _CannotFetch(f"the server answers {response.code}")
-        document = await _Body(response).whole
+        document, age = await fetch(self._agent, self._url)
         # Before the keys of an earlier answer are given up.
         keys = keysIn(document, self._algorithm, withSecrets=False)
-        self._take(document, keys, response)
+        self._take(document, keys, age)
 
-    def _take(self, document: bytes, keys: tuple[Key, ...], response: IResponse) -> None:
+    def _take(self, document: bytes, keys: tuple[Key, ...], age: float) -> None:
         now = self._reactor.seconds()
         self._fetchedAt = now
-        self._freshUntil = now + _ageOf(response)
+        self._freshUntil = now + age
         # Keys that are the same are still good for the tokens that are known.
         if self._keys is None or document != self._document:
             self._document, self._keys = document, keys
@@ -311,51 +262,8 @@ class RemoteKeys:
         self._nextTry = 0.0
 
 
-class _Body(Protocol):
-    """
-    Reads a body that is not too large.
-
-    @ivar whole: fires with it.
-    """
-
-    def __init__(self, response: IResponse) -> None:
-        self.whole: Deferred[bytes] = Deferred(self._cancelled)
-        self._response = response
-        self._data = bytearray()
-        response.deliverBody(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        """
-        See L{Protocol.dataReceived}.
-        """
-        self._data += data
-        if len(self._data) > LARGEST and not self.whole.called:
-            self.whole.errback(_CannotFetch(f"it is larger than {LARGEST} bytes"))
-            self._close()
-
-    def connectionLost(self, reason: Failure = Failure(ResponseDone())) -> None:  # noqa: B008
-        """
-        See L{Protocol.connectionLost}.
-        """
-        if self.whole.called:
-            return
-        # Without a length, only the end of the connection ends a body, and JSON tells what is whole.
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.whole.callback(bytes(self._data))
-        else:
-            self.whole.errback(reason)
-
-    def _cancelled(self, whole: Deferred[bytes]) -> None:
-        # First, or the end of the connection would be the reason.
-        whole.errback(CancelledError())
-        self._close()
-
-    def _close(self) -> None:
-        cutOff(self._response, self.transport)
-
-
 def _noAnswer(result: object, seconds: float) -> object:
-    raise _CannotFetch(f"there was no answer within {seconds:.0f} seconds")
+    raise CannotFetch(f"there was no answer within {seconds:.0f} seconds")
 
 
 def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> KeySource:
@@ -366,7 +274,9 @@ def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> Ke
     @param given: the URL of a JWK set; C{file:PATH} of one; or what L{readKey} takes.
     @param algorithm: the only algorithm of the keys; L{None} for what they are for.
     @raise InvalidOption: if it is none of these.
+    @raise TypeError: if it is no text.
     """
+    checkText(name, given)
     if _URL.match(given):
         return RemoteKeys(name, given, reactor, algorithm)
     kind, _, path = given.partition(":")
@@ -383,9 +293,14 @@ def readIssuers(name: str, given: Iterable[str], reactor: Any) -> dict[str, KeyS
     @param given: for each issuer C{ISSUER=KEYS}, with what L{readSource} takes.
     @return: the keys of each issuer.
     @raise InvalidOption: if one has no issuer or no keys, or an issuer is there twice.
+    @raise TypeError: if they are not a list of texts.
     """
     sources: dict[str, KeySource] = {}
+    # They may be secrets, which are not shown.
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise TypeError(f"{name} must be a list of ISSUER=KEYS")
     for each in given:
+        checkText(name, each)
         issuer, equals, keys = each.partition("=")
         if not issuer or not equals:
             # It may be a secret, which is not shown.
@@ -410,80 +325,6 @@ def _isSet(path: str) -> bool:
     except (OSError, ValueError):
         # Who reads it next says what is wrong.
         return False
-
-
-def _checkURL(name: str, url: str) -> None:
-    """
-    @raise InvalidOption: if keys must not be fetched from a URL.
-    """
-    said = _withoutSecrets(url)
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-        isGood = url.isascii() and url.isprintable() and " " not in url
-    except ValueError:
-        raise InvalidOption(name, f"is {said!r}: it is no URL") from None
-    if not isGood or not host or parts.scheme not in ("http", "https"):
-        raise InvalidOption(name, f"is {said!r}: it must be the URL of a JWK set, https://..")
-    if "@" in parts.netloc or parts.fragment:
-        raise InvalidOption(name, "must be a URL without a user and a fragment")
-    if parts.scheme == "http" and not isLoopbackName(host):
-        # Somebody between could put in keys of their own.
-        raise InvalidOption(name, f"is {said!r}: it must be https, except on this machine")
-    if parts.scheme == "https":
-        try:
-            import OpenSSL  # noqa: F401
-            import service_identity  # noqa: F401
-        except ImportError:
-            raise InvalidOption(
-                name, f"is {said!r}: https needs more: pip install 'twisted-sse[tls]'"
-            ) from None
-
-
-def _withoutSecrets(url: str) -> str:
-    """
-    @return: a URL for errors and logs: without its query and its user, who may have a password.
-    """
-    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])
-
-
-def _redirected(url: str, response: IResponse) -> str:
-    """
-    @return: where a redirect leads.
-    @raise _CannotFetch: if that is another origin: who can redirect could let us ask anything that this
-        machine can reach.
-    """
-    locations = response.headers.getRawHeaders(b"location", [b""])
-    try:
-        target: str = urljoin(url, locations[0].decode("ascii"))
-        parts = urlsplit(target)
-        isSame = _originOf(parts) == _originOf(urlsplit(url)) and "@" not in parts.netloc
-    except ValueError:
-        raise _CannotFetch("it redirects to something that is no URL") from None
-    if not isSame:
-        raise _CannotFetch(
-            f"it redirects to another server, {shown(_withoutSecrets(target)[:200])!r}"
-        )
-    return target.partition("#")[0]
-
-
-def _originOf(parts: SplitResult) -> tuple[str, str | None, int]:
-    return parts.scheme, parts.hostname, parts.port or {"https": 443}.get(parts.scheme, 80)
-
-
-def _ageOf(response: IResponse) -> float:
-    """
-    @return: for how many seconds an answer is up to date.
-    """
-    control = b",".join(response.headers.getRawHeaders(b"cache-control", []))
-    if _NO_CACHE.search(control):
-        return LEAST_AGE
-    found = _MAX_AGE.search(control)
-    if found is None:
-        return MAX_AGE
-    # For how long it was in a cache on its way: RFC 9111, 5.1.
-    age = _AGE.fullmatch(response.headers.getRawHeaders(b"age", [b""])[0])
-    return min(max(float(found[1]) - float(age[1] if age else 0), LEAST_AGE), MOST_AGE)
 
 
 def _has(keys: tuple[Key, ...], identifier: str | None) -> bool:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...store.contract import StoreAway
@@ -23,6 +25,12 @@ class Publishing:
         self._channel = channel
         # The IDs of what is being published.
         self._taken: set[str] = set()
+
+    def whenReady(self) -> Deferred[None]:
+        """
+        See L{Channel.whenReady<twisted_sse.channel.channel.Channel.whenReady>}.
+        """
+        return self._channel.whenReady()
 
     async def publish(self, updates: Sequence[Update]) -> list[str]:
         """
@@ -58,6 +66,9 @@ class Publishing:
         @return: whether it may have it.
         """
         if not self._channel.takesIDs or identifier in self._taken:
+            return False
+        if self._channel.makesID(identifier):
+            # Two updates would have it, and who resumes from one of them would miss what is between.
             return False
         self._taken.add(identifier)
         taken.append(identifier)

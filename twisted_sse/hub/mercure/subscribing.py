@@ -10,17 +10,19 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import TimeoutError
+from twisted.internet.interfaces import IReactorTime
 
 from ...channel.channel import Channel
 from ...store.contract import StoreAway
 from ...stream.stream import EventStream
+from ...timing.reactors import clockFor
 from ..content import bodyOf
-from ..form import pairs
 from ..refused import Refused
 from .asked import EARLIEST, Asked, askedIn
 from .authority import Authority
 from .dialect import Dialect
 from .grants import Grants
+from .parameters import Queries, parametersIn
 from .presence import Presence
 from .selection import Selection
 from .subscribers import Subscriber, Subscribers
@@ -30,7 +32,7 @@ from .update import Kind, kindOf
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Subscribing", "queryOf"]
+__all__ = ["Subscribing"]
 
 NO_GRANTS = Grants()
 
@@ -58,6 +60,7 @@ class Subscribing:
         for never.
     @ivar now: returns the time in seconds since 1970.
     @ivar maxBody: how large the body of a QUERY may be, in bytes.
+    @ivar ownEvents: whether subscribers are sent the channel's own events.
     """
 
     def __init__(
@@ -68,22 +71,26 @@ class Subscribing:
         dialects: Iterable[Dialect],
         subscribers: Subscribers,
         presence: Presence | None,
+        queries: Queries,
     ) -> None:
         """
         @param url: the URL of the hub.
         @param dialects: those that the hub speaks.
         @param subscribers: who is there.
         @param presence: is told who comes and goes.
+        @param queries: has the queries of requests.
         """
         self.maxLifetime: float | None = None
         self.now: Callable[[], float] = time.time
         self.maxBody = 2**20
+        self.ownEvents = False
         self._channel = channel
         self._authority = authority
         self._url = url
         self._dialects = tuple(dialects)
         self._subscribers = subscribers
         self._presence = presence
+        self._queries = queries
 
     async def admit(self, request: Request) -> tuple[Asked, Token | None]:
         """
@@ -91,10 +98,21 @@ class Subscribing:
 
         @raise Refused: if it may not subscribe.
         """
-        query = queryOf(request)
+        query = self._queries.take(request)
         body = _formIn(request, self.maxBody) if request.method == b"QUERY" else []
         asked = askedIn(query, body, _cursorOf(request), self._url, self._dialects)
         return asked, await self._authority.subscriber(request, query, asked.dialect)
+
+    async def preview(self, request: Request) -> None:
+        """
+        Find out what a GET would be answered, and set the headers that tell where its stream would begin.
+
+        @param request: a HEAD.
+        @raise Refused: if it would be refused.
+        """
+        asked, _ = await self.admit(request)
+        isKept = await _isKept(self._channel, clockFor(None, request), asked.cursor)
+        _sayPlace(request, asked.cursor, isKept)
 
     async def connected(self, stream: EventStream) -> None:
         """
@@ -107,7 +125,7 @@ class Subscribing:
             return
         expires = None if token is None else token.expires
         _endAt(stream, expires, self.maxLifetime, self.now())
-        isKept = await _isKept(self._channel, stream, asked.cursor)
+        isKept = await _isKept(self._channel, stream.clock, asked.cursor)
         if token is not None:
             await self._authority.checkStill(token, asked.dialect)
         self._enter(stream, asked, token, isKept)
@@ -122,7 +140,8 @@ class Subscribing:
         """
         if stream.closed:
             return
-        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
+        grants = NO_GRANTS if token is None else token.subscribe
+        selection = Selection(asked.selectors, grants, self.ownEvents)
         _subscribe(self._channel, stream, selection, asked.cursor, isKept)
         if not stream.closed:
             subscriber = Subscriber(stream, selection, token, asked.dialect)
@@ -137,34 +156,44 @@ class Subscribing:
             self._presence.exit(subscriber)
 
 
-async def _isKept(channel: Channel, stream: EventStream, cursor: str) -> bool | None:
+async def _isKept(channel: Channel, clock: IReactorTime, cursor: str) -> bool | None:
     """
     Find out whether a client resumes.
 
+    @param clock: where time comes from.
     @param cursor: the ID to resume from; empty for none.
     @return: L{None} if nobody knows, since the store is away.
     """
     if not cursor or cursor == EARLIEST:
         return False
     try:
-        return await channel.resumes(cursor).addTimeout(PATIENCE, stream.clock)
+        return await channel.resumes(cursor).addTimeout(PATIENCE, clock)
     except (TimeoutError, StoreAway):
         return None
 
 
-def _subscribe(
-    channel: Channel, stream: EventStream, selection: Selection, cursor: str, isKept: bool | None
-) -> None:
+def _sayPlace(request: Request, cursor: str, isKept: bool | None) -> None:
     """
-    Subscribe a stream, and set the headers that tell its client where it begins: the ID of the
-    update before the first that it is sent, or C{"earliest"}.
+    Set the headers that tell a client where its stream begins: the ID of the update before the first
+    that it is sent, or C{"earliest"}.
 
     @param isKept: from L{_isKept}.
     """
     if cursor and isKept is not None:
         place = cursor if isKept else EARLIEST
         for name in PLACE_HEADERS:
-            stream.request.setHeader(name, place.encode())
+            request.setHeader(name, place.encode())
+
+
+def _subscribe(
+    channel: Channel, stream: EventStream, selection: Selection, cursor: str, isKept: bool | None
+) -> None:
+    """
+    Subscribe a stream.
+
+    @param isKept: from L{_isKept}.
+    """
+    _sayPlace(stream.request, cursor, isKept)
     # What is unknown is no reason to be told: the header says that everything comes.
     channel.subscribe(
         stream,
@@ -200,13 +229,6 @@ def _endAt(stream: EventStream, expires: float | None, longest: float | None, no
     stream.whenClosed().addCallback(closed)
 
 
-def queryOf(request: Request) -> list[tuple[str, str]]:
-    """
-    @return: the parameters in the URL of a request.
-    """
-    return _pairs(request.uri.partition(b"?")[2])
-
-
 def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
     """
     @param most: how large the body may be, in bytes.
@@ -218,14 +240,7 @@ def _formIn(request: Request, most: int) -> list[tuple[str, str]]:
         raise Refused(
             415, "the selectors of a QUERY are in a form: application/x-www-form-urlencoded"
         )
-    return _pairs(body)
-
-
-def _pairs(text: bytes) -> list[tuple[str, str]]:
-    try:
-        return pairs(text)
-    except UnicodeDecodeError:
-        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
+    return parametersIn(body)
 
 
 def _cursorOf(request: Request) -> str:

@@ -28,6 +28,11 @@ MOST_VARIABLES = 500
 #: and what is left caches states while it matches.
 MEMORY = 2**18
 
+#: About how much memory a template takes, in bytes: itself, for each variable, and for each character.
+SIZE = 4000
+SIZE_OF_VARIABLE = 700
+SIZE_OF_CHARACTER = 25
+
 #: RFC 6570, 2.1 (and its erratum 6937: an apostrophe is a literal), without what is not assigned.
 _LITERAL = (
     r"(?:[!#$&-;=?-Z\[\]_a-z~\u00a0-\ud7ff\ue000-\uf8ff\uf900-\ufdcf\ufdf0-\uffef\U00010000-\U0010ffff]"
@@ -64,16 +69,18 @@ class Template:
     A URI template.
 
     @ivar prefix: what every expansion begins with.
+    @ivar size: how much memory it takes, about, in bytes.
     """
 
-    __slots__ = ("_pattern", "prefix")
+    __slots__ = ("__weakref__", "_pattern", "prefix", "size")
 
-    def __init__(self, prefix: str, pattern: str) -> None:
+    def __init__(self, prefix: str, pattern: str, size: int) -> None:
         """
         @param pattern: a regular expression of RE2.
         @raise TemplateTooLarge: if RE2 would need too much memory for it.
         """
         self.prefix = prefix
+        self.size = size
         try:
             self._pattern = re2.compile(pattern, _OPTIONS)
         except re2.error:
@@ -142,10 +149,12 @@ def template(text: str) -> Template | None:
     expressions = [part for part in parts if isinstance(part, _Expression)]
     if len(text) > LONGEST:
         raise TemplateTooLarge(f"the URI template is longer than {LONGEST} characters")
-    if sum(len(each.variables) for each in expressions) > MOST_VARIABLES:
+    count = sum(len(each.variables) for each in expressions)
+    if count > MOST_VARIABLES:
         raise TemplateTooLarge(f"the URI template has more than {MOST_VARIABLES} variables")
     prefix = parts[0] if isinstance(parts[0], str) else ""
     pattern = "".join(
         re2.escape(part) if isinstance(part, str) else part.pattern() for part in parts
     )
-    return Template(prefix, pattern)
+    size = SIZE + SIZE_OF_VARIABLE * count + SIZE_OF_CHARACTER * len(text)
+    return Template(prefix, pattern, size)

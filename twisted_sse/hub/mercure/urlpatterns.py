@@ -23,6 +23,13 @@ __all__ = ["LONGEST", "MOST_GROUPS", "InvalidPattern", "Pattern", "pathOf"]
 LONGEST = 4096
 MOST_GROUPS = 20
 
+#: About how much memory a pattern takes, in bytes: itself; for each character, once it is encoded; for
+#: each name, wildcard and regular expression; and for what the latter cost.
+SIZE = 72_000
+SIZE_OF_CHARACTER = 50
+SIZE_OF_GROUP = 2500
+SIZE_OF_COST = 2000
+
 #: A pattern, cut into escapes and single characters.
 _TOKEN = re.compile(r"\\.|.", re.DOTALL)
 
@@ -41,9 +48,11 @@ class InvalidPattern(ValueError):
 class Pattern:
     """
     A URL pattern.
+
+    @ivar size: how much memory it takes, about, in bytes.
     """
 
-    __slots__ = ("_base", "_pattern")
+    __slots__ = ("__weakref__", "_base", "_pattern", "size")
 
     def __init__(self, text: str, base: str) -> None:
         """
@@ -55,7 +64,8 @@ class Pattern:
             raise InvalidPattern(f"the URL pattern is longer than {LONGEST} characters")
         self._base = base
         try:
-            self._pattern = _compiled(_checked(text), base)
+            written, self.size = _checked(text)
+            self._pattern = _compiled(written, base)
         except InvalidRegexp as e:
             raise InvalidPattern(str(e)) from None
 
@@ -102,11 +112,12 @@ def _asked(function: Callable[..., _Answer], *arguments: str) -> _Answer:
         raise
 
 
-def _checked(text: str) -> str:
+def _checked(text: str) -> tuple[str, int]:
     """
     Check what a pattern costs.
 
-    @return: the pattern, with its regular expressions reduced.
+    @return: the pattern, with its regular expressions reduced; and how much memory it takes, about, in
+        bytes.
     @raise InvalidPattern: if it costs too much.
     @raise InvalidRegexp: if a regular expression is not valid.
     """
@@ -131,7 +142,10 @@ def _checked(text: str) -> str:
         )
     if cost > MOST_COST:
         raise InvalidPattern("the regular expressions of the URL pattern are too large")
-    return "".join(written)
+    # Each byte that is not ASCII becomes three characters.
+    length = len(text) if text.isascii() else 3 * len(text.encode("utf-8", "surrogatepass"))
+    size = SIZE + SIZE_OF_CHARACTER * length + SIZE_OF_GROUP * groups + SIZE_OF_COST * cost
+    return "".join(written), size
 
 
 def _startsName(character: str) -> bool:

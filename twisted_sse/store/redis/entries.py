@@ -85,7 +85,7 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
     if _SAYING.isdisjoint(found):
         raise NoEvent("it has no field data")
     retry = found.get(b"retry")
-    if retry is not None and not (retry.isascii() and retry.isdigit() and len(retry) < 20):
+    if retry is not None and not (retry.isascii() and retry.isdigit() and len(retry) <= 20):
         raise NoEvent(f"retry is {retry[:50]!r}: it must be a number of milliseconds")
     try:
         event = Event(
