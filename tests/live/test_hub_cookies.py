@@ -26,6 +26,9 @@ from twisted_sse.store import EventStore
 
 TOPIC = "https://shop.example/orders/7"
 
+#: The name of the cookie without TLS.
+PLAIN = {"1.0": "mercure_access_token"}
+
 #: Follows the hub with the cookie that came with the page, and reports what it gets, one after the
 #: other; publishes with the cookie, too.
 PAGE = """<!doctype html><meta charset=utf-8><link rel=icon href="data:,"><title>-</title>
@@ -149,25 +152,6 @@ class CookieCase(LiveTestCase):
         await until(lambda: ["error", 2] in told, "it is refused")
         self.assertEqual([each[1] for each in told if each[0] == "message"][1:], ["missed"])
 
-    async def checkAway(self) -> None:
-        """
-        Let a page subscribe while nobody knows whether its token was revoked.
-        """
-        self.patch(control, "PATIENCE", 0.2)
-        self.patch(refusals, "COME_BACK", (500, 600))
-        store = LateStore(reactor, isAway=True)
-        names = {"1.0": "mercure_access_token"}
-        hub, told = await self.begin(False, names["1.0"], names, store)
-        # 0 is CONNECTING: it will come back.
-        await until(lambda: told.count(["error", 0]) > 2, "it has come several times")
-        self.assertEqual([each[1] for each in told if each[0] == "answer"], [503])
-        self.assertEqual(hub.subscribers, 0)
-        store.isAway = False
-        await until(lambda: hub.subscribers, "it has come back")
-        last = await hub.publish(TOPIC, "news", private=True)
-        await until(lambda: ["message", "news", last] in told, "it gets what is published")
-        self.assertNotIn(["error", 2], told)
-
 
 @needs("network", "browser")
 class ChromiumTests(CookieCase, Browsing):
@@ -189,17 +173,24 @@ class ChromiumTests(CookieCase, Browsing):
         """
         await self.check(True, "__Secure-mercure_access_token", None)
 
-    async def test_plain(self) -> None:
-        """
-        Without TLS it has another.
-        """
-        await self.check(False, "mercure_access_token", {"1.0": "mercure_access_token"})
-
     async def test_away(self) -> None:
         """
-        It comes back until the store can say whether its token was revoked, and gets nothing before.
+        A page comes back until the store can say whether its token was revoked, and gets nothing
+        before.
         """
-        await self.checkAway()
+        self.patch(control, "PATIENCE", 0.2)
+        self.patch(refusals, "COME_BACK", (500, 600))
+        store = LateStore(reactor, isAway=True)
+        hub, told = await self.begin(False, PLAIN["1.0"], PLAIN, store)
+        # 0 is CONNECTING: it will come back.
+        await until(lambda: told.count(["error", 0]) > 2, "it has come several times")
+        self.assertEqual([each[1] for each in told if each[0] == "answer"], [503])
+        self.assertEqual(hub.subscribers, 0)
+        store.isAway = False
+        await until(lambda: hub.subscribers, "it has come back")
+        last = await hub.publish(TOPIC, "news", private=True)
+        await until(lambda: ["message", "news", last] in told, "it gets what is published")
+        self.assertNotIn(["error", 2], told)
 
 
 @needs("network", "firefox")
@@ -216,12 +207,6 @@ class FirefoxTests(CookieCase):
 
     async def test_plain(self) -> None:
         """
-        A page subscribes and publishes, and comes back.
+        Without TLS it has another.
         """
-        await self.check(False, "mercure_access_token", {"1.0": "mercure_access_token"})
-
-    async def test_away(self) -> None:
-        """
-        It comes back until the store can say whether its token was revoked, and gets nothing before.
-        """
-        await self.checkAway()
+        await self.check(False, PLAIN["1.0"], PLAIN)
