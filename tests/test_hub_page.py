@@ -84,6 +84,17 @@ class HubPageTests(SynchronousTestCase):
             asked = self.subscribe({"Authorization": f"Bearer {token}"})
             self.assertEqual(asked.status, status)
 
+    def test_visible(self) -> None:
+        """
+        The hub that decides who is shown lists those whose tokens grant what they have selected.
+        """
+        with MemoryClient(self.names["chat"]) as client:
+            for topic in "room/1", "room/2":
+                client.get(f"{HUB}?topic={topic}", self.bearer(subscribe=["room/1"]))
+            listed = client.get(f"{HUB}/subscriptions", self.bearer(subscribe=["*"])).text
+        self.assertIn('"topic": "room/1"', listed)
+        self.assertNotIn("room/2", listed)
+
     def test_link(self) -> None:
         """
         The route of the page says where the hub is.

@@ -100,7 +100,7 @@ class Refusals:
         """
         self._count(refused, request)
         retry = random.randint(*COME_BACK)
-        responseOf(stream).end(CloseReason.LIMIT, retry, closeConnection=True)
+        responseOf(stream).end(CloseReason.ENDED, retry, closeConnection=True)
 
     def _count(self, refused: Refused, request: Request) -> None:
         self.counts[refused.reason or str(refused.status)] += 1
