@@ -33,7 +33,7 @@ KEY = secrets.token_hex(32)
 HOUR = 3600
 
 app = Klein()
-channel = Channel(History(maxEvents=1000), positionEvent=None, resetEvent=None, name="orders")
+channel = Channel(History(maxEvents=1000), name="orders")
 # Without anonymous=True: everybody needs a token.
 hub = Hub(channel, subscriberJwtKey=KEY, protocols=["0.x"])
 numbers = count(1)

@@ -30,8 +30,15 @@ KEY = secrets.token_hex(32)
 DAY = 86400
 
 app = Klein()
-channel = Channel(History(maxEvents=1000), positionEvent=None, resetEvent=None, name="chat")
-hub = Hub(channel, subscriberJwtKey=KEY, presence=True, protocols=["0.x"])
+channel = Channel(History(maxEvents=1000), name="chat")
+hub = Hub(
+    channel,
+    subscriberJwtKey=KEY,
+    presence=True,
+    # Who has not entered a room is not shown there.
+    visible=lambda topic, subscriber: bool(subscriber["granted"]),
+    protocols=["0.x"],
+)
 
 
 @app.route(HUB, branch=True)
@@ -48,8 +55,7 @@ def enter(request: Request, room: str) -> str:
         # The lines of the room; who comes and goes; and who is there.
         "mercure": {
             "subscribe": [room, f"{HUB}/subscriptions/{room}{{/subscriber}}"],
-            # Who has selected a topic is told of, whether or not the token grants it.
-            "payload": {"name": name, "room": room},
+            "payload": {"name": name},
         },
         "exp": int(time.time()) + DAY,
     }
@@ -112,7 +118,6 @@ const post = (what, fields) =>
 const here = new Map();
 
 function present({ subscriber, active, payload }) {
-  if (payload.room !== room) return;
   if (active && !here.has(subscriber)) {
     // What others have typed is text: innerHTML would run their scripts.
     here.set(subscriber, people.appendChild(document.createElement("li")));

@@ -41,14 +41,14 @@ HOUSE = {
     " mercure.dialect mercure.text mercure.templates mercure.regexps mercure.urlpatterns mercure.compiled mercure.selectors mercure.reserved mercure.grants"
     " mercure.update mercure.unverified mercure.keys mercure.jwkset mercure.fetching mercure.jwks mercure.claims mercure.compact mercure.minting"
     " mercure.tokens mercure.carriers mercure.parameters mercure.challenges mercure.authority mercure.discovery mercure.metadata mercure.selection mercure.asked"
-    " mercure.subscribers mercure.publishing mercure.documents mercure.presence mercure.subscribing mercure.control"
+    " mercure.subscribers mercure.publishing mercure.receiving mercure.documents mercure.presence mercure.subscribing mercure.control"
     " mercure.subscriptions mercure.refusals mercure.hub mercure",
     "metrics": "",
     "accesslog": "",
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals launch inherited listen access auth mercureoptions tokens request site pages paths storage delivery health values"
+    "daemon": "metrics limits connections logfile signals launch inherited listen access auth values mercureoptions tokens request site pages paths storage delivery health"
     " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",

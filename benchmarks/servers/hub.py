@@ -87,7 +87,7 @@ def publish(moment: int) -> object:
 
 
 if mode in ("hub", "post"):
-    channel = Channel(positionEvent=None, resetEvent=None)
+    channel = Channel()
     hub = Hub(channel, anonymous=True, publisherJwtKey="x" * 32, slim=True)
     site = Site(Selecting() if mode == "hub" else AtRoot(), requestFactory=LimitedRequest)
 else:

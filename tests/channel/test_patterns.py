@@ -82,13 +82,63 @@ class PatternsTests(SynchronousTestCase):
 
     def test_newPattern(self) -> None:
         """
-        A pattern that nobody had before is found for topics that were looked up already.
+        A pattern that nobody had before is found for topics that were looked up already; only with
+        it are they compared then.
         """
         self.assertEqual(self.find("shop/1"), set())
-        self.patterns.enter(Beginning("shop/"), "a")
+        shop, s = Beginning("shop/"), Beginning("s")
+        self.patterns.enter(shop, "a")
         self.assertEqual(self.find("shop/1"), {"a"})
-        self.patterns.enter(Beginning("s"), "b")
+        self.patterns.enter(Beginning("blog/"), "c")
+        self.patterns.enter(s, "b")
         self.assertEqual(self.find("shop/1"), {"a", "b"})
+        self.assertEqual(COMPARED, [(shop, "shop/1"), (s, "shop/1")])
+
+    def test_counted(self) -> None:
+        """
+        It is counted how often a topic had to be compared when it was looked up, and how often not.
+        """
+        self.patterns.enter(Beginning("shop/"), "a")
+
+        def lookUp(topic: str) -> tuple[int, int]:
+            for _ in self.patterns.search(topic):
+                pass
+            self.find(topic)
+            return self.patterns.hits, self.patterns.misses
+
+        counts = [lookUp(topic) for topic in ("shop/1", "shop/1", "shop/2", "shop/1")]
+        self.assertEqual(counts, [(0, 1), (1, 1), (1, 2), (2, 2)])
+        self.patterns.enter(Beginning("s"), "b")
+        self.assertEqual([lookUp("shop/1"), lookUp("shop/1")], [(2, 3), (3, 3)])
+
+    def test_search(self) -> None:
+        """
+        A search may be left off after each pattern; who comes and goes meanwhile is found, or not,
+        as if there had been none, and nothing is compared twice.
+        """
+        self.patch(patterns, "MOST_IDLE", 2)
+        kept = [Beginning("shop/", end) for end in ("/1", "", "/2")]
+        gone = Beginning("shop", "/1")
+        again = Beginning("sho", "/1")
+        for number, pattern in enumerate([*kept, gone, again]):
+            self.patterns.enter(pattern, f"{number}")
+        search = self.patterns.search("shop/x/1")
+        for _ in range(4):
+            next(search)
+        # These are forgotten, and one is learned again.
+        for pattern in gone, again, Beginning("other/"):
+            self.patterns.enter(pattern, "z")
+            for name in "3", "4", "z":
+                self.patterns.exit(pattern, name)
+        self.patterns.enter(again, "back")
+        self.patterns.enter(Beginning("s"), "new")
+        for _ in search:
+            pass
+        self.assertEqual(self.find("shop/x/1"), {"0", "1", "back", "new"})
+        count = len(COMPARED)
+        self.assertEqual(list(self.patterns.search("shop/x/1")), [])
+        self.assertEqual(self.find("shop/x/1"), {"0", "1", "back", "new"})
+        self.assertEqual(len(COMPARED), count)
 
     def test_bounded(self) -> None:
         """
@@ -104,7 +154,7 @@ class PatternsTests(SynchronousTestCase):
             self.find(f"{number}/1")
             self.find("stays/1")
             self.patterns.exit(pattern, "b")
-        for kept in ("_subscribed", "_idle", "_prefixed", "_found"):
+        for kept in ("_subscribed", "_idle", "_prefixed", "_found", "_numbers", "_numbered"):
             self.assertLessEqual(len(getattr(self.patterns, kept)), 11, kept)
         self.assertLessEqual(
             set(self.patterns._lengths), {len(each.prefix) for each in self.patterns._subscribed}
@@ -125,60 +175,21 @@ class PatternsTests(SynchronousTestCase):
         self.assertEqual(list(self.patterns._found), topics[-5:])
         self.patterns.enter(Beginning("new"), "new")
         self.assertEqual(self.find("new"), {"new"})
-        self.assertEqual(self.find(topics[-1]), names)
+        self.assertEqual(list(self.patterns._found), [*topics[-4:], "new"])
 
-    def test_learning(self) -> None:
+    def test_longTopics(self) -> None:
         """
-        When there is a new pattern, a topic that was looked up is compared with it, and with no other.
+        Of long topics as many are remembered as take up a certain memory, and others are found all
+        the same.
         """
-        one, other, blog = Beginning("shop/"), Beginning("s"), Beginning("blog/")
-        self.patterns.enter(one, "a")
-        self.find("shop/1")
-        for pattern, name in (other, "b"), (blog, "c"):
-            self.patterns.enter(pattern, name)
-        self.assertEqual(self.find("shop/1"), {"a", "b"})
-        self.assertEqual(self.find("shop/1"), {"a", "b"})
-        self.assertEqual(COMPARED, [(one, "shop/1"), (other, "shop/1")])
-
-    def test_steps(self) -> None:
-        """
-        With many patterns a topic is compared with some of them in each step; those that come or go
-        meanwhile count, and then it is known.
-        """
-        self.patch(patterns, "STEP", 10)
-        self.patch(patterns, "MOST_IDLE", 4)
-        for number in range(50):
-            self.patterns.enter(Beginning("", f"{number}"), f"{number}")
-        steps = self.patterns.look("x7")
-        for _ in range(2):
-            next(steps)
-        self.assertEqual(len(COMPARED), 20)
-        self.patterns.enter(Beginning("x"), "new")
-        for number in range(7, 12):
-            self.patterns.exit(Beginning("", f"{number}"), f"{number}")
-        self.patterns.enter(Beginning("", "07"), "other")
-        for _ in steps:
-            pass
-        COMPARED.clear()
-        self.assertEqual(self.find("x7"), {"new"})
-        self.assertEqual(COMPARED, [])
-        self.assertEqual(list(self.patterns.look("x7")), [])
-
-    def test_fewSteps(self) -> None:
-        """
-        With few patterns, and for a topic that is too long to be remembered, nothing is done before.
-        """
-        self.patterns.enter(Beginning(""), "a")
-        self.assertEqual(list(self.patterns.look("x")), [])
-        self.patch(patterns, "STEP", 0)
-        self.assertEqual(list(self.patterns.look("x" * (patterns.LONGEST_TOPIC + 1))), [])
-        self.assertEqual(COMPARED, [])
-
-    def test_longTopic(self) -> None:
-        """
-        A topic that is too long to be remembered is found all the same.
-        """
+        self.patch(patterns, "MOST_CHARACTERS", 100)
         self.patterns.enter(Beginning("shop/"), "a")
-        topic = "shop/" + "x" * patterns.LONGEST_TOPIC
-        self.assertEqual(self.find(topic), {"a"})
-        self.assertEqual(self.patterns._found, {})
+        for number in range(10):
+            self.assertEqual(self.find(f"shop/{number}" + "x" * 30), {"a"})
+            self.assertLessEqual(sum(map(len, self.patterns._found)), 100)
+            self.patterns.enter(Beginning(f"shop/{number}", "y"), "b")
+        self.assertEqual(len(self.patterns._found), 2)
+        self.assertEqual(self.find("shop/" + "x" * 200), {"a"})
+        self.assertEqual(len(self.patterns._found), 1)
+        self.assertEqual(self.find("shop/1"), {"a"})
+        self.assertEqual(list(self.patterns._found), ["shop/1"])

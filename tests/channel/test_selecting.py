@@ -118,6 +118,30 @@ class SelectingTests(ChannelTestCase):
         self.assertEqual(data(all), ["1", "2", "3", "4", "5", "6"])
         self.assertEqual(data(some), ["2"])
 
+    def test_untold(self) -> None:
+        """
+        Whether a subscriber is sent the channel's own events is its own choice: when it comes, when
+        what it has seen is gone, when its last ID gets old, and whatever it has chosen.
+        """
+        for chosen in (["shop/1"], None):
+            channel = self.serve(Channel(History(maxEvents=4, maxAge=60)))
+            told = [self.reader(chosen, isTold=isTold)[0] for isTold in (True, False)]
+            missed = [self.reader(chosen, isTold=each, cursor="gone")[0] for each in (True, False)]
+            channel.publish("x", topics=["shop/1"])
+            self.clock.advance(50)
+            for _ in range(4):
+                channel.publish("y", topics=["shop/2"], private=True)
+            self.clock.advance(1)
+            own = [
+                [event.type for event in browser.events if event.type != "message"]
+                for browser in [*told, *missed]
+            ]
+            place = "stream-position"
+            self.assertEqual(
+                own, [[place, place, place], [], ["stream-reset", place, place], []], chosen
+            )
+            self.assertEqual([data(told[1]), data(missed[1])], [["x"], ["x"]])
+
     def test_asked(self) -> None:
         """
         A subscriber that guards is asked only when there is something private, and only about what

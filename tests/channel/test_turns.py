@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.error import ConnectionDone
@@ -14,10 +15,12 @@ from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
 from tests.support.channels import ChannelTestCase, data, heads, types
+from tests.support.choices import Beginning, Reader
 from tests.support.streams import BIG
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, History
 from twisted_sse.channel.fanout import ROUND
 from twisted_sse.format.encoded import PIECE
+from twisted_sse.store.entry import Entry
 from twisted_sse.stream import transport as fastwrite
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 from twisted_sse.timing.slices import SLICE
@@ -518,6 +521,86 @@ class SliceTests(ChannelTestCase):
         self.assertEqual(len(joined), 40)
         for number, (browser, expected) in enumerate(joined):
             self.assertEqual(data(browser), expected[1:], number)
+
+    def test_matching(self) -> None:
+        """
+        An event with many topics is compared with many patterns in slices, between which others are
+        served; those who come and go meanwhile get what they would get otherwise, and all get
+        everything in one order.
+        """
+        self.serve()
+        clock, cost = self.clock, self.COST
+
+        @dataclass(frozen=True)
+        class Slow:
+            end: str
+            prefix: str = ""
+
+            def matches(self, topic: str) -> bool:
+                clock.rightNow += cost
+                return topic.endswith(self.end)
+
+        def reader(*ends: str) -> dict[str, Any]:
+            return {"choice": Reader(patterns=[Slow(end) for end in ends])}
+
+        browsers = [self.connect(**reader(f"-{number}")) for number in range(25)]
+        browsers += [self.connect(), self.connect(topics=["5"]), self.connect(**reader("5", "6"))]
+        leaves = self.connect(**reader("-3"))
+        first = self.channel.publish("before")
+        self.clock.settle()
+        topics = [f"{number}{end}" for number in range(25) for end in ("", "-3")]
+        self.channel.publish("0", topics=topics)
+        later: list[MemoryStream] = []
+
+        def others(turn: int) -> None:
+            if turn > 40:
+                return
+            self.channel.publish(f"{turn}", topics=["5"])
+            if turn == 3:
+                quick = Reader(patterns=[Beginning("", "5"), Beginning("", "-3")])
+                later.append(self._connectQuietly(choice=quick))
+                later.append(self._connectQuietly(first.id or "", topics=["5"]))
+                self.streams[28].end()
+            elif turn == 5:
+                self.channel.subscribe(self.streams[0], topics=["24"])
+
+        longest, _ = self.longest(others)
+        self.assertLess(longest, SLICE + 2 * self.COST)
+        self.assertGreater(self.clock.rightNow, 26 * len(topics) * self.COST)
+        turns = [str(turn) for turn in range(1, 41)]
+        got = [data(browser) for browser in browsers]
+        self.assertEqual(got[0], ["0"])
+        self.assertEqual([each for number, each in enumerate(got[:25]) if each], [["0"], ["0"]])
+        self.assertEqual(got[25], ["before", "0", *turns])
+        self.assertEqual(got[26:], [["0", *turns]] * 2)
+        self.assertEqual(data(leaves), ["0"])
+        self.assertTrue(leaves.complete)
+        self.assertEqual(data(later[0]), turns[3:])
+        self.assertEqual(data(later[1]), ["0", *turns])
+
+    def test_replayMatching(self) -> None:
+        """
+        One that resumes with slow patterns is sent what it missed in slices, too.
+        """
+        self.serve()
+        clock, cost = self.clock, self.COST
+
+        class Slow(Reader):
+            def wants(self, entry: Entry) -> bool:
+                clock.rightNow += cost
+                return super().wants(entry)
+
+        first = self.channel.publish("0", topics=["t"])
+        for number in range(300):
+            self.channel.publish(f"{number}", topics=["t"])
+        before, longest = clock.rightNow, 0.0
+        browser = self._connectQuietly(first.id or "", choice=Slow(["t"]))
+        for _ in range(20):
+            longest = max(longest, clock.rightNow - before)
+            before = clock.rightNow
+            self.turn()
+        self.assertLess(longest, SLICE + 2 * self.COST)
+        self.assertEqual(data(browser), [f"{number}" for number in range(300)])
 
     def _connectQuietly(self, lastEventID: str = "", **options: Any) -> MemoryStream:
         """

@@ -173,6 +173,39 @@ class MercureTests(OptionsMixin):
             answer = client.post(PATH, {**cookie, "Origin": origin}, "topic=a")
             self.assertEqual(answer.status, status)
 
+    def test_cookieName(self) -> None:
+        """
+        The token is in the cookie of C{--cookie-name}, which clients of 1.0 are told.
+        """
+        client = self.client(*HUB[:1], *HUB[2:], "--cookie-name=0.x=a", "--cookie-name=1.0=b")
+        text = token({"mercure": ALL})
+        for name, status in ("a", 200), ("A", 401), ("mercureAuthorization", 401):
+            answer = client.get(f"{PATH}?topic=a", {**ACCEPT, "Cookie": f"{name}={text}"})
+            self.assertEqual(answer.status, status, name)
+        found = client.get(f"/.well-known/oauth-protected-resource{PATH}")
+        self.assertEqual(json.loads(found.text)["mercure_cookie"], "b")
+
+    def test_lifetime(self) -> None:
+        """
+        With C{--max-lifetime} a stream ends, after at least four fifths of that.
+        """
+        for option, ends in ("--max-lifetime=100", True), ("--max-lifetime=off", False):
+            client = self.client(*HUB, option)
+            stream = client.get(f"{PATH}?topic=a", ACCEPT)
+            client.clock.advance(79)
+            self.assertFalse(stream.ended)
+            client.clock.advance(22)
+            self.assertEqual(stream.ended, ends)
+
+    def test_unauthorized(self) -> None:
+        """
+        With C{--unauthorized}, what a token of 0.x does not grant is answered as most hubs do.
+        """
+        narrow = {**FORM, "Authorization": f"Bearer {token({'mercure': {'publish': ['b']}})}"}
+        for options, status in ((), 403), (("--unauthorized",), 401):
+            answer = self.client(*HUB, *options).post(PATH, narrow, "topic=a")
+            self.assertEqual(answer.status, status)
+
     def test_issuer(self) -> None:
         """
         A resource identifier that is the URL of the hub is what relative topics are relative to.
@@ -331,17 +364,22 @@ class MercureTests(OptionsMixin):
 
     def test_metrics(self) -> None:
         """
-        The metrics count the subscribers, and the refusals by their reason.
+        The metrics count the subscribers, the refusals by their reason, and the topics that were
+        compared with patterns or not.
         """
         client = self.client(*HUB)
-        client.get(f"{PATH}?topic=a", ACCEPT)
+        client.get(f"{PATH}?topic=%7Bx%7D", ACCEPT)
         client.get(PATH, ACCEPT)
         client.post(PATH, FORM, "topic=a")
         client.post(PATH, {**FORM, "Authorization": "Bearer x"}, "topic=a")
         narrow = token({"mercure": {"publish": ["b"]}})
         client.post(PATH, {**FORM, "Authorization": f"Bearer {narrow}"}, "topic=a")
+        for topic in "abaa":
+            client.post(PATH, {**FORM, **TOKEN}, f"topic={topic}")
         lines = client.get("/metrics").text.splitlines()
         self.assertIn("sse_hub_subscribers 1.0", lines)
+        for outcome in "hit", "miss":
+            self.assertIn(f'sse_hub_lookups_total{{outcome="{outcome}"}} 2.0', lines)
         for reason in "missing", "malformed", "not granted", "400":
             self.assertIn(f'sse_hub_refusals_total{{reason="{reason}"}} 1.0', lines)
         self.assertIn(f'sse_open_streams{{resource="{PATH}"}} 1.0', lines)
@@ -361,6 +399,31 @@ class MercureTests(OptionsMixin):
         self.successResultOf(stopped)
         self.assertTrue(stream.ended)
         self.assertEqual(stream.body.count(b"retry:"), 2)
+
+    def test_close(self) -> None:
+        """
+        When the daemon has stopped, it fetches no keys any more: who waits for them is told so, when
+        the time for that is over, and nothing is left that calls the reactor.
+        """
+        reactor: Any = DaemonReactor()
+        agent = MemoryAgent()
+        with patch.object(jwks, "EventStreamAgent", lambda reactor: agent):
+            service = makeService(
+                self.options("--mercure", "--anonymous", "--jwks=http://127.0.0.1/jwks"), reactor
+            )
+        service.startService()
+        client = MemoryClient(site(reactor).resource, clock=reactor)
+        waiting = client.post(PATH, {**TOKEN, **FORM}, "topic=a")
+        client.clock.settle()
+        self.assertEqual(len(agent.requests), 1)
+        self.assertIsNone(waiting.status)
+        stopped = service.stopService()
+        client.clock.advance(5)
+        client.clock.advance(1)
+        self.successResultOf(stopped)
+        self.assertEqual(waiting.status, 503)
+        client.close()
+        self.assertEqual([each for each in reactor.getDelayedCalls() if "jwks" in repr(each)], [])
 
     def test_said(self) -> None:
         """

@@ -81,7 +81,8 @@ class MercureOptionsTests(OptionsMixin):
             *(PUBLISHER, "--publisher-jwt-alg=HS256", f"--subscriber-jwt-key={KEY}"),
             *("--subscriber-jwt-alg=HS256", "--jwks=https://example.com/", "--trusted-issuer=a=b"),
             *("--resource-identifier=a", "--anonymous", "--publish-origin=https://a", "--presence"),
-            *("--mercure-protocol=0.x", "--explain"),
+            *("--mercure-protocol=0.x", "--explain", "--cookie-name=0.x=a", "--max-lifetime=60"),
+            "--unauthorized",
         ):
             name = option.partition("=")[0]
             self.assertRefused(f"{name} is for a hub: give --mercure, too", option)
@@ -115,6 +116,11 @@ class MercureOptionsTests(OptionsMixin):
             ("--publish-origin has 'a'", PUBLISHER, "--publish-origin=a"),
             ("--origin has 'a'", PUBLISHER, "--origin=a"),
             ('--origin is "*", and credentials', PUBLISHER, "--origin=*", "--credentials"),
+            ("--cookie-name is 'a': it must be 0.x=NAME", PUBLISHER, "--cookie-name=a"),
+            ("--cookie-name has 'a b'", PUBLISHER, "--cookie-name=0.x=a b"),
+            ("--cookie-name has one for '2.0'", PUBLISHER, "--cookie-name=2.0=a"),
+            ("--cookie-name: there are two for 0.x", PUBLISHER, *["--cookie-name=0.x=a"] * 2),
+            ("--max-lifetime is '0'", PUBLISHER, "--max-lifetime=0"),
         ):
             self.assertRefused(says, *HUB, *arguments)
 
@@ -147,6 +153,10 @@ class MercureOptionsTests(OptionsMixin):
         self.assertRefused("--jwks is for tokens of 0.x", *HUB, "--jwks=https://a.example/", new)
         self.assertRefused("--trusted-issuer is for tokens of 1.0", *HUB, issuer, old)
         self.options(*HUB, issuer, new)
+        self.assertRefused(
+            "--cookie-name has one for '1.0'", *HUB, PUBLISHER, "--cookie-name=1.0=a", old
+        )
+        self.assertRefused("--unauthorized is about", *HUB, issuer, "--unauthorized", new)
 
     def test_protocols(self) -> None:
         """
@@ -202,6 +212,9 @@ class MercureOptionsTests(OptionsMixin):
         The help has the options of the hub.
         """
         text = " ".join(Options().getUsage().split())
-        for name in "mercure", "publisher-jwt-key=", "trusted-issuer=", "explain":
+        for name in (
+            *("mercure", "publisher-jwt-key=", "trusted-issuer=", "explain"),
+            *("cookie-name=", "max-lifetime=", "unauthorized"),
+        ):
             self.assertIn(f"--{name} ", text)
         self.assertIn("--mercure --publisher-jwt-key file:key --anonymous", text)

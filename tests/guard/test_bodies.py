@@ -11,6 +11,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Site
 
@@ -75,6 +76,7 @@ class BodiesMixin:
     """
 
     siteFactory: type[Site]
+    patch: Any
     assertEqual: Any
     assertTrue: Any
     assertFalse: Any
@@ -151,16 +153,37 @@ class BodiesMixin:
         for kind, isForm in (
             (b"application/x-www-form-urlencoded", True),
             (b" Application/X-WWW-Form-Urlencoded; charset=utf-8", True),
+            (b"application/x-www-form-urlencoded;Charset=UTF-8;x=y", True),
+            (b"application/x-www-form-urlencodedx", False),
             (b"text/plain", False),
             (b"application/json", False),
         ):
             answer = self.send(b"Content-Type: " + kind, b"Content-Length: 3", body=b"a=b")
             self.assertTrue(answer.endswith(b"\r\n\r\n3"), answer)
             self.assertEqual(self.resource.args, {b"a": [b"b"]} if isForm else {}, kind)
+        self.send(
+            b"Content-Type: application/x-www-form-urlencoded",
+            b"Content-Length: 8",
+            body=b"a=%62&c=",
+        )
+        self.assertEqual(self.resource.args, {b"a": [b"b"], b"c": [b""]})
         body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
         size = b"Content-Length: %d" % len(body)
         self.send(b"Content-Type: multipart/form-data; boundary=x", size, body=body)
         self.assertEqual(self.resource.args, {b"a": [b"b"]})
+
+    def test_formsAreQuick(self) -> None:
+        """
+        Nobody asks a parser of mail for the type of a usual form, which takes as long as all else;
+        but Twisted does if it is so old that it cannot be told.
+        """
+        asked: list[bytes] = []
+        self.patch(http, "_parseContentType", lambda line: asked.append(line) or b"")
+        kind = b"Content-Type: application/x-www-form-urlencoded"
+        self.send(kind, b"Content-Length: 3", body=b"a=b")
+        self.assertEqual(self.resource.args, {b"a": [b"b"]})
+        isOld = "_parsePOSTFormSubmission" not in http.Request.__annotations__
+        self.assertEqual(len(asked), isOld)
 
     def test_declared(self) -> None:
         """

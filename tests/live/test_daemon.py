@@ -31,6 +31,7 @@ from tests.support.daemons import (
     freePort,
     until,
 )
+from tests.support.heeded import heed
 from tests.support.processes import isAlive, residentMemory
 from tests.support.requirements import needs
 
@@ -94,9 +95,7 @@ class StopTests(DaemonMixin):
         """
         C{twistd} stops cleanly on SIGHUP, as when its terminal is closed.
         """
-        # If it is ignored here, as after nohup, the daemon would inherit that.
-        before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-        self.addCleanup(signal.signal, signal.SIGHUP, before)
+        heed(self, signal.SIGHUP)
         self.assertEndsWell(signal.SIGHUP, *FOREGROUND)
 
     def test_asyncio(self) -> None:

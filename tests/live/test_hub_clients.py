@@ -148,7 +148,7 @@ class HubLive(LiveTestCase):
 
         @return: its URL.
         """
-        channel = Channel(positionEvent=None, resetEvent=None)
+        channel = Channel()
         self.hub = Hub(channel, publisherJwtKey=KEY, subscriberJwtKey=KEY, **options)
         self.server = self.serve(self.hub)
         return self.server.url.rstrip("/") + PATH

@@ -149,7 +149,7 @@ class DjangoTests(LiveTestCase):
         nothing else.
         """
         subscriberKey = KEY[::-1]
-        channel = Channel(positionEvent=None, resetEvent=None)
+        channel = Channel()
         hub = Hub(channel, publisherJwtKey=KEY, subscriberJwtKey=subscriberKey)
         server = self.serve(hub)
         environment = {

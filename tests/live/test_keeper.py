@@ -16,6 +16,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin, until
+from tests.support.heeded import heed
 from tests.support.processes import isAlive
 from tests.support.requirements import needs
 from twisted_sse.daemon.sources.keeper import PROGRAM
@@ -99,6 +100,7 @@ class KeeperTests(KeeperMixin):
         temporary = TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
         self.directory = Path(temporary.name)
+        heed(self, signal.SIGINT, signal.SIGHUP)
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         """
@@ -221,10 +223,7 @@ class KeeperTests(KeeperMixin):
         status = Path("/proc/self/status").read_text(encoding="ascii")
         inherited = int(status.partition("SigIgn:")[2].split()[0], 16)
         inherited &= ~sum(1 << (each - 1) for each in (signal.SIGPIPE, signal.SIGXFSZ))
-        inherited &= ~(1 << (signal.SIGHUP - 1))
         for prepare, ignored in (None, 0), (ignore, 1 << (signal.SIGHUP - 1)):
-            before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-            self.addCleanup(signal.signal, signal.SIGHUP, before)
             process = self.start("cat", "/proc/self/status", preexec_fn=prepare)
             output = self.output(process)
             found = dict(re.findall(r"(Sig(?:Ign|Blk|Cgt)):\s*(\w+)", output))

@@ -4,10 +4,14 @@ Tests for the daemon's hub as a process: as applications and browsers use it.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
+import time
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -24,7 +28,7 @@ from tests.support.hubs import KEY, PATH, token
 from tests.support.live import PATIENCE, Child, freePort, reactor, until
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import needs
-from tests.support.several import SeveralTestCase
+from tests.support.several import Several, SeveralTestCase, pause
 
 #: The topic of what is published.
 TOPIC = "https://shop.example/orders/7"
@@ -38,6 +42,9 @@ source.onopen = () => {{ window.opened = true; }};
 """
 
 PUBLISHES = token({"mercure": {"publish": ["*"]}})
+
+#: The names of metrics.
+REFUSALS, SUBSCRIBERS = "sse_hub_refusals_total", "sse_hub_subscribers"
 
 
 def curl(port: int, data: str) -> str:
@@ -66,7 +73,7 @@ def post(url: str, body: bytes, **headers: str) -> int:
             return e.code
 
 
-def publish(port: int, bearer: str) -> int:
+def publish(port: int, bearer: str, data: str = "hello") -> int:
     """
     Publish as an application would.
 
@@ -74,7 +81,17 @@ def publish(port: int, bearer: str) -> int:
     @return: the status of the answer.
     """
     url = f"http://127.0.0.1:{port}{PATH}"
-    return post(url, b"topic=a&data=hello", Authorization=f"Bearer {bearer}")
+    return post(url, f"topic=a&data={data}".encode(), Authorization=f"Bearer {bearer}")
+
+
+def head(port: int, bearer: str) -> int:
+    """
+    @return: the status of the answer to somebody who would subscribe.
+    """
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    with closing(connection):
+        connection.request("HEAD", f"{PATH}?topic=a", headers={"Authorization": f"Bearer {bearer}"})
+        return connection.getresponse().status
 
 
 def rest(connection: socket.socket) -> bytes:
@@ -207,9 +224,11 @@ class SeveralTests(SeveralTestCase):
     Tests for a hub of several processes.
     """
 
-    async def test_shared(self) -> None:
+    async def hub(self, *options: str) -> tuple[int, Several]:
         """
-        What one process is sent, and is told to do, reaches the subscribers of all.
+        Start a hub of two processes.
+
+        @return: the port for clients, and the daemon, whose port is that for its users.
         """
         redis = await RedisServer(self).start()
         port, admin = freePort(), freePort()
@@ -217,10 +236,111 @@ class SeveralTests(SeveralTestCase):
             *("--mercure", "--anonymous", f"--publisher-jwt-key={KEY}", f"--port={port}"),
             *(f"--subscriber-jwt-key={KEY}", f"--store={redis.url}"),
             f"--admin=tcp:{admin}:interface=127.0.0.1",
+            *options,
             port=0,
         )
         daemon.port = admin
         await daemon.ready()
+        return port, daemon
+
+    async def untilRefused(self, port: int, bearer: str) -> None:
+        """
+        Wait until a subscriber is refused by all processes.
+        """
+        refused = 0
+        # The same process twenty times in a row would be chance.
+        while refused < 20:
+            status = await deferToThread(head, port, bearer)
+            refused = refused + 1 if status == 401 else 0
+
+    async def test_replaced(self) -> None:
+        """
+        While the processes are replaced, subscribers come back to the new ones and miss nothing that
+        is published meanwhile; what was revoked stays so, and the metrics are still the sums.
+        """
+        port, daemon = await self.hub("--retry=500")
+        reads = {"mercure": {"subscribe": ["*"]}}
+        eve = token({**reads, "jti": "eve"})
+        until_ = int(time.time()) + 600
+        command = json.dumps({"jti": "eve", "until": until_}).encode()
+        self.assertEqual(daemon.ask("/hub/revoke", command), (200, "{}\n"))
+        await self.untilRefused(port, eve)
+        before = daemon.metrics(REFUSALS)['{reason="revoked"}']
+        url = f"http://127.0.0.1:{port}{PATH}?topic=a"
+        followers = [
+            self.follow(url, headers={"Authorization": f"Bearer {token({**reads, 'sub': str(n)})}"})
+            for n in range(12)
+        ]
+        await until(lambda: daemon.metrics(SUBSCRIBERS) == {"": 12}, "all subscribe")
+        old = daemon.children()
+        published = []
+
+        async def publishNext() -> None:
+            published.append(str(len(published)))
+            status = await deferToThread(publish, port, PUBLISHES, published[-1])
+            self.assertEqual(status, 200)
+
+        for _ in range(10):
+            await publishNext()
+        daemon.signal(signal.SIGUSR2)
+        while "The processes were replaced" not in daemon.log():
+            await publishNext()
+        for _ in range(10):
+            await publishNext()
+        for follower in followers:
+            await until(lambda follower=follower: len(follower.texts) >= len(published), "it comes")
+            self.assertEqual(follower.texts, published)
+            self.assertGreater(follower.opened, 1)
+        self.assertEqual(set(old) & set(daemon.children()), set())
+        await until(lambda: daemon.metrics(SUBSCRIBERS) == {"": 12}, "all have come back")
+        self.assertEqual(daemon.metrics(REFUSALS)['{reason="revoked"}'], before)
+        await self.untilRefused(port, eve)
+        self.assertGreater(daemon.metrics(REFUSALS)['{reason="revoked"}'], before + 19)
+        self.assertEqual(await daemon.stop(), 0)
+        self.assertNotIn("Traceback", daemon.log())
+
+    async def test_select(self) -> None:
+        """
+        What an open stream gets is changed in whichever process it is.
+        """
+        port, daemon = await self.hub()
+        followers = [self.follow(f"http://127.0.0.1:{port}{PATH}?topic=nothing") for _ in range(12)]
+        await until(lambda: daemon.metrics(SUBSCRIBERS) == {"": 12}, "all subscribe")
+        found: dict[str, Any] = {}
+
+        def areFound() -> bool:
+            # Each process lists its own.
+            listed = json.loads(daemon.ask("/hub/subscribers")[1])["subscribers"]
+            found.update({each["id"]: each for each in listed})
+            return len(found) == 12
+
+        await until(areFound, "both have answered")
+        for identifier in found:
+            command = json.dumps({"subscriber": identifier, "topics": ["a"]}).encode()
+            self.assertEqual(daemon.ask("/hub/select", command), (200, "{}\n"))
+        while any(not follower.texts for follower in followers):
+            self.assertEqual(await deferToThread(publish, port, PUBLISHES), 200)
+            await pause(0.05)
+        self.assertEqual(await daemon.stop(), 0)
+
+    async def test_presence(self) -> None:
+        """
+        Presence is refused there, with the reason, before anything listens.
+        """
+        daemon = self.several(
+            *("--mercure", "--anonymous", f"--publisher-jwt-key={KEY}", "--presence"),
+            "--store=redis://127.0.0.1:1",
+        )
+        self.assertEqual(await daemon.ended(), 64)
+        [line] = daemon.log().splitlines()
+        self.assertTrue(line.startswith("sse: --presence is for one process: "), line)
+        self.assertIn("each knows its own subscribers only", line)
+
+    async def test_shared(self) -> None:
+        """
+        What one process is sent, and is told to do, reaches the subscribers of all.
+        """
+        port, daemon = await self.hub()
         bearer = token({"mercure": {"subscribe": ["*"]}, "sub": "ada"})
         head = f"GET {PATH}?topic=a HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {bearer}"
         streams = []
@@ -229,7 +349,7 @@ class SeveralTests(SeveralTestCase):
             self.addCleanup(connection.close)
             connection.sendall(f"{head}\r\n\r\n".encode())
             streams.append(connection)
-        await until(lambda: daemon.metrics("sse_hub_subscribers") == {"": 20}, "all subscribe")
+        await until(lambda: daemon.metrics(SUBSCRIBERS) == {"": 20}, "all subscribe")
         status = await deferToThread(publish, port, PUBLISHES)
         self.assertEqual(status, 200)
         self.assertEqual(daemon.ask("/hub/disconnect", b'{"sub": "ada"}'), (200, "{}\n"))
@@ -238,6 +358,9 @@ class SeveralTests(SeveralTestCase):
             self.assertIn(b"data: hello\n", received)
             self.assertTrue(received.endswith(b"\r\n0\r\n\r\n"), received)
         self.assertEqual(daemon.ask("/hub/revoke", b'{"sub": "ada", "until": 9e9}'), (200, "{}\n"))
+        # Whichever process answers.
+        await self.untilRefused(port, bearer)
+        self.assertGreater(daemon.metrics(REFUSALS)['{reason="revoked"}'], 19)
         self.assertEqual(await daemon.stop(), 0)
         self.assertNotIn("Traceback", daemon.log())
         # The processes have said it once, not each.

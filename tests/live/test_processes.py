@@ -15,6 +15,7 @@ from pathlib import Path
 from twisted.internet.threads import deferToThread
 
 from tests.support.daemons import REQUEST, SERVE, TWISTD, writeCertificate
+from tests.support.heeded import heed
 from tests.support.live import PATIENCE, freePort, until
 from tests.support.processes import isAlive
 from tests.support.requirements import needs
@@ -81,6 +82,7 @@ class EndTests(SeveralTestCase):
         """
         C{twisted-sse serve} ends on Ctrl-C, which reaches all processes.
         """
+        heed(self, signal.SIGINT)
         daemon = await self.several("--interval=0.05", command=SERVE).ready()
         for child in daemon.children():
             os.kill(child, signal.SIGINT)

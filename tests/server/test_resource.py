@@ -208,7 +208,7 @@ class ArgumentTests(SynchronousTestCase):
             "https://example.com/path",
             "https://",
             "*",
-            "https://*.example.com",
+            "https://*",
             "https://a\r\nb",
             b"https://example.com",
             5,

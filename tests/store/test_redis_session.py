@@ -30,14 +30,9 @@ class SessionTests(SynchronousTestCase):
     def open(self, *names: str, **options: Any) -> list[RedisLog]:
         """
         Open logs, each of a stream with one entry, and wait until they are followed.
-
-        @param options: those of the store, and C{old}, the name of a log whose events may be old.
         """
         options = {"maxEvents": 50, **options}
-        old = options.pop("old", None)
         self.store = RedisStore("redis://host", reactor=self.reactor, **options)
-        if old is not None:
-            self.store.keepOld(old, 50)
         opening: list[Any] = [self.store.open(name, MemoryTail(), 10) for name in names]
         self.commands, self.follower = [
             Peer(self.reactor, factory.buildProtocol(None))
@@ -106,14 +101,6 @@ class SessionTests(SynchronousTestCase):
                 self.advance(pause + 1)[1:3],
                 [["TIME"], ["XTRIM", "sse:one", "MINID", oldest]],
             )
-
-    def test_old(self) -> None:
-        """
-        Of one channel, what is old may be kept all the same.
-        """
-        self.open("one", "two", maxEvents=None, maxAge=100, old="two")
-        asked = [each[1:] for each in self.advance(11) if each[0] == "XTRIM"]
-        self.assertEqual(asked, [["sse:two", "MAXLEN", "~", "50"], ["sse:one", "MINID", "1000-7"]])
 
     def test_nudge(self) -> None:
         """
@@ -237,23 +224,22 @@ class StoreTests(SynchronousTestCase):
 
     def test_keepOnly(self) -> None:
         """
-        A channel may keep less than the others, or what is older.
+        A channel may keep less than the others, or more, however old it is.
         """
         reactor: Any = MemoryNamesReactor()
         store = RedisStore("redis://host", reactor=reactor, maxEvents=50, maxAge=60)
         store.keepOnly("one", 1)
-        store.keepOld("old", 70)
         limits = []
 
         class Session:
-            def open(self, key: str, tail: Any, recent: int, *limited: float | None) -> Any:
-                limits.append((key, *limited))
+            def open(self, key: str, tail: Any, recent: int, *kept: float | None) -> Any:
+                limits.append((key, *kept))
                 raise StoreAway
 
         store._session = Session()  # type: ignore[assignment]
-        for name in "one", "two", "old":
+        for name in "one", "two":
             self.assertRaises(StoreAway, store.open, name, MemoryTail(), 1)
-        self.assertEqual(limits, [("sse:one", 1, 60), ("sse:two", 50, 60), ("sse:old", 70, None)])
+        self.assertEqual(limits, [("sse:one", 1, None), ("sse:two", 50, 60)])
 
     def test_fork(self) -> None:
         """

@@ -58,19 +58,28 @@ class TrimmingTests(SQLiteTestCase):
             await keeper.read(ids[-1])
         self.assertEqual((await one.read(None), len(await two.read(None))), (["10"], 7))
 
-    async def test_old(self) -> None:
+    async def test_keepMore(self) -> None:
         """
-        Of one channel, what is old and large may be kept all the same.
+        Of one channel, more may be kept than of the others, however old and large it is, also over a
+        restart.
         """
-        store = self.store(maxEvents=3, maxAge=10, maxBytes=100)
-        store.keepOld("one", 5)
-        one, two = await self.keep(store, "one"), await self.keep(store, "two")
-        for keeper in one, two:
-            old = [keeper.record("x" * 50, now=time.time() - 20) for _ in range(4)]
-            await keeper.append(*old)
-        self.assertEqual((len(await one.read(None)), await two.read(None)), (4, []))
-        ages = [getattr(each.log, "maxAge", 0) for each in (one, two)]
-        self.assertEqual(ages, [None, 10])
+        now = time.time()
+        store = self.store(maxEvents=3, maxBytes=20, maxAge=10)
+        store.keepOnly("more", 5)
+        more, others = await self.keep(store, "more"), await self.keep(store, "others")
+        for keeper in more, others:
+            ids = [
+                (await keeper.append(keeper.record(f"{number}" * 9, now=now - age)))[0]
+                for number, age in enumerate((100, 90, 80, 0))
+            ]
+            await keeper.read(ids[-1])
+        self.assertEqual(len(await more.read(None)), 4)
+        self.assertEqual(await others.read(None), ["3" * 9])
+        await store.close()
+        store = self.store(maxEvents=3, maxBytes=20, maxAge=10)
+        store.keepOnly("more", 5)
+        more = await self.keep(store, "more")
+        self.assertEqual((len(await more.read(None)), len(more.recent)), (4, 4))
 
     async def test_maxBytes(self) -> None:
         """

@@ -34,9 +34,11 @@ class Browsing(LiveTestCase):
     if webdriver is None and not nothingMayBeLeftOut():
         skip = "browser (selenium is not installed: pip install selenium)"
 
-    async def browse(self) -> Any:
+    async def browse(self, *more: str) -> Any:
         """
         Start a browser.
+
+        @param more: more arguments for it.
         """
         # Not trial's temporary directory, which under pytest is in the checkout.
         profile = tempfile.mkdtemp(prefix="twisted-sse-")
@@ -52,6 +54,7 @@ class Browsing(LiveTestCase):
             "--disable-component-update",
             "--no-proxy-server",
             f"--user-data-dir={profile}",
+            *more,
         ]
         if os.getuid() == 0:
             # Chromium's sandbox does not work as root.

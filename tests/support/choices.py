@@ -39,6 +39,7 @@ class Reader:
 
     @ivar may: the topics of the private events that it may read.
     @ivar asked: the data of the events that it was asked about.
+    @ivar isTold: whether it is sent the channel's own events.
     """
 
     asks = False
@@ -49,10 +50,12 @@ class Reader:
         topics: list[str] | None = None,
         patterns: list[Pattern] | None = None,
         may: tuple[str, ...] = (),
+        isTold: bool = True,
     ) -> None:
         self.topics = frozenset(topics or ()) if topics is not None or patterns else None
         self.patterns = frozenset(patterns or ())
         self.may = frozenset(may)
+        self.isTold = isTold
         self.asked: list[str | None] = []
 
     def wants(self, entry: Entry) -> bool:

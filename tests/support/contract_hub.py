@@ -50,7 +50,7 @@ class ContractCase(LiveTestCase):
 
         @param options: its arguments, and C{history}, that of its channel.
         """
-        channel = Channel(options.pop("history", History()), positionEvent=None, resetEvent=None)
+        channel = Channel(options.pop("history", History()))
         self.hub = Hub(
             channel,
             **{

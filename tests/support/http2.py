@@ -4,7 +4,7 @@ A client of HTTP/2 over TLS, and a server for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.support.live import Connection, LiveTestCase, Response, Server
@@ -58,10 +58,14 @@ class Client2(Connection):
         method: str = "GET",
         path: str = "/",
         headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        more: Sequence[tuple[str, str]] = (),
     ) -> tuple[int, Response]:
         """
         Make a request.
 
+        @param body: its body, which fits in a frame.
+        @param more: more headers, of which several may have the same name.
         @return: its number, and its response.
         """
         number = self.http.get_next_available_stream_id()
@@ -73,7 +77,9 @@ class Client2(Connection):
             "accept": "text/event-stream",
             **(headers or {}),
         }
-        self.http.send_headers(number, list(head.items()), end_stream=True)
+        self.http.send_headers(number, [*head.items(), *more], end_stream=not body)
+        if body:
+            self.http.send_data(number, body, end_stream=True)
         self.responses[number] = response = Response()
         self._flush()
         return number, response

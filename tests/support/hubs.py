@@ -4,7 +4,8 @@ A hub in memory, and tokens for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jwt import encode
@@ -34,6 +35,8 @@ class HubCase(SynchronousTestCase):
     A hub in memory.
     """
 
+    makeClock: Callable[[], MemoryClock] = MemoryClock
+
     def serve(self, **options: Any) -> Hub:
         """
         Make a hub.
@@ -41,13 +44,13 @@ class HubCase(SynchronousTestCase):
         @param options: its arguments; and of its channel C{history}, and C{store}, a function that
             makes it, given a clock.
         """
-        self.clock = MemoryClock()
+        self.clock = self.makeClock()
         history, makeStore = options.pop("history", History()), options.pop("store", None)
         more: dict[str, Any] = {}
         if makeStore is not None:
             more = {"name": "hub", "store": makeStore(self.clock), "reactor": self.clock}
             options["reactor"] = self.clock
-        self.channel = Channel(history, positionEvent=None, resetEvent=None, **more)
+        self.channel = Channel(history, **more)
         options = {
             "publisherJwtKey": KEY,
             "subscriberJwtKey": KEY,
@@ -69,3 +72,15 @@ class HubCase(SynchronousTestCase):
         target = query if query.startswith("/") else f"{PATH}?{query}" if query else PATH
         # Of several with one name the first counts.
         return self.client.request(method, target, dict(reversed(list(headers))))
+
+    def assertToldToComeBack(self, *streams: MemoryStream) -> None:
+        """
+        Assert that the streams have ended as a browser understands it, which then comes back.
+        """
+        for stream in streams:
+            self.assertEqual((stream.status, stream.ended), (200, True))
+            *_, told = re.findall(rb"^retry: (\d+)\n", stream.body, re.MULTILINE)
+            self.assertIn(int(told), range(5000, 15001))
+            self.assertTrue(stream.body.endswith(b"\n\n"), stream.body)
+            self.assertEqual(list(stream.events), [])
+            self.assertNotIn("Retry-After", stream.headers)

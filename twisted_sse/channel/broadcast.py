@@ -310,7 +310,7 @@ class Broadcast:
         if subscription.cursor > self.position:
             self._joining[subscription] = None
             return
-        positions = self._positions
+        positions = self._positions if subscription.choice.isTold else None
         isOld = positions is not None and positions.isOldAtStart(
             subscription, self.position, self.seconds()
         )
@@ -368,7 +368,7 @@ class Broadcast:
         A subscription is live.
         """
         self.audience.enter(subscription)
-        if self._positions is not None:
+        if self._positions is not None and subscription.choice.isTold:
             self._positions.enter(subscription, self.position)
         self._checkAge()
 
@@ -423,7 +423,7 @@ class Broadcast:
             return self.seconds() >= until
 
         if self._fanOut is None and self._fresh:
-            self._fanOut = self._begin()
+            self._fanOut = self._begin(isLate)
         isDone = False
         try:
             isDone = self._handOut(isLate) and self._remind(isLate)
@@ -459,17 +459,23 @@ class Broadcast:
         self._checkAge()
         return True
 
-    def _begin(self) -> FanOut:
+    def _begin(self, isLate: Callable[[], bool]) -> FanOut | None:
         """
-        Find out which subscribers get which of the fresh events.
+        Find out which subscribers get which of the fresh events: of as many as can be looked at in
+        this turn.
+
+        @return: L{None} if that takes longer even for the first.
         """
-        fresh, self._fresh = self._fresh, []
+        count, interested = self.audience.find(self._fresh, isLate)
+        if not count:
+            return None
+        fresh, self._fresh = self._fresh[:count], self._fresh[count:]
         start, self.position = self.position, self.position + len(fresh)
         self.place = fresh[-1].name
         fanOut = FanOut(fresh, self._chosen)
-        self.audience.send(fresh, fanOut)
-        joining, self._joining = self._joining, {}
-        for subscription in joining:
+        self.audience.send(fresh, interested, fanOut)
+        for subscription in [each for each in self._joining if each.cursor <= self.position]:
+            del self._joining[subscription]
             fanOut.ask(subscription, fresh[subscription.cursor - start :])
             self._include(subscription)
         return fanOut

@@ -4,7 +4,7 @@ One event to many streams.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from operator import itemgetter
 from threading import get_ident
@@ -175,6 +175,15 @@ class Channel:
         return 0 if self._storage is None else self._storage.writing.events
 
     @property
+    def lookups(self) -> dict[str, int]:
+        """
+        How often it was looked up who has chosen a pattern that matches a topic: C{"hit"} if that was
+        remembered, C{"miss"} if the topic had to be compared with patterns.
+        """
+        patterns = self._broadcast.audience.index.patterns
+        return {"hit": patterns.hits, "miss": patterns.misses}
+
+    @property
     def takesIDs(self) -> bool:
         """
         Whether events may have IDs of their own: not if the store, once it is open, makes the IDs.
@@ -336,16 +345,6 @@ class Channel:
         response = responseOf(stream)
         seen = stream.lastEventID if lastEventID is None else lastEventID
         self._subscribers.subscribe(response, seen, choice, last, earliest)
-
-    def foresee(self, topics: Iterable[str]) -> Iterator[None]:
-        """
-        Find out who wants events about some topics, before they are published: with thousands of patterns
-        that takes a while, and so it is done in steps, between which others can be served.
-
-        @return: the steps.
-        """
-        for topic in topics:
-            yield from self._broadcast.audience.index.look(topic)
 
     def unsubscribe(self, stream: EventStream) -> None:
         """

@@ -67,6 +67,12 @@ class Choice(Protocol):
         Whether C{wants} has to be asked about the private ones.
         """
 
+    @property
+    def isTold(self) -> bool:
+        """
+        Whether the subscriber is sent the events of the channel's own, such as C{stream-reset}.
+        """
+
     def wants(self, entry: Entry, /) -> bool:
         """
         Whether it wants an event.  If this fails, the stream ends.

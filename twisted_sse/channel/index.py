@@ -19,16 +19,18 @@ class Index(Generic[_Subscriber]):
     """
     Subscribers by the topics and the patterns that they have chosen; not those who want events
     about anything.
+
+    @ivar patterns: those of the patterns.
     """
 
     def __init__(self) -> None:
         self._topics: dict[str, dict[_Subscriber, None]] = {}
-        self._patterns: Patterns[_Subscriber] = Patterns()
+        self.patterns: Patterns[_Subscriber] = Patterns()
         # The subscribers of a topic that nobody has chosen.
         self._nobody: dict[_Subscriber, None] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._topics or self._patterns)
+        return bool(self._topics or self.patterns)
 
     def enter(self, choice: Choice, subscriber: _Subscriber) -> None:
         """
@@ -37,7 +39,7 @@ class Index(Generic[_Subscriber]):
         for topic in choice.topics or ():
             self._topics.setdefault(topic, {})[subscriber] = None
         for pattern in choice.patterns:
-            self._patterns.enter(pattern, subscriber)
+            self.patterns.enter(pattern, subscriber)
 
     def exit(self, choice: Choice, subscriber: _Subscriber) -> None:
         """
@@ -50,14 +52,7 @@ class Index(Generic[_Subscriber]):
                 if not subscribed:
                     del self._topics[topic]
         for pattern in choice.patterns:
-            self._patterns.exit(pattern, subscriber)
-
-    def look(self, topic: str) -> Iterator[None]:
-        """
-        Find out in steps who has chosen a topic: see L{Patterns.look
-        <twisted_sse.channel.patterns.Patterns.look>}.
-        """
-        return self._patterns.look(topic)
+            self.patterns.exit(pattern, subscriber)
 
     def find(self, topics: Iterable[str]) -> dict[_Subscriber, None]:
         """
@@ -66,9 +61,21 @@ class Index(Generic[_Subscriber]):
         @return: each once, although it may have chosen several.
         """
         found: dict[_Subscriber, None] = {}
+        # Each once, though it may match many of the topics.
+        matching: dict[int, dict[_Subscriber, None]] = {}
         for topic in topics:
             found.update(self._topics.get(topic, self._nobody))
-            if self._patterns:
-                for subscribed in self._patterns.matching(topic):
-                    found.update(subscribed)
+            if self.patterns:
+                for subscribed in self.patterns.matching(topic):
+                    matching[id(subscribed)] = subscribed
+        for subscribed in matching.values():
+            found.update(subscribed)
         return found
+
+    def search(self, topics: Iterable[str]) -> Iterator[None]:
+        """
+        Do what takes time in finding them: see L{Patterns.search}.
+        """
+        if self.patterns:
+            for topic in topics:
+                yield from self.patterns.search(topic)

@@ -4,35 +4,32 @@ Who has subscribed to which patterns.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from itertools import islice
-from typing import Generic, NamedTuple, TypeVar, cast
+from collections.abc import Iterator
+from typing import Generic, NamedTuple, TypeVar
 
 from .choice import Pattern
 
 __all__ = ["Patterns"]
 
-#: For how many topics it is remembered which patterns match them, how long these may be, and how many
-#: patterns that may be together: a topic may match thousands.
+#: For how many topics it is remembered which patterns match them; and how many characters these may have
+#: together, and how many patterns that may be: a topic may match thousands.
 MOST_TOPICS = 10_000
-LONGEST_TOPIC = 1000
+MOST_CHARACTERS = 4_000_000
 MOST_FOUND = 1_000_000
 
 #: How many patterns are kept that nobody subscribes to now: when a server is restarted, the same
 #: come back.
 MOST_IDLE = 1000
 
-#: How many patterns are compared with a topic in a step: some need a fifth of a millisecond.
-STEP = 64
-
 _Subscriber = TypeVar("_Subscriber")
 
 
 class _Found(NamedTuple):
     """
-    The patterns that match a topic.
+    What matches a topic.
 
-    @ivar learned: how many had been learned, of which these are.
+    @ivar patterns: the patterns.
+    @ivar learned: how many patterns were known then.
     """
 
     patterns: tuple[Pattern, ...]
@@ -44,21 +41,29 @@ class Patterns(Generic[_Subscriber]):
     Subscribers by pattern.
 
     A topic is compared only with patterns whose prefix it has, and once for many events.
+
+    @ivar hits: how often C{search} had nothing to do.
+    @ivar misses: how often it had.
     """
 
     def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
         self._subscribed: dict[Pattern, dict[_Subscriber, None]] = {}
+        # Each has a number, by the order in which they were learned.
+        self._numbers: dict[Pattern, int] = {}
+        self._numbered: dict[int, Pattern] = {}
+        self._learned = 0
         # Those of them that nobody subscribes to; the longest without a subscriber first.
         self._idle: dict[Pattern, None] = {}
         self._prefixed: dict[str, dict[Pattern, None]] = {}
         # How many prefixes have each length.
         self._lengths: dict[int, int] = {}
-        # The patterns that match a topic; the topic that was found first, first.
+        # What was found last is last.
         self._found: dict[str, _Found] = {}
-        # How many patterns that are, together.
+        self._characters = 0
+        # How many patterns that is, together.
         self._size = 0
-        # How many patterns were learned.
-        self._learned = 0
 
     def __bool__(self) -> bool:
         return len(self._subscribed) > len(self._idle)
@@ -95,69 +100,77 @@ class Patterns(Generic[_Subscriber]):
         Find the subscribers of the patterns that match a topic.
         """
         found = self._found.get(topic)
-        if found is None or found.learned != self._learned:
-            steps = self._compare(topic, found)
-            try:
-                while True:
-                    next(steps)
-            except StopIteration as end:
-                found = cast(_Found, end.value)
+        if found is None or found.learned < self._learned:
+            for _ in self.search(topic):
+                pass
+            found = self._found[topic]
         for pattern in found.patterns:
-            # A pattern that is forgotten is forgotten here, too.
-            yield self._subscribed[pattern]
+            subscribed = self._subscribed.get(pattern)
+            # It may have been forgotten in the midst of a search.
+            if subscribed is not None:
+                yield subscribed
 
-    def look(self, topic: str) -> Iterator[None]:
+    def search(self, topic: str) -> Iterator[None]:
         """
-        Find out in many steps, if there are many patterns, which of them match a topic, so that
-        C{matching} knows it.
-        """
-        if len(self._subscribed) > STEP and len(topic) <= LONGEST_TOPIC:
-            yield from self._compare(topic, self._found.get(topic))
+        Compare a topic with the patterns that it was not compared with yet, so that this need not be
+        done when its subscribers are wanted.
 
-    def _compare(self, topic: str, known: _Found | None) -> Generator[None, None, _Found]:
+        @return: goes on to the next pattern.  Subscribers may come and go meanwhile.
         """
-        Find out which patterns match a topic.
-
-        @param known: what is known already, perhaps of fewer patterns.
-        """
-        found: dict[Pattern, None] = {}
+        before = self._found.get(topic)
         learned = self._learned
-        if known is None:
-            compared = list(self._candidates(topic))
+        if before is None:
+            candidates = list(self._candidates(topic))
+            found = []
+        elif before.learned < learned:
+            candidates = list(self._since(before.learned, topic))
+            found = list(before.patterns)
         else:
-            found.update(dict.fromkeys(known.patterns))
-            compared = self._newest(learned - known.learned)
-        while compared:
-            for number, pattern in enumerate(compared, 1):
-                if topic.startswith(pattern.prefix) and pattern.matches(topic):
-                    found[pattern] = None
-                if not number % STEP:
-                    yield
-            # Others may have come meanwhile.
-            compared, learned = self._newest(self._learned - learned), self._learned
-        # And some may have been forgotten.
-        result = _Found(tuple([each for each in found if each in self._subscribed]), learned)
-        if len(topic) <= LONGEST_TOPIC:
-            self._remember(topic, result)
-        return result
-
-    def _newest(self, count: int) -> list[Pattern]:
-        """
-        @return: at least the patterns that were learned last, so far as they were not forgotten.
-        """
-        return list(islice(reversed(self._subscribed), count))
+            self.hits += 1
+            return
+        self.misses += 1
+        for pattern in candidates:
+            if pattern.matches(topic):
+                found.append(pattern)
+            yield
+        self._remember(topic, _Found(tuple(found), learned))
 
     def _remember(self, topic: str, found: _Found) -> None:
-        before = self._found.pop(topic, None)
+        self._drop(topic)
         self._found[topic] = found
-        self._size += len(found.patterns) - (len(before.patterns) if before is not None else 0)
-        while len(self._found) > MOST_TOPICS or self._size > MOST_FOUND:
-            self._size -= len(self._found.pop(next(iter(self._found))).patterns)
+        self._characters += len(topic)
+        self._size += len(found.patterns)
+        # What was found now is needed.
+        while len(self._found) > 1 and (
+            len(self._found) > MOST_TOPICS
+            or self._characters > MOST_CHARACTERS
+            or self._size > MOST_FOUND
+        ):
+            self._drop(next(iter(self._found)))
+
+    def _drop(self, topic: str) -> None:
+        found = self._found.pop(topic, None)
+        if found is not None:
+            self._characters -= len(topic)
+            self._size -= len(found.patterns)
+
+    def _forgetFound(self) -> None:
+        self._found.clear()
+        self._characters = self._size = 0
 
     def _candidates(self, topic: str) -> Iterator[Pattern]:
         for length in self._lengths:
             if length <= len(topic):
                 yield from self._prefixed.get(topic[:length], ())
+
+    def _since(self, learned: int, topic: str) -> Iterator[Pattern]:
+        """
+        @return: those of the patterns after the first C{learned} that may match a topic.
+        """
+        for number in range(learned, self._learned):
+            pattern = self._numbered.get(number)
+            if pattern is not None and topic.startswith(pattern.prefix):
+                yield pattern
 
     def _learn(self, pattern: Pattern) -> None:
         prefix = pattern.prefix
@@ -166,15 +179,13 @@ class Patterns(Generic[_Subscriber]):
             same = self._prefixed[prefix] = {}
             self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
         same[pattern] = None
-        # What was found is of fewer patterns now.
+        self._numbers[pattern] = self._learned
+        self._numbered[self._learned] = pattern
         self._learned += 1
-
-    def _forgetFound(self) -> None:
-        self._found.clear()
-        self._size = 0
 
     def _forget(self, pattern: Pattern) -> None:
         del self._idle[pattern], self._subscribed[pattern]
+        del self._numbered[self._numbers.pop(pattern)]
         prefix = pattern.prefix
         same = self._prefixed[prefix]
         del same[pattern]

@@ -20,6 +20,7 @@ from ..stream.feed import Feed
 from ..stream.reasons import CloseReason
 from ..stream.response import Response
 from ..stream.turn import TURN
+from ..timing.slices import SLICE
 from .choice import Choice
 from .lastid import NO_ID, OLDER, LastID
 from .older import Part
@@ -120,10 +121,11 @@ class Subscription(Feed):
     @property
     def choosesAll(self) -> bool:
         """
-        Whether it wants all events, so that a live client always has the newest ID.
+        Whether it wants all events, those of the channel's own too, so that a live client always has
+        the newest ID.
         """
         choice = self.choice
-        return choice.topics is None and not (choice.asks or choice.guards)
+        return choice.topics is None and choice.isTold and not (choice.asks or choice.guards)
 
     @property
     def _topics(self) -> frozenset[str] | None:
@@ -327,10 +329,11 @@ class Subscription(Feed):
         Send what was read from the history.
         """
         first: Encoded | None = None
-        if replay.isLost:
-            first = self.publisher.lost(replay.start)
-        elif self.last == NO_ID:
-            first = self.publisher.placed(replay.start)
+        if self.choice.isTold:
+            if replay.isLost:
+                first = self.publisher.lost(replay.start)
+            elif self.last == NO_ID:
+                first = self.publisher.placed(replay.start)
         entries, next = replay.entries, replay.next
         after = store.name(next) if store.isFront else None
         if entries and self._selects:
@@ -373,15 +376,19 @@ class Subscription(Feed):
 
     def _choose(self, entries: Iterable[Entry]) -> tuple[list[Entry], int]:
         """
-        Choose among events, as many as are sent in a turn.
+        Choose among events, as many as are sent in a turn, and as there is time for.
 
         @return: the chosen events, and how many were considered: at least one.
         """
         chosen: list[Entry] = []
         size = asked = 0
-        choice = self.choice
+        choice, seconds = self.choice, self.response.wheel.seconds
+        until = seconds() + SLICE
         for entry in entries:
             if asked == ASKED or (size and size + len(entry.data) > TURN):
+                break
+            if asked and seconds() >= until:
+                # To match patterns takes a microsecond each, and there may be a hundred.
                 break
             asked += 1
             if self.choose([entry]):
@@ -482,5 +489,7 @@ class Subscription(Feed):
             position = None
         if entries:
             self.last = OLDER
-        first = publisher.lost(None if entries else position) if isLost else None
+        first: Encoded | None = None
+        if isLost and self.choice.isTold:
+            first = publisher.lost(None if entries else position)
         self._send(first, entries, isLost)

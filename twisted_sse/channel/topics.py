@@ -28,6 +28,7 @@ class Topics:
     patterns: frozenset[Pattern] = frozenset()
     #: Whether an event is private means nothing here: there is nobody who may not read it.
     guards = False
+    isTold = True
 
     def __init__(
         self, topics: frozenset[str] | None, where: Callable[[Event], object] | None

@@ -4,7 +4,7 @@ The daemon as one service: how it starts, and in which order it stops.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any
 
@@ -38,7 +38,7 @@ class Daemon(Feeding):
       - the sources are stopped;
       - the resources are drained: each client is told when to reconnect, and its stream ends;
         other requests are answered;
-      - what checks the delivery ends, and the channels are closed;
+      - what checks the delivery ends, then the hub, and the channels are closed;
       - the store is closed, with all that was published.
 
     With C{--once} it stops by itself when all sources have ended.
@@ -73,6 +73,7 @@ class Daemon(Feeding):
         self.delivery.setServiceParent(self)  # type: ignore[no-untyped-call]
         self._resources: list[EventStreamResource] = []
         self._drains: list[IService] = []
+        self._ends: list[Callable[[], object]] = []
         self._listening = listening
         self._connections = connections
         self._drain = drain
@@ -109,6 +110,12 @@ class Daemon(Feeding):
         self._resources.append(resource)
         self._drains.append(drain)
 
+    def addEnd(self, end: Callable[[], object]) -> None:
+        """
+        Add what is to be called when all requests are answered, before the channels are closed.
+        """
+        self._ends.append(end)
+
     def addSource(self, source: LineSource) -> None:
         """
         See L{Feeding}.
@@ -132,7 +139,7 @@ class Daemon(Feeding):
         parts = [self._listening, *sources, *self._drains]
         drain = partial(self._connections.drain, self._drain)
         yield self.stopAll([*(part.stopService for part in parts), drain])
-        yield self.stopAll([self.delivery.stopService])
+        yield self.stopAll([self.delivery.stopService, *self._ends])
         yield self.closeAll()
 
     def _makeCheck(self) -> Channel:

@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
     from ..hub.mercure.hub import Hub
 
-__all__ = ["HUB_CHANNEL", "MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
+__all__ = ["MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
 
 #: How many large bodies are kept while nobody knows whether their senders may publish, because keys are
 #: being fetched: anybody can send a token with an unknown key.
 MOST_UNDECIDED = 16
-
-#: The arguments of its channel: Mercure's clients do not know our own events.
-HUB_CHANNEL = {"positionEvent": None, "resetEvent": None}
 
 #: The options for the arguments that have another name there.
 _OPTIONS = {
@@ -40,6 +37,7 @@ _OPTIONS = {
     "trustedIssuers": "trusted-issuer",
     "resourceIdentifier": "resource-identifier",
     "publishOrigins": "publish-origin",
+    "cookieNames": "cookie-name",
 }
 
 
@@ -78,10 +76,13 @@ def makeHub(options: Options, channel: Channel, reactor: Any, **arguments: Any) 
             url=resource if isURL else f"https://localhost{WELL_KNOWN}",
             anonymous=bool(options["anonymous"]),
             publishOrigins=options["publish-origin"],
+            cookieNames=dict(options["cookie-name"]),
             protocols=options.protocols,
             presence=bool(options["presence"]),
             maxBody=MOST_PUBLISHED,
             explain=bool(options["explain"]),
+            maxLifetime=options["max-lifetime"],
+            unauthorized=bool(options["unauthorized"]),
             reactor=reactor,
             **arguments,
         )
@@ -109,7 +110,7 @@ def checkHub(options: Options, reactor: Any) -> None:
     @raise UsageError: if an option of the hub cannot be used.
     """
     if options.hub is not None:
-        makeHub(options, Channel(History(maxEvents=1), reactor=reactor), reactor)
+        makeHub(options, Channel(History(maxEvents=1), reactor=reactor), reactor).close()
 
 
 class Admission:

@@ -11,6 +11,7 @@ from typing import Any
 from twisted.python.usage import UsageError
 
 from .auth import AuthOptions
+from .values import secondsOrOff
 
 __all__ = ["FROM_ENVIRONMENT", "METADATA", "WELL_KNOWN", "MercureOptions"]
 
@@ -33,6 +34,7 @@ _FOR_HUB = (
     *FROM_ENVIRONMENT,
     *("jwks", "trusted-issuer", "resource-identifier", "publish-origin"),
     *("anonymous", "presence", "mercure-protocol", "explain"),
+    *("cookie-name", "max-lifetime", "unauthorized"),
 )
 
 #: The versions of the protocol.
@@ -61,6 +63,11 @@ class MercureOptions(AuthOptions):
         ["anonymous", None, "the hub: let clients without a token subscribe to public updates"],
         ["presence", None, "the hub: tell subscribers that may know it who comes and goes"],
         ["explain", None, "the hub: tell clients why they are refused, not only the log"],
+        [
+            "unauthorized",
+            None,
+            "the hub: answer 401, not 403, where a token of 0.x does not grant something",
+        ],
     ]
 
     optParameters: list[list[Any]] = [
@@ -102,12 +109,20 @@ class MercureOptions(AuthOptions):
             "the hub: the versions of the protocol that it speaks (both if not given)",
             _protocols,
         ],
+        [
+            "max-lifetime",
+            None,
+            None,
+            "the hub: seconds after which a stream ends, so that its client shows a new token, or off",
+            secondsOrOff("max-lifetime"),
+        ],
     ]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self["trusted-issuer"] = []
         self["publish-origin"] = []
+        self["cookie-name"] = []
 
     def opt_trusted_issuer(self, description: str) -> None:
         """
@@ -118,10 +133,22 @@ class MercureOptions(AuthOptions):
 
     def opt_publish_origin(self, origin: str) -> None:
         """
-        the hub: origin whose pages may publish with a cookie, such as https://example.com; may be
-        given several times
+        the hub: origin whose pages may publish with a cookie, such as https://example.com, or
+        https://*.example.com for all hosts below one; may be given several times
         """
         self["publish-origin"].append(origin)
+
+    def opt_cookie_name(self, description: str) -> None:
+        """
+        the hub: 0.x=NAME or 1.0=NAME: the name of the cookie with a token, if it is not that of the
+        protocol; may be given several times
+        """
+        protocol, mark, name = description.partition("=")
+        if not mark:
+            raise UsageError(f"--cookie-name is {description!r}: it must be 0.x=NAME or 1.0=NAME")
+        if protocol in dict(self["cookie-name"]):
+            raise UsageError(f"--cookie-name: there are two for {protocol}")
+        self["cookie-name"].append((protocol, name))
 
     def checkHub(self) -> None:
         """
@@ -179,6 +206,10 @@ class MercureOptions(AuthOptions):
                     f"{self.given[name]} is for tokens of 0.x, which --mercure-protocol leaves out:"
                     " those of 1.0 need --trusted-issuer"
                 )
+        if self["unauthorized"] and OLD not in protocols:
+            raise UsageError(
+                "--unauthorized is about tokens of 0.x, which --mercure-protocol leaves out"
+            )
         for name in "trusted-issuer", "resource-identifier":
             if self[name] and NEW not in protocols:
                 raise UsageError(

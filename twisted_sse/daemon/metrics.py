@@ -140,6 +140,12 @@ class CountedHub(Protocol):
         How many subscribers there are.
         """
 
+    @property
+    def lookups(self) -> Mapping[str, int]:
+        """
+        How often a topic was looked up among the patterns of subscribers, by the outcome.
+        """
+
 
 class _Hub:
     """
@@ -161,6 +167,14 @@ class _Hub:
         for reason, count in sorted(self._hub.refusals.items()):
             refusals.add_metric([reason], count)
         yield refusals
+        lookups = CounterMetricFamily(
+            "sse_hub_lookups_total",
+            "Topics that were looked up among the patterns of subscribers, by the outcome.",
+            labels=["outcome"],
+        )
+        for outcome, count in self._hub.lookups.items():
+            lookups.add_metric([outcome], count)
+        yield lookups
 
 
 def countHub(registry: CollectorRegistry, hub: CountedHub) -> None:

@@ -135,8 +135,8 @@ class Options(MercureOptions):
 
     def opt_origin(self, origin: str) -> None:
         """
-        origin whose pages may read the events (CORS), such as https://example.com, or * for all;
-        may be given several times
+        origin whose pages may read the events (CORS), such as https://example.com, or
+        https://*.example.com for all hosts below one, or * for all; may be given several times
         """
         self["origin"].append(origin)
 

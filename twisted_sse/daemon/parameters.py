@@ -273,7 +273,15 @@ PARAMETERS: list[list[Any]] = [
 #: What a shell completes.
 COMPLETIONS = usage.Completions(
     multiUse=[
-        *("allow-headers", "allow-host", "auth", "expose-headers", "listen", "origin"),
+        *(
+            "allow-headers",
+            "allow-host",
+            "auth",
+            "cookie-name",
+            "expose-headers",
+            "listen",
+            "origin",
+        ),
         *("publish-origin", "publish-token", "source", "trusted-issuer", "trusted-proxy"),
     ],
     optActions={

@@ -87,13 +87,11 @@ def makeChannel(
     store: EventStore | None,
     observer: Observer | None,
     reactor: Any,
-    **more: Any,
 ) -> Channel:
     """
     Make the channel of a source.
 
     @param store: keeps its events; L{None} for memory only.
-    @param more: further arguments of L{Channel}.
     """
     return Channel(
         History(maxEvents=options["history"], maxAge=options["history-age"]),
@@ -102,7 +100,6 @@ def makeChannel(
         reactor=reactor,
         store=store,
         observer=observer,
-        **more,
     )
 
 

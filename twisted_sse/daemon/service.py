@@ -40,7 +40,7 @@ from .health import makeProbes
 from .limits import connectionLimit, raiseFileLimit
 from .listen import ListeningService
 from .logfile import twistdLog
-from .mercure import HUB_CHANNEL, Admission, checkHub, makeHub
+from .mercure import Admission, checkHub, makeHub
 from .mercureoptions import METADATA
 from .options import Options, exitUsage
 from .pages import Greeting, StreamList
@@ -128,11 +128,12 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
     hub = None
     for path, spec in options.sources.items():
         if spec.kind is Kind.HUB:
-            kept = makeChannel(options, path, daemon.store, observer, reactor, **HUB_CHANNEL)
+            kept = makeChannel(options, path, daemon.store, observer, reactor)
             hub = makeHub(options, kept, reactor, name=path, observer=observer, **arguments)
             for each in hub.channels:
                 daemon.addChannel(each)
             daemon.addResource(hub.resource)
+            daemon.addEnd(hub.close)
             resources[path] = hub
             resources.update(dict.fromkeys(hub.metadata.paths, hub.metadata))
             continue

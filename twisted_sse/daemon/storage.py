@@ -147,19 +147,11 @@ class LaterStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep fewer events of one channel, if the store can do that.
+        Keep so many events of one channel, whatever is kept of the others, if the store can do that.
         """
         keepOnly = getattr(self._store, "keepOnly", None)
         if keepOnly is not None:
             keepOnly(name, maxEvents)
-
-    def keepOld(self, name: str, maxEvents: int) -> None:
-        """
-        Keep the events of one channel however old they are, if the store can do that.
-        """
-        keepOld = getattr(self._store, "keepOld", None)
-        if keepOld is not None:
-            keepOld(name, maxEvents)
 
     def open(self, name: str, tail: Tail, recent: int) -> Deferred[EventLog]:
         """

@@ -8,10 +8,11 @@ fit into 100 kB in a temporary file, however large it is.
 from __future__ import annotations
 
 import json
+import re
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.http import HTTPChannel, datetimeToString, parse_qs
 from twisted.web.server import Request, version
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ __all__ = ["LimitedRequest"]
 
 #: How the types of forms begin, which Twisted puts into C{request.args}.
 FORMS = (b"application/x-www-form-urlencoded", b"multipart/form-data")
+
+#: The type of nearly all forms.
+_FORM = re.compile(rb"application/x-www-form-urlencoded(?:; *charset=[a-z0-9-]+)?", re.IGNORECASE)
 
 #: How much more of a body that is too large is read, in bytes: many clients read the answer only when
 #: they have sent all.
@@ -52,6 +56,7 @@ class LimitedRequest(Request):
     isRefused = False
 
     _size = 0
+    _isForm = False
     _aborting: IDelayedCall | None = None
 
     def gotLength(self, length: int | None) -> None:
@@ -131,11 +136,14 @@ class LimitedRequest(Request):
         """
         See L{Request}, which parses forms.
         """
-        kind = self.getHeader(b"content-type")
-        if kind is not None and not kind.lstrip().lower().startswith(FORMS):
+        kinds = self.requestHeaders.getRawHeaders(b"content-type", [])
+        if len(kinds) == 1:
+            assert self.content is not None, "it was made before"
+            kind = kinds[0].strip()
+            self._isForm = _FORM.fullmatch(kind) is not None and self.content.tell() > 0
             # Twisted would ask a parser of mail whether it is a form, and that takes as long as to
             # publish what is in the body.  Without the name, which is not public, it does ask.
-            self._parsePOSTFormSubmission = False
+            self._parsePOSTFormSubmission = not (self._isForm or not kind.lower().startswith(FORMS))
         super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
     def process(self) -> None:
@@ -143,6 +151,11 @@ class LimitedRequest(Request):
         See L{Request}.
         """
         if not self.isRefused:
+            if self._isForm and self.method == b"POST":
+                content: Any = self.content
+                # As Twisted does.
+                self.args.update(parse_qs(content.read(), 1))
+                content.seek(0)
             super().process()  # type: ignore[no-untyped-call]
             return
         self._cancel()

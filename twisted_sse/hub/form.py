@@ -24,8 +24,13 @@ def pairs(data: bytes) -> list[tuple[str, str]]:
     for pair in data.split(b"&"):
         if pair:
             name, _, value = pair.replace(b"+", b" ").partition(b"=")
-            found.append((unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()))
+            found.append((_text(name), _text(value)))
     return found
+
+
+def _text(data: bytes) -> str:
+    # Most names and values have no escape.
+    return (unquote_to_bytes(data) if b"%" in data else data).decode()
 
 
 def milliseconds(text: str) -> int | None:

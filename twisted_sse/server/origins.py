@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ..checks import InvalidOption, checkFlag, checkList
 from .answers import allow, answer, vary
@@ -14,7 +14,7 @@ from .answers import allow, answer, vary
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["Origins"]
+__all__ = ["OriginList", "Origins"]
 
 #: The headers that a page may send.  The first three are for resuming, for POST and for tokens;
 #: the others are what polyfills and libraries of old send with each request.
@@ -23,7 +23,85 @@ ALLOWED = ("Last-Event-ID", "Content-Type", "Authorization", "Cache-Control", "X
 #: The name of a header: RFC 9110, 5.1 and 5.6.2.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.\[\]:_-]+|null", re.ASCII)
+#: An origin: HTML standard, 7.1.1.  In a pattern a star stands for the labels before the host.
+_ORIGIN = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(\*\.)?([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]+))?", re.ASCII
+)
+
+#: The labels that a star stands for; a host; and one below which there are hosts of the same owner.
+_LABELS = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
+_HOST = re.compile(rf"{_LABELS}\.?|\[.*\]", re.ASCII)
+_DOMAIN = re.compile(rf"{_LABELS}\.[a-z_-][a-z0-9_-]*\.?", re.ASCII)
+
+#: The ports that browsers leave out: URL standard, 4.2.
+_PORTS = {"http": "80", "https": "443"}
+
+#: The origin of pages that have none of their own, such as any page in a sandboxed frame.
+NULL = b"null"
+
+
+class OriginList:
+    """
+    Some origins, named one by one, or as all hosts below one.
+
+    They are compared as they are: browsers write them in only one way.
+    """
+
+    def __init__(self, option: str, origins: Iterable[str]) -> None:
+        """
+        @param option: the name of the argument, for errors.
+        @param origins: origins such as C{"https://example.com"}; C{"https://*.example.com"} for all
+            hosts below C{example.com}, at any depth, with this scheme and port; C{"null"}.
+        @raise InvalidOption: if one is none of these, or no page could have it.
+        """
+        self._option = option
+        self._exact: set[bytes] = set()
+        patterns = []
+        for origin in origins:
+            pattern = self._read(origin)
+            if pattern is None:
+                self._exact.add(origin.encode("ascii"))
+            else:
+                patterns.append(pattern)
+        self._patterns = re.compile("|".join(patterns).encode("ascii")) if patterns else None
+
+    def _read(self, origin: object) -> str | None:
+        """
+        Check an origin.
+
+        @return: the regular expression of those that it stands for; L{None} if it is only itself.
+        """
+        if origin == "null":
+            return None
+        found = _ORIGIN.fullmatch(origin) if isinstance(origin, str) else None
+        if found is None or (found[1] in _PORTS and not _HOST.fullmatch(found[3])):
+            self._refuse(
+                origin,
+                "an origin is scheme://host or scheme://host:port, in lower case and without a path;"
+                " https://*.example.com is all hosts below one",
+            )
+        scheme, star, host, port = found.groups()
+        if port is not None and not 0 < int(port) < 2**16:
+            self._refuse(origin, "there is no such port")
+        if port is not None and (port.startswith("0") or port == _PORTS.get(scheme)):
+            self._refuse(origin, "browsers leave out the usual port, and zeros before it")
+        if star is None:
+            return None
+        if scheme not in _PORTS or not _DOMAIN.fullmatch(host):
+            # Below com, or an IP address, are hosts of anybody, or none.
+            self._refuse(origin, "a star stands for the hosts below one, as in *.example.com")
+        return rf"{scheme}://{_LABELS}\.{re.escape(host)}" + (f":{port}" if port else "")
+
+    def _refuse(self, origin: object, why: str) -> NoReturn:
+        raise InvalidOption(self._option, f"has {origin!r}: {why}")
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._patterns)
+
+    def __contains__(self, origin: bytes) -> bool:
+        if origin in self._exact:
+            return True
+        return self._patterns is not None and self._patterns.fullmatch(origin) is not None
 
 
 class Origins:
@@ -39,8 +117,10 @@ class Origins:
         exposeHeaders: Iterable[str] = (),
     ) -> None:
         """
-        @param origins: origins such as C{"https://example.com"}, or C{"*"} for all.
-        @param credentials: whether their pages may send cookies.
+        @param origins: origins such as C{"https://example.com"} or C{"https://*.example.com"}: see
+            L{OriginList}; or C{"*"} for all.
+        @param credentials: whether their pages may send cookies; never those of C{"null"}, which any
+            page can be.
         @param allowHeaders: the headers that their pages may send, besides L{ALLOWED}.
         @param exposeHeaders: the headers of the responses that their pages may read, besides those
             that every page may.
@@ -55,9 +135,10 @@ class Origins:
         self._exposed = ", ".join(exposed).encode("ascii")
         self._credentials = credentials
         # None means all.
-        self._origins: frozenset[bytes] | None = None
+        self._origins: OriginList | None = None
         if origins != "*":
-            self._origins = _checked(origins)
+            checked = checkList("origins", origins, 'origins, or "*"')
+            self._origins = OriginList("origins", checked)
         elif credentials:
             raise InvalidOption(
                 "origins",
@@ -69,16 +150,18 @@ class Origins:
         Let a page read the response to its request, if its origin is allowed.
         """
         if self._origins is None:
-            origin: bytes | None = b"*"
+            origin = b"*"
         elif self._origins:
             vary(request, b"Origin")
-            origin = request.getHeader(b"origin")
-            if origin not in self._origins:
+            given = request.requestHeaders.getRawHeaders(b"origin", [])
+            # No browser sends several.
+            if len(given) != 1 or given[0] not in self._origins:
                 return
+            origin = given[0]
         else:
             return
         request.setHeader(b"access-control-allow-origin", origin)
-        if self._credentials:
+        if self._credentials and origin != NULL:
             request.setHeader(b"access-control-allow-credentials", b"true")
         if self._exposed:
             request.setHeader(b"access-control-expose-headers", self._exposed)
@@ -95,18 +178,6 @@ class Origins:
             request.setHeader(b"access-control-allow-headers", self._allowed)
             request.setHeader(b"access-control-max-age", b"600")
         answer(request, 204)
-
-
-def _checked(origins: object) -> frozenset[bytes]:
-    checked = checkList("origins", origins, 'origins, or "*"')
-    for origin in checked:
-        if not (isinstance(origin, str) and _ORIGIN.fullmatch(origin)):
-            raise InvalidOption(
-                "origins",
-                f"has {origin!r}: an origin is scheme://host or scheme://host:port, in lower case"
-                " and without a path",
-            )
-    return frozenset(origin.encode("ascii") for origin in checked)
 
 
 def _checkedNames(option: str, names: object, credentials: bool) -> list[str]:

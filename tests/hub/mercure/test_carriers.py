@@ -79,7 +79,7 @@ class ObservedTests(SynchronousTestCase):
         """
         for case in cases("tokens", "token-carrier: "):
             given, observed = case["input"], case["observed"]
-            cookies = {Dialect.V0: "myCookie"} if given.get("hub") == "bare" else {}
+            cookies = {"0.x": "myCookie"} if given.get("hub") == "bare" else {}
             carriers = Carriers([Dialect.V0], cookies)
             main = observed.get("subscribe_bare") or observed["subscribe_main"]
             if case["recommend"] == "accept":
@@ -255,7 +255,37 @@ class CarriersTests(SynchronousTestCase):
         What cannot be the name of a cookie is refused.
         """
         for name in ("", "a b", "a=b", "a;b", "\u00e9"):
-            self.assertRaises(InvalidOption, Carriers, BOTH, {Dialect.V1: name})
+            self.assertRaises(InvalidOption, Carriers, BOTH, {"1.0": name})
+
+    def test_ownNames(self) -> None:
+        """
+        The cookies may have other names, for one protocol or both, and then those of the protocol mean
+        nothing; one for a protocol that is not spoken is refused.
+        """
+        usual = "mercureAuthorization=OLD; __Secure-mercure_access_token=NEW"
+        for names, cookie, old, new in (
+            ({"0.x": "a"}, f"a=A; {usual}", "A", "NEW"),
+            ({"1.0": "a"}, f"a=A; {usual}", "OLD", "A"),
+            ({"0.x": "a", "1.0": "b"}, f"a=A; b=B; {usual}", "A", "B"),
+            ({"0.x": "a", "1.0": "a"}, f"a=A; {usual}", "A", "A"),
+            ({"0.x": "a", "1.0": "b"}, usual, None, None),
+            ({"0.x": "a", "1.0": "b"}, "A=A; B=B", None, None),
+        ):
+            carriers = Carriers(BOTH, names)
+            for dialect, token in (Dialect.V0, old), (Dialect.V1, new):
+                found = find(carriers, [("Cookie", cookie)], dialect=dialect)
+                self.assertEqual(found and found.token, token, (names, cookie))
+        self.assertEqual(
+            Carriers(BOTH, {"0.x": "a"}).cookies,
+            {Dialect.V0: "a", Dialect.V1: "__Secure-mercure_access_token"},
+        )
+        for wrong in {"1.0": "a"}, {"2.0": "a"}, {"": "a"}:
+            self.assertRaises(InvalidOption, Carriers, [Dialect.V0], wrong)
+        for name in ["a"], None, 5:
+            self.assertRaises(InvalidOption, Carriers, BOTH, {"0.x": name})
+        notMapping: Any
+        for notMapping in "a", [("0.x", "a")], []:
+            self.assertRaises(TypeError, Carriers, BOTH, notMapping)
 
     def test_repr(self) -> None:
         """

@@ -177,9 +177,7 @@ class SharedTests(HubCase):
         """
         Start a process.
         """
-        channel = Channel(
-            History(), name="hub", store=store, reactor=clock, positionEvent=None, resetEvent=None
-        )
+        channel = Channel(History(), name="hub", store=store, reactor=clock)
         hub = Hub(
             channel, subscriberJwtKey=KEY, now=lambda: self.now, reactor=clock, anonymous=True
         )
@@ -249,6 +247,22 @@ class SharedTests(HubCase):
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
 
+    def test_keptApart(self) -> None:
+        """
+        However little the store keeps of other channels, it is asked to keep what was revoked.
+        """
+
+        class Store(LateStore):
+            kept: dict[str, int] = {}
+
+            def keepOnly(self, name: str, maxEvents: int) -> None:
+                self.kept[name] = maxEvents
+
+        clock = MemoryClock()
+        store = Store(clock)
+        self.process(store, clock)
+        self.assertEqual(store.kept, {"hub/control": control.MOST, "hub/revoked": control.MOST})
+
     def test_withoutToken(self) -> None:
         """
         Those without a token are disconnected, too, in a process that has seen no token.
@@ -275,28 +289,6 @@ class SharedTests(HubCase):
         revoked, good = (self.subscribe(client, jti) for jti in ("1", "2"))
         clock.pump([0.1] * 10)
         self.assertEqual([revoked.status, good.status], [401, 200])
-
-    def test_old(self) -> None:
-        """
-        Revocations are kept by the store for as long as tokens are good, whatever its limits for
-        updates.
-        """
-        clock = MemoryClock()
-        calls: list[tuple[str, ...]] = []
-
-        class Limited(LateStore):
-            def keepOld(self, name: str, maxEvents: int) -> None:
-                calls.append(("keep", name, str(maxEvents)))
-
-            def open(self, name: str, *arguments: Any) -> Any:
-                calls.append(("open", name))
-                return super().open(name, *arguments)
-
-        self.process(Limited(clock), clock)
-        clock.pump([0.1] * 10)
-        keep = ("keep", "hub/revoked", str(control.MOST))
-        self.assertEqual([each for each in calls if each[0] == "keep"], [keep])
-        self.assertLess(calls.index(keep), calls.index(("open", "hub/revoked")))
 
     def test_channels(self) -> None:
         """

@@ -10,8 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from twisted_sse.hub.mercure.grants import CACHED, LONGEST_CACHED, Grants
-from twisted_sse.hub.mercure.selectors import matcher, selector
+from twisted_sse.hub.mercure.grants import (
+    CACHED,
+    CACHED_UPDATES,
+    LONGEST_CACHED,
+    MANY_TOPICS,
+    Grants,
+)
+from twisted_sse.hub.mercure.selectors import Selector, matcher, selector
+from twisted_sse.hub.mercure.templates import template
 
 HUB = "https://hub.example/.well-known/mercure"
 
@@ -35,7 +42,8 @@ class GrantsTests(SynchronousTestCase):
             for topic in topics:
                 expected = any(each.matches(topic) for each in selectors)
                 self.assertIs(grants.permits(topic), expected)
-            self.assertIs(grants.permitsAny(topics), any(map(grants.permits, topics)))
+            some = frozenset(topics)
+            self.assertIs(grants.permitsAny(some), any(map(grants.permits, some)))
 
     def test_nothing(self) -> None:
         """
@@ -43,8 +51,8 @@ class GrantsTests(SynchronousTestCase):
         """
         self.assertFalse(Grants())
         self.assertFalse(Grants().permits("a"))
-        self.assertFalse(Grants().permitsAny(["a"]))
-        self.assertFalse(Grants([selector("*")]).permitsAny([]))
+        self.assertFalse(Grants().permitsAny(frozenset("a")))
+        self.assertFalse(Grants([selector("*")]).permitsAny(frozenset()))
 
     def test_both(self) -> None:
         """
@@ -86,6 +94,36 @@ class GrantsTests(SynchronousTestCase):
         known = grants._known
         self.assertLessEqual(len(known), CACHED)
         self.assertLess(sum(map(sys.getsizeof, known)), CACHED * (LONGEST_CACHED + 100))
+
+    def test_manyTopics(self) -> None:
+        """
+        Of an update with many topics it is found out once whether it may be read, though thousands
+        have the same grants; the answers are as many as are in use, and not many.
+        """
+        compared: list[str] = []
+
+        class Counting(Selector):
+            def matches(self, topic: str) -> bool:
+                compared.append(topic)
+                return topic == "b5"
+
+        grants = Grants([Counting("topic", "x{y}", template("x{y}"))])
+        read = frozenset(f"b{number}" for number in range(MANY_TOPICS))
+        unread = frozenset(f"c{number}" * LONGEST_CACHED for number in range(MANY_TOPICS))
+        for _ in range(3):
+            self.assertTrue(grants.permitsAny(read))
+            self.assertFalse(grants.permitsAny(unread))
+        self.assertEqual(compared.count("b5"), 1)
+        self.assertEqual(sum(topic in unread for topic in compared), MANY_TOPICS)
+        del unread
+        kept = [
+            frozenset(f"d{number}-{each}" for number in range(MANY_TOPICS)) for each in range(99)
+        ]
+        for topics in kept:
+            self.assertFalse(grants.permitsAny(topics))
+            self.assertLessEqual(len(grants._updates or ()), CACHED_UPDATES)
+        kept.clear()
+        self.assertLessEqual(len(grants._updates or ()), 2)
 
     def test_many(self) -> None:
         """

@@ -75,6 +75,38 @@ class CrossOriginTests(HubCase):
                     continue
                 self.assertEqual(answer.headers.get(header), wanted, case)
 
+    def test_patterns(self) -> None:
+        """
+        A pattern stands for the same origins when a page reads and when it publishes with a cookie,
+        compared exactly; and C{null}, which any page can be, is nobody who sends cookies.
+        """
+        pattern = "https://*.wild.example"
+        self.assertRaises(ValueError, self.serve, publishOrigins=[pattern, "null"])
+        self.serve(origins=[pattern, "null"], publishOrigins=[pattern])
+        everything = token({"mercure": {"publish": ["*"], "subscribe": ["*"]}})
+        cookie = {
+            "Cookie": f"mercureAuthorization={everything}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        found = [each for each in mercureCases("cors") if each["name"].startswith("cors-wildcard")]
+        self.assertGreater(len(found), 4)
+        for case in found:
+            origin, observed = case["input"]["origin"], case["observed"]
+            isExact = not case["recommend"].startswith("exact comparison")
+            allowed = observed["Access-Control-Allow-Origin"] if isExact else None
+            answer = self.get("topic=a", [("Origin", origin)])
+            self.assertEqual(answer.headers.get("Access-Control-Allow-Origin"), allowed)
+            mayBeKnown = answer.headers.get("Access-Control-Allow-Credentials")
+            self.assertEqual(mayBeKnown, None if allowed in (None, "null") else "true")
+            self.assertIn("Origin", answer.headers["Vary"])
+            status = 401 if origin == "null" else observed["post_by_cookie_with_this_Origin"]
+            answer = self.client.request("POST", PATH, {**cookie, "Origin": origin}, b"topic=a")
+            self.assertEqual(answer.status, status, case)
+            status = observed["post_by_cookie_with_this_as_Referer_origin"]
+            referer = {**cookie, "Referer": f"{origin}/page"}
+            answer = self.client.request("POST", PATH, referer, b"topic=a")
+            self.assertEqual(answer.status, status, case)
+
     def test_once(self) -> None:
         """
         What an answer depends on is said once.
@@ -84,6 +116,27 @@ class CrossOriginTests(HubCase):
             named = self.get("topic=a", method=method).headers["Vary"].split(", ")
             self.assertEqual(len(named), len(set(named)), named)
             self.assertIn("Origin", named)
+
+
+class OwnEventTests(HubCase):
+    """
+    Tests for the argument C{ownEvents}.
+    """
+
+    def test_ownEvents(self) -> None:
+        """
+        Mercure's clients are sent none of the channel's own events, unless they are asked for; also
+        after what they get was changed.
+        """
+        for own, expected in [(False, ["data"]), (True, ["{}", "data"])]:
+            self.serve(ownEvents=own)
+            new, lost = self.get("topic=a"), self.get("topic=a&lastEventID=gone")
+            [changed, _] = self.hub.listSubscribers()
+            self.successResultOf(self.hub.select(changed["id"], ["*"]))
+            self.successResultOf(self.hub.publish("a", "data"))
+            self.clock.settle()
+            for browser in (new, lost):
+                self.assertEqual([event.data for event in browser.events], expected)
 
 
 class SubscriptionTests(HubCase):

@@ -82,7 +82,7 @@ class MetadataTests(HubCase):
         own.
         """
         store = SharedStore(Server(MemoryClock()))
-        channel = Channel(store=store, name="hub", positionEvent=None, resetEvent=None)
+        channel = Channel(store=store, name="hub")
         hub = Hub(channel, presence=True)
         store.server.clock.settle()
         client = MemoryClient(hub.metadata, clock=store.server.clock)

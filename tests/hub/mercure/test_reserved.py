@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.vectors import mercureCases
+from twisted_sse.hub.mercure import reserved
 from twisted_sse.hub.mercure.reserved import isReserved
+from twisted_sse.hub.mercure.urlpatterns import pathOf
 
 HUB = "https://hub.example/.well-known/mercure"
 
@@ -168,6 +170,32 @@ class ReservedTests(SynchronousTestCase):
         The hub's URL must be one, even if the topic is none.
         """
         self.assertRaises(ValueError, isReserved, "/x", "/.well-known/mercure")
+
+    def test_remembered(self) -> None:
+        """
+        A topic is resolved once, for a bounded number of topics that are not long.
+        """
+        resolved: list[str] = []
+
+        def counting(topic: str, base: str) -> str | None:
+            resolved.append(topic)
+            return pathOf(topic, base)
+
+        self.patch(reserved, "pathOf", counting)
+        hub = "https://remembered.example/hub"
+        long = "x" * (reserved.LONGEST_CACHED + 1)
+        for _ in range(2):
+            self.assertTrue(isReserved("/hub/x", hub))
+            self.assertFalse(isReserved("/other", hub))
+            self.assertFalse(isReserved(long, hub))
+            self.assertTrue(isReserved(f"/hub/{long}", hub))
+        for topic, times in (("/hub/x", 1), ("/other", 1), (long, 2), (f"/hub/{long}", 2)):
+            self.assertEqual(resolved.count(topic), times, topic[:10])
+        resolved.clear()
+        for number in range(reserved.CACHED):
+            isReserved(f"/{number}", hub)
+        isReserved("/other", hub)
+        self.assertEqual(len(resolved), reserved.CACHED + 1)
 
     @given(st.text())
     def test_anything(self, topic: str) -> None:

@@ -15,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from tests.support.vectors import mercureCases
 from twisted_sse import Event, EventStreamParser
 from twisted_sse.hub.mercure.dialect import Dialect
+from twisted_sse.hub.mercure.reserved import isReserved
 from twisted_sse.hub.mercure.update import (
     MOST_FIELDS,
     Kind,
@@ -359,7 +360,9 @@ class FormTests(SynchronousTestCase):
             st.text(
                 st.characters(exclude_categories=["Cs", "Cc", "Cf"], exclude_characters="*"),
                 min_size=1,
-            ).map("urn:{}".format),
+            )
+            .map("urn:{}".format)
+            .filter(lambda topic: not isReserved(topic, HUB)),
             min_size=1,
         ),
         st.text(st.characters(exclude_categories=["Cs"])),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ...stream.options import LONGEST_ID
 from ..refused import Refused
 from .dialect import Dialect
-from .selectors import InvalidSelector, Selector, compiledSize, matcher, selector
+from .selectors import InvalidSelector, Selector, compiledSize, dropUnused, matcher, selector
 
 __all__ = ["EARLIEST", "Asked", "askedIn", "selectorsFrom"]
 
@@ -110,6 +110,9 @@ def askedIn(
         selectors = selectorsFrom(topics or named, hub)
     except InvalidSelector as e:
         raise Refused(400, f"these topics cannot be selected: {e}") from None
+    if compiledSize() > max(before, MOST_MEMORY):
+        # Those of this subscriber too: kept, they would not be new when it asks again.
+        dropUnused()
     if compiledSize() > max(before, MOST_MEMORY):
         raise Refused(
             503,

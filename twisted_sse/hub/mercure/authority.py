@@ -112,24 +112,23 @@ class Authority:
                 raise self._challenges.bad(e, self._laxest) from None
         return await self._verified(presented, Use.PUBLISH, self._laxest)
 
-    def check(
-        self, token: Token, updates: Iterable[Update], checked: list[Update]
-    ) -> Iterator[None]:
+    def granted(self, token: Token, updates: Iterable[Update]) -> Iterator[Update | None]:
         """
-        Check what a publisher publishes: a topic in each step, since there may be a thousand, and as many
-        patterns in its token.
+        Check what a publisher publishes, one topic at a time: there may be a thousand, and as many
+        patterns in the token.
 
-        @param checked: each update that may be published is added.
+        @return: the updates; L{None} between them, where something else may be done.
         @raise Refused: if it may not publish to one of the topics.
         """
         for update in updates:
-            for topic in update.topics:
+            for number, topic in enumerate(update.topics):
+                if number:
+                    yield None
                 if not token.publish.permits(topic):
                     raise self._challenges.notGranted(
                         f"the token does not grant publish for {topic[:200]!r}", token.dialect
                     )
-                yield
-            checked.append(update)
+            yield update
 
     def checkPath(self, token: Token, path: str) -> None:
         """

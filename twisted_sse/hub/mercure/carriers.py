@@ -9,12 +9,13 @@ request would do less than its sender believes, and nobody would know why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from ...checks import InvalidOption, checkList
+from ...server.origins import OriginList
 from .dialect import Dialect
 from .unverified import Reason, Unverified
 
@@ -37,9 +38,6 @@ _BEARER = re.compile(rb"bearer +([^ \t]+) *", re.IGNORECASE)
 
 #: RFC 6265, 4.1.1: the name of a cookie is a C{token} of RFC 9110, 5.6.2.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
-
-_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]+)?", re.ASCII)
-_PATTERN = re.compile(r"(https?://)\*(\.[a-z0-9_-]+\.[a-z0-9._-]+(?::[0-9]+)?)", re.ASCII)
 
 #: The origin of a URL.  One with a user in it is no C{Referer} of a browser.
 _ORIGIN_OF = re.compile(rb"([a-z][a-z0-9+.-]*://[^/?#\\@]+)(?:[/?#].*)?", re.IGNORECASE | re.DOTALL)
@@ -74,26 +72,27 @@ class Presented(NamedTuple):
 class Carriers:
     """
     Finds the tokens of requests.
+
+    @ivar cookies: the names of the cookies, by the dialects that the hub speaks.
     """
 
     def __init__(
-        self, dialects: Iterable[Dialect], cookies: Mapping[Dialect, str] | None = None
+        self, dialects: Iterable[Dialect], cookieNames: Mapping[str, str] | None = None
     ) -> None:
         """
         @param dialects: those that the hub speaks.
-        @param cookies: the names of cookies that are not the usual ones.
-        @raise InvalidOption: if one of them is no name.
+        @param cookieNames: the names of cookies that are not the usual ones, by the protocol.
+        @raise InvalidOption: if one of them is no name, or would never be looked for.
+        @raise TypeError: if C{cookieNames} is no mapping.
         """
         self._dialects = frozenset(dialects)
-        names = {**COOKIES, **(cookies or {})}
-        for name in names.values():
-            if not _NAME.fullmatch(name):
-                raise InvalidOption(
-                    "cookies", f"has {name!r}, which cannot be the name of a cookie"
-                )
+        self.cookies = {
+            dialect: COOKIES[dialect] for dialect in COOKIES if dialect in self._dialects
+        }
+        self.cookies |= _checkedCookies({} if cookieNames is None else cookieNames, self._dialects)
         # What is newer comes first.
         self._cookies = [
-            (dialect, names[dialect].encode("ascii"))
+            (dialect, self.cookies[dialect].encode("ascii"))
             for dialect in (Dialect.V1, Dialect.V0)
             if dialect in self._dialects
         ]
@@ -139,6 +138,23 @@ class Carriers:
         return None
 
 
+def _checkedCookies(names: object, dialects: Container[Dialect]) -> dict[Dialect, str]:
+    if not isinstance(names, Mapping):
+        raise TypeError(f"cookieNames is {names!r}: it must be a mapping of protocols to names")
+    spoken = {each.value: each for each in Dialect if each in dialects}
+    for protocol, name in names.items():
+        if protocol not in spoken:
+            raise InvalidOption(
+                "cookieNames",
+                f"has one for {protocol!r}: this hub speaks {' and '.join(spoken)}",
+            )
+        if not (isinstance(name, str) and _NAME.fullmatch(name)):
+            raise InvalidOption(
+                "cookieNames", f"has {name!r}, which cannot be the name of a cookie"
+            )
+    return {spoken[protocol]: name for protocol, name in names.items()}
+
+
 def redact(request: Request) -> None:
     """
     Replace the tokens in the URL of a request: Twisted logs it when the request is answered, and shows
@@ -168,31 +184,21 @@ class PublishOrigins:
 
     def __init__(self, origins: Iterable[str] = ()) -> None:
         """
-        @param origins: origins such as C{"https://example.com"}; C{"https://*.example.com"} for all
-            hosts below one, at any depth; C{"*"} for all pages.
+        @param origins: origins such as C{"https://example.com"} or C{"https://*.example.com"}: see
+            L{OriginList<twisted_sse.server.origins.OriginList>}; or C{"*"} for all pages.
         @raise InvalidOption: if one is neither.
         """
-        self.isOpen = False
-        self._exact: set[bytes] = set()
-        patterns: list[str] = []
-        for origin in checkList("publishOrigins", origins, "origins"):
-            pattern = _PATTERN.fullmatch(origin)
-            if origin == "*":
-                self.isOpen = True
-            elif pattern:
-                below = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
-                patterns.append(re.escape(pattern[1]) + below + re.escape(pattern[2]))
-            elif _ORIGIN.fullmatch(origin):
-                self._exact.add(origin.encode("ascii"))
-            else:
-                # Also "null": any page can have that origin.
+        checked = checkList("publishOrigins", origins, "origins")
+        self.isOpen = "*" in checked
+        named = [origin for origin in checked if origin != "*"]
+        self._origins = OriginList("publishOrigins", named)
+        for origin in named:
+            if not origin.startswith(("http://", "https://")):
+                # Above all not null, which any page can be.
                 raise InvalidOption(
                     "publishOrigins",
-                    f"has {origin!r}: it must be an origin such as https://example.com or"
-                    " https://example.com:8443, in lower case and without a path;"
-                    " https://*.example.com for the hosts below one; or * for all",
+                    f"has {origin!r}: cookies are sent for pages of http and https, or * for all",
                 )
-        self._patterns = re.compile("|".join(patterns).encode("ascii")) if patterns else None
 
     def check(self, request: Request) -> None:
         """
@@ -216,17 +222,12 @@ class PublishOrigins:
             origin = origins[0]
         else:
             raise Unverified(Reason.ORIGIN, "there are several headers Origin")
-        if not self._allows(origin):
+        if not (self.isOpen or origin in self._origins):
             raise Unverified(
                 Reason.ORIGIN,
                 f"the token is in a cookie, and pages of {origin[:100].decode('ascii', 'replace')!r}"
                 " may not publish: name their origin, if they should",
             )
-
-    def _allows(self, origin: bytes) -> bool:
-        if self.isOpen or origin in self._exact:
-            return True
-        return self._patterns is not None and self._patterns.fullmatch(origin) is not None
 
 
 def _inHeader(headers: Sequence[bytes]) -> str:

@@ -51,6 +51,12 @@ class Compiled(Generic[_Arguments, _Made]):
             self._used[args] = ref(made, partial(self._gone, args, made.size))
         return made
 
+    def dropUnused(self) -> None:
+        """
+        Keep nothing that nobody has.
+        """
+        self.get.cache_clear()
+
     def _gone(self, args: object, size: int, gone: ReferenceType[_Made]) -> None:
         self.size -= size
         # It may have been compiled again before this was said.

@@ -82,23 +82,26 @@ class Control:
             REVOKE: self._revokeHere,
             SELECT: self._selectHere,
         }
-        name = channel.name or "hub"
-        keepOld = getattr(channel.store, "keepOld", None)
-        if keepOld is not None:
-            # What limits the updates says nothing about how long tokens are good.
-            keepOld(f"{name}/revoked", MOST)
         # Apart, or what is forgotten when it is done would push out what must not be forgotten.
-        self._commands, self._revocations = self.channels = tuple(
-            Channel(
-                History(maxEvents=MOST),
-                name=f"{name}/{what}",
-                reactor=reactor,
-                store=channel.store,
-                positionEvent=None,
-                resetEvent=None,
-                observer=self,
-            )
-            for what in ("control", "revoked")
+        self._commands, self._revocations = self.channels = (
+            self._open("control"),
+            self._open("revoked"),
+        )
+
+    def _open(self, what: str) -> Channel:
+        name, store = f"{self._channel.name or 'hub'}/{what}", self._channel.store
+        # A token stays revoked for longer than an update may be kept.
+        keepOnly = getattr(store, "keepOnly", None)
+        if keepOnly is not None:
+            keepOnly(name, MOST)
+        return Channel(
+            History(maxEvents=MOST),
+            name=name,
+            reactor=self._reactor,
+            store=store,
+            positionEvent=None,
+            resetEvent=None,
+            observer=self,
         )
 
     async def isRevoked(self, token: Token) -> bool:
@@ -200,7 +203,7 @@ class Control:
         for each in self._subscribers.find(lambda each: each.id == subscriber):
             before = each.selection
             selected: list[Selector] = [selector(topic) for topic in topics]
-            each.selection = Selection(selected, before.grants)
+            each.selection = Selection(selected, before.grants, before.isTold)
             self._channel.subscribe(each.stream, choice=each.selection)
             if self._presence is not None:
                 self._presence.change(each, before)

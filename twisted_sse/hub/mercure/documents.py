@@ -75,8 +75,8 @@ def subscriptions(
     subscribers: Iterator[Subscriber],
 ) -> Iterator[tuple[Subscriber, Selector]]:
     """
-    List the subscriptions of some subscribers: one for each selector.
+    List the subscriptions of some subscribers: one for each selector of which others may know.
     """
     for subscriber in subscribers:
-        for selector in subscriber.selection.selectors:
+        for selector in subscriber.shown:
             yield subscriber, selector

@@ -5,6 +5,7 @@ What a token grants.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from weakref import WeakKeyDictionary
 
 from .selectors import Selector
 
@@ -14,6 +15,11 @@ __all__ = ["Grants"]
 CACHED = 128
 LONGEST_CACHED = 512
 
+#: Of how many updates an answer is kept that have many topics, and how many that are: thousands may have
+#: the same grants.
+CACHED_UPDATES = 32
+MANY_TOPICS = 32
+
 
 class Grants:
     """
@@ -22,7 +28,7 @@ class Grants:
     @ivar selectors: each once, in order.
     """
 
-    __slots__ = ("_exact", "_known", "_patterns", "isEverything", "selectors")
+    __slots__ = ("_exact", "_known", "_patterns", "_updates", "isEverything", "selectors")
 
     def __init__(self, selectors: Iterable[Selector] = ()) -> None:
         self.selectors = tuple(dict.fromkeys(selectors))
@@ -31,6 +37,8 @@ class Grants:
         self._exact = frozenset(text for text in exact if text is not None)
         self._patterns = tuple(each for each in self.selectors if each.exact is None)
         self._known: dict[str, bool] = {}
+        # By the topics, as long as something else keeps these.
+        self._updates: WeakKeyDictionary[frozenset[str], bool] | None = None
 
     def permits(self, topic: str) -> bool:
         """
@@ -49,11 +57,21 @@ class Grants:
                 self._known[topic] = known
         return known
 
-    def permitsAny(self, topics: Iterable[str]) -> bool:
+    def permitsAny(self, topics: frozenset[str]) -> bool:
         """
         Whether at least one of some topics is granted, which is enough to receive a private update.
         """
-        return any(map(self.permits, topics))
+        if len(topics) < MANY_TOPICS or not self._patterns:
+            return any(map(self.permits, topics))
+        if self._updates is None:
+            self._updates = WeakKeyDictionary()
+        known = self._updates.get(topics)
+        if known is None:
+            known = any(map(self.permits, topics))
+            if len(self._updates) >= CACHED_UPDATES:
+                self._updates.clear()
+            self._updates[topics] = known
+        return known
 
     def __bool__(self) -> bool:
         return bool(self.selectors)

@@ -4,14 +4,13 @@ The hub, as a resource.
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.web.error import Error
 from twisted.web.iweb import IRequest
 from twisted.web.resource import Resource
@@ -24,12 +23,8 @@ from ...format.event import Event
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
-from ...store.contract import StoreAway
 from ...stream.options import SHORTEST_RETRY
 from ...stream.stream import EventStream
-from ...timing.reactors import clockFor
-from ...timing.slices import givingWay
-from ..content import bodyOf
 from ..refused import Refused
 from .asked import selectorsFrom
 from .authority import Authority
@@ -37,21 +32,21 @@ from .carriers import Carriers, PublishOrigins
 from .challenges import Challenges
 from .control import Control
 from .dialect import Dialect, readDialects
-from .documents import pathOf as subscriptionsPath
 from .jwks import readIssuers, readSource
 from .keys import KeySource
 from .metadata import Metadata, metadataURL
 from .parameters import Queries
-from .presence import Presence
+from .presence import Presence, Visible
 from .publishing import Publishing
+from .receiving import Receiving
 from .refusals import Refusals
 from .reserved import checkedPath
 from .subscribers import Subscribers
 from .subscribing import Subscribing
 from .subscriptions import METHODS as API_METHODS
-from .subscriptions import answerWith, dialectOf, found, newestID
+from .subscriptions import SubscriptionAPI
 from .tokens import Verifier
-from .update import Kind, Rules, Update, kindOf, updatesIn
+from .update import Rules, Update
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -64,9 +59,6 @@ METHODS = (b"GET", b"POST", b"QUERY")
 #: the API of subscriptions has a C{Link}.
 EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
 
-#: For how many seconds a publisher waits for a store that was not reached yet.
-PATIENCE = 10.0
-
 
 class Hub(Resource):
     """
@@ -74,8 +66,7 @@ class Hub(Resource):
     that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
     request which one is meant.
 
-        >>> channel = Channel(positionEvent=None, resetEvent=None)
-        >>> hub = Hub(channel, publisherJwtKey=secret, anonymous=True)
+        >>> hub = Hub(Channel(), publisherJwtKey=secret, anonymous=True)
         >>> wellKnown.putChild(b"mercure", hub)
 
     Clients of 0.x expect it at C{/.well-known/mercure}.
@@ -108,10 +99,13 @@ class Hub(Resource):
         allowHeaders: Iterable[str] = (),
         exposeHeaders: Iterable[str] = (),
         publishOrigins: Iterable[str] = (),
+        cookieNames: Mapping[str, str] | None = None,
         protocols: Iterable[str] = ("0.x", "1.0"),
         presence: bool = False,
+        visible: Visible | None = None,
         maxLifetime: float | None = None,
         maxBody: int = 2**20,
+        ownEvents: bool = False,
         explain: bool = False,
         unauthorized: bool = False,
         now: Callable[[], float] = time.time,
@@ -119,8 +113,7 @@ class Hub(Resource):
         **options: Any,
     ) -> None:
         """
-        @param channel: where the updates go.  Its own events, such as C{stream-position}, should be
-            off: Mercure's clients do not know them.
+        @param channel: where the updates go.
         @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
             bytes, or a public key in PEM, or C{file:PATH} of one of them.
         @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
@@ -141,11 +134,18 @@ class Hub(Resource):
         @param exposeHeaders: headers of the answers that these pages may read, besides those of the
             protocol.
         @param publishOrigins: the origins whose pages may publish with a cookie.
+        @param cookieNames: the names of the cookies with a token, if they are not those of the
+            protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
         @param presence: whether subscribers that may read it are told who comes and goes.
+        @param visible: a function that decides of whom they are told, and who is listed: called with
+            a selector of a new subscriber, and what L{listSubscribers} has about that, with
+            C{granted}, which is whether its token grants what it has selected there.  L{None} for all.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
             that its client comes back with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
+        @param ownEvents: whether subscribers are sent the channel's own events too, such as
+            C{stream-reset}, which Mercure's clients do not know.
         @param explain: whether clients are told why they are refused; the log says it anyway.
         @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
             granted; its text says 403.
@@ -165,6 +165,7 @@ class Hub(Resource):
         checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
         checkFlag("explain", explain)
+        checkFlag("ownEvents", ownEvents)
         checkFlag("presence", presence)
         checkFlag("unauthorized", unauthorized)
         checkSeconds("maxLifetime", maxLifetime)
@@ -192,9 +193,10 @@ class Hub(Resource):
             base=url,
             now=now,
         )
+        carriers = Carriers(self._dialects, cookieNames)
         self._authority = Authority(
             self._verifier,
-            Carriers(self._dialects),
+            carriers,
             PublishOrigins(publishOrigins),
             Challenges(metadataURL(resourceIdentifier), unauthorized),
             anonymous,
@@ -202,16 +204,30 @@ class Hub(Resource):
         identifier = (resourceIdentifier or url) if Dialect.V1 in self._dialects else None
         # Where the store makes the IDs, there may be other processes with subscribers of their own.
         self.metadata = Metadata(
-            self._path, identifier, issuers, lambda: presence and channel.takesIDs
+            self._path,
+            identifier,
+            issuers,
+            carriers.cookies.get(Dialect.V1),
+            lambda: presence and channel.takesIDs,
         )
         self._refusals = Refusals(explain)
         self.refusals = self._refusals.counts
-        self._maxBody = maxBody
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
-        self._presence = Presence(channel, self._path, self._dialects) if presence else None
-        self._reservesType = presence and Dialect.V1 in self._dialects
+        self._presence = None
+        if presence:
+            self._presence = Presence(channel, self._path, self._dialects, visible)
+        elif visible is not None:
+            raise TypeError("visible decides who is shown: it is for presence=True")
         self._queries = Queries()
+        self._receiving = Receiving(self._publishing, self._authority, self._queries, maxBody)
+        reservesType = presence and Dialect.V1 in self._dialects
+        self._receiving.rules = {
+            each: Rules(each, url, reservesType=reservesType) for each in self._dialects
+        }
+        self._api = SubscriptionAPI(
+            channel, self._authority, self._path, self._subscribers, self._queries
+        )
         self._subscribing = Subscribing(
             channel,
             self._authority,
@@ -223,6 +239,7 @@ class Hub(Resource):
         )
         self._subscribing.maxLifetime = maxLifetime
         self._subscribing.maxBody = maxBody
+        self._subscribing.ownEvents = ownEvents
         self._subscribing.now = now
         credentials = origins != "*"
         allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
@@ -271,8 +288,13 @@ class Hub(Resource):
             allow(asked, methods)
             answer(asked, 405)
         else:
-            act = self._list if isAPI else self._receive if method == b"POST" else self._head
-            ensureDeferred(act(asked)).addErrback(self._refusals.answer, asked)
+            if isAPI:
+                acting = self._api.answer(asked, below[1:])
+            elif method == b"POST":
+                acting = self._receiving.receive(asked)
+            else:
+                acting = self._head(asked)
+            ensureDeferred(acting).addErrback(self._refusals.answer, asked)
         return NOT_DONE_YET
 
     def _below(self, request: Request) -> list[str]:
@@ -296,6 +318,8 @@ class Hub(Resource):
         try:
             await self._subscribing.connected(stream)
         except Refused as e:
+            if e.status == 503:
+                return self._refusals.postpone(e, request, stream)
             raise Error(e.status, response=self._refusals.explain(e, request).encode()) from None
 
     async def _head(self, request: Request) -> None:
@@ -317,41 +341,7 @@ class Hub(Resource):
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
         """
-        admitting = ensureDeferred(self._authority.publisher(request, self._queries.take(request)))
-        return admitting.addCallback(lambda token: None)
-
-    async def _receive(self, request: Request) -> None:
-        """
-        Publish what is in a request.
-        """
-        token = await self._authority.publisher(request, self._queries.take(request))
-        kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
-        body = bodyOf(request, self._maxBody)
-        updates: list[Update] = []
-        clock = clockFor(None, request)
-        rules = Rules(token.dialect, self._url, reservesType=self._reservesType)
-        read = updatesIn(kind, body, rules)
-        checking = self._authority.check(token, read, updates)
-        topics = (topic for update in updates for topic in update.topics)
-        async for _ in givingWay(clock, chain(checking, self.channel.foresee(topics))):
-            pass
-        try:
-            await self.channel.whenReady().addTimeout(PATIENCE, clock)
-        except TimeoutError:
-            raise StoreAway("the store cannot be reached yet") from None
-        await self._authority.checkStill(token, token.dialect)
-        ids = await self._publishing.publish(updates)
-        if getattr(request, "channel", None) is None:
-            return
-        if kind is not Kind.FORM:
-            body = json.dumps({"ids": ids}).encode("ascii") + b"\n"
-            request.setHeader(b"content-type", b"application/json")
-        else:
-            body = ids[0].encode()
-            request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        request.setHeader(b"content-length", b"%d" % len(body))
-        request.write(body)
-        request.finish()
+        return ensureDeferred(self._receiving.admit(request)).addCallback(lambda token: None)
 
     def publish(
         self,
@@ -449,6 +439,14 @@ class Hub(Resource):
         self._verifier.close()
 
     @property
+    def lookups(self) -> Mapping[str, int]:
+        """
+        How often it was looked up which templates and URL patterns match a topic, by the outcome:
+        C{"hit"} if that was remembered, C{"miss"} if it had to be found out.
+        """
+        return self.channel.lookups
+
+    @property
     def subscribers(self) -> int:
         """
         How many subscribers this process has.
@@ -472,19 +470,3 @@ class Hub(Resource):
         processes that share a store tell each other whom to disconnect.
         """
         return self.channel, *self._control.channels
-
-    # The API of subscriptions
-
-    async def _list(self, request: Request) -> None:
-        """
-        Say who is subscribed.
-        """
-        query = self._queries.take(request)
-        parts = self._below(request)[1:]
-        token = await self._authority.reader(request, query)
-        dialect = dialectOf(parts, token)
-        self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
-        clock = clockFor(None, request)
-        what = await found(self._path, dialect, parts, self._subscribers, clock)
-        if getattr(request, "channel", None) is not None:
-            answerWith(request, self._path, dialect, what, newestID(self.channel))

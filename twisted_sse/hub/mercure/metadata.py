@@ -15,9 +15,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from ...server.answers import allow, answer
 from ...server.origins import Origins
-from .carriers import COOKIES
 from .claims import DETAIL
-from .dialect import Dialect
 
 __all__ = ["WELL_KNOWN_METADATA", "Metadata", "metadataURL"]
 
@@ -60,6 +58,7 @@ class Metadata(Resource):
         path: str,
         resource: str | None,
         issuers: Iterable[str],
+        cookie: str | None,
         presence: Callable[[], bool],
     ) -> None:
         """
@@ -67,6 +66,7 @@ class Metadata(Resource):
         @param resource: its identifier; L{None} if it does not speak 1.0, so that there is nothing to
             be found: that is how clients know.
         @param issuers: those whose tokens it accepts.
+        @param cookie: the name of the cookie with a token of 1.0; L{None} if it does not speak 1.0.
         @param presence: tells whether it tells who is subscribed, and that is all there are.
         """
         super().__init__()  # type: ignore[no-untyped-call]
@@ -75,6 +75,7 @@ class Metadata(Resource):
         self.paths: tuple[str, ...] = found
         self._resource = resource
         self._servers = [each for each in issuers if _SERVER.fullmatch(each)]
+        self._cookie = cookie
         self._presence = presence
         # It is the same for everybody, and nobody is let in by it.
         self._origins = Origins("*", False)
@@ -114,6 +115,6 @@ class Metadata(Resource):
             **({"authorization_servers": self._servers} if self._servers else {}),
             "bearer_methods_supported": ["header"],
             "authorization_details_types_supported": [DETAIL],
-            "mercure_cookie": COOKIES[Dialect.V1],
+            "mercure_cookie": self._cookie,
             "mercure_subscriptions": self._presence(),
         }

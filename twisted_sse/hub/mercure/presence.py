@@ -8,11 +8,22 @@ there, and never kept: else those of a busy hub would push everything else out o
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from ...channel.channel import Channel
 from ...channel.index import Index
+from ...format.encoded import Batch, Encoded
 from ...format.event import Event
+from ...stream.response import Response
+from ...stream.stream import responseOf
+from ...stream.transport import sendToAll
+from ...timing.slices import SLICE
+from ...timing.ticker import steady
 from .dialect import Dialect
 from .documents import CONTEXT, document
 from .selection import Selection
@@ -20,40 +31,89 @@ from .selectors import Selector
 from .subscribers import Subscriber
 from .update import TYPE
 
-__all__ = ["Presence"]
+__all__ = ["Presence", "Visible"]
+
+#: Decides whether others may know that a subscriber has selected something: see L{Presence}.
+Visible = Callable[[str, dict[str, Any]], bool]
+
+_log = Logger()
+
+#: After how many watchers the clock is checked.
+ROUND = 32
+
+
+class _News(NamedTuple):
+    """
+    Something to be told.
+
+    @ivar selectors: what its subscriber has selected; or does not any more, if not C{active}.
+    @ivar before: how many watchers had come before.  Those who come later are not told.
+    """
+
+    subscriber: Subscriber
+    selectors: Sequence[Selector]
+    active: bool
+    before: int
 
 
 class Presence:
     """
     The subscribers that may watch others.
+
+    All are told everything in one order, in slices that do not block the reactor for long.  Of a
+    subscriber that has left before anybody was told of it nothing is told, so that there is never more
+    to tell than twice for each subscriber, however fast they come and go.
     """
 
-    def __init__(self, channel: Channel, hub: str, dialects: Iterable[Dialect]) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        hub: str,
+        dialects: Iterable[Dialect],
+        visible: Visible | None = None,
+    ) -> None:
         """
         @param channel: that of the hub.
         @param hub: the path of the hub.
         @param dialects: those that the hub speaks.
+        @param visible: decides of which subscriptions others may know; L{None} for all.
         """
+        if visible is not None and not callable(visible):
+            raise TypeError(f"visible is {visible!r}: it must be a function, or None")
         self._channel = channel
         self._hub = hub
         self._dialects = tuple(dialects)
+        self._visible = visible
         self._index: Index[Subscriber] = Index()
         # Those who have selected everything.
         self._all: dict[Subscriber, None] = {}
+        # How many of the watchers had come before each.
+        self._watchers: dict[Subscriber, int] = {}
+        self._count = 0
+        # What is to be told, by the subscriber and whether it has come.
+        self._news: OrderedDict[tuple[Subscriber, object], _News] = OrderedDict()
+        self._telling: Iterator[None] | None = None
 
     def enter(self, subscriber: Subscriber) -> None:
         """
         A subscriber has come: tell the others, and tell it about those who come later.
         """
-        self._tell(subscriber, subscriber.selection.selectors, True)
-        self._add(subscriber)
+        subscriber.shown = self._shown(subscriber)
+        self._tell(True, subscriber, subscriber.shown, True)
+        if subscriber.selection.grants:
+            # Else there is nothing private that it may read.
+            self._watchers[subscriber] = self._count
+            self._count += 1
+            self._add(subscriber)
 
     def exit(self, subscriber: Subscriber) -> None:
         """
         A subscriber has left: tell the others.
         """
+        self._watchers.pop(subscriber, None)
         self._remove(subscriber, subscriber.selection)
-        self._tell(subscriber, subscriber.selection.selectors, False)
+        if self._news.pop((subscriber, True), None) is None:
+            self._tell(False, subscriber, subscriber.shown, False)
 
     def change(self, subscriber: Subscriber, before: Selection) -> None:
         """
@@ -61,17 +121,40 @@ class Presence:
 
         @param before: what it had selected.
         """
-        self._remove(subscriber, before)
-        old, new = before.selectors, subscriber.selection.selectors
-        self._tell(subscriber, [each for each in old if each not in new], False)
-        self._tell(subscriber, [each for each in new if each not in old], True)
-        self._add(subscriber)
+        old, new = subscriber.shown, self._shown(subscriber)
+        subscriber.shown = new
+        coming = self._news.get((subscriber, True))
+        if coming is not None:
+            self._news[subscriber, True] = coming._replace(selectors=new)
+        else:
+            self._tell(object(), subscriber, [each for each in old if each not in new], False)
+            self._tell(object(), subscriber, [each for each in new if each not in old], True)
+        if subscriber in self._watchers:
+            self._remove(subscriber, before)
+            self._add(subscriber)
+
+    def _shown(self, subscriber: Subscriber) -> tuple[Selector, ...]:
+        """
+        @return: what others may know that it has selected.
+        """
+        selectors = subscriber.selection.selectors
+        visible = self._visible
+        if visible is None:
+            return selectors
+        described = subscriber.describe()
+        permits = subscriber.selection.grants.permits
+        try:
+            return tuple(
+                each
+                for each in selectors
+                if visible(each.text, {**described, "granted": permits(each.text)})
+            )
+        except Exception:
+            _log.failure("The function that decides who is visible has failed: this one is not")
+            return ()
 
     def _add(self, subscriber: Subscriber) -> None:
         selection = subscriber.selection
-        if not selection.grants:
-            # There is nothing private that it may read.
-            return
         if selection.topics is None:
             self._all[subscriber] = None
         else:
@@ -81,30 +164,77 @@ class Presence:
         self._all.pop(subscriber, None)
         self._index.exit(selection, subscriber)
 
-    def _tell(self, subscriber: Subscriber, selectors: Iterable[Selector], active: bool) -> None:
-        if not (self._all or self._index):
-            return
-        for selector in selectors:
-            for dialect in self._dialects:
-                described = document(self._hub, dialect, subscriber, selector, active)
-                topic: str = described["id"]
-                found = self._index.find((topic,)) | self._all
-                watchers = [
-                    each
-                    for each in found
-                    if each.dialect is dialect and each.selection.grants.permits(topic)
-                ]
-                if watchers:
-                    self._send(watchers, dialect, described)
-
-    def _send(
-        self, watchers: Iterable[Subscriber], dialect: Dialect, described: dict[str, object]
+    def _tell(
+        self, key: object, subscriber: Subscriber, selectors: Sequence[Selector], active: bool
     ) -> None:
+        """
+        @param key: tells it from other news of the subscriber.
+        """
+        if not self._watchers:
+            return
+        self._news[subscriber, key] = _News(subscriber, selectors, active, self._count)
+        if self._telling is None:
+            self._telling = self._tellAll()
+            self._go(subscriber.stream.clock)
+
+    def _go(self, clock: IReactorTime) -> None:
+        """
+        Tell what there is to tell, for as long as one slice may block the reactor.
+        """
+        assert self._telling is not None, "there is something to tell"
+        seconds = steady(clock)
+        until = seconds() + SLICE
+        isLate = False
+        try:
+            for _ in self._telling:
+                isLate = seconds() >= until
+                if isLate:
+                    clock.callLater(0, self._go, clock)
+                    return
+        finally:
+            if not isLate:
+                self._telling = None
+
+    def _tellAll(self) -> Iterator[None]:
+        """
+        Tell what there is to tell.
+
+        @return: goes on.
+        """
+        while self._news:
+            _, news = self._news.popitem(last=False)
+            for selector in news.selectors:
+                for dialect in self._dialects:
+                    yield from self._tellOne(news, selector, dialect)
+
+    def _tellOne(self, news: _News, selector: Selector, dialect: Dialect) -> Iterator[None]:
+        subscriber = news.subscriber
+        described = document(self._hub, dialect, subscriber, selector, news.active)
+        topic: str = described["id"]
+        watchers = [
+            each
+            for each in self._index.find((topic,)) | self._all
+            if self._watchers[each] < news.before
+            and each is not subscriber
+            and each.dialect is dialect
+            and each.selection.grants.permits(topic)
+        ]
+        yield
         isOld = dialect is Dialect.V0
         text = json.dumps({"@context": CONTEXT} | described if isOld else described)
-        for watcher in watchers:
-            stream = watcher.stream
-            # With the ID of its place, from which the client resumes as if it had not been sent this.
-            place = self._channel.placeOf(stream)
-            # In 0.x there is no type.
-            stream.send(Event(text, event=None if isOld else TYPE, id=place or None))
+        made: dict[str, Batch] = {}
+        for start in range(0, len(watchers), ROUND):
+            places: dict[str, list[Response]] = {}
+            for watcher in watchers[start : start + ROUND]:
+                # It may have left meanwhile.
+                if watcher in self._watchers:
+                    place = self._channel.placeOf(watcher.stream)
+                    places.setdefault(place, []).append(responseOf(watcher.stream))
+            for place, responses in places.items():
+                if place not in made:
+                    # With the ID of the place, from which the client resumes as if it had not been
+                    # sent this.
+                    event = Event(text, event=None if isOld else TYPE, id=place or None)
+                    made[place] = Batch([Encoded(event)])
+                sendToAll(responses, made[place], responses[0].wheel.seconds())
+            yield

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.internet.defer import Deferred
+
 from ...channel.channel import Channel
 from ...format.event import Event
 from ...store.contract import StoreAway
@@ -23,6 +25,12 @@ class Publishing:
         self._channel = channel
         # The IDs of what is being published.
         self._taken: set[str] = set()
+
+    def whenReady(self) -> Deferred[None]:
+        """
+        See L{Channel.whenReady<twisted_sse.channel.channel.Channel.whenReady>}.
+        """
+        return self._channel.whenReady()
 
     async def publish(self, updates: Sequence[Update]) -> list[str]:
         """

@@ -16,6 +16,8 @@ from ...format.parser import EventTooLarge
 from ...server.answers import answer
 from ...store.contract import NotStored, StoreAway
 from ...stream.asked import Asked
+from ...stream.reasons import CloseReason
+from ...stream.stream import EventStream, responseOf
 from ..refused import Refused
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ __all__ = ["Refusals"]
 
 #: When to try again after a 503, in seconds: so that not all come back at once.
 RETRY_AFTER = (1, 5)
+
+#: When a subscriber that was told so is to come back, in milliseconds.
+COME_BACK = (5000, 15000)
 
 _log = Logger()
 
@@ -77,11 +82,26 @@ class Refusals:
 
         @return: what its client is told.
         """
-        self.counts[refused.reason or str(refused.status)] += 1
-        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
+        self._count(refused, request)
         for name, value in refused.headers.items():
             request.setHeader(name, value)
         return refused.why if self._isOpen or refused.status == 400 else ""
+
+    def postpone(self, refused: Refused, request: Request, stream: EventStream) -> None:
+        """
+        Tell a subscriber to come back, for a reason that is not its own: after any status but 200 a
+        browser never would (HTML standard, 9.2.2).
+
+        @param refused: why.
+        @param request: that of the stream, which may have closed.
+        """
+        self._count(refused, request)
+        retry = random.randint(*COME_BACK)
+        responseOf(stream).end(CloseReason.LIMIT, retry, closeConnection=True)
+
+    def _count(self, refused: Refused, request: Request) -> None:
+        self.counts[refused.reason or str(refused.status)] += 1
+        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
 
 
 def _asked(request: Request) -> str:

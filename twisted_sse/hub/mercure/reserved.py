@@ -19,6 +19,11 @@ _URL = re.compile(r"https?://[^/?#@\\]+/[^?#\\]*", re.IGNORECASE)
 #: RFC 3986, 2.3: escapes of these mean the same as the characters.
 _ESCAPE = re.compile(r"%(?:2[DdEe]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
 
+#: For how many topics the answer is remembered, and how long these may be, in characters: most updates
+#: are about topics that there were already.
+CACHED = 1000
+LONGEST_CACHED = 500
+
 
 def isReserved(topic: str, hubURL: str) -> bool:
     """
@@ -28,12 +33,19 @@ def isReserved(topic: str, hubURL: str) -> bool:
     @param hubURL: the hub's URL.
     @raise ValueError: if the hub's URL is none.
     """
+    return (_remembered if len(topic) <= LONGEST_CACHED else _isReserved)(topic, hubURL)
+
+
+def _isReserved(topic: str, hubURL: str) -> bool:
     hub = _hubPath(hubURL)
     path = pathOf(topic, hubURL)
     if path is None:
         return False
     path = _undone(path)
     return path == hub or path.startswith(hub.rstrip("/") + "/")
+
+
+_remembered = lru_cache(CACHED)(_isReserved)
 
 
 def checkedPath(hubURL: str) -> str:

@@ -23,14 +23,15 @@ class Selection:
     @ivar grants: the topics of the private updates that it may read.
     """
 
-    __slots__ = ("grants", "patterns", "selectors", "topics")
+    __slots__ = ("grants", "isTold", "patterns", "selectors", "topics")
 
     asks = False
     guards = True
 
-    def __init__(self, selectors: Iterable[Selector], grants: Grants) -> None:
+    def __init__(self, selectors: Iterable[Selector], grants: Grants, isTold: bool = False) -> None:
         self.selectors = tuple(selectors)
         self.grants = grants
+        self.isTold = isTold
         self.topics: frozenset[str] | None = None
         self.patterns: frozenset[Pattern] = frozenset()
         if not any(each.isEverything for each in self.selectors):

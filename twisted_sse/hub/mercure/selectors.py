@@ -9,7 +9,15 @@ from .templates import Template, TemplateTooLarge, template
 from .text import forbidden
 from .urlpatterns import InvalidPattern, Pattern
 
-__all__ = ["KINDS", "InvalidSelector", "Selector", "compiledSize", "matcher", "selector"]
+__all__ = [
+    "KINDS",
+    "InvalidSelector",
+    "Selector",
+    "compiledSize",
+    "dropUnused",
+    "matcher",
+    "selector",
+]
 
 #: The kinds of matchers in 1.0.
 KINDS = ("exact", "urlpattern")
@@ -90,6 +98,14 @@ def compiledSize() -> int:
         bytes: each counts once.
     """
     return _templates.size + _patterns.size
+
+
+def dropUnused() -> None:
+    """
+    Keep no template and no URL pattern that nobody has.
+    """
+    _templates.dropUnused()
+    _patterns.dropUnused()
 
 
 def selector(text: str) -> Selector:

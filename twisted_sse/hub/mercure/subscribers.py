@@ -24,9 +24,10 @@ class Subscriber:
     @ivar selection: what it has selected, and may read.
     @ivar token: its token; L{None} if it is anonymous.
     @ivar dialect: the dialect in which it has subscribed.
+    @ivar shown: the selectors of which others may know.
     """
 
-    __slots__ = ("_id", "dialect", "selection", "stream", "token")
+    __slots__ = ("_id", "dialect", "selection", "shown", "stream", "token")
 
     def __init__(
         self, stream: EventStream, selection: Selection, token: Token | None, dialect: Dialect
@@ -35,6 +36,7 @@ class Subscriber:
         self.selection = selection
         self.token = token
         self.dialect = dialect
+        self.shown = selection.selectors
         self._id = uuid4().int
 
     @property

@@ -60,6 +60,7 @@ class Subscribing:
         for never.
     @ivar now: returns the time in seconds since 1970.
     @ivar maxBody: how large the body of a QUERY may be, in bytes.
+    @ivar ownEvents: whether subscribers are sent the channel's own events.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Subscribing:
         self.maxLifetime: float | None = None
         self.now: Callable[[], float] = time.time
         self.maxBody = 2**20
+        self.ownEvents = False
         self._channel = channel
         self._authority = authority
         self._url = url
@@ -138,7 +140,8 @@ class Subscribing:
         """
         if stream.closed:
             return
-        selection = Selection(asked.selectors, NO_GRANTS if token is None else token.subscribe)
+        grants = NO_GRANTS if token is None else token.subscribe
+        selection = Selection(asked.selectors, grants, self.ownEvents)
         _subscribe(self._channel, stream, selection, asked.cursor, isKept)
         if not stream.closed:
             subscriber = Subscriber(stream, selection, token, asked.dialect)

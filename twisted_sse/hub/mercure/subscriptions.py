@@ -12,21 +12,24 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.interfaces import IReactorTime
 
 from ...channel.channel import Channel
+from ...timing.reactors import clockFor
 from ...timing.slices import givingWay
 from ..refused import Refused
 from .asked import EARLIEST
+from .authority import Authority
 from .dialect import Dialect
 from .discovery import link
 from .documents import CONTEXT, document, kindOf, pathOf, subscriptions
+from .parameters import Queries
 from .selectors import Selector
-from .subscribers import Subscriber
+from .subscribers import Subscriber, Subscribers
 from .text import forbidden
 from .tokens import Token
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["METHODS", "answerWith", "dialectOf", "found", "newestID"]
+__all__ = ["METHODS", "SubscriptionAPI", "newestID"]
 
 METHODS = (b"GET",)
 
@@ -34,7 +37,46 @@ METHODS = (b"GET",)
 KINDS = ("exact", "urlpattern", "uritemplate")
 
 
-def dialectOf(parts: list[str], token: Token | None) -> Dialect:
+class SubscriptionAPI:
+    """
+    Lists the subscribers of a hub.
+    """
+
+    def __init__(
+        self,
+        channel: Channel,
+        authority: Authority,
+        hub: str,
+        subscribers: Subscribers,
+        queries: Queries,
+    ) -> None:
+        """
+        @param channel: that of the hub.
+        @param hub: the path of the hub.
+        """
+        self._channel = channel
+        self._authority = authority
+        self._hub = hub
+        self._subscribers = subscribers
+        self._queries = queries
+
+    async def answer(self, request: Request, parts: list[str]) -> None:
+        """
+        Say who is subscribed.
+
+        @param parts: what follows C{/subscriptions}.
+        @raise Refused: if the client may not know, or there is nothing.
+        """
+        token = await self._authority.reader(request, self._queries.take(request))
+        dialect = _dialectOf(parts, token)
+        self._authority.checkPath(token, pathOf(self._hub, *parts))
+        clock = clockFor(None, request)
+        what = await _found(self._hub, dialect, parts, self._subscribers, clock)
+        if getattr(request, "channel", None) is not None:
+            _answerWith(request, self._hub, dialect, what, newestID(self._channel))
+
+
+def _dialectOf(parts: list[str], token: Token | None) -> Dialect:
     """
     Find out in which dialect a path is.
 
@@ -48,7 +90,7 @@ def dialectOf(parts: list[str], token: Token | None) -> Dialect:
     return Dialect.V0 if token is None else token.dialect
 
 
-async def found(
+async def _found(
     hub: str,
     dialect: Dialect,
     parts: list[str],
@@ -114,7 +156,7 @@ def _isCurrent(request: Request, tag: bytes) -> bool:
     return tag in given or tags.strip() == b"*"
 
 
-def answerWith(
+def _answerWith(
     request: Request, hub: str, dialect: Dialect, what: dict[str, Any], lastEventID: str
 ) -> None:
     """

@@ -77,6 +77,8 @@ def kindOf(contentType: bytes | None, contentEncoding: bytes | None) -> Kind:
 
     @raise Refused: if they are sent in another way.
     """
+    if contentEncoding is None and contentType in _KINDS:
+        return _KINDS[contentType]
     checkCoding(contentEncoding)
     kind = _KINDS.get(mediaType(contentType))
     if kind is None:

@@ -85,8 +85,6 @@ class Session:
     ) -> EventLog:
         """
         Open a log.
-
-        @param maxAge: for how many seconds to keep its events.
         """
         log = RedisLog(key, tail, self.commands, maxEvents, maxAge, self._health, self._closed)
         self._opening += 1
@@ -180,10 +178,11 @@ class Session:
             for log in list(self.logs):
                 if log.maxEvents is not None:
                     self._tell(("XTRIM", log.key, "MAXLEN", "~", log.maxEvents))
-            if self._maxAge is not None:
-                await self._dropOld()
+            await self._dropOld()
 
     async def _dropOld(self) -> None:
+        if not any(log.maxAge is not None for log in self.logs):
+            return
         try:
             [now] = await self.commands.ask(("TIME",), isRepeatable=True)
         except Unanswered:

@@ -79,8 +79,7 @@ class RedisStore:
         self._maxEvents = maxEvents
         self._maxAge = maxAge
         self._timeout = timeout
-        # The limits of some channels: how many events, and for how many seconds.
-        self._special: dict[str, tuple[int, float | None]] = {}
+        self._special: dict[str, int] = {}
         self._givenReactor = reactor
         self._health = Health(self.url)
         self._mayFork = True
@@ -100,8 +99,10 @@ class RedisStore:
             return fail()
         if self._session is None:
             self._session = self._begin()
-        limits = self._special.get(name, (self._maxEvents, self._maxAge))
-        return Deferred.fromCoroutine(self._session.open(key, tail, recent, *limits))
+        maxEvents, maxAge = self._special.get(name, self._maxEvents), self._maxAge
+        if name in self._special:
+            maxAge = None
+        return Deferred.fromCoroutine(self._session.open(key, tail, recent, maxEvents, maxAge))
 
     def _begin(self) -> Session:
         reactor = self._givenReactor if self._givenReactor is not None else installedReactor()
@@ -120,26 +121,15 @@ class RedisStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep fewer events of one channel.  To be called before the channel is opened.
+        Keep so many events of one channel, however old they are, whatever is kept of the others.  To
+        be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: about how many events of it to keep.
         @raise ValueError: if it is less than 1.
         """
         checkInteger("maxEvents", maxEvents, 1, optional=False)
-        self._special[name] = maxEvents, self._maxAge
-
-    def keepOld(self, name: str, maxEvents: int) -> None:
-        """
-        Keep the events of one channel however old they are, up to a number of its own.  To be called
-        before the channel is opened.
-
-        @param name: the name of the channel.
-        @param maxEvents: about how many events of it to keep.
-        @raise ValueError: if it is less than 1.
-        """
-        checkInteger("maxEvents", maxEvents, 1, optional=False)
-        self._special[name] = maxEvents, None
+        self._special[name] = maxEvents
 
     def willNotFork(self) -> None:
         """

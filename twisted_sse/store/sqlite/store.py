@@ -203,19 +203,8 @@ class SQLiteStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep fewer events of one channel.  To be called before the channel is opened.
-
-        @param name: the name of the channel.
-        @param maxEvents: how many events of it to keep at most.
-        @raise ValueError: if it is less than 1.
-        """
-        checkInteger("maxEvents", maxEvents, 1, optional=False)
-        self._special[name] = Limits(maxEvents, self._limits.maxBytes, self._limits.maxAge)
-
-    def keepOld(self, name: str, maxEvents: int) -> None:
-        """
-        Keep the events of one channel however old and large they are, up to a number of its own.  To be
-        called before the channel is opened.
+        Keep so many events of one channel, however old or large they are, whatever is kept of the
+        others.  To be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: how many events of it to keep at most.
@@ -259,7 +248,8 @@ class SQLiteStore:
         try:
             if session is None:
                 session = self._session = self._begin()
-            log = session.open(name, tail, recent, self.deliver, self._limitsOf(name).maxAge)
+            maxAge = self._limitsOf(name).maxAge
+            log = session.open(name, tail, recent, self.deliver, maxAge)
             self._away = None
             return succeed(log)
         except (sqlite3.Error, OSError, StoreAway) as error:

@@ -1,0 +1,297 @@
+"""
+Tests for L{twisted_sse.hub.mercure.presence}: of whom others are told, and how many.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.quiet_clock import QuietClock
+from twisted_sse import EventStream
+from twisted_sse.hub.mercure.presence import ROUND
+from twisted_sse.testing import MemoryStream
+from twisted_sse.timing.slices import SLICE
+
+EVERYBODY = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}"
+ADMIN = {"Authorization": f"Bearer {token({'mercure': {'subscribe': ['*']}})}"}
+
+
+def isGranted(topic: str, subscriber: dict[str, Any]) -> bool:
+    """
+    Show subscribers only where their tokens let them be.
+    """
+    granted: bool = subscriber["granted"]
+    return granted
+
+
+class VisibleTests(HubCase):
+    """
+    Tests for C{visible}.
+    """
+
+    def join(self, query: str, *granted: str, **claims: Any) -> MemoryStream:
+        """
+        Subscribe with a token that grants some topics.
+        """
+        made = token({"mercure": {"subscribe": list(granted), "payload": "ada"}, **claims})
+        return self.get(query, {"Authorization": f"Bearer {made}"}.items())
+
+    def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
+        """
+        @return: of which subscriptions a watcher was told, and whether they are there.
+        """
+        said = [json.loads(event.data) for event in watcher.events]
+        return [(each["topic"], each["active"]) for each in said if PATH not in each["topic"]]
+
+    def listed(self) -> list[str]:
+        """
+        @return: what is listed.
+        """
+        answer = self.client.get(f"{PATH}/subscriptions", ADMIN)
+        listed = json.loads(answer.body)["subscriptions"]
+        return [each["topic"] for each in listed if PATH not in each["topic"]]
+
+    def test_all(self) -> None:
+        """
+        If nobody decides, others are told of all that somebody has selected, as the protocol says.
+        """
+        self.serve(presence=True)
+        watcher = self.get(EVERYBODY, ADMIN.items())
+        self.join("topic=room/1&topic=room/2", "room/1")
+        self.get("topic=room/3")
+        self.assertEqual(self.listed(), ["room/1", "room/2", "room/3"])
+        self.assertEqual([topic for topic, _ in self.told(watcher)], self.listed())
+
+    def test_granted(self) -> None:
+        """
+        An application can hide what the token of a subscriber does not grant: when it comes, in the
+        list, when it selects something else, and when it goes.
+        """
+        self.serve(presence=True, visible=isGranted)
+        watcher = self.get(EVERYBODY, ADMIN.items())
+        ada = self.join(
+            "topic=room/1&topic=room/2&topic=hall/{id}", "room/1", "hall/{id}", "room/4"
+        )
+        bob = self.join("topic=room/2&topic=*", "*")
+        stranger = self.get("topic=room/1")
+        self.assertEqual(self.listed(), ["room/1", "hall/{id}", "room/2", "*"])
+        self.assertEqual([topic for topic, _ in self.told(watcher)], self.listed())
+        [first, *_] = [json.loads(event.data) for event in watcher.events]
+        self.hub.select(first["subscriber"], ["room/1", "room/3", "room/4"])
+        self.clock.settle()
+        changes = self.told(watcher)[4:]
+        self.assertEqual(changes, [("hall/{id}", False), ("room/4", True)])
+        self.assertEqual(self.listed(), ["room/1", "room/4", "room/2", "*"])
+        for stream in ada, bob, stranger:
+            stream.disconnect()
+        gone = self.told(watcher)[6:]
+        self.assertEqual(
+            gone, [("room/1", False), ("room/4", False), ("room/2", False), ("*", False)]
+        )
+        self.assertEqual(self.listed(), [])
+
+    def test_told(self) -> None:
+        """
+        The application is told who it is, once for each selector; whatever it would say later, what was
+        decided holds until the end.
+        """
+        asked: list[tuple[str, dict[str, Any]]] = []
+        isVisible = True
+
+        def decide(topic: str, subscriber: dict[str, Any]) -> bool:
+            asked.append((topic, subscriber))
+            return isVisible
+
+        self.serve(presence=True, visible=decide)
+        watcher = self.get(EVERYBODY, ADMIN.items())
+        asked.clear()
+        ada = self.join("topic=a&topic=b", "b", sub="ada", jti="1", exp=2**33)
+        isVisible = False
+        self.listed()
+        [(_, first), (_, second)] = asked
+        self.assertEqual([topic for topic, _ in asked], ["a", "b"])
+        self.assertEqual([first["granted"], second["granted"]], [False, True])
+        [_, one] = self.hub.listSubscribers()
+        self.assertEqual(first, {**one, "granted": False})
+        self.assertEqual((one["sub"], one["jti"], one["topics"]), ("ada", "1", ["a", "b"]))
+        ada.disconnect()
+        self.assertEqual(self.told(watcher), [("a", True), ("b", True), ("a", False), ("b", False)])
+
+    def test_fails(self) -> None:
+        """
+        If the application cannot decide, the subscriber is served, and nobody is told of it.
+        """
+
+        def fail(topic: str, subscriber: dict[str, Any]) -> bool:
+            raise ZeroDivisionError
+
+        self.serve(presence=True, visible=fail)
+        stream = self.join("topic=a", "a")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((stream.status, self.hub.subscribers, self.listed()), (200, 1, []))
+        self.successResultOf(self.hub.publish("a", "x", private=True))
+        self.clock.settle()
+        self.assertEqual([event.data for event in stream.events], ["x"])
+        stream.disconnect()
+        self.assertEqual(self.hub.subscribers, 0)
+
+    def test_wrong(self) -> None:
+        """
+        What is no function, or would never be called, is refused.
+        """
+        for options in (
+            {"visible": isGranted},
+            {"presence": True, "visible": True},
+            {"presence": True, "visible": "granted"},
+        ):
+            self.assertRaises(TypeError, self.serve, **options)
+
+    def test_payload(self) -> None:
+        """
+        In 1.0 what a token says of its bearer is only told where it grants what is selected.
+        """
+        hub = f"https://hub.example{PATH}"
+        self.serve(
+            presence=True,
+            trustedIssuers=[f"https://a.example={KEY}"],
+            resourceIdentifier=hub,
+            url=hub,
+        )
+        claims = {
+            "iss": "https://a.example",
+            "aud": hub,
+            "exp": 2**33,
+            "authorization_details": [
+                {
+                    "type": "https://mercure.rocks/authorization-detail",
+                    "actions": ["subscribe"],
+                    "topics": [{"match": "room/1"}],
+                    "payload": {"name": "ada"},
+                }
+            ],
+        }
+        bearer = {"Authorization": f"Bearer {token(claims, typ='at+jwt')}"}
+        self.get("match=room/1&match=room/2", bearer.items())
+        answer = self.client.get(f"{PATH}/subscriptions", ADMIN)
+        listed = json.loads(answer.body)["subscriptions"]
+        self.assertEqual([each.get("payload") for each in listed], [{"name": "ada"}, None], listed)
+
+
+class PresenceTests(HubCase):
+    """
+    Tests for L{Presence}.
+    """
+
+    clock: QuietClock
+    makeClock = QuietClock
+
+    #: How long it takes to tell somebody something, in seconds.
+    COST = 0.001
+
+    def begin(self, count: int) -> list[MemoryStream]:
+        """
+        Make a hub, and those who watch.
+        """
+        self.serve(presence=True)
+        self.clock.quiet = False
+        watchers = [self.subscribe(EVERYBODY) for _ in range(count)]
+        placeOf = self.channel.placeOf
+
+        def slow(stream: EventStream) -> str:
+            self.clock.rightNow += self.COST
+            return placeOf(stream)
+
+        self.patch(self.channel, "placeOf", slow)
+        self.clock.quiet = True
+        return watchers
+
+    def subscribe(self, query: str) -> MemoryStream:
+        """
+        Subscribe, with a token that grants everything.
+        """
+        return self.get(query, ADMIN.items())
+
+    def turns(self) -> float:
+        """
+        Run turns until everything is told.
+
+        @return: how long the longest took, in seconds.
+        """
+        self.clock.quiet = False
+        longest = 0.0
+        while self.hub._presence._telling is not None:  # type: ignore[union-attr]
+            before = self.clock.rightNow
+            self.clock._turn()
+            longest = max(longest, self.clock.rightNow - before)
+        self.clock.settle()
+        return longest
+
+    def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
+        """
+        @return: what a watcher was told, but of other watchers.
+        """
+        all: list[Any] = [json.loads(event.data) for event in watcher.events]
+        return [(each["topic"], each["active"]) for each in all if PATH not in each["topic"]]
+
+    def test_slices(self) -> None:
+        """
+        Many are told in slices, everything in one order; who comes meanwhile is told only of what
+        comes later, and who leaves disturbs nobody.
+        """
+        watchers = self.begin(120)
+        start = self.clock.rightNow
+        comes = self.subscribe("topic=a")
+        self.assertLessEqual(self.clock.rightNow - start, SLICE + ROUND * self.COST)
+        late = self.subscribe(EVERYBODY)
+        self.subscribe("topic=b")
+        comes.disconnect()
+        watchers.pop(100).disconnect()
+        self.assertLessEqual(self.turns(), SLICE + ROUND * self.COST)
+        for watcher in watchers:
+            self.assertEqual(self.told(watcher), [("a", True), ("b", True), ("a", False)])
+        self.assertEqual(self.told(late), [("b", True), ("a", False)])
+
+    def test_comingAndGoing(self) -> None:
+        """
+        Of those who have gone before anybody was told of them nobody is told, so that they take no
+        memory, however many they are; of all others everybody is told, once.
+        """
+        watchers = self.begin(60)
+        first = self.subscribe("topic=first")
+        presence: Any = self.hub._presence
+        stay = []
+        for number in range(200):
+            self.subscribe("topic=x&topic=y").disconnect()
+            if number % 40 == 0:
+                stay.append(self.subscribe(f"topic={number}"))
+                if number == 80:
+                    first.disconnect()
+            self.assertLess(len(presence._news), 10)
+        self.turns()
+        stay[0].disconnect()
+        self.turns()
+        came = [(f"{number}", True) for number in range(0, 200, 40)]
+        expected = [("first", True), *came[:3], ("first", False), *came[3:], ("0", False)]
+        for watcher in watchers:
+            self.assertEqual(self.told(watcher), expected)
+
+    def test_changed(self) -> None:
+        """
+        If somebody selects something else before anybody was told of it, everybody is told of that
+        alone.
+        """
+        [watcher, *_] = self.begin(60)
+        self.subscribe("topic=first")
+        self.subscribe("topic=before")
+        [subscriber] = [
+            each["id"] for each in self.hub.listSubscribers() if each["topics"] == ["before"]
+        ]
+        self.successResultOf(self.hub.select(subscriber, ["after"]))
+        self.turns()
+        self.assertEqual(self.told(watcher), [("first", True), ("after", True)])
+        self.successResultOf(self.hub.select(subscriber, ["after", "more"]))
+        self.successResultOf(self.hub.select(subscriber, ["more"]))
+        self.turns()
+        self.assertEqual(self.told(watcher)[2:], [("more", True), ("after", False)])
