@@ -428,6 +428,23 @@ class PlaceTests(SQLiteTestCase):
             records = await keeper.log.read(place, 2**16)
             self.assertEqual([record.event.id for record in records], ids[n:])
 
+    async def test_made(self) -> None:
+        """
+        A log knows the IDs that were made in it, in all runs, whether or not they are kept.
+        """
+        store = self.store(maxEvents=1)
+        ids: list[str] = []
+        for _ in range(3):
+            keeper = await self.keep(store)
+            ids += await keeper.fill(2)
+            await store.close()
+        keeper = await self.keep(store)
+        log: Any = keeper.log
+        next_ = numbered(log.prefix, 100)
+        self.assertEqual([log.makes(each) for each in (*ids, next_)], [True] * 7)
+        other: Any = (await self.keep(store, "other")).log
+        self.assertEqual([other.makes(each) for each in (*ids, "", "urn:x")], [False] * 8)
+
     async def test_placesOfEmptyRuns(self) -> None:
         """
         The place that a run began at is good, also if nothing was published in it.

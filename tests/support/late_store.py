@@ -121,6 +121,13 @@ class LateLog:
             self._store.receive(kept)
         return ids
 
+    def makes(self, identifier: str) -> bool:
+        """
+        Whether an ID is from this run, or from one before.
+        """
+        runs = range(1, self._content.runs + 1)
+        return any(identifier.startswith(f"run{number}.") for number in runs)
+
     def read(
         self, after: str | None, maxBytes: int, topics: frozenset[str] | None = None
     ) -> Deferred[Sequence[Record]]:

@@ -198,9 +198,13 @@ class Channel:
         @param identifier: the ID, which may be any text.
         """
         log = None if self._storage is None else self._storage.log
-        if log is not None and log.prefix and identifier.startswith(log.prefix):
-            return True
-        return self.history is not None and bool(self.history.makes(identifier))
+        if log is None:
+            return self.history is not None and bool(self.history.makes(identifier))
+        # A store may also know what it was given in earlier runs.
+        makes = getattr(log, "makes", None)
+        if makes is not None:
+            return bool(makes(identifier))
+        return bool(log.prefix) and identifier.startswith(log.prefix)
 
     @property
     def closed(self) -> bool:

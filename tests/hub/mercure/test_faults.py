@@ -8,18 +8,15 @@ import itertools
 import json
 import os
 import tempfile
-from collections.abc import Callable
 from typing import Any
 from unittest import mock
 from urllib.parse import quote, urlencode
 
 from tests.support.hubs import KEY, PATH, HubCase, token
 from twisted_sse import History
-from twisted_sse.hub.mercure import asked, subscriptions
+from twisted_sse.hub.mercure import subscriptions
 from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.receiving import PATIENCE
-from twisted_sse.hub.mercure.selectors import compiledSize
-from twisted_sse.stream.options import LONGEST_ID
 from twisted_sse.timing.slices import SLICE
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -154,34 +151,6 @@ class SelectorTests(HubCase):
         again = "&".join(["match_urlpattern=/t/:x"] * 30)
         self.assertEqual(self.client.request("QUERY", PATH, FORM, again.encode()).status, 200)
 
-    def test_memory(self) -> None:
-        """
-        When the patterns of all subscribers together take too much memory, there are no new ones for
-        subscribers; but those that are there, everything else, and those of tokens.
-        """
-        self.serve()
-        known = "match_urlpattern=/known/:x"
-        streams = [self.get(known)]
-        self.patch(asked, "MOST_MEMORY", compiledSize() + 200_000)
-        streams += [self.get(f"match_urlpattern=/memory{number}/:x") for number in range(10)]
-        refused = [each for each in streams if each.ended]
-        self.assertIn(streams[-1], refused)
-        self.assertToldToComeBack(*refused)
-        self.assertEqual(self.hub.subscribers, len(streams) - len(refused))
-        self.assertGreater(self.hub.subscribers, 0)
-        self.patch(asked, "MOST_MEMORY", 1)
-        for query in (known, "topic=known&topic=*", "match=known"):
-            self.assertFalse(self.get(query).ended, query)
-        for query in ("topic=memory/{x}", "match_urlpattern=/memory9/:x") * 2:
-            self.assertToldToComeBack(self.get(query))
-        head = self.get("topic=memory/{x}", method="HEAD")
-        self.assertEqual(head.status, 503)
-        self.assertGreater(head.headers["Retry-After"], "0")
-        granted = token({"mercure": {"publish": ["memory/{y}"]}})
-        headers = {"Authorization": f"Bearer {granted}", **FORM}
-        answer = self.client.request("POST", PATH, headers, b"topic=memory/1")
-        self.assertEqual(answer.status, 200)
-
     def test_largeQuery(self) -> None:
         """
         The body of a QUERY is no larger than that of a publisher may be.
@@ -189,22 +158,6 @@ class SelectorTests(HubCase):
         self.serve(maxBody=1000)
         body = b"match=a&x=" + b"x" * 1000
         self.assertEqual(self.client.request("QUERY", PATH, FORM, body).status, 413)
-
-    def test_longID(self) -> None:
-        """
-        The last event ID is no longer than one that is given, wherever it is.
-        """
-        self.serve()
-        for length, status in (LONGEST_ID, 200), (LONGEST_ID + 1, 400):
-            long = "x" * length
-            for method, query, headers, body in (
-                ("GET", "?match=a", {"Last-Event-ID": long}, ""),
-                ("GET", f"?match=a&last_event_id={long}", {}, ""),
-                ("HEAD", f"?match=a&last_event_id={long}", {}, ""),
-                ("QUERY", "", FORM, f"match=a&last_event_id={long}"),
-            ):
-                answer = self.client.request(method, PATH + query, headers, body.encode())
-                self.assertEqual(answer.status, status, (method, length))
 
     def test_otherQuery(self) -> None:
         """
@@ -399,13 +352,13 @@ class ManyTests(HubCase):
         self.clock.settle()
         watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}&topic=a"
         watcher = self.get(watching, bearer().items())
-        for _ in range(300):
+        for _ in range(1500):
             stream = self.get("topic=a", [("Last-Event-ID", ids[3])])
             self.assertEqual([event.data for event in stream.events], ["4"])
             stream.disconnect()
         self.assertEqual((self.hub.subscribers, len(self.channel.history or ())), (1, 5))
         told = [json.loads(event.data)["active"] for event in watcher.events]
-        self.assertEqual(told, [True, False] * 300)
+        self.assertEqual(told, [True, False] * 1500)
         place = watcher.events[-1].lastEventID
         watcher.disconnect()
         self.successResultOf(self.hub.publish("a", "news"))
@@ -445,51 +398,23 @@ class ManyTests(HubCase):
         listed = json.loads(answer.body)["subscriptions"]
         self.assertEqual([each["topic"] for each in listed], [f"t{number}" for number in range(49)])
 
-    def publishSlowly(self, meanwhile: Callable[[], object]) -> tuple[Any, int]:
-        """
-        Publish an update with many topics, of which each takes a while to be checked.
-
-        @param meanwhile: called as soon as the hub does something else.
-        @return: the answer, and how many topics had been checked then.
-        """
-        permits, count = Grants.permits, 0
-        between: list[int] = []
-
-        def slow(grants: Grants, topic: str) -> bool:
-            nonlocal count
-            count += 1
-            self.clock.rightNow += 0.01
-            return permits(grants, topic)
-
-        def other() -> None:
-            between.append(count)
-            meanwhile()
-
-        self.clock.callLater(0, other)
-        body = "&".join(f"topic={number}" for number in range(50)).encode()
-        with mock.patch.object(Grants, "permits", slow):
-            answer = self.client.request("POST", PATH, bearer(jti="1"), body)
-            self.clock.settle()
-        return answer, between[0]
-
-    def test_topics(self) -> None:
-        """
-        However many topics an update has, and patterns its publisher's token, others are served
-        meanwhile.
-        """
-        self.serve()
-        stream = self.get("topic=49")
-        answer, checked = self.publishSlowly(lambda: None)
-        self.assertEqual((answer.status, len(stream.events)), (200, 1))
-        self.assertTrue(0 < checked < 10, checked)
-
     def test_revokedPublisher(self) -> None:
         """
         A publisher whose token is revoked while its update is looked at publishes nothing.
         """
         self.serve()
         stream = self.get("topic=49")
-        answer, _ = self.publishSlowly(lambda: self.hub.revoke(jti="1", until=2e9))
+        permits = Grants.permits
+
+        def slow(grants: Grants, topic: str) -> bool:
+            self.clock.rightNow += SLICE
+            return permits(grants, topic)
+
+        self.clock.callLater(0, lambda: self.hub.revoke(jti="1", until=2e9))
+        body = urlencode([("topic", str(number)) for number in range(50)]).encode()
+        with mock.patch.object(Grants, "permits", slow):
+            answer = self.client.request("POST", PATH, bearer(jti="1"), body)
+            self.clock.settle()
         self.assertEqual((answer.status, len(stream.events)), (401, 0))
 
     def test_slow(self) -> None:

@@ -5,7 +5,7 @@ Tests for L{twisted_sse.hub.mercure.publishing}.
 from __future__ import annotations
 
 from tests.support.hubs import HubCase
-from tests.support.late_store import LateStore
+from tests.support.late_store import Content, LateStore
 from twisted_sse import History
 from twisted_sse.store.identifiers import numbered
 
@@ -49,7 +49,7 @@ class IdentifierTests(HubCase):
         ids = [self.publish(str(each)) for each in range(6)]
         self.assertEqual(len(set(ids)), 6)
         self.assertEqual(self.following(ids[1]), ["2", "3", "4", "5"])
-        self.assertEqual(self.publish("own", "urn:x"), "urn:x")
+        self.assertEqual(self.publish("own", f"urn:{own}{number}"), f"urn:{own}{number}")
 
     def test_own(self) -> None:
         """
@@ -64,8 +64,14 @@ class IdentifierTests(HubCase):
 
     def test_store(self) -> None:
         """
-        It is the same with a store.
+        It is the same with a store, which knows the IDs of earlier runs, too.
         """
-        self.serve(store=LateStore)
+        kept: dict[str, Content] = {}
+        self.serve(store=lambda clock: LateStore(clock, kept))
         self.clock.pump([0.1] * 10)
-        self.check("run1.", self.publish("old"))
+        old = self.publish("old")
+        self.check("run1.", old)
+        kept["hub"].trim(1)
+        self.serve(store=lambda clock: LateStore(clock, kept), history=History(maxEvents=5))
+        self.clock.pump([0.1] * 10)
+        self.check("run2.", old)

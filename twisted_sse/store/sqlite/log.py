@@ -85,6 +85,13 @@ class SQLiteLog:
         self._write(Append(self, prefix, last, records, idempotencyKey, outcome))
         return outcome
 
+    def makes(self, identifier: str) -> bool:
+        """
+        Whether an ID is one of those that the channel makes, or has made since there is the file: see
+        L{Channel.makesID<twisted_sse.channel.channel.Channel.makesID>}.
+        """
+        return self.state.runs.made(identifier)
+
     def settle(self, append: Append, found: Sequence[str] | Exception) -> None:
         """
         It is known what has become of some records.

@@ -69,6 +69,12 @@ class Runs:
         run = self._runs[index]
         return numbered(run.token, position - 1 - run.base)
 
+    def made(self, identifier: str) -> bool:
+        """
+        Whether an ID begins as those that we make, or have made.
+        """
+        return any(identifier.startswith(run.token) for run in self._runs)
+
     def find(self, identifier: str) -> int | None:
         """
         Find the position of an ID that we made.
