@@ -20,6 +20,7 @@ from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
 from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds, checkText
 from ...format.event import Event
+from ...server.address import checkedNetworks
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
@@ -210,7 +211,10 @@ class Hub(Resource):
             carriers.cookies.get(Dialect.V1),
             lambda: presence and channel.takesIDs,
         )
-        self._refusals = Refusals(explain)
+        # What is iterated here would be empty for the resource.
+        proxies = checkList("trustedProxies", options.get("trustedProxies", ()), "networks")
+        options["trustedProxies"] = proxies
+        self._refusals = Refusals(explain, checkedNetworks(proxies))
         self.refusals = self._refusals.counts
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
