@@ -94,7 +94,7 @@ PAGE = """<!DOCTYPE html>
 <style>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
-main { display: grid; grid-template-columns: 1fr 10rem; gap: 1rem }
+main { display: grid; grid-template-columns: 2fr 1fr; gap: 1rem }
 ul { padding: 0; margin: 0; list-style: none; overflow-wrap: anywhere }
 #people { border-inline-start: 1px solid; padding-inline-start: 1rem }
 form { display: grid; grid-template-columns: 1fr auto; gap: .5rem; margin-block: 1rem }

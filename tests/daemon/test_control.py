@@ -131,12 +131,12 @@ class ControlTests(OptionsMixin):
         """
         self.serve()
         for what, fields, says in (
-            ("disconnect", {}, "by sub, jti or topic"),
+            ("disconnect", {}, "give sub, jti or topic"),
             ("disconnect", {"sub": 7}, "sub must be a string"),
             ("disconnect", {"sub": "a", "retry": True}, "retry must be a number"),
             ("disconnect", {"sub": "a", "retry": 1}, "retry"),
             ("disconnect", {"user": "a"}, "unknown field 'user': there are sub, jti, topic, retry"),
-            ("revoke", {"until": 2**33}, "by sub, or by jti"),
+            ("revoke", {"until": 2**33}, "give sub or jti"),
             ("revoke", {"sub": "a"}, "until is missing"),
             ("revoke", {"sub": "a", "until": -1}, "until"),
             ("select", {"subscriber": "a"}, "subscriber and topics"),

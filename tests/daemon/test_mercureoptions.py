@@ -118,7 +118,7 @@ class MercureOptionsTests(OptionsMixin):
             ('--origin is "*", and credentials', PUBLISHER, "--origin=*", "--credentials"),
             ("--cookie-name is 'a': it must be 0.x=NAME", PUBLISHER, "--cookie-name=a"),
             ("--cookie-name has 'a b'", PUBLISHER, "--cookie-name=0.x=a b"),
-            ("--cookie-name has one for '2.0'", PUBLISHER, "--cookie-name=2.0=a"),
+            ("--cookie-name has a name for '2.0'", PUBLISHER, "--cookie-name=2.0=a"),
             ("--cookie-name: there are two for 0.x", PUBLISHER, *["--cookie-name=0.x=a"] * 2),
             ("--max-lifetime is '0'", PUBLISHER, "--max-lifetime=0"),
         ):
@@ -154,7 +154,7 @@ class MercureOptionsTests(OptionsMixin):
         self.assertRefused("--trusted-issuer is for tokens of 1.0", *HUB, issuer, old)
         self.options(*HUB, issuer, new)
         self.assertRefused(
-            "--cookie-name has one for '1.0'", *HUB, PUBLISHER, "--cookie-name=1.0=a", old
+            "--cookie-name has a name for '1.0'", *HUB, PUBLISHER, "--cookie-name=1.0=a", old
         )
         self.assertRefused("--unauthorized is about", *HUB, issuer, "--unauthorized", new)
 

@@ -66,7 +66,7 @@ class MercureOptions(AuthOptions):
         [
             "unauthorized",
             None,
-            "the hub: answer 401, not 403, where a token of 0.x does not grant something",
+            "the hub: in 0.x, answer 401 instead of 403 if a topic is not granted",
         ],
     ]
 
@@ -113,7 +113,7 @@ class MercureOptions(AuthOptions):
             "max-lifetime",
             None,
             None,
-            "the hub: seconds after which a stream ends, so that its client shows a new token, or off",
+            "the hub: end each stream after so many seconds, so that its client sends a new token; or off",
             secondsOrOff("max-lifetime"),
         ],
     ]

@@ -84,12 +84,12 @@ class OriginList:
         if port is not None and not 0 < int(port) < 2**16:
             self._refuse(origin, "there is no such port")
         if port is not None and (port.startswith("0") or port == _PORTS.get(scheme)):
-            self._refuse(origin, "browsers leave out the usual port, and zeros before it")
+            self._refuse(origin, "leave out the default port and leading zeros, as browsers do")
         if star is None:
             return None
         if scheme not in _PORTS or not _DOMAIN.fullmatch(host):
             # Below com, or an IP address, are hosts of anybody, or none.
-            self._refuse(origin, "a star stands for the hosts below one, as in *.example.com")
+            self._refuse(origin, "a star must be followed by a domain, as in *.example.com")
         return rf"{scheme}://{_LABELS}\.{re.escape(host)}" + (f":{port}" if port else "")
 
     def _refuse(self, origin: object, why: str) -> NoReturn:

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
+from tests.support.hubs import KEY, PATH
+from twisted_sse import Channel
 from twisted_sse.format.event import InvalidEvent
 from twisted_sse.format.parser import EventTooLarge
+from twisted_sse.hub import Hub
 from twisted_sse.hub.mercure.refusals import Refusals
 from twisted_sse.hub.refused import Refused
 from twisted_sse.store.contract import NotStored, StoreAway
@@ -77,3 +81,14 @@ class RefusalsTests(SynchronousTestCase):
         answer, _ = self.refuse(KeyError("secret"))
         self.assertEqual((answer.status, "secret" in answer.text), (500, False))
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    def test_address(self) -> None:
+        """
+        The log has the address of the client, as a trusted proxy says, and no other.
+        """
+        for proxies, address in (["127.0.0.1"], "192.0.2.7"), ([], "127.0.0.1"):
+            hub = Hub(Channel(), publisherJwtKey=KEY, trustedProxies=iter(proxies))
+            with capturedLogs() as logs:
+                MemoryClient(hub).post(PATH, {"X-Forwarded-For": "192.0.2.7"}, "topic=a")
+            [said] = [formatEvent(event) for event in logs if "why" in event]
+            self.assertEqual(said, f"Refused {address} (POST {PATH}): publishing needs a token")

@@ -146,11 +146,11 @@ def _checkedCookies(names: object, dialects: Container[Dialect]) -> dict[Dialect
         if protocol not in spoken:
             raise InvalidOption(
                 "cookieNames",
-                f"has one for {protocol!r}: this hub speaks {' and '.join(spoken)}",
+                f"has a name for {protocol!r}, but this hub speaks {' and '.join(spoken)}",
             )
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
             raise InvalidOption(
-                "cookieNames", f"has {name!r}, which cannot be the name of a cookie"
+                "cookieNames", f"has {name!r}, which is not a valid name of a cookie"
             )
     return {spoken[protocol]: name for protocol, name in names.items()}
 
@@ -197,7 +197,7 @@ class PublishOrigins:
                 # Above all not null, which any page can be.
                 raise InvalidOption(
                     "publishOrigins",
-                    f"has {origin!r}: cookies are sent for pages of http and https, or * for all",
+                    f"has {origin!r}: it must begin with http:// or https://, or be * for all pages",
                 )
 
     def check(self, request: Request) -> None:

@@ -142,12 +142,16 @@ def checkTimes(said: Registered, now: float) -> None:
     if said.begins is not None and said.begins > now + LEEWAY:
         raise Unverified(
             Reason.EARLY,
-            f"the token is not valid for another {said.begins - now:.0f} seconds: is a clock wrong?",
+            f"the token is not valid for another {_seconds(said.begins - now)}: is a clock wrong?",
         )
     if said.expires is not None and now >= said.expires:
         raise Unverified(
-            Reason.EXPIRED, f"the token expired {now - max(said.expires, 0):.0f} seconds ago"
+            Reason.EXPIRED, f"the token expired {_seconds(now - max(said.expires, 0))} ago"
         )
+
+
+def _seconds(count: float) -> str:
+    return "1 second" if round(count) == 1 else f"{count:.0f} seconds"
 
 
 def checkAudience(said: Registered, resource: str | None) -> None:

@@ -20,6 +20,7 @@ from ...channel.channel import Channel
 from ...channel.topics import checkedTopics
 from ...checks import InvalidOption, checkFlag, checkInteger, checkList, checkSeconds, checkText
 from ...format.event import Event
+from ...server.address import checkedNetworks
 from ...server.answers import allow, answer
 from ...server.origins import Origins
 from ...server.resource import EventStreamResource
@@ -210,7 +211,10 @@ class Hub(Resource):
             carriers.cookies.get(Dialect.V1),
             lambda: presence and channel.takesIDs,
         )
-        self._refusals = Refusals(explain)
+        # What is iterated here would be empty for the resource.
+        proxies = checkList("trustedProxies", options.get("trustedProxies", ()), "networks")
+        options["trustedProxies"] = proxies
+        self._refusals = Refusals(explain, checkedNetworks(proxies))
         self.refusals = self._refusals.counts
         self._publishing = Publishing(channel)
         self._subscribers = Subscribers()
@@ -392,7 +396,7 @@ class Hub(Resource):
         @raise ValueError: if nothing is given.
         """
         if sub is None and jti is None and topic is None:
-            raise ValueError("say who is to be disconnected: by sub, jti or topic")
+            raise ValueError("give sub, jti or topic: whose streams to end")
         checkInteger("retry", retry, SHORTEST_RETRY)
         return self._control.disconnect(sub, jti, topic, retry)
 
@@ -411,7 +415,7 @@ class Hub(Resource):
         @raise ValueError: if not one of C{sub} and C{jti} is given.
         """
         if (sub is None) == (jti is None):
-            raise ValueError("say which tokens are to be revoked: by sub, or by jti")
+            raise ValueError("give sub or jti: which tokens to revoke")
         checkSeconds("until", until, optional=False)
         return self._control.revoke(sub, jti, until)
 

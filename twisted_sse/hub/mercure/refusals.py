@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from ...format.event import InvalidEvent
 from ...format.parser import EventTooLarge
+from ...server.address import Networks, clientAddress
 from ...server.answers import answer
 from ...store.contract import NotStored, StoreAway
 from ...stream.asked import Asked
@@ -44,12 +45,14 @@ class Refusals:
     @ivar counts: how many there were, by the reason: a word, or the status.
     """
 
-    def __init__(self, isOpen: bool) -> None:
+    def __init__(self, isOpen: bool, proxies: Networks = ()) -> None:
         """
         @param isOpen: whether clients are told why.
+        @param proxies: the trusted proxies, which say where a client is.
         """
         self.counts: Counter[str] = Counter()
         self._isOpen = isOpen
+        self._proxies = proxies
 
     def answer(self, failure: Failure, request: Request) -> None:
         """
@@ -71,7 +74,7 @@ class Refusals:
             what = "it may have been published" if isMaybe else "nothing was stored"
             refused = Refused(503, f"{error}: {what}, try again later")
         else:
-            _log.failure("The hub failed to answer {asked}", failure, asked=_asked(request))
+            _log.failure("The hub failed to answer {asked}", failure, asked=self._asked(request))
             refused = Refused(500, "an error in the hub: see its log")
         if getattr(request, "channel", None) is None:
             return
@@ -104,9 +107,7 @@ class Refusals:
 
     def _count(self, refused: Refused, request: Request) -> None:
         self.counts[refused.reason or str(refused.status)] += 1
-        _log.info("Refused {asked}: {why}", asked=_asked(request), why=refused.why)
+        _log.info("Refused {asked}: {why}", asked=self._asked(request), why=refused.why)
 
-
-def _asked(request: Request) -> str:
-    address = request.getClientAddress()
-    return str(Asked.by(request, getattr(address, "host", "-"), None))
+    def _asked(self, request: Request) -> str:
+        return str(Asked.by(request, clientAddress(request, self._proxies), None))
