@@ -12,7 +12,7 @@ from jwt import encode
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
-from tests.support.documents import blocks, read, runAll
+from tests.support.documents import SECRET, blocks, read, runAll
 from twisted_sse.daemon import Options
 from twisted_sse.hub import Hub
 from twisted_sse.testing import MemoryClient, MemoryStream
@@ -38,7 +38,7 @@ class HubPageTests(SynchronousTestCase):
         """
         @return: the header with a token.
         """
-        token = encode({"mercure": grants}, self.names["SECRET"], "HS256")
+        token = encode({"mercure": grants}, SECRET, "HS256")
         return {"Authorization": f"Bearer {token}"}
 
     def subscribe(self, headers: dict[str, str]) -> MemoryStream:
@@ -80,9 +80,20 @@ class HubPageTests(SynchronousTestCase):
         The token that the page revokes is refused, and no other.
         """
         for jti, status in ("8f14e45f", 401), ("8f14e45e", 200):
-            token = encode({"mercure": {}, "jti": jti}, self.names["SECRET"], "HS256")
+            token = encode({"mercure": {}, "jti": jti}, SECRET, "HS256")
             asked = self.subscribe({"Authorization": f"Bearer {token}"})
             self.assertEqual(asked.status, status)
+
+    def test_visible(self) -> None:
+        """
+        The hub that decides who is shown lists those whose tokens grant what they have selected.
+        """
+        with MemoryClient(self.names["chat"]) as client:
+            for topic in "room/1", "room/2":
+                client.get(f"{HUB}?topic={topic}", self.bearer(subscribe=["room/1"]))
+            listed = client.get(f"{HUB}/subscriptions", self.bearer(subscribe=["*"])).text
+        self.assertIn('"topic": "room/1"', listed)
+        self.assertNotIn("room/2", listed)
 
     def test_link(self) -> None:
         """
@@ -98,7 +109,7 @@ class HubPageTests(SynchronousTestCase):
         """
         The sentence that the page shows is that of the log.
         """
-        hub = Hub(self.names["channel"], publisherJwtKey=self.names["SECRET"], explain=True)
+        hub = Hub(self.names["channel"], publisherJwtKey=SECRET, explain=True)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         refused = MemoryClient(hub).post(
             HUB, {**form, **self.bearer(publish=[])}, "topic=https://shop.example/orders/7"
@@ -112,7 +123,7 @@ class HubPageTests(SynchronousTestCase):
         """
         options = Options()
         known = {f"--{name}" for name in options.docs}
-        for page in "hub.md", "from-mercure.md":
+        for page in "hub.md", "from-mercure.md", "from-nchan.md":
             named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(page))
             # Those of twisted-sse token.
             named = [each for each in named if each not in ("--key", "--publish", "--topic")]

@@ -152,7 +152,10 @@ class MercureTests(OptionsMixin):
         The pages of an C{--origin} may subscribe with cookies, and send the headers of
         C{--allow-headers}.
         """
-        client = self.client(*HUB, "--origin=https://shop.example", "--allow-headers=X-Mine")
+        given = ("--origin=https://*.shop.example", "--origin=https://shop.example")
+        client = self.client(*HUB, *given, "--allow-headers=X-Mine")
+        answer = client.get(f"{PATH}?topic=a", {**ACCEPT, "Origin": "https://a.shop.example"})
+        self.assertEqual(answer.headers["access-control-allow-credentials"], "true")
         origin = {"Origin": "https://shop.example"}
         answer = client.get(f"{PATH}?topic=a", {**ACCEPT, **origin})
         self.assertEqual(answer.headers["access-control-allow-credentials"], "true")
@@ -167,9 +170,14 @@ class MercureTests(OptionsMixin):
         """
         The pages of a C{--publish-origin} may publish with a cookie.
         """
-        client = self.client(*HUB, "--publish-origin=https://shop.example")
+        given = ("--publish-origin=https://shop.example", "--publish-origin=https://*.shop.example")
+        client = self.client(*HUB, *given)
         cookie = {**FORM, "Cookie": f"mercureAuthorization={token({'mercure': ALL})}"}
-        for origin, status in ("https://shop.example", 200), ("https://evil.example", 401):
+        for origin, status in (
+            ("https://shop.example", 200),
+            ("https://a.shop.example", 200),
+            ("https://evil.example", 401),
+        ):
             answer = client.post(PATH, {**cookie, "Origin": origin}, "topic=a")
             self.assertEqual(answer.status, status)
 

@@ -16,12 +16,18 @@ from twisted.web.resource import Resource
 from tests.support.browsers import Browsing, Firefox
 from tests.support.contract_hub import HUB, ISSUER, detail
 from tests.support.hubs import KEY, PATH, token
-from tests.support.live import LiveTestCase, Server, until
+from tests.support.late_store import LateStore
+from tests.support.live import LiveTestCase, Server, reactor, until
 from tests.support.requirements import needs
 from twisted_sse import Channel
 from twisted_sse.hub import Hub
+from twisted_sse.hub.mercure import control, refusals
+from twisted_sse.store import EventStore
 
 TOPIC = "https://shop.example/orders/7"
+
+#: The name of the cookie without TLS.
+PLAIN = {"1.0": "mercure_access_token"}
 
 #: Follows the hub with the cookie that came with the page, and reports what it gets, one after the
 #: other; publishes with the cookie, too.
@@ -90,12 +96,19 @@ class CookieCase(LiveTestCase):
         """
         raise NotImplementedError
 
-    async def check(self, tls: bool, name: str, names: Mapping[str, str] | None) -> None:
+    async def begin(
+        self,
+        tls: bool,
+        name: str,
+        names: Mapping[str, str] | None,
+        store: EventStore | None = None,
+    ) -> tuple[Hub, list[list[Any]]]:
         """
-        Let a page subscribe and publish.
+        Open a page that subscribes and publishes.
 
         @param name: the name of its cookie.
         @param names: the argument of the hub.
+        @return: the hub, and what the page reports.
         """
         granted = detail("subscribe", "publish", match="https://shop.example/*", kind="urlpattern")
         claims = {"iss": ISSUER, "aud": HUB, "jti": "1", "exp": time.time() + 600}
@@ -104,7 +117,7 @@ class CookieCase(LiveTestCase):
         pages = Server(self, site, tls=tls)
         origin = pages.url.rstrip("/")
         hub = Hub(
-            Channel(positionEvent=None, resetEvent=None),
+            Channel(name="hub", store=store, positionEvent=None, resetEvent=None),
             trustedIssuers=[f"{ISSUER}={KEY}"],
             resourceIdentifier=HUB,
             url=HUB,
@@ -114,21 +127,30 @@ class CookieCase(LiveTestCase):
             cookieNames=names,
         )
         served = self.serve(hub, site={"tls": tls, "guarded": True})
+        for channel in hub.channels:
+            self.addCleanup(channel.close)
         await self.follow(f"{pages.url}#{served.url.rstrip('/')}{PATH}")
-        await until(lambda: ["open"] in site.told, "it is subscribed")
-        await until(lambda: len(site.told) == 3, "it has published")
-        [(status, identifier)] = [each[1:] for each in site.told if each[0] == "answer"]
+        await until(lambda: ["open"] in site.told, "it is opened")
+        return hub, site.told
+
+    async def check(self, tls: bool, name: str, names: Mapping[str, str] | None) -> None:
+        """
+        Let a page subscribe and publish.
+        """
+        hub, told = await self.begin(tls, name, names)
+        await until(lambda: len(told) == 3, "it has published")
+        [(status, identifier)] = [each[1:] for each in told if each[0] == "answer"]
         self.assertEqual(status, 200)
-        self.assertIn(["message", "posted", identifier], site.told)
+        self.assertIn(["message", "posted", identifier], told)
         await hub.publish("https://elsewhere.example/9", "of another", private=True)
         await hub.disconnect(jti="1", retry=500)
         await until(lambda: not hub.subscribers, "its stream has ended")
         last = await hub.publish(TOPIC, "missed", private=True)
-        await until(lambda: ["message", "missed", last] in site.told, "it has come back")
+        await until(lambda: ["message", "missed", last] in told, "it has come back")
         await hub.revoke(jti="1", until=time.time() + 600)
         # 2 is CLOSED: it was refused.
-        await until(lambda: ["error", 2] in site.told, "it is refused")
-        self.assertEqual([each[1] for each in site.told if each[0] == "message"][1:], ["missed"])
+        await until(lambda: ["error", 2] in told, "it is refused")
+        self.assertEqual([each[1] for each in told if each[0] == "message"][1:], ["missed"])
 
 
 @needs("network", "browser")
@@ -151,11 +173,24 @@ class ChromiumTests(CookieCase, Browsing):
         """
         await self.check(True, "__Secure-mercure_access_token", None)
 
-    async def test_plain(self) -> None:
+    async def test_away(self) -> None:
         """
-        Without TLS it has another.
+        A page comes back until the store can say whether its token was revoked, and gets nothing
+        before.
         """
-        await self.check(False, "mercure_access_token", {"1.0": "mercure_access_token"})
+        self.patch(control, "PATIENCE", 0.2)
+        self.patch(refusals, "COME_BACK", (500, 600))
+        store = LateStore(reactor, isAway=True)
+        hub, told = await self.begin(False, PLAIN["1.0"], PLAIN, store)
+        # 0 is CONNECTING: it will come back.
+        await until(lambda: told.count(["error", 0]) > 2, "it has come several times")
+        self.assertEqual([each[1] for each in told if each[0] == "answer"], [503])
+        self.assertEqual(hub.subscribers, 0)
+        store.isAway = False
+        await until(lambda: hub.subscribers, "it has come back")
+        last = await hub.publish(TOPIC, "news", private=True)
+        await until(lambda: ["message", "news", last] in told, "it gets what is published")
+        self.assertNotIn(["error", 2], told)
 
 
 @needs("network", "firefox")
@@ -172,6 +207,6 @@ class FirefoxTests(CookieCase):
 
     async def test_plain(self) -> None:
         """
-        A page subscribes and publishes, and comes back.
+        Without TLS it has another.
         """
-        await self.check(False, "mercure_access_token", {"1.0": "mercure_access_token"})
+        await self.check(False, PLAIN["1.0"], PLAIN)

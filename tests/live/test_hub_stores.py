@@ -226,9 +226,9 @@ class KeepingTests(StoreTests):
             await hub.revoke(jti=str(number), until=until_)
             await hub.disconnect(sub="nobody")
         await self.untilRevoked(bearer(jti="0"))
-        await self.end(hub)
         # Nothing that is kept for a second is kept any more.
         await deferLater(reactor, 2.1)
+        await self.end(hub)
         await self.begin(few)
         statuses = [
             (await self.ask("HEAD", "topic=a", bearer(jti=str(number)))).status

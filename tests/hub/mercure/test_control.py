@@ -247,6 +247,28 @@ class SharedTests(HubCase):
             hub.revoke(jti="1", until=self.now + 60)
             clock.pump([0.1] * 10)
 
+    def test_revokedLongBefore(self) -> None:
+        """
+        What was revoked before a process began is no reason to look for subscribers: of those who are
+        there already, none has a token.
+        """
+        clock = MemoryClock()
+        kept: dict[str, Content] = {}
+        hub, _ = self.process(LateStore(clock, kept), clock)
+        for number in range(20):
+            hub.revoke(jti=str(number), until=self.now + 60)
+        clock.pump([0.1] * 10)
+        store = LateStore(clock, kept, isAway=True)
+        _, client = self.process(store, clock)
+        stranger = client.get(f"{PATH}?topic=a")
+        clock.pump([0.1] * 10)
+        store.isAway = False
+        with mock.patch.object(control.Subscribers, "find", side_effect=AssertionError) as find:
+            clock.pump([1.0] * 60)
+        self.assertEqual((find.call_count, stranger.ended), (0, False))
+        statuses = [self.subscribe(client, str(number)).status for number in range(21)]
+        self.assertEqual(statuses, [401] * 20 + [200])
+
     def test_keptApart(self) -> None:
         """
         However little the store keeps of other channels, it is asked to keep what was revoked.

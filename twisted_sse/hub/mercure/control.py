@@ -114,7 +114,8 @@ class Control:
                 await self._revocations.whenReady().addTimeout(PATIENCE, clock)
             except (TimeoutError, StoreAway):
                 raise Unverified(
-                    Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
+                    Reason.UNAVAILABLE,
+                    "the store cannot be reached, so the hub cannot know whether the token was revoked",
                 ) from None
             # The channel tells what is in the store a turn later.
             await deferLater(clock, 0)
@@ -167,8 +168,11 @@ class Control:
         if act is None:
             # Of a process with another version, perhaps.
             _log.warn("The hub was told to do what it does not know: {what!r}", what=event.event)
-        elif isNew or event.event == REVOKE:
+        elif isNew:
             act(**json.loads(event.data or "{}"))
+        elif event.event == REVOKE:
+            # Before this was known nobody was let in with a token.
+            self._remember(**json.loads(event.data or "{}"))
 
     def _disconnectHere(
         self,
@@ -191,13 +195,16 @@ class Control:
         self._resource.disconnect(key, retry)
 
     def _revokeHere(self, until: float, sub: str | None = None, jti: str | None = None) -> None:
+        self._remember(until, sub, jti)
+        self._disconnectHere(sub, jti)
+
+    def _remember(self, until: float, sub: str | None = None, jti: str | None = None) -> None:
         now = self._now()
         for name, value in (("sub", sub), ("jti", jti)):
             if value is not None and until > now:
                 self._revoked[name, value] = max(until, self._revoked.get((name, value), 0.0))
         if len(self._revoked) > MOST:
             self._revoked = {each: end for each, end in self._revoked.items() if end > now}
-        self._disconnectHere(sub, jti)
 
     def _selectHere(self, subscriber: str, topics: Iterable[str]) -> None:
         for each in self._subscribers.find(lambda each: each.id == subscriber):

@@ -176,7 +176,7 @@ class Hub(Resource):
         self._dialects = readDialects("protocols", protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
-                "jwks", "is for nothing: publishers and subscribers have keys of their own"
+                "jwks", "has no effect: publisherJwtKey and subscriberJwtKey are both given"
             )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
