@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Site
 
 from tests.support.memory_http2 import H2_MISSING, MemoryClient2
-from twisted_sse.guard import GuardedSite, LimitedRequest
+from twisted_sse.guard import GuardedSite, LimitedRequest, bodies
 from twisted_sse.guard.bodies import LINGER, MOST_READ
 
 
@@ -31,6 +31,7 @@ class Echo(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self.sizes: list[int] = []
         self.args: object = None
+        self.kinds: object = None
 
     def render_POST(self, request: Any) -> bytes:
         """
@@ -38,6 +39,7 @@ class Echo(Resource):
         """
         self.sizes.append(len(request.content.read()))
         self.args = request.args
+        self.kinds = request.requestHeaders.getRawHeaders(b"content-type")
         return b"%d" % self.sizes[-1]
 
 
@@ -171,6 +173,28 @@ class BodiesMixin:
         size = b"Content-Length: %d" % len(body)
         self.send(b"Content-Type: multipart/form-data; boundary=x", size, body=body)
         self.assertEqual(self.resource.args, {b"a": [b"b"]})
+
+    def test_manyFields(self) -> None:
+        """
+        A form with very many fields is left to the resource, since reading it would take long; one with
+        fewer is read.
+        """
+        self.patch(bodies, "MOST_FIELDS", 10)
+        form = b"application/x-www-form-urlencoded"
+        for kinds, body, isRead in (
+            ((form,), b"a&" * 10 + b"a=b", True),
+            ((form,), b"a&" * 11 + b"a=b", False),
+            ((form,), b"a;" * 11 + b"a=b", False),
+            ((form, form), b"&" * 11 + b"a=b", False),
+            ((form,), b"a=b" + b"-" * 50, True),
+            ((b"multipart/form-data; boundary=x",), b"a&" * 8 + b"\r\n--x\r\n\r\n" * 8, False),
+            ((b"text/plain",), b"&" * 20, False),
+        ):
+            fields = [b"Content-Type: " + kind for kind in kinds]
+            answer = self.send(*fields, b"Content-Length: %d" % len(body), body=body)
+            self.assertTrue(answer.endswith(b"\r\n\r\n%d" % len(body)), (body, answer))
+            self.assertEqual(bool(self.resource.args), isRead, body)
+            self.assertEqual(self.resource.kinds, list(kinds))
 
     def test_formsAreQuick(self) -> None:
         """

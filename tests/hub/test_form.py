@@ -4,7 +4,7 @@ Tests for L{twisted_sse.hub.form}.
 
 from __future__ import annotations
 
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,6 +53,23 @@ class PairsTests(SynchronousTestCase):
         """
         data = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields)
         self.assertEqual(pairs(data.encode()), fields)
+
+    @given(
+        st.lists(
+            st.sampled_from([b"%41", b"%5c", b"%00", b"%fF", b"a", b"+", b"\\", b"\\x4", b"%"])
+        )
+    )
+    def test_large(self, parts: list[bytes]) -> None:
+        """
+        What is long is decoded as what is short.
+        """
+        short = b"%c3%a9" + b"".join(parts)
+        expected = unquote_to_bytes(short.replace(b"+", b" ") * 500).decode("utf-8", "replace")
+        data = b"a=" + short * 500
+        try:
+            self.assertEqual(pairs(data), [("a", expected)])
+        except UnicodeDecodeError:
+            self.assertIn("\ufffd", expected)
 
     def test_notUTF8(self) -> None:
         """

@@ -408,7 +408,7 @@ class Hub(Resource):
         they are refused from now on, in all processes that share the store, also when they begin
         later.
 
-        @param sub: the subject.
+        @param sub: the subject.  Tokens that are made for it later are refused, too.
         @param jti: the ID of the token.
         @param until: when they end anyway, their C{exp}, in seconds since 1970: then it is forgotten.
         @return: fires when it is said to all.
