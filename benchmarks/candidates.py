@@ -55,9 +55,10 @@ class Server:
     @ivar command: how it is started, to be followed by the mode, a port, a rate and a number of
         streams.
     @ivar modes: what all of them can do, or some: C{timer}, a timer for each connection;
-        C{fanout}, one event to all; C{idle}, nothing; C{post}, publish what is posted.  Ours and
-        plain Twisted can do more.
+        C{fanout}, one event to all; C{rooms}, each event to those who have chosen its topic;
+        C{idle}, nothing; C{post}, publish what is posted.  Ours and plain Twisted can do more.
     @ivar environment: variables that it needs.
+    @ivar path: where its stream is, and where is posted.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Server:
     command: list[str]
     modes: Collection[str] = ("timer", "fanout", "idle")
     environment: dict[str, str] = field(default_factory=dict)
+    path: str = "/"
 
     @contextmanager
     def running(self, mode: str, rate: float = 0, streams: int = 0) -> Iterator[Running]:
@@ -79,7 +81,7 @@ class Server:
         command = [*self.command, *self.arguments(mode, port, rate, streams)]
         with running(command, SERVER, self.environment) as process:
             waitFor(process, port)
-            yield Running(process, port, "/", family(process.pid))
+            yield Running(process, port, self.path, family(process.pid))
 
     def arguments(self, mode: str, port: int, rate: float, streams: int) -> list[str]:
         """
@@ -113,9 +115,9 @@ class Nchan(Server):
         path = "/pub" if mode == "post" else "/sub"
         with ExitStack() as stack:
             server = stack.enter_context(self._serving(SERVER, path))
-            if mode == "fanout":
+            if mode in ("fanout", "rooms"):
                 publisher = [sys.executable, str(SERVERS / "publish.py"), str(server.port), "/pub"]
-                publisher += [f"{rate:.6g}", str(streams)]
+                publisher += [f"{rate:.6g}", str(streams), *(["100"] if mode == "rooms" else [])]
                 stack.enter_context(running(publisher, LOAD))
             yield server
 

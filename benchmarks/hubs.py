@@ -1,23 +1,60 @@
 """
-The case: what a hub costs, beside a channel with topics.
+The case: what a hub costs, beside a channel with topics, plain Twisted and nchan.
 """
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from contextlib import ExitStack
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from bench import Bench
 from candidates import ROOT, SERVERS, Server
 from jwt import encode
-from publish import SIZE, oneRun
-from report import Section, Table, ratio, spread
+from load import Sample, readSample, runLoad, startLoad
+from machine import Failed, ask, readLine
+from publish import PUBLISHERS, SIZE, oneRun
+from report import Section, Table, middle, ratio, spread
 
-__all__ = ["hubs"]
+__all__ = ["form", "hubs", "paths"]
 
-#: What the subscribers have chosen.
-MODES = {"topics": "a channel, topics", "hub": "the hub, topics and templates"}
+#: How many topics there are.
+TOPICS = 100
+
+#: How many of the clients that come back are told who else does.
+WATCHERS = 10
+
+#: A server has failed if its clients are not there after so many seconds.
+PATIENCE = 60
+
+PATH = "/.well-known/mercure"
+FORM = "application/x-www-form-urlencoded"
+SECRET = "x" * 32
+
+
+def paths(path: str, *rooms: str) -> list[str]:
+    """
+    Make the options of the load generator by which its clients select topics, one each.
+
+    @param path: that of the hub.
+    @param rooms: the last part of the topics, which the clients have in turn.
+    """
+    topics = [
+        f"https://example.com/rooms/{number}/{rooms[number % len(rooms)]}"
+        for number in range(TOPICS)
+    ]
+    return [part for topic in topics for part in ("-p", f"{path}?topic={quote(topic, safe='')}")]
+
+
+def form() -> bytes:
+    """
+    @return: an update, as it is posted.
+    """
+    fields = {"topic": "https://example.com/rooms/1/messages", "data": "x" * SIZE}
+    return urlencode(fields).encode()
 
 
 def hubs(bench: Bench) -> Section:
@@ -25,32 +62,59 @@ def hubs(bench: Bench) -> Section:
     Subscribers of a hundred topics, each event about one of them.
     """
     command = [sys.executable, str(SERVERS / "hub.py")]
-    server = Server("twisted-sse", "this checkout", command, environment={"PYTHONPATH": str(ROOT)})
-    streams = bench.scale.streams[1] * 2
-    rate = bench.scale.deliveries * 2 / (streams / 100)
-    samples = bench.inTurn(
-        "hub",
-        {name: partial(bench.measure, server, mode, streams, rate) for mode, name in MODES.items()},
-    )
-    table = Table([f"{streams:,} subscribers", "CPU µs per delivery", "x channel", "kB each"])
-    least = samples.get(MODES["topics"])
-    for name, mine in samples.items():
-        table.rows.append(
-            [
-                name,
-                spread(mine, "us_event", 1),
-                ratio(mine, least, "us_event"),
-                spread(mine, "kB_conn", 1),
-            ]
-        )
+    environment = {"PYTHONPATH": str(ROOT)}
+    server = Server("twisted-sse", "this checkout", command, environment=environment, path=PATH)
     return Section(
         "A hub",
-        "Each event of 100 bytes is about one of a hundred topics, and goes to one of a hundred"
-        " subscribers. Half of those of the hub have selected theirs by a URI template. Those who"
-        " publish over HTTP send a form and a token, and wait for each answer; plain Twisted reads"
-        " the body and sends the same answer.",
-        [table, published(bench, server)],
+        f"Each event of {SIZE} bytes is about one of {TOPICS} topics, and goes to one of {TOPICS}"
+        " subscribers. Half of those of the hub have selected theirs by a URI template; in nchan,"
+        " each topic is a channel.\n\n"
+        f"{PUBLISHERS} publishers send a form, and a token to our hub, and wait for each answer;"
+        " plain Twisted reads the form and sends an answer.\n\n"
+        f"Clients that come back have missed one event. With presence, {WATCHERS} of them are told"
+        " of each.",
+        [delivered(bench, server), published(bench, server), returning(bench, server)],
     )
+
+
+def delivered(bench: Bench, server: Server) -> Table:
+    """
+    Measure what a delivery costs.
+
+    @param server: the hub.
+    """
+    streams = bench.scale.streams[1] * 2
+    rate = bench.scale.deliveries * 2 / (streams / TOPICS)
+    channel = "a channel, topics"
+    candidates = {
+        channel: partial(
+            bench.measure, server, "topics", streams, rate, None, paths("/", "messages")
+        ),
+        "the hub, topics and templates": partial(
+            bench.measure, server, "hub", streams, rate, None, paths(PATH, "messages", "{what}")
+        ),
+    }
+    rooms = [part for number in range(TOPICS) for part in ("-p", f"/sub/{number}")]
+    for peer in bench.peers:
+        if "rooms" in peer.modes:
+            candidates[peer.name] = partial(
+                bench.measure, peer, "rooms", streams, rate, None, rooms
+            )
+    samples = bench.inTurn("hub", candidates)
+    table = Table(
+        [
+            f"{streams:,} subscribers",
+            "CPU µs per delivery",
+            "x channel",
+            "99 % within, ms",
+            "kB each",
+        ]
+    )
+    for name, mine in samples.items():
+        costs = [spread(mine, "us_event", 1), ratio(mine, samples.get(channel), "us_event")]
+        late, size = middle(mine, "p99_ms", 1), spread(mine, "kB_conn", 1)
+        table.rows.append([name, *costs, late, size])
+    return table
 
 
 def published(bench: Bench, server: Server) -> Table:
@@ -59,19 +123,85 @@ def published(bench: Bench, server: Server) -> Table:
 
     @param server: the hub.
     """
-    form = urlencode({"topic": "https://example.com/rooms/1/messages", "data": "x" * SIZE}).encode()
-    kind = "application/x-www-form-urlencoded"
-    token = encode({"mercure": {"publish": ["*"]}}, "x" * 32, "HS256")
-    samples = bench.inTurn(
-        "publish",
-        {
-            "plain Twisted": partial(oneRun, bench, bench.plain, kind, form, 1),
-            "the hub": partial(oneRun, bench, server, kind, form, 1, token),
-        },
-    )
+    token = encode({"mercure": {"publish": ["*"]}}, SECRET, "HS256")
+    candidates = {
+        "plain Twisted": partial(oneRun, bench, bench.plain, FORM, form(), 1),
+        "the hub": partial(oneRun, bench, server, FORM, form(), 1, token),
+    }
+    for peer in bench.peers:
+        if "post" in peer.modes:
+            candidates[peer.name] = partial(oneRun, bench, peer, FORM, form(), 1)
+    samples = bench.inTurn("publish", candidates)
     table = Table(["", "updates/s", "x plain Twisted", "CPU µs per update"])
     plain = samples.get("plain Twisted")
     for name, mine in samples.items():
         rate, us = spread(mine, "rate", 0), spread(mine, "us", 1)
         table.rows.append([name, rate, ratio(mine, plain, "rate"), us])
     return table
+
+
+def returning(bench: Bench, server: Server) -> Table:
+    """
+    Measure clients that all come back at once.
+
+    @param server: the hub.
+    """
+    streams = bench.scale.streams[-1]
+    without = "without presence"
+    samples = bench.inTurn(
+        "hub, storm",
+        {
+            without: partial(comeBack, bench, server, "absence"),
+            "with presence": partial(comeBack, bench, server, "presence"),
+        },
+    )
+    table = Table(
+        [
+            f"{streams:,} clients come back",
+            "accepted a second",
+            "x without",
+            "CPU µs per client",
+            "reactor held at most, ms",
+            "garbage collected at most, ms",
+        ]
+    )
+    for name, mine in samples.items():
+        rates = [spread(mine, "rate", 0), ratio(mine, samples.get(without), "rate")]
+        rest = [spread(mine, key, 0) for key in ("us_client", "held_ms", "garbage_ms")]
+        table.rows.append([name, *rates, *rest])
+    return table
+
+
+def comeBack(bench: Bench, server: Server, mode: str) -> Sample:
+    """
+    Have all clients come back; with presence, some of them were there before, and are told.
+
+    @raise Failed: if one is not sent what it has missed, or not told of all, or if what was kept is
+        kept no longer.
+    """
+    streams = bench.scale.streams[-1]
+    with ExitStack() as stack:
+        running = stack.enter_context(server.running(mode))
+        told = json.loads(readLine(running.process, PATIENCE))
+        if mode == "presence":
+            options = ["-p", told["path"], "-e", str(streams)]
+            load = startLoad(bench.programs, running, WATCHERS, PATIENCE, options)
+            watching = stack.enter_context(load)
+            deadline = time.monotonic() + PATIENCE
+            while json.loads(ask(running.process))["streams"] < WATCHERS:
+                if time.monotonic() > deadline:
+                    raise Failed("those who watch are not there")
+                time.sleep(0.1)
+        options = [*paths(PATH, "messages"), "-i", told["id"], "-e", "1"]
+        said = runLoad(bench.programs, running, streams, PATIENCE, options)
+        if mode == "presence":
+            readSample(watching)
+        state = json.loads(ask(running.process))
+    if state["kept"] != told["kept"]:
+        raise Failed("what was kept is kept no longer")
+    return {
+        "rate": streams / said["all_s"],
+        "us_client": said["cpu_s"] * 1e6 / streams,
+        "held_ms": state["held"] * 1000,
+        "garbage_ms": state["garbage"] * 1000,
+    }

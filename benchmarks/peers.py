@@ -92,7 +92,7 @@ def nchan() -> Server:
         "nchan",
         f"{release}, nginx {nginx}",
         ["nginx", "-e", "stderr", "-g", f"load_module {NCHAN};"],
-        modes=("fanout", "idle", "post"),
+        modes=("fanout", "idle", "post", "rooms"),
     )
 
 

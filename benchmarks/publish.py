@@ -26,7 +26,7 @@ from report import Section, Table, ratio, spread
 if TYPE_CHECKING:
     from bench import Bench
 
-__all__ = ["BATCH", "SIZE", "oneRun", "publish"]
+__all__ = ["BATCH", "PUBLISHERS", "SIZE", "oneRun", "publish"]
 
 #: How many publishers there are.
 PUBLISHERS = 16

@@ -12,7 +12,7 @@ from jwt import encode
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Site
 
-from tests.support.documents import blocks, read, runAll
+from tests.support.documents import SECRET, blocks, read, runAll
 from twisted_sse.daemon import Options
 from twisted_sse.hub import Hub
 from twisted_sse.testing import MemoryClient, MemoryStream
@@ -38,7 +38,7 @@ class HubPageTests(SynchronousTestCase):
         """
         @return: the header with a token.
         """
-        token = encode({"mercure": grants}, self.names["SECRET"], "HS256")
+        token = encode({"mercure": grants}, SECRET, "HS256")
         return {"Authorization": f"Bearer {token}"}
 
     def subscribe(self, headers: dict[str, str]) -> MemoryStream:
@@ -80,7 +80,7 @@ class HubPageTests(SynchronousTestCase):
         The token that the page revokes is refused, and no other.
         """
         for jti, status in ("8f14e45f", 401), ("8f14e45e", 200):
-            token = encode({"mercure": {}, "jti": jti}, self.names["SECRET"], "HS256")
+            token = encode({"mercure": {}, "jti": jti}, SECRET, "HS256")
             asked = self.subscribe({"Authorization": f"Bearer {token}"})
             self.assertEqual(asked.status, status)
 
@@ -109,7 +109,7 @@ class HubPageTests(SynchronousTestCase):
         """
         The sentence that the page shows is that of the log.
         """
-        hub = Hub(self.names["channel"], publisherJwtKey=self.names["SECRET"], explain=True)
+        hub = Hub(self.names["channel"], publisherJwtKey=SECRET, explain=True)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         refused = MemoryClient(hub).post(
             HUB, {**form, **self.bearer(publish=[])}, "topic=https://shop.example/orders/7"
@@ -123,7 +123,7 @@ class HubPageTests(SynchronousTestCase):
         """
         options = Options()
         known = {f"--{name}" for name in options.docs}
-        for page in "hub.md", "from-mercure.md":
+        for page in "hub.md", "from-mercure.md", "from-nchan.md":
             named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(page))
             # Those of twisted-sse token.
             named = [each for each in named if each not in ("--key", "--publish", "--topic")]

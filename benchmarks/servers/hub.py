@@ -3,77 +3,47 @@ What a hub costs, beside a channel with topics.
 
 usage: hub.py MODE PORT RATE STREAMS
 
-    topics     each client of a channel has chosen one of a hundred topics
-    hub        each subscriber of a hub has selected one of them, every second one by a template
+    topics     a channel: each client has chosen topics
+    hub        a hub
     post       a hub publishes what is posted, with a token
+    presence   a hub whose clients come back: it says the ID after which an event is about each topic,
+               and the path for those who are told who is there
+    absence    the same, and it does not tell who is there
 
-Otherwise, when there are STREAMS clients, RATE events a second, about each topic in turn.
+In the first two, when there are STREAMS clients, RATE events a second, about each of a hundred topics in
+turn.  On SIGUSR1 it says how many streams there are, which events are kept, for how long the reactor was
+held at most, and for how long garbage was collected.
 """
 
 from __future__ import annotations
 
 import sys
-from itertools import count, cycle
+from itertools import cycle
+from urllib.parse import quote
 
+from jwt import encode
 from pace import makeData
 from serving import publishing, say, serve, whenThere
+from turns import Hold
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request, Site
+from twisted.web.server import Site
 
-from twisted_sse import Channel, Event, EventStream, EventStreamResource
+from twisted_sse import Channel, Event, EventStreamResource
 from twisted_sse.guard import LimitedRequest
 from twisted_sse.hub import Hub
+from twisted_sse.hub.subscribe import byQuery
 
-mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+SECRET = "x" * 32
+PATH = "/.well-known/mercure"
 
 TOPICS = [f"https://example.com/rooms/{number}/messages" for number in range(100)]
 
-numbers = count()
+#: How many events there are for those who come back.
+KEPT = 1000
+
+mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+
 turn = cycle(TOPICS)
-
-
-def connected(stream: EventStream) -> None:
-    """
-    Choose the next topic.
-    """
-    channel.subscribe(stream, topics=[TOPICS[next(numbers) % len(TOPICS)]])
-
-
-class Selecting(Resource):
-    """
-    Has each client select the next topic: all of them ask for the same.
-    """
-
-    isLeaf = True
-
-    def render(self, request: Request) -> int:
-        """
-        Answer a request.
-        """
-        number = next(numbers)
-        topic = TOPICS[number % len(TOPICS)]
-        if number % 2:
-            topic = topic.replace("messages", "%7Bwhat%7D")
-        request.uri = b"/?topic=" + topic.encode()
-        request.prepath, request.postpath = [], []
-        hub.render(request)
-        return NOT_DONE_YET
-
-
-class AtRoot(Resource):
-    """
-    Has the hub answer at the root.
-    """
-
-    isLeaf = True
-
-    def render(self, request: Request) -> int:
-        """
-        Answer a request.
-        """
-        request.postpath = []
-        hub.render(request)
-        return NOT_DONE_YET
 
 
 def publish(moment: int) -> object:
@@ -81,21 +51,54 @@ def publish(moment: int) -> object:
     Publish an event about the next topic.
     """
     topic = next(turn)
-    if mode == "hub":
-        return hub.publish(topic, makeData(moment), type="message")
-    return channel.publish(Event(makeData(moment), event="message"), topics=[topic])
+    if mode == "topics":
+        return channel.publish(Event(makeData(moment), event="message"), topics=[topic])
+    return hub.publish(topic, makeData(moment), type="message")
 
 
-if mode in ("hub", "post"):
+def kept() -> list[str | None]:
+    """
+    @return: the first and the last ID that are kept, and how many there are.
+    """
+    history = channel.history
+    places = history.first, history.end - 1
+    return [history.get(place).event.id if len(history) else None for place in places]
+
+
+def report() -> None:
+    """
+    Say how we are.
+    """
+    say(streams=len(channel.streams), kept=kept(), held=hold.longest, garbage=hold.garbage)
+
+
+hold = Hold()
+if mode == "topics":
     channel = Channel()
-    hub = Hub(channel, anonymous=True, publisherJwtKey="x" * 32, slim=True)
-    site = Site(Selecting() if mode == "hub" else AtRoot(), requestFactory=LimitedRequest)
+    root: Resource = EventStreamResource(byQuery(channel), slim=True)
 else:
     channel = Channel()
-    resource = EventStreamResource(connected, slim=True)
-    site = Site(resource)
+    root = hub = Hub(
+        channel,
+        anonymous=True,
+        publisherJwtKey=SECRET,
+        subscriberJwtKey=SECRET,
+        presence=mode == "presence",
+        slim=True,
+    )
 
-
-if mode != "post":
+if mode in ("topics", "hub"):
     whenThere(lambda: len(channel.streams), streams, lambda: publishing(rate, publish))
-serve(site, port, lambda: say(streams=len(channel.streams)))
+elif mode != "post":
+    for moment in range(KEPT):
+        publish(moment)
+    history = channel.history
+    token = encode({"mercure": {"subscribe": ["*"]}}, SECRET, "HS256")
+    watched = quote(f"{PATH}/subscriptions{{/topic}}{{/subscriber}}", safe="")
+    say(
+        id=history.get(history.end - 1 - len(TOPICS)).event.id,
+        path=f"{PATH}?topic={watched}&authorization={token}",
+        kept=kept(),
+    )
+    hold.begin()
+serve(Site(root, requestFactory=LimitedRequest), port, report)

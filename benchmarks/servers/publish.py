@@ -1,7 +1,9 @@
 """
 For a hub that has no events of its own: when all clients are there, POST one after another to it.
 
-usage: publish.py PORT PATH RATE STREAMS
+usage: publish.py PORT PATH RATE STREAMS [TOPICS]
+
+With TOPICS, to C{PATH/0}, C{PATH/1} and so on in turn.
 """
 
 from __future__ import annotations
@@ -10,14 +12,16 @@ import json
 import sys
 import time
 from http.client import HTTPConnection
+from itertools import cycle
 
 from pace import Pace, makeData
 
 port, path, rate, streams = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4])
+paths = [f"{path}/{number}" for number in range(int(sys.argv[5]))] if len(sys.argv) > 5 else [path]
 connection = HTTPConnection("127.0.0.1", port)
 
 
-def count() -> int:
+def count(path: str) -> int:
     """
     Ask how many clients there are: so nchan tells.
     """
@@ -27,12 +31,13 @@ def count() -> int:
     return int(json.loads(told)["subscribers"]) if response.status == 200 else 0
 
 
-while streams and count() < streams:
+while streams and sum(map(count, paths)) < streams:
     time.sleep(0.1)
 headers = {"Content-Type": "text/plain", "X-EventSource-Event": "message"}
 pace = Pace(rate)
+turn = cycle(paths)
 while True:
     time.sleep(pace.wait())
     for moment in pace.due():
-        connection.request("POST", path, makeData(moment), headers)
+        connection.request("POST", next(turn), makeData(moment), headers)
         connection.getresponse().read()

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from pace import makeData
 from serving import say, serve
+from turns import Hold
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.web.server import Site
@@ -31,9 +32,6 @@ from twisted_sse.store import RedisStore, SQLiteStore
 #: How many events are kept, and how many of them in front of the store.
 KEPT = 2000
 WINDOW = 100
-
-#: How often the timer looks, in seconds.
-INTERVAL = 0.001
 
 mode, port = sys.argv[1], int(sys.argv[2])
 
@@ -49,33 +47,6 @@ async def fill() -> None:
         ids.append(event.id)
     say(ids=ids[: KEPT // 2])
     hold.begin()
-
-
-class Hold:
-    """
-    How late a timer is at most.
-
-    @ivar longest: that, in seconds.
-    """
-
-    def __init__(self) -> None:
-        self.longest = self._last = 0.0
-
-    def begin(self) -> None:
-        """
-        Look from now on.
-        """
-        self._last = time.perf_counter()
-        self.look()
-
-    def look(self) -> None:
-        """
-        Look now, and again.
-        """
-        now = time.perf_counter()
-        self.longest = max(self.longest, now - self._last - INTERVAL)
-        self._last = now
-        reactor.callLater(INTERVAL, self.look)
 
 
 with TemporaryDirectory() as folder:

@@ -81,6 +81,9 @@ class CheckHubTests(ErrorMixin):
         status, printed = self.report(ConnectionRefusedError())
         self.assertEqual((status, printed), (Status.FAILED, ""))
         self.assertIn("refused", self.told())
+        status, printed = self.report(checkhub.NoHub("it is not a hub"))
+        self.assertEqual((status, printed), (Status.FAILED, ""))
+        self.assertIn("it is not a hub", self.told())
 
     def test_wrong(self) -> None:
         """

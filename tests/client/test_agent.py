@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectionAborted
 from twisted.internet.interfaces import ISystemHandle, ITCPTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
+from twisted.logger import globalLogPublisher
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -95,6 +96,20 @@ class AgentTests(SynchronousTestCase):
         protocol = factory.buildProtocol(None)
         protocol.makeConnection(transport)
         return responding, protocol, transport
+
+    def test_quiet(self) -> None:
+        """
+        A connection is not logged when it begins, or when it ends.
+        """
+        said: list[Any] = []
+        globalLogPublisher.addObserver(said.append)
+        self.addCleanup(globalLogPublisher.removeObserver, said.append)
+        self.request()[0].addErrback(lambda _: None)
+        _, _, factory, _, _ = self.reactor.tcpClients[-1]
+        # As a connector does.
+        factory.doStart()
+        factory.doStop()
+        self.assertEqual([event.get("log_format") for event in said], [])
 
     def test_request(self) -> None:
         """

@@ -97,11 +97,11 @@ class MercureOptionsTests(OptionsMixin):
             ("--publisher-jwt-key is 'file:/nowhere'", "--publisher-jwt-key=file:/nowhere"),
             ("--publisher-jwt-alg is 'none': it must be", PUBLISHER, "--publisher-jwt-alg=none"),
             (
-                "--publisher-jwt-key is PEM, which is no secret",
+                "--publisher-jwt-key is PEM, but HS256 needs a secret",
                 *(f"--publisher-jwt-key={pem}", "--publisher-jwt-alg=HS256"),
             ),
             (
-                "--publisher-jwt-key is not PEM, which RS256 needs",
+                "--publisher-jwt-key is a secret, but RS256 needs a key in PEM",
                 *(PUBLISHER, "--publisher-jwt-alg=RS256"),
             ),
             (
@@ -109,8 +109,8 @@ class MercureOptionsTests(OptionsMixin):
                 PUBLISHER,
                 "--subscriber-jwt-key=short",
             ),
-            ("--trusted-issuer must be ISSUER=KEYS", "--trusted-issuer=a"),
-            ("--resource-identifier is not given", f"--trusted-issuer=https://a={KEY}"),
+            ("--trusted-issuer must be ISSUER=KEY", "--trusted-issuer=a"),
+            ("--resource-identifier is missing", f"--trusted-issuer=https://a={KEY}"),
             ("--jwks is 'http://example.com/'", "--jwks=http://example.com/"),
             ("--jwks is 'file:/nowhere'", "--jwks=file:/nowhere"),
             ("--publish-origin has 'a'", PUBLISHER, "--publish-origin=a"),
@@ -141,7 +141,7 @@ class MercureOptionsTests(OptionsMixin):
         What would have no effect is refused.
         """
         both = (*HUB, PUBLISHER, "--subscriber-jwt-key=file:key")
-        self.assertRefused("--jwks says nothing", *both, "--jwks=https://example.com/")
+        self.assertRefused("--jwks has no effect", *both, "--jwks=https://example.com/")
         self.options(*HUB, PUBLISHER, "--jwks=https://example.com/")
         self.assertRefused(
             "--subscriber-jwt-alg is the algorithm of a key: give --subscriber-jwt-key",

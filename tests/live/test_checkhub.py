@@ -15,7 +15,7 @@ from tests.support.contract_hub import HUB, ISSUER, ContractCase
 from tests.support.hubs import KEY, PATH, token
 from tests.support.live import Server, reactor
 from tests.support.requirements import needs
-from twisted_sse.cli.checkhub import checkURL, parseCheck
+from twisted_sse.cli.checkhub import NoHub, checkURL, parseCheck
 from twisted_sse.cli.checking import Finding, Outcome
 from twisted_sse.hub.mercure import update
 from twisted_sse.hub.mercure.carriers import PublishOrigins
@@ -112,9 +112,25 @@ class CheckTests(ContractCase):
 
     async def test_noHub(self) -> None:
         """
-        What is no hub differs in everything that is tried.
+        Where no subscriber or no publisher is served, nothing is tried, and one line says what to give.
         """
-        self.server = Server(self, Anything())  # type: ignore[no-untyped-call]
-        found = await self.check(*OLD)
-        self.assertEqual(found[Outcome.OK].keys() - {14, 24}, set())
-        self.assertEqual(found[Outcome.DIFFERS][20], "any origin is reflected")
+        self.server = Server(self, Anything())
+        await self.refused("is not a Mercure hub: a subscriber was answered 200", *OLD)
+        self.begin(now=time.time, anonymous=False)
+        await self.refused("give --key or --subscriber-token")
+        with mock.patch.dict(os.environ, {"OTHER": f"another {KEY}"}):
+            await self.refused("refuses the subscriber's token (401)", "--key", "env:OTHER")
+            good = token({"mercure": {"subscribe": ["*"]}})
+            options = ["--key", "env:OTHER", "--subscriber-token", good]
+            await self.refused("refuses the publisher's token (401)", *options)
+
+    async def refused(self, why: str, *options: str) -> None:
+        """
+        Fail unless nothing is checked.
+        """
+        try:
+            await self.check(*options)
+        except NoHub as e:
+            self.assertIn(why, str(e))
+        else:
+            self.fail("it was checked")

@@ -109,7 +109,7 @@ class CommandTests(SynchronousTestCase):
         status, printed, said = self.run_("inspect", "--key", "env:KEY", "-", sent=made)
         self.assertEqual((status, said), (0, ""))
         self.assertIn("It may publish to every topic.\n", printed)
-        self.assertTrue(printed.endswith("A hub with this key accepts it.\n"))
+        self.assertTrue(printed.endswith("A hub with this key would accept it.\n"))
 
     def test_refused(self) -> None:
         """

@@ -4,7 +4,11 @@ The code and the tables of the README and the documentation.
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -55,6 +59,25 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
+#: What the pages have in the file C{key}.
+SECRET = "a secret made by openssl rand -hex 32"
+
+
+@contextmanager
+def _workplace() -> Iterator[None]:
+    """
+    Change to a directory with what the pages have made by their commands.
+    """
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as directory:
+        (Path(directory) / "key").write_text(SECRET, encoding="utf-8")
+        os.chdir(directory)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
 def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     """
     Run all Python of a page in order, with a reactor that only records calls, and stores that are
@@ -65,6 +88,7 @@ def runAll(page: str | Path) -> tuple[dict[str, Any], MemoryNamesReactor]:
     reactor = MemoryNamesReactor()
     names: dict[str, Any] = {"__name__": "page"}
     with (
+        _workplace(),
         mock.patch.object(twisted.internet, "reactor", reactor, create=True),
         mock.patch.object(Klein, "run"),
         mock.patch.object(RedisStore, "open", lambda *arguments: Deferred()),

@@ -24,36 +24,45 @@ from ..hub.mercure.minting import claims0, claims1, mint
 from ..printable import shown
 from .checking import Checks, Finding, Mint, Outcome
 from .options import addCertificates, readPolicy
-from .probing import Probe
+from .probing import Differs, Probe, Stream
 from .running import run
 from .status import Status, say, statusFor
 from .tokenoptions import key
 from .values import Parser, text, token, url
 
-__all__ = ["checkHub", "checkURL", "parseCheck"]
+__all__ = ["NoHub", "checkHub", "checkURL", "parseCheck"]
 
 #: Who makes the tokens, and whom they are for: RFC 9068, 2.2 demands both.
 NOBODY = "twisted-sse"
 
 EPILOG = """\
-It publishes a few updates, about topics below https://twisted-sse.invalid/, which nobody else uses.
-The points are those of the page "What the hub conforms to" of the documentation.
+It publishes a few updates, with topics below https://twisted-sse.invalid/ that
+nobody else uses.  The numbers are those of the page "What the hub conforms to"
+of the documentation.
 
 exit status:
   0    nothing differs
   1    something differs, or the hub cannot be reached
   2    a mistake in the command line
-  4    the hub's certificate is not valid, or not trusted
+  4    the hub's certificate is not trusted
 
 examples:
   twisted-sse check-hub --key file:key http://localhost:3000/.well-known/mercure
-  twisted-sse check-hub --publisher-token @publisher --subscriber-token @subscriber URL
-  twisted-sse check-hub --protocol 1.0 --key file:private.pem --issuer https://shop.example \\
-      --audience https://hub.example/.well-known/mercure https://hub.example/.well-known/mercure
+  twisted-sse check-hub --publisher-token @publisher \\
+      --subscriber-token @subscriber https://hub.example/.well-known/mercure
+  twisted-sse check-hub --protocol 1.0 --key file:private.pem \\
+      --issuer https://shop.example https://hub.example/.well-known/mercure
 """
 
+
+class NoHub(Exception):
+    """
+    There is nothing to check: nobody is served.  The message says what to give.
+    """
+
+
 #: What can go wrong with a server.  Any other error is a bug.
-_TOLD = (EventSourceError, ConnectError, ConnectionLost, DNSLookupError, OSError)
+_TOLD = (EventSourceError, ConnectError, ConnectionLost, DNSLookupError, OSError, NoHub)
 
 
 def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
@@ -76,33 +85,33 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
         "--protocol",
         choices=[each.value for each in Dialect],
         default=Dialect.V0.value,
-        help="the Mercure protocol to speak (default: 0.x)",
+        help="the version of the Mercure protocol (default: 0.x)",
     )
     parser.add_argument(
         "--publisher-token",
         metavar="TOKEN",
         type=token,
-        help="a token that may publish to everything; @FILE or file:FILE reads it",
+        help="a token that may publish to every topic; @FILE reads it",
     )
     parser.add_argument(
         "--subscriber-token",
         metavar="TOKEN",
         type=token,
-        help="a token that may get all private updates; @FILE or file:FILE reads it",
+        help="a token that may get all private updates; @FILE reads it",
     )
     parser.add_argument(
         "--key",
         metavar="KEY",
         type=key,
-        help="the key of the hub, to make tokens with, in place of the two: file:PATH, or env:NAME",
+        help="a key to make tokens with, instead of the two: file:PATH or env:NAME",
     )
     parser.add_argument("--algorithm", metavar="ALG", choices=ALGORITHMS, help="its algorithm")
-    parser.add_argument("--issuer", type=text, help="the iss of tokens; needed in 1.0")
+    parser.add_argument("--issuer", type=text, help="the iss of these tokens; required in 1.0")
     parser.add_argument(
         "--audience",
         metavar="URL",
         type=text,
-        help="the resource identifier of the hub (default: its URL)",
+        help="their aud, the resource identifier of the hub (default: URL)",
     )
     addCertificates(parser)
     options = parser.parse_args(arguments[1:])
@@ -110,7 +119,7 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
     options.signing = None
     if options.key is not None:
         if options.protocol == Dialect.V1.value and not options.issuer:
-            parser.error("argument --issuer: a token of 1.0 needs one")
+            parser.error("argument --issuer: required with --protocol 1.0")
         try:
             options.signing = readSigningKey("key", options.key, options.algorithm)
         except InvalidOption as e:
@@ -145,6 +154,7 @@ async def checkURL(
 
     @param options: those that L{parseCheck} returns.
     @param now: the time of day, in seconds since 1970.
+    @raise NoHub: if it serves nobody.
     """
     making = None if options.signing is None else _minting(options, options.signing, now)
     publisher, subscriber = (
@@ -155,7 +165,46 @@ async def checkURL(
         publisher = publisher or making(["*"], [], 600)
         subscriber = subscriber or making([], ["*"], 600)
     probe = Probe(options.url, reactor, EventStreamAgent(reactor, options.policy))
-    return await Checks(probe, Dialect(options.protocol), publisher, subscriber, making).run()
+    dialect = Dialect(options.protocol)
+    await _checkServed(probe, dialect, publisher, subscriber)
+    return await Checks(probe, dialect, publisher, subscriber, making).run()
+
+
+async def _checkServed(
+    probe: Probe, dialect: Dialect, publisher: str | None, subscriber: str | None
+) -> None:
+    """
+    @raise NoHub: if subscribers or publishers are not served, since then everything else differs too.
+    """
+    topic = "https://twisted-sse.invalid/"
+    selecting = [("topic" if dialect is Dialect.V0 else "match", topic)]
+    try:
+        answer = await probe.ask("GET", selecting, _bearer(subscriber))
+        if not isinstance(answer, Stream):
+            raise _noHub(probe.url, answer.status, "subscriber", subscriber)
+        if publisher is not None:
+            answer = await probe.ask("POST", (), _bearer(publisher), [("topic", topic)])
+            if answer.status in (401, 403):
+                raise _noHub(probe.url, answer.status, "publisher", publisher)
+    except Differs as e:
+        raise NoHub(f"{probe.url}: {e}") from None
+    finally:
+        probe.closeStreams()
+
+
+def _bearer(token: str | None) -> list[tuple[str, str]]:
+    return [] if token is None else [("Authorization", f"Bearer {token}")]
+
+
+def _noHub(url: str, status: int, who: str, token: str | None) -> NoHub:
+    if status not in (401, 403):
+        return NoHub(
+            f"{url} is not a Mercure hub: a subscriber was answered {status}; the URL of a hub usually"
+            " ends with /.well-known/mercure"
+        )
+    if token is None:
+        return NoHub("the hub needs a token to subscribe: give --key or --subscriber-token")
+    return NoHub(f"the hub refuses the {who}'s token ({status}): check --key or --{who}-token")
 
 
 async def _check(options: argparse.Namespace, reactor: Any) -> Status:

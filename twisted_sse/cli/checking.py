@@ -93,7 +93,7 @@ class Checks:
             outcome = Outcome.OK
             try:
                 if check is None:
-                    raise NotTried("it cannot be seen from outside")
+                    raise NotTried("not visible from outside")
                 seen = await check()
             except NotTried as e:
                 outcome, seen = Outcome.NOT_TRIED, str(e)
@@ -117,12 +117,12 @@ class Checks:
 
     def _writing(self) -> Given:
         if self._publisher is None:
-            raise NotTried("it needs a token that publishes")
+            raise NotTried("needs --publisher-token or --key")
         return _bearer(self._publisher)
 
     def _minted(self, publish: Sequence[str], subscribe: Sequence[str], seconds: int = 60) -> str:
         if self._mint is None:
-            raise NotTried("it needs a key, to make tokens with")
+            raise NotTried("needs --key")
         return self._mint(publish, subscribe, seconds)
 
     def _selecting(self, text: str) -> list[tuple[str, str]]:
@@ -148,7 +148,7 @@ class Checks:
         head = await self._probe.ask("HEAD", self._selecting(self._base), self._reading())
         if head.status != 200:
             raise Differs(f"GET was answered 200, and HEAD {head.status}")
-        return f"200, {stream.header('content-type')}"
+        return f"GET and HEAD: 200, {stream.header('content-type')}"
 
     async def check02(self) -> str:
         """
@@ -181,7 +181,7 @@ class Checks:
         topic = f"{self._base}/a b+c"
         if await self._sent(self._selecting(topic), topic) != [topic]:
             raise Differs("a topic with a space and a plus was not selected")
-        return "a space and a plus are what they are"
+        return "a space and a plus in a topic are decoded like a form"
 
     async def check04(self) -> str:
         """
@@ -198,7 +198,7 @@ class Checks:
             got = await self._sent(selector, deep, one, one.upper())
             if got != expected:
                 raise Differs(f"{selector[0][1]} selected {_short(got)}")
-        return "the same text, and a pattern"
+        return "an identical topic and a pattern match, others do not"
 
     async def check05(self) -> str:
         """
@@ -206,7 +206,7 @@ class Checks:
         """
         writing = self._writing()
         if self._subscriber is None:
-            raise NotTried("it needs a token that subscribes")
+            raise NotTried("needs --subscriber-token or --key")
         selecting = self._selecting(self._base)
         reader = await self._probe.stream(selecting, self._reading())
         stranger = await self._probe.ask("GET", selecting)
@@ -214,11 +214,11 @@ class Checks:
         await self._probe.publish(writing, *fields, ("data", "private"), ("private", "on"))
         await self._probe.publish(writing, *fields, ("data", "public"))
         if await reader.data(2) != ["private", "public"]:
-            raise Differs(f"one who may read them got {_short(await reader.data(2))}")
+            raise Differs(f"a subscriber that may read them got {_short(await reader.data(2))}")
         if isinstance(stranger, Stream) and await stranger.data(1) != ["public"]:
-            raise Differs("somebody without a token got a private update")
-        return "for those who may read them" + (
-            "" if isinstance(stranger, Stream) else "; nobody is anonymous here"
+            raise Differs("a subscriber without a token got a private update")
+        return "only subscribers that may read them get private updates" + (
+            "" if isinstance(stranger, Stream) else "; nobody may subscribe without a token"
         )
 
     async def check06(self) -> str:
@@ -234,7 +234,7 @@ class Checks:
         if (event.type, event.data) != ("t", "a\nb\nc") or not event.lastEventID:
             raise Differs(f"the event was {event!r}")
         kept = "is kept" if event.lastEventID == identifier else "is replaced"
-        return f"type and lines as they were; the ID of a publisher {kept}"
+        return f"type and lines are unchanged; the ID of a publisher {kept}"
 
     async def _resumed(self, *headers: tuple[str, str], name: str = "", value: str = "") -> Stream:
         selecting = self._selecting(self._base)
@@ -258,7 +258,7 @@ class Checks:
         ):
             if await stream.data(len(expected)) != expected:
                 raise Differs(f"{_short(await stream.data(1))} came, not {_short(expected)}")
-        return f"by Last-Event-ID and {name}; the header wins"
+        return f"resumes by Last-Event-ID and {name}; the header wins"
 
     async def check08(self) -> str:
         """
@@ -272,7 +272,7 @@ class Checks:
             if told != expected:
                 what = "an unknown ID" if expected == "earliest" else "an ID"
                 raise Differs(f"after {what}, {name} was {told!r}, not {_short([expected])}")
-        return "the ID, or earliest"
+        return f"{name} has the ID, or earliest"
 
     async def check10(self) -> str:
         """
@@ -319,7 +319,7 @@ class Checks:
                 )
             except Differs as e:
                 raise Differs(f"{e}, for {topic}") from None
-        return f"{seen}, in four disguises"
+        return f"{seen} for the hub's own path, in four spellings"
 
     async def check14(self) -> str:
         """
@@ -359,7 +359,8 @@ class Checks:
         both = self._probe.ask("POST", inURL, _bearer("x"), field)
         await self._refused(both, 401)
         await self._refused(self._probe.ask("POST", inURL, (), field), 200 if self._isOld else 401)
-        return "the header wins, and " + ("then the URL" if self._isOld else "the URL is no place")
+        place = "then in the URL" if self._isOld else "never in the URL"
+        return f"in the Authorization header first, {place}"
 
     async def check17(self) -> str:
         """
@@ -371,8 +372,8 @@ class Checks:
         if self._mint is not None:
             expired = _bearer(self._minted(["*"], [], -60))
             await self._refused(self._probe.ask("POST", (), expired, field), 401)
-            return "unsigned ones, and expired ones, are refused"
-        return "unsigned ones are refused"
+            return "unsigned and expired tokens are refused"
+        return "unsigned tokens are refused"
 
     async def check18(self) -> str:
         """
@@ -384,7 +385,7 @@ class Checks:
             raise Differs(f"a publisher without a token was answered {answer.status}")
         if not self._isOld and (not challenge.startswith("Bearer") or "error=" in challenge):
             raise Differs(f"WWW-Authenticate was {challenge!r}")
-        return "401" + (f", {challenge}" if challenge else "")
+        return "401 without a token" + (f", {challenge}" if challenge else "")
 
     async def check19(self) -> str:
         """
@@ -396,7 +397,7 @@ class Checks:
         for origin in ([], [("Origin", STRANGE)], [("Origin", "null")]):
             posting = self._probe.ask("POST", (), [cookie, *origin], [("topic", self._base)])
             await self._refused(posting, 400, 401, 403)
-        return "from no page that it does not know"
+        return "pages of unknown origins cannot publish with a cookie"
 
     async def check20(self) -> str:
         """
@@ -406,13 +407,13 @@ class Checks:
         answer = await self._probe.ask("GET", self._selecting(self._base), headers)
         allowed = answer.header("access-control-allow-origin")
         if allowed == STRANGE:
-            raise Differs("any origin is reflected")
+            raise Differs("pages of any origin may subscribe: it is reflected")
         if allowed == "*" and answer.header("access-control-allow-credentials"):
-            raise Differs("all origins may read, with credentials")
+            raise Differs("pages of all origins may subscribe, with credentials")
         return (
-            "all origins, without credentials"
+            "pages of all origins may subscribe, without credentials"
             if allowed
-            else "not from a page that it does not know"
+            else "pages of unknown origins may not subscribe"
         )
 
     async def check21(self) -> str:
@@ -420,7 +421,7 @@ class Checks:
         Presence.
         """
         if self._subscriber is None:
-            raise NotTried("it needs a token that subscribes")
+            raise NotTried("needs --subscriber-token or --key")
         path = f"{urlsplit(self._probe.url).path}/subscriptions"
         if self._isOld:
             watching = [("topic", path + "{/topic}{/subscriber}")]
@@ -437,17 +438,17 @@ class Checks:
         try:
             await watcher.until(about, "it", 2.0)
         except Differs:
-            raise NotTried("the hub tells nothing about subscriptions") from None
+            raise NotTried("the hub does not report subscriptions") from None
         other.close()
         await watcher.until(lambda: len(about()) > 1, "the end of a subscription")
-        return "the beginning and the end of a subscription are told"
+        return "the hub reports when a subscription begins and ends"
 
     async def check22(self) -> str:
         """
         The list of subscriptions.
         """
         if self._subscriber is None:
-            raise NotTried("it needs a token that subscribes")
+            raise NotTried("needs --subscriber-token or --key")
         url = f"{self._probe.url}/subscriptions"
         answer = await self._probe.ask("GET", (), self._reading(), url=url)
         if answer.status == 404 or not isinstance(answer, Answer):
@@ -467,7 +468,7 @@ class Checks:
         Metadata.
         """
         if self._isOld:
-            raise NotTried("it is of 1.0")
+            raise NotTried("only in 1.0")
         path = urlsplit(self._probe.url).path
         url = urljoin(self._probe.url, f"/.well-known/oauth-protected-resource{path}")
         answer = await self._probe.ask("GET", url=url)
@@ -485,9 +486,9 @@ class Checks:
         other = [("match" if self._isOld else "topic", self._base)]
         answer = await self._probe.ask("GET", other, self._reading())
         if answer.status == 200:
-            return "it speaks the other protocol too"
+            return "it also speaks the other version"
         await self._refused(self._probe.ask("GET", other, self._reading()), 400, 401, 403)
-        return "it speaks this protocol alone, or wants another token for the other"
+        return "it speaks only this version, or needs another token for the other"
 
 
 def _bearer(token: str) -> list[tuple[str, str]]:

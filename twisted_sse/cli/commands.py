@@ -42,7 +42,7 @@ def _ofHubs(arguments: Sequence[str]) -> int:
         from .checkhub import checkHub
         from .tokens import token
     except ImportError as e:
-        say(f"{arguments[0]} needs more ({e}): pip install 'twisted-sse[hub]'")
+        say(f"{arguments[0]} needs pip install 'twisted-sse[hub]': {e}")
         return Status.USAGE
     return token(arguments) if arguments[0] == "token" else checkHub(arguments)
 

@@ -92,7 +92,7 @@ class Inspection:
         """
         source = readSource("key", key, algorithm, None)
         if isinstance(source, RemoteKeys):
-            raise InvalidOption("key", "is a URL: fetch it first, and give the file")
+            raise InvalidOption("key", "is a URL: download it, and give the file")
         self._isChecked = True
         if self._parsed is None or self._said is None:
             return
@@ -127,16 +127,16 @@ class Inspection:
                     f" {_can(subscribe, topic)} get its private updates."
                 )
         for why in dict.fromkeys(self.wrong):
-            yield f"A hub refuses it: {why}."
+            yield f"A hub would refuse it: {why}."
         if not self.wrong:
             if self._isChecked:
                 isNew = self._dialect is Dialect.V1
                 named = (
                     f" and the resource identifier {shown(self._audience or '')}" if isNew else ""
                 )
-                yield f"A hub with this key{named} accepts it."
+                yield f"A hub with this key{named} would accept it."
             else:
-                yield "Who has made it was not checked: --key does."
+                yield "The signature was not checked: give --key."
 
     def _attempt(self, read: Callable[[], Any]) -> Any:
         """
@@ -156,7 +156,7 @@ class Inspection:
         named = parsed.header.get("kid")
         key = f', key "{shown(named)}"' if isinstance(named, str) else ""
         algorithm = shown(str(parsed.header.get("alg")))
-        yield f"A token of Mercure {self._dialect.value}, signed with {algorithm}{key}."
+        yield f"A token for Mercure {self._dialect.value}, signed with {algorithm}{key}."
         if self._said is None:
             return
         for name, value in (
@@ -168,11 +168,11 @@ class Inspection:
             if value:
                 yield f"{name}: {shown(value)}"
         if self._said.begins is not None:
-            yield f"It is good from {_when(self._said.begins, self._now)} on."
+            yield f"It is valid from {_when(self._said.begins, self._now)}."
         if self._said.expires is None:
-            yield "It never ends."
+            yield "It never expires."
         else:
-            verb = "ends" if self._said.expires > self._now else "has ended"
+            verb = "expires" if self._said.expires > self._now else "expired"
             yield f"It {verb} {_when(self._said.expires, self._now)}."
 
 

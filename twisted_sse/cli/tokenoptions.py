@@ -19,31 +19,34 @@ from .values import Parser, read, text
 __all__ = ["key", "parseToken"]
 
 MINT_EPILOG = """\
-It is printed on standard output.  The key is never given on the command line, which everybody on this
-machine can see.
+Never put the key itself on the command line, which everybody on this machine
+can see.
 
 examples:
   twisted-sse token mint --key file:key --publish '*'
-  twisted-sse token mint --key env:MERCURE_SUBSCRIBER_JWT_KEY --subscribe 'https://shop.example/orders/{id}' \\
-      --subject 7 --expires 15m
-  twisted-sse token mint --key file:private.pem --protocol 1.0 --issuer https://shop.example \\
-      --audience https://hub.example/.well-known/mercure --subscribe-pattern '/orders/:id'
+  twisted-sse token mint --key env:MERCURE_SUBSCRIBER_JWT_KEY \\
+      --subscribe 'https://shop.example/orders/{id}' --expires 15m
+  twisted-sse token mint --key file:private.pem --protocol 1.0 \\
+      --issuer https://shop.example \\
+      --audience https://hub.example/.well-known/mercure \\
+      --subscribe-pattern '/orders/:id'
 """
 
 INSPECT_EPILOG = """\
-Without a key nothing is known about who has made it: what it says may be a lie.
+Without --key the signature is not checked: anybody could have made the token.
 
 exit status:
-  0    a hub accepts it, as far as it could be checked
+  0    a hub would accept it, as far as was checked
   2    a mistake in the command line
-  3    a hub refuses it
+  3    a hub would refuse it
 
 examples:
   twisted-sse token inspect - < token
-  twisted-sse token inspect --key file:key --topic https://shop.example/orders/7 "$TOKEN"
+  twisted-sse token inspect --key file:key "$TOKEN" \\
+      --topic https://shop.example/orders/7
 """
 
-#: For how long a token is good that is made here.
+#: How long a token is valid that is made here.
 LIFETIME = "1h"
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -59,7 +62,7 @@ def parseToken(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = Parser(
         prog="twisted-sse token",
-        description="Make the tokens (JWT) of a Mercure hub, and find out what they may do.",
+        description="Make tokens (JWT) for a Mercure hub, and see what they may do.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
@@ -73,7 +76,7 @@ def parseToken(arguments: Sequence[str]) -> argparse.Namespace:
             allow_abbrev=False,
         )
         for name, what, epilog in (
-            ("mint", "Make a token.", MINT_EPILOG),
+            ("mint", "Make a token, and print it.", MINT_EPILOG),
             ("inspect", "Say what a token may do, and what is wrong with it.", INSPECT_EPILOG),
         )
     )
@@ -91,15 +94,14 @@ def _addMint(mint: Parser) -> None:
         metavar="KEY",
         required=True,
         type=key,
-        help="a secret or a private key (PEM): file:PATH, or env:NAME for a variable of the"
-        " environment",
+        help="a secret or a private key (PEM), as file:PATH or, from the environment, env:NAME",
     )
     _addAlgorithm(mint)
     mint.add_argument(
         "--protocol",
         choices=[each.value for each in Dialect],
         default=Dialect.V0.value,
-        help="the Mercure protocol that the token is of (default: 0.x)",
+        help="the version of the Mercure protocol (default: 0.x)",
     )
     for action, what in (
         ("publish", "a topic that it may publish to"),
@@ -111,7 +113,7 @@ def _addMint(mint: Parser) -> None:
             action="append",
             default=[],
             type=text,
-            help=f"{what}, or * for all; in 0.x also a URI template; may be given several times",
+            help=f"{what}: * for every topic, in 0.x also a URI template; repeatable",
         )
         mint.add_argument(
             f"--{action}-pattern",
@@ -119,34 +121,32 @@ def _addMint(mint: Parser) -> None:
             action="append",
             default=[],
             type=text,
-            help="the same as a URL pattern, in 1.0",
+            help="the same, as a URL pattern, in 1.0",
         )
     mint.add_argument(
         "--expires",
         metavar="TIME",
         type=_duration,
         default=LIFETIME,
-        help=f"for how long it is good, such as 90s, 15m, 2h or 7d; in 0.x also never (default:"
+        help=f"how long it is valid, such as 90s, 15m, 2h or 7d; in 0.x also never (default:"
         f" {LIFETIME})",
     )
-    mint.add_argument("--subject", type=text, help="whom it is for (sub)")
-    mint.add_argument("--id", type=text, help="by what it can be revoked (jti)")
+    mint.add_argument("--subject", type=text, help="who it is for (sub)")
+    mint.add_argument("--id", type=text, help="its ID, by which it can be revoked (jti)")
     mint.add_argument(
         "--payload",
         metavar="JSON",
         type=_json,
-        help="what subscription events tell about the subscriber",
+        help="what presence reports about the subscriber",
     )
-    mint.add_argument("--issuer", type=text, help="who makes it (iss); needed in 1.0")
+    mint.add_argument("--issuer", type=text, help="who makes it (iss); required in 1.0")
     mint.add_argument(
         "--audience",
         metavar="URL",
         type=text,
-        help="the resource identifier of the hub (aud); needed in 1.0",
+        help="the resource identifier of the hub (aud); required in 1.0",
     )
-    mint.add_argument(
-        "--key-id", metavar="KID", type=text, help="which key it is signed with (kid)"
-    )
+    mint.add_argument("--key-id", metavar="KID", type=text, help="the ID of the key (kid)")
 
 
 def _addInspect(inspect: Parser) -> None:
@@ -154,31 +154,30 @@ def _addInspect(inspect: Parser) -> None:
         "token",
         metavar="TOKEN",
         type=_token,
-        help="the token; @FILE or file:FILE reads it, - reads standard input",
+        help="the token itself, @FILE, or - for standard input",
     )
     inspect.add_argument(
         "--key",
         metavar="KEY",
         type=key,
-        help="the key of the hub: a secret, a public key or a JWK set; file:PATH or env:NAME",
+        help="the key of the hub: a secret, a public key or a JWK set, as file:PATH or env:NAME",
     )
     _addAlgorithm(inspect)
     inspect.add_argument(
-        "--issuer", type=text, help="the issuer that the hub trusts (default: that of the token)"
+        "--issuer", type=text, help="the issuer that the hub trusts (default: the token's)"
     )
     inspect.add_argument(
         "--audience",
         metavar="URL",
         type=text,
-        help="the resource identifier of the hub (default: the audience of the token)",
+        help="the resource identifier of the hub (default: the token's audience)",
     )
     inspect.add_argument(
         "--topic",
         action="append",
         default=[],
         type=text,
-        help="say whether it may publish to this topic, and get its private updates; may be given"
-        " several times",
+        help="also say what the token may do with this topic; repeatable",
     )
 
 
@@ -200,17 +199,17 @@ def _checkMint(mint: Parser, options: argparse.Namespace) -> None:
         for name in "publish", "subscribe":
             if getattr(options, f"{name}_pattern"):
                 mint.error(
-                    f"argument --{name}-pattern: URL patterns are of 1.0; in 0.x give --{name} a URI"
+                    f"argument --{name}-pattern: URL patterns are for 1.0; in 0.x, give --{name} a URI"
                     " template"
                 )
     else:
         for name in "issuer", "audience":
             if not getattr(options, name):
-                mint.error(f"argument --{name}: a token of 1.0 needs one")
+                mint.error(f"argument --{name}: required with --protocol 1.0")
         if options.expires is None:
-            mint.error("argument --expires: a token of 1.0 must end")
+            mint.error("argument --expires: a token of 1.0 must expire")
         if options.payload is not None and not isinstance(options.payload, dict):
-            mint.error("argument --payload: in 1.0 it must be an object")
+            mint.error("argument --payload: in 1.0 it must be a JSON object")
     try:
         options.signing = _signing(options)
     except InvalidOption as e:
@@ -233,7 +232,7 @@ def key(given: str) -> str:
     if kind == "env" and name:
         value = os.environ.get(name)
         if value is None:
-            raise argparse.ArgumentTypeError(f"there is no {name} in the environment")
+            raise argparse.ArgumentTypeError(f"there is no variable {name} in the environment")
         return value
     # It may be the key itself, which is not shown.
     raise argparse.ArgumentTypeError(
@@ -249,7 +248,7 @@ def _duration(given: str) -> int | None:
         return None
     found = re.fullmatch(r"([0-9]{1,9})([smhd]?)", given, re.ASCII)
     if not found or not int(found[1]):
-        raise argparse.ArgumentTypeError(f"{given!r} is no time such as 90s, 15m, 2h or 7d")
+        raise argparse.ArgumentTypeError(f"{given!r} is not a time such as 90s, 15m, 2h or 7d")
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -270,7 +269,7 @@ def _token(given: str) -> str:
     try:
         value = given if name is None else read(name).decode("ascii")
     except UnicodeDecodeError:
-        raise argparse.ArgumentTypeError(f"{name}: it is not a token, but something else") from None
+        raise argparse.ArgumentTypeError(f"{name} does not contain a token") from None
     except ValueError as e:
         raise argparse.ArgumentTypeError(f"{name}: {e}") from e
     return re.sub(r"(?i)^\s*(authorization:\s*)?(bearer\s+)?", "", value).strip()

@@ -68,9 +68,9 @@ def _mint(options: argparse.Namespace, now: Callable[[], float]) -> Status:
         say(f"a hub would refuse it: {wrong[0].value}")
         return Status.USAGE
     if not any(map(_given(options), ("publish", "subscribe"))):
-        say("it may neither publish nor get private updates: --publish, --subscribe")
+        say("warning: it grants nothing: give --publish or --subscribe")
     if options.expires is None:
-        say("it never ends: who has it can use it until the key changes")
+        say("warning: it never expires: anybody who has it can use it until the key changes")
     return _print(text)
 
 

@@ -196,7 +196,8 @@ class _Endpoint:
     def connect(self, protocolFactory: Any) -> Deferred[Any]:
         factory: Any = WrappingFactory(protocolFactory)
         factory.protocol = partial(_Connection, reactor=self._reactor)
-        factory.noisy = False
+        # Twisted would log the beginning and the end of each connection.
+        factory.noisy = protocolFactory.noisy = False
         connecting = cast("Deferred[_Connection]", self._endpoint.connect(factory))
         return connecting.addCallback(self._connected)
 

@@ -96,17 +96,19 @@ class _Command(Resource):
     def _read(self, request: Request) -> dict[str, Any]:
         headers = request.requestHeaders
         if request.method != b"POST":
-            raise Refused(405, "POST says what is to be done")
+            raise Refused(405, "only POST does something here")
         if headers.hasHeader(b"origin") or headers.hasHeader(b"sec-fetch-site"):
             # A browser on this machine reaches it, too, with any page.
             raise Refused(403, "this is for programs, not for web pages")
         given = parsed(decoded(bodyOf(request, MOST_BODY)))
         if not isinstance(given, dict):
-            raise Refused(400, f"it must be an object with {', '.join(self._fields)}")
+            raise Refused(400, f"the JSON must be an object with {', '.join(self._fields)}")
         for name, value in given.items():
             allowed = self._fields.get(name)
             if allowed is None:
-                raise Refused(400, f"there is no {name[:80]!r}: it takes {', '.join(self._fields)}")
+                raise Refused(
+                    400, f"unknown field {name[:80]!r}: there are {', '.join(self._fields)}"
+                )
             if not isinstance(value, allowed) or isinstance(value, bool):
                 raise Refused(400, f"{name} must be {_ARTICLES[allowed[0]]}")
         return given
@@ -125,8 +127,8 @@ def _failed(failure: Failure, request: Request) -> None:
     elif isinstance(error, (NotStored, StoreAway)):
         _answer(request, 503, {"error": f"{error}: try again later"})
     else:
-        _log.failure("What was to be done with subscribers has failed", failure)
-        _answer(request, 500, {"error": "an error on the server: its log says more"})
+        _log.failure("Failed to act on subscribers", failure)
+        _answer(request, 500, {"error": "an error in the hub: see its log"})
 
 
 def _answer(request: Request, status: int, value: dict[str, Any]) -> None:
@@ -152,14 +154,14 @@ def makeControl(hub: Hub) -> dict[str, IResource]:
         sub: str | None = None, jti: str | None = None, until: float | None = None
     ) -> Deferred[None]:
         if until is None:
-            raise ValueError(
-                "say until when, in seconds since 1970: their exp, which ends them anyway"
-            )
+            raise ValueError("until is missing: when the tokens expire, in seconds since 1970")
         return hub.revoke(sub=sub, jti=jti, until=until)
 
     def select(subscriber: str = "", topics: list[str] | None = None) -> Deferred[None]:
         if not subscriber or topics is None:
-            raise ValueError("say whose selectors are changed, and to what: subscriber and topics")
+            raise ValueError(
+                "subscriber and topics are required: whose selectors to change, and to what"
+            )
         return hub.select(subscriber, topics)
 
     text, number = (str,), (int, float)

@@ -52,7 +52,7 @@ def makeHub(options: Options, channel: Channel, reactor: Any, **arguments: Any) 
         from ..hub.mercure.hub import Hub
         from ..hub.mercure.keys import ALGORITHMS
     except ImportError as e:
-        raise UsageError(f"--mercure needs more ({e}): pip install 'twisted-sse[hub]'") from e
+        raise UsageError(f"--mercure needs pip install 'twisted-sse[hub]': {e}") from e
     for name in FROM_ENVIRONMENT:
         if name.endswith("-alg") and options[name] not in (None, *ALGORITHMS):
             raise UsageError(

@@ -61,7 +61,7 @@ class MercureOptions(AuthOptions):
     optFlags: list[list[Any]] = [
         ["mercure", None, f"a Mercure hub at {WELL_KNOWN}"],
         ["anonymous", None, "the hub: let clients without a token subscribe to public updates"],
-        ["presence", None, "the hub: tell subscribers that may know it who comes and goes"],
+        ["presence", None, "the hub: tell subscribers that may know who subscribes and leaves"],
         ["explain", None, "the hub: tell clients why they are refused, not only the log"],
         [
             "unauthorized",
@@ -75,38 +75,38 @@ class MercureOptions(AuthOptions):
             "publisher-jwt-key",
             None,
             None,
-            "the hub: key of the tokens that publish: file:PATH, a secret, or PEM",
+            "the hub: key for 0.x tokens that publish: file:PATH, a secret, or PEM",
         ],
         [
             "publisher-jwt-alg",
             None,
             None,
-            "the hub: its algorithm (HS256, or what is usual for such a key, if not given)",
+            "the hub: its algorithm (if not given, the usual one for the key, such as HS256)",
         ],
         [
             "subscriber-jwt-key",
             None,
             None,
-            "the hub: key of the tokens that subscribe: file:PATH, a secret, or PEM",
+            "the hub: key for 0.x tokens that subscribe: file:PATH, a secret, or PEM",
         ],
         ["subscriber-jwt-alg", None, None, "the hub: its algorithm"],
         [
             "jwks",
             None,
             None,
-            "the hub: JWK set in place of these keys: its URL, or file:PATH",
+            "the hub: JWK set instead of these keys: its URL, or file:PATH",
         ],
         [
             "resource-identifier",
             None,
             None,
-            "the hub: what the audience of a token of 1.0 must contain, usually the URL of the hub",
+            "the hub: what the aud of 1.0 tokens must contain, usually the URL of the hub",
         ],
         [
             "mercure-protocol",
             None,
             None,
-            "the hub: the versions of the protocol that it speaks (both if not given)",
+            "the hub: versions of the protocol: 0.x, 1.0 or 0.x,1.0 (both if not given)",
             _protocols,
         ],
         [
@@ -126,8 +126,8 @@ class MercureOptions(AuthOptions):
 
     def opt_trusted_issuer(self, description: str) -> None:
         """
-        the hub: ISSUER=KEY, ISSUER=file:PATH or ISSUER=URL of a JWK set: an issuer of tokens of 1.0,
-        and its keys; may be given several times
+        the hub: an issuer of 1.0 tokens, and its keys: ISSUER=KEY, ISSUER=file:PATH, or ISSUER=URL of
+        a JWK set; may be given several times
         """
         self["trusted-issuer"].append(description)
 
@@ -196,8 +196,7 @@ class MercureOptions(AuthOptions):
         keys = [name for name in ("publisher-jwt-key", "subscriber-jwt-key") if self[name]]
         if self["jwks"] is not None and len(keys) == 2:
             raise UsageError(
-                f"--jwks says nothing, since there is a key for either use: {self.given[keys[0]]} and"
-                f" {self.given[keys[1]]}"
+                f"--jwks has no effect, since {self.given[keys[0]]} and {self.given[keys[1]]} are given"
             )
         protocols = self.protocols
         for name in (*keys, "jwks"):

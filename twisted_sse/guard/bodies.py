@@ -46,12 +46,14 @@ class LimitedRequest(Request):
     when the request is complete.
 
     @cvar maxBody: how large a body may be, in bytes.
+    @cvar readsForms: whether the fields of forms are put into C{args}, as in any L{Request}.
     @ivar isRefused: whether its body was larger, and is not kept.
 
     @since: 0.1
     """
 
     maxBody: int = 2**20
+    readsForms: bool = True
 
     isRefused = False
 
@@ -151,7 +153,7 @@ class LimitedRequest(Request):
         See L{Request}.
         """
         if not self.isRefused:
-            if self._isForm and self.method == b"POST":
+            if self.readsForms and self._isForm and self.method == b"POST":
                 content: Any = self.content
                 # As Twisted does.
                 self.args.update(parse_qs(content.read(), 1))

@@ -295,6 +295,21 @@ class SubscriptionTests(HubCase):
         head = self.subscriptions("", headers, "HEAD")
         self.assertEqual((head.status, head.body, head.headers["ETag"]), (200, b"", tag))
 
+    def test_type(self) -> None:
+        """
+        Nobody publishes as the hub itself, where subscribers of 1.0 may be told who comes and goes.
+        """
+        body = b"topic=a&type=mercure"
+        for options, status in (
+            ({}, 200),
+            ({"presence": True}, 400),
+            ({"presence": True, "protocols": ["0.x"]}, 200),
+        ):
+            headers = {**self.begin(), "Content-Type": "application/x-www-form-urlencoded"}
+            self.serve(**options)
+            answer = self.client.request("POST", PATH, headers, body)
+            self.assertEqual(answer.status, status, options)
+
     def test_methods(self) -> None:
         """
         The list can only be read; and without presence there is none.

@@ -257,7 +257,7 @@ class FetchTests(RemoteCase):
             self.answers(MemoryResponse(200, {}, b'{"keys": [{"kty": "new"}]}', end=True))
             self.assertEqual(self.found(), [])
         [event] = events
-        self.assertIn("No key", event["log_format"])
+        self.assertIn("No usable key", event["log_format"])
 
     def test_algorithm(self) -> None:
         """
@@ -310,8 +310,8 @@ class FailureTests(RemoteCase):
         self.assertEqual(
             [event["log_format"] for event in events],
             [
-                "The keys at {url} cannot be fetched: {why}.{more}",
-                "The keys at {url} can be fetched again.",
+                "Cannot fetch the keys at {url}: {why}.{more}",
+                "Fetched the keys at {url} again.",
             ],
         )
 
@@ -585,7 +585,7 @@ class FileTests(SynchronousTestCase):
         for content, said in (
             (b"", "not JSON"),
             (b"{}", "no array"),
-            (b'{"keys": []}', "no key in it"),
+            (b'{"keys": []}', "no usable key"),
             (b" " * (LARGEST + 1), "larger"),
         ):
             self.write(content)
@@ -658,9 +658,9 @@ class ReadTests(SynchronousTestCase):
         An issuer without keys, with bad ones, or with several, is refused; a secret is not shown.
         """
         for given, said in (
-            ([SECRET], "must be ISSUER=KEYS"),
-            ([f"={SECRET}"], "must be ISSUER=KEYS"),
-            ([""], "must be ISSUER=KEYS"),
+            ([SECRET], "must be ISSUER=KEY"),
+            ([f"={SECRET}"], "must be ISSUER=KEY"),
+            ([""], "must be ISSUER=KEY"),
             (["a="], "for 'a' is a secret of 0 bytes"),
             (["a=http://a.example/"], "for 'a' is 'http://a.example/': it must be https"),
             (["a=file:/none"], "for 'a' is 'file:/none': No such file"),

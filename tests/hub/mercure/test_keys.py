@@ -109,6 +109,9 @@ class ReadTests(KeyCase):
         """
         self.assertIn("31 bytes", self.refused("x" * 31))
         self.assertIn("0 bytes", self.refused(""))
+        # Perhaps it was to be the name of a file.
+        self.assertIn("file:PATH", self.refused("key"))
+        self.assertNotIn("file:PATH", self.refused(self.write(b"short")))
         for algorithm in ("HS256", "HS384", "HS512"):
             self.assertIn("at least 32", self.refused("short", algorithm))
             readKey("key", "x" * 32, algorithm)
@@ -172,8 +175,8 @@ class ReadTests(KeyCase):
         self.assertIn("it is for ES384", self.refused(publicPEM("P-384"), "ES256"))
         self.assertIn("it is for EdDSA", self.refused(publicPEM("Ed25519"), "ES256"))
         self.assertIn("RS256 or", self.refused(publicPEM("RSA"), "EdDSA"))
-        self.assertIn("not PEM", self.refused(SECRET, "RS256"))
-        self.assertIn("no algorithm", self.refused(publicPEM("secp256k1")))
+        self.assertIn("needs a key in PEM", self.refused(SECRET, "RS256"))
+        self.assertIn("none of the algorithms", self.refused(publicPEM("secp256k1")))
 
     def test_weakRSA(self) -> None:
         """
@@ -274,8 +277,8 @@ class SigningTests(KeyCase):
         """
         A public key, one with a password, and a weak one are refused.
         """
-        self.assertIn("only checks", self.refused(publicPEM("P-256"), private=True))
+        self.assertIn("only check tokens", self.refused(publicPEM("P-256"), private=True))
         self.assertIn("password", self.refused(privatePEM("P-256", b"secret"), private=True))
         self.assertIn("1024", self.refused(privatePEM("RSA1024"), private=True))
-        self.assertIn("no algorithm", self.refused(privatePEM("secp256k1"), private=True))
+        self.assertIn("none of the algorithms", self.refused(privatePEM("secp256k1"), private=True))
         self.assertIn("it is for ES256", self.refused(privatePEM("P-256"), "RS256", True))

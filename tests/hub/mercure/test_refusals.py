@@ -48,7 +48,7 @@ class RefusalsTests(SynchronousTestCase):
             (InvalidEvent("wrong"), 400, "wrong\n"),
             (EventTooLarge(5, []), 413, "an update is larger than 5 bytes\n"),
             (StoreAway("away"), 503, "away: nothing was stored, try again later\n"),
-            (NotStored(True, "lost"), 503, "may be published all the same"),
+            (NotStored(True, "lost"), 503, "may have been published"),
         ):
             answer, refusals = self.refuse(error)
             self.assertEqual((answer.status, why in answer.text), (status, True), answer.text)
@@ -61,7 +61,12 @@ class RefusalsTests(SynchronousTestCase):
         """
         A client is not told why, unless it is a mistake in what it has sent.
         """
-        for error, told in (Refused(403, "why"), False), (Refused(400, "why"), True):
+        for error, told in (
+            (Refused(403, "why"), False),
+            (Refused(400, "why"), True),
+            (Refused(413, "why"), True),
+            (Refused(415, "why"), True),
+        ):
             answer, _ = self.refuse(error, explain=False)
             self.assertEqual("why" in answer.text, told)
 

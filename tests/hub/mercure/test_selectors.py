@@ -234,6 +234,15 @@ class EqualityTests(SynchronousTestCase):
         self.assertNotEqual(matcher("exact", "/a", HUB), matcher("urlpattern", "/a", HUB))
         self.assertNotEqual(selector("a"), "a")
 
+    def test_base(self) -> None:
+        """
+        URL patterns of hubs with different URLs are different, since they match different topics.
+        """
+        one, same = (matcher("urlpattern", "/books/:id", HUB) for _ in range(2))
+        other = matcher("urlpattern", "/books/:id", "https://other.example/hub")
+        self.assertEqual((one == same, one == other), (True, False))
+        self.assertNotEqual(one, matcher("exact", "/books/:id", HUB))
+
     def test_repr(self) -> None:
         """
         A selector shows what it is.

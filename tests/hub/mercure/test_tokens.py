@@ -326,7 +326,7 @@ class SignatureTests(VerifierCase):
             error = self.refused(self.verifier(), handmade(ALL, {"alg": algorithm}))
             self.assertEqual(error.reason, Reason.ALGORITHM)
         self.assertIn(
-            "'HS384', and the key is for HS256",
+            "'HS384', but the key is for HS256",
             str(self.refused(self.verifier(), handmade(ALL, {"alg": "HS384"}))),
         )
         self.assertEqual(
@@ -467,7 +467,7 @@ class TimeTests(VerifierCase):
         self.verify(verifier, handmade({**ALL, "nbf": NOW + LEEWAY}))
         error = self.refused(verifier, handmade({**ALL, "nbf": NOW + LEEWAY + 1}))
         self.assertEqual(error.reason, Reason.EARLY)
-        self.assertIn("in 6 seconds", str(error))
+        self.assertIn("for another 6 seconds", str(error))
 
     def test_numbers(self) -> None:
         """
@@ -626,7 +626,7 @@ class DialectTests(VerifierCase):
             self.assertEqual(error.reason, Reason.AUDIENCE)
             self.assertLess(len(str(error)), 300)
         self.assertIn(
-            "['a'], and this hub is", str(self.refused(self.verifier(), self.access(aud=["a"])))
+            "['a'], but this hub is", str(self.refused(self.verifier(), self.access(aud=["a"])))
         )
         without = {name: value for name, value in ACCESS.items() if name != "aud"}
         error = self.refused(self.verifier(), handmade(without, ACCESS_HEADER))

@@ -67,12 +67,12 @@ class Authority:
         presented = self._presented(request, query, dialect)
         if presented is None:
             if not self._anonymous:
-                raise self._challenges.missing("a subscriber needs a token here")
+                raise self._challenges.missing("this hub needs a token to subscribe")
             return None
         token = await self._verified(presented, Use.SUBSCRIBE, dialect)
         if dialect is Dialect.V1 and token.dialect is Dialect.V0:
             # The rules of 0.x are laxer: a subscriber of 1.0 cannot choose them.
-            why = "the typ of the token must be at+jwt, since match= is of 1.0"
+            why = "match= is for 1.0, so the typ of the token must be at+jwt"
             raise self._challenges.bad(Unverified(Reason.TYPE, why), dialect)
         return token
 
@@ -93,7 +93,7 @@ class Authority:
         """
         presented = self._presented(request, query, None)
         if presented is None:
-            raise self._challenges.missing("the list of subscriptions needs a token")
+            raise self._challenges.missing("listing subscriptions needs a token")
         return await self._verified(presented, Use.SUBSCRIBE, self._laxest)
 
     async def publisher(self, request: Request, query: Query) -> Token:
@@ -104,7 +104,7 @@ class Authority:
         """
         presented = self._presented(request, query, None)
         if presented is None:
-            raise self._challenges.missing("a publisher needs a token")
+            raise self._challenges.missing("publishing needs a token")
         if presented.carrier is Carrier.COOKIE:
             try:
                 self._origins.check(request)

@@ -214,38 +214,36 @@ class PublishOrigins:
             if found is None:
                 raise Unverified(
                     Reason.ORIGIN,
-                    "the token is in a cookie, and neither Origin nor Referer says which page has sent"
-                    " it: send it in the header Authorization",
+                    "the token is in a cookie, but neither Origin nor Referer says which page sent it:"
+                    " send the token in the Authorization header",
                 )
             origin = found[1]
         elif len(origins) == 1:
             origin = origins[0]
         else:
-            raise Unverified(Reason.ORIGIN, "there are several headers Origin")
+            raise Unverified(Reason.ORIGIN, "there are several Origin headers: send one")
         if not (self.isOpen or origin in self._origins):
             raise Unverified(
                 Reason.ORIGIN,
                 f"the token is in a cookie, and pages of {origin[:100].decode('ascii', 'replace')!r}"
-                " may not publish: name their origin, if they should",
+                " may not publish with one: if they should, allow this origin",
             )
 
 
 def _inHeader(headers: Sequence[bytes]) -> str:
     if len(headers) > 1:
-        raise Unverified(
-            Reason.PRESENTED, "there are several headers Authorization, and only one can decide"
-        )
+        raise Unverified(Reason.PRESENTED, "there are several Authorization headers: send one")
     found = _BEARER.fullmatch(headers[0])
     if found is None:
         raise Unverified(
-            Reason.PRESENTED, "the header Authorization is not Bearer, a space and the token"
+            Reason.PRESENTED, "the Authorization header must be: Bearer, a space, the token"
         )
     return found[1].decode("latin-1")
 
 
 def _only(values: Sequence[str], what: str) -> str:
     if len(values) > 1:
-        raise Unverified(Reason.PRESENTED, f"there are several {what}, and only one can decide")
+        raise Unverified(Reason.PRESENTED, f"there are several {what}: send one")
     if not values[0]:
         raise Unverified(Reason.PRESENTED, f"there is no token in the {what.split()[-1]}")
     return values[0]

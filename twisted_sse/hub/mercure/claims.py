@@ -119,7 +119,7 @@ def registered(claims: Mapping[str, Any], isStrict: bool) -> Registered:
         claims = {name: value for name, value in claims.items() if value is not None}
     expires = _time(claims, "exp")
     if isStrict and expires is None:
-        raise _wrong("has no exp: a token of 1.0 must end")
+        raise _wrong("has no exp, which 1.0 requires")
     # When it was made is no reason to refuse it, but must be a time.
     _time(claims, "iat")
     return Registered(
@@ -142,11 +142,11 @@ def checkTimes(said: Registered, now: float) -> None:
     if said.begins is not None and said.begins > now + LEEWAY:
         raise Unverified(
             Reason.EARLY,
-            f"the token begins to be valid in {said.begins - now:.0f} seconds: is a clock wrong?",
+            f"the token is not valid for another {said.begins - now:.0f} seconds: is a clock wrong?",
         )
     if said.expires is not None and now >= said.expires:
         raise Unverified(
-            Reason.EXPIRED, f"the token has ended {now - max(said.expires, 0):.0f} seconds ago"
+            Reason.EXPIRED, f"the token expired {now - max(said.expires, 0):.0f} seconds ago"
         )
 
 
@@ -158,13 +158,11 @@ def checkAudience(said: Registered, resource: str | None) -> None:
     @raise Unverified: if it is not.
     """
     if not said.audience:
-        raise Unverified(
-            Reason.AUDIENCE, "the token has no aud: in 1.0 it must say which hub it is for"
-        )
+        raise Unverified(Reason.AUDIENCE, "the token has no aud, which in 1.0 must name this hub")
     if resource not in said.audience:
         raise Unverified(
             Reason.AUDIENCE,
-            f"the audience of the token is {showing(list(said.audience))}, and this hub is"
+            f"the audience of the token is {showing(list(said.audience))}, but this hub is"
             f" {showing(resource)}",
         )
 
@@ -178,11 +176,13 @@ def checkIssuer(said: Registered, trusted: Container[str]) -> str:
     @raise Unverified: if it is none of them.
     """
     if said.issuer is None:
-        raise Unverified(Reason.ISSUER, "the token has no iss: in 1.0 it must say who made it")
+        raise Unverified(
+            Reason.ISSUER, "the token has no iss, which in 1.0 must name a trusted issuer"
+        )
     if said.issuer not in trusted:
         raise Unverified(
             Reason.ISSUER,
-            f"the issuer of the token is {showing(said.issuer)}, who is not trusted",
+            f"the issuer of the token is {showing(said.issuer)}, which this hub does not trust",
         )
     return said.issuer
 

@@ -114,7 +114,8 @@ class Control:
                 await self._revocations.whenReady().addTimeout(PATIENCE, clock)
             except (TimeoutError, StoreAway):
                 raise Unverified(
-                    Reason.UNAVAILABLE, "the store cannot be reached, which knows what was revoked"
+                    Reason.UNAVAILABLE,
+                    "the store cannot be reached, so the hub cannot know whether the token was revoked",
                 ) from None
             # The channel tells what is in the store a turn later.
             await deferLater(clock, 0)

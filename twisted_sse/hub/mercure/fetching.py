@@ -98,21 +98,21 @@ def checkURL(name: str, url: str) -> None:
         host, _ = parts.hostname, parts.port
         isGood = _SENDABLE.fullmatch(url) is not None
     except ValueError:
-        raise InvalidOption(name, f"is {said!r}: it is no URL") from None
+        raise InvalidOption(name, f"is {said!r}: it is not a URL") from None
     if not isGood or not host or parts.scheme not in ("http", "https"):
         raise InvalidOption(name, f"is {said!r}: it must be the URL of a JWK set, https://..")
     if "@" in parts.netloc or parts.fragment:
-        raise InvalidOption(name, "must be a URL without a user and a fragment")
+        raise InvalidOption(name, "must be a URL without a user or a fragment")
     if parts.scheme == "http" and not isLoopbackName(host):
         # Somebody between could put in keys of their own.
-        raise InvalidOption(name, f"is {said!r}: it must be https, except on this machine")
+        raise InvalidOption(name, f"is {said!r}: it must be https, unless it is on this machine")
     if parts.scheme == "https":
         try:
             import OpenSSL  # noqa: F401
             import service_identity  # noqa: F401
         except ImportError:
             raise InvalidOption(
-                name, f"is {said!r}: https needs more: pip install 'twisted-sse[tls]'"
+                name, f"is {said!r}: for https, pip install 'twisted-sse[tls]'"
             ) from None
 
 
@@ -137,7 +137,7 @@ def _redirected(url: str, response: IResponse) -> str:
         if not _SENDABLE.fullmatch(target):
             raise ValueError("it cannot be asked for")
     except ValueError:
-        raise CannotFetch("it redirects to something that is no URL") from None
+        raise CannotFetch("it redirects to something that is not a URL") from None
     if not isSame:
         raise CannotFetch(
             f"it redirects to another server, {shown(withoutSecrets(target)[:200])!r}"

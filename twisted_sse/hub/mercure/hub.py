@@ -176,7 +176,7 @@ class Hub(Resource):
         self._dialects = readDialects("protocols", protocols)
         if None not in (jwks, publisherJwtKey, subscriberJwtKey):
             raise InvalidOption(
-                "jwks", "is for nothing: publishers and subscribers have keys of their own"
+                "jwks", "has no effect: publisherJwtKey and subscriberJwtKey are both given"
             )
 
         def source(name: str, key: str | None, algorithm: str | None = None) -> KeySource | None:
@@ -221,7 +221,10 @@ class Hub(Resource):
             raise TypeError("visible decides who is shown: it is for presence=True")
         self._queries = Queries()
         self._receiving = Receiving(self._publishing, self._authority, self._queries, maxBody)
-        self._receiving.rules = {each: Rules(each, url) for each in self._dialects}
+        reservesType = presence and Dialect.V1 in self._dialects
+        self._receiving.rules = {
+            each: Rules(each, url, reservesType=reservesType) for each in self._dialects
+        }
         self._api = SubscriptionAPI(
             channel, self._authority, self._path, self._subscribers, self._queries
         )

@@ -67,7 +67,7 @@ class FileKeys:
         except (OSError, InvalidSet) as e:
             raise InvalidOption(name, f"is 'file:{path}': {_why(e)}") from e
         if not self._keys:
-            raise InvalidOption(name, f"is 'file:{path}': no key in it can be used")
+            raise InvalidOption(name, f"is 'file:{path}': it has no usable key")
 
     def held(self) -> tuple[Key, ...]:
         """
@@ -86,7 +86,7 @@ class FileKeys:
             if not self._isBroken:
                 self._isBroken = True
                 _log.warn(
-                    "The keys in {path} cannot be read again: {why}. Those that were in it are used.",
+                    "Cannot read the keys in {path} again: {why}. The old ones are used.",
                     path=self._path,
                     why=_why(e),
                 )
@@ -190,7 +190,7 @@ class RemoteKeys:
         # If there may be newer keys that nobody has seen, the token may be good.
         if keys is None or ((self._failures or self._isClosed) and not _has(keys, identifier)):
             raise Unverified(
-                Reason.UNAVAILABLE, f"the keys at {self._shown} cannot be fetched: {self._why}"
+                Reason.UNAVAILABLE, f"cannot fetch the keys at {self._shown}: {self._why}"
             )
         return keys
 
@@ -232,13 +232,13 @@ class RemoteKeys:
         self._nextTry = now + self._backoff.afterFailure(self._failures, None)
         self._why = _why(failure.value, self._url.startswith("https"))
         if not isinstance(explained(cast("Exception", failure.value), True), _TOLD):
-            _log.failure("Fetching keys has failed in a way that is our fault", failure)
+            _log.failure("Unexpected error while fetching keys", failure)
         if self._failures == 1:
             _log.warn(
-                "The keys at {url} cannot be fetched: {why}.{more}",
+                "Cannot fetch the keys at {url}: {why}.{more}",
                 url=self._shown,
                 why=self._why,
-                more="" if self._usable(now) is None else " Those of before are used, for a day.",
+                more="" if self._usable(now) is None else " Old ones are used, for up to a day.",
             )
 
     async def _fetch(self) -> None:
@@ -255,9 +255,9 @@ class RemoteKeys:
         if self._keys is None or document != self._document:
             self._document, self._keys = document, keys
             if not keys:
-                _log.warn("No key at {url} can be used: no token is good.", url=self._shown)
+                _log.warn("No usable key at {url}: every token is refused.", url=self._shown)
         if self._failures:
-            _log.info("The keys at {url} can be fetched again.", url=self._shown)
+            _log.info("Fetched the keys at {url} again.", url=self._shown)
         self._failures = 0
         self._nextTry = 0.0
 
@@ -305,11 +305,12 @@ def readIssuers(name: str, given: Iterable[str], reactor: Any) -> dict[str, KeyS
         if not issuer or not equals:
             # It may be a secret, which is not shown.
             raise InvalidOption(
-                name, "must be ISSUER=KEYS: the iss of its tokens, and a key, file:PATH or a URL"
+                name,
+                "must be ISSUER=KEY, ISSUER=file:PATH or ISSUER=URL, with the iss of the tokens",
             )
         if issuer in sources:
             raise InvalidOption(
-                name, f"has {issuer!r} twice: several keys of one issuer are a JWK set"
+                name, f"has {issuer!r} twice: put several keys of an issuer into one JWK set"
             )
         try:
             sources[issuer] = readSource(name, keys, None, reactor)

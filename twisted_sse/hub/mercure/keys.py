@@ -240,8 +240,8 @@ def weakness(material: Any) -> str | None:
     if isinstance(material, bytes):
         if len(material) < LEAST_SECRET:
             return (
-                f"is a secret of {len(material)} bytes: it must have at least {LEAST_SECRET}, or it can"
-                " be guessed from any token"
+                f"is a secret of {len(material)} bytes, and must have at least {LEAST_SECRET}: openssl"
+                " rand -hex 32 makes one"
             )
     elif isinstance(material, (rsa.RSAPublicKey, rsa.RSAPrivateKey)):
         if material.key_size < LEAST_RSA:
@@ -310,24 +310,26 @@ def _read(name: str, given: str, algorithm: str | None, isPrivate: bool) -> tupl
         if algorithm in SECRET:
             raise InvalidOption(
                 name,
-                f"is PEM, which is no secret: {algorithm} would take it for one, and everybody could"
-                " make tokens. Choose the algorithm of the key, such as RS256.",
+                f"is PEM, but {algorithm} needs a secret: if a public key were the secret, everybody"
+                " could make tokens. Give the algorithm of the key, such as RS256",
             )
         material = _privateIn(name, text) if isPrivate else _publicIn(name, text)
     else:
         other = _whatElse(text)
         if other is not None:
-            raise InvalidOption(name, f"is {other}: it must be PEM, or a secret")
+            raise InvalidOption(name, f"is {other}: it must be PEM or a secret")
         if algorithm is not None and algorithm not in SECRET:
-            raise InvalidOption(name, f"is not PEM, which {algorithm} needs")
+            raise InvalidOption(name, f"is a secret, but {algorithm} needs a key in PEM")
         material = _secretIn(name, text)
     weak = weakness(material)
     if weak is not None:
-        raise InvalidOption(name, weak)
+        isFile = given.startswith("file:")
+        hint = "" if isFile or not isinstance(material, bytes) else "; for a file, give file:PATH"
+        raise InvalidOption(name, weak + hint)
     fitting = algorithmsFor(material)
     if not fitting:
         raise InvalidOption(
-            name, f"is a key that no algorithm is for: there are {', '.join(ALGORITHMS)}"
+            name, f"is a kind of key that none of the algorithms uses: {', '.join(ALGORITHMS)}"
         )
     if algorithm is None:
         return fitting[0], material
@@ -342,7 +344,8 @@ def _secretIn(name: str, text: str) -> bytes:
     if text != text.strip() or not text.isprintable():
         # Those who make the tokens would have to have the same, and do not see it.
         raise InvalidOption(
-            name, "has spaces around it, or characters that are not printable: a secret has none"
+            name,
+            "begins or ends with a space, or has characters that are not printable: remove them",
         )
     return text.encode()
 
@@ -356,7 +359,7 @@ def _blockIn(name: str, text: str, kind: str) -> tuple[str, bytes]:
     found = [(each[1], each[0]) for each in _BLOCK.finditer(text) if each[1] != "EC PARAMETERS"]
     if not found:
         raise InvalidOption(
-            name, "is PEM that cannot be read: perhaps its lines were joined; file:PATH keeps them"
+            name, "is PEM that cannot be read, perhaps because its lines were joined: use file:PATH"
         )
     if len(found) > 1:
         raise InvalidOption(name, f"has {len(found)} blocks of PEM: it must have one, a {kind}")
@@ -369,8 +372,8 @@ def _publicIn(name: str, text: str) -> Any:
     if label.endswith("PRIVATE KEY"):
         raise InvalidOption(
             name,
-            "is a private key, with which tokens are made: to check them, give the public key. This"
-            f" makes it: {_PUBOUT}",
+            "is a private key: the hub checks tokens with the public key, which this command makes:"
+            f" {_PUBOUT}",
         )
     try:
         if label == "CERTIFICATE":
@@ -384,7 +387,7 @@ def _privateIn(name: str, text: str) -> Any:
     label, block = _blockIn(name, text, "private key")
     if not label.endswith("PRIVATE KEY"):
         raise InvalidOption(
-            name, "has no private key, with which tokens are made: a public key only checks them"
+            name, "has no private key: a public key can only check tokens, not make them"
         )
     try:
         return load_pem_private_key(block, None)

@@ -8,7 +8,7 @@ there, and never kept: else those of a busy hub would push everything else out o
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from .documents import CONTEXT, document
 from .selection import Selection
 from .selectors import Selector
 from .subscribers import Subscriber
+from .update import TYPE
 
 __all__ = ["Presence", "Visible"]
 
@@ -36,9 +37,6 @@ __all__ = ["Presence", "Visible"]
 Visible = Callable[[str, dict[str, Any]], bool]
 
 _log = Logger()
-
-#: The event type in 1.0; in 0.x there is none.
-TYPE = "mercure"
 
 #: After how many watchers the clock is checked.
 ROUND = 32
@@ -92,6 +90,8 @@ class Presence:
         # How many of the watchers had come before each.
         self._watchers: dict[Subscriber, int] = {}
         self._count = 0
+        # How many there are of each dialect.
+        self._dialectsOf: Counter[Dialect] = Counter()
         # What is to be told, by the subscriber and whether it has come.
         self._news: OrderedDict[tuple[Subscriber, object], _News] = OrderedDict()
         self._telling: Iterator[None] | None = None
@@ -106,13 +106,15 @@ class Presence:
             # Else there is nothing private that it may read.
             self._watchers[subscriber] = self._count
             self._count += 1
+            self._dialectsOf[subscriber.dialect] += 1
             self._add(subscriber)
 
     def exit(self, subscriber: Subscriber) -> None:
         """
         A subscriber has left: tell the others.
         """
-        self._watchers.pop(subscriber, None)
+        if self._watchers.pop(subscriber, None) is not None:
+            self._dialectsOf[subscriber.dialect] -= 1
         self._remove(subscriber, subscriber.selection)
         if self._news.pop((subscriber, True), None) is None:
             self._tell(False, subscriber, subscriber.shown, False)
@@ -206,7 +208,7 @@ class Presence:
         while self._news:
             _, news = self._news.popitem(last=False)
             for selector in news.selectors:
-                for dialect in self._dialects:
+                for dialect in filter(self._dialectsOf.__getitem__, self._dialects):
                     yield from self._tellOne(news, selector, dialect)
 
     def _tellOne(self, news: _News, selector: Selector, dialect: Dialect) -> Iterator[None]:

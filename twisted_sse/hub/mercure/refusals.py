@@ -28,6 +28,9 @@ __all__ = ["Refusals"]
 #: When to try again after a 503, in seconds: so that not all come back at once.
 RETRY_AFTER = (1, 5)
 
+#: The statuses that are about what a client has sent alone, and tell nothing of keys and grants.
+MALFORMED = (400, 413, 415)
+
 #: When a subscriber that was told so is to come back, in milliseconds.
 COME_BACK = (5000, 15000)
 
@@ -65,11 +68,11 @@ class Refusals:
             refused = Refused(400, str(error))
         elif isinstance(error, (NotStored, StoreAway)):
             isMaybe = isinstance(error, NotStored) and error.maybe
-            what = "it may be published all the same" if isMaybe else "nothing was stored"
+            what = "it may have been published" if isMaybe else "nothing was stored"
             refused = Refused(503, f"{error}: {what}, try again later")
         else:
-            _log.failure("The hub could not answer ({asked})", failure, asked=_asked(request))
-            refused = Refused(500, "an error on the server: its log says more")
+            _log.failure("The hub failed to answer {asked}", failure, asked=_asked(request))
+            refused = Refused(500, "an error in the hub: see its log")
         if getattr(request, "channel", None) is None:
             return
         if refused.status == 503:
@@ -85,7 +88,7 @@ class Refusals:
         self._count(refused, request)
         for name, value in refused.headers.items():
             request.setHeader(name, value)
-        return refused.why if self._isOpen or refused.status == 400 else ""
+        return refused.why if self._isOpen or refused.status in MALFORMED else ""
 
     def postpone(self, refused: Refused, request: Request, stream: EventStream) -> None:
         """

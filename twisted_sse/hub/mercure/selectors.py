@@ -37,7 +37,8 @@ class InvalidSelector(ValueError):
 
 class Selector:
     """
-    A selector of topics.  It does not change, and equals another of the same kind and text.
+    A selector of topics.  It does not change, and equals another of the same kind and text that is
+    relative to the same URL.
 
     @ivar kind: C{"topic"} in 0.x; C{"exact"} or C{"urlpattern"} in 1.0.
     @ivar text: what was sent.
@@ -75,7 +76,10 @@ class Selector:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Selector):
             return NotImplemented
-        return self.kind == other.kind and self.text == other.text
+        return self.text == other.text and self.kind == other.kind and self._base() == other._base()
+
+    def _base(self) -> str | None:
+        return self._pattern.base if isinstance(self._pattern, Pattern) else None
 
     def __hash__(self) -> int:
         return hash((self.kind, self.text))

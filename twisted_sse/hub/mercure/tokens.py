@@ -147,8 +147,8 @@ class Verifier:
         if self._issuers and Dialect.V1 in self.dialects and not resource:
             raise InvalidOption(
                 "resourceIdentifier",
-                "is not given, and there are trusted issuers: their tokens are for everything that"
-                " trusts them, and only the resource identifier in aud tells which are for this hub",
+                "is missing: tokens of trusted issuers must name this hub in their aud, so give what"
+                " they have there, usually the URL of the hub",
             )
         self._resource = resource
         self._base = base
@@ -183,7 +183,7 @@ class Verifier:
         if accepted is not None and token.dialect not in accepted:
             raise Unverified(
                 Reason.PRESENTED,
-                f"the token is one of {token.dialect.value}, which must not come in this place",
+                f"a token of {token.dialect.value} must not be sent here: see the documentation of tokens",
             )
         return token
 
@@ -278,7 +278,7 @@ class Verifier:
         if dialect is Dialect.V0:
             source = self._sources[use]
             if source is None:
-                raise Unverified(Reason.KEY, f"there is no key for tokens of 0.x that {use.value}")
+                raise Unverified(Reason.KEY, f"the hub has no key for 0.x tokens that {use.value}")
             return source
         return self._issuers[checkIssuer(said, self._issuers)]
 
@@ -297,13 +297,13 @@ class Verifier:
         named = _fitting(held, identifier)
         if not named:
             which = "no key" if identifier is None else f"no key with the kid {showing(identifier)}"
-            raise Unverified(Reason.KEY, f"there is {which} for the token")
+            raise Unverified(Reason.KEY, f"the hub has {which} for the token")
         fitting = [key for key in named if key.algorithm == algorithm]
         if not fitting:
             ours = " or ".join(dict.fromkeys(key.algorithm for key in named))
             raise Unverified(
                 Reason.ALGORITHM,
-                f"the algorithm of the token is {showing(algorithm)}, and the key is for {ours}",
+                f"the algorithm of the token is {showing(algorithm)}, but the key is for {ours}",
             )
         for key in fitting[:MOST_TRIED]:
             if key.verify(parsed.signed, parsed.signature):

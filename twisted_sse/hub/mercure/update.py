@@ -19,10 +19,13 @@ from .dialect import Dialect
 from .reserved import isReserved
 from .text import forbidden
 
-__all__ = ["ACCEPTED", "Kind", "Rules", "Update", "kindOf", "updatesIn"]
+__all__ = ["ACCEPTED", "TYPE", "Kind", "Rules", "Update", "kindOf", "updatesIn"]
 
 #: The value of C{Accept-Post} (LDP 1.0, 7.1).
 ACCEPTED = b"application/x-www-form-urlencoded, application/json, application/x-ndjson"
+
+#: The event type of what the hub itself says in 1.0.
+TYPE = "mercure"
 
 #: How many fields a form may have, unknown ones too.
 MOST_FIELDS = 10_000
@@ -81,12 +84,12 @@ def kindOf(contentType: bytes | None, contentEncoding: bytes | None) -> Kind:
     if kind is None:
         raise Refused(
             415,
-            "the Content-Type is none of application/x-www-form-urlencoded (an update),"
-            " application/json (a list of updates) and application/x-ndjson (an update in each line)",
+            "the Content-Type must be application/x-www-form-urlencoded (an update), application/json"
+            " (a list of updates) or application/x-ndjson (an update on each line)",
             {b"accept-post": ACCEPTED},
         )
     if not isUTF8(contentType):
-        raise Refused(400, "the body is not UTF-8: there is no other charset here")
+        raise Refused(400, "the charset of the body must be UTF-8")
     return kind
 
 
@@ -98,6 +101,8 @@ class Rules:
     @ivar dialect: the protocol of the request.
     @ivar hubURL: the URL of the hub, below which nobody may publish.
     @ivar maxTopics: how many topics an update may have.
+    @ivar reservesType: whether the type of what the hub itself says is reserved in 0.x, too: where
+        subscribers of 1.0 are told who comes and goes, they would take such an update for that.
     @ivar maxTopicSize: how long a topic may be, in bytes of UTF-8.  What matches topics is limited so
         that no pattern takes longer than some milliseconds with one of the usual 8192.
     """
@@ -106,6 +111,7 @@ class Rules:
     hubURL: str
     maxTopics: int = 1000
     maxTopicSize: int = 8192
+    reservesType: bool = False
 
     def update(
         self,
@@ -137,8 +143,8 @@ class Rules:
             self._checkID(id)
         if type is not None:
             _checkText("type", type)
-            if type == "mercure" and self.dialect is Dialect.V1:
-                raise Refused(400, "type is mercure, which is for the hub itself")
+            if type == TYPE and (self.reservesType or self.dialect is Dialect.V1):
+                raise Refused(400, "type must not be mercure, which only the hub itself uses")
         fields = {"event": type, "id": id, "retry": retry}
         event = made(Event if isinstance(data, str) else Event.json, data, fields)
         return Update(tuple(topics), event, private)
@@ -151,22 +157,26 @@ class Rules:
             raise Refused(413, f"{name} is longer than {self.maxTopicSize} bytes")
         _checkText(name, topic)
         if self.dialect is Dialect.V1 and topic == "*":
-            raise Refused(400, f"{name} is *, which stands for all topics")
+            raise Refused(400, f"{name} must not be *, which stands for all topics")
         if isReserved(topic, self.hubURL):
             raise Refused(
                 403 if self.dialect is Dialect.V0 else 400,
-                f"{name} is in the namespace of the hub itself",
+                f"{name} is in the namespace of the hub itself, where nobody may publish",
             )
 
     def _checkID(self, id: str) -> None:
         if len(id) > LONGEST_ID or len(id.encode("utf-8", "surrogatepass")) > LONGEST_ID:
-            raise Refused(413, f"id is longer than {LONGEST_ID} bytes: no client could send it")
+            raise Refused(
+                413, f"id is longer than {LONGEST_ID} bytes: no client could send it back"
+            )
         _checkText("id", id)
         if self.dialect is Dialect.V1:
             if id.startswith("#"):
-                raise Refused(400, "id begins with #, as only the IDs of the hub itself do")
+                raise Refused(400, "id must not begin with #: only the hub's own IDs do")
             if id == "earliest":
-                raise Refused(400, "id is earliest, which stands for the beginning of the history")
+                raise Refused(
+                    400, "id must not be earliest, which stands for the beginning of the history"
+                )
 
 
 def _checkText(name: str, text: str) -> None:
@@ -214,7 +224,7 @@ def _form(body: bytes, rules: Rules) -> Update:
     if fields.get("retry"):
         retry = milliseconds(fields["retry"])
         if retry is None:
-            raise Refused(400, "retry must be a number of milliseconds, of digits only")
+            raise Refused(400, "retry must be a number of milliseconds, in digits only")
     return rules.update(
         topics,
         fields.get("data", ""),

@@ -49,10 +49,11 @@ class Pattern:
     """
     A URL pattern.
 
+    @ivar base: the URL that it is relative to, and topics.
     @ivar size: how much memory it takes, about, in bytes.
     """
 
-    __slots__ = ("__weakref__", "_base", "_pattern", "size")
+    __slots__ = ("__weakref__", "_pattern", "base", "size")
 
     def __init__(self, text: str, base: str) -> None:
         """
@@ -62,7 +63,7 @@ class Pattern:
         """
         if len(text) > LONGEST:
             raise InvalidPattern(f"the URL pattern is longer than {LONGEST} characters")
-        self._base = base
+        self.base = base
         try:
             written, self.size = _checked(text)
             self._pattern = _compiled(written, base)
@@ -74,7 +75,7 @@ class Pattern:
         Whether a topic is a URL, perhaps relative to the base, that the pattern matches.
         """
         try:
-            return _asked(self._pattern.test, topic, self._base)
+            return _asked(self._pattern.test, topic, self.base)
         except ValueError:
             return False
 
