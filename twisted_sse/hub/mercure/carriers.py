@@ -197,7 +197,7 @@ class PublishOrigins:
                 # Above all not null, which any page can be.
                 raise InvalidOption(
                     "publishOrigins",
-                    f"has {origin!r}: cookies are sent for pages of http and https, or * for all",
+                    f"has {origin!r}: it must be of http or https, or * for all pages",
                 )
 
     def check(self, request: Request) -> None:
