@@ -214,7 +214,6 @@ class KeepingTests(StoreTests):
         self.assertEqual(stays.data[0], "before")
         place = "earliest" if self.delivers else last
         self.assertEqual(resumed.headers["last-event-id"], place)
-        self.flushLoggedErrors()
 
     async def test_revokedBefore(self: Any) -> None:
         """
