@@ -38,7 +38,7 @@ class Daemon(Feeding):
       - the sources are stopped;
       - the resources are drained: each client is told when to reconnect, and its stream ends;
         other requests are answered;
-      - what checks the delivery ends, then the hub, and the channels are closed;
+      - what checks the delivery ends, and so does the hub; then the channels are closed;
       - the store is closed, with all that was published.
 
     With C{--once} it stops by itself when all sources have ended.
