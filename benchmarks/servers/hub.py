@@ -11,8 +11,8 @@ usage: hub.py MODE PORT RATE STREAMS
     absence    the same, and it does not tell who is there
 
 In the first two, when there are STREAMS clients, RATE events a second, about each of a hundred topics in
-turn.  On SIGUSR1 it says how many streams there are, which events are kept, for how long the reactor was
-held at most, and for how long garbage was collected.
+turn.  On SIGUSR1 it says how many streams there are, which events are kept, and since it was last asked: for
+how long the reactor was held at most, and for how long garbage was collected at most.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ def report() -> None:
     Say how we are.
     """
     say(streams=len(channel.streams), kept=kept(), held=hold.longest, garbage=hold.garbage)
+    hold.longest = hold.garbage = 0.0
 
 
 hold = Hold()

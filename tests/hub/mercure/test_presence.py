@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.hubs import KEY, PATH, HubCase, token
 from tests.support.quiet_clock import QuietClock
 from twisted_sse import EventStream
+from twisted_sse.hub.mercure import presence
 from twisted_sse.hub.mercure.presence import ROUND
 from twisted_sse.testing import MemoryStream
 from twisted_sse.timing.slices import SLICE
@@ -243,6 +244,7 @@ class PresenceTests(HubCase):
         watchers = self.begin(120)
         start = self.clock.rightNow
         comes = self.subscribe("topic=a")
+        self.clock._turn()
         self.assertLessEqual(self.clock.rightNow - start, SLICE + ROUND * self.COST)
         late = self.subscribe(EVERYBODY)
         self.subscribe("topic=b")
@@ -260,7 +262,8 @@ class PresenceTests(HubCase):
         """
         watchers = self.begin(60)
         first = self.subscribe("topic=first")
-        presence: Any = self.hub._presence
+        self.clock._turn()
+        hubs: Any = self.hub._presence
         stay = []
         for number in range(200):
             self.subscribe("topic=x&topic=y").disconnect()
@@ -268,7 +271,7 @@ class PresenceTests(HubCase):
                 stay.append(self.subscribe(f"topic={number}"))
                 if number == 80:
                     first.disconnect()
-            self.assertLess(len(presence._news), 10)
+            self.assertLess(len(hubs._news), 10)
         self.turns()
         stay[0].disconnect()
         self.turns()
@@ -277,6 +280,27 @@ class PresenceTests(HubCase):
         for watcher in watchers:
             self.assertEqual(self.told(watcher), expected)
 
+    def test_together(self) -> None:
+        """
+        Of those who come in one turn of the reactor all are told in one write each.
+        """
+        watchers = self.begin(5)
+        written: list[int] = []
+
+        def sendToAll(responses: Any, batch: Any, now: float) -> None:
+            written.append(len(batch.encoded) * len(responses))
+            real(responses, batch, now)
+
+        real = presence.sendToAll
+        self.patch(presence, "sendToAll", sendToAll)
+        for number in range(20):
+            self.subscribe(f"topic={number}")
+        self.assertEqual(written, [])
+        self.turns()
+        self.assertEqual(written, [5 * 20])
+        for watcher in watchers:
+            self.assertEqual(self.told(watcher), [(f"{number}", True) for number in range(20)])
+
     def test_changed(self) -> None:
         """
         If somebody selects something else before anybody was told of it, everybody is told of that
@@ -284,6 +308,7 @@ class PresenceTests(HubCase):
         """
         [watcher, *_] = self.begin(60)
         self.subscribe("topic=first")
+        self.clock._turn()
         self.subscribe("topic=before")
         [subscriber] = [
             each["id"] for each in self.hub.listSubscribers() if each["topics"] == ["before"]

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from ...channel.channel import Channel
 from ...channel.index import Index
-from ...format.encoded import Batch, Encoded
+from ...format.encoded import Batch, Encoded, cut
 from ...format.event import Event
 from ...stream.response import Response
 from ...stream.stream import responseOf
@@ -41,6 +41,10 @@ _log = Logger()
 #: After how many watchers the clock is checked.
 ROUND = 32
 
+#: How much is told together at most: how many texts, and how often one of them.
+MOST_TEXTS = 100
+MOST_TOGETHER = 100_000
+
 
 class _News(NamedTuple):
     """
@@ -56,12 +60,17 @@ class _News(NamedTuple):
     before: int
 
 
+class _Text(NamedTuple):
+    data: str
+    type: str | None
+
+
 class Presence:
     """
     The subscribers that may watch others.
 
-    All are told everything in one order, in slices that do not block the reactor for long.  Of a
-    subscriber that has left before anybody was told of it nothing is told, so that there is never more
+    All are told everything in one order, in slices that do not block the reactor for long, and what
+    comes together in one write for each.  Of a subscriber that has left before anybody was told of it nothing is told, so that there is never more
     to tell than twice for each subscriber, however fast they come and go.
     """
 
@@ -178,8 +187,10 @@ class Presence:
             return
         self._news[subscriber, key] = _News(subscriber, selectors, active, self._count)
         if self._telling is None:
+            # In the next turn, so that of many who come at once all are told at once.
             self._telling = self._tellAll()
-            self._go(subscriber.stream.clock)
+            clock = subscriber.stream.clock
+            clock.callLater(0, self._go, clock)
 
     def _go(self, clock: IReactorTime) -> None:
         """
@@ -205,13 +216,40 @@ class Presence:
 
         @return: goes on.
         """
-        while self._news:
-            _, news = self._news.popitem(last=False)
-            for selector in news.selectors:
-                for dialect in filter(self._dialectsOf.__getitem__, self._dialects):
-                    yield from self._tellOne(news, selector, dialect)
+        pending: Iterator[tuple[_News, Selector, Dialect]] = iter(())
+        while True:
+            texts: list[_Text] = []
+            # Which of the texts each is sent.
+            told: dict[Subscriber, list[int]] = {}
+            size = 0
+            while size < MOST_TOGETHER and len(texts) < MOST_TEXTS:
+                one = next(pending, None)
+                if one is not None:
+                    text, watchers = self._described(*one)
+                    for watcher in watchers:
+                        told.setdefault(watcher, []).append(len(texts))
+                    texts.append(text)
+                    size += len(watchers)
+                    yield
+                elif self._news:
+                    pending = self._each(self._news.popitem(last=False)[1])
+                else:
+                    break
+            if not texts:
+                return
+            yield from self._send(texts, told)
 
-    def _tellOne(self, news: _News, selector: Selector, dialect: Dialect) -> Iterator[None]:
+    def _each(self, news: _News) -> Iterator[tuple[_News, Selector, Dialect]]:
+        for selector in news.selectors:
+            for dialect in filter(self._dialectsOf.__getitem__, self._dialects):
+                yield news, selector, dialect
+
+    def _described(
+        self, news: _News, selector: Selector, dialect: Dialect
+    ) -> tuple[_Text, list[Subscriber]]:
+        """
+        @return: what is told, and who is.
+        """
         subscriber = news.subscriber
         described = document(self._hub, dialect, subscriber, selector, news.active)
         topic: str = described["id"]
@@ -223,22 +261,35 @@ class Presence:
             and each.dialect is dialect
             and each.selection.grants.permits(topic)
         ]
-        yield
         isOld = dialect is Dialect.V0
         text = json.dumps({"@context": CONTEXT} | described if isOld else described)
-        made: dict[str, Batch] = {}
-        for start in range(0, len(watchers), ROUND):
-            places: dict[str, list[Response]] = {}
-            for watcher in watchers[start : start + ROUND]:
-                # It may have left meanwhile.
-                if watcher in self._watchers:
-                    place = self._channel.placeOf(watcher.stream)
-                    places.setdefault(place, []).append(responseOf(watcher.stream))
-            for place, responses in places.items():
-                if place not in made:
-                    # With the ID of the place, from which the client resumes as if it had not been
-                    # sent this.
-                    event = Event(text, event=None if isOld else TYPE, id=place or None)
-                    made[place] = Batch([Encoded(event)])
-                sendToAll(responses, made[place], responses[0].wheel.seconds())
-            yield
+        return _Text(text, None if isOld else TYPE), watchers
+
+    def _send(self, texts: Sequence[_Text], told: dict[Subscriber, list[int]]) -> Iterator[None]:
+        """
+        Send some texts.
+
+        @param told: which of them each is sent.
+        @return: goes on.
+        """
+        same: dict[tuple[int, ...], list[Subscriber]] = {}
+        for watcher, numbers in told.items():
+            same.setdefault(tuple(numbers), []).append(watcher)
+        for wanted, watchers in same.items():
+            made: dict[str, list[Batch]] = {}
+            for start in range(0, len(watchers), ROUND):
+                places: dict[str, list[Response]] = {}
+                for watcher in watchers[start : start + ROUND]:
+                    # It may have left meanwhile.
+                    if watcher in self._watchers:
+                        place = self._channel.placeOf(watcher.stream)
+                        places.setdefault(place, []).append(responseOf(watcher.stream))
+                for place, responses in places.items():
+                    if place not in made:
+                        # With the ID of the place, from which the client resumes as if it had not
+                        # been sent this.
+                        events = [Event(*texts[number], place or None) for number in wanted]
+                        made[place] = cut([Encoded(event) for event in events])
+                    for batch in made[place]:
+                        sendToAll(responses, batch, responses[0].wheel.seconds())
+                yield

@@ -13,6 +13,9 @@ from .selectors import Selector
 
 __all__ = ["Selection"]
 
+#: One for all: each would need 200 bytes.
+NO_PATTERNS: frozenset[Pattern] = frozenset()
+
 
 class Selection:
     """
@@ -33,11 +36,13 @@ class Selection:
         self.grants = grants
         self.isTold = isTold
         self.topics: frozenset[str] | None = None
-        self.patterns: frozenset[Pattern] = frozenset()
+        self.patterns: frozenset[Pattern] = NO_PATTERNS
         if not any(each.isEverything for each in self.selectors):
             exact = [each.exact for each in self.selectors if each.exact is not None]
             self.topics = frozenset(exact)
-            self.patterns = frozenset(each for each in self.selectors if each.exact is None)
+            patterns = [each for each in self.selectors if each.exact is None]
+            if patterns:
+                self.patterns = frozenset(patterns)
 
     def wants(self, entry: Entry) -> bool:
         """

@@ -148,9 +148,9 @@ class Subscribing:
             self._subscribers.enter(subscriber)
             if self._presence is not None:
                 self._presence.enter(subscriber)
-            stream.whenClosed().addCallback(lambda _: self._left(subscriber))
+            stream.whenClosed().addCallback(self._left, subscriber)
 
-    def _left(self, subscriber: Subscriber) -> None:
+    def _left(self, _: object, subscriber: Subscriber) -> None:
         self._subscribers.exit(subscriber.stream)
         if self._presence is not None:
             self._presence.exit(subscriber)
