@@ -155,7 +155,9 @@ class EventLog(Protocol):
 
     A log may have an attribute C{deliver}: if it is C{"stored"} the channel hands an event to its
     subscribers only when it is stored, not at once.  It may have an attribute C{maxAge}: for how
-    many seconds an event is kept at most.
+    many seconds an event is kept at most.  And a method C{makes(id)}: whether an ID is one that the
+    channel made in this or an earlier opening, kept or not.  Without it only those of this opening
+    are known, which begin with C{prefix}.
 
     @ivar makesIDs: whether the log makes the IDs, so that any number of processes can append.  If
         not, the channel makes them, and is the only one that appends.
