@@ -480,6 +480,8 @@ class Hub(Resource):
         dialect = dialectOf(parts, token)
         self._authority.checkPath(token, subscriptionsPath(self._path, *parts))
         clock = clockFor(None, request)
+        if self._presence is not None:
+            self._presence.listed()
         what = await found(self._path, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             answerWith(request, self._path, dialect, what, newestID(self.channel))
