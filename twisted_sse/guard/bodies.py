@@ -46,12 +46,15 @@ class LimitedRequest(Request):
     when the request is complete.
 
     @cvar maxBody: how large a body may be, in bytes.
+    @cvar readsForms: whether it puts the fields of a form into C{args} itself, which is quicker; if not,
+        the class below it does, or does not.
     @ivar isRefused: whether its body was larger, and is not kept.
 
     @since: 0.1
     """
 
     maxBody: int = 2**20
+    readsForms: bool = True
 
     isRefused = False
 
@@ -137,7 +140,7 @@ class LimitedRequest(Request):
         See L{Request}, which parses forms.
         """
         kinds = self.requestHeaders.getRawHeaders(b"content-type", [])
-        if len(kinds) == 1:
+        if len(kinds) == 1 and self.readsForms:
             assert self.content is not None, "it was made before"
             kind = kinds[0].strip()
             self._isForm = _FORM.fullmatch(kind) is not None and self.content.tell() > 0
