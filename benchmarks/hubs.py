@@ -67,8 +67,9 @@ def hubs(bench: Bench) -> Section:
     return Section(
         "A hub",
         f"Each event of {SIZE} bytes is about one of {TOPICS} topics, and goes to one of {TOPICS}"
-        " subscribers. Half of those of the hub have selected theirs by a URI template; in nchan,"
-        " each topic is a channel.\n\n"
+        f" subscribers, {bench.scale.deliveries * 2:,} deliveries a second in all. Half of the hub's"
+        " subscribers have selected their topic by a URI template; in nchan, each topic is a channel."
+        "\n\n"
         f"{PUBLISHERS} publishers send a form, and a token to our hub, and wait for each answer;"
         " plain Twisted reads the form and sends an answer.\n\n"
         f"Clients that come back have missed one event. With presence, {WATCHERS} of them are told"

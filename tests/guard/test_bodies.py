@@ -209,6 +209,15 @@ class BodiesMixin:
         isOld = "_parsePOSTFormSubmission" not in http.Request.__annotations__
         self.assertEqual(len(asked), isOld)
 
+    def test_formsOfOthers(self) -> None:
+        """
+        Where C{readsForms} is false, forms are left to Twisted.
+        """
+        self.patch(Small, "readsForms", False)
+        for kind in b"application/x-www-form-urlencoded", b"text/plain":
+            self.send(b"Content-Type: " + kind, b"Content-Length: 3", body=b"a=b")
+            self.assertEqual(self.resource.args, {b"a": [b"b"]} if b"form" in kind else {})
+
     def test_declared(self) -> None:
         """
         A C{Content-Length} that is too large is answered at once, and the connection is closed when

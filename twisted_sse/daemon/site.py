@@ -108,6 +108,7 @@ class SmallRequest(CountedRequest, LimitedRequest, PlainRequest):
     """
 
     maxBody = MOST_BODY
+    # PlainRequest reads none.
     readsForms = False
 
     def __repr__(self) -> str:

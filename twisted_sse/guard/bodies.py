@@ -51,8 +51,8 @@ class LimitedRequest(Request):
     when the request is complete.
 
     @cvar maxBody: how large a body may be, in bytes.
-    @cvar readsForms: whether the fields of forms are put into C{args}, as in any L{Request}; but for
-        those with more than 10,000 fields, which would take long.
+    @cvar readsForms: whether the fields of a form are put into C{args}, as in any L{Request}, unless there
+        are more than 10,000, which would take long; if not, that is left to the class below it.
     @ivar isRefused: whether its body was larger, and is not kept.
 
     @since: 0.1
@@ -150,7 +150,7 @@ class LimitedRequest(Request):
             # Without its type, it is no form to Twisted.
             self._kinds = kinds
             self.requestHeaders.removeHeader(b"content-type")
-        elif len(kinds) == 1:
+        elif len(kinds) == 1 and self.readsForms:
             assert self.content is not None, "it was made before"
             kind = kinds[0].strip()
             self._isForm = _FORM.fullmatch(kind) is not None and self.content.tell() > 0

@@ -280,6 +280,23 @@ class PresenceTests(HubCase):
         for watcher in watchers:
             self.assertEqual(self.told(watcher), expected)
 
+    def test_listed(self) -> None:
+        """
+        If somebody has left before anybody was told of it, but was in a list, everybody is told.
+        """
+        [watcher, *_] = self.begin(60)
+        self.subscribe("topic=first")
+        self.clock._turn()
+        unseen, seen = self.subscribe("topic=unseen"), self.subscribe("topic=seen")
+        unseen.disconnect()
+        answer = self.client.request("GET", f"{PATH}/subscriptions", ADMIN)
+        seen.disconnect()
+        self.subscribe("topic=later").disconnect()
+        self.turns()
+        self.assertIn("seen", answer.text)
+        expected = [("first", True), ("seen", True), ("seen", False)]
+        self.assertEqual(self.told(watcher), expected)
+
     def test_together(self) -> None:
         """
         Of those who come in one turn of the reactor all are told in one write each.
@@ -304,7 +321,7 @@ class PresenceTests(HubCase):
     def test_changed(self) -> None:
         """
         If somebody selects something else before anybody was told of it, everybody is told of that
-        alone.
+        alone; unless it was in a list.
         """
         [watcher, *_] = self.begin(60)
         self.subscribe("topic=first")
@@ -320,3 +337,15 @@ class PresenceTests(HubCase):
         self.successResultOf(self.hub.select(subscriber, ["more"]))
         self.turns()
         self.assertEqual(self.told(watcher)[2:], [("more", True), ("after", False)])
+        self.clock.quiet = True
+        self.subscribe("topic=second")
+        self.clock._turn()
+        self.subscribe("topic=listed")
+        self.client.request("GET", f"{PATH}/subscriptions", ADMIN)
+        [listed] = [
+            each["id"] for each in self.hub.listSubscribers() if each["topics"] == ["listed"]
+        ]
+        self.successResultOf(self.hub.select(listed, ["now"]))
+        self.turns()
+        expected = [("second", True), ("listed", True), ("listed", False), ("now", True)]
+        self.assertEqual(self.told(watcher)[4:], expected)

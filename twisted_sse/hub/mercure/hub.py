@@ -229,9 +229,16 @@ class Hub(Resource):
         self._receiving.rules = {
             each: Rules(each, url, reservesType=reservesType) for each in self._dialects
         }
-        self._api = SubscriptionAPI(
-            channel, self._authority, self._path, self._subscribers, self._queries
-        )
+        self._api: SubscriptionAPI | None = None
+        if self._presence is not None:
+            self._api = SubscriptionAPI(
+                channel,
+                self._authority,
+                self._path,
+                self._subscribers,
+                self._presence,
+                self._queries,
+            )
         self._subscribing = Subscribing(
             channel,
             self._authority,
@@ -282,9 +289,9 @@ class Hub(Resource):
             asked.render(self.resource)
             return NOT_DONE_YET
         self._origins.allow(asked)
-        isAPI = self._presence is not None and below and below[0] == "subscriptions"
-        methods = API_METHODS if isAPI else METHODS
-        if below and not isAPI:
+        api = self._api if below and below[0] == "subscriptions" else None
+        methods = METHODS if api is None else API_METHODS
+        if below and api is None:
             answer(asked, 404)
         elif method == b"OPTIONS":
             self._origins.answerOptions(asked, methods)
@@ -292,8 +299,8 @@ class Hub(Resource):
             allow(asked, methods)
             answer(asked, 405)
         else:
-            if isAPI:
-                acting = self._api.answer(asked, below[1:])
+            if api is not None:
+                acting = api.answer(asked, below[1:])
             elif method == b"POST":
                 acting = self._receiving.receive(asked)
             else:

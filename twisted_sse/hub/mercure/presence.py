@@ -52,12 +52,14 @@ class _News(NamedTuple):
 
     @ivar selectors: what its subscriber has selected; or does not any more, if not C{active}.
     @ivar before: how many watchers had come before.  Those who come later are not told.
+    @ivar lists: how many lists of subscribers had been made before.
     """
 
     subscriber: Subscriber
     selectors: Sequence[Selector]
     active: bool
     before: int
+    lists: int
 
 
 class _Text(NamedTuple):
@@ -70,8 +72,9 @@ class Presence:
     The subscribers that may watch others.
 
     All are told everything in one order, in slices that do not block the reactor for long, and what
-    comes together in one write for each.  Of a subscriber that has left before anybody was told of it nothing is told, so that there is never more
-    to tell than twice for each subscriber, however fast they come and go.
+    comes together in one write for each.  Of a subscriber that has left before anybody was told of it,
+    or could find it in a list, nothing is told: so there is never more to tell than of as many as there
+    are, however fast they come and go.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Presence:
         # How many of the watchers had come before each.
         self._watchers: dict[Subscriber, int] = {}
         self._count = 0
+        self._lists = 0
         # How many there are of each dialect.
         self._dialectsOf: Counter[Dialect] = Counter()
         # What is to be told, by the subscriber and whether it has come.
@@ -125,8 +129,16 @@ class Presence:
         if self._watchers.pop(subscriber, None) is not None:
             self._dialectsOf[subscriber.dialect] -= 1
         self._remove(subscriber, subscriber.selection)
-        if self._news.pop((subscriber, True), None) is None:
+        if self._unknown(subscriber) is None:
             self._tell(False, subscriber, subscriber.shown, False)
+        else:
+            del self._news[subscriber, True]
+
+    def listed(self) -> None:
+        """
+        A list is made of the subscribers that there are.
+        """
+        self._lists += 1
 
     def change(self, subscriber: Subscriber, before: Selection) -> None:
         """
@@ -136,7 +148,7 @@ class Presence:
         """
         old, new = subscriber.shown, self._shown(subscriber)
         subscriber.shown = new
-        coming = self._news.get((subscriber, True))
+        coming = self._unknown(subscriber)
         if coming is not None:
             self._news[subscriber, True] = coming._replace(selectors=new)
         else:
@@ -166,6 +178,13 @@ class Presence:
             _log.failure("The function that decides who is visible has failed: this one is not")
             return ()
 
+    def _unknown(self, subscriber: Subscriber) -> _News | None:
+        """
+        @return: that a subscriber has come, if nobody knows it yet; L{None} if somebody may.
+        """
+        coming = self._news.get((subscriber, True))
+        return coming if coming is not None and coming.lists == self._lists else None
+
     def _add(self, subscriber: Subscriber) -> None:
         selection = subscriber.selection
         if selection.topics is None:
@@ -185,7 +204,7 @@ class Presence:
         """
         if not self._watchers:
             return
-        self._news[subscriber, key] = _News(subscriber, selectors, active, self._count)
+        self._news[subscriber, key] = _News(subscriber, selectors, active, self._count, self._lists)
         if self._telling is None:
             # In the next turn, so that of many who come at once all are told at once.
             self._telling = self._tellAll()

@@ -21,6 +21,7 @@ from .dialect import Dialect
 from .discovery import link
 from .documents import CONTEXT, document, kindOf, pathOf, subscriptions
 from .parameters import Queries
+from .presence import Presence
 from .selectors import Selector
 from .subscribers import Subscriber, Subscribers
 from .text import forbidden
@@ -48,6 +49,7 @@ class SubscriptionAPI:
         authority: Authority,
         hub: str,
         subscribers: Subscribers,
+        presence: Presence,
         queries: Queries,
     ) -> None:
         """
@@ -58,6 +60,7 @@ class SubscriptionAPI:
         self._authority = authority
         self._hub = hub
         self._subscribers = subscribers
+        self._presence = presence
         self._queries = queries
 
     async def answer(self, request: Request, parts: list[str]) -> None:
@@ -71,6 +74,7 @@ class SubscriptionAPI:
         dialect = _dialectOf(parts, token)
         self._authority.checkPath(token, pathOf(self._hub, *parts))
         clock = clockFor(None, request)
+        self._presence.listed()
         what = await _found(self._hub, dialect, parts, self._subscribers, clock)
         if getattr(request, "channel", None) is not None:
             _answerWith(request, self._hub, dialect, what, newestID(self._channel))
