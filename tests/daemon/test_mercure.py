@@ -165,6 +165,12 @@ class MercureTests(OptionsMixin):
             self.assertIn("X-Mine", answer.headers["access-control-allow-headers"])
         answer = client.get(f"{PATH}?topic=a", {**ACCEPT, "Origin": "https://evil.example"})
         self.assertNotIn("access-control-allow-origin", answer.headers)
+        refused = self.refusal("--origin=https://*", *HUB)
+        self.assertRegex(refused, r"^sse: --origin has 'https://\*': an origin is .*\*\.example")
+        refused = self.refusal(given[0], "/news=post", *HUB)
+        self.assertRegex(
+            refused, "^sse: --origin has 'https://.* only those of a hub may have a star"
+        )
 
     def test_publishOrigins(self) -> None:
         """

@@ -209,6 +209,7 @@ class ArgumentTests(SynchronousTestCase):
             "https://",
             "*",
             "https://*",
+            "https://*.example.com",
             "https://a\r\nb",
             b"https://example.com",
             5,

@@ -135,8 +135,8 @@ class Options(MercureOptions):
 
     def opt_origin(self, origin: str) -> None:
         """
-        origin whose pages may read the events (CORS), such as https://example.com, or
-        https://*.example.com for all hosts below one, or * for all; may be given several times
+        origin whose pages may read the events (CORS), such as https://example.com, or * for all;
+        of a hub also https://*.example.com for all hosts below one; may be given several times
         """
         self["origin"].append(origin)
 
@@ -247,8 +247,13 @@ class Options(MercureOptions):
                 )
         if self["port"] is None and not self["listen"]:
             self["port"] = DEFAULT_PORT
+        arguments = self.resourceArguments()
+        isHub = all(spec.kind is Kind.HUB for spec in self.sources.values())
+        if isHub and arguments["origins"] != "*":
+            # It checks them itself, since they may be patterns.
+            del arguments["origins"]
         try:
-            EventStreamResource(lambda stream: None, **self.resourceArguments())
+            EventStreamResource(lambda stream: None, **arguments)
         except InvalidOption as e:
             raise usage.UsageError(f"--{RENAMED.get(e.name, e.name)} {e.why}") from e
 

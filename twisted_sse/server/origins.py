@@ -47,23 +47,25 @@ class OriginList:
     They are compared as they are: browsers write them in only one way.
     """
 
-    def __init__(self, option: str, origins: Iterable[str]) -> None:
+    def __init__(self, option: str, origins: Iterable[str], patterns: bool = False) -> None:
         """
         @param option: the name of the argument, for errors.
-        @param origins: origins such as C{"https://example.com"}; C{"https://*.example.com"} for all
-            hosts below C{example.com}, at any depth, with this scheme and port; C{"null"}.
+        @param origins: origins such as C{"https://example.com"}; C{"null"}.
+        @param patterns: whether there may also be C{"https://*.example.com"} for all hosts below
+            C{example.com}, at any depth, with this scheme and port.
         @raise InvalidOption: if one is none of these, or no page could have it.
         """
         self._option = option
+        self._mayBePatterns = patterns
         self._exact: set[bytes] = set()
-        patterns = []
+        expressions = []
         for origin in origins:
             pattern = self._read(origin)
             if pattern is None:
                 self._exact.add(origin.encode("ascii"))
             else:
-                patterns.append(pattern)
-        self._patterns = re.compile("|".join(patterns).encode("ascii")) if patterns else None
+                expressions.append(pattern)
+        self._patterns = re.compile("|".join(expressions).encode("ascii")) if expressions else None
 
     def _read(self, origin: object) -> str | None:
         """
@@ -77,8 +79,8 @@ class OriginList:
         if found is None or (found[1] in _PORTS and not _HOST.fullmatch(found[3])):
             self._refuse(
                 origin,
-                "an origin is scheme://host or scheme://host:port, in lower case and without a path;"
-                " https://*.example.com is all hosts below one",
+                "an origin is scheme://host or scheme://host:port, in lower case and without a path"
+                + ("; https://*.example.com is all hosts below one" if self._mayBePatterns else ""),
             )
         scheme, star, host, port = found.groups()
         if port is not None and not 0 < int(port) < 2**16:
@@ -87,6 +89,8 @@ class OriginList:
             self._refuse(origin, "leave out the default port and leading zeros, as browsers do")
         if star is None:
             return None
+        if not self._mayBePatterns:
+            self._refuse(origin, "name each origin: only those of a hub may have a star")
         if scheme not in _PORTS or not _DOMAIN.fullmatch(host):
             # Below com, or an IP address, are hosts of anybody, or none.
             self._refuse(origin, "a star must be followed by a domain, as in *.example.com")
@@ -115,15 +119,16 @@ class Origins:
         credentials: bool,
         allowHeaders: Iterable[str] = (),
         exposeHeaders: Iterable[str] = (),
+        patterns: bool = False,
     ) -> None:
         """
-        @param origins: origins such as C{"https://example.com"} or C{"https://*.example.com"}: see
-            L{OriginList}; or C{"*"} for all.
+        @param origins: see L{OriginList}; or C{"*"} for all.
         @param credentials: whether their pages may send cookies; never those of C{"null"}, which any
             page can be.
         @param allowHeaders: the headers that their pages may send, besides L{ALLOWED}.
         @param exposeHeaders: the headers of the responses that their pages may read, besides those
             that every page may.
+        @param patterns: see L{OriginList}.
         @raise InvalidOption: if one of them is not an origin, or not the name of a header, or all
             may send cookies.
         @raise TypeError: if C{origins} or the headers are not a list.
@@ -138,7 +143,7 @@ class Origins:
         self._origins: OriginList | None = None
         if origins != "*":
             checked = checkList("origins", origins, 'origins, or "*"')
-            self._origins = OriginList("origins", checked)
+            self._origins = OriginList("origins", checked, patterns)
         elif credentials:
             raise InvalidOption(
                 "origins",

@@ -122,8 +122,7 @@ class EventStreamResource(Resource):
         @param once: for streams that come to an end: the last event is C{event: end},
             C{id: end}, and a browser that reconnects with that ID gets a 204, and stops.
         @param origins: the origins whose pages may read the stream (CORS), such as
-            C{"https://example.com"}, or C{"https://*.example.com"} for all hosts below one, or
-            C{"*"} for all.
+            C{"https://example.com"}, or C{"*"} for all.
         @param credentials: whether those pages may send cookies; not with C{"*"}, and never those of
             the origin C{"null"}.
         @param allowHeaders: the headers that those pages may send, besides C{Last-Event-ID},

@@ -191,7 +191,7 @@ class PublishOrigins:
         checked = checkList("publishOrigins", origins, "origins")
         self.isOpen = "*" in checked
         named = [origin for origin in checked if origin != "*"]
-        self._origins = OriginList("publishOrigins", named)
+        self._origins = OriginList("publishOrigins", named, patterns=True)
         for origin in named:
             if not origin.startswith(("http://", "https://")):
                 # Above all not null, which any page can be.

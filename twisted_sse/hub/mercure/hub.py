@@ -255,18 +255,13 @@ class Hub(Resource):
         credentials = origins != "*"
         allowed = tuple(checkList("allowHeaders", allowHeaders, "names of headers"))
         exposed = (*EXPOSED, *checkList("exposeHeaders", exposeHeaders, "names of headers"))
-        self._origins = Origins(origins, credentials, allowed, exposed)
+        self._origins = Origins(origins, credentials, allowed, exposed, patterns=True)
         self.resource = EventStreamResource(
             self._connected,
             methods=("GET", "QUERY"),
-            origins=origins,
-            credentials=credentials,
-            allowHeaders=allowed,
-            exposeHeaders=exposed,
             reactor=reactor,
             **options,
         )
-
         self._control = Control(
             channel, self._subscribers, self.resource, self._presence, now, reactor
         )
@@ -281,6 +276,7 @@ class Hub(Resource):
             # The client disconnected before the resource was found.
             return NOT_DONE_YET
         self._queries.hide(asked)
+        self._origins.allow(asked)
         method = asked.method
         below = self._below(asked)
         if method in (b"GET", b"QUERY") and not below:
@@ -288,7 +284,6 @@ class Hub(Resource):
             asked.requestHeaders.removeHeader(b"accept")
             asked.render(self.resource)
             return NOT_DONE_YET
-        self._origins.allow(asked)
         api = self._api if below and below[0] == "subscriptions" else None
         methods = METHODS if api is None else API_METHODS
         if below and api is None:
