@@ -41,8 +41,30 @@ MARKERS = (
     " and not go and not node and not php and not processes and not redis and not root"
 )
 
+#: The same, and a few seconds of Redis: the contract of a store, over real connections.
+LIVE = MARKERS.replace(" and not redis", "")
+STORES = ["tests/live/test_redis.py"]
+
 #: What is left for versions between the ends: what needs no socket and no process.
 IN_MEMORY = f"{MARKERS} and not network"
+
+#: For the newest Python, of those over sockets: what depends on its own modules, which are for TLS,
+#: asyncio, processes and signals.  What is in the others says the same as with ours.
+PYTHONS_OWN = [
+    f"tests/live/test_{name}.py"
+    for name in (
+        "client",
+        "client_asyncio",
+        "daemon",
+        "get_process",
+        "http2",
+        "hub_http2",
+        "jwks",
+        "keeper",
+        "publish",
+        "transport",
+    )
+]
 
 #: Commands at the same time: the tests with different Pythons, the installs.
 JOBS = 2
@@ -209,13 +231,14 @@ class Package:
             raise Failed("twistd --help lists sse after uninstalling")
         return "twistd and twist list sse; uninstalling leaves Twisted"
 
-    def test(self, python: Path, name: str, markers: str, *pins: str) -> str:
+    def test(self, python: Path, name: str, markers: str, live: list[str], *pins: str) -> str:
         """
         Run the tests out of the unpacked sdist.
 
         @param python: the interpreter.
         @param name: for the folders.
         @param markers: which tests.
+        @param live: files with more tests.
         @param pins: other requirements than the newest of everything.
         """
         bin_ = newEnvironment(self.work / f"{name}-environment", python)
@@ -223,10 +246,11 @@ class Package:
         twisted = run(bin_ / "python", "-c", "import twisted; print(twisted.__version__)").strip()
         folder = self.unpack(name)
         output = run(bin_ / "python", "-m", "pytest", "-q", "-m", markers, cwd=folder)
-        if markers == MARKERS:
-            # The contract of a store, over real connections to Redis: a few seconds.
-            run(bin_ / "python", "-m", "pytest", "-q", "tests/live/test_redis.py", cwd=folder)
-        return f"Twisted {twisted}: {lastLine(output)}"
+        more = ""
+        if live:
+            more = run(bin_ / "python", "-m", "pytest", "-q", "-m", LIVE, *live, cwd=folder)
+            more = f"; live: {lastLine(more)}"
+        return f"Twisted {twisted}: {lastLine(output)}{more}"
 
 
 def newEnvironment(folder: Path, python: Path) -> Path:
@@ -284,12 +308,13 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
         for version in PYTHONS + NEWER
         if (python := findPython(version)) is not None
     }
-    # The ends of the range, with all tests, and what is between them, with those in memory.  What
-    # takes longest begins first.
+    # The oldest Twisted, with all tests; the newest Python; and what is between them, with the tests in
+    # memory.  What takes longest begins first.
     ends: list[Step] = []
     between: list[Step] = []
     if found:
-        oldest = partial(package.test, next(iter(found.values())), "oldest", MARKERS, *OLDEST)
+        python = next(iter(found.values()))
+        oldest = partial(package.test, python, "oldest", MARKERS, STORES, *OLDEST)
         ends.append((f"tests with {OLDEST[0]}", oldest))
     for version in PYTHONS + NEWER:
         name = f"tests with Python {version}"
@@ -297,9 +322,10 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
             if version in PYTHONS:
                 between.append((name, partial(notFound, version)))
         elif version == list(found)[-1] != OURS:
-            ends.append((name, partial(package.test, found[version], version, MARKERS)))
+            live = [*STORES, *PYTHONS_OWN]
+            ends.append((name, partial(package.test, found[version], version, IN_MEMORY, live)))
         elif version != OURS:
-            between.append((name, partial(package.test, found[version], version, IN_MEMORY)))
+            between.append((name, partial(package.test, found[version], version, IN_MEMORY, [])))
     installs = ["wheel", "sdist", "editable", "read-only"]
     yield [
         *ends,
