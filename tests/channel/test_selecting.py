@@ -142,6 +142,21 @@ class SelectingTests(ChannelTestCase):
             )
             self.assertEqual([data(told[1]), data(missed[1])], [["x"], ["x"]])
 
+    def test_untoldOfAll(self) -> None:
+        """
+        That holds for one who chooses all events, and may read all of them, too.
+        """
+        channel = self.serve(Channel(History(maxAge=60)))
+        browser, choice = self.reader(isTold=False)
+        choice.guards = False
+        self.assertFalse(choice.patterns)
+        channel.unsubscribe(self.streams[-1])
+        channel.subscribe(self.streams[-1], choice=choice)
+        channel.publish("x")
+        self.clock.advance(50)
+        self.clock.advance(20)
+        self.assertEqual([event.type for event in browser.events], ["message"])
+
     def test_asked(self) -> None:
         """
         A subscriber that guards is asked only when there is something private, and only about what
@@ -284,6 +299,18 @@ class PlaceTests(StoreTestCase):
         self.connect(events[3].id or "")
         (stream,) = self.streams
         self.assertEqual(self.channel.placeOf(stream), events[3].id)
+
+    def test_untoldByStore(self) -> None:
+        """
+        A subscriber that is not to be told of a loss is not told by what is read from the store either.
+        """
+        self.start(window=2)
+        self.publish(*range(10))
+        lost = [self.connect("unknown", choice=Reader(isTold=isTold)) for isTold in (True, False)]
+        self.settle()
+        own = [[event.type for event in each.events if event.type != "message"] for each in lost]
+        self.assertEqual(own, [["stream-reset", "stream-position"], []])
+        self.assertEqual(data(lost[1]), [str(number) for number in range(10)])
 
     def test_resumes(self) -> None:
         """

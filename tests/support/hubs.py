@@ -15,10 +15,14 @@ from twisted_sse import Channel, History
 from twisted_sse.hub import Hub
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
-__all__ = ["KEY", "PATH", "HubCase", "token"]
+__all__ = ["EVERYTHING", "FORM", "KEY", "PATH", "HubCase", "bearer", "token"]
 
 KEY = "!ChangeThisMercureHubJWTSecretKey!"
 PATH = "/.well-known/mercure"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+#: The claims of a token that grants everything.
+EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
 
 
 def token(claims: dict[str, Any], **header: str) -> str:
@@ -28,6 +32,14 @@ def token(claims: dict[str, Any], **header: str) -> str:
     @param header: further members of its header.
     """
     return encode(claims, KEY, "HS256", header)
+
+
+def bearer(**claims: Any) -> dict[str, str]:
+    """
+    @param claims: further claims of the token.
+    @return: the headers of a client that may do everything.
+    """
+    return {"Authorization": f"Bearer {token({**EVERYTHING, **claims})}", **FORM}
 
 
 class HubCase(SynchronousTestCase):

@@ -177,7 +177,7 @@ class LimitedRequest(Request):
         if self._kinds:
             self.requestHeaders.setRawHeaders(b"content-type", self._kinds)
         if not self.isRefused:
-            if self.readsForms and self._isForm and self.method == b"POST":
+            if self._isForm and self.method == b"POST":
                 content: Any = self.content
                 # As Twisted does.
                 self.args.update(parse_qs(content.read(), 1))

@@ -7,14 +7,11 @@ from __future__ import annotations
 import itertools
 from unittest import mock
 
-from tests.support.hubs import PATH, HubCase, token
+from tests.support.hubs import EVERYTHING, FORM, PATH, HubCase, token
 from twisted_sse.hub.mercure import asked
 from twisted_sse.hub.mercure.selectors import compiledSize
 from twisted_sse.hub.mercure.templates import Template
 from twisted_sse.stream.options import LONGEST_ID
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
 
 
 class LimitTests(HubCase):

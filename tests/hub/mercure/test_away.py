@@ -9,9 +9,10 @@ import weakref
 from typing import Any
 from unittest import mock
 
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.hubs import EVERYTHING, FORM, KEY, PATH, HubCase, bearer, token
 from tests.support.late_store import Content, LateStore
 from tests.support.memory_agent import MemoryAgent
 from twisted_sse import Channel, History
@@ -20,16 +21,6 @@ from twisted_sse.hub.mercure import jwks
 from twisted_sse.store import NotStored
 from twisted_sse.stream.stream import EventStream
 from twisted_sse.testing import MemoryClient, MemoryClock
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
-
-
-def bearer(**claims: Any) -> dict[str, str]:
-    """
-    @return: the headers of somebody who may do everything.
-    """
-    return {"Authorization": f"Bearer {token({**EVERYTHING, **claims})}", **FORM}
 
 
 class StoreCase(HubCase):
@@ -94,6 +85,17 @@ class StoreTests(StoreCase):
         self.clock.pump([1.0] * 2)
         self.assertEqual(answer.status, 200)
         self.assertEqual([[each.data for each in stream.events] for stream in streams], [["y"]] * 2)
+
+    def test_notReady(self) -> None:
+        """
+        A publisher waits only some seconds for the channel, also where it is known what was revoked.
+        """
+        self.begin()
+        self.clock.pump([0.1] * 10)
+        self.patch(self.channel, "whenReady", Deferred)
+        answer = self.client.request("POST", PATH, bearer(), b"topic=a&data=x")
+        self.clock.pump([1.0] * 20)
+        self.assertEqual(answer.status, 503)
 
     def test_tokensAtStart(self) -> None:
         """

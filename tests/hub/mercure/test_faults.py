@@ -12,22 +12,12 @@ from typing import Any
 from unittest import mock
 from urllib.parse import quote, urlencode
 
-from tests.support.hubs import KEY, PATH, HubCase, token
+from tests.support.hubs import EVERYTHING, FORM, KEY, PATH, HubCase, bearer, token
 from twisted_sse import History
 from twisted_sse.hub.mercure import subscriptions
 from twisted_sse.hub.mercure.grants import Grants
 from twisted_sse.hub.mercure.receiving import PATIENCE
 from twisted_sse.timing.slices import SLICE
-
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
-
-
-def bearer(**claims: Any) -> dict[str, str]:
-    """
-    @return: the headers of somebody who may do everything.
-    """
-    return {"Authorization": f"Bearer {token({**EVERYTHING, **claims})}", **FORM}
 
 
 class OptionTests(HubCase):

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from tests.support.hubs import KEY, PATH, HubCase, token
 from tests.support.mercure import cases
 from tests.support.vectors import mercureCases
+from twisted_sse import History
 from twisted_sse.testing import MemoryStream
 
 
@@ -137,6 +138,22 @@ class OwnEventTests(HubCase):
             self.clock.settle()
             for browser in (new, lost):
                 self.assertEqual([event.data for event in browser.events], expected)
+
+    def test_selected(self) -> None:
+        """
+        Whether a subscriber is sent them does not change with what it has selected.
+        """
+        for own in False, True:
+            self.serve(ownEvents=own, history=History(maxEvents=4))
+            browser = self.get("topic=a")
+            [subscriber] = self.hub.listSubscribers()
+            self.successResultOf(self.hub.select(subscriber["id"], ["b"]))
+            before = len(browser.events)
+            for _ in range(4):
+                self.hub.publish("c", "data")
+            self.clock.settle()
+            types = [event.type for event in browser.events[before:]]
+            self.assertEqual(types, ["stream-position"] * own)
 
 
 class SubscriptionTests(HubCase):

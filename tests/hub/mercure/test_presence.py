@@ -236,6 +236,38 @@ class PresenceTests(HubCase):
         all: list[Any] = [json.loads(event.data) for event in watcher.events]
         return [(each["topic"], each["active"]) for each in all if PATH not in each["topic"]]
 
+    def test_granted(self) -> None:
+        """
+        A watcher is told only what its token grants, whatever it has selected.
+        """
+        self.serve(presence=True)
+        self.clock.quiet = False
+        watched = f"{PATH}/subscriptions/news/{{subscriber}}"
+        watchers = [
+            self.get(
+                query,
+                {"Authorization": f"Bearer {token({'mercure': {'subscribe': [granted]}})}"}.items(),
+            )
+            for granted in ("news", watched)
+            for query in (EVERYBODY, "topic=*")
+        ]
+        for topic in ("news", "secret"):
+            self.get(f"topic={topic}").disconnect()
+        told = [self.told(each) for each in watchers]
+        self.assertEqual(told, [[], [], *[[("news", True), ("news", False)]] * 2])
+
+    def test_later(self) -> None:
+        """
+        A watcher is told of those who come after it, even if others were not told of anybody yet.
+        """
+        [first] = self.begin(1)
+        self.subscribe("topic=before")
+        second = self.subscribe(EVERYBODY)
+        self.subscribe("topic=after")
+        self.turns()
+        self.assertEqual(self.told(first), [("before", True), ("after", True)])
+        self.assertEqual(self.told(second), [("after", True)])
+
     def test_slices(self) -> None:
         """
         Many are told in slices, everything in one order; who comes meanwhile is told only of what
