@@ -205,6 +205,23 @@ class VanishingTests(StoreCase):
                 self.assertLessEqual(len(self.clock.getDelayedCalls()), before, (method, after))
             self.assertEqual(self.left(), existing, method)
 
+    def test_publisher(self) -> None:
+        """
+        A publisher that vanishes while its token is checked publishes nothing, and it is no error of
+        ours.
+        """
+        self.begin()
+        self.clock.pump([0.1] * 10)
+        checking = Deferred[bool]()
+        self.patch(self.hub._authority, "isRevoked", lambda token: checking)
+        with capturedLogs() as logs:
+            answer = self.client.request("POST", PATH, bearer(), b"topic=a&data=x")
+            answer.disconnect()
+            checking.callback(False)
+            self.clock.pump([0.1] * 10)
+        self.assertEqual([each for each in logs if "log_failure" in each], [])
+        self.assertEqual((len(self.channel.history), self.hub.refusals), (0, {}))
+
     def test_request(self) -> None:
         """
         The hub keeps no request whose client has gone.

@@ -67,6 +67,9 @@ class Receiving:
         @raise EventTooLarge: if one is larger than the channel allows.
         """
         token = await self.admit(request)
+        if getattr(request, "channel", None) is None:
+            # The client has gone, and its body with it.
+            return
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)
         clock = clockFor(None, request)
