@@ -10,7 +10,10 @@ const FOLDED = /(?![A-Z])\p{Changes_When_Casefolded}/gu;
 
 // "İ" is "i" here: folded to "i" and a dot above, it would not be found by anybody's "i".
 function foldCharacter(character) {
-  return character === "\u0130" ? "i" : character.toUpperCase().toLowerCase().replaceAll("ς", "σ");
+  if (character === "\u0130") {
+    return "i";
+  }
+  return character.toLowerCase().toUpperCase().toLowerCase().replaceAll("ς", "σ");
 }
 
 export function fold(text) {
