@@ -2,7 +2,7 @@
 
 "use strict";
 
-import { readLogfmt } from "../line/logfmt.js";
+import { readPairs } from "../line/logfmt.js";
 import { fold } from "./fold.js";
 import { asNumber } from "./query.js";
 
@@ -52,9 +52,9 @@ function readAccess(text) {
 // The values in a text that is not JSON, as {value, start, end}.
 export function* valuesInText(text, folded, key) {
   if (folded.includes(`${key}=`)) {
-    for (const pair of readLogfmt(text)) {
+    for (const pair of readPairs(text)) {
       if (fold(pair.key) === key) {
-        yield pair;
+        yield { value: pair.value, start: pair.valueStart, end: pair.end };
       }
     }
   }

@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { levelOf, rank } from "../line/levels.js";
 import { fold, findWords, mergeRanges } from "./fold.js";
 import { compare, hasField, isAsked, valuesInText } from "./fields.js";
 import { BLOCKED, INVALID, Patterns, SLOW } from "./patterns.js";
@@ -14,9 +15,6 @@ const PROBLEMS = {
   [INVALID]: NOT_VALID,
   [BLOCKED]: "Patterns are blocked in this browser",
 };
-
-const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
-const LEVEL_NAMES = new Map([["warning", "warn"], ["err", "error"], ["critical", "fatal"]]);
 
 // All the text in a value of JSON, which may be nested as deep as a line is long.
 function strings(record) {
@@ -48,15 +46,14 @@ function foldedText(entry) {
 }
 
 function isLevel(level, { operator, text }) {
-  const name = LEVEL_NAMES.get(text) ?? text;
-  if (operator === "=") {
-    return level === name;
-  }
   if (operator === "*") {
     return level.startsWith(text);
   }
-  const wanted = LEVELS.indexOf(name);
-  return wanted >= 0 && level !== "" && compare(LEVELS.indexOf(level), operator, wanted);
+  const wanted = levelOf(text); // other names for it, too: "warning"
+  if (operator === "=") {
+    return level === wanted && (wanted !== "" || text === "");
+  }
+  return level !== "" && wanted !== "" && compare(rank(level), operator, rank(wanted));
 }
 
 function hasOwn(entry, level, { key, values }) {
