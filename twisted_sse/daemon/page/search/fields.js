@@ -32,7 +32,7 @@ function ofRecord(record, key) {
       if (name.length > rest.length) {
         continue;
       }
-      const folded = fold(name);
+      const folded = rest.startsWith(name) ? name : fold(name);
       if (folded === rest) {
         values.push(object[name]);
       } else if (rest[folded.length] === "." && rest.startsWith(folded)) {
@@ -61,7 +61,7 @@ function readAccess(text) {
 export function* valuesInText(text, folded, key) {
   if (folded.includes(`${key}=`)) {
     for (const pair of readPairs(text)) {
-      if (fold(pair.key) === key) {
+      if (pair.key.length === key.length && fold(pair.key) === key) {
         yield { value: pair.value, start: pair.valueStart, end: pair.end };
       }
     }
