@@ -56,7 +56,9 @@ export function makeProgram() {
         return make("section", {}, make("h3", {}, title), code, button);
       }),
     );
-    dialog.showModal();
+    if (!dialog.open) {
+      dialog.showModal();
+    }
   };
   return { dialog, open };
 }
