@@ -67,7 +67,7 @@ setup(
     # "twisted.plugins" is one file of ours inside a package of Twisted's: it must
     # never get an __init__.py (tests/test_packaging.py).
     packages=[*find_packages(include=["twisted_sse", "twisted_sse.*"]), "twisted.plugins"],
-    package_data={"twisted_sse": ["py.typed"], "twisted_sse.daemon": ["page/*"]},
+    package_data={"twisted_sse": ["py.typed"], "twisted_sse.daemon": ["page/*", "page/*/*"]},
     entry_points={"console_scripts": ["twisted-sse = twisted_sse.cli:main"]},
     python_requires=">=3.10",
     install_requires=[

@@ -82,7 +82,7 @@ class GreetingTests(SynchronousTestCase):
             MemoryClient(Greeting()).get("/", headers=BROWSER).headers["content-security-policy"]
         )
         self.assertNotIn("unsafe", policy)
-        for path in FILES.iterdir():
+        for path in FILES.rglob("*.*"):
             text = path.read_text(encoding="utf-8")
             self.assertNotRegex(text, r"https?://|//[a-z]+\.")
             if path.suffix == ".html":

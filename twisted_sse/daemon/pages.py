@@ -178,8 +178,14 @@ def pageFiles() -> IResource:
 
     @since: 0.1
     """
+    return _folder(FILES)
+
+
+def _folder(folder: Path) -> IResource:
     files = notFound()
-    for path in FILES.iterdir():
-        if path.suffix in TYPES and path.suffix != ".html":
+    for path in folder.iterdir():
+        if path.is_dir():
+            files.putChild(path.name.encode(), _folder(path))
+        elif path.suffix in TYPES and path.suffix != ".html":
             files.putChild(path.name.encode(), _PageFile(path))
     return files

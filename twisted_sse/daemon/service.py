@@ -62,6 +62,9 @@ __all__ = ["makeDaemon", "makeService"]
 #: How long a connection may be open without a request, in seconds.
 IDLE_TIMEOUT = 60
 
+#: The comment that tells the live page where what is new begins.
+LIVE = "live"
+
 
 def makeService(options: Options, reactor: Any = None) -> IService:
     """
@@ -140,7 +143,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
         channel = None
         if spec.isPrivate or path in options.channeled:
             itsStore = None if spec.kind is Kind.FILE else daemon.store
-            channel = makeChannel(options, path, itsStore, observer, reactor)
+            channel = makeChannel(options, path, itsStore, observer, reactor, LIVE)
             daemon.addChannel(channel)
         if channel is None:
             connected = options.connected[path]

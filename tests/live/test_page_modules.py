@@ -1,0 +1,112 @@
+"""
+Runs the tests of the page's modules, C{tests/page/test_*.js}, in Chromium.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.threads import deferToThread
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+from twisted.web.static import Data, File
+
+from tests.support.browsers import Browsing
+from tests.support.requirements import ROOT, needs
+from twisted_sse.daemon.pages import PAGE_HEADERS
+
+TESTS = ROOT / "tests" / "page"
+
+#: Imports the modules it is given, and returns the failures of their tests, and how many tests there
+#: are.
+RUN = """
+const [files, done] = arguments;
+(async () => {
+  const broken = [];
+  for (const file of files) {
+    try {
+      await import(`/tests/page/${file}`);
+    } catch (error) {
+      broken.push(`${file} cannot be imported: ${error}`);
+    }
+  }
+  const { runAll } = await import("/tests/page/testing.js");
+  const { failures, count } = await runAll();
+  return [[...broken, ...failures], count];
+})().then(done, (error) => done([[String(error)], 0]));
+"""
+
+#: East and west of Greenwich, far from it, and with half an hour; with and without daylight saving.
+ZONES = ("Etc/UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Pacific/Kiritimati")
+
+
+class Files(File):
+    """
+    Files with the headers of the page.
+    """
+
+    contentTypes = {  # as the base class has it
+        ".js": "text/javascript",
+        ".json": "application/json",
+    }
+
+    def render_GET(self, request: Request) -> Any:
+        """
+        Serve a file.
+        """
+        for name, value in PAGE_HEADERS:
+            request.setHeader(name, value)
+        return super().render_GET(request)
+
+
+class Empty(Data):
+    """
+    A page with the policy of the real one, and nothing on it.
+    """
+
+    def render_GET(self, request: Request) -> Any:
+        """
+        Serve the page.
+        """
+        for name, value in PAGE_HEADERS:
+            request.setHeader(name, value)
+        return super().render_GET(request)
+
+
+def site() -> Resource:
+    """
+    Lay the modules and their tests out as they are in the checkout.
+    """
+    root, package, daemon, tests = Resource(), Resource(), Resource(), Resource()
+    root.putChild(b"", Empty(b"<!doctype html><title>Tests</title>", "text/html; charset=utf-8"))
+    root.putChild(b"twisted_sse", package)
+    package.putChild(b"daemon", daemon)
+    daemon.putChild(b"page", Files(str(ROOT / "twisted_sse" / "daemon" / "page")))
+    root.putChild(b"tests", tests)
+    tests.putChild(b"page", Files(str(TESTS)))
+    tests.putChild(b"vectors", Files(str(ROOT / "tests" / "vectors")))
+    return root
+
+
+@needs("network", "browser")
+class ModuleTests(Browsing):
+    """
+    Tests for the modules of the page.
+    """
+
+    async def test_modules(self) -> None:
+        """
+        All tests of the modules pass, in every time zone.
+        """
+        files = sorted(path.name for path in TESTS.glob("test_*.js"))
+        self.assertNotEqual(files, [])
+        server = self.serve(site())
+        browser = await self.browse()
+        await deferToThread(browser.set_script_timeout, 50)
+        for zone in ZONES:
+            zoned = {"timezoneId": zone}
+            await deferToThread(browser.execute_cdp_cmd, "Emulation.setTimezoneOverride", zoned)
+            await deferToThread(browser.get, server.url)
+            failures, count = await deferToThread(browser.execute_async_script, RUN, files)
+            self.assertEqual(failures, [], zone)
+            self.assertGreaterEqual(count, len(files), zone)
