@@ -2,7 +2,7 @@
 
 "use strict";
 
-import { showNumber } from "./clock.js";
+import { showNumber } from "./numbers.js";
 
 const PLAIN = ["soft", ""];
 const LOST = ["error", "dashed"];
@@ -31,10 +31,6 @@ export function reset(source) {
 export function gap(number, source) {
   const text = `${showNumber(number)} events were skipped here: this page could not keep up.`;
   return make(text, LOST, source);
-}
-
-export function day(text) {
-  return make(text, PLAIN);
 }
 
 export function notKept() {

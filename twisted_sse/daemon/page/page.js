@@ -1,446 +1,650 @@
-// Shows the events of the stream that is served at this page's own address.
-//
-// By fetch(), not by EventSource: that tells a page only of events whose types it has named
-// beforehand, and this page is to show whatever comes. The rest is as EventSource does it (HTML
-// standard, 9.2): it comes back after the reconnection time, with the last event ID, until it is
-// told that there is no stream.
+// The page of a stream, or of several: puts its parts together.
 
 "use strict";
 
-import { showJSON } from "./json.js";
-import { EventStreamParser } from "./parser.js";
+import { Address } from "./address.js";
+import { NewEvents, SearchCount, StateWord } from "./announce.js";
+import { Chips } from "./chips.js";
+import { copyFrom } from "./clipboard.js";
+import { Columns } from "./columns.js";
+import { countLevels, Rates, sinceWhen } from "./counts.js";
+import { asJSONLines, asText, fileName, save } from "./download.js";
+import { Filter } from "./filter.js";
+import { Footer } from "./footer.js";
+import { Header } from "./header.js";
+import { Intake } from "./intake.js";
+import { Kept } from "./kept.js";
+import { Keys } from "./keys.js";
+import { rank } from "./line/levels.js";
+import { List } from "./list.js";
+import { named } from "./markers.js";
+import { makeMenu } from "./menu.js";
+import { showNumber } from "./numbers.js";
+import { textOf } from "./opened.js";
+import { makeProgram } from "./program.js";
+import { Search } from "./search/search.js";
+import { SearchField } from "./searchfield.js";
+import { Settings } from "./settings.js";
+import { makeShortcuts } from "./shortcuts.js";
+import { Source } from "./source.js";
+import { describe, together } from "./states.js";
+import { onThemeChange } from "./styles.js";
+import { View } from "./view.js";
 
-const MOST_ROWS = 400; // rows in the page
-const FLOOD = 1000; // events in a second or two, from which on there are fewer rows
-const ROWS_IN_FLOOD = 100;
-const MOST_EVENTS = 2000; // events that are kept, to be searched
-const MOST_KEPT = 2 ** 25; // characters of all of them
-const MOST_TEXT = 10000; // characters of one event that are shown
-const MOST_IN_A_LINE = 300; // as long as it is folded
-const MOST_NEW = 5; // rows that glow for a moment when they come
-const MOST_TYPES = 100; // in the list of types
-const COLOURS = 6; // that types have
-const SECONDS = 60; // in the chart
-const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
-const SHORTEST_WAIT = 500; // as browsers have it who have one
-const LONGEST_RETRY = 2 ** 31 - 1; // a timer that is longer fires at once
-const SHORTEST_PAUSE = 25; // milliseconds from one drawing to the next
+const COUNTING = 250; // milliseconds from one look at the counts to the next, at least
+const FLOOD = 200; // events in a second, from which on less is drawn
+const DRAWING_IN_FLOOD = 100; // milliseconds from one drawing to the next
+const MOST_SOURCES = 4; // at once: browsers have six connections to a server by HTTP/1.1
+const LIVE_STATES = ["open", "silent", "connecting"];
 
 const byId = (id) => document.getElementById(id);
-const rows = byId("events");
-const template = byId("row").content.firstElementChild;
-const here = location.origin + location.pathname;
+const isEvent = (item) => item.marker === undefined;
 
-let kept = []; // events and notices, the oldest first
-let keptSize = 0; // their characters
-let drawn = 0; // how many of them have been drawn, or left out
-let count = 0;
-let paused = false;
-let waiting = 0; // events that have come since it was paused
-let drawing = false;
-let most = MOST_ROWS; // rows in the page at present
-let search = "";
-let type = "";
-const types = new Map(); // how many events there were of each, and its colour
-const speeds = new Array(SECONDS).fill(0);
-
-let lastEventId = "";
-let retry = 3000;
-let connections = 0;
-let failures = 0; // attempts since anything came
-let attempt = null; // the AbortController of the connection; null when stopped
-let timer = 0;
-
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium", hourCycle: "h23" });
-const many = new Intl.NumberFormat();
-
-// What is said if there is nothing to show, by the state of the connection.
-const EMPTY = {
-  connecting: "Connecting to the server.",
-  open: "Connected. Nothing has come yet.",
-  waiting: "Nothing has come yet, and nobody answers.",
-  closed: "Nothing has come.",
-};
-
-// By the status of the response.
-const STOPPED = {
-  204: "ended by the server",
-  401: "a password is needed",
-  403: "not allowed",
-};
-
-function setState(state, what, since) {
-  byId("state").dataset.state = state;
-  byId("what").textContent = what;
-  byId("since").textContent = since;
-  draw();
-}
-
-function shorten(text, most) {
-  const rest = text.length - most;
-  return rest > 0 ? `${text.slice(0, most)}\n… and ${rest} more characters` : text;
-}
-
-function keep(entry) {
-  kept.push(entry);
-  keptSize += entry.data.length;
-  if (kept.length > 2 * MOST_EVENTS || keptSize > 2 * MOST_KEPT) {
-    let gone = 0;
-    while (kept.length - gone > MOST_EVENTS || keptSize > MOST_KEPT) {
-      keptSize -= kept[gone].data.length;
-      gone += 1;
-    }
-    kept = kept.slice(gone);
-    drawn = Math.max(0, drawn - gone);
-  }
-  draw();
-}
-
-function onEvent(eventType, data, id) {
-  failures = 0;
-  if (eventType === "stream-position") {
-    // Only its ID matters, and the browser has it.
-    return;
-  }
-  count += 1;
-  speeds[SECONDS - 1] += 1;
-  waiting += paused ? 1 : 0;
-  if (eventType === "stream-reset") {
-    notice("Some events were lost for good. What follows is all that the server still has.", true);
-    return;
-  }
-  if (eventType === "stream-gap") {
-    notice(`Events that were left out, since this page could not keep up: ${JSON.parse(data).dropped}.`, true);
-    return;
-  }
-  if (eventType !== "message") {
-    rows.classList.remove("plain");
-  }
-  if (!types.has(eventType) && types.size < MOST_TYPES) {
-    const colour = eventType === "message" ? "faint" : `colour${types.size % COLOURS}`;
-    types.set(eventType, { number: 0, colour });
-  }
-  if (types.has(eventType)) {
-    types.get(eventType).number += 1;
-  }
-  keep({ time: new Date(), type: eventType, id, data });
-}
-
-function notice(text, lost = false) {
-  keep({ time: new Date(), notice: true, lost, data: text });
-}
-
-// The text of an event is only ever text: textContent, never HTML.
-function makeRow(entry) {
-  const row = template.cloneNode(true);
-  const [time, name, data] = row.children;
-  time.textContent = clock.format(entry.time);
-  name.textContent = entry.type;
-  name.classList.add(types.get(entry.type)?.colour ?? "faint");
-  data.textContent = entry.data.slice(0, MOST_IN_A_LINE).replaceAll("\n", " ↵ ");
-  row.entry = entry;
-  return row;
-}
-
-function makeNotice(entry) {
-  const row = document.createElement("li");
-  row.className = entry.lost ? "notice lost" : "notice";
-  const time = document.createElement("span");
-  time.className = "time";
-  time.textContent = clock.format(entry.time);
-  row.append(time, entry.data);
-  return row;
-}
-
-// All of an event is put into the page when somebody wants to see it.
-function unfold(row) {
-  const { data, id } = row.entry;
-  const text = document.createElement("pre");
-  text.append(showJSON(data, MOST_TEXT) ?? shorten(data, MOST_TEXT));
-  const name = document.createElement("p");
-  name.textContent = id === "" ? "no ID" : `ID ${id}`;
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = "Copy";
-  button.addEventListener("click", () => copy(data, button));
-  const whole = document.createElement("div");
-  whole.className = "whole";
-  whole.append(name, button, text);
-  row.append(whole);
-}
-
-rows.addEventListener("click", (event) => {
-  const row = event.target.closest("li");
-  // Not when somebody marks a piece of it, to copy that.
-  if (row?.entry === undefined || event.target.closest(".whole") || !getSelection().isCollapsed) {
-    return;
-  }
-  const open = row.classList.toggle("open");
-  row.firstElementChild.setAttribute("aria-expanded", open);
-  if (open) {
-    unfold(row);
-  } else {
-    row.lastElementChild.remove();
-  }
-});
-
-function matches(entry) {
-  return (
-    entry.notice ||
-    ((type === "" || entry.type === type) &&
-      (search === "" ||
-        `${entry.type}\n${entry.id}\n${entry.data}`.toLowerCase().includes(search)))
-  );
-}
-
-// The newest is on top: there it is seen without scrolling, and whoever reads further down is left
-// alone by the browser. All that has come meanwhile is drawn at once: it is the number of times
-// that the browser has to arrange the page anew that is dear, not the number of rows. In a tab that
-// nobody sees nothing is drawn, however much comes.
-function draw() {
-  if (!drawing) {
-    drawing = true;
-    setTimeout(() => requestAnimationFrame(drawNow), SHORTEST_PAUSE);
-  }
-}
-
-function drawNow() {
-  drawing = false;
-  if (!paused) {
-    most = isFlood() ? ROWS_IN_FLOOD : most;
-    const fresh = kept.slice(drawn).filter(matches);
-    prepend(fresh, fresh.length <= MOST_NEW);
-    drawn = kept.length;
-  }
-  byId("count").textContent = many.format(count);
-  byId("note").hidden = !paused;
-  byId("note").textContent = `Paused. New events: ${many.format(waiting)}.`;
-  byId("nothing").hidden = rows.childElementCount > 0;
-  byId("nothing").textContent =
-    kept.length > 0 ? "None of the events is like that." : EMPTY[byId("state").dataset.state];
-  byId("more").hidden = rows.childElementCount < most;
-  byId("more").textContent =
-    `These are the newest ${most}. Search looks at the newest ${many.format(MOST_EVENTS)}.`;
-}
-
-// Then nobody reads, and a row costs too much for what it is there.
-function isFlood() {
-  return speeds[SECONDS - 2] + speeds[SECONDS - 1] > FLOOD;
-}
-
-function prepend(entries, glow) {
-  const newest = entries.slice(-most).reverse();
-  const made = newest.map((entry) => (entry.notice ? makeNotice(entry) : makeRow(entry)));
-  made.forEach((row) => row.classList.toggle("new", glow));
-  while (rows.childElementCount > most - made.length) {
-    rows.lastElementChild.remove();
-  }
-  rows.prepend(...made);
-}
-
-// When something else is to be shown of what is kept; no more of it if it is paused.
-function drawAll() {
-  drawn = paused ? drawn : kept.length;
-  rows.replaceChildren();
-  prepend(kept.slice(0, drawn).filter(matches), false);
-  draw();
-}
-
-// Once a second: the chart, and what else need not be newer.
-function tick() {
-  const speed = many.format(speeds[SECONDS - 1]);
-  byId("speed").textContent = speed;
-  document.title = `${speed}/s ${location.host}${location.pathname}`;
-  drawChart();
-  speeds.shift();
-  speeds.push(0);
-  listTypes();
-  if (most < MOST_ROWS && !isFlood()) {
-    most = MOST_ROWS;
-    drawAll();
-  }
-}
-
-function drawChart() {
-  const chart = byId("chart");
-  chart.width = chart.clientWidth * devicePixelRatio;
-  chart.height = chart.clientHeight * devicePixelRatio;
-  const context = chart.getContext("2d");
-  const width = chart.width / SECONDS;
-  const line = devicePixelRatio;
-  const highest = Math.max(1, ...speeds);
-  context.fillStyle = getComputedStyle(chart).color;
-  speeds.forEach((speed, i) => {
-    const height = Math.max(speed && line, ((chart.height - line) * speed) / highest);
-    const gap = width > 2 * line ? line : 0;
-    context.fillRect(i * width, chart.height - line - height, width - gap, height);
+class Page {
+  intake = new Intake(() => this.#turn());
+  #told = document.documentElement.dataset;
+  #sources = [];
+  #kept = new Kept((gone) => this.#onDrop(gone));
+  #search = new Search({ onProblem: (problem) => this.#field.showProblem(problem) });
+  #filter = new Filter(this.#kept, this.#search);
+  #rates = new Rates();
+  #view = new View({
+    only: (key, value) => this.#field.addTerm(key, value, false),
+    hide: (key, value) => this.#field.addTerm(key, value, true),
+    column: (key) => this.#toggleColumn(key),
   });
-  context.globalAlpha = 0.4;
-  context.fillRect(0, chart.height - line, chart.width, line);
-}
+  #list = new List({
+    scroller: byId("scroller"),
+    list: byId("list"),
+    filter: this.#filter,
+    search: this.#search,
+    view: this.#view,
+    kept: this.#kept,
+    onMode: () => this.#onMode(),
+  });
+  #columns = new Columns(byId("columns"), (key) => this.#toggleColumn(key));
+  #field = new SearchField(() => this.#onSearch());
+  #chips = new Chips(byId("chips"), {
+    level: (level) => this.#setLevel(level),
+    source: (path) => this.#toggleSource(path),
+    type: (type) => this.#toggleType(type),
+  });
+  #footer = new Footer({
+    clearSearch: () => this.#clearFilter(),
+    latest: () => this.#list.setMode("following"),
+  });
+  #header;
+  #menu;
+  #program = makeProgram();
+  #address;
+  #stateWord = new StateWord(byId("status"));
+  #newEvents = new NewEvents(byId("announcements"));
+  #searchCount = new SearchCount(byId("announcements"));
+  #changed = new Set(); // groups and markers that have to be looked at
+  #isDrawn = true;
+  #drawnAt = 0;
+  #countedAt = 0;
+  #hiddenWith = 0; // live events since the page was hidden
 
-function listTypes() {
-  const list = byId("types");
-  // Not while it is open.
-  if (document.activeElement === list) {
-    return;
+  async start() {
+    const { kind, label, detail } = this.#told;
+    this.#sources = kind === "all" ? await this.#findSources() : [this.#makeSource(this.#told)];
+    this.#view.sources = this.#sources;
+    const isAll = kind === "all";
+    this.#header = new Header(
+      isAll ? "All sources" : label,
+      isAll ? `${this.#sources.length} sources` : detail,
+      () => this.#reconnect(),
+    );
+    byId("back").hidden = Number(this.#told.sources) < 2;
+    document.documentElement.classList.toggle("embedded", this.#isEmbedded);
+    this.#makeMenu();
+    this.#listenForKeys();
+    this.#listen();
+    this.#address = new Address((view) => this.#obey(view));
+    this.#obey(this.#address.view);
+    setInterval(() => this.#tick(), 1000);
+    this.#tick();
   }
-  for (const [name, { number }] of types) {
-    let option = [...list.options].find((each) => each.value === name);
-    if (option === undefined) {
-      option = new Option("", name);
-      list.append(option);
+
+  // What its sources call.
+
+  add(entry) {
+    const group = this.#kept.add(entry);
+    this.#changed.add(group);
+    if (entry.type !== "message" && this.#view.count(entry.type)) {
+      this.#restyle();
     }
-    option.textContent = `${name} (${many.format(number)})`;
+    if (!entry.replayed) {
+      const isError = rank(group.level) >= rank("error");
+      this.#rates.count(1);
+      this.#newEvents.add(1, isError ? 1 : 0);
+      this.#hiddenWith += document.hidden ? 1 : 0;
+    }
+    return group;
   }
-}
 
-async function copy(text, button) {
-  const before = button.dataset.text ?? button.textContent;
-  button.dataset.text = before;
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = "Copied";
-  } catch {
-    // Only for pages by HTTPS, or of this machine.
-    button.textContent = "Not allowed";
+  join(group, entry) {
+    this.#kept.join(group, entry);
+    this.#changed.add(group);
   }
-  setTimeout(() => {
-    button.textContent = before;
-  }, 1500);
-}
 
-// Returns when the stream has ended.
-async function read(signal) {
-  const headers = { Accept: "text/event-stream" };
-  if (lastEventId !== "") {
-    // As UTF-8: fetch() takes a string of bytes.
-    headers["Last-Event-ID"] = String.fromCharCode(...new TextEncoder().encode(lastEventId));
+  mark(marker) {
+    const name = this.#view.showsSource ? `/${this.#view.nameOf(marker.source)}` : undefined;
+    const item = this.#kept.mark(named(marker, name));
+    if (item !== null) {
+      this.#changed.add(item);
+      this.intake.request();
+    }
   }
-  const response = await fetch(location.href, { headers, signal, cache: "no-store" });
-  const type = response.headers.get("Content-Type") ?? "";
-  if (response.status >= 500) {
-    // EventSource would give up; but it is what a proxy says while the server restarts.
-    await response.body?.cancel();
-    return;
+
+  onState() {
+    if (this.#header !== undefined) {
+      this.#showState();
+    }
   }
-  if (response.status !== 200 || !/^text\/event-stream\s*(;|$)/i.test(type)) {
-    await response.body?.cancel();
-    stop(STOPPED[response.status] ?? `the server answered ${response.status}`);
-    return;
+
+  // Its parts.
+
+  #makeSource({ path, kind, label, detail }) {
+    const isHere = this.#told.kind !== "all";
+    const reference = `${this.#told.prefix}${path.slice(1)}` || "./";
+    const address = isHere ? location.pathname : new URL(reference, location.href).pathname;
+    const heartbeat = Number(this.#told.heartbeat) * 1000;
+    return new Source({ path, kind, label, detail }, address, heartbeat, this);
   }
-  setState("open", "connected", `since ${clock.format()}`);
-  connections += 1;
-  if (connections > 1) {
-    notice(
-      lastEventId === ""
-        ? "Connected again, without a last event ID."
-        : `Connected again, with the last event ID ${lastEventId}.`,
+
+  async #findSources() {
+    const answer = await fetch(`${this.#told.prefix}page/sources`, { cache: "no-store" });
+    const found = await answer.json();
+    return found.map((source) => this.#makeSource(source));
+  }
+
+  get #isEmbedded() {
+    return new URLSearchParams(location.search).get("embed") === "1";
+  }
+
+  #makeMenu() {
+    const box = (name, label, key, onChange) => ({ name, label, key, onChange });
+    const button = (name, label, onChoose) => ({ name, label, onChoose });
+    this.#menu = makeMenu(byId("view"), [
+      {
+        title: "View",
+        items: [
+          box("newest", "Newest first", "n", () => this.#toggleOrder()),
+          box("wrap", "Wrap lines", "w", () => this.#toggle("wrap")),
+          box("raw", "Raw lines", "r", () => this.#toggle("raw")),
+          box("utc", "Times in UTC", "t", () => this.#toggleUTC()),
+        ],
+      },
+      {
+        title: "Events shown",
+        items: [
+          button("text", "Download as text", () => this.#download(asText, "log")),
+          button("lines", "Download as JSON Lines", () => this.#download(asJSONLines, "jsonl")),
+          button("copy", "Copy", () => copyFrom(byId("view"), asText(this.#shownEntries()))),
+          button("clear", "Clear the list", () => this.#clear()),
+        ],
+      },
+      {
+        title: "Connection",
+        items: [
+          button("connection", "Disconnect", () => this.#toggleConnection()),
+          button("program", "Read this stream from a program…", () =>
+            this.#program.open(new URL(this.#here, location.href).href),
+          ),
+        ],
+      },
+    ]);
+  }
+
+  // The address of the stream, of the first of several.
+  get #here() {
+    const [first] = this.#sources;
+    return this.#told.kind === "all" ? `${this.#told.prefix}${first.path.slice(1)}` : location.pathname;
+  }
+
+  #listenForKeys() {
+    const keys = new Keys({
+      search: () => this.#field.focus(),
+      escape: () => this.#escape(),
+      list: () => this.#list.focus(),
+      pause: () => this.#togglePause(),
+      latest: () => this.#list.setMode("following"),
+      oldest: () => this.#list.goToOldest(),
+      next: () => this.#list.move(1),
+      previous: () => this.#list.move(-1),
+      open: () => this.#list.current !== null && this.#list.toggle(this.#list.current),
+      copy: () => this.#copyCurrent(),
+      wrap: () => this.#toggle("wrap"),
+      raw: () => this.#toggle("raw"),
+      utc: () => this.#toggleUTC(),
+      order: () => this.#toggleOrder(),
+      all: () => this.#setLevel(""),
+      errors: () => this.#setLevel("error"),
+      warnings: () => this.#setLevel("warn"),
+      info: () => this.#setLevel("info"),
+      shortcuts: () => dialog.showModal(),
+    });
+    const dialog = makeShortcuts(new Settings(), {
+      onSingleKeys: (isOn) => {
+        keys.enabled = isOn;
+      },
+      onAnnounce: (isOn) => {
+        this.#newEvents.enabled = isOn;
+      },
+    });
+    byId("help").addEventListener("click", () => dialog.showModal());
+  }
+
+  #listen() {
+    byId("skip").addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#list.focus();
+    });
+    byId("pause").addEventListener("click", () => this.#togglePause());
+    byId("list").addEventListener("click", (event) => this.#onClick(event));
+    byId("list").addEventListener("pointerover", ({ target }) => this.#showTooltip(target));
+    document.addEventListener("visibilitychange", () => this.#onVisibility());
+    window.addEventListener("online", () => this.#sources.forEach(({ stream }) => stream.online()));
+    onThemeChange(() => this.#redraw());
+    this.#view.onLayoutChange(() => this.#redraw());
+  }
+
+  // What comes.
+
+  #turn() {
+    const now = performance.now();
+    if (this.#changed.size > 0) {
+      const changed = [...this.#changed];
+      this.#changed.clear();
+      this.#filter.update(changed, () => {
+        this.#isDrawn = false;
+        this.intake.request();
+      });
+    }
+    this.#list.isFlooded = Math.max(this.#rates.last, this.#rates.now) > FLOOD;
+    const pause = this.#list.isFlooded ? DRAWING_IN_FLOOD : 0;
+    if (!this.#isDrawn && !document.hidden && now - this.#drawnAt >= pause) {
+      this.#isDrawn = true;
+      this.#drawnAt = now;
+      this.#list.draw();
+    }
+    if (now - this.#countedAt >= COUNTING) {
+      this.#count();
+    } else if (!this.#isDrawn && !document.hidden) {
+      this.intake.request();
+    }
+  }
+
+  #onDrop(gone) {
+    this.#list.dropped(gone);
+    this.#filter.drop();
+  }
+
+  // Once a second.
+  #tick() {
+    this.#rates.tick();
+    const now = Date.now();
+    for (const source of this.#sources) {
+      source.stream.check(now);
+    }
+    this.#header.showRate(this.#rates.last, this.#rates.perSecond);
+    this.#showState();
+    this.#count();
+  }
+
+  // All counts change together.
+  #count() {
+    this.#countedAt = performance.now();
+    const { items, events, dropped } = this.#kept;
+    const passing = this.#filter.events;
+    const isFiltered = this.#filter.isOn;
+    const at = sinceWhen(items);
+    const since = at === null ? "" : this.#view.clock.time(at);
+    this.#footer.showCounts({ kept: events, passing, dropped, isFiltered, since }, this.#more);
+    this.#chips.showLevels(this.#filter.level, countLevels(items));
+    this.#field.showCount(isFiltered ? `${showNumber(passing)} of ${showNumber(events)}` : "");
+    const { unseen, mode } = this.#list;
+    const errors = unseen.filter(({ level }) => rank(level) >= rank("error")).length;
+    this.#footer.showPill(mode !== "following", unseen.length, errors, this.#list.newestFirst);
+    const states = this.#states;
+    this.#footer.showEmpty(passing === 0, {
+      kept: events,
+      isConnected: states.every(({ name }) => LIVE_STATES.includes(name)),
+      ...this.#emptyWords,
+    });
+    this.#showTitle(unseen.length);
+  }
+
+  get #emptyWords() {
+    const { kind, label, detail } = this.#told;
+    return { kind, label, command: detail?.split(" ")[0] ?? "", more: this.#more };
+  }
+
+  // The state of the connections.
+
+  get #states() {
+    return this.#sources.filter(({ isOn }) => isOn).map(({ stream }) => stream.state);
+  }
+
+  get #described() {
+    const now = Date.now();
+    const states = this.#states;
+    const worst = states.find(({ name }) => name !== "open") ?? states[0];
+    const state = describe(worst ?? { name: "disconnected" }, now, this.#view.clock);
+    const summary = states.length > 1 ? together(states) : null;
+    return summary === null ? state : { ...state, word: summary, spoken: summary };
+  }
+
+  get #more() {
+    const { more, dot } = this.#described;
+    return dot === "ok" ? "" : more;
+  }
+
+  #showState() {
+    const state = this.#described;
+    const isPaused = this.#list.mode === "paused";
+    this.#header.showState(state, isPaused ? this.#list.unseen.length : null);
+    this.#stateWord.set(isPaused && state.dot === "ok" ? "Paused" : state.spoken);
+    this.#menu.setLabel("connection", this.#isStopped ? "Connect" : "Disconnect");
+    const now = Date.now();
+    const on = this.#sources.filter(({ isOn }) => isOn).length;
+    this.#chips.showSources(
+      this.#sources.map(({ path, isOn, stream }) => ({
+        path,
+        name: this.#view.nameOf(path),
+        colour: this.#view.colourOf(path),
+        isOn,
+        isAllowed: on < this.#mostSources,
+        state: describe(stream.state, now, this.#view.clock),
+      })),
     );
   }
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  const parser = new EventStreamParser(lastEventId, (eventType, data) =>
-    onEvent(eventType, data, parser.lastEventId),
-  );
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) {
-      return;
+
+  #showTitle(unseen) {
+    const fresh = this.#list.mode === "held" ? unseen : document.hidden ? this.#hiddenWith : 0;
+    if (this.#isStopped) {
+      this.#header.showTitle("disconnected");
+    } else if (this.#list.mode === "paused") {
+      this.#header.showTitle("paused");
+    } else {
+      this.#header.showTitle(fresh === 0 ? "" : `${showNumber(fresh)} new`);
     }
-    parser.feed(value);
-    lastEventId = parser.lastEventId;
-    retry = Math.min(parser.retry ?? retry, LONGEST_RETRY);
+  }
+
+  get #isStopped() {
+    return this.#sources.every(({ isOn, stream }) => !isOn || stream.isStopped);
+  }
+
+  get #mostSources() {
+    const [navigation] = performance.getEntriesByType("navigation");
+    return /^http\/1|^$/.test(navigation?.nextHopProtocol ?? "") ? MOST_SOURCES : Infinity;
+  }
+
+  #reconnect() {
+    for (const { isOn, stream } of this.#sources) {
+      if (isOn && stream.state.name !== "open") {
+        stream.connect();
+      }
+    }
+  }
+
+  #toggleConnection() {
+    const isStopped = this.#isStopped;
+    for (const { isOn, stream } of this.#sources) {
+      if (isOn && isStopped) {
+        stream.connect();
+      } else if (isOn) {
+        stream.stop();
+      }
+    }
+  }
+
+  // What the user does.
+
+  #onMode() {
+    const isFollowing = this.#list.mode === "following";
+    const pause = byId("pause");
+    pause.textContent = isFollowing ? "Pause" : "Resume";
+    pause.classList.toggle("primary", !isFollowing);
+    this.#newEvents.following = isFollowing;
+    this.#showState();
+    this.#count();
+  }
+
+  #togglePause() {
+    this.#list.setMode(this.#list.mode === "following" ? "paused" : "following");
+  }
+
+  #onClick(event) {
+    const row = event.target.closest("li");
+    const isInside = event.target.closest(".opened") !== null;
+    // Not when text is selected, to be copied.
+    if (row?.item !== undefined && !isInside && getSelection().isCollapsed) {
+      this.#list.toggle(row.item);
+    }
+  }
+
+  #showTooltip(target) {
+    const button = target.closest?.("button.time");
+    if (button != null && button.title === "") {
+      button.title = this.#view.clock.tooltip(button.closest("li").item.entries[0]);
+    }
+  }
+
+  #escape() {
+    if (this.#field.text !== "") {
+      this.#field.set("");
+      this.#onSearch();
+    } else {
+      this.#field.close();
+      this.#list.focus();
+    }
+  }
+
+  #copyCurrent() {
+    const { current } = this.#list;
+    if (current !== null) {
+      copyFrom(byId("view"), textOf(current));
+    }
+  }
+
+  #onVisibility() {
+    if (!document.hidden) {
+      this.#hiddenWith = 0;
+      this.#isDrawn = false;
+      this.intake.request();
+    }
+  }
+
+  #onSearch() {
+    if (this.#search.set(this.#field.text)) {
+      this.#refilter();
+    }
+    this.#searchCount.typed(() => this.#field.said);
+  }
+
+  #clearFilter() {
+    this.#field.set("");
+    this.#filter.level = "";
+    this.#filter.types.clear();
+    this.#onSearch();
+  }
+
+  #setLevel(level) {
+    this.#filter.level = level;
+    this.#refilter();
+  }
+
+  #toggleType(type) {
+    toggle(this.#filter.types, type);
+    this.#refilter();
+  }
+
+  #toggleSource(path) {
+    const source = this.#sources.find((each) => each.path === path);
+    if (source.isOn) {
+      source.turnOff();
+    } else {
+      source.turnOn();
+    }
+    this.#chooseSources();
+    this.#refilter();
+  }
+
+  #chooseSources() {
+    const on = this.#sources.filter(({ isOn }) => isOn).map(({ path }) => path);
+    this.#filter.sources = on.length === this.#sources.length ? null : new Set(on);
+    this.#showState();
+  }
+
+  #refilter() {
+    this.#filter.refresh(() => {
+      this.#list.refilter();
+      this.#count();
+    });
+    this.#showTypes();
+    this.#count();
+    this.#write();
+  }
+
+  #toggle(name) {
+    this.#view[name] = !this.#view[name];
+    this.#redraw();
+    this.#write();
+  }
+
+  #toggleUTC() {
+    this.#view.clock.utc = !this.#view.clock.utc;
+    this.#redraw();
+    this.#write();
+  }
+
+  #toggleOrder() {
+    this.#list.newestFirst = !this.#list.newestFirst;
+    this.#redraw();
+    this.#write();
+  }
+
+  #toggleColumn(key) {
+    const { columns } = this.#view;
+    this.#view.setColumns(
+      columns.includes(key) ? columns.filter((each) => each !== key) : [...columns, key],
+    );
+    this.#redraw();
+    this.#write();
+  }
+
+  // Rows look different now.
+  #redraw() {
+    this.#restyle();
+    this.#list.redraw();
+    this.#count();
+  }
+
+  // Another column, or another width of one.
+  #restyle() {
+    const { showsType } = this.#view;
+    const list = byId("list");
+    const { template } = this.#view;
+    byId("list").style.setProperty("--template", template);
+    byId("columns").style.setProperty("--template", template);
+    this.#columns.show(this.#view);
+    list.classList.toggle("wrap", this.#view.wrap);
+    this.#showTypes();
+    this.#footer.showZone(this.#view.clock.zone());
+    if (list.classList.toggle("typed", showsType) !== this.#hadTypes) {
+      this.#hadTypes = showsType;
+      this.#list.redraw();
+    }
+  }
+
+  #hadTypes = false;
+
+  #showTypes() {
+    this.#chips.showTypes(
+      [...this.#view.types.keys()].map((type) => ({
+        type,
+        colour: this.#view.hueOf(type),
+        isOn: this.#filter.types.has(type),
+      })),
+    );
+  }
+
+  #shownEntries() {
+    return this.#filter.passing.flatMap(({ entries }) => entries);
+  }
+
+  #download(format, extension) {
+    const stamp = this.#view.clock.stamp(Date.now());
+    const label = this.#told.kind === "all" ? "all" : this.#told.label;
+    save(format(this.#shownEntries()), fileName(label, stamp, extension));
+  }
+
+  #clear() {
+    this.#kept.clear();
+    this.#changed.clear();
+    this.#filter.drop();
+    this.#list.clear();
+    this.#sources.forEach((source) => source.forget());
+    this.#count();
+  }
+
+  // The view in the address.
+
+  #obey(view) {
+    this.#field.set(view.search);
+    this.#search.set(view.search);
+    this.#filter.level = view.level;
+    this.#filter.types = new Set(view.types);
+    this.#view.wrap = view.wrap;
+    this.#view.raw = view.raw;
+    this.#view.clock.utc = view.utc;
+    this.#view.setColumns(view.columns);
+    this.#list.newestFirst = view.newestFirst;
+    this.#turnSourcesOn(view.sources);
+    this.#redraw();
+    this.#refilter();
+  }
+
+  #turnSourcesOn(paths) {
+    const wanted = this.#sources.filter(({ path }) => paths === null || paths.includes(path));
+    const on = new Set(wanted.slice(0, this.#mostSources));
+    for (const source of this.#sources) {
+      if (on.has(source) && !source.isOn) {
+        source.turnOn();
+      } else if (!on.has(source) && source.isOn) {
+        source.turnOff();
+      }
+    }
+    this.#chooseSources();
+  }
+
+  #write() {
+    this.#menu.setChecked("newest", this.#list.newestFirst);
+    this.#menu.setChecked("wrap", this.#view.wrap);
+    this.#menu.setChecked("raw", this.#view.raw);
+    this.#menu.setChecked("utc", this.#view.clock.utc);
+    const { sources } = this.#filter;
+    this.#address.write({
+      search: this.#field.text,
+      level: this.#filter.level,
+      types: [...this.#filter.types],
+      newestFirst: this.#list.newestFirst,
+      wrap: this.#view.wrap,
+      raw: this.#view.raw,
+      utc: this.#view.clock.utc,
+      columns: this.#view.columns,
+      sources: sources === null ? null : [...sources],
+    });
   }
 }
 
-async function connect() {
-  const mine = new AbortController();
-  attempt = mine;
-  setState("connecting", "connecting", "");
-  try {
-    await read(mine.signal);
-  } catch {
-    // Refused or cut off; what the reason is, browsers do not tell.
-  }
-  if (attempt === mine) {
-    const wait = Math.max(retry, Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** failures));
-    failures += 1;
-    const then = clock.format(Date.now() + wait);
-    setState("waiting", "disconnected", `since ${clock.format()}, again at ${then}`);
-    timer = setTimeout(connect, wait);
+function toggle(set, value) {
+  if (!set.delete(value)) {
+    set.add(value);
   }
 }
 
-function stop(why) {
-  clearTimeout(timer);
-  attempt?.abort();
-  attempt = null;
-  setState("closed", why, `since ${clock.format()}`);
-  byId("stop").textContent = "Connect";
-}
-
-byId("stop").addEventListener("click", () => {
-  if (attempt === null) {
-    failures = 0;
-    byId("stop").textContent = "Disconnect";
-    connect();
-  } else {
-    stop("disconnected");
-  }
-});
-
-byId("pause").addEventListener("click", (event) => {
-  paused = !paused;
-  waiting = 0;
-  event.target.setAttribute("aria-pressed", paused);
-  draw();
-});
-
-byId("clear").addEventListener("click", () => {
-  kept = [];
-  keptSize = 0;
-  drawn = 0;
-  waiting = 0;
-  count = 0;
-  drawAll();
-});
-
-byId("copy").addEventListener("click", (event) => {
-  const shown = [...rows.children].map((row) => row.entry).filter((entry) => entry !== undefined);
-  copy(shown.map((entry) => JSON.stringify(entry)).join("\n"), event.target);
-});
-
-byId("search").addEventListener("input", (event) => {
-  search = event.target.value.toLowerCase();
-  drawAll();
-});
-
-byId("types").addEventListener("change", (event) => {
-  type = event.target.value;
-  drawAll();
-});
-
-byId("tools").addEventListener("submit", (event) => event.preventDefault());
-
-for (const button of document.querySelectorAll(".code button")) {
-  button.addEventListener("click", () => copy(button.previousElementSibling.textContent, button));
-}
-
-const host = byId("host");
-if (host !== null) {
-  host.textContent = location.host;
-}
-byId("curl").textContent = `curl -N -H 'Accept: text/event-stream' '${here}'`;
-byId("javascript").textContent =
-  `const source = new EventSource("${here}");\n` +
-  `source.onmessage = (event) => console.log(event.data);`;
-byId("python").textContent =
-  "import httpx, httpx_sse\n\n" +
-  "with httpx.Client(timeout=None) as client:\n" +
-  `    with httpx_sse.connect_sse(client, "GET", "${here}") as source:\n` +
-  "        for event in source.iter_sse():\n" +
-  "            print(event.data)";
-
-setInterval(tick, 1000);
-tick();
-connect();
+new Page().start();

@@ -99,10 +99,9 @@ export function makeHeadRow(group, view, search) {
   button.type = "button";
   button.tabIndex = -1;
   button.setAttribute("aria-expanded", "false");
-  const at = timeOf(entry);
-  const own = entry.line.time;
-  button.textContent = at === null ? "—" : view.clock.cell(at, own === null || own.fraction);
-  button.classList.toggle("arrived", own === null);
+  const { text, isArrival } = view.clock.cell(entry);
+  button.textContent = text;
+  button.classList.toggle("arrived", isArrival);
   markMoved(button, entry.line.timeAt, entry, search);
   row.append(button, make("span", "level"));
   if (view.showsSource) {
@@ -122,9 +121,8 @@ export function makeHeadRow(group, view, search) {
   for (const column of view.columns) {
     row.append(makeColumn(entry, column));
   }
-  const message = make("span", "message");
-  message.classList.toggle("long", entry.text.length > CLAMPED);
-  row.append(message);
+  row.append(make("span", "message"));
+  row.classList.toggle("long", entry.text.length > CLAMPED);
   return row;
 }
 
@@ -147,7 +145,7 @@ export function setLevel(row, group, view, search) {
   const at = timeOf(entry);
   const said = [level === "" ? "Event" : level[0].toUpperCase() + level.slice(1)];
   if (at !== null) {
-    said.push(view.clock.cell(at, false));
+    said.push(view.clock.time(at));
   }
   row.firstElementChild.setAttribute("aria-label", `${said.join(", ")}, open details`);
 }
@@ -155,9 +153,8 @@ export function setLevel(row, group, view, search) {
 // A further row of a group.
 export function makeLineRow(entry) {
   const row = make("li", "row line");
-  const message = make("span", "message");
-  message.classList.toggle("long", entry.text.length > CLAMPED);
-  row.append(message);
+  row.append(make("span", "message"));
+  row.classList.toggle("long", entry.text.length > CLAMPED);
   return row;
 }
 
