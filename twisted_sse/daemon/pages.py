@@ -23,7 +23,7 @@ from ..server.answers import allow, answer
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["PATH", "AllPage", "Greeting", "Shown", "SourceList", "pageFiles"]
+__all__ = ["PATH", "AllPage", "Greeting", "Shown", "SourceList", "pageFiles", "pageHeaders"]
 
 #: The files of the page, and where they are served.
 FILES = Path(__file__).with_name("page")
@@ -59,6 +59,24 @@ class Shown(NamedTuple):
     detail: str = ""
 
 
+def pageHeaders(embedders: Sequence[str] = ()) -> tuple[tuple[bytes, bytes], ...]:
+    """
+    Make the headers of the page, and of its files.
+
+    @param embedders: the origins whose pages may show it.
+
+    @since: 0.1
+    """
+    policy = POLICY.format(ancestors=" ".join(embedders) or "'none'")
+    return (
+        (b"content-security-policy", policy.encode("ascii")),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        # Browsers ask again each time, so the page always fits the server that runs.
+        (b"cache-control", b"no-cache"),
+    )
+
+
 class _PageFile(Data):
     """
     A file of the page, kept in memory, so that it is available after C{twistd --chroot}.
@@ -73,14 +91,7 @@ class _PageFile(Data):
         if fields:
             text = Template(text).substitute(fields)
         super().__init__(text.encode(), TYPES[path.suffix])  # type: ignore[no-untyped-call]
-        policy = POLICY.format(ancestors=" ".join(embedders) or "'none'")
-        self._headers = (
-            (b"content-security-policy", policy.encode("ascii")),
-            (b"x-content-type-options", b"nosniff"),
-            (b"referrer-policy", b"no-referrer"),
-            # Browsers ask again each time, so the page always fits the server that runs.
-            (b"cache-control", b"no-cache"),
-        )
+        self._headers = pageHeaders(embedders)
 
     def render_GET(self, request: Request) -> bytes:
         for name, value in self._headers:
