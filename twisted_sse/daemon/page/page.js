@@ -96,7 +96,6 @@ class Page {
       isAll ? `${this.#sources.length} sources` : detail,
       () => this.#reconnect(),
     );
-    byId("back").hidden = Number(this.#told.sources) < 2;
     document.documentElement.classList.toggle("embedded", this.#isEmbedded);
     this.#makeMenu();
     this.#listenForKeys();
