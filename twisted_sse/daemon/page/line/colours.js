@@ -1,0 +1,132 @@
+// Colours of terminals, made readable on the page (WCAG 2.2, 1.4.3).
+
+"use strict";
+
+const LEAST_CONTRAST = 4.5;
+const STEP = 0.1; // of the way to black or white
+const MOST_STEPS = 20;
+const BACKGROUND = 0.22; // of a background's colour, in the page's
+const DIM = 0.3; // of the page's background, in what is dim
+const MOST_CACHED = 2048; // a line can have as many colours as characters
+
+const CUBE = [0, 95, 135, 175, 215, 255];
+
+// The 16 colours by theme, as theme.css has them: bright ones have the same hue.
+const PALETTE = {
+  light: ["#3b4250", "#b3202c", "#17693a", "#8a5200", "#1f5fbf", "#8a2f8f", "#0b6570", "#5a636f"],
+  dark: ["#8f9aa7", "#ff9090", "#63d18c", "#f0b460", "#82b1ff", "#e79bf0", "#5fd0dc", "#dde3ea"],
+};
+const TEXT = { light: "#1b2027", dark: "#dde3ea" };
+
+export function hexColour(red, green, blue) {
+  return `#${((1 << 24) | (red << 16) | (green << 8) | blue).toString(16).slice(1)}`;
+}
+
+// A colour of the 256: 0 to 15 are the palette's and stay numbers, others are "#rrggbb".
+export function colour256(index) {
+  if (index < 16) {
+    return index;
+  }
+  if (index >= 232) {
+    const grey = 8 + 10 * (index - 232);
+    return hexColour(grey, grey, grey);
+  }
+  const cube = index - 16;
+  return hexColour(CUBE[Math.floor(cube / 36)], CUBE[Math.floor(cube / 6) % 6], CUBE[cube % 6]);
+}
+
+function channels(colour) {
+  const number = Number.parseInt(colour.slice(1), 16);
+  return [number >> 16, (number >> 8) & 255, number & 255];
+}
+
+function luminance(colour) {
+  const [red, green, blue] = channels(colour).map((channel) => {
+    const part = channel / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+// The ratio of two colours "#rrggbb", from 1 to 21.
+export function contrast(one, other) {
+  const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
+// share (0 to 1) of one colour, the rest of the other.
+export function mix(colour, other, share) {
+  const [from, to] = [channels(other), channels(colour)];
+  return hexColour(...from.map((channel, at) => Math.round(channel + (to[at] - channel) * share)));
+}
+
+const cached = new Map();
+
+function cache(key, compute) {
+  let value = cached.get(key);
+  if (value === undefined) {
+    if (cached.size >= MOST_CACHED) {
+      cached.clear();
+    }
+    value = compute();
+    cached.set(key, value);
+  }
+  return value;
+}
+
+// The colour ("#rrggbb", or 0 to 15) moved towards black in the theme "light", towards white in
+// "dark", until it can be read on the background ("#rrggbb").
+export function readable(colour, background, theme) {
+  return cache(`${colour} ${background} ${theme}`, () => {
+    const wanted = hex(colour, theme);
+    const goal = theme === "dark" ? "#ffffff" : "#000000";
+    let moved = wanted;
+    for (
+      let step = 1;
+      step <= MOST_STEPS && contrast(moved, background) < LEAST_CONTRAST;
+      step += 1
+    ) {
+      moved = mix(goal, wanted, 1 - (1 - STEP) ** step);
+    }
+    return moved;
+  });
+}
+
+function hex(colour, theme) {
+  return typeof colour === "number" ? PALETTE[theme][colour % 8] : colour;
+}
+
+// How a style of readANSI() is drawn on a row's own background ("#rrggbb"): classes, and a colour
+// and a background "#rrggbb", each "" if a class says it or there is none.
+export function paint(style, row, theme) {
+  const { foreground, background } = style.inverse
+    ? { foreground: style.background, background: style.foreground ?? TEXT[theme] }
+    : style;
+  const classes = ["bold", "dim", "italic", "underline", "strike", "soft"].filter(
+    (name) => style[name],
+  );
+  let [colour, behind] = ["", ""];
+  let under = row;
+  if (background !== null) {
+    under = mix(hex(background, theme), row, BACKGROUND);
+    if (typeof background === "number") {
+      classes.push(`bg${background}`);
+    } else {
+      behind = under;
+    }
+  }
+  if (foreground !== null || background !== null) {
+    const own = hex(foreground ?? TEXT[theme], theme);
+    const shown = readable(style.dim ? mix(under, own, DIM) : own, under, theme);
+    if (shown !== own) {
+      colour = shown;
+    } else if (foreground === null) {
+      colour = style.soft || style.inverse ? own : "";
+    } else if (typeof foreground === "number") {
+      classes.push(`fg${foreground}`);
+    } else {
+      colour = own;
+    }
+  }
+  return { classes, colour, background: behind };
+}

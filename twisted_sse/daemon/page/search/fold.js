@@ -1,0 +1,71 @@
+// Letters without their case, and where in a text something is found then.
+//
+// Each character folds by itself (Unicode, 3.13, default case folding), so that a word folds alike
+// wherever it stands. What it folds to may be longer ("ß" is "ss"), but never shorter.
+
+"use strict";
+
+const BEYOND_ASCII = /[^\0-\x7f]/;
+const FOLDED = /(?![A-Z])\p{Changes_When_Casefolded}/gu;
+
+// "İ" is "i" here: folded to "i" and a dot above, it would not be found by anybody's "i".
+function foldCharacter(character) {
+  return character === "\u0130" ? "i" : character.toUpperCase().toLowerCase().replaceAll("ς", "σ");
+}
+
+export function fold(text) {
+  return (BEYOND_ASCII.test(text) ? text.replace(FOLDED, foldCharacter) : text).toLowerCase();
+}
+
+// For each position of the folded text, the [start, end] of the character it comes from.
+function origins(text) {
+  const places = [];
+  let start = 0;
+  for (const character of text) {
+    const place = [start, start + character.length];
+    const { length } = fold(character);
+    for (let at = 0; at < length; at += 1) {
+      // The halves of a surrogate pair stay apart.
+      places.push(length === character.length ? [start + at, start + at + 1] : place);
+    }
+    start += character.length;
+  }
+  return places;
+}
+
+// Where the words, which are folded, are in the text: [[start, end], ..], at most so many.
+export function findWords(text, words, most) {
+  const folded = fold(text);
+  let places = null;
+  const found = [];
+  for (const word of words) {
+    let at = folded.indexOf(word);
+    for (let count = 0; at >= 0 && count < most; count += 1) {
+      const end = at + word.length;
+      if (folded.length === text.length) {
+        found.push([at, end]);
+      } else {
+        places ??= origins(text);
+        found.push([places[at][0], places[end - 1][1]]);
+      }
+      at = folded.indexOf(word, end);
+    }
+  }
+  return found;
+}
+
+// Ranges sorted, those that meet put together, at most so many.
+export function mergeRanges(ranges, most) {
+  const merged = [];
+  for (const [start, end] of ranges.sort((one, other) => one[0] - other[0])) {
+    const last = merged.at(-1);
+    if (last !== undefined && start <= last[1]) {
+      last[1] = Math.max(last[1], end);
+    } else if (merged.length === most) {
+      break;
+    } else {
+      merged.push([start, end]);
+    }
+  }
+  return merged;
+}
