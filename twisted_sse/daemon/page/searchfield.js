@@ -2,7 +2,7 @@
 
 "use strict";
 
-import { writeTerm } from "./search/query.js";
+import { writeTerm } from "./search/term.js";
 
 const WAIT = 80; // milliseconds after the last key
 
