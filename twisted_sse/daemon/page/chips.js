@@ -4,6 +4,7 @@
 
 import { make } from "./elements.js";
 import { showNumber } from "./numbers.js";
+import { describe } from "./states.js";
 
 export const LEVELS = [
   { level: "", label: "All", title: "Everything" },
@@ -48,35 +49,38 @@ export class Chips {
     }
   }
 
-  // sources: [{ path, name, colour, isOn, isAllowed, state }, ..]: state has word, more and dot.
-  showSources(sources) {
+  showSources(connections, view) {
+    const { sources, hasRoom } = connections;
     this.#sources.hidden = sources.length < 2;
     if (sources.length < 2) {
       return;
     }
-    for (const { path, name, colour, isOn, isAllowed, state } of sources) {
+    for (const { path, isOn, stream } of sources) {
       const chip = this.#find(this.#sources, path, () => {
+        const name = view.nameOf(path);
         const made = this.#addChip(this.#sources, path, name, () => this.#choose.source(path));
-        made.classList.add(`source${colour}`);
+        made.classList.add(`source${view.colourOf(path)}`);
         return made;
       });
+      const { word, more, dot } = describe(stream.state, Date.now(), view.clock);
+      const isAllowed = isOn || hasRoom;
       press(chip, isOn);
-      chip.ariaDisabled = isOn || isAllowed ? "false" : "true";
-      chip.dataset.state = isOn ? state.dot : "off";
-      chip.title = isOn || isAllowed ? [state.word, state.more].filter(Boolean).join(": ") : FOUR;
+      chip.setAttribute("aria-disabled", !isAllowed);
+      chip.dataset.state = isOn ? dot : "off";
+      chip.title = isAllowed ? [word, more].filter((each) => each !== "").join(": ") : FOUR;
     }
   }
 
-  // types: [{ type, colour, isOn }, ..].
-  showTypes(types) {
-    this.#types.hidden = types.length === 0;
-    for (const { type, colour, isOn } of types) {
+  // chosen: a set of types.
+  showTypes(view, chosen) {
+    this.#types.hidden = view.types.size === 0;
+    for (const type of view.types.keys()) {
       const chip = this.#find(this.#types, type, () => {
         const made = this.#addChip(this.#types, type, type, () => this.#choose.type(type));
-        made.classList.add(`source${colour}`);
+        made.classList.add(`source${view.hueOf(type)}`);
         return made;
       });
-      press(chip, isOn);
+      press(chip, chosen.has(type));
     }
   }
 
@@ -95,7 +99,7 @@ export class Chips {
     chip.value = value;
     chip.append(make("span", { class: "square", "aria-hidden": "true" }), make("bdi", {}, label));
     chip.addEventListener("click", () => {
-      if (chip.ariaDisabled !== "true") {
+      if (chip.getAttribute("aria-disabled") !== "true") {
         choose();
       }
     });

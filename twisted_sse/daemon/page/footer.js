@@ -33,30 +33,36 @@ export function pillText(events, errors, newestFirst) {
   return `${arrow} ${showNumber(events)} new${bad}`;
 }
 
-// What is said while there is nothing: a title, a sentence, and whether the search can be cleared.
-export function emptyText({ kept, isConnected, kind, label, command }) {
+// What is said where no event is: a title, a sentence, and whether a filter can be cleared.
+//
+// kept: how many events there are; kind, label and detail: of the source; more: what is said of a
+// connection that has ended.
+export function emptyText({ kept, isConnected, isStopped, more, kind, label, detail }) {
   if (kept > 0) {
     const searched = `${showCount(kept, "event")} searched.`;
     const text = `${searched} New ones appear here when they match.`;
     return { title: "No events match", text, clears: true };
   }
   if (!isConnected) {
-    return { title: "Not connected", text: "Reconnects automatically.", clears: false };
+    const text = isStopped ? more : "Reconnects automatically.";
+    return { title: "Not connected", text, clears: false };
   }
-  const isLines = ["file", "command", "stdin"].includes(kind);
-  const title = isLines ? "Waiting for the first line" : "Waiting for the first event";
-  const written = {
+  const lines = {
     file: `Lines appear here as they are written to ${label}.`,
-    command: `Lines appear here as ${command} writes them.`,
+    command: `Lines appear here as ${detail.split(" ")[0]} writes them.`,
     stdin: "Lines appear here as they are written to standard input.",
   };
-  return { title, text: written[kind] ?? "Events appear here as they are published.", clears: false };
+  if (kind in lines) {
+    return { title: "Waiting for the first line", text: lines[kind], clears: false };
+  }
+  const text = kind === "post" ? "Events appear here as they are published." : "";
+  return { title: "Waiting for the first event", text, clears: false };
 }
 
 export class Footer {
-  // act: clearSearch(), latest().
-  constructor({ clearSearch, latest }) {
-    byId("empty").lastElementChild.addEventListener("click", clearSearch);
+  // What the buttons do.
+  constructor({ clear, latest }) {
+    byId("empty").lastElementChild.addEventListener("click", clear);
     byId("pill").addEventListener("click", latest);
   }
 

@@ -25,32 +25,34 @@ export class Source {
   #timer = 0;
   #page;
 
-  // Described by path, kind and label. address: where its stream is. page: has add(source, entry,
-  // group) and mark(marker), and is told of changes of the state.
-  constructor({ path, kind, label }, address, heartbeat, page) {
+  // address: the path of its stream. heartbeat: see Stream. page: has an intake, add(entry) which
+  // returns a group, join(group, entry), mark(marker) and onState().
+  constructor({ path, kind, label, address }, heartbeat, page) {
     this.path = path;
     this.kind = kind;
     this.label = label;
+    this.address = address;
     this.#page = page;
     const asked = KEPT.has(kind) ? `${address}?tail=${TAIL}` : address;
     this.stream = new Stream(asked, heartbeat, page.intake, {
-      onState: () => page.onState(this),
+      onState: () => page.onState(),
       onOpen: (how) => this.#onOpen(how),
       onEvent: (event) => this.#onEvent(event),
       onComment: (text) => this.#onComment(text),
     });
   }
 
-  turnOn() {
-    this.isOn = true;
-    this.stream.connect();
+  // Turns it on or off. Off, it keeps its place in the stream.
+  toggle() {
+    this.isOn = !this.isOn;
+    if (this.isOn) {
+      this.stream.connect();
+    } else {
+      this.stream.stop();
+    }
   }
 
-  turnOff() {
-    this.isOn = false;
-    this.stream.stop();
-  }
-
+  // What came before is not in the page any more.
   forget() {
     this.#group = null;
   }
