@@ -48,7 +48,7 @@ HOUSE = {
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals launch inherited listen access auth values mercureoptions tokens request site pages paths storage delivery health"
+    "daemon": "metrics limits connections logfile signals launch inherited listen access auth values mercureoptions tokens request site pages paths overview subscribing storage delivery health"
     " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",

@@ -81,7 +81,7 @@ class AnswerTests(OptionsMixin):
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
             " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         )
-        self.assertIn("</span>/</h1>", answer.text)
+        self.assertIn('data-path="/"', answer.text)
 
     def test_pageAccept(self) -> None:
         """

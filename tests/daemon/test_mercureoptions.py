@@ -47,9 +47,9 @@ class MercureOptionsTests(OptionsMixin):
         """
         options = self.options(*HUB, PUBLISHER)
         self.assertEqual((list(options.sources), options.hub), ([PATH], PATH))
-        self.assertEqual((options.streams, options.isPrivate), ((), True))
+        self.assertEqual((options.streams, options.isPrivate), ({}, True))
         options = self.options("tick", *HUB, PUBLISHER, "--public")
-        self.assertEqual((options.streams, options.isPrivate), (("/",), False))
+        self.assertEqual((options.streams, options.isPrivate), ({"/": "Ticks"}, False))
         self.assertIsNone(self.options().hub)
         self.assertRefused(f"there is one at {PATH} already", f"{PATH}=post", *HUB, PUBLISHER)
         self.assertRefused("--once: --mercure has no end", "--once", *HUB, PUBLISHER)

@@ -326,6 +326,9 @@ class BadOptionsTests(OptionsMixin):
         self.assertRefused("--source", f"python:{__name__}:ACCEPT", says="must be a function")
         self.assertRefused("--source", "python:ssetestnowhere:x", says="no module")
         self.assertRefused("--origin", "x", "https://one.example/", "", says="scheme://host")
+        self.assertRefused("--embed", "x", "https://one.example/", "*", "", says="scheme://host")
+        self.assertRefused("--embed", "https://*.one.example", says="a star")
+        self.assertRefused("--embed", "null", "http://[::1]:3000", says="browsers accept only")
         for option in "--allow-headers", "--expose-headers":
             self.assertRefused(option, "x y", "", "A,,B", "A:", says="the name of a header")
         self.assertRefused("--trusted-proxy", "x", "10.0.0.1/8", says="network")

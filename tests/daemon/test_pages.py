@@ -5,12 +5,14 @@ Tests for L{twisted_sse.daemon.pages}: the page of a stream, and its files.
 from __future__ import annotations
 
 import re
+from html import unescape
+from typing import Any
 from urllib.parse import urljoin
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.options import BROWSER
-from twisted_sse.daemon.pages import FILES, Greeting, StreamList, pageFiles
+from twisted_sse.daemon.pages import FILES, AllPage, Greeting, Shown, SourceList, pageFiles
 from twisted_sse.testing import MemoryClient
 
 
@@ -19,53 +21,91 @@ class GreetingTests(SynchronousTestCase):
     Tests for the page of a stream.
     """
 
-    def page(self, path: str = "/", *streams: str) -> str:
+    def page(self, path: str = "/", label: str = "app.log", **options: Any) -> str:
         """
         @return: the page of the stream at this path.
         """
-        resource = Greeting(path, streams or (path,))
+        resource = Greeting(Shown(path, "file", label, f"/srv/{label}"), **options)
         return MemoryClient(resource).get("/", headers=BROWSER).text
 
     def test_links(self) -> None:
         """
-        Wherever the stream is, and whatever prefix a proxy adds, the page's links work.
+        Wherever the stream is, and whatever prefix a proxy adds, the page's links work, also that to
+        the index.
         """
         for path in "/", "/vm", "/logs/app/x":
-            page = self.page(path, "/", "/vm", "/logs/app/x")
-            for base in "http://a.example", "http://a.example/behind/proxy":
-                found = {
-                    urljoin(base + path, each)
-                    for each in re.findall(r'(?:href|src)="([^d].*?)"', page)
-                }
-                expected = {"/page/page.css", "/page/page.js", "/", "/vm", "/logs/app/x"}
-                self.assertEqual(found, {base + each for each in expected})
-            self.assertIn(f'aria-current="page">{path}</a>', page)
-        self.assertNotIn("<nav", self.page("/vm"))
+            for index in "/", "/all":
+                page = self.page(path, index=index)
+                for base in "http://a.example", "http://a.example/behind/proxy":
+                    found = {
+                        urljoin(base + path, each)
+                        for each in re.findall(r'(?:href|src)="([^d].*?)"', page)
+                    }
+                    expected = {"/page/page.css", "/page/page.js", index}
+                    self.assertEqual(found, {base + each for each in expected})
+        self.assertNotIn('id="back"', self.page("/vm"))
+
+    def test_data(self) -> None:
+        """
+        What scripts need is in attributes of the root element, escaped.
+        """
+        page = self.page("/logs/app", "<b>&$\"'", sources=3, heartbeat=1.5)
+        (root,) = re.findall(r"<html .*?>\n", page, re.DOTALL)
+        found = {name: unescape(value) for name, value in re.findall(r'data-(\w+)="(.*?)"', root)}
+        self.assertEqual(
+            found,
+            {
+                "kind": "file",
+                "label": "<b>&$\"'",
+                "detail": "/srv/<b>&$\"'",
+                "path": "/logs/app",
+                "prefix": "../",
+                "sources": "3",
+                "heartbeat": "1.5",
+            },
+        )
+        self.assertIn('data-heartbeat="15"', self.page(heartbeat=15.0))
+        self.assertIn('data-heartbeat=""', self.page())
 
     def test_named(self) -> None:
         """
-        The page shows the path, escaped.
+        The page shows what the source is called, escaped.
         """
-        page = self.page("/<b>&$name")
-        self.assertEqual(page.count("/&lt;b&gt;&amp;$name"), 2)
+        page = self.page("/", "<b>&$name")
+        self.assertIn("<title>&lt;b&gt;&amp;$name</title>", page)
         self.assertNotIn("<b>&", page)
 
     def test_list(self) -> None:
         """
-        A path without a stream has links to the streams.
+        A path without a stream has links to the sources, what they are called, and how many there
+        are.
         """
-        client = MemoryClient(StreamList(("/vm", "/a/b")))
+        sources = {"/vm": "ping localhost", "/a/b": "<b>"}
+        client = MemoryClient(SourceList(sources, "/.well-known/mercure"))
         answer = client.get("/", headers=BROWSER)
-        self.assertEqual(re.findall(r'<a href="(.*?)"', answer.text), ["vm", "a/b"])
+        links = re.findall(r'<li><a href="(.*?)">(.*?)</a> (.*?)</li>', answer.text)
+        self.assertEqual(links, [("vm", "/vm", "ping localhost"), ("a/b", "/a/b", "&lt;b&gt;")])
+        self.assertIn("/.well-known/mercure", answer.text)
+        self.assertIn('data-sources="2"', answer.text)
         self.assertEqual(answer.headers["vary"], "Accept")
         self.assertEqual(client.get("/").text, "ok")
         self.assertEqual(client.request("HEAD", "/", headers=BROWSER).text, "")
+
+    def test_all(self) -> None:
+        """
+        The page of all streams is one of a stream, at a path without one.
+        """
+        client = MemoryClient(AllPage(Shown("/all", "all", "All sources"), 2, "/"))
+        answer = client.get("/", headers=BROWSER)
+        self.assertIn('data-kind="all"', answer.text)
+        self.assertIn('href="./">Sources', answer.text)
+        self.assertEqual(answer.headers["vary"], "Accept")
 
     def test_methods(self) -> None:
         """
         GET and HEAD are answered C{ok}, anything else 405: nothing can be sent here.
         """
-        for page in (Greeting(), StreamList(["/a", "/b"])):
+        for page in (Greeting(Shown("/", "tick", "Ticks")), SourceList({"/a": "a", "/b": "b"})):
             client = MemoryClient(page)
             self.assertEqual(client.get("/").text, "ok")
             self.assertEqual(client.request("HEAD", "/").status, 200)
@@ -74,12 +114,32 @@ class GreetingTests(SynchronousTestCase):
                 self.assertEqual(refused.status, 405)
                 self.assertEqual(refused.headers["Allow"], "GET, HEAD, OPTIONS")
 
+    def test_embed(self) -> None:
+        """
+        Only pages of the given origins may show ours in a frame, and nothing else changes.
+        """
+
+        def policy(*embedders: str) -> str:
+            page = Greeting(Shown("/", "tick", "Ticks"), embedders=embedders)
+            answer = MemoryClient(page).get("/", headers=BROWSER)
+            self.assertNotIn("x-frame-options", answer.headers)
+            return answer.headers["content-security-policy"]
+
+        origins = "https://a.example", "http://127.0.0.1:3000"
+        self.assertTrue(policy().endswith("; frame-ancestors 'none'"))
+        self.assertEqual(policy(*origins), policy().removesuffix("'none'") + " ".join(origins))
+        listed = SourceList({}, embedders=origins)
+        headers = MemoryClient(listed).get("/", headers=BROWSER).headers
+        self.assertEqual(headers["content-security-policy"], policy(*origins))
+
     def test_policy(self) -> None:
         """
         The page needs nothing that its policy forbids, and nothing from elsewhere.
         """
         policy = (
-            MemoryClient(Greeting()).get("/", headers=BROWSER).headers["content-security-policy"]
+            MemoryClient(Greeting(Shown("/", "tick", "Ticks")))
+            .get("/", headers=BROWSER)
+            .headers["content-security-policy"]
         )
         self.assertNotIn("unsafe", policy)
         for path in FILES.rglob("*.*"):

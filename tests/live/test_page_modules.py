@@ -13,7 +13,7 @@ from twisted.web.static import Data, File
 
 from tests.support.browsers import Browsing
 from tests.support.requirements import ROOT, needs
-from twisted_sse.daemon.pages import PAGE_HEADERS
+from twisted_sse.daemon.pages import pageHeaders
 
 TESTS = ROOT / "tests" / "page"
 
@@ -54,7 +54,7 @@ class Files(File):
         """
         Serve a file.
         """
-        for name, value in PAGE_HEADERS:
+        for name, value in pageHeaders():
             request.setHeader(name, value)
         return super().render_GET(request)
 
@@ -68,7 +68,7 @@ class Empty(Data):
         """
         Serve the page.
         """
-        for name, value in PAGE_HEADERS:
+        for name, value in pageHeaders():
             request.setHeader(name, value)
         return super().render_GET(request)
 

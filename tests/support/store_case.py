@@ -28,13 +28,17 @@ class StoreTestCase(ChannelTestCase):
         # Its waits are random: these are short, beside the seconds that the tests are about.
         self.patch(storage, "BACKOFF", Backoff(initial=0.1, maximum=1.0))
 
-    def start(self, window: int = 10, open: bool = True, **options: Any) -> Channel:
+    def start(
+        self, window: int = 10, open: bool = True, liveComment: str | None = None, **options: Any
+    ) -> Channel:
         """
         Start a process: open the store.
         """
         self.store = LateStore(self.time, self.kept, **options)
         history = History(maxEvents=window)
-        channel = Channel(history, name="news", reactor=self.time, store=self.store)
+        channel = Channel(
+            history, name="news", reactor=self.time, store=self.store, liveComment=liveComment
+        )
         self.serve(channel, self.time)
         if open:
             self.successResultOf(self.opened())

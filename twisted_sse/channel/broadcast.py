@@ -53,6 +53,7 @@ class Broadcast:
     @ivar audience: the live subscriptions.
     @ivar seconds: returns the time by the channel's clock.
     @ivar isClosed: whether C{close} was called.
+    @ivar live: see L{Publisher<twisted_sse.channel.publisher.Publisher>}.
     """
 
     def __init__(
@@ -61,11 +62,13 @@ class Broadcast:
         reactor: IReactorTime | None,
         positionEvent: str | None,
         resetEvent: str | None,
+        liveComment: str | None = None,
     ) -> None:
         """
         @param reactor: where time comes from; if L{None}, from the streams.
         @param positionEvent: see L{Channel<twisted_sse.channel.channel.Channel>}.
         @param resetEvent: see there.
+        @param liveComment: see there.
         """
         self.store = store
         self.position = 0
@@ -85,6 +88,7 @@ class Broadcast:
         self.storage: Storage | None = None
         self.opening = 0, ""
         self._resetEvent = resetEvent
+        self.live = None if liveComment is None else Encoded(Event(comment=liveComment))
         # Where time comes from; known once there is a subscriber.
         self._clock = reactor
         self.seconds = time.monotonic if reactor is None else steady(reactor)

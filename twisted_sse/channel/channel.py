@@ -82,6 +82,7 @@ class Channel:
         store: EventStore | None = None,
         positionEvent: str | None = "stream-position",
         resetEvent: str | None = "stream-reset",
+        liveComment: str | None = None,
         observer: AnyChannelObserver | AnyStreamObserver | None = None,
     ) -> None:
         """
@@ -99,6 +100,8 @@ class Channel:
             and then a client that has not received an event yet may miss some without being told.
         @param resetEvent: the type of the event that tells a client that it has missed events for
             good; L{None} for no such event.
+        @param liveComment: a comment that each stream is sent once, after what was replayed, also if
+            nothing was: all that follows is new.  Needs a history.
         @param observer: the channel's observer.
         @raise ValueError: if an argument is out of range.
         @raise TypeError: if an argument has the wrong type.
@@ -117,6 +120,8 @@ class Channel:
             if own is not None:
                 # Raises if it is not a valid type.
                 Event("{}", event=own)
+        if liveComment is not None and history is None:
+            raise ValueError("liveComment needs a history: without it nothing is replayed")
         checkObserver(observer, ChannelObserver, StreamObserver)
         if store is not None and history is None:
             raise ValueError("a store needs a history: it is the window in front of the store")
@@ -130,7 +135,7 @@ class Channel:
         # check each time.
         self.history: History | Any = history
         self._thread = get_ident()
-        self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent)
+        self._broadcast = Broadcast(history, reactor, positionEvent, resetEvent, liveComment)
         self._subscribers = Subscribers(self._broadcast)
         listeners = ChannelListeners(observer)
         self._publishing = Publishing(self._broadcast, maxEventSize, listeners)

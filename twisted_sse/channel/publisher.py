@@ -20,6 +20,12 @@ class Publisher(Protocol[_Subscription]):
     What a subscription needs of its channel.
     """
 
+    live: Encoded | None
+    """
+    What a stream is sent once, when it has received everything that was replayed; L{None} for
+    nothing.
+    """
+
     @property
     def store(self) -> History | None:
         """

@@ -36,6 +36,7 @@ class _Place(NamedTuple):
     isOlder: bool
     after: str | None
     given: int | None
+    isMarked: bool
 
 
 class Subscribers:
@@ -117,6 +118,7 @@ class Subscribers:
         left = self._places.pop(response.stream, None)
         history = self._broadcast.kept()
         if left is not None:
+            subscription.isMarked = left.isMarked
             # If continuity was lost since, the place is not where it was.
             isKnown = left.cursor < 0 or history.place(left.after) == left.cursor
             if left.isOlder or (history.isFront and not isKnown):
@@ -153,7 +155,9 @@ class Subscribers:
                 if not after and cursor == broadcast.position:
                     # What is on its way has pushed it out of the history already.
                     after = broadcast.place
-            self._places[response.stream] = _Place(cursor, last, isOlder, after, given)
+            self._places[response.stream] = _Place(
+                cursor, last, isOlder, after, given, subscription.isMarked
+            )
 
     @property
     def lastEventID(self) -> str:

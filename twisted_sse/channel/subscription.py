@@ -44,6 +44,7 @@ class Subscription(Feed):
 
     @ivar choice: what it wants of the events.
     @ivar isPlaced: whether the cursor is known.
+    @ivar isMarked: whether it has once been sent everything that was replayed.
     @ivar last: the client's last ID.  While a subscription to all events is live, this is not kept
         up to date: it was sent the newest.
     @ivar listed: the last ID that it is listed by, for the reminders of its place.
@@ -67,6 +68,7 @@ class Subscription(Feed):
         "given",
         "isOlder",
         "isPlaced",
+        "isMarked",
         "last",
         "listed",
         "publisher",
@@ -74,10 +76,7 @@ class Subscription(Feed):
     )
 
     def __init__(
-        self,
-        publisher: Publisher[Subscription],
-        response: Response,
-        choice: Choice,
+        self, publisher: Publisher[Subscription], response: Response, choice: Choice
     ) -> None:
         self.publisher = publisher
         self.response = response
@@ -89,6 +88,7 @@ class Subscription(Feed):
         self.last = NO_ID
         self.listed: LastID | None = None
         self.isPlaced = True
+        self.isMarked = False
         self._behind = False
         self._call: IDelayedCall | None = None
         # What is read from the store, or its opening.
@@ -358,6 +358,11 @@ class Subscription(Feed):
         """
         response, stream = self.response, self.response.stream
         sent = entries if first is None else [first, *entries]
+        if not self.isMarked and not self.isOlder and self.cursor >= self.publisher.position:
+            # With the last of what is replayed, so that it costs no write of its own.
+            self.isMarked = True
+            if self.publisher.live is not None:
+                sent = [*sent, self.publisher.live]
         if sent:
             response.push(Batch(sent))
         # Only now: observers may end the stream, unsubscribe it, or change its choice.

@@ -14,17 +14,20 @@ from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
+from twisted.python.usage import UsageError
 from twisted.web.guard import BasicCredentialFactory, HTTPAuthSessionWrapper
 from twisted.web.pages import errorPage
 from twisted.web.resource import IResource, Resource
 from zope.interface import implementer
 
+from ..checks import InvalidOption
 from ..server.hosts import HOST, isLoopback, isLoopbackName, nameOf
+from ..server.origins import OriginList
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["KnownHosts", "isHostName", "saysLocal", "withPassword"]
+__all__ = ["KnownHosts", "checkEmbedders", "isHostName", "saysLocal", "withPassword"]
 
 #: The realm that browsers show when they ask for a password.
 REALM = b"event stream"
@@ -53,6 +56,26 @@ def isHostName(name: str) -> bool:
     """
     found = HOST.fullmatch(name)
     return found is not None and found[2] is None
+
+
+def checkEmbedders(origins: Sequence[str]) -> None:
+    """
+    Check the origins whose pages may show ours.
+
+    @raise UsageError: if one of them is none, or browsers would ignore it.
+
+    @since: 0.1
+    """
+    try:
+        OriginList("embed", origins)
+    except InvalidOption as e:
+        raise UsageError(f"--embed {e.why}") from e
+    for origin in origins:
+        # CSP 3, 2.3.1: a source is no address of IPv6, and no page without an origin.
+        if origin == "null" or "[" in origin:
+            raise UsageError(
+                f"--embed has {origin!r}: browsers accept only names of hosts, and IPv4 addresses"
+            )
 
 
 class _Wrapper:

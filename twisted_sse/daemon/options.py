@@ -19,7 +19,7 @@ from ..checks import InvalidOption
 from ..format.event import Event, InvalidEvent
 from ..server.resource import EventStreamResource
 from ..stream.pending import SlowReader
-from .access import isHostName
+from .access import checkEmbedders, isHostName
 from .listen import Endpoint
 from .mercureoptions import WELL_KNOWN, MercureOptions
 from .parameters import COMPLETIONS, DEFAULT_PORT, EXAMPLES, FLAGS, PARAMETERS
@@ -97,6 +97,7 @@ class Options(MercureOptions):
         self["publish-token"] = []
         self["credCheckers"] = []
         self["origin"] = []
+        self["embed"] = []
         self["allow-headers"] = []
         self["expose-headers"] = []
         self["trusted-proxy"] = []
@@ -139,6 +140,13 @@ class Options(MercureOptions):
         of a hub also https://*.example.com for all hosts below one; may be given several times
         """
         self["origin"].append(origin)
+
+    def opt_embed(self, origin: str) -> None:
+        """
+        origin whose pages may show the live page in a frame, such as https://example.com; may be
+        given several times
+        """
+        self["embed"].append(origin)
 
     def opt_allow_headers(self, names: str) -> None:
         """
@@ -247,6 +255,7 @@ class Options(MercureOptions):
                 )
         if self["port"] is None and not self["listen"]:
             self["port"] = DEFAULT_PORT
+        checkEmbedders(self["embed"])
         arguments = self.resourceArguments()
         isHub = all(spec.kind is Kind.HUB for spec in self.sources.values())
         if isHub and arguments["origins"] != "*":
@@ -386,11 +395,11 @@ class Options(MercureOptions):
         return ", ".join(spec.text for spec in self.sources.values())
 
     @property
-    def streams(self) -> tuple[str, ...]:
+    def streams(self) -> dict[str, str]:
         """
-        The paths that have a page.
+        The sources that have a page: what they are called, by path.
         """
-        return tuple(path for path in self.sources if path != self.hub)
+        return {path: spec.label for path, spec in self.sources.items() if path != self.hub}
 
     @property
     def hub(self) -> str | None:

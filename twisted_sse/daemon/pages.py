@@ -5,11 +5,11 @@ C{ok}.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from twisted.web.iweb import IRequest
 from twisted.web.pages import notFound
@@ -23,7 +23,7 @@ from ..server.answers import allow, answer
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-__all__ = ["PATH", "Greeting", "StreamList", "pageFiles"]
+__all__ = ["PATH", "AllPage", "Greeting", "Shown", "SourceList", "pageFiles", "pageHeaders"]
 
 #: The files of the page, and where they are served.
 FILES = Path(__file__).with_name("page")
@@ -37,19 +37,44 @@ TYPES = {
 
 #: The page loads only what is served with it, and runs no inline script: if the text of an event
 #: ever got into it as HTML, that could do no harm.
-PAGE_HEADERS = (
-    (
-        b"content-security-policy",
-        (
-            b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
-            b" img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        ),
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    # Browsers ask again each time, so the page always fits the server that runs.
-    (b"cache-control", b"no-cache"),
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
 )
+
+
+class Shown(NamedTuple):
+    """
+    What a page is about.
+
+    @ivar path: the path of the stream.
+    @ivar kind: what kind of source it has; C{"all"} for all sources together.
+    @ivar label: what people call it.
+    @ivar detail: what exactly it is; empty if there is nothing more to say.
+    """
+
+    path: str
+    kind: str
+    label: str
+    detail: str = ""
+
+
+def pageHeaders(embedders: Sequence[str] = ()) -> tuple[tuple[bytes, bytes], ...]:
+    """
+    Make the headers of the page, and of its files.
+
+    @param embedders: the origins whose pages may show it.
+
+    @since: 0.1
+    """
+    policy = POLICY.format(ancestors=" ".join(embedders) or "'none'")
+    return (
+        (b"content-security-policy", policy.encode("ascii")),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        # Browsers ask again each time, so the page always fits the server that runs.
+        (b"cache-control", b"no-cache"),
+    )
 
 
 class _PageFile(Data):
@@ -57,17 +82,19 @@ class _PageFile(Data):
     A file of the page, kept in memory, so that it is available after C{twistd --chroot}.
     """
 
-    def __init__(self, path: Path, **fields: str) -> None:
+    def __init__(self, path: Path, embedders: Sequence[str] = (), **fields: str) -> None:
         """
+        @param embedders: the origins whose pages may show it.
         @param fields: the values of its placeholders, as HTML.
         """
         text = path.read_text(encoding="utf-8")
         if fields:
             text = Template(text).substitute(fields)
         super().__init__(text.encode(), TYPES[path.suffix])  # type: ignore[no-untyped-call]
+        self._headers = pageHeaders(embedders)
 
     def render_GET(self, request: Request) -> bytes:
-        for name, value in PAGE_HEADERS:
+        for name, value in self._headers:
             request.setHeader(name, value)
         return cast(bytes, super().render_GET(request))  # type: ignore[no-untyped-call]
 
@@ -107,40 +134,50 @@ class Greeting(_Page):
     @since: 0.1
     """
 
-    def __init__(self, path: str = "/", streams: Sequence[str] = ("/",)) -> None:
+    def __init__(
+        self,
+        shown: Shown,
+        sources: int = 1,
+        index: str | None = None,
+        heartbeat: float | None = None,
+        embedders: Sequence[str] = (),
+    ) -> None:
         """
-        @param path: the path of the stream.
-        @param streams: the paths of all streams.
+        @param shown: what the page is about.
+        @param sources: how many sources there are.
+        @param index: the path of the page that lists them; L{None} for none.
+        @param heartbeat: after how many silent seconds the server sends a comment; L{None} for never.
+        @param embedders: the origins whose pages may show this one.
         """
-        prefix = _prefix(path)
-        name = escape(path)
-        if len(streams) > 1:
-            # The links show which stream this is.
-            heading = f'<h1 class="hidden">{name}</h1>{_links(prefix, path, streams)}'
-        else:
-            heading = f'<h1><span id="host"></span>{name}</h1>'
-        super().__init__(_PageFile(FILES / "index.html", name=name, prefix=prefix, heading=heading))
+        prefix = _prefix(shown.path)
+        back = ""
+        if index is not None:
+            address = escape(prefix + index[1:]) or "./"
+            back = f'<a id="back" href="{address}">Sources</a> <span aria-hidden="true">/</span> '
+        attributes = {
+            "kind": shown.kind,
+            "label": shown.label,
+            "detail": shown.detail,
+            "path": shown.path,
+            "prefix": prefix,
+            "sources": str(sources),
+            "heartbeat": "" if heartbeat is None else f"{heartbeat:g}",
+        }
+        page = _PageFile(
+            FILES / "index.html",
+            embedders,
+            attributes=_data(attributes),
+            label=escape(shown.label),
+            prefix=prefix,
+            back=back,
+        )
+        super().__init__(page)
 
 
-class StreamList(_Page):
+class _Alone(_Page):
     """
-    Lists the streams, at the root if there is none.
-
-    @since: 0.1
+    A page at a path that has no stream.
     """
-
-    def __init__(self, streams: Sequence[str], hub: str | None = None) -> None:
-        """
-        @param streams: their paths.
-        @param hub: the path of the hub; L{None} if there is none.
-        """
-        shown = f"<p>Each shows its events as they come.</p>{_links('', '', streams)}"
-        if not streams:
-            shown = ""
-        if hub is not None:
-            # No link: a stream of it needs topics, and often a token.
-            shown += f"<p>There is a Mercure hub at <code>{escape(hub)}</code>.</p>"
-        super().__init__(_PageFile(FILES / "list.html", streams=shown))
 
     def render(self, request: IRequest) -> bytes | int:
         """
@@ -148,6 +185,50 @@ class StreamList(_Page):
         """
         request.setHeader(b"vary", b"Accept")
         return super().render(request)
+
+
+class AllPage(Greeting, _Alone):
+    """
+    Shows all streams together.
+
+    @since: 0.1
+    """
+
+
+class SourceList(_Alone):
+    """
+    Lists the sources, at the root if no stream is there.
+
+    @since: 0.1
+    """
+
+    def __init__(
+        self,
+        sources: Mapping[str, str],
+        hub: str | None = None,
+        embedders: Sequence[str] = (),
+    ) -> None:
+        """
+        @param sources: what they are called, by path.
+        @param hub: the path of the hub; L{None} if there is none.
+        @param embedders: the origins whose pages may show this one.
+        """
+        links = [
+            f'<li><a href="{escape(path[1:])}">{escape(path)}</a> {escape(label)}</li>'
+            for path, label in sources.items()
+        ]
+        hubs = ""
+        if hub is not None:
+            # No link: a stream of it needs topics, and often a token.
+            hubs = f"<p>There is a Mercure hub at <code>{escape(hub)}</code>.</p>"
+        page = _PageFile(
+            FILES / "sources.html",
+            embedders,
+            attributes=_data({"sources": str(len(sources)), "prefix": ""}),
+            links="\n".join(links),
+            hub=hubs,
+        )
+        super().__init__(page)
 
 
 def _prefix(path: str) -> str:
@@ -158,13 +239,11 @@ def _prefix(path: str) -> str:
     return "../" * (path.count("/") - 1)
 
 
-def _links(prefix: str, here: str, streams: Sequence[str]) -> str:
-    links = []
-    for path in streams:
-        current = ' aria-current="page"' if path == here else ""
-        address = escape(prefix + path[1:]) or "./"
-        links.append(f'<a href="{address}"{current}>{escape(path)}</a>')
-    return f'<nav aria-label="Streams">{" ".join(links)}</nav>'
+def _data(attributes: Mapping[str, str]) -> str:
+    """
+    @return: attributes for scripts, as HTML.
+    """
+    return " ".join([f'data-{name}="{escape(value)}"' for name, value in attributes.items()])
 
 
 def _ok(request: Request) -> bytes:

@@ -87,11 +87,13 @@ def makeChannel(
     store: EventStore | None,
     observer: Observer | None,
     reactor: Any,
+    liveComment: str | None = None,
 ) -> Channel:
     """
     Make the channel of a source.
 
     @param store: keeps its events; L{None} for memory only.
+    @param liveComment: see L{Channel}.
     """
     return Channel(
         History(maxEvents=options["history"], maxAge=options["history-age"]),
@@ -99,6 +101,7 @@ def makeChannel(
         maxEventSize=LARGEST_EVENT,
         reactor=reactor,
         store=store,
+        liveComment=liveComment,
         observer=observer,
     )
 

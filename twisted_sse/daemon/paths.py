@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RESERVED", "isFree", "makeStreams"]
 
 #: Names at the root that no stream can have.
-RESERVED = ("healthz", "readyz", "metrics", PATH.decode())
+RESERVED = ("healthz", "readyz", "metrics", "all", PATH.decode())
 
 _PATH = re.compile(r"/|(/[A-Za-z0-9._~-]+)+")
 
@@ -69,11 +69,19 @@ class _Paths(Resource):
         return found
 
 
-def makeStreams(streams: Mapping[str, IResource], deep: str | None = None) -> IResource:
+def makeStreams(
+    streams: Mapping[str, IResource],
+    deep: str | None = None,
+    overview: IResource | None = None,
+) -> IResource:
     """
     Make the part of the site that shows events.
 
     @param streams: the resources, by path.
     @param deep: the path of the one that also answers below its path; L{None} for none.
+    @param overview: answers what the sources do; L{None} for nothing.
     """
-    return _Paths(streams, pageFiles(), deep)
+    files = pageFiles()
+    if overview is not None:
+        files.putChild(b"sources", overview)
+    return _Paths(streams, files, deep)

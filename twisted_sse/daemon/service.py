@@ -27,11 +27,12 @@ from ..hub.anonymous import ThisMachine
 from ..hub.bearer import Tokens
 from ..hub.publish import PublishResource
 from ..hub.refused import Refused
-from ..hub.subscribe import byQuery
+from ..observe import Observers
 from ..server.address import checkedNetworks
 from ..server.resource import EventStreamResource
 from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
+from ..timing.ticker import steady
 from .access import KnownHosts, withPassword
 from .connections import Connections
 from .control import makeControl
@@ -43,13 +44,15 @@ from .logfile import twistdLog
 from .mercure import Admission, checkHub, makeHub
 from .mercureoptions import METADATA
 from .options import Options, exitUsage
-from .pages import Greeting, StreamList
+from .overview import Activity, Overview
+from .pages import AllPage, Greeting, Shown, SourceList
 from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
 from .paths import makeStreams
 from .processes.sums import described, made
 from .site import MOST_BODY, MOST_PUBLISHED, PublishedRequest, SmallSite
 from .sources.linesource import LineSource
 from .sources.spec import Kind
+from .subscribing import subscribing
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -61,6 +64,9 @@ __all__ = ["makeDaemon", "makeService"]
 
 #: How long a connection may be open without a request, in seconds.
 IDLE_TIMEOUT = 60
+
+#: The comment that tells the live page where what is new begins.
+LIVE = "live"
 
 
 def makeService(options: Options, reactor: Any = None) -> IService:
@@ -126,6 +132,8 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
     lines: dict[str, LineSource] = {}
     arguments = {**options.resourceArguments(maxStreams), "maxPendingTotal": total}
     hub = None
+    overview = Overview()
+    index = "/" if "/" not in options.sources else "/all" if len(options.streams) > 1 else None
     for path, spec in options.sources.items():
         if spec.kind is Kind.HUB:
             kept = makeChannel(options, path, daemon.store, observer, reactor)
@@ -138,25 +146,36 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
             resources.update(dict.fromkeys(hub.metadata.paths, hub.metadata))
             continue
         channel = None
+        activity = Activity(path, spec, steady(reactor))
+        overview.activities.append(activity)
         if spec.isPrivate or path in options.channeled:
             itsStore = None if spec.kind is Kind.FILE else daemon.store
-            channel = makeChannel(options, path, itsStore, observer, reactor)
+            watching = Observers(observer, activity)
+            channel = makeChannel(options, path, itsStore, watching, reactor, LIVE)
+            activity.channel = channel
             daemon.addChannel(channel)
         if channel is None:
             connected = options.connected[path]
         elif spec.isLines:
-            connected = partial(channel.subscribe, last=options["tail"])
+            connected = subscribing(channel, options["tail"], options["history"], False)
             if member is None or not spec.isReadOnce:
                 ended = daemon.sourceEnded if options["once"] else None
                 addLines(daemon, options, spec, channel, reactor, ended)
                 lines[path] = daemon.sources[-1]
+                activity.loaded(lines[path].loadedAt)
         elif path in options.channeled:
             connected = partial(options.connected[path], channel=channel)
         else:
-            connected = byQuery(channel, options["tail"])
+            connected = subscribing(channel, options["tail"], options["history"], True)
         resource = EventStreamResource(
             connected,
-            fallback=Greeting(path, options.streams),
+            fallback=Greeting(
+                Shown(path, spec.kind.value, spec.label, spec.detail),
+                len(options.streams),
+                index,
+                options["heartbeat"],
+                options["embed"],
+            ),
             name=path,
             observer=observer,
             **arguments,
@@ -173,11 +192,21 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
             countStore(registry, store, daemon.unstored)
         if hub is not None:
             countHub(registry, hub)
-    resources.setdefault("/", StreamList(options.streams, options.hub))
+    if index is not None:
+        resources.setdefault("/", SourceList(options.streams, options.hub, options["embed"]))
+        resources["/all"] = AllPage(
+            Shown("/all", "all", "All sources"),
+            len(options.streams),
+            None if index == "/all" else index,
+            options["heartbeat"],
+            options["embed"],
+        )
     makeSite = partial(_makeSite, options, connections, reactor, hub)
     metrics = _makeMetrics(registry, member)
     control = {} if hub is None else makeControl(hub)
-    _listen(options, daemon, listening, resources, metrics, control, makeSite, member is None)
+    _listen(
+        options, daemon, listening, resources, overview, metrics, control, makeSite, member is None
+    )
     if member is not None:
         member.balance(listening, connections.count)
         member.unready = daemon.becomeUnready
@@ -230,6 +259,7 @@ def _listen(
     daemon: Daemon,
     listening: ListeningService,
     resources: dict[str, IResource],
+    overview: IResource,
     metrics: IResource,
     control: dict[str, IResource],
     makeSite: Callable[[IResource], Site],
@@ -239,6 +269,7 @@ def _listen(
     Open the ports.
 
     @param resources: what answers clients, by path.
+    @param overview: answers what the sources do.
     @param metrics: what answers at C{/metrics}.
     @param control: what answers those who run the daemon, by path.
     @param makeSite: makes the site of a root.
@@ -246,10 +277,12 @@ def _listen(
     """
     admin = options.adminEndpoint()
     if admin is None:
-        streams = _guard(options, makeStreams({**resources, "/metrics": metrics}, options.hub))
+        streams = _guard(
+            options, makeStreams({**resources, "/metrics": metrics}, options.hub, overview)
+        )
         root = makeProbes(daemon.state, daemon.delivery.problem, streams)
     else:
-        root = _guard(options, makeStreams(resources, options.hub))
+        root = _guard(options, makeStreams(resources, options.hub, overview))
         known = {
             path: KnownHosts(resource, options["allow-host"]) for path, resource in control.items()
         }

@@ -214,6 +214,8 @@ class Tail(LineSource):
             # A client that has seen this line has missed nothing of what follows.
             assert self.channel.history is not None, "lines have a history"
             self.channel.beginAfter(lines.pop(0)[1])
+        if lines and file is not None:
+            self.loadedAt = file.modified() / 1e9
         identifiers = iter([identifier for _, identifier in lines])
         self.publish([line for line, _ in lines], lambda line: next(identifiers))
 

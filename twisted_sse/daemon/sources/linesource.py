@@ -46,6 +46,8 @@ class LineSource(Service):
     @ivar linesCut: how many of these were too long, and were cut.
     @ivar linesNotJSON: how many were not JSON that describes an event, though the format is
         C{"json"}.  They were sent as text.
+    @ivar loadedAt: when the newest of the lines that were there before was written, in Unix time;
+        L{None} if there were none.
 
     @since: 0.1
     """
@@ -65,6 +67,7 @@ class LineSource(Service):
         self.lines = 0
         self.linesCut = 0
         self.linesNotJSON = 0
+        self.loadedAt: float | None = None
         self._format = format
         self._ended = ended
         self._delivering: Deferred[Any] | None = None

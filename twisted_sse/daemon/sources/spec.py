@@ -15,7 +15,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
-from enum import Enum, auto
+from enum import Enum
 from typing import Any, NamedTuple
 
 from ...channel.channel import Channel
@@ -30,21 +30,24 @@ __all__ = ["Kind", "Spec", "checkLines", "makeLines", "readSource"]
 
 class Kind(Enum):
     """
-    The kinds of sources.
+    The kinds of sources, as the live page knows them.
     """
 
-    TICK = auto()
-    INPUT = auto()
-    FILE = auto()
-    COMMAND = auto()
-    POST = auto()
-    HUB = auto()
-    FUNCTION = auto()
+    TICK = "tick"
+    INPUT = "stdin"
+    FILE = "file"
+    COMMAND = "command"
+    POST = "post"
+    HUB = "hub"
+    FUNCTION = "python"
 
 
 #: The sources that are named by a word, and those that are named by a prefix and a value.
 WORDS = {"tick": Kind.TICK, "-": Kind.INPUT, "post": Kind.POST}
 PREFIXES = {"file": Kind.FILE, "command": Kind.COMMAND, "python": Kind.FUNCTION}
+
+#: What sources are called that have no name of their own.
+LABELS = {Kind.TICK: "Ticks", Kind.INPUT: "Standard input", Kind.POST: "Posted events"}
 
 #: What one would write for a function, without the prefix.
 _FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
@@ -63,6 +66,27 @@ class Spec(NamedTuple):
     kind: Kind
     value: str
     text: str
+
+    @property
+    def label(self) -> str:
+        """
+        What people call it, in one or a few words.
+        """
+        if self.kind is Kind.FILE:
+            return os.path.basename(self.value) or self.value
+        return LABELS.get(self.kind) or self._named
+
+    @property
+    def detail(self) -> str:
+        """
+        What exactly it is: the whole path of a file, the line of a command, the name of a function;
+        empty if there is nothing more to say.
+        """
+        return os.path.abspath(self.value) if self.kind is Kind.FILE else self._named
+
+    @property
+    def _named(self) -> str:
+        return self.value.removeprefix("python:") if self.kind is Kind.FUNCTION else self.value
 
     @property
     def isLines(self) -> bool:

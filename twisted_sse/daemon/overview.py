@@ -1,0 +1,144 @@
+"""
+What the index of several sources shows of each: its newest line, and how many came lately.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.web.resource import Resource
+
+from ..channel.channel import Channel
+from ..format.event import Event
+from .sources.spec import Spec
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+__all__ = ["Activity", "Overview"]
+
+#: For how many seconds events are counted.
+SECONDS = 60
+
+#: How much of the newest line is shown, in characters.
+LONGEST = 300
+
+
+class Activity:
+    """
+    What comes from one source.  It is the observer of the source's channel.
+
+    @ivar path: the path of the source.
+    @ivar channel: its channel; L{None} if each client gets its own events.
+    @ivar events: how many there were, those included that a file or store already had.
+    """
+
+    channel: Channel | None = None
+
+    def __init__(self, path: str, spec: Spec, seconds: Callable[[], float]) -> None:
+        """
+        @param spec: the source.
+        @param seconds: returns the time by the channel's clock.
+        """
+        self.path = path
+        self.events = 0
+        self._spec = spec
+        self._seconds = seconds
+        # One number for each second: a ring, of which one is for the second that it is now.
+        self._counts = [0] * (SECONDS + 1)
+        self._second = int(seconds())
+        # The events before this position are older than the channel knows: when they were written.
+        self._loaded = 0
+        self._written: float | None = None
+
+    def received(self, channel: object, event: Event, isNew: bool) -> None:
+        """
+        See L{ChannelObserver<twisted_sse.observe.Observer>}.
+        """
+        self.events += 1
+        if isNew:
+            second = int(self._seconds())
+            if second != self._second:
+                self._advance(second)
+            self._counts[second % len(self._counts)] += 1
+
+    def _advance(self, second: int) -> None:
+        size = len(self._counts)
+        for each in range(max(self._second, second - size) + 1, second + 1):
+            self._counts[each % size] = 0
+        self._second = second
+
+    def loaded(self, written: float | None) -> None:
+        """
+        What there was until now did not come now: it was there before.
+
+        @param written: when the newest was written, in Unix time; L{None} if there is none.
+        """
+        self._counts = [0] * len(self._counts)
+        if self.channel is not None and self.channel.history is not None:
+            self._loaded, self._written = self.channel.history.end, written
+
+    def rates(self) -> list[int]:
+        """
+        @return: how many events there were in each of the last L{SECONDS} whole seconds, the oldest
+            first.
+        """
+        second, size = int(self._seconds()), len(self._counts)
+        self._advance(second)
+        return [self._counts[each % size] for each in range(second - SECONDS, second)]
+
+    def describe(self) -> dict[str, Any]:
+        """
+        @return: what the index is told, ready to be JSON.
+        """
+        last, at = self._newest()
+        isShared = self.channel is not None
+        return {
+            "path": self.path,
+            "kind": self._spec.kind.value,
+            "label": self._spec.label,
+            "lines": self.events if isShared else None,
+            "last": last,
+            "lastAt": at,
+            "rates": self.rates() if isShared else None,
+        }
+
+    def _newest(self) -> tuple[str | None, int | None]:
+        """
+        @return: the beginning of the newest event's data, and when it came, in milliseconds of Unix
+            time.
+        """
+        history = None if self.channel is None else self.channel.history
+        if history is None or history.end == history.first:
+            return None, None
+        entry = history.get(history.end - 1)
+        at = time.time() - (self._seconds() - entry.time)
+        if history.end <= self._loaded and self._written is not None:
+            at = self._written
+        return (entry.event.data or "")[:LONGEST], int(at * 1000)
+
+
+class Overview(Resource):
+    """
+    Answers with what there is to know of each source, as JSON.
+
+    @ivar activities: the sources.
+    """
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.activities: list[Activity] = []
+
+    def render_GET(self, request: Request) -> bytes:
+        """
+        See L{Resource}.
+        """
+        request.setHeader(b"content-type", b"application/json")
+        request.setHeader(b"cache-control", b"no-store")
+        request.setHeader(b"x-content-type-options", b"nosniff")
+        return json.dumps([each.describe() for each in self.activities]).encode("ascii")

@@ -1,0 +1,54 @@
+// Events as files: exactly as they came, or with all that is known of them.
+
+"use strict";
+
+const KEPT = 60000; // milliseconds, until which a browser has surely begun to read the file
+
+// The data of the events, each ending with LF.
+export function asText(entries) {
+  return entries.map((entry) => `${entry.data}\n`).join("");
+}
+
+// When an event was, as far as that is known: one that was there before the page, and says no time,
+// has none.
+function timeOf({ line, arrived, replayed }) {
+  if (line.time !== null) {
+    return new Date(Math.floor(line.time.at)).toISOString();
+  }
+  return replayed ? null : new Date(Math.floor(arrived)).toISOString();
+}
+
+// A line of JSON for each, of the same six keys. What an event does not have is null.
+export function asJSONLines(entries) {
+  return entries
+    .map((entry) => {
+      const { line, source, type, id, data } = entry;
+      const level = line.level || null;
+      const shown = { time: timeOf(entry), level, source, type, id: id || null, data };
+      return `${JSON.stringify(shown)}\n`;
+    })
+    .join("");
+}
+
+// "app.log-20261129-013313.log". No system refuses the name, and no folder is in it.
+export function fileName(label, stamp, extension) {
+  const name = label
+    .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")
+    .replace(/[\\/:*?"<>|\s]+/g, "-")
+    .replace(/^[-.]+|[-.]+$/g, "")
+    .slice(0, 100);
+  return `${name || "events"}-${stamp}.${extension}`;
+}
+
+// Has the browser save a text, in UTF-8.
+export function save(text, name) {
+  const address = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.hidden = true;
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(address), KEPT);
+}

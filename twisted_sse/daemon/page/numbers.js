@@ -1,0 +1,15 @@
+// Numbers as they are shown: in English, whatever the browser's language, as all of the page is.
+
+"use strict";
+
+const format = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+
+// 17260 -> "17,260"
+export function showNumber(number) {
+  return format.format(number);
+}
+
+// (1, "event") -> "1 event"; (17260, "event") -> "17,260 events"
+export function showCount(number, noun, plural = `${noun}s`) {
+  return `${showNumber(number)} ${number === 1 ? noun : plural}`;
+}

@@ -1,0 +1,134 @@
+// The index of several sources: what each is, its newest line, and how many there are.
+
+"use strict";
+
+import { draw } from "./chart.js";
+import { Clock } from "./clock.js";
+import { make } from "./elements.js";
+import { showCount } from "./numbers.js";
+import { describe } from "./overview.js";
+
+const PERIOD = 2000; // milliseconds from one question to the next
+const PATIENCE = 10000; // milliseconds for an answer
+const COLOURS = 6;
+
+const { prefix } = document.documentElement.dataset;
+const list = document.getElementById("sources");
+const status = document.getElementById("updated");
+const clock = new Clock();
+
+const rows = new Map(); // by path
+let shown = null; // as they were last answered
+let skew = 0; // milliseconds by which the server's clock is ahead
+let updated = Date.now();
+let question = null; // the AbortController of the one that waits for its answer
+let timer = 0;
+
+function makeRow(path, index) {
+  const kind = make("span", { class: "kind" });
+  const last = make("span", { class: "last" });
+  const age = make("span", { class: "age" });
+  const rate = make("span", { class: "rate" });
+  const chart = make("canvas", { class: "chart", "aria-hidden": "true" });
+  const link = make(
+    "a",
+    { href: prefix + (path.slice(1) || "./"), class: `source source-${index % COLOURS}` },
+    make("span", { class: "square", "aria-hidden": "true" }),
+    make("span", { class: "what" }, make("span", { class: "path" }, path), kind),
+    make("span", { class: "newest" }, last, age),
+    rate,
+    chart,
+  );
+  return { item: make("li", {}, link), kind, last, age, rate, chart };
+}
+
+// Only what changed is touched: the text may be selected, and a link may have the focus.
+function setText(element, text) {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
+}
+
+function showRow(row, source) {
+  const said = describe(source, Date.now() + skew);
+  for (const name of ["kind", "last", "age", "rate"]) {
+    setText(row[name], said[name]);
+  }
+  row.last.classList.toggle("line", said.isLine);
+  row.chart.classList.toggle("none", said.rates === null);
+  if (said.rates !== null) {
+    draw(row.chart, said.rates, getComputedStyle(row.chart).color);
+  }
+}
+
+function showAll() {
+  if (shown === null) {
+    return; // the server's own list is still there
+  }
+  const paths = shown.map(({ path }) => path);
+  if (paths.join("\n") !== [...rows.keys()].join("\n")) {
+    rows.clear(); // the server was started with others
+    paths.forEach((path, index) => rows.set(path, makeRow(path, index)));
+    list.replaceChildren(...[...rows.values()].map(({ item }) => item));
+  }
+  for (const source of shown) {
+    showRow(rows.get(source.path), source);
+  }
+}
+
+async function ask(signal) {
+  const answer = await fetch(`${prefix}page/sources`, {
+    headers: { Accept: "application/json" },
+    cache: "no-store",
+    signal,
+  });
+  if (!answer.ok) {
+    throw new Error(`status ${answer.status}`);
+  }
+  const sources = await answer.json();
+  const date = Date.parse(answer.headers.get("date"));
+  // A date has no fraction of a second; a smaller difference is none.
+  const ahead = date - Date.now();
+  return { sources, skew: Math.abs(ahead) > 2000 ? ahead : 0 };
+}
+
+async function update() {
+  clearTimeout(timer);
+  question?.abort();
+  const own = new AbortController();
+  question = own;
+  const patience = setTimeout(() => own.abort(), PATIENCE);
+  const answer = await ask(own.signal).catch(() => null);
+  clearTimeout(patience);
+  if (question !== own) {
+    return; // another was asked meanwhile, or the page is hidden
+  }
+  question = null;
+  if (answer !== null) {
+    ({ sources: shown, skew } = answer);
+    updated = Date.now();
+  }
+  status.classList.toggle("failing", answer === null);
+  setText(
+    status,
+    answer === null
+      ? `Not updated since ${clock.time(updated)}.`
+      : `${showCount(shown.length, "source")}, updated every 2 s`,
+  );
+  showAll();
+  timer = setTimeout(update, PERIOD);
+}
+
+function stop() {
+  clearTimeout(timer);
+  question?.abort();
+  question = null;
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? stop() : update()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showAll);
+window.addEventListener("resize", showAll);
+
+if (!document.hidden) {
+  update();
+}
