@@ -1,17 +1,73 @@
-// key=value pairs of a text.
+// Pairs like level=info msg="it is done" in a text. A single pass: linear in the length.
 
 "use strict";
 
-const PAIR = /(?<![^\s,{[(])([A-Za-z_@][\w.@/-]*)=(?:"((?:[^"\\]|\\.)*)"|([^\s"]*))/g;
+const KEY = /[A-Za-z_@][\w.@/-]*=/y;
+const SPACE = 32;
 
-// Returns [{key, value, start, end}], with the positions of the value in the text.
-export function readLogfmt(text) {
+// Returns the position after a quoted text, or -1 if it does not end.
+function afterQuoted(text, start) {
+  for (let position = start + 1; position < text.length; position++) {
+    if (text[position] === "\\") {
+      position++;
+    } else if (text[position] === '"') {
+      return position + 1;
+    }
+  }
+  return -1;
+}
+
+function afterWord(text, start) {
+  let position = start;
+  while (position < text.length && text.charCodeAt(position) > SPACE) {
+    position++;
+  }
+  return position;
+}
+
+function unquoted(text) {
+  return text.slice(1, -1).replace(/\\(.)/g, (_, escaped) => {
+    return { n: "\n", r: "\r", t: "\t" }[escaped] ?? escaped;
+  });
+}
+
+// Finds the pairs of a text that stand outside quotes. A pair is { key, value, start, end,
+// valueStart }, the positions being those of the whole pair and of its value, quotes included.
+// `from` is where to begin.
+export function readPairs(text, from = 0) {
   const pairs = [];
-  for (const found of text.matchAll(PAIR)) {
-    const quoted = found[2] !== undefined;
-    const value = quoted ? found[2].replace(/\\(["\\])/g, "$1") : found[3];
-    const end = found.index + found[0].length - (quoted ? 1 : 0);
-    pairs.push({ key: found[1], value, start: end - (found[2] ?? found[3]).length, end });
+  // Once a quote has no end, a later one has none either, and is not searched for again.
+  let mayQuote = true;
+  let position = from;
+  function quotedEnd(start) {
+    if (!mayQuote || text[start] !== '"') {
+      return -1;
+    }
+    const end = afterQuoted(text, start);
+    mayQuote = end !== -1;
+    return end;
+  }
+  while (position < text.length) {
+    if (text.charCodeAt(position) <= SPACE) {
+      position++;
+      continue;
+    }
+    KEY.lastIndex = position;
+    const match = KEY.exec(text);
+    const valueStart = match === null ? position : KEY.lastIndex;
+    const quoted = quotedEnd(valueStart);
+    const end = quoted === -1 ? afterWord(text, valueStart) : quoted;
+    if (match !== null) {
+      const value = text.slice(valueStart, end);
+      pairs.push({
+        key: match[0].slice(0, -1),
+        value: quoted === -1 ? value : unquoted(value),
+        start: position,
+        end,
+        valueStart,
+      });
+    }
+    position = end;
   }
   return pairs;
 }

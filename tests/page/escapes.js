@@ -1,0 +1,13 @@
+// Takes escapes out of a text, as far as the vectors have them.
+
+"use strict";
+
+export function plain(data) {
+  return data
+    .replace(/\x1b\[1?G/g, "\r")
+    .replace(/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g, "")
+    .replace(/\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]/g, "")
+    .replace(/\r+$/, "")
+    .replace(/^.*\r/s, "")
+    .replace(/[\x00-\x08\x0b-\x1f]/g, (each) => String.fromCharCode(0x2400 + each.charCodeAt(0)));
+}

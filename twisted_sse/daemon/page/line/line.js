@@ -1,0 +1,122 @@
+// Reads one line: its level, its time, and what of it stays as its message.
+
+"use strict";
+
+import { readHead } from "./head.js";
+import { levelOf } from "./levels.js";
+import { readPairs } from "./logfmt.js";
+import { readRecord } from "./record.js";
+import { afterSigns, readLevel } from "./severity.js";
+import { findTime, timeOfValue } from "./time.js";
+
+// How much of a line is looked at for pairs of logfmt.
+const REACH = 400;
+const TIME_KEYS = new Set("ts time timestamp @timestamp t @t datetime asctime instant".split(" "));
+
+// A level that stands directly at the time or at the start, with what sets it off.
+const LEADING =
+  /([[<(|] *)?([A-Za-z]{1,11}|[.*#-](?= ))(?=[\s\])>:|/]|$)(?: *[\])>]|\/(?=\S))?(?:[ \t]*(?:[:|]|--?(?=\s)(?: :)?))?[ \t]*/y;
+
+function timeInPairs(pairs, arrived) {
+  for (const { key, value, start, end } of pairs) {
+    const time = TIME_KEYS.has(key.toLowerCase()) ? timeOfValue(value, arrived) : null;
+    if (time !== null) {
+      return { time, start, end };
+    }
+  }
+  return null;
+}
+
+// The parts of a text that were not moved.
+function piecesOf(text, moved) {
+  const pieces = [];
+  let position = 0;
+  for (const [start, end] of moved.sort((one, other) => one[0] - other[0])) {
+    if (start > position) {
+      pieces.push([position, start]);
+    }
+    position = Math.max(position, end);
+  }
+  if (position < text.length || pieces.length === 0) {
+    pieces.push([position, text.length]);
+  }
+  return pieces;
+}
+
+// Where the level of a line stands at the beginning of its message, or null.
+function leadingLevel(text, head, found) {
+  LEADING.lastIndex = head.body;
+  const match = found.level === "" ? null : LEADING.exec(text);
+  if (match === null) {
+    return null;
+  }
+  const [all, opened = "", word] = match;
+  const start = head.body + opened.length;
+  const isFound = found.start === start && found.end === start + word.length;
+  // What said it before the time may say it again: Ruby's "W, [..]  WARN -- : ".
+  const isRepeated = head.level !== "" && word === word.toUpperCase() && levelOf(word) === found.level;
+  return isFound || isRepeated ? [head.body, head.body + all.length] : null;
+}
+
+function readJSON(text, head, { arrived, type }) {
+  const found = readRecord(text.slice(head.body), arrived);
+  if (found === null) {
+    return null;
+  }
+  // Docker's record of a line that is no JSON itself.
+  const inner = found.text === null ? null : readLine(found.text, { arrived, type });
+  return {
+    level: found.level || inner?.level || head.level || levelOf(type),
+    time: inner?.time ?? found.time ?? head.time,
+    timeAt: null,
+    levelAt: null,
+    pieces: [[0, text.length]],
+    record: found.record,
+    prefix: head.prefix,
+  };
+}
+
+// Reads a line without escapes. `arrived` is when it came, in milliseconds since 1970, and `type` is
+// the type of its event. Returns { level, time, timeAt, levelAt, pieces, record, prefix }: timeAt and
+// levelAt are what is shown in the cells of the time and of the level, and pieces what stays as the
+// message, as positions in the text.
+export function readLine(text, { arrived, type = "message" }) {
+  const head = readHead(text, arrived);
+  if (text[head.body] === "{") {
+    const line = readJSON(text, head, { arrived, type });
+    if (line !== null) {
+      return line;
+    }
+  }
+  const start = text.slice(0, head.body + REACH);
+  const pairs = start.includes("=", head.body) ? readPairs(start, head.body) : [];
+  const found = readLevel({ text, start, body: afterSigns(start, head.body), head, type, pairs });
+  const pair = head.time === null ? timeInPairs(pairs, arrived) : null;
+  const time = head.time ?? pair?.time ?? findTime(text, arrived);
+
+  const isLogfmt = pairs.length > 0 && pairs[0].start === head.body;
+  function movedPair(each) {
+    return isLogfmt && each ? withBlank(text, each, head.body) : null;
+  }
+  const timeAt = head.timeAt ?? movedPair(pair);
+  const leading = leadingLevel(text, head, found);
+  const levelAt = leading ?? head.levelAt ?? movedPair(found.isPair ? found : null);
+  const moved = [head.levelAt, timeAt, levelAt].filter((each) => each !== null);
+  return {
+    level: found.level,
+    time,
+    timeAt,
+    levelAt,
+    pieces: piecesOf(text, moved),
+    record: null,
+    prefix: head.prefix,
+  };
+}
+
+// A pair with the blank that sets it off from its neighbours.
+function withBlank(text, { start, end }, from) {
+  if (text[end] === " ") {
+    return [start, end + 1];
+  }
+  return start > from && text[start - 1] === " " ? [start - 1, end] : [start, end];
+}

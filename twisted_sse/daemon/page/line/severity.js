@@ -1,0 +1,185 @@
+// The level of a line of text, by rules; the first one that gives a level wins.
+
+"use strict";
+
+import { levelOf, levelOfLetter, levelOfStatus } from "./levels.js";
+import { levelOfCut } from "./record.js";
+import { findWord } from "./words.js";
+
+// An address may be long, and what follows it in an access log is the status.
+const LONGEST_REQUEST = 4096;
+
+const LEVEL_KEYS = new Set(["level", "lvl", "severity", "loglevel", "at"]);
+
+// What may stand before the text proper: blanks, and signs such as ✖, │ and emoji.
+const SIGNS = /[\s\p{So}\u2139\uFE0F\u200D\u203A\u2022\u2A2F]*/uy;
+
+// What tells of an error that was not caught, each at the beginning of the text.
+const FAILURES = [
+  { name: "Python", pattern: /(?:\+ Exception Group )?Traceback \(most/y },
+  { name: "Java", pattern: /Exception in thread/y },
+  { name: "Go", pattern: /(?:http: )?panic: |fatal error: /y },
+  { name: "Rust", pattern: /thread '[^']*'(?: \(\d+\))? panicked at/y },
+  { name: "Node.js, .NET", pattern: /[Uu]nhandled (?:[Pp]romise )?(?:[Rr]ejection|[Ee]xception)/y },
+  { name: "Elixir", pattern: /\*\* \([A-Z]/y },
+  { name: "make", pattern: /g?make(?:\[\d+\])?: \*\*\* /y },
+  { name: "a class", pattern: /(?:Uncaught )?[\w.$\\/]+(?:Error|Exception)(?=:)/y },
+];
+// Ruby and others name the class at the end.
+const CLASS_AT_END = /\([\w:.]*\w(?:Error|Exception)\)\s*$/;
+
+function at(pattern, text, position) {
+  pattern.lastIndex = position;
+  return pattern.exec(text);
+}
+
+// Returns the position of the text proper.
+export function afterSigns(text, position) {
+  return position + at(SIGNS, text, position)[0].length;
+}
+
+// Each rule has a line { text, start (the beginning of the text, long enough for most), body (where the
+// text proper begins), head (see head.js), pairs (of logfmt), type (of the event) }, and returns a level
+// or { level, start, end }, or "" or null.
+export const RULES = [
+  {
+    name: "before the time",
+    reason: "syslog's <34>, klog, INFO 2026-11-29 .., Ruby: see head.js",
+    read: ({ head }) => head.level,
+  },
+  {
+    name: "Redis",
+    reason: "a sign between the time and the text",
+    read({ text, head }) {
+      const sign = head.isRedis && text[head.body + 1] === " " ? text[head.body] : "";
+      const level = { ".": "debug", "-": "debug", "*": "info", "#": "warn" }[sign];
+      return level && { level, start: head.body, end: head.body + 1 };
+    },
+  },
+  {
+    name: "letter after the time",
+    reason: "lnav and others; I is left out, being a word",
+    read({ text, head }) {
+      const match = head.timeAt && at(/([DWEF]) /y, text, head.body);
+      return match && { level: levelOfLetter(match[1]), start: head.body, end: head.body + 1 };
+    },
+  },
+  {
+    name: "logcat",
+    reason: "Android: 11-29 02:25:25.123  812  830 E Tag: ..",
+    read({ text, head }) {
+      const match = head.form === "logcat" && at(/\d+ +\d+ ([VDIWEF]) /y, text, head.body);
+      return match && levelOfLetter(match[1]);
+    },
+  },
+  {
+    name: "Twisted",
+    reason: "[namespace#level]",
+    read({ start, body }) {
+      const match = at(/\[[\w.$<>-]+#([a-z]+)\]/y, start, body);
+      return match && levelOf(match[1]);
+    },
+  },
+  {
+    name: "PHP",
+    reason: "its own names, of which Parse error and Deprecated are no levels elsewhere",
+    read({ text, body }) {
+      const match = at(/PHP (Fatal|Parse|Warning|Notice|Deprecated)(?: error)?: /y, text, body);
+      const names = { Fatal: "fatal", Parse: "fatal", Warning: "warn" };
+      return match && (names[match[1]] ?? "info");
+    },
+  },
+  {
+    name: "access log",
+    reason: 'nginx, Apache, uvicorn: "GET / HTTP/1.1" 502',
+    read({ text }) {
+      const position = text.slice(0, LONGEST_REQUEST).indexOf(" HTTP/");
+      const match = position < 0 ? null : at(/ HTTP\/\d(?:\.\d)?" (\d{3})(?!\d)/y, text, position);
+      return match && levelOfStatus(Number(match[1]));
+    },
+  },
+  {
+    name: "short access log",
+    reason: "morgan and Next.js: GET /orders 500 in 45ms",
+    read({ start, body }) {
+      const match = at(/[A-Z]{3,7} \/\S* (?:in )?(\d{3})(?![\w.])/y, start, body);
+      return match && levelOfStatus(Number(match[1]));
+    },
+  },
+  {
+    name: "HAProxy",
+    reason: "the status follows five timers",
+    read({ start, head }) {
+      const match = / -?\d+\/-?\d+\/-?\d+\/-?\d+\/\+?-?\d+ (\d{3}) /.exec(
+        start.slice(head.body),
+      );
+      return match && levelOfStatus(Number(match[1]));
+    },
+  },
+  {
+    name: "GIN",
+    reason: "[GIN] 2026/11/29 - 02:25:25 | 502 | ..",
+    read({ text, head }) {
+      const match = at(/\[GIN\] [^|]{1,40}\| *(\d{3}) \|/y, text, head.start);
+      return match && levelOfStatus(Number(match[1]));
+    },
+  },
+  {
+    name: "failure",
+    reason: "an error that was not caught, as languages and tools write it",
+    read({ text, start, body }) {
+      const isFailure = FAILURES.some(({ pattern }) => at(pattern, start, body) !== null);
+      return isFailure || CLASS_AT_END.test(text.slice(-100)) ? "error" : "";
+    },
+  },
+  {
+    name: "logfmt",
+    reason: 'level=info msg="..": before words, which may be in the message',
+    read({ pairs }) {
+      for (const { key, value, start, end } of pairs) {
+        const level = LEVEL_KEYS.has(key.toLowerCase()) ? levelOf(value) : "";
+        if (level !== "") {
+          return { level, start, end, isPair: true };
+        }
+      }
+      return null;
+    },
+  },
+  {
+    name: "letter and colon",
+    reason: "apt and older compilers: E: .., W: ..",
+    read({ text, body }) {
+      const match = at(/([EW]): /y, text, body);
+      return match && levelOfLetter(match[1]);
+    },
+  },
+  {
+    name: "cut JSON",
+    reason: "an object that was cut, or that is written over several lines",
+    read({ start, body }) {
+      return '{"'.includes(start[body] ?? "\n") ? levelOfCut(start.slice(body)) : "";
+    },
+  },
+  {
+    name: "word",
+    reason: "names of levels in the text: see words.js",
+    read: ({ start, body }) => findWord(start, body),
+  },
+  {
+    name: "event type",
+    reason: "an event of the type error is one",
+    read: ({ type }) => levelOf(type),
+  },
+];
+
+// Returns { level, start, end, isPair, rule }: what the level is, and where it stands if that is known.
+export function readLevel(line) {
+  for (const { name, read } of RULES) {
+    const found = read(line);
+    const level = typeof found === "string" ? found : found?.level;
+    if (level) {
+      return typeof found === "string" ? { level, rule: name } : { ...found, rule: name };
+    }
+  }
+  return { level: "", rule: "" };
+}
