@@ -200,7 +200,8 @@ class LargeTests(SidesTestCase):
         """
         100,000 events that are published in one turn all come, in order.
         """
-        await self.begin(timeout=5, maxEvents=None)
+        # As long as a busy machine may take for all of them.
+        await self.begin(timeout=60, maxEvents=None)
         for number in range(100_000):
             self.one.channel.publish(f"{number}")
         await self.one.write("last")
@@ -211,7 +212,7 @@ class LargeTests(SidesTestCase):
         A batch with a key is stored as a whole, however many events and topics it has; or refused
         as a whole.
         """
-        opened = await OpenedLog.of(self.store(timeout=5, maxEvents=None), recent=0)
+        opened = await OpenedLog.of(self.store(timeout=60, maxEvents=None), recent=0)
         many = [Record(Event(f"{number}")) for number in range(20_000)]
         for _ in range(2):
             self.assertEqual(len(await opened.append(many, "many")), 20_000)
@@ -267,7 +268,7 @@ class ChannelTests(SidesTestCase):
         With hundreds of channels in a store, each is followed at once when it is opened, and gets
         its own events.
         """
-        store = self.store(timeout=5)
+        store = self.store(timeout=60)
         began = time.monotonic()
         logs = [await OpenedLog.of(store, f"{number}") for number in range(300)]
         for number in range(300):
@@ -276,19 +277,19 @@ class ChannelTests(SidesTestCase):
             await opened.tail.until(lambda opened=opened: opened.tail.records)
             self.assertEqual([r.event.data for r in opened.tail.records], [f"{number}"])
         # None had to wait for the timeout.
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertLess(time.monotonic() - began, 50)
 
     async def test_openedWhileWaiting(self) -> None:
         """
         A channel that is opened while others wait for news gets its events at once.
         """
-        store = self.store(timeout=10)
+        store = self.store(timeout=60)
         for number in range(50):
             opened = await OpenedLog.of(store, f"{number}")
             began = time.monotonic()
             self.server.ask("XADD", f"t:{number}", "*", "data", "x")
             await opened.tail.until(lambda opened=opened: opened.tail.records)
-            self.assertLess(time.monotonic() - began, 1, number)
+            self.assertLess(time.monotonic() - began, 20, number)
             await deferLater(reactor, 0.001 * (number % 5))
 
 
