@@ -130,8 +130,14 @@ class StoreTests:
         resumes = {"Last-Event-ID": first}
         ada, bob = ({**bearer(jti=jti), **resumes} for jti in ("1", "2"))
         client, response = self.server.get(f"{PATH}?topic=a", ada, receiveBuffer=8192)
-        await until(lambda: response.events, "the replay has begun")
         client.stopReading()
+
+        def hasBegun() -> bool:
+            # A little at a time: else everything might be there before it is stopped.
+            client.doRead(2048)
+            return bool(response.events)
+
+        await until(hasBegun, "the replay has begun")
         await hub.revoke(jti="1", until=time.time() + 600)
         await self.untilRevoked(ada)
         client.startReading()
