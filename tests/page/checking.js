@@ -74,3 +74,4 @@ export function wrongIn(vector) {
 
 export const GIVEN = await readVectors("loglines.json");
 export const MORE = await readVectors("loglines-more.json");
+export const ALL = [...GIVEN, ...MORE];

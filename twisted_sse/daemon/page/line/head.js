@@ -124,7 +124,8 @@ function readOpened(text, opened, arrived) {
   } else if ((hasBracket || opened.bracketed) && text[end] === "]") {
     end++;
   }
-  const separator = matchAt(SEPARATOR, text, end);
+  // Redis has a sign for its level there.
+  const separator = matchAt(opened.isRedis ? BLANKS : SEPARATOR, text, end);
   return {
     time: found.time,
     form: found.form,

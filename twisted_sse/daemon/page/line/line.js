@@ -102,6 +102,10 @@ export function readLine(text, { arrived, type = "message" }) {
   const leading = leadingLevel(text, head, found);
   const levelAt = leading ?? head.levelAt ?? movedPair(found.isPair ? found : null);
   const moved = [head.levelAt, timeAt, levelAt].filter((each) => each !== null);
+  if (moved.some(([first]) => first === head.start)) {
+    // Blanks before what is moved indent nothing any more.
+    moved.push([head.prefix.length, head.start]);
+  }
   return {
     level: found.level,
     time,

@@ -13,7 +13,7 @@ const OFFSETS = { Z: 0, UTC: 0, GMT: 0, CET: 1, CEST: 2, EST: -5, EDT: -4, PST: 
 const month = `(?<name>${MONTHS.join("|")})`;
 const clock = "(?<hour>\\d\\d?):(?<minute>\\d\\d):(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?";
 const half = "(?:[ \u202f](?<half>[AP]M)\\b)";
-const zone = `(?: ?(?<zone>Z|${Object.keys(OFFSETS).slice(1).join("|")}|[+-]\\d\\d:?\\d\\d)(?!\\w)|(?<zone2>[+-]\\d\\d)(?![\\w:.]))`;
+const zone = `(?: ?(?<zone>[Zz]|${Object.keys(OFFSETS).slice(1).join("|")}|[+-]\\d\\d:?\\d\\d)(?!\\w)|(?<zone2>[+-]\\d\\d)(?![\\w:.]))`;
 // Between a date and a time; some have each in brackets of its own.
 const apart = "(?:,? {1,2}|\\] ?\\[)";
 const weekday = "(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)";
@@ -69,8 +69,8 @@ function isValid(at, arrived) {
 
 // Minutes east of Greenwich, or null.
 function offsetOf(text) {
-  if (Object.hasOwn(OFFSETS, text)) {
-    return OFFSETS[text] * 60;
+  if (Object.hasOwn(OFFSETS, text.toUpperCase())) {
+    return OFFSETS[text.toUpperCase()] * 60;
   }
   const [hours, minutes] = [Number(text.slice(1, 3)), Number(text.slice(3).replace(":", ""))];
   return hours > 18 || minutes > 59 ? null : (hours * 60 + minutes) * (text[0] === "-" ? -1 : 1);
