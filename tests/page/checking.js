@@ -60,9 +60,7 @@ export function wrongIn(vector) {
   const levels = heads.map(({ level, worst }) => level || worst || null);
   const starts = heads.map(({ index }) => index);
   const right = {
-    level: vector.levels
-      ? String(levels) === String(vector.levels)
-      : levels[0] === vector.level,
+    level: vector.levels ? String(levels) === String(vector.levels) : levels[0] === vector.level,
     time: isTime(first.line.time, vector.time),
     groups: String(starts) === String(vector.starts ?? [...vector.lines.keys()]),
     message:

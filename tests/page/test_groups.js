@@ -56,7 +56,15 @@ test("lines with a tab, or two blanks more than the first, belong to it", () => 
 });
 
 test("lines with a blank and a sign of a trace belong to the line before", () => {
-  for (const text of [" at f (a.js:1)", " | x", " + x", " --> a.rs:1", " ---> x", " ... 3", " = note: x"]) {
+  for (const text of [
+    " at f (a.js:1)",
+    " | x",
+    " + x",
+    " --> a.rs:1",
+    " ---> x",
+    " ... 3",
+    " = note: x",
+  ]) {
     equal(heads("a", text), [0], text);
   }
 });
@@ -85,7 +93,10 @@ test("the line that ends a traceback belongs to it, and the next does not", () =
 });
 
 test("functions of a goroutine belong to it", () => {
-  equal(heads("panic: x", "", "goroutine 1 [running]:", "main.f(...)", "\ta.go:1", "exit 2"), [0, 5]);
+  equal(
+    heads("panic: x", "", "goroutine 1 [running]:", "main.f(...)", "\ta.go:1", "exit 2"),
+    [0, 5],
+  );
   equal(heads("a", "main.f(...)"), [0, 1]);
 });
 

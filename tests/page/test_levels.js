@@ -39,16 +39,31 @@ test("everyday words are known", () => {
 });
 
 test("the numbers of syslog have levels, whatever the facility", () => {
-  equal([0, 1, 2, 3, 4, 5, 6, 7].map(levelOfPriority).join(" "), "fatal fatal fatal error warn info info debug");
+  equal(
+    [0, 1, 2, 3, 4, 5, 6, 7].map(levelOfPriority).join(" "),
+    "fatal fatal fatal error warn info info debug",
+  );
   equal(levelOfPriority(34), "fatal");
 });
 
 test("only failures of HTTP have a level", () => {
-  equal([200, 302, 399, 400, 499, 500, 599, 600].map(levelOfStatus), ["", "", "", "warn", "warn", "error", "error", ""]);
+  equal([200, 302, 399, 400, 499, 500, 599, 600].map(levelOfStatus), [
+    "",
+    "",
+    "",
+    "warn",
+    "warn",
+    "error",
+    "error",
+    "",
+  ]);
 });
 
 test("levels are ordered", () => {
   equal(LEVELS.map(rank), [0, 1, 2, 3, 4, 5]);
   equal(rank(""), -1);
-  equal([worse("", "debug"), worse("error", "info"), worse("warn", "fatal")], ["debug", "error", "fatal"]);
+  equal(
+    [worse("", "debug"), worse("error", "info"), worse("warn", "fatal")],
+    ["debug", "error", "fatal"],
+  );
 });

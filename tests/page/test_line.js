@@ -96,7 +96,10 @@ test("pairs of logfmt go from where they stand", () => {
 
 test("the cells have what was moved", () => {
   equal(cells("2026-11-29T02:25:25Z [INFO]  x"), ["2026-11-29T02:25:25Z ", "[INFO]  "]);
-  equal(cells("level=info ts=2026-11-29T02:25:25Z x=1"), ["ts=2026-11-29T02:25:25Z ", "level=info "]);
+  equal(cells("level=info ts=2026-11-29T02:25:25Z x=1"), [
+    "ts=2026-11-29T02:25:25Z ",
+    "level=info ",
+  ]);
   equal(cells("x ERROR y"), [null, null]);
 });
 
@@ -109,7 +112,13 @@ test("a prefix stays, and is told", () => {
 });
 
 test("JSON may follow a prefix or a time", () => {
-  for (const before of ["", " ", "api-1  | ", "2026-11-29T02:25:25Z ", "api-1  | 2026-11-29T02:25:25Z "]) {
+  for (const before of [
+    "",
+    " ",
+    "api-1  | ",
+    "2026-11-29T02:25:25Z ",
+    "api-1  | 2026-11-29T02:25:25Z ",
+  ]) {
     const line = read(`${before}{"level":"warn","msg":"x"}`);
     equal([line.level, line.record?.msg], ["warn", "x"], before);
   }
@@ -150,8 +159,31 @@ test("a million characters are read at once, whatever they are", () => {
   const before = performance.now();
   for (const unit of [
     ..."a 1[](){}<>\"'\\=:|-.,/#*✖│\t\n\u0000\ud800",
-    ...['a="', 'a="\\', "a |", '"\\"', "a.", "a: ", "a/", " HTTP/", '" HTTP/1.1', "Error", "[x] ", "(x) "],
-    ...["2026-11-29 ", "02:25:25", "[[[[]", "ERROR ", "error: ", "1:2:", "file(1,2): ", "-->", "** ("],
+    ...[
+      'a="',
+      'a="\\',
+      "a |",
+      '"\\"',
+      "a.",
+      "a: ",
+      "a/",
+      " HTTP/",
+      '" HTTP/1.1',
+      "Error",
+      "[x] ",
+      "(x) ",
+    ],
+    ...[
+      "2026-11-29 ",
+      "02:25:25",
+      "[[[[]",
+      "ERROR ",
+      "error: ",
+      "1:2:",
+      "file(1,2): ",
+      "-->",
+      "** (",
+    ],
     ...['{"a":', '{"msg":"', '[{"a":1},', "level=", "INFO    ", "<1>", "a b: "],
   ]) {
     const text = unit.repeat(size / unit.length);

@@ -13,12 +13,18 @@ test("pairs are read, with the positions of the whole and of the value", () => {
 });
 
 test("what stands in quotes is no pair", () => {
-  equal(pairsOf('msg="a=1 \\"b=2\\" c=3" d=4'), [["msg", 'a=1 "b=2" c=3'], ["d", "4"]]);
+  equal(pairsOf('msg="a=1 \\"b=2\\" c=3" d=4'), [
+    ["msg", 'a=1 "b=2" c=3'],
+    ["d", "4"],
+  ]);
   equal(pairsOf('"a=1" b=2'), [["b", "2"]]);
 });
 
 test("a quote without an end is text", () => {
-  equal(pairsOf('a="1 b=2'), [["a", '"1'], ["b", "2"]]);
+  equal(pairsOf('a="1 b=2'), [
+    ["a", '"1'],
+    ["b", "2"],
+  ]);
 });
 
 test("a pair begins a word", () => {
@@ -26,7 +32,10 @@ test("a pair begins a word", () => {
 });
 
 test("reading begins where it is told to", () => {
-  equal(readPairs("a=1 b=2", 4).map(({ key }) => key), ["b"]);
+  equal(
+    readPairs("a=1 b=2", 4).map(({ key }) => key),
+    ["b"],
+  );
 });
 
 test("a million quotes are read at once", () => {

@@ -1,9 +1,5 @@
 import { readLine } from "../../twisted_sse/daemon/page/line/line.js";
-import {
-  LEVEL_RULES,
-  readRecord,
-  showRecord,
-} from "../../twisted_sse/daemon/page/line/record.js";
+import { LEVEL_RULES, readRecord, showRecord } from "../../twisted_sse/daemon/page/line/record.js";
 import { ARRIVED } from "./checking.js";
 import { equal, ok, test } from "./testing.js";
 

@@ -147,7 +147,10 @@ test("a time says whether its zone was given, and whether it has a fraction", ()
 test("the time of Bunyan's short form is of the day that it is in Greenwich", () => {
   const at = Date.UTC(2026, 10, 29, 2, 25, 25);
   equal(timeOf("02:25:25Z x", at + 1000).at, at);
-  equal(timeOf("23:59:59Z x", Date.UTC(2026, 10, 29, 0, 0, 1)).at, Date.UTC(2026, 10, 28, 23, 59, 59));
+  equal(
+    timeOf("23:59:59Z x", Date.UTC(2026, 10, 29, 0, 0, 1)).at,
+    Date.UTC(2026, 10, 28, 23, 59, 59),
+  );
 });
 
 test("times before 2000 and more than a day ahead are none, and stay in the text", () => {

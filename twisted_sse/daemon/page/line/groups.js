@@ -14,7 +14,10 @@ const DOTTED_CLASS = /^(?:[\w$]+[.:\\/]+)+[A-Z][\w$]*(?:Exception|Error|Throwabl
 
 // What an unindented line begins with that belongs to the one before.
 export const CONTINUATIONS = [
-  { name: "Python", pattern: /^(?:Traceback \(most|During handling of the above|The above exception was)/ },
+  {
+    name: "Python",
+    pattern: /^(?:Traceback \(most|During handling of the above|The above exception was)/,
+  },
   { name: "Java", pattern: /^(?:Caused by:|\.\.\. \d+ )/ },
   { name: "Go", pattern: /^(?:goroutine \d+|created by )/ },
   { name: "PHP", pattern: /^(?:Stack trace:|\[stacktrace\]|#\d+ )/ },
@@ -124,7 +127,10 @@ export class Groups {
   }
 
   #expect(start) {
-    if (/^Traceback \(most/.test(start) || /^thread '[^']*'(?: \(\d+\))? panicked at .*:$/.test(start)) {
+    if (
+      /^Traceback \(most/.test(start) ||
+      /^thread '[^']*'(?: \(\d+\))? panicked at .*:$/.test(start)
+    ) {
       this.#awaits = "the error";
     } else if (/^goroutine \d/.test(start)) {
       this.#awaits = "functions";

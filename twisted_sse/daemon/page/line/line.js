@@ -54,7 +54,8 @@ function leadingLevel(text, head, found) {
   const start = head.body + opened.length;
   const isFound = found.start === start && found.end === start + word.length;
   // What said it before the time may say it again: Ruby's "W, [..]  WARN -- : ".
-  const isRepeated = head.level !== "" && word === word.toUpperCase() && levelOf(word) === found.level;
+  const isRepeated =
+    head.level !== "" && word === word.toUpperCase() && levelOf(word) === found.level;
   return isFound || isRepeated ? [head.body, head.body + all.length] : null;
 }
 

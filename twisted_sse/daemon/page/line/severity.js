@@ -20,7 +20,10 @@ export const FAILURES = [
   { name: "Java", pattern: /Exception in thread/y },
   { name: "Go", pattern: /panic: |http: panic |fatal error: /y },
   { name: "Rust", pattern: /thread '[^']*'(?: \(\d+\))? panicked at/y },
-  { name: "Node.js, .NET", pattern: /\[?[Uu]nhandled ?(?:[Pp]romise ?)?(?:[Rr]ejection|[Ee]xception)/y },
+  {
+    name: "Node.js, .NET",
+    pattern: /\[?[Uu]nhandled ?(?:[Pp]romise ?)?(?:[Rr]ejection|[Ee]xception)/y,
+  },
   { name: "Elixir", pattern: /\*\* \([A-Z]/y },
   { name: "make", pattern: /g?make(?:\[\d+\])?: \*\*\* /y },
   { name: "a class", pattern: /(?:Uncaught )?[\w.$\\/]+(?:Error|Exception)(?=:)/y },
@@ -88,7 +91,8 @@ export const RULES = [
   },
   {
     name: "PHP",
-    reason: "its own names; the name of a time zone may precede them: Europe/Berlin] PHP Warning: ..",
+    reason:
+      "its own names; the name of a time zone may precede them: Europe/Berlin] PHP Warning: ..",
     read({ text, body }) {
       const match = at(PHP, text, body);
       const names = { "Fatal error": "fatal", "Parse error": "fatal", Warning: "warn" };
@@ -116,9 +120,7 @@ export const RULES = [
     name: "HAProxy",
     reason: "the status follows five timers",
     read({ start, head }) {
-      const match = / -?\d+\/-?\d+\/-?\d+\/-?\d+\/\+?-?\d+ (\d{3}) /.exec(
-        start.slice(head.body),
-      );
+      const match = / -?\d+\/-?\d+\/-?\d+\/-?\d+\/\+?-?\d+ (\d{3}) /.exec(start.slice(head.body));
       return match && levelOfStatus(Number(match[1]));
     },
   },

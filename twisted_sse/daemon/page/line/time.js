@@ -21,23 +21,41 @@ const weekday = "(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)";
 // The forms of a time. Those with a date may also be the value of a key.
 export const DATED = [
   // 2026-11-29T02:25:25.123Z, 2026/11/29 2:25, 2026.11.29 02:25:25 (ClickHouse)
-  ["ISO 8601, RFC 3339", `(?<year>\\d{4})([-/.])(?<month>\\d\\d?)\\2(?<day>\\d\\d?)(?:[Tt_]|${apart})(?<hour>\\d\\d?):(?<minute>\\d\\d)(?::(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?)?(?!\\d|:\\d)${half}?${zone}?`],
-  ["ISO 8601, basic", `(?<year>\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)T(?<hour>\\d\\d)(?<minute>\\d\\d)(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?${zone}?`],
+  [
+    "ISO 8601, RFC 3339",
+    `(?<year>\\d{4})([-/.])(?<month>\\d\\d?)\\2(?<day>\\d\\d?)(?:[Tt_]|${apart})(?<hour>\\d\\d?):(?<minute>\\d\\d)(?::(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?)?(?!\\d|:\\d)${half}?${zone}?`,
+  ],
+  [
+    "ISO 8601, basic",
+    `(?<year>\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)T(?<hour>\\d\\d)(?<minute>\\d\\d)(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?${zone}?`,
+  ],
   // 29-Nov-2026 02:25:25, 29/Nov/2026:02:25:25, Sun, 29 Nov 2026 02:25:25 GMT
-  ["day, name, year", `(?:${weekday},? )?(?<day>\\d\\d?)([-/ ])${month}\\2(?<year>\\d{4})[ :]${clock}${zone}?`],
+  [
+    "day, name, year",
+    `(?:${weekday},? )?(?<day>\\d\\d?)([-/ ])${month}\\2(?<year>\\d{4})[ :]${clock}${zone}?`,
+  ],
   // Nov 29, 2026 2:25:25 AM
-  ["java.util.logging", `${month} (?<day>\\d\\d?), (?<year>\\d{4})(?:,| at)? ${clock}${half}?${zone}?`],
+  [
+    "java.util.logging",
+    `${month} (?<day>\\d\\d?), (?<year>\\d{4})(?:,| at)? ${clock}${half}?${zone}?`,
+  ],
   // Sun Nov 29 02:25:25 UTC 2026
   ["ctime", `${weekday} ${month} {1,2}(?<day>\\d\\d?) ${clock}${zone}? (?<year>\\d{4})`],
   // 11/29/26 02:25:25, 29/11/2026, 2:25:25 AM
   ["slashes", `(?<a>\\d\\d?)/(?<b>\\d\\d?)/(?<c>\\d{4}|\\d\\d)${apart}${clock}${half}?${zone}?`],
   ["dots", `(?<day>\\d\\d?)\\.(?<month>\\d\\d?)\\.(?<year>\\d{4}),? ${clock}${zone}?`],
   // Nov 29 02:25:25, Nov 29 2026 02:25:25 (Cisco)
-  ["RFC 3164", `(?:${weekday} )?${month} {1,2}(?<day>\\d\\d?)(?: (?<year>\\d{4}))? ${clock}${zone}?`],
+  [
+    "RFC 3164",
+    `(?:${weekday} )?${month} {1,2}(?<day>\\d\\d?)(?: (?<year>\\d{4}))? ${clock}${zone}?`,
+  ],
   // 11-29 02:25:25.123
   ["logcat", `(?<month>\\d\\d)-(?<day>\\d\\d) ${clock}`],
   // 261129 02:25:25 (MySQL, Tornado); 20261129 02:25:25
-  ["six digits", `(?<year>\\d\\d|\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)(?: |  (?=\\d:))${clock}(?!\\d)`],
+  [
+    "six digits",
+    `(?<year>\\d\\d|\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)(?: |  (?=\\d:))${clock}(?!\\d)`,
+  ],
   ["epoch", "(?<epoch>\\d{10}(?:\\.\\d{1,9})?|\\d{13}|\\d{16}|\\d{19})(?=[\\s:\\]]|$)"],
 ].map(sticky);
 
@@ -53,9 +71,17 @@ const KLOG = sticky(["klog", `(?<year>\\d{4}|\\d\\d)?(?<month>\\d\\d)(?<day>\\d\
 
 // In square brackets, somewhere in the first characters: the line is best left as it is.
 export const SOMEWHERE = [
-  { name: "in brackets", pattern: /\[(?<day>\d\d)\/(?<name>[A-Z][a-z]{2})\/(?<year>\d{4})[: ](?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d{1,9}))?(?: (?<zone>[+-]\d{4}))?\]/ },
+  {
+    name: "in brackets",
+    pattern:
+      /\[(?<day>\d\d)\/(?<name>[A-Z][a-z]{2})\/(?<year>\d{4})[: ](?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d{1,9}))?(?: (?<zone>[+-]\d{4}))?\]/,
+  },
   { name: "audit", pattern: /\baudit\((?<epoch>\d{10}(?:\.\d{1,9})?):\d+\)/ },
-  { name: "GIN", pattern: /^\[GIN\] (?<year>\d{4})\/(?<month>\d\d)\/(?<day>\d\d) - (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)/ },
+  {
+    name: "GIN",
+    pattern:
+      /^\[GIN\] (?<year>\d{4})\/(?<month>\d\d)\/(?<day>\d\d) - (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)/,
+  },
 ];
 const REACH = 200;
 

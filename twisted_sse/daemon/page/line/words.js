@@ -12,7 +12,8 @@ const REACH = 100;
 export const PLACES = [
   {
     name: "start",
-    reason: "error: .., WARNING:root:.., error[E0425]: .., and the same after host and program[pid]:",
+    reason:
+      "error: .., WARNING:root:.., error[E0425]: .., and the same after host and program[pid]:",
     before:
       /^(?:(?:[\w.-]+ )?(?:(?:[\w./-]+:|[\w./-]*(?:\[[^\]]*\]|\([^)]*\)|<[^>]*>)+:?) ){1,3})?$/,
     after: /^(?:\d? ?:|\]| -[\s-]| \||\[[\w.-]*\]:)/,
@@ -80,7 +81,8 @@ export const PLACES = [
   {
     name: "place in a file",
     reason: "compilers: app.c:1:2: error: .., app.ts(1,2): error TS1: .., 1:2  error ..",
-    before: /^(?:[A-Za-z]:)?[^\s:(]*(?:(?::\d+){1,2}(?::| -)|\(\d+(?:,\d+)*\) ?:) +$|^\d+:\d+ {2,}$/,
+    before:
+      /^(?:[A-Za-z]:)?[^\s:(]*(?:(?::\d+){1,2}(?::| -)|\(\d+(?:,\d+)*\) ?:) +$|^\d+:\d+ {2,}$/,
     after: /^(?::| {2}| [A-Z]+\d+:)/,
   },
   {
