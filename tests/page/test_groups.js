@@ -100,7 +100,7 @@ test("functions of a goroutine belong to it", () => {
   equal(heads("a", "main.f(...)"), [0, 1]);
 });
 
-test("the name of an exception belongs to a line that is none, with its package or in a group", () => {
+test("the name of an exception belongs to the line before if it has a package or ends a group", () => {
   equal(heads("ERROR x", "java.io.IOException: y"), [0]);
   equal(heads("java.io.IOException: x", "java.io.IOException: y"), [0, 1]);
   equal(heads("a", "TypeError: x"), [0, 1]);

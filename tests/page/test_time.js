@@ -176,7 +176,7 @@ test("the 29th of February is one in leap years only", () => {
   equal(timeOf("2024-02-29 02:25:25 x").at, local(2024, 1, 29, 2, 25, 25));
 });
 
-test("every minute of a year has a time, whether or not a change of the clocks leaves it out", () => {
+test("a time has a moment on every day, also if a change of the clocks leaves it out", () => {
   const arrived = local(2026, 11, 31, 12);
   for (let day = 1; day <= 365; day++) {
     const date = new Date(Date.UTC(2026, 0, day));

@@ -52,8 +52,8 @@ export class Groups {
   // What the line before leads to: the last line of a traceback, or the frames of a goroutine.
   #awaits = "";
 
-  // Whether a line belongs to the one before; `line` is what readLine made of the text, and `arrived`
-  // when it came, in milliseconds.
+  // Whether a line belongs to the one before; `line` is what readLine made of the text, and
+  // `arrived` when it came, in milliseconds.
   belongs(text, line, arrived) {
     const start = text.slice(line.prefix.length, line.prefix.length + REACH);
     const isEmpty = text.length === line.prefix.length || text.trim() === line.prefix.trim();

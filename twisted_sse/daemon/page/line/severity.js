@@ -47,9 +47,9 @@ export function afterSigns(text, position) {
   return position + at(SIGNS, text, position)[0].length;
 }
 
-// Each rule has a line { text, start (the beginning of the text, long enough for most), body (where the
-// text proper begins), head (see head.js), pairs (of logfmt), type (of the event) }, and returns a level
-// or { level, start, end }, or "" or null.
+// Each rule reads a line { text, start (the beginning of the text, long enough for most), body
+// (where the text proper begins), head (see head.js), pairs (of logfmt), type (of the event) }, and
+// returns a level or { level, start, end }, or "" or null.
 export const RULES = [
   {
     name: "before the time",
@@ -185,14 +185,14 @@ export const RULES = [
   },
 ];
 
-// Returns { level, start, end, isPair, rule }: what the level is, and where it stands if that is known.
+// Returns { level, start, end, isPair }: what the level is, and where it stands if that is known.
 export function readLevel(line) {
-  for (const { name, read } of RULES) {
+  for (const { read } of RULES) {
     const found = read(line);
     const level = typeof found === "string" ? found : found?.level;
     if (level) {
-      return typeof found === "string" ? { level, rule: name } : { ...found, rule: name };
+      return typeof found === "string" ? { level } : found;
     }
   }
-  return { level: "", rule: "" };
+  return { level: "" };
 }

@@ -114,14 +114,14 @@ export function findWord(text, start) {
     const before = head.slice(0, match.index);
     const end = match.index + word.length;
     const after = text.slice(start + end, start + end + REACH);
-    const place = PLACES.find(
+    const isPlaced = PLACES.some(
       (each) =>
         (capitals || !(each.capitals || (isEveryday(word) && !each.everyday))) &&
         each.before.test(before) &&
         each.after.test(after),
     );
-    if (place !== undefined) {
-      return { level, start: start + match.index, end: start + end, place: place.name };
+    if (isPlaced) {
+      return { level, start: start + match.index, end: start + end };
     }
   }
   return null;
