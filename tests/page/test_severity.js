@@ -139,12 +139,16 @@ const BY_PLACE = {
     "[note] x": "info",
     "[log] x": "info",
     "[when needed] x": "",
+    "list[Failure] x": "",
+    "Callable[[Failure], x]": "",
   },
   "angle and round brackets": {
     "x <Error> y": "error",
     "x (warning) y": "warn",
     "(error budget) x": "",
     "x (note) y": "",
+    "onError(error)": "",
+    "List<Error> x": "",
   },
   capitals: {
     "shop ERROR x": "error",

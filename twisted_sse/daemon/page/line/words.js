@@ -33,14 +33,14 @@ export const PLACES = [
   {
     name: "square brackets",
     reason: "[error], [ OK ], [error    ] of structlog, [mpm_event:notice] of Apache, ##[error]",
-    before: /\[(?:[\w.-]+:)? *$/,
+    before: /(?<![\w[])\[(?:[\w.-]+:)? *$/,
     after: /^ *\]/,
     everyday: true,
   },
   {
     name: "angle and round brackets",
-    reason: "<Information> of ClickHouse, (warning)",
-    before: /[<(] *$/,
+    reason: "<Information> of ClickHouse, (warning); not f(error) of a program",
+    before: /(?<!\w)[<(] *$/,
     after: /^ *[>)]/,
   },
   {
