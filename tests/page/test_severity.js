@@ -81,6 +81,8 @@ const BY_RULE = {
     "TypeError: x": "error",
     "java.net.SocketException: x": "error",
     "a.rb:1:in 'f': x (ZeroDivisionError)": "error",
+    "Nov 29 02:25:25 web-1 python3[7]: Traceback (most recent call last):": "error",
+    "Nov 29 02:25:25 web-1 java[7]: java.lang.IllegalStateException: x": "error",
     "Error handling is documented": "",
     "an Exception is raised": "",
   },

@@ -38,6 +38,7 @@ const MORE_WRONG = {
   nagios: "level",
   geth: "time",
   asan: "level",
+  "more-52": "time",
 };
 
 const TABLES = {

@@ -28,6 +28,8 @@ export const FAILURES = [
   { name: "make", pattern: /g?make(?:\[\d+\])?: \*\*\* /y },
   { name: "a class", pattern: /(?:Uncaught )?[\w.$\\/]+(?:Error|Exception)(?=:)/y },
 ];
+// A host and a program, as syslog and the journal write them.
+const PROGRAM = /[\w.-]{1,100} [\w./-]{1,100}\[\d+\]: /y;
 // Ruby and others name the class at the end.
 const CLASS_AT_END = /\([\w:.]*\w(?:Error|Exception)\)\s*$/;
 
@@ -136,7 +138,8 @@ export const RULES = [
     name: "failure",
     reason: "an error that was not caught, as languages and tools write it",
     read({ text, start, body }) {
-      const isFailure = FAILURES.some(({ pattern }) => at(pattern, start, body) !== null);
+      const said = body + (at(PROGRAM, start, body)?.[0].length ?? 0);
+      const isFailure = FAILURES.some(({ pattern }) => at(pattern, start, said) !== null);
       return isFailure || CLASS_AT_END.test(text.slice(-100)) ? "error" : "";
     },
   },

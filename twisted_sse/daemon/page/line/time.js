@@ -64,8 +64,8 @@ export const DATED = [
   },
   {
     name: "dots",
-    reason: "29.11.2026 02:25:25",
-    source: raw`(?<day>\d\d?)\.(?<month>\d\d?)\.(?<year>\d{4}),? ${clock}${zone}`,
+    reason: "29.11.2026 02:25:25, 29.11.26 02:25:25",
+    source: raw`(?<day>\d\d?)\.(?<month>\d\d?)\.(?<year>\d{4}|\d\d),? ${clock}${zone}`,
   },
   {
     name: "RFC 3164",
