@@ -135,6 +135,30 @@ browserTest("the palette is that of theme.css", async () => {
   }
 });
 
+browserTest("a mark has its own colours, whatever the style of its text", async () => {
+  const sheet = document.createElement("link");
+  sheet.rel = "stylesheet";
+  const url = new URL("../../twisted_sse/daemon/page/theme.css", import.meta.url);
+  await new Promise((done) => {
+    sheet.addEventListener("load", done);
+    sheet.href = url;
+    document.head.append(sheet);
+  });
+  const marks = [0, 1].map(() => document.createElement("mark"));
+  document.body.append(...marks);
+  marks[1].style.color = "#ff0000";
+  marks[1].style.backgroundColor = "#00ff00";
+  const [plain, styled] = marks.map((mark) => {
+    const { color, backgroundColor } = getComputedStyle(mark);
+    return [color, backgroundColor];
+  });
+  sheet.remove();
+  for (const mark of marks) {
+    mark.remove();
+  }
+  equal(styled, plain);
+});
+
 test("inverse swaps the colours, also those of the page", () => {
   const painted = (style) => paint({ ...STYLE, inverse: true, ...style }, "#ffffff", "light");
   equal(painted({ background: "#000000" }).colour, "#000000");

@@ -395,6 +395,15 @@ browserTest("thousands of long lines are not too slow", async () => {
   equal((await answerOf("/ipsum 4\\d\\d\\d$/", groups)).length, 1000);
 });
 
+browserTest("a worker that is not there is said, once", async () => {
+  const { search, problems } = searchWith(
+    () => new Worker(new URL("./nothing.js", import.meta.url), { type: "module" }),
+  );
+  search.set("/a/");
+  equal(await new Promise((done) => search.ask([groupOf("a")], done)), [false]);
+  equal(problems, ["Patterns are not available"]);
+});
+
 browserTest("a pattern that is too large to be compiled is not valid, and there is no silence", async () => {
   const problems = [];
   const search = new Search({ onProblem: (problem) => problems.push(problem) });
