@@ -169,6 +169,63 @@ test("an answer that comes while the page was busy is in time", async () => {
   patterns.set(false);
 });
 
+// Timers that fire when they are told to, while run() runs.
+function withTimers(run) {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const timers = new Map();
+  let last = 0;
+  globalThis.setTimeout = (call, after) => {
+    last += 1;
+    timers.set(last, { call, after });
+    return last;
+  };
+  globalThis.clearTimeout = (id) => timers.delete(id);
+  const fire = () => {
+    const [[id, { call, after }]] = timers;
+    timers.delete(id);
+    call();
+    return after;
+  };
+  try {
+    run(timers, fire);
+  } finally {
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+  }
+}
+
+test("a worker has ten seconds to start, and no such limit afterwards", () => {
+  withTimers((timers, fire) => {
+    const { workers, failures, answers, patterns, ask } = make();
+    patterns.set(true);
+    ask("a");
+    equal([timers.size, fire(), failures, workers.running], [1, 10000, [BLOCKED], 0]);
+    patterns.set(true);
+    ask("a");
+    workers.say({ ready: true });
+    equal(timers.size, 0);
+    workers.answer();
+    equal([timers.size, answers], [0, [1]]);
+    patterns.set(true);
+    patterns.set(false);
+    equal(timers.size, 0);
+  });
+});
+
+test("an answer that is on its way when the time is up counts", () => {
+  withTimers((timers, fire) => {
+    const { workers, failures, answers, patterns, ask } = make();
+    patterns.set(true);
+    workers.say({ ready: true });
+    ask("a");
+    const { id } = workers.last.questions[0];
+    workers.say({ id, began: true });
+    equal(fire(), 250);
+    workers.say({ id, found: [[true]] });
+    equal([timers.size, failures, answers], [0, [], [1]]);
+    patterns.set(false);
+  });
+});
+
 test("answers to an older query are dropped, and what it asked is forgotten", () => {
   const { workers, answers, patterns, ask } = make();
   patterns.set(true);
@@ -243,6 +300,21 @@ test("more than a page keeps does not pile up", () => {
   equal([failures, workers.running], [[SLOW], 0]);
 });
 
+test("what has been answered does not count as waiting", () => {
+  const { workers, failures, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  const texts = Array(1000).fill("x".repeat(10000));
+  for (let count = 1; count <= 8; count += 1) {
+    ask(...texts);
+    while (answers.length < count) {
+      workers.answer();
+    }
+  }
+  equal([failures, answers.length], [[], 8]);
+  patterns.set(false);
+});
+
 // A search without workers, with what it said and answered.
 function searchWith(start) {
   const problems = [];
@@ -269,7 +341,7 @@ test("when a pattern is too slow, all that waits is answered: nothing matches", 
   const workers = new Workers();
   const { search, problems } = searchWith(workers.start);
   const answers = [];
-  search.set("/a/");
+  search.set("/a/ a");
   search.ask([groupOf("a"), groupOf("b")], (found) => answers.push(found, search.problem));
   search.find([rowOf(entryOf("a"))], (found) => answers.push(found));
   workers.say({ ready: true });
@@ -340,6 +412,8 @@ browserTest("patterns are found, with and without other terms", async () => {
     ["-/time.ut/", 2, 3],
     ["/^\\s+at (one|two)$/", 0],
     ["/at one/ -/at two/"],
+    ["/at one/ error -/nowhere/"],
+    ["/timeout/ error -/nowhere/", 0],
     ["/time/ /\\d\\d/", 0],
     ["/^ü/"],
     ["/\\bü?nder/ timeaut", 1],

@@ -79,6 +79,7 @@ test("runs are where their characters are in the pieces", () => {
   equal(mapRuns([[6, 9]], [run]), []);
   equal(mapRuns([], [run]), []);
   equal(mapRuns([[0, 0], [1, 2]], []), []);
+  equal(mapRuns([[2, 2], [3, 4]], [run]), [{ start: 0, end: 1, bold: true }]);
 });
 
 test("each character of the pieces keeps what it had", () => {

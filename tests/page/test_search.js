@@ -123,6 +123,7 @@ test("keys of JSON: equal, either, prefix, quoted, nested, with dots, numbers", 
     '{"Status":204,"__proto__":{"x":1},"constructor":"mine","text":"a,b"}',
     '{"a.b":{"c":1},"a":{"b":{"d":2},"b.c":3}}',
     "status is 500",
+    '{"v":">x"}',
   ].map((line) => groupOf(line));
   finds(groups, [
     ["status:500", 0],
@@ -162,7 +163,10 @@ test("keys of JSON: equal, either, prefix, quoted, nested, with dots, numbers", 
     ["a.b.d:2", 3],
     ["a.:*"],
     ["user.:*"],
-    ["-status:500", 1, 2, 3, 4],
+    ["uses.name:*"],
+    ["-status:500", 1, 2, 3, 4, 5],
+    ["v:>x", 5],
+    ["v:>y"],
   ]);
 });
 

@@ -129,7 +129,7 @@ class Reader {
   #done = "";
   #line = "";
   #runs = [];
-  #returned = false; // a CR that acts as soon as anything follows it in its line
+  #returned = false; // by a CR, which acts as soon as any text follows
 
   add(text, soft) {
     if (text === "") {
@@ -159,7 +159,6 @@ class Reader {
   endLine() {
     this.#done += `${this.#line}\n`;
     this.#line = "";
-    this.#returned = false;
   }
 
   end() {
@@ -173,9 +172,6 @@ class Reader {
     this.#returned = false;
     while (this.#runs.length > 0 && this.#runs.at(-1).start >= start) {
       this.#runs.pop();
-    }
-    if (this.#runs.at(-1)?.end > start) {
-      this.#runs.at(-1).end = start;
     }
   }
 }
