@@ -173,7 +173,16 @@ test("inverse swaps the colours, also those of the page", () => {
 
 test("whatever the style, its text can be read", () => {
   const random = new Random(18);
-  const colours = [null, "#ffffff", "#000000", "#ff0000", "#00ff00", "#0000ff", "#808080", "#ffff00"];
+  const colours = [
+    null,
+    "#ffffff",
+    "#000000",
+    "#ff0000",
+    "#00ff00",
+    "#0000ff",
+    "#808080",
+    "#ffff00",
+  ];
   colours.push(...Array(16).keys());
   const shown = { light: "#1b2027", dark: "#dde3ea" };
   for (let round = 0; round < 4000; round += 1) {
@@ -192,8 +201,7 @@ test("whatever the style, its text can be read", () => {
       return name === undefined ? null : readable(Number(name.slice(2)), row, theme);
     };
     const behind = background || (palette("bg") && mix(palette("bg"), row, 0.22)) || row;
-    const text =
-      colour || palette("fg") || (classes.includes("soft") ? soft : shown)[theme];
+    const text = colour || palette("fg") || (classes.includes("soft") ? soft : shown)[theme];
     ok(contrast(text, behind) >= 4.5, `${JSON.stringify(style)} ${text} on ${behind}`);
   }
 });

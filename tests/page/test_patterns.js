@@ -111,7 +111,10 @@ test("many texts are asked for in parts, of which each has its own time", () => 
   ask(...Array(100).fill("x".repeat(20000)));
   for (let count = 0; answers.length === 0; count += 1) {
     const { texts } = workers.last.questions.at(-1);
-    ok(texts.every(({ length }) => length === 10000), "the first 10,000 characters");
+    ok(
+      texts.every(({ length }) => length === 10000),
+      "the first 10,000 characters",
+    );
     ok(texts.join("").length <= 2 ** 16, "a part");
     ok(count < 100, "an end");
     workers.answer();
@@ -425,47 +428,70 @@ browserTest("patterns are found, with and without other terms", async () => {
   }
 });
 
-browserTest("what patterns find is marked, at most 50 in a row, and nothing that is empty", async () => {
-  const search = new Search({ onProblem: () => {} });
-  const find = (text, line) => {
-    search.set(text);
-    const row = rowOf(entryOf(line));
-    return new Promise((done) => search.find([row], ([ranges]) => done(ranges)));
-  };
-  equal(await find("/b+/", "abbcb"), [[1, 3], [4, 5]]);
-  equal(await find("/b+/ a -/c/", "abbxb"), [[0, 3], [4, 5]]);
-  equal(await find("/x*/", "a\u{1f680}xx"), [[3, 5]]);
-  equal(await find("/./", "\u{1f680}a"), [[0, 3]]);
-  equal((await find("/a/", "a ".repeat(99))).length, 50);
-  search.set("/b+/");
-  await new Promise((done) => search.ask([groupOf("xxxxb")], done));
-  const row = rowOf(entryOf("abbcb"));
-  equal(await new Promise((done) => search.find([row], done)), [[[1, 3], [4, 5]]], "after ask()");
-  search.set("");
-});
+browserTest(
+  "what patterns find is marked, at most 50 in a row, and nothing that is empty",
+  async () => {
+    const search = new Search({ onProblem: () => {} });
+    const find = (text, line) => {
+      search.set(text);
+      const row = rowOf(entryOf(line));
+      return new Promise((done) => search.find([row], ([ranges]) => done(ranges)));
+    };
+    equal(await find("/b+/", "abbcb"), [
+      [1, 3],
+      [4, 5],
+    ]);
+    equal(await find("/b+/ a -/c/", "abbxb"), [
+      [0, 3],
+      [4, 5],
+    ]);
+    equal(await find("/x*/", "a\u{1f680}xx"), [[3, 5]]);
+    equal(await find("/./", "\u{1f680}a"), [[0, 3]]);
+    equal((await find("/a/", "a ".repeat(99))).length, 50);
+    search.set("/b+/");
+    await new Promise((done) => search.ask([groupOf("xxxxb")], done));
+    const row = rowOf(entryOf("abbcb"));
+    equal(
+      await new Promise((done) => search.find([row], done)),
+      [
+        [
+          [1, 3],
+          [4, 5],
+        ],
+      ],
+      "after ask()",
+    );
+    search.set("");
+  },
+);
 
-browserTest("a hopeless pattern is stopped, costs the page nothing, and another one works", async () => {
-  const problems = [];
-  const search = new Search({ onProblem: (problem) => problems.push(problem) });
-  let turns = 0;
-  const turn = setInterval(() => {
-    turns += 1;
-  }, 10);
-  const ask = (text, groups) => {
-    search.set(text);
-    return new Promise((done) => search.ask(groups, done));
-  };
-  equal(await ask(`/${HOPELESS}/`, [groupOf(LONG), groupOf("a")]), [false, false]);
-  clearInterval(turn);
-  ok(turns > 5, "turns of the page meanwhile");
-  equal(problems, [TOO_SLOW]);
-  equal(await ask("/wor./", [groupOf(LONG), groupOf("a")]), [true, false]);
-  equal(problems, [TOO_SLOW, ""]);
-  search.set("");
-});
+browserTest(
+  "a hopeless pattern is stopped, costs the page nothing, and another one works",
+  async () => {
+    const problems = [];
+    const search = new Search({ onProblem: (problem) => problems.push(problem) });
+    let turns = 0;
+    const turn = setInterval(() => {
+      turns += 1;
+    }, 10);
+    const ask = (text, groups) => {
+      search.set(text);
+      return new Promise((done) => search.ask(groups, done));
+    };
+    equal(await ask(`/${HOPELESS}/`, [groupOf(LONG), groupOf("a")]), [false, false]);
+    clearInterval(turn);
+    ok(turns > 5, "turns of the page meanwhile");
+    equal(problems, [TOO_SLOW]);
+    equal(await ask("/wor./", [groupOf(LONG), groupOf("a")]), [true, false]);
+    equal(problems, [TOO_SLOW, ""]);
+    search.set("");
+  },
+);
 
 browserTest("thousands of long lines are not too slow", async () => {
-  const groups = Array.from({ length: 5000 }, (_, at) => groupOf(`${"lorem ipsum ".repeat(500)}${at}`));
+  const groups = Array.from({ length: 5000 }, (_, at) =>
+    groupOf(`${"lorem ipsum ".repeat(500)}${at}`),
+  );
   equal((await answerOf("/ipsum 4\\d\\d\\d$/", groups)).length, 1000);
 });
 
@@ -478,11 +504,14 @@ browserTest("a worker that is not there is said, once", async () => {
   equal(problems, ["Patterns are not available"]);
 });
 
-browserTest("a pattern that is too large to be compiled is not valid, and there is no silence", async () => {
-  const problems = [];
-  const search = new Search({ onProblem: (problem) => problems.push(problem) });
-  search.set("/(?:(?:(?:a{999}){999}){999})b/");
-  equal(await new Promise((done) => search.ask([groupOf("a".repeat(5000))], done)), [false]);
-  ok(problems.length <= 1, problems);
-  search.set("");
-});
+browserTest(
+  "a pattern that is too large to be compiled is not valid, and there is no silence",
+  async () => {
+    const problems = [];
+    const search = new Search({ onProblem: (problem) => problems.push(problem) });
+    search.set("/(?:(?:(?:a{999}){999}){999})b/");
+    equal(await new Promise((done) => search.ask([groupOf("a".repeat(5000))], done)), [false]);
+    ok(problems.length <= 1, problems);
+    search.set("");
+  },
+);
