@@ -49,13 +49,48 @@ test("no character folds to less than it is, so that equal lengths mean equal po
 });
 
 test("what is found does not overlap, and there are at most so many", () => {
-  equal(findWords("aaaa", ["aa"], 50), [[0, 2], [2, 4]]);
-  equal(findWords("a".repeat(99), ["a"], 3), [[0, 1], [1, 2], [2, 3]]);
+  equal(findWords("aaaa", ["aa"], 50), [
+    [0, 2],
+    [2, 4],
+  ]);
+  equal(findWords("a".repeat(99), ["a"], 3), [
+    [0, 1],
+    [1, 2],
+    [2, 3],
+  ]);
 });
 
 test("ranges that meet are one, and there are at most so many", () => {
-  equal(mergeRanges([[5, 7], [0, 2], [2, 3], [6, 9], [6, 7]], 50), [[0, 3], [5, 9]]);
-  equal(mergeRanges([[4, 5], [0, 1], [2, 3]], 2), [[0, 1], [2, 3]]);
+  equal(
+    mergeRanges(
+      [
+        [5, 7],
+        [0, 2],
+        [2, 3],
+        [6, 9],
+        [6, 7],
+      ],
+      50,
+    ),
+    [
+      [0, 3],
+      [5, 9],
+    ],
+  );
+  equal(
+    mergeRanges(
+      [
+        [4, 5],
+        [0, 1],
+        [2, 3],
+      ],
+      2,
+    ),
+    [
+      [0, 1],
+      [2, 3],
+    ],
+  );
   equal(mergeRanges([], 50), []);
 });
 

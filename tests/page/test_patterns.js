@@ -111,7 +111,10 @@ test("many texts are asked for in parts, of which each has its own time", () => 
   ask(...Array(100).fill("x".repeat(20000)));
   for (let count = 0; answers.length === 0; count += 1) {
     const { texts } = workers.last.questions.at(-1);
-    ok(texts.every(({ length }) => length === 10000), "the first 10,000 characters");
+    ok(
+      texts.every(({ length }) => length === 10000),
+      "the first 10,000 characters",
+    );
     ok(texts.join("").length <= 2 ** 16, "a part");
     ok(count < 100, "an end");
     workers.answer();
@@ -167,6 +170,63 @@ test("an answer that comes while the page was busy is in time", async () => {
   await later(60);
   equal([failures, answers], [[], [1]]);
   patterns.set(false);
+});
+
+// Timers that fire when they are told to, while run() runs.
+function withTimers(run) {
+  const { setTimeout: set, clearTimeout: clear } = globalThis;
+  const timers = new Map();
+  let last = 0;
+  globalThis.setTimeout = (call, after) => {
+    last += 1;
+    timers.set(last, { call, after });
+    return last;
+  };
+  globalThis.clearTimeout = (id) => timers.delete(id);
+  const fire = () => {
+    const [[id, { call, after }]] = timers;
+    timers.delete(id);
+    call();
+    return after;
+  };
+  try {
+    run(timers, fire);
+  } finally {
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
+  }
+}
+
+test("a worker has ten seconds to start, and no such limit afterwards", () => {
+  withTimers((timers, fire) => {
+    const { workers, failures, answers, patterns, ask } = make();
+    patterns.set(true);
+    ask("a");
+    equal([timers.size, fire(), failures, workers.running], [1, 10000, [BLOCKED], 0]);
+    patterns.set(true);
+    ask("a");
+    workers.say({ ready: true });
+    equal(timers.size, 0);
+    workers.answer();
+    equal([timers.size, answers], [0, [1]]);
+    patterns.set(true);
+    patterns.set(false);
+    equal(timers.size, 0);
+  });
+});
+
+test("an answer that is on its way when the time is up counts", () => {
+  withTimers((timers, fire) => {
+    const { workers, failures, answers, patterns, ask } = make();
+    patterns.set(true);
+    workers.say({ ready: true });
+    ask("a");
+    const { id } = workers.last.questions[0];
+    workers.say({ id, began: true });
+    equal(fire(), 250);
+    workers.say({ id, found: [[true]] });
+    equal([timers.size, failures, answers], [0, [], [1]]);
+    patterns.set(false);
+  });
 });
 
 test("answers to an older query are dropped, and what it asked is forgotten", () => {
@@ -243,6 +303,21 @@ test("more than a page keeps does not pile up", () => {
   equal([failures, workers.running], [[SLOW], 0]);
 });
 
+test("what has been answered does not count as waiting", () => {
+  const { workers, failures, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  const texts = Array(1000).fill("x".repeat(10000));
+  for (let count = 1; count <= 8; count += 1) {
+    ask(...texts);
+    while (answers.length < count) {
+      workers.answer();
+    }
+  }
+  equal([failures, answers.length], [[], 8]);
+  patterns.set(false);
+});
+
 // A search without workers, with what it said and answered.
 function searchWith(start) {
   const problems = [];
@@ -269,7 +344,7 @@ test("when a pattern is too slow, all that waits is answered: nothing matches", 
   const workers = new Workers();
   const { search, problems } = searchWith(workers.start);
   const answers = [];
-  search.set("/a/");
+  search.set("/a/ a");
   search.ask([groupOf("a"), groupOf("b")], (found) => answers.push(found, search.problem));
   search.find([rowOf(entryOf("a"))], (found) => answers.push(found));
   workers.say({ ready: true });
@@ -340,6 +415,8 @@ browserTest("patterns are found, with and without other terms", async () => {
     ["-/time.ut/", 2, 3],
     ["/^\\s+at (one|two)$/", 0],
     ["/at one/ -/at two/"],
+    ["/at one/ error -/nowhere/"],
+    ["/timeout/ error -/nowhere/", 0],
     ["/time/ /\\d\\d/", 0],
     ["/^ü/"],
     ["/\\bü?nder/ timeaut", 1],
@@ -351,55 +428,90 @@ browserTest("patterns are found, with and without other terms", async () => {
   }
 });
 
-browserTest("what patterns find is marked, at most 50 in a row, and nothing that is empty", async () => {
-  const search = new Search({ onProblem: () => {} });
-  const find = (text, line) => {
-    search.set(text);
-    const row = rowOf(entryOf(line));
-    return new Promise((done) => search.find([row], ([ranges]) => done(ranges)));
-  };
-  equal(await find("/b+/", "abbcb"), [[1, 3], [4, 5]]);
-  equal(await find("/b+/ a -/c/", "abbxb"), [[0, 3], [4, 5]]);
-  equal(await find("/x*/", "a\u{1f680}xx"), [[3, 5]]);
-  equal(await find("/./", "\u{1f680}a"), [[0, 3]]);
-  equal((await find("/a/", "a ".repeat(99))).length, 50);
-  search.set("/b+/");
-  await new Promise((done) => search.ask([groupOf("xxxxb")], done));
-  const row = rowOf(entryOf("abbcb"));
-  equal(await new Promise((done) => search.find([row], done)), [[[1, 3], [4, 5]]], "after ask()");
-  search.set("");
-});
+browserTest(
+  "what patterns find is marked, at most 50 in a row, and nothing that is empty",
+  async () => {
+    const search = new Search({ onProblem: () => {} });
+    const find = (text, line) => {
+      search.set(text);
+      const row = rowOf(entryOf(line));
+      return new Promise((done) => search.find([row], ([ranges]) => done(ranges)));
+    };
+    equal(await find("/b+/", "abbcb"), [
+      [1, 3],
+      [4, 5],
+    ]);
+    equal(await find("/b+/ a -/c/", "abbxb"), [
+      [0, 3],
+      [4, 5],
+    ]);
+    equal(await find("/x*/", "a\u{1f680}xx"), [[3, 5]]);
+    equal(await find("/./", "\u{1f680}a"), [[0, 3]]);
+    equal((await find("/a/", "a ".repeat(99))).length, 50);
+    search.set("/b+/");
+    await new Promise((done) => search.ask([groupOf("xxxxb")], done));
+    const row = rowOf(entryOf("abbcb"));
+    equal(
+      await new Promise((done) => search.find([row], done)),
+      [
+        [
+          [1, 3],
+          [4, 5],
+        ],
+      ],
+      "after ask()",
+    );
+    search.set("");
+  },
+);
 
-browserTest("a hopeless pattern is stopped, costs the page nothing, and another one works", async () => {
-  const problems = [];
-  const search = new Search({ onProblem: (problem) => problems.push(problem) });
-  let turns = 0;
-  const turn = setInterval(() => {
-    turns += 1;
-  }, 10);
-  const ask = (text, groups) => {
-    search.set(text);
-    return new Promise((done) => search.ask(groups, done));
-  };
-  equal(await ask(`/${HOPELESS}/`, [groupOf(LONG), groupOf("a")]), [false, false]);
-  clearInterval(turn);
-  ok(turns > 5, "turns of the page meanwhile");
-  equal(problems, [TOO_SLOW]);
-  equal(await ask("/wor./", [groupOf(LONG), groupOf("a")]), [true, false]);
-  equal(problems, [TOO_SLOW, ""]);
-  search.set("");
-});
+browserTest(
+  "a hopeless pattern is stopped, costs the page nothing, and another one works",
+  async () => {
+    const problems = [];
+    const search = new Search({ onProblem: (problem) => problems.push(problem) });
+    let turns = 0;
+    const turn = setInterval(() => {
+      turns += 1;
+    }, 10);
+    const ask = (text, groups) => {
+      search.set(text);
+      return new Promise((done) => search.ask(groups, done));
+    };
+    equal(await ask(`/${HOPELESS}/`, [groupOf(LONG), groupOf("a")]), [false, false]);
+    clearInterval(turn);
+    ok(turns > 5, "turns of the page meanwhile");
+    equal(problems, [TOO_SLOW]);
+    equal(await ask("/wor./", [groupOf(LONG), groupOf("a")]), [true, false]);
+    equal(problems, [TOO_SLOW, ""]);
+    search.set("");
+  },
+);
 
 browserTest("thousands of long lines are not too slow", async () => {
-  const groups = Array.from({ length: 5000 }, (_, at) => groupOf(`${"lorem ipsum ".repeat(500)}${at}`));
+  const groups = Array.from({ length: 5000 }, (_, at) =>
+    groupOf(`${"lorem ipsum ".repeat(500)}${at}`),
+  );
   equal((await answerOf("/ipsum 4\\d\\d\\d$/", groups)).length, 1000);
 });
 
-browserTest("a pattern that is too large to be compiled is not valid, and there is no silence", async () => {
-  const problems = [];
-  const search = new Search({ onProblem: (problem) => problems.push(problem) });
-  search.set("/(?:(?:(?:a{999}){999}){999})b/");
-  equal(await new Promise((done) => search.ask([groupOf("a".repeat(5000))], done)), [false]);
-  ok(problems.length <= 1, problems);
-  search.set("");
+browserTest("a worker that is not there is said, once", async () => {
+  const { search, problems } = searchWith(
+    () => new Worker(new URL("./nothing.js", import.meta.url), { type: "module" }),
+  );
+  search.set("/a/");
+  equal(await new Promise((done) => search.ask([groupOf("a")], done)), [false]);
+  equal(problems, ["Patterns are not available"]);
 });
+
+browserTest(
+  "a pattern that is too large to be compiled is not valid, and there is no silence",
+  async () => {
+    const problems = [];
+    const search = new Search({ onProblem: (problem) => problems.push(problem) });
+    search.set("/(?:(?:(?:a{999}){999}){999})b/");
+    equal(await new Promise((done) => search.ask([groupOf("a".repeat(5000))], done)), [false]);
+    ok(problems.length <= 1, problems);
+    search.set("");
+  },
+);
