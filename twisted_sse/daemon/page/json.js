@@ -1,56 +1,59 @@
-// JSON for people: on several lines, indented, in colours. It is the text that is arranged, not
-// its value: what JavaScript makes of a long number is another number.
+// JSON for people: arranged, not read. What JavaScript makes of a long number is another number, so
+// it is the text that is cut and indented.
 
 "use strict";
 
 const DEEPEST = 20; // as far as it is indented
 const TOKEN = /("(?:[^"\\]|\\.)*")(?=(\s*:)?)|[[\]{},:]|[^\s"[\]{},:]+/g;
 
-function isJSON(text) {
-  try {
-    const value = JSON.parse(text);
-    return value !== null && typeof value === "object";
-  } catch {
-    return false;
+// The pairs of an object, in its order: each key, and the text of its value. The text must be JSON.
+export function pairsOf(text) {
+  const pairs = [];
+  let depth = 0;
+  let key = null;
+  let start = 0;
+  const end = (index) => {
+    if (key !== null) {
+      pairs.push({ key, text: text.slice(start, index).trim() });
+      key = null;
+    }
+  };
+  for (const { index, 0: token, 1: string, 2: isName } of text.matchAll(TOKEN)) {
+    if (token === "{" || token === "[") {
+      depth += 1;
+    } else if (token === "}" || token === "]") {
+      depth -= 1;
+      if (depth === 0) {
+        end(index);
+      }
+    } else if (depth === 1 && token === ",") {
+      end(index);
+    } else if (depth === 1 && isName !== undefined && key === null) {
+      key = JSON.parse(string);
+    } else if (depth === 1 && token === ":" && key !== null) {
+      start = index + 1;
+    }
   }
+  return pairs;
 }
 
-function coloured(name, text) {
-  const span = document.createElement("span");
-  span.className = name;
-  span.textContent = text;
-  return span;
-}
-
-// Returns what is to be put into the page for a text, or for the first so many characters of it;
-// null if it is no object and no array.
-export function showJSON(text, most) {
-  if (!isJSON(text)) {
-    return null;
-  }
-  const shown = document.createDocumentFragment();
+// A value on several lines, indented by two.
+export function indent(text) {
+  let shown = "";
   let depth = 0;
   let before = "";
-  for (const { index, 0: token, 1: string, 2: isName } of text.matchAll(TOKEN)) {
-    if (index >= most) {
-      shown.append(`\n… and ${text.length - index} more characters`);
-      break;
-    }
+  for (const { 0: token, 1: string } of text.matchAll(TOKEN)) {
     const closes = token === "}" || token === "]";
     const first = before === "{" || before === "[";
     depth -= closes ? 1 : 0;
     if (closes ? !first : first || before === ",") {
-      shown.append(`\n${"  ".repeat(Math.min(depth, DEEPEST))}`);
+      shown += `\n${"  ".repeat(Math.min(depth, DEEPEST))}`;
     }
     if (string !== undefined) {
       // Python's \u00e9 is an é.
-      shown.append(coloured(isName ? "name" : "string", JSON.stringify(JSON.parse(string))));
-    } else if (token === ":") {
-      shown.append(": ");
-    } else if ("[]{},".includes(token)) {
-      shown.append(token);
+      shown += JSON.stringify(JSON.parse(string));
     } else {
-      shown.append(coloured("value", token));
+      shown += token === ":" ? ": " : token;
     }
     depth += token === "{" || token === "[" ? 1 : 0;
     before = token;

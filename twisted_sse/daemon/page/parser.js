@@ -12,12 +12,15 @@ export class EventStreamParser {
   #data = null;
   #id;
   #onEvent;
+  #onComment;
 
   // onEvent(type, data) is called for each event; the last event ID is up to date then.
-  constructor(lastEventId, onEvent) {
+  // onComment(text) is called for each comment.
+  constructor(lastEventId, onEvent, onComment) {
     this.lastEventId = lastEventId;
     this.#id = lastEventId;
     this.#onEvent = onEvent;
+    this.#onComment = onComment;
   }
 
   feed(text) {
@@ -46,7 +49,9 @@ export class EventStreamParser {
     const colon = line.indexOf(":");
     const name = colon < 0 ? line : line.slice(0, colon);
     const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-    if (name === "data") {
+    if (name === "") {
+      this.#onComment(value);
+    } else if (name === "data") {
       this.#data = this.#data === null ? value : `${this.#data}\n${value}`;
     } else if (name === "event") {
       this.#type = value;

@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { levelOf, rank } from "../line/levels.js";
 import { fold, findWords, mergeRanges } from "./fold.js";
 import { compare, hasField, isAsked, valuesInText } from "./fields.js";
 import { BLOCKED, INVALID, Patterns, SLOW } from "./patterns.js";
@@ -12,11 +13,8 @@ const MOST_MARKS = 50; // in a row
 const PROBLEMS = {
   [SLOW]: "Pattern too slow, stopped",
   [INVALID]: NOT_VALID,
-  [BLOCKED]: "Patterns are blocked in this browser",
+  [BLOCKED]: "Patterns are not available",
 };
-
-const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
-const LEVEL_NAMES = new Map([["warning", "warn"], ["err", "error"], ["critical", "fatal"]]);
 
 // All the text in a value of JSON, which may be nested as deep as a line is long.
 function strings(record) {
@@ -48,15 +46,14 @@ function foldedText(entry) {
 }
 
 function isLevel(level, { operator, text }) {
-  const name = LEVEL_NAMES.get(text) ?? text;
-  if (operator === "=") {
-    return level === name;
-  }
   if (operator === "*") {
     return level.startsWith(text);
   }
-  const wanted = LEVELS.indexOf(name);
-  return wanted >= 0 && level !== "" && compare(LEVELS.indexOf(level), operator, wanted);
+  const wanted = levelOf(text); // other names for it, too: "warning"
+  if (operator === "=") {
+    return level === wanted && (wanted !== "" || text === "");
+  }
+  return level !== "" && wanted !== "" && compare(rank(level), operator, rank(wanted));
 }
 
 function hasOwn(entry, level, { key, values }) {
@@ -203,10 +200,9 @@ export class Search {
   #fail(problem) {
     this.#stopped = true;
     this.#setProblem(problem);
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const fail of waiting) {
-      fail();
+    for (const fail of this.#waiting) {
+      this.#waiting.delete(fail);
+      fail(); // it may set() another search, which leaves none waiting
     }
   }
 

@@ -1,0 +1,116 @@
+// The chips below the header: levels, sources and types, each with how many events there are.
+
+"use strict";
+
+import { make } from "./elements.js";
+import { showNumber } from "./numbers.js";
+import { describe } from "./states.js";
+
+export const LEVELS = [
+  { level: "", label: "All", title: "Everything" },
+  { level: "error", label: "Error", title: "Only errors" },
+  { level: "warn", label: "Warn+", title: "Warnings and errors" },
+  { level: "info", label: "Info+", title: "Everything but debug and trace" },
+];
+
+const FOUR = "Four sources at a time; turn one off first.";
+
+export class Chips {
+  #element;
+  #levels;
+  #sources;
+  #types;
+  #choose;
+
+  // choose: functions level(level), source(path), type(type), called with what was pressed.
+  constructor(element, choose) {
+    this.#element = element;
+    this.#choose = choose;
+    this.#levels = this.#addGroup("Levels");
+    this.#sources = this.#addGroup("Sources");
+    this.#types = this.#addGroup("Types");
+    for (const { level, label, title } of LEVELS) {
+      const chip = this.#addChip(this.#levels, level, label, () => choose.level(level));
+      chip.classList.add(`level-${level || "all"}`);
+      chip.title = title;
+      chip.append(" ", make("span", { class: "count" }));
+    }
+  }
+
+  // counts: the number of events by the level of a chip.
+  showLevels(chosen, counts) {
+    for (const chip of this.#levels.children) {
+      press(chip, chip.value === chosen);
+      const count = chip.lastElementChild;
+      const text = showNumber(counts[chip.value]);
+      if (count.textContent !== text) {
+        count.textContent = text;
+      }
+    }
+  }
+
+  showSources(connections, view) {
+    const { sources, hasRoom } = connections;
+    this.#sources.hidden = sources.length < 2;
+    if (sources.length < 2) {
+      return;
+    }
+    for (const { path, isOn, stream } of sources) {
+      const chip = this.#find(this.#sources, path, () => {
+        const name = view.nameOf(path);
+        const made = this.#addChip(this.#sources, path, name, () => this.#choose.source(path));
+        made.classList.add(`source${view.colourOf(path)}`);
+        return made;
+      });
+      const { word, more, dot } = describe(stream.state, Date.now(), view.clock);
+      const isAllowed = isOn || hasRoom;
+      press(chip, isOn);
+      chip.setAttribute("aria-disabled", !isAllowed);
+      chip.dataset.state = isOn ? dot : "off";
+      chip.title = isAllowed ? [word, more].filter((each) => each !== "").join(": ") : FOUR;
+    }
+  }
+
+  // chosen: a set of types.
+  showTypes(view, chosen) {
+    this.#types.hidden = view.types.size === 0;
+    for (const type of view.types.keys()) {
+      const chip = this.#find(this.#types, type, () => {
+        const made = this.#addChip(this.#types, type, type, () => this.#choose.type(type));
+        made.classList.add(`source${view.hueOf(type)}`);
+        return made;
+      });
+      press(chip, chosen.has(type));
+    }
+  }
+
+  #find(group, value, add) {
+    return [...group.children].find((chip) => chip.value === value) ?? add();
+  }
+
+  #addGroup(name) {
+    const group = make("div", { role: "group", "aria-label": name });
+    this.#element.append(group);
+    return group;
+  }
+
+  #addChip(group, value, label, choose) {
+    const chip = make("button", { type: "button", class: "chip", "aria-pressed": "false" });
+    chip.value = value;
+    chip.append(make("span", { class: "square", "aria-hidden": "true" }), make("bdi", {}, label));
+    chip.addEventListener("click", () => {
+      if (chip.getAttribute("aria-disabled") !== "true") {
+        choose();
+      }
+    });
+    group.append(chip);
+    return chip;
+  }
+}
+
+function press(chip, isPressed) {
+  const value = String(isPressed);
+  if (chip.getAttribute("aria-pressed") !== value) {
+    chip.setAttribute("aria-pressed", value);
+  }
+}

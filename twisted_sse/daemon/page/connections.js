@@ -1,0 +1,131 @@
+// The sources of the page, and how their connections are.
+
+"use strict";
+
+import { Source } from "./source.js";
+import { describe, together } from "./states.js";
+
+const MOST = 4; // at once: browsers have six connections to a server by HTTP/1.1
+const LIVE = ["open", "silent", "connecting"];
+
+export class Connections {
+  sources = [];
+  #told;
+  #page;
+
+  // told: what the server says of the page, in data attributes. page: see Source.
+  constructor(told, page) {
+    this.#told = told;
+    this.#page = page;
+  }
+
+  async find() {
+    if (this.#told.kind !== "all") {
+      this.sources = [this.#make(this.#told, location.pathname)];
+      return;
+    }
+    const answer = await fetch(`${this.#told.prefix}page/sources`, { cache: "no-store" });
+    const found = await answer.json();
+    this.sources = found.map((source) => {
+      const reference = `${this.#told.prefix}${source.path.slice(1)}` || "./";
+      return this.#make(source, new URL(reference, location.href).pathname);
+    });
+  }
+
+  #make({ path, kind, label }, address) {
+    const heartbeat = Number(this.#told.heartbeat) * 1000;
+    return new Source({ path, kind, label, address }, heartbeat, this.#page);
+  }
+
+  // The paths of those that are on; null if all are.
+  get chosen() {
+    const on = this.#on.map(({ path }) => path);
+    return on.length === this.sources.length ? null : on;
+  }
+
+  // Turns on these and no others, as many as can be at once; null for all.
+  choose(paths) {
+    const wanted = this.sources.filter(({ path }) => paths === null || paths.includes(path));
+    const on = new Set(wanted.slice(0, this.#most));
+    for (const source of this.sources) {
+      if (source.isOn !== on.has(source)) {
+        source.toggle();
+      }
+    }
+  }
+
+  toggle(path) {
+    const source = this.sources.find((each) => each.path === path);
+    if (source.isOn || this.#on.length < this.#most) {
+      source.toggle();
+    }
+  }
+
+  // Whether another source can be turned on.
+  get hasRoom() {
+    return this.#on.length < this.#most;
+  }
+
+  // Whether the user, or the server, ended all of them.
+  get isStopped() {
+    return this.#on.every(({ stream }) => stream.isStopped);
+  }
+
+  get isConnected() {
+    return this.#on.every(({ stream }) => LIVE.includes(stream.state.name));
+  }
+
+  // Tries again now.
+  reconnect() {
+    for (const { stream } of this.#on) {
+      if (stream.state.name !== "open") {
+        stream.connect();
+      }
+    }
+  }
+
+  // Disconnects, or connects if nothing is connected.
+  switch() {
+    const { isStopped } = this;
+    for (const { stream } of this.#on) {
+      if (isStopped) {
+        stream.connect();
+      } else {
+        stream.stop();
+      }
+    }
+  }
+
+  // To be called about once a second.
+  check() {
+    const now = Date.now();
+    for (const { stream } of this.#on) {
+      stream.check(now);
+    }
+  }
+
+  // The network is back.
+  online() {
+    for (const { stream } of this.#on) {
+      stream.online();
+    }
+  }
+
+  // The state of all, as describe() has it.
+  describe(clock) {
+    const states = this.#on.map(({ stream }) => stream.state);
+    const worst = states.find(({ name }) => name !== "open") ?? states[0];
+    const state = describe(worst ?? { name: "disconnected" }, Date.now(), clock);
+    const summary = states.length > 1 ? together(states) : null;
+    return summary === null ? state : { ...state, word: summary, spoken: summary };
+  }
+
+  get #on() {
+    return this.sources.filter(({ isOn }) => isOn);
+  }
+
+  get #most() {
+    const [navigation] = performance.getEntriesByType("navigation");
+    return /^(?:http\/1.*)?$/.test(navigation?.nextHopProtocol ?? "") ? MOST : Infinity;
+  }
+}

@@ -1,0 +1,57 @@
+// The numbers that the page shows. They are taken together, so that they fit each other.
+
+"use strict";
+
+import { rank } from "./line/levels.js";
+import { LEVELS } from "./chips.js";
+import { timeOf } from "./entry.js";
+
+const SECONDS = 60; // of the chart
+
+// How many groups are at least of each level that has a chip.
+export function countLevels(items) {
+  const counts = Object.fromEntries(LEVELS.map(({ level }) => [level, 0]));
+  const ranks = LEVELS.map(({ level }) => [level, level === "" ? -Infinity : rank(level)]);
+  for (const { marker, level } of items) {
+    if (marker === undefined) {
+      const its = rank(level);
+      for (const [each, least] of ranks) {
+        counts[each] += its >= least ? 1 : 0;
+      }
+    }
+  }
+  return counts;
+}
+
+// When the oldest event was that is kept; null if there is none.
+export function sinceWhen(items) {
+  const first = items.find(({ marker }) => marker === undefined)?.entries[0];
+  return first === undefined ? null : (timeOf(first) ?? first.arrived);
+}
+
+// Live events in each of the last seconds.
+export class Rates {
+  perSecond = new Array(SECONDS).fill(0);
+  #current = 0;
+
+  count(events) {
+    this.#current += events;
+  }
+
+  // The second that ended last.
+  get last() {
+    return this.perSecond.at(-1);
+  }
+
+  // The one that has not ended.
+  get now() {
+    return this.#current;
+  }
+
+  // To be called once a second.
+  tick() {
+    this.perSecond.shift();
+    this.perSecond.push(this.#current);
+    this.#current = 0;
+  }
+}

@@ -1,0 +1,104 @@
+// A group or a marker as it is in the page: its rows, and what is open below the first of them.
+
+"use strict";
+
+import { makeOpened } from "./opened.js";
+import * as rows from "./row.js";
+
+export class Drawn {
+  rows = [];
+  head; // the first row of a group; a marker has none
+  #item;
+  #view;
+  #search;
+  #version = -1;
+  #lines = []; // the rows of the group
+  #opened = null;
+
+  // day: the text of a marker above the first row, or "".
+  constructor(item, day, view, search) {
+    this.#item = item;
+    this.#view = view;
+    this.#search = search;
+    this.day = day;
+    if (day !== "") {
+      this.#add(rows.makeMarkerRow({ text: day, colour: "soft", line: "" }));
+    }
+    if (item.marker !== undefined) {
+      this.#add(rows.makeMarkerRow(item.marker));
+    }
+  }
+
+  // The button that opens it.
+  get button() {
+    return this.head?.firstElementChild;
+  }
+
+  get isOpen() {
+    return this.#opened !== null;
+  }
+
+  // Draws what has come since. Returns the rows whose messages are to be filled, with their entries.
+  update() {
+    const { entries, version } = this.#item;
+    if (version === this.#version) {
+      return [];
+    }
+    this.#version = version;
+    const fresh = entries.slice(this.#lines.length).map((entry) => this.#addLine(entry));
+    for (const row of this.#lines) {
+      row.dataset.level = this.#item.level;
+      row.classList.toggle("last", row !== this.head && row === this.#lines.at(-1));
+    }
+    if (this.head !== undefined) {
+      rows.setLevel(this.head, this.#item, this.#view, this.#search);
+      this.head.classList.toggle("tinted", rows.isTinted(this.#item));
+    }
+    if (this.isOpen) {
+      this.toggle();
+      this.toggle();
+    }
+    return fresh;
+  }
+
+  // Shows all of the group below its first row, or only its rows again.
+  toggle() {
+    if (this.isOpen) {
+      this.#opened.remove();
+      this.#opened = null;
+    } else {
+      this.#opened = makeOpened(this.#item, this.#view);
+      this.head.append(this.#opened);
+    }
+    this.button.setAttribute("aria-expanded", this.isOpen);
+    for (const row of this.#lines) {
+      row.hidden = this.isOpen && row !== this.head;
+    }
+  }
+
+  remove() {
+    for (const row of this.rows) {
+      row.remove();
+    }
+  }
+
+  #addLine(entry) {
+    const isHead = this.#lines.length === 0;
+    const row = isHead
+      ? rows.makeHeadRow(this.#item, this.#view, this.#search)
+      : rows.makeLineRow(entry);
+    this.#add(row);
+    this.#lines.push(row);
+    this.head ??= row;
+    return { row, entry };
+  }
+
+  #add(row) {
+    row.item = this.#item;
+    const last = this.rows.at(-1);
+    this.rows.push(row);
+    if (last?.isConnected) {
+      last.after(row);
+    }
+  }
+}

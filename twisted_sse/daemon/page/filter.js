@@ -1,0 +1,115 @@
+// Which groups are shown: those of the chosen level, types and sources that match the search.
+// Markers pass every filter.
+
+"use strict";
+
+import { rank } from "./line/levels.js";
+import { indexOf } from "./sorted.js";
+
+export class Filter {
+  passing = []; // groups and markers that pass, the oldest first
+  level = ""; // the lowest that passes; "" for all, also without a level
+  types = new Set(); // none for all
+  sources = null; // those that are on; null for all
+  #kept;
+  #search;
+  #asked = 0;
+
+  constructor(kept, search) {
+    this.#kept = kept;
+    this.#search = search;
+  }
+
+  get isOn() {
+    return this.level !== "" || this.types.size > 0 || !this.#search.isEmpty;
+  }
+
+  // How many groups pass.
+  get events() {
+    return this.passing.reduce((sum, item) => sum + (item.marker === undefined ? 1 : 0), 0);
+  }
+
+  // Looks at everything again, after a change. Calls done() when `passing` is up to date: at once,
+  // unless the search has to wait for its worker.
+  refresh(done) {
+    this.#asked += 1;
+    const asked = this.#asked;
+    const items = this.#kept.items;
+    this.#decide(items, (passes) => {
+      if (asked !== this.#asked) {
+        return;
+      }
+      const last = items.at(-1)?.number ?? 0;
+      // Those that came meanwhile have been decided on their own.
+      const later = this.passing.filter((item) => item.number > last);
+      this.passing = [...items.filter((item, i) => passes[i] && !item.gone), ...later];
+      done();
+    });
+  }
+
+  // Looks at groups that are new, or have got another line. Calls done() as refresh() does.
+  update(changed, done) {
+    const asked = this.#asked;
+    this.#decide(changed, (passes) => {
+      if (asked !== this.#asked) {
+        this.#again(changed, done);
+        return;
+      }
+      changed.forEach((item, i) => this.#put(item, passes[i] && !item.gone));
+      done();
+    });
+  }
+
+  // Forgets those that were dropped.
+  drop() {
+    this.passing = this.passing.filter((item) => !item.gone);
+  }
+
+  // The question has changed since.
+  #again(changed, done) {
+    const present = changed.filter((item) => !item.gone);
+    if (present.length > 0) {
+      this.update(present, done);
+    }
+  }
+
+  #put(item, passes) {
+    const i = indexOf(this.passing, item.number);
+    const there = this.passing[i] === item;
+    if (passes && !there) {
+      this.passing.splice(i, 0, item);
+    } else if (!passes && there) {
+      this.passing.splice(i, 1);
+    }
+  }
+
+  #decide(items, done) {
+    const passes = items.map((item) => this.#isChosen(item));
+    if (this.#search.isEmpty) {
+      done(passes);
+      return;
+    }
+    const groups = items.filter((item, i) => passes[i] && item.marker === undefined);
+    this.#search.ask(groups, (matching) => {
+      let next = 0;
+      items.forEach((item, i) => {
+        if (passes[i] && item.marker === undefined) {
+          passes[i] = matching[next];
+          next += 1;
+        }
+      });
+      done(passes);
+    });
+  }
+
+  #isChosen({ source, type, level, marker }) {
+    if (this.sources !== null && source !== undefined && !this.sources.has(source)) {
+      return false;
+    }
+    return (
+      marker !== undefined ||
+      ((this.level === "" || rank(level) >= rank(this.level)) &&
+        (this.types.size === 0 || this.types.has(type)))
+    );
+  }
+}

@@ -1,0 +1,56 @@
+// The header, and the title of the page: whose events they are, how the connection is, how fast they
+// come.
+
+"use strict";
+
+import { draw } from "./chart.js";
+import { showNumber } from "./numbers.js";
+
+const byId = (id) => document.getElementById(id);
+
+function setText(element, text) {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
+}
+
+export class Header {
+  #again;
+  #name;
+
+  // again() is called by the button beside the state.
+  constructor(name, detail, again) {
+    this.#name = name;
+    this.#again = byId("again");
+    setText(byId("name"), name);
+    setText(byId("detail"), detail);
+    byId("detail").title = detail;
+    this.#again.addEventListener("click", again);
+  }
+
+  // state: as describe() makes it. pausedWith: how many events came since it was paused; null if it
+  // is not.
+  showState({ word, more, dot, button }, pausedWith) {
+    const isPaused = pausedWith !== null && dot === "ok";
+    const state = byId("state");
+    state.dataset.state = isPaused ? "paused" : dot;
+    state.title = isPaused ? `Still receiving: ${showNumber(pausedWith)} new` : more;
+    setText(byId("word"), isPaused ? "Paused" : word);
+    this.#again.hidden = button === "";
+    setText(this.#again, button);
+  }
+
+  showRate(rate, perSecond) {
+    setText(byId("rate").firstElementChild, showNumber(rate));
+    const chart = byId("chart");
+    draw(chart, perSecond, getComputedStyle(chart).color);
+  }
+
+  // What the title says beside the name.
+  showTitle(suffix) {
+    const title = suffix === "" ? this.#name : `${this.#name} (${suffix})`;
+    if (document.title !== title) {
+      document.title = title;
+    }
+  }
+}

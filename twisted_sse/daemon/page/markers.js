@@ -1,0 +1,48 @@
+// What is said between the events.
+
+"use strict";
+
+import { showNumber } from "./numbers.js";
+
+const PLAIN = ["soft", ""];
+const LOST = ["error", "dashed"];
+
+function make(text, [colour, line], source) {
+  return { text, colour, line, source };
+}
+
+export function liveFromHere(source) {
+  return make("Live from here", ["ok", ""], source);
+}
+
+export function reconnected(seconds, source) {
+  return make(`Reconnected after ${seconds} s. No events were lost.`, PLAIN, source);
+}
+
+export function reconnectedWithoutID(seconds, source) {
+  const text = `Reconnected after ${seconds} s. Events from in between are missing.`;
+  return make(text, LOST, source);
+}
+
+export function reset(source) {
+  return make("Events are missing here: the server no longer had them.", LOST, source);
+}
+
+export function gap(number, source) {
+  const text = `${showNumber(number)} events were skipped here: this page could not keep up.`;
+  return make(text, LOST, source);
+}
+
+export function notKept() {
+  return make("Older events are no longer kept.", PLAIN);
+}
+
+export function wentBy(number) {
+  const text = `${showNumber(number)} events went by here and are no longer kept.`;
+  return make(text, ["soft", "dashed"]);
+}
+
+// Several sources are shown: which of them it was.
+export function named(marker, name) {
+  return name === undefined ? marker : { ...marker, text: `${name}: ${marker.text}` };
+}

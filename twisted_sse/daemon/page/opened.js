@@ -1,0 +1,134 @@
+// What is open below a row: all of the event, to be read, copied and searched for.
+
+"use strict";
+
+import { copyFrom } from "./clipboard.js";
+import { make } from "./elements.js";
+import { indent, pairsOf } from "./json.js";
+import { readANSI } from "./line/ansi.js";
+import { showNumber } from "./numbers.js";
+import { mergeRuns } from "./search/runs.js";
+import { styleRun } from "./styles.js";
+
+const MOST_TEXT = 10000; // characters that are shown at first
+
+// The box of a group. view.actions has only(key, value), hide(key, value) and column(key), which the
+// buttons of a key call.
+export function makeOpened(group, view) {
+  const { entries } = group;
+  const [entry] = entries;
+  const label = entries.length === 1 ? "Copy line" : `Copy all ${showNumber(entries.length)} lines`;
+  const button = make("button", { type: "button" }, label);
+  button.addEventListener("click", () => copyFrom(button, textOf(group)));
+  const arrived = `arrived ${view.clock.exactTime(entry.arrived)}`;
+  const id = make("bdi", {}, entry.id);
+  const facts = make("p", { class: "facts" });
+  facts.append(...(entry.id === "" ? [arrived] : ["ID ", id, ` · ${arrived}`]));
+  const isJSON = entry.line.record !== null && entries.length === 1 && !view.raw;
+  return make(
+    "div",
+    { class: "opened" },
+    make("div", { class: "tools" }, button, facts),
+    isJSON ? makePairs(entry, view) : makeText(entries, view),
+  );
+}
+
+// Exactly what came.
+export function textOf(group) {
+  return group.entries.map(({ data }) => data).join("\n");
+}
+
+function makePairs({ text, line: { record } }, view) {
+  const list = make("dl", { class: "pairs" });
+  for (const pair of valuesOf(text, record)) {
+    const isString = pair.text.startsWith('"');
+    const isNested = /^[[{]/.test(pair.text);
+    const value = isString ? JSON.parse(pair.text) : isNested ? indent(pair.text) : pair.text;
+    const shown = make("dd", { class: isString || isNested ? "" : "number" });
+    shown.append(limited(value, (part) => document.createTextNode(part)));
+    list.append(make("dt", {}, pair.key), shown, makeTools(pair.key, value, isNested, view));
+  }
+  return list;
+}
+
+// The texts of the values as they came, if the line is nothing but the object; what is wrapped in
+// another one is written anew.
+function valuesOf(text, record) {
+  const start = text.indexOf("{");
+  const pairs = start < 0 || text.slice(0, start).trim() !== "" ? [] : pairsOf(text.slice(start));
+  const keys = Object.keys(record);
+  return pairs.length >= keys.length && pairs.every(({ key }) => Object.hasOwn(record, key))
+    ? pairs
+    : keys.map((key) => ({ key, text: JSON.stringify(record[key]) }));
+}
+
+function makeTools(key, value, isNested, view) {
+  const tools = make("dd", { class: "pair-tools" });
+  const add = (label, pressed, choose) => {
+    const what = `${label}: ${key}`;
+    const attributes = { type: "button", "aria-label": what, "aria-pressed": pressed };
+    tools.append(make("button", { ...attributes, click: choose }, label));
+  };
+  if (!isNested) {
+    add("Only", undefined, () => view.actions.only(key, value));
+    add("Hide", undefined, () => view.actions.hide(key, value));
+  }
+  const isColumn = view.columns.includes(key);
+  add("Column", isColumn ? "true" : "false", () => view.actions.column(key));
+  return tools;
+}
+
+function makeText(entries, view) {
+  const text = make("pre", { class: "text", tabindex: "-1" });
+  if (view.raw) {
+    const all = entries.map(({ data }) => data).join("\n");
+    text.append(limited(all, (part) => document.createTextNode(part)));
+    return text;
+  }
+  const all = entries.map((entry) => entry.text).join("\n");
+  const styles = [];
+  let start = 0;
+  for (const entry of entries) {
+    for (const run of entry.styles ?? []) {
+      styles.push({ ...run, start: run.start + start, end: run.end + start });
+    }
+    start += entry.text.length + 1;
+  }
+  text.append(limited(all, (part, from) => makeRuns(part, from, styles)));
+  return text;
+}
+
+function makeRuns(part, from, styles) {
+  const fragment = document.createDocumentFragment();
+  const within = styles
+    .map((run) => ({ ...run, start: Math.max(0, run.start - from), end: run.end - from }))
+    .filter((run) => run.end > run.start && run.start < part.length)
+    .map((run) => ({ ...run, end: Math.min(run.end, part.length) }));
+  for (const { start, end, style } of mergeRuns(part.length, within, [])) {
+    const piece = part.slice(start, end);
+    if (style === null) {
+      fragment.append(piece);
+    } else {
+      const span = make("span", {}, piece);
+      styleRun(span, style, false);
+      fragment.append(span);
+    }
+  }
+  return fragment;
+}
+
+// The beginning of a text, and a button for the rest. show(part, from) makes what is put in.
+function limited(text, show) {
+  const fragment = document.createDocumentFragment();
+  const rest = text.length - MOST_TEXT;
+  if (rest <= 0) {
+    fragment.append(show(text, 0));
+    return fragment;
+  }
+  const more = make("p", { class: "more" }, `… and ${showNumber(rest)} more characters `);
+  const button = make("button", { type: "button" }, "Show all");
+  button.addEventListener("click", () => more.replaceWith(show(text.slice(MOST_TEXT), MOST_TEXT)));
+  more.append(button);
+  fragment.append(show(text.slice(0, MOST_TEXT), 0), more);
+  return fragment;
+}

@@ -1,0 +1,164 @@
+// The rows of a group. Whatever came from outside is put in as text.
+
+"use strict";
+
+import { rank } from "./line/levels.js";
+import { showRecord } from "./line/record.js";
+import { mapRuns, mergeRuns } from "./search/runs.js";
+import { styleRun } from "./styles.js";
+import { timeOf } from "./entry.js";
+
+const MOST_FOLDED = 1000; // characters of a row that has one line
+const MOST_TEXT = 10000; // of one that is wrapped
+const CLAMPED = 240; // longer ones are cut to four lines on phones
+
+function make(tag, className, text = "") {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+// What the message of an entry shows: its text, and where which parts of it are.
+export function messageOf(entry, view) {
+  if (view.raw) {
+    return { text: entry.data, styles: null, parts: null };
+  }
+  const { record, pieces } = entry.line;
+  if (record !== null) {
+    return { ...showRecord(record, view.columnSet), styles: null };
+  }
+  const text = pieces.map(([start, end]) => entry.text.slice(start, end)).join("");
+  const styles = entry.styles === null ? null : mapRuns(pieces, entry.styles);
+  return { text, styles, parts: null };
+}
+
+// Fills the message of a row: with line breaks as signs, in its colours, with what matches marked.
+export function fillMessage(cell, message, marks, view, tinted) {
+  const most = view.wrap || view.phone ? MOST_TEXT : MOST_FOLDED;
+  const { styles, parts } = message;
+  const text = message.text.slice(0, most);
+  cell.replaceChildren();
+  if (styles === null && parts === null && marks.length === 0) {
+    appendText(cell, text);
+  } else {
+    for (const run of mergeRuns(text.length, styles ?? parts ?? [], marks)) {
+      const piece = text.slice(run.start, run.end);
+      const element = document.createElement(run.mark ? "mark" : "span");
+      if (parts !== null && run.style !== null) {
+        element.className = run.style.role;
+      } else if (run.style !== null) {
+        styleRun(element, run.style, tinted);
+      }
+      if (element.tagName === "SPAN" && run.style === null) {
+        appendText(cell, piece);
+      } else {
+        appendText(element, piece);
+        cell.append(element);
+      }
+    }
+  }
+  if (message.text.length > most) {
+    cell.append("…");
+  }
+}
+
+function appendText(element, text) {
+  if (!text.includes("\n")) {
+    element.append(text);
+    return;
+  }
+  text.split("\n").forEach((line, i) => {
+    if (i > 0) {
+      element.append(make("span", "soft", " ⏎ "));
+    }
+    element.append(line);
+  });
+}
+
+// Marks the cells whose text in the line matches; they show it in another form.
+function markMoved(cell, range, entry, search) {
+  if (range !== null && search.marksCell(entry.text.slice(...range))) {
+    const mark = document.createElement("mark");
+    mark.textContent = cell.textContent;
+    cell.replaceChildren(mark);
+  }
+}
+
+export function makeMarkerRow(marker) {
+  const row = make("li", `marker ${marker.colour} ${marker.line}`.trim());
+  row.append(make("span", "", marker.text));
+  return row;
+}
+
+// The first row of a group, with the button that opens it.
+export function makeHeadRow(group, view, search) {
+  const [entry] = group.entries;
+  const row = make("li", "row head");
+  const button = make("button", "time");
+  button.type = "button";
+  button.tabIndex = -1;
+  button.setAttribute("aria-expanded", "false");
+  const { text, isArrival } = view.clock.cell(entry);
+  button.textContent = text;
+  button.classList.toggle("arrived", isArrival);
+  markMoved(button, entry.line.timeAt, entry, search);
+  row.append(button, make("span", "level"));
+  if (view.showsSource) {
+    const source = make("span", "source", view.nameOf(entry.source));
+    source.classList.add(`source${view.colourOf(entry.source)}`);
+    row.append(source);
+  }
+  if (view.showsType) {
+    const cell = make("span", "type");
+    if (entry.type !== "message") {
+      const chip = make("span", "", entry.type);
+      chip.classList.add("chip", view.showsSource ? "plain" : `source${view.hueOf(entry.type)}`);
+      cell.append(chip);
+    }
+    row.append(cell);
+  }
+  for (const column of view.columns) {
+    row.append(makeColumn(entry, column));
+  }
+  row.append(make("span", "message"));
+  row.classList.toggle("long", entry.text.length > CLAMPED);
+  return row;
+}
+
+function makeColumn({ line: { record } }, name) {
+  const has = record !== null && Object.hasOwn(record, name);
+  const value = has ? record[name] : "";
+  const cell = make("span", "column", typeof value === "string" ? value : JSON.stringify(value));
+  cell.classList.toggle("number", typeof value === "number" || typeof value === "boolean");
+  return cell;
+}
+
+// Shows the level of a group; it may change when another line comes.
+export function setLevel(row, group, view, search) {
+  const { level } = group;
+  row.dataset.level = level;
+  const cell = row.querySelector(".level");
+  cell.textContent = level.toUpperCase();
+  const [entry] = group.entries;
+  markMoved(cell, entry.line.levelAt, entry, search);
+  const at = timeOf(entry);
+  const said = [level === "" ? "Event" : level[0].toUpperCase() + level.slice(1)];
+  if (at !== null) {
+    said.push(view.clock.time(at));
+  }
+  row.firstElementChild.setAttribute("aria-label", `${said.join(", ")}, open details`);
+}
+
+// A further row of a group.
+export function makeLineRow(entry) {
+  const row = make("li", "row line");
+  row.append(make("span", "message"));
+  row.classList.toggle("long", entry.text.length > CLAMPED);
+  return row;
+}
+
+// Whether the first line of a group has a background of its own.
+export function isTinted(group) {
+  return rank(group.level) >= rank("error");
+}

@@ -1,0 +1,206 @@
+// A connection to an event stream, as EventSource has it (HTML standard, 9.2): it comes back after
+// the reconnection time, with the last event ID, until it is told that there is no stream.
+//
+// By fetch(), since an EventSource tells of no comments, of no statuses, and only of events whose
+// types it was given beforehand.
+
+"use strict";
+
+import { EventStreamParser } from "./parser.js";
+
+const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
+const SHORTEST_WAIT = 500;
+const LONGEST_RETRY = 2 ** 31 - 1; // a timer that is longer fires at once
+const BUSY_WAIT = 30000; // if the server names no time
+const SILENT = 2.5; // heartbeats without a byte, after which it is said
+const LOST = 4; // and after which the connection is given up
+const FAILURES = 16; // more would not make the wait longer
+
+const BUSY = [429, 503];
+
+export class Stream {
+  state = { name: "disconnected" };
+  lastEventId = "";
+  connections = 0;
+  #address;
+  #heartbeat;
+  #intake;
+  #events;
+  #retry = 3000;
+  #failures = 0; // attempts since anything came
+  #attempt = null; // the AbortController of the connection; null when stopped
+  #timer = 0;
+  #lastByte = 0;
+  #lostAt = null;
+
+  // heartbeat: milliseconds, 0 if the server sends none.
+  //
+  // events: an object with onState(), onOpen({ seconds, hasID }) (seconds since the connection was
+  // lost, null the first time), onEvent({ type, data, id }), onComment(text).
+  constructor(address, heartbeat, intake, events) {
+    this.#address = address;
+    this.#heartbeat = heartbeat;
+    this.#intake = intake;
+    this.#events = events;
+  }
+
+  get isStopped() {
+    return this.#attempt === null;
+  }
+
+  connect() {
+    clearTimeout(this.#timer);
+    const attempt = new AbortController();
+    this.#attempt = attempt;
+    this.#set({ name: "connecting" });
+    this.#run(attempt);
+  }
+
+  // Ends the connection; connect() continues after the last event.
+  stop(state = { name: "disconnected" }) {
+    clearTimeout(this.#timer);
+    this.#attempt?.abort();
+    this.#attempt = null;
+    this.#lostAt ??= Date.now();
+    this.#set(state);
+  }
+
+  // To be called about once a second: looks whether the server has fallen silent.
+  check(now) {
+    const silence = now - this.#lastByte;
+    const isOpen = this.state.name === "open" || this.state.name === "silent";
+    if (!isOpen || this.#heartbeat === 0 || silence < SILENT * this.#heartbeat) {
+      return;
+    }
+    if (silence > LOST * this.#heartbeat) {
+      this.stop();
+      this.connect();
+    } else {
+      this.#set({ name: "silent", since: this.#lastByte });
+    }
+  }
+
+  // The network is back.
+  online() {
+    if (["waiting", "offline"].includes(this.state.name)) {
+      this.connect();
+    }
+  }
+
+  #set(state) {
+    this.state = state;
+    this.#events.onState();
+  }
+
+  async #run(attempt) {
+    let next = { name: "waiting", wait: 0 };
+    try {
+      next = (await this.#read(attempt)) ?? next;
+    } catch {
+      // Refused or cut off; browsers do not say why.
+    }
+    // What has been received of the last event ID is known when all of it has been read.
+    await this.#intake.settle();
+    if (attempt !== this.#attempt) {
+      return;
+    }
+    if (next.wait === undefined) {
+      this.stop(next);
+      return;
+    }
+    this.#lostAt ??= Date.now();
+    const own = Math.min(LONGEST_WAIT, SHORTEST_WAIT * 2 ** this.#failures);
+    this.#failures = Math.min(FAILURES, this.#failures + 1);
+    const wait = Math.max(this.#retry, own, next.wait);
+    const name = next.name === "waiting" && !navigator.onLine ? "offline" : next.name;
+    this.#set({ ...next, name, until: Date.now() + wait });
+    this.#timer = setTimeout(() => this.connect(), wait);
+  }
+
+  // Returns the state after the response: with the least time to wait if it is to be tried again.
+  async #read(attempt) {
+    const headers = { Accept: "text/event-stream" };
+    if (this.lastEventId !== "") {
+      // As UTF-8: fetch() takes a string of bytes.
+      headers["Last-Event-ID"] = String.fromCharCode(...new TextEncoder().encode(this.lastEventId));
+    }
+    const options = { headers, signal: attempt.signal, cache: "no-store" };
+    const response = await fetch(this.#address, options);
+    const refused = stateOf(response);
+    if (refused !== null) {
+      await response.body?.cancel();
+      return refused;
+    }
+    if (attempt !== this.#attempt) {
+      return null;
+    }
+    this.#opened();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    const parser = new EventStreamParser(
+      this.lastEventId,
+      (type, data) => this.#onEvent(type, data, parser.lastEventId),
+      (text) => this.#events.onComment(text),
+    );
+    const read = (text) => {
+      parser.feed(text);
+      this.lastEventId = parser.lastEventId;
+      this.#retry = Math.min(parser.retry ?? this.#retry, LONGEST_RETRY);
+    };
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) {
+        return null;
+      }
+      this.#received();
+      await this.#intake.add(value, read);
+    }
+  }
+
+  #opened() {
+    const now = Date.now();
+    this.#lastByte = now;
+    this.connections += 1;
+    const seconds = this.#lostAt === null ? null : Math.max(1, Math.round((now - this.#lostAt) / 1000));
+    this.#lostAt = null;
+    this.#set({ name: "open", since: now });
+    this.#events.onOpen({ seconds, hasID: this.lastEventId !== "" });
+  }
+
+  #received() {
+    this.#lastByte = Date.now();
+    if (this.state.name === "silent") {
+      this.#set({ name: "open", since: this.#lastByte });
+    }
+  }
+
+  #onEvent(type, data, id) {
+    this.#failures = 0;
+    this.#events.onEvent({ type, data, id });
+  }
+}
+
+// What a response means that is no stream; null if it is one.
+function stateOf(response) {
+  const { status, headers } = response;
+  const type = (headers.get("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
+  if (BUSY.includes(status)) {
+    return { name: "busy", wait: retryAfter(headers.get("Retry-After")) };
+  }
+  if (status >= 500) {
+    // EventSource would give up; but it is what a proxy says while the server restarts.
+    return { name: "failing", status, wait: 0 };
+  }
+  if (status !== 200) {
+    return { name: "refused", status };
+  }
+  return type === "text/event-stream" ? null : { name: "other", type: type || "no type" };
+}
+
+// Seconds, or a date (RFC 9110, 10.2.3); in milliseconds.
+function retryAfter(value) {
+  if (value === null) {
+    return BUSY_WAIT;
+  }
+  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return Number.isFinite(wait) && wait >= 0 ? Math.min(wait, LONGEST_RETRY) : BUSY_WAIT;
+}

@@ -1,0 +1,31 @@
+// The styles of escape sequences: classes where the page has the colour, and the CSSOM where it does
+// not, since the page's policy allows no style attributes.
+
+"use strict";
+
+import { paint } from "./line/colours.js";
+
+const ROWS = {
+  light: { plain: "#ffffff", tinted: "#fdf0f0" },
+  dark: { plain: "#0f1216", tinted: "#2a1517" },
+};
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
+// Calls when the colours have to be found again.
+export function onThemeChange(call) {
+  dark.addEventListener("change", call);
+}
+
+export function styleRun(element, style, tinted) {
+  const theme = dark.matches ? "dark" : "light";
+  const row = ROWS[theme][tinted ? "tinted" : "plain"];
+  const { classes, colour, background } = paint(style, row, theme);
+  element.classList.add(...classes);
+  if (colour !== "") {
+    element.style.color = colour;
+  }
+  if (background !== "") {
+    element.style.backgroundColor = background;
+  }
+}

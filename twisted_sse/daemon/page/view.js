@@ -1,0 +1,88 @@
+// How events are shown: what the user chose, what the sources and types look like, and the widths of
+// the columns that follow from it.
+
+"use strict";
+
+import { Clock } from "./clock.js";
+
+const COLOURS = 6; // that sources and types have
+const WIDEST_SOURCE = 16; // characters
+const [NARROWEST_TYPE, WIDEST_TYPE] = [6, 16];
+const [NARROWEST_COLUMN, WIDEST_COLUMN] = [7, 18];
+
+const phone = matchMedia("(width < 48rem)");
+
+export class View {
+  clock = new Clock();
+  wrap = false;
+  raw = false;
+  columns = [];
+  columnSet = new Set();
+  types = new Map(); // those that came, but for "message": how many groups of each
+  sources = []; // all of them
+  actions;
+
+  // actions: what the buttons of an open row do, see makeOpened().
+  constructor(actions) {
+    this.actions = actions;
+  }
+
+  get phone() {
+    return phone.matches;
+  }
+
+  // Calls when the page gets the layout of a phone, or loses it.
+  onLayoutChange(call) {
+    phone.addEventListener("change", call);
+  }
+
+  get showsSource() {
+    return this.sources.length > 1;
+  }
+
+  get showsType() {
+    return this.types.size > 0;
+  }
+
+  setColumns(columns) {
+    this.columns = columns;
+    this.columnSet = new Set(columns);
+  }
+
+  // Counts an event of a type. Returns whether it is the first of its type.
+  count(type) {
+    const number = this.types.get(type) ?? 0;
+    this.types.set(type, number + 1);
+    return number === 0;
+  }
+
+  nameOf(path) {
+    return path.slice(1) || (this.sources.find((source) => source.path === path)?.label ?? path);
+  }
+
+  colourOf(path) {
+    return Math.max(0, this.sources.findIndex((source) => source.path === path)) % COLOURS;
+  }
+
+  hueOf(type) {
+    return [...this.types.keys()].indexOf(type) % COLOURS;
+  }
+
+  // The columns of a row, for grid-template-columns.
+  get template() {
+    const tracks = ["6.25rem", "2.75rem"];
+    if (this.showsSource) {
+      const longest = Math.max(...this.sources.map(({ path }) => this.nameOf(path).length));
+      tracks.push(`${Math.min(WIDEST_SOURCE, longest + 2)}ch`);
+    }
+    if (this.showsType) {
+      const longest = Math.max(...[...this.types.keys()].map((type) => type.length));
+      const width = Math.min(WIDEST_TYPE, Math.max(NARROWEST_TYPE, longest));
+      tracks.push(`calc(${width}ch + 0.8rem)`);
+    }
+    for (const { length } of this.columns) {
+      tracks.push(`${Math.min(WIDEST_COLUMN, Math.max(NARROWEST_COLUMN, length + 3))}ch`);
+    }
+    return [...tracks, "minmax(0, 1fr)"].join(" ");
+  }
+}
