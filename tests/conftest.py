@@ -151,7 +151,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     report = os.environ.get("SSE_LEFT_OUT")
     if report:
-        Path(report).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # Its runs of pytest, of which there are two, have one report.
+        with Path(report).open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
 
 
 @pytest.hookimpl(trylast=True)
