@@ -119,6 +119,7 @@ class Page {
   onState() {
     if (this.menu !== undefined) {
       this.#showState();
+      this.#count(); // the title and the status line speak of the state, too
     }
   }
 

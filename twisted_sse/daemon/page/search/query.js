@@ -7,13 +7,13 @@ import { fold } from "./fold.js";
 export const NOT_VALID = "Not a valid pattern";
 
 // Keys of the page's own, before those of a line's data. In quotes a key is always the data's.
-const OWN = ["level", "type", "source", "id"];
+export const OWN = ["level", "type", "source", "id"];
 
 const BLANKS = /\s*/y;
 const WORD = /\S+/y;
 const QUOTED = /"([^"\\]*(?:\\[^][^"\\]*)*)(?:"|\\?$)/y; // an unfinished one ends with the text
-// A time or an address is no key: 12:30, 127.0.0.1:8080, [::1], std::string, https://.
-const KEY = /([^\s:"\d[(][^\s:"]*):(?!\/\/|:|\s|$)/y;
+// Not keys: 12:30, 127.0.0.1:8080, [::1]:80, std::map, https://example.com/, C:\dir.
+const KEY = /([^\s:"\d[(][^\s:"]*):(?!\/\/|[:\\\s]|$)/y;
 const VALUE = /[^\s,]*/y;
 const COMPARED = /^(>=|<=|>|<)(.+)$/s;
 const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i;
@@ -173,16 +173,4 @@ function isPattern(source) {
   } catch {
     return false;
   }
-}
-
-function quote(text) {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
-}
-
-// What is typed to find this value of a line's data: what parseQuery() reads as it.
-export function termFor(key, value) {
-  const text = String(value);
-  const name = /^[^\s:"\d[(\/-][^\s:"]*$/.test(key) && !OWN.includes(fold(key)) ? key : quote(key);
-  const plain = /^(?!\/\/)[^\s,"*<>:][^\s,"*]*$/.test(text);
-  return `${name}:${plain ? text : quote(text)}`;
 }
