@@ -110,9 +110,10 @@ export class List {
     this.#show([...before, ...take(passing, i, HELD - countRows(before))]);
     const row = this.#shown.of(passing[i])?.head;
     if (row !== undefined) {
-      this.#place.restore(row);
-    } else {
+      this.#place.give(row);
+    } else if (passing.some(isEvent)) {
       this.#toNewest();
+      this.#place.remember();
     }
   }
 
@@ -122,7 +123,7 @@ export class List {
     this.#shown.redraw();
     const row = this.#shown.of(held)?.rows.at(0);
     if (this.mode !== "following" && row !== undefined) {
-      this.#place.restore(this.#shown.of(held).head ?? row);
+      this.#place.give(this.#shown.of(held).head ?? row);
     }
     this.draw();
   }
@@ -175,10 +176,9 @@ export class List {
       return;
     }
     this.#hold();
-    const row = drawn.head;
-    const before = row.getBoundingClientRect().top;
-    drawn.toggle();
-    this.#place.scrollTo(this.#scroller.scrollTop + row.getBoundingClientRect().top - before);
+    this.#place.hold(drawn.head);
+    this.#shown.toggle(item);
+    this.#place.settle();
     this.#place.remember();
     this.#shown.setCurrent(item);
   }
