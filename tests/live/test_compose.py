@@ -18,9 +18,9 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.support.daemons import FOREGROUND_TWIST, PATIENCE, until
 from tests.support.many import Ended, ManyMixin
-from tests.support.nginx import startNginx
 from tests.support.options import OptionsMixin
 from tests.support.ports import freePort
+from tests.support.proxies import startNginx
 from tests.support.requirements import ROOT, needs
 from twisted_sse import MessageEvent
 from twisted_sse.daemon import makeService

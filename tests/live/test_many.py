@@ -23,8 +23,8 @@ from tests.support.documents import blocks, read
 from tests.support.examples import EXAMPLES
 from tests.support.live import reactor
 from tests.support.many import ManyMixin, Subscriber
-from tests.support.nginx import startNginx
 from tests.support.ports import freePort
+from tests.support.proxies import startNginx
 from tests.support.requirements import ROOT, needs
 
 PAGE = "many.md"

@@ -10,8 +10,8 @@ import urllib.request
 
 from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin
 from tests.support.documents import blocks
-from tests.support.nginx import startNginx
 from tests.support.ports import freePort
+from tests.support.proxies import startNginx
 from tests.support.requirements import needs
 
 PAGE = "from-nchan.md"

@@ -89,11 +89,15 @@ def _firefox() -> str | None:
 
 
 def _deploy() -> str | None:
-    # nginx is in a directory that only root has in its path.
-    if shutil.which("nginx", path=SBIN) is None:
-        return "nginx not found: apt-get install nginx-light"
-    if shutil.which("systemd-analyze") is None:
-        return "systemd-analyze not found: apt-get install systemd"
+    # Some are in a directory that only root has in its path.
+    for tool, package in (
+        ("caddy", "caddy"),
+        ("haproxy", "haproxy"),
+        ("nginx", "nginx-light"),
+        ("systemd-analyze", "systemd"),
+    ):
+        if shutil.which(tool, path=SBIN) is None:
+            return f"{tool} not found: apt-get install {package}"
     return None
 
 

@@ -4,7 +4,8 @@
 
 import { showAge } from "./clock.js";
 import { readANSI } from "./line/ansi.js";
-import { readLine, showRecord } from "./line/line.js";
+import { readLine } from "./line/line.js";
+import { showRecord } from "./line/record.js";
 import { showNumber } from "./numbers.js";
 
 const KINDS = new Map([

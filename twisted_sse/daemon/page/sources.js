@@ -12,7 +12,7 @@ const PERIOD = 2000; // milliseconds from one question to the next
 const PATIENCE = 10000; // milliseconds for an answer
 const COLOURS = 6;
 
-const { prefix } = document.documentElement.dataset;
+const { prefix, sources: howMany } = document.documentElement.dataset;
 const list = document.getElementById("sources");
 const status = document.getElementById("updated");
 const clock = new Clock();
@@ -125,10 +125,11 @@ function stop() {
   question = null;
 }
 
-document.addEventListener("visibilitychange", () => (document.hidden ? stop() : update()));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showAll);
-window.addEventListener("resize", showAll);
-
-if (!document.hidden) {
-  update();
+if (howMany !== "0") {
+  document.addEventListener("visibilitychange", () => (document.hidden ? stop() : update()));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showAll);
+  window.addEventListener("resize", showAll);
+  if (!document.hidden) {
+    update();
+  }
 }

@@ -23,19 +23,27 @@ const MOST_OF_ACCESS = 10000; // characters of a line
 
 // All that an object has under a key, folded, which may stand for keys in keys: "a.b" is the key
 // "a.b", or "b" of what "a" is.
-function* ofRecord(record, key) {
-  for (const name of Object.keys(record)) {
-    if (!key.startsWith(name) && !key.startsWith(fold(name))) {
-      continue;
-    }
-    const { length } = fold(name);
-    const value = record[name];
-    if (length === key.length) {
-      yield value;
-    } else if (key[length] === "." && typeof value === "object" && value !== null) {
-      yield* ofRecord(value, key.slice(length + 1));
+function ofRecord(record, key) {
+  const values = [];
+  const open = [[record, key]];
+  while (open.length > 0) {
+    const [object, rest] = open.pop();
+    for (const name of Object.keys(object)) {
+      if (name.length > rest.length) {
+        continue;
+      }
+      const folded = rest.startsWith(name) ? name : fold(name);
+      if (folded === rest) {
+        values.push(object[name]);
+      } else if (rest[folded.length] === "." && rest.startsWith(folded)) {
+        const value = object[name];
+        if (typeof value === "object" && value !== null) {
+          open.push([value, rest.slice(folded.length + 1)]);
+        }
+      }
     }
   }
+  return values;
 }
 
 function readAccess(text) {
@@ -53,7 +61,7 @@ function readAccess(text) {
 export function* valuesInText(text, folded, key) {
   if (folded.includes(`${key}=`)) {
     for (const pair of readPairs(text)) {
-      if (fold(pair.key) === key) {
+      if (pair.key.length === key.length && fold(pair.key) === key) {
         yield { value: pair.value, start: pair.valueStart, end: pair.end };
       }
     }

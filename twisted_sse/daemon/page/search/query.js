@@ -12,8 +12,8 @@ const OWN = ["level", "type", "source", "id"];
 const BLANKS = /\s*/y;
 const WORD = /\S+/y;
 const QUOTED = /"([^"\\]*(?:\\[^][^"\\]*)*)(?:"|\\?$)/y; // an unfinished one ends with the text
-// A time or an address is no key: 12:30, 127.0.0.1:8080, [::1], std::string, https://.
-const KEY = /([^\s:"\d[(][^\s:"]*):(?!\/\/|:|\s|$)/y;
+// Not keys: 12:30, 127.0.0.1:8080, [::1]:80, std::map, https://example.com/, C:\dir.
+const KEY = /([^\s:"\d[(][^\s:"]*):(?!\/\/|[:\\\s]|$)/y;
 const VALUE = /[^\s,]*/y;
 const COMPARED = /^(>=|<=|>|<)(.+)$/s;
 const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i;
@@ -183,6 +183,6 @@ function quote(text) {
 export function termFor(key, value) {
   const text = String(value);
   const name = /^[^\s:"\d[(\/-][^\s:"]*$/.test(key) && !OWN.includes(fold(key)) ? key : quote(key);
-  const plain = /^(?!\/\/)[^\s,"*<>:][^\s,"*]*$/.test(text);
+  const plain = /^(?!\/\/)[^\s,"*<>:\\][^\s,"*]*$/.test(text);
   return `${name}:${plain ? text : quote(text)}`;
 }

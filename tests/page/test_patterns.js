@@ -1,0 +1,386 @@
+// Patterns in a worker: what comes of them, and what happens when one takes too long.
+
+"use strict";
+
+import { BLOCKED, INVALID, Patterns, SLOW } from "../../twisted_sse/daemon/page/search/patterns.js";
+import { Search } from "../../twisted_sse/daemon/page/search/search.js";
+import { entryOf, groupOf, rowOf } from "./entries.js";
+import { equal, ok, test } from "./testing.js";
+
+const HOPELESS = "^(\\S+\\s?)+$#";
+const LONG = "word ".repeat(40);
+const TOO_SLOW = "Pattern too slow, stopped";
+
+// Node.js has no workers of this kind; what needs a real one is tested in browsers.
+const browserTest = typeof Worker === "undefined" ? () => {} : test;
+
+// Workers that do what they are told, and remember what they were asked.
+class Workers {
+  all = [];
+
+  start = () => {
+    const worker = new EventTarget();
+    Object.assign(worker, { questions: [], isTerminated: false });
+    worker.postMessage = (question) => worker.questions.push(question);
+    worker.terminate = () => {
+      worker.isTerminated = true;
+    };
+    this.all.push(worker);
+    return worker;
+  };
+
+  get last() {
+    return this.all.at(-1);
+  }
+
+  get running() {
+    return this.all.filter(({ isTerminated }) => !isTerminated).length;
+  }
+
+  say(data, worker = this.last) {
+    worker.dispatchEvent(Object.assign(new Event("message"), { data }));
+  }
+
+  // Answers the last question: every text has every pattern.
+  answer(worker = this.last) {
+    const { id, texts, sources } = worker.questions.at(-1);
+    this.say({ id, began: true }, worker);
+    this.say({ id, found: texts.map(() => sources.map(() => true)) }, worker);
+  }
+}
+
+// Patterns with such workers, whether they failed, and what was answered.
+function make() {
+  const workers = new Workers();
+  const failures = [];
+  const answers = [];
+  const patterns = new Patterns((kind) => failures.push(kind), workers.start);
+  const ask = (...texts) => {
+    patterns.ask({ sources: ["x"], texts, most: 0 }, (found) => answers.push(found.length));
+  };
+  return { workers, failures, answers, patterns, ask };
+}
+
+const later = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+// Waits for what a timer of the patterns brings about, on a busy machine too.
+async function until(isSo) {
+  for (let count = 0; !isSo(); count += 1) {
+    ok(count < 500, "what was waited for");
+    await later(10);
+  }
+}
+
+test("there is a worker while patterns are searched, and never a second", () => {
+  const { workers, patterns } = make();
+  patterns.set(false);
+  equal(workers.all.length, 0);
+  patterns.set(true);
+  patterns.set(true);
+  workers.say({ ready: true });
+  patterns.set(true);
+  equal([workers.all.length, workers.running], [1, 1]);
+  patterns.set(false);
+  equal(workers.running, 0);
+  patterns.set(true);
+  equal([workers.all.length, workers.running], [2, 1]);
+  patterns.set(false);
+});
+
+test("questions wait for the worker, and are answered in order, empty ones too", () => {
+  const { workers, answers, patterns, ask } = make();
+  patterns.set(true);
+  ask("a");
+  ask();
+  ask("b", "c");
+  equal(workers.last.questions.length, 0);
+  workers.say({ ready: true });
+  equal(workers.last.questions.length, 1);
+  equal(answers, []);
+  workers.answer();
+  equal(answers, [1, 0]);
+  workers.answer();
+  equal(answers, [1, 0, 2]);
+  patterns.set(false);
+});
+
+test("many texts are asked for in parts, of which each has its own time", () => {
+  const { workers, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask(...Array(100).fill("x".repeat(20000)));
+  for (let count = 0; answers.length === 0; count += 1) {
+    const { texts } = workers.last.questions.at(-1);
+    ok(texts.every(({ length }) => length === 10000), "the first 10,000 characters");
+    ok(texts.join("").length <= 2 ** 16, "a part");
+    ok(count < 100, "an end");
+    workers.answer();
+  }
+  equal(answers, [100]);
+  ask(...Array(2500).fill("x"));
+  equal(workers.last.questions.at(-1).texts.length, 1000);
+  patterns.set(false);
+});
+
+test("the clock starts when the worker begins, and an answer stops it", async () => {
+  const { workers, failures, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask("a");
+  await later(320);
+  equal(failures, []);
+  workers.answer();
+  await later(320);
+  equal([failures, answers], [[], [1]]);
+  patterns.set(false);
+});
+
+test("a worker that takes too long is stopped, and the next query has a new one", async () => {
+  const { workers, failures, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask("a");
+  ask("b");
+  workers.say({ id: workers.last.questions[0].id, began: true });
+  await until(() => failures.length > 0);
+  equal([failures, answers, workers.running], [[SLOW], [], 0]);
+  workers.answer(workers.all[0]);
+  equal(answers, []);
+  patterns.set(true);
+  ask("a", "b");
+  workers.say({ ready: true });
+  workers.answer();
+  equal([answers, workers.all.length, workers.running], [[2], 2, 1]);
+  patterns.set(false);
+});
+
+test("an answer that comes while the page was busy is in time", async () => {
+  const { workers, failures, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask("a");
+  const { id } = workers.last.questions[0];
+  workers.say({ id, began: true });
+  setTimeout(() => workers.say({ id, found: [[true]] }), 1);
+  const start = performance.now();
+  while (performance.now() - start < 300);
+  await later(60);
+  equal([failures, answers], [[], [1]]);
+  patterns.set(false);
+});
+
+test("answers to an older query are dropped, and what it asked is forgotten", () => {
+  const { workers, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask("a");
+  ask("b");
+  patterns.set(true);
+  ask("c", "d");
+  equal(workers.last.questions.length, 1);
+  workers.answer();
+  equal([answers, workers.last.questions.length], [[], 2]);
+  equal(workers.last.questions[1].texts, ["c", "d"]);
+  workers.answer();
+  equal(answers, [2]);
+  patterns.set(false);
+});
+
+test("an older query that hangs is no problem of the next, which gets a new worker", async () => {
+  const { workers, failures, answers, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask("a");
+  workers.say({ id: workers.last.questions[0].id, began: true });
+  patterns.set(true);
+  ask("b");
+  await until(() => workers.all.length > 1);
+  equal([failures, workers.all.length, workers.running], [[], 2, 1]);
+  workers.say({ ready: true });
+  workers.answer();
+  equal(answers, [1]);
+  patterns.set(false);
+});
+
+test("a worker that cannot start is one failure, however it is refused", async () => {
+  const refused = [];
+  const patterns = new Patterns(
+    (kind) => refused.push(kind),
+    () => {
+      throw new Error("SecurityError");
+    },
+  );
+  patterns.set(true);
+  equal(refused, [BLOCKED]);
+  for (const kind of ["error", "messageerror"]) {
+    const { workers, failures, patterns: others, ask } = make();
+    others.set(true);
+    ask("a");
+    workers.last.dispatchEvent(new Event(kind));
+    workers.last.dispatchEvent(new Event(kind));
+    equal([failures, workers.running], [[BLOCKED], 0]);
+  }
+});
+
+test("a pattern that cannot be compiled after all is not valid", () => {
+  const { workers, failures, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  ask("a");
+  workers.say({ id: workers.last.questions[0].id, began: true });
+  workers.say({ id: workers.last.questions[0].id, failed: true });
+  equal([failures, workers.running], [[INVALID], 0]);
+});
+
+test("more than a page keeps does not pile up", () => {
+  const { workers, failures, patterns, ask } = make();
+  patterns.set(true);
+  workers.say({ ready: true });
+  const texts = Array(1000).fill("x".repeat(10000));
+  for (let count = 0; count < 8; count += 1) {
+    ask(...texts);
+  }
+  equal([failures, workers.running], [[SLOW], 0]);
+});
+
+// A search without workers, with what it said and answered.
+function searchWith(start) {
+  const problems = [];
+  const search = new Search({ onProblem: (problem) => problems.push(problem), startWorker: start });
+  return { search, problems };
+}
+
+test("without workers the search says so, and nothing matches", () => {
+  const { search, problems } = searchWith(() => {
+    throw new Error("SecurityError");
+  });
+  const answers = [];
+  search.set("/a/");
+  search.ask([groupOf("a")], (found) => answers.push(found));
+  search.find([rowOf(entryOf("a"))], (found) => answers.push(found));
+  equal(answers, [[false], [[]]]);
+  equal(problems, ["Patterns are blocked in this browser"]);
+  search.set("a");
+  search.ask([groupOf("a")], (found) => answers.push(found));
+  equal([answers.at(-1), search.problem], [[true], ""]);
+});
+
+test("when a pattern is too slow, all that waits is answered: nothing matches", async () => {
+  const workers = new Workers();
+  const { search, problems } = searchWith(workers.start);
+  const answers = [];
+  search.set("/a/");
+  search.ask([groupOf("a"), groupOf("b")], (found) => answers.push(found, search.problem));
+  search.find([rowOf(entryOf("a"))], (found) => answers.push(found));
+  workers.say({ ready: true });
+  workers.say({ id: workers.last.questions[0].id, began: true });
+  await until(() => search.problem !== "");
+  equal(answers, [[false, false], TOO_SLOW, [[]]]);
+  search.ask([groupOf("a")], (found) => answers.push(found));
+  equal(answers.at(-1), [false]);
+  equal([problems, search.marksCell("a")], [[TOO_SLOW], false]);
+  search.set("");
+  equal([problems, workers.running], [[TOO_SLOW, ""], 0]);
+});
+
+test("only lines that the other terms leave are asked for", () => {
+  const workers = new Workers();
+  const { search } = searchWith(workers.start);
+  const groups = [groupOf("one", "  two", "  three"), groupOf("two"), groupOf("four")];
+  const asked = (text) => {
+    search.set(text);
+    search.ask(groups, () => {});
+    workers.say({ ready: true });
+    const { texts } = workers.last.questions.at(-1);
+    search.set("");
+    return texts;
+  };
+  equal(asked("/x/ two"), ["  two", "two"]);
+  equal(asked("/x/ -three"), ["two", "four"]);
+  equal(asked("-/x/ one"), ["one", "  two", "  three"]);
+});
+
+// What a real worker answers.
+function answerOf(text, groups) {
+  return new Promise((done, fail) => {
+    const search = new Search({ onProblem: (problem) => problem && fail(new Error(problem)) });
+    search.set(text);
+    search.ask(groups, (found) => {
+      search.set("");
+      done(found.flatMap((has, at) => (has ? [at] : [])));
+    });
+  });
+}
+
+browserTest("patterns are found, with and without other terms", async () => {
+  const groups = [
+    groupOf("ERROR timeout 12", "  at one", "  at two"),
+    groupOf("INFO timeaut Ünder"),
+    groupOf("nothing"),
+    groupOf(`${"x".repeat(9999)}yz`),
+  ];
+  const table = [
+    ["/time.ut/", 0, 1],
+    ["/TIME.UT/ -level:info", 0],
+    ["-/time.ut/", 2, 3],
+    ["/^\\s+at (one|two)$/", 0],
+    ["/at one/ -/at two/"],
+    ["/time/ /\\d\\d/", 0],
+    ["/^ü/"],
+    ["/\\bü?nder/ timeaut", 1],
+    ["/xy/", 3],
+    ["/yz/"],
+  ];
+  for (const [text, ...wanted] of table) {
+    equal(await answerOf(text, groups), wanted, text);
+  }
+});
+
+browserTest("what patterns find is marked, at most 50 in a row, and nothing that is empty", async () => {
+  const search = new Search({ onProblem: () => {} });
+  const find = (text, line) => {
+    search.set(text);
+    const row = rowOf(entryOf(line));
+    return new Promise((done) => search.find([row], ([ranges]) => done(ranges)));
+  };
+  equal(await find("/b+/", "abbcb"), [[1, 3], [4, 5]]);
+  equal(await find("/b+/ a -/c/", "abbxb"), [[0, 3], [4, 5]]);
+  equal(await find("/x*/", "a\u{1f680}xx"), [[3, 5]]);
+  equal(await find("/./", "\u{1f680}a"), [[0, 3]]);
+  equal((await find("/a/", "a ".repeat(99))).length, 50);
+  search.set("");
+});
+
+browserTest("a hopeless pattern is stopped, costs the page nothing, and another one works", async () => {
+  const problems = [];
+  const search = new Search({ onProblem: (problem) => problems.push(problem) });
+  let turns = 0;
+  const turn = setInterval(() => {
+    turns += 1;
+  }, 10);
+  const ask = (text, groups) => {
+    search.set(text);
+    return new Promise((done) => search.ask(groups, done));
+  };
+  equal(await ask(`/${HOPELESS}/`, [groupOf(LONG), groupOf("a")]), [false, false]);
+  clearInterval(turn);
+  ok(turns > 5, "turns of the page meanwhile");
+  equal(problems, [TOO_SLOW]);
+  equal(await ask("/wor./", [groupOf(LONG), groupOf("a")]), [true, false]);
+  equal(problems, [TOO_SLOW, ""]);
+  search.set("");
+});
+
+browserTest("thousands of long lines are not too slow", async () => {
+  const groups = Array.from({ length: 5000 }, (_, at) => groupOf(`${"lorem ipsum ".repeat(500)}${at}`));
+  equal((await answerOf("/ipsum 4\\d\\d\\d$/", groups)).length, 1000);
+});
+
+browserTest("a pattern that is too large to be compiled is not valid, and there is no silence", async () => {
+  const problems = [];
+  const search = new Search({ onProblem: (problem) => problems.push(problem) });
+  search.set("/(?:(?:(?:a{999}){999}){999})b/");
+  equal(await new Promise((done) => search.ask([groupOf("a".repeat(5000))], done)), [false]);
+  ok(problems.length <= 1, problems);
+  search.set("");
+});
