@@ -69,6 +69,9 @@ PYTHONS_OWN = [
 #: Commands at the same time: the tests with different Pythons, the installs.
 JOBS = 2
 
+#: Characters of a failed step's output that are shown again at the end.
+LAST = 4000
+
 
 class Failed(Exception):
     """
@@ -350,6 +353,11 @@ def attempt(step: Step) -> tuple[str, bool]:
     except Failed as failure:
         line, well, detail = f"{name}: FAILED", False, f"\n{failure}"
     print(f"== {line} ({time.monotonic() - started:.0f} s){detail}", flush=True)
+    path = os.environ.get("SSE_FAILED")
+    if not well and path:
+        # For the end of .ci/run.
+        with open(path, "a", encoding="utf-8") as noted:
+            noted.write(f"== {line}{detail[-LAST:]}\n")
     return line, well
 
 

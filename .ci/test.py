@@ -17,9 +17,13 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
+from xml.etree import ElementTree
 
 #: Percent, of lines and of branches alike.
 COVERAGE = 95
+
+#: Lines of a failed test, and of trial's output, that are shown again at the end.
+LAST_LINES = 25
 
 
 def run(*arguments: str) -> bool:
@@ -47,7 +51,10 @@ def aside(*arguments: str) -> Iterator[Callable[[], bool]]:
         def finish() -> bool:
             status = process.wait()
             written.seek(0)
-            print(f"\n== python -m {' '.join(arguments)}\n{written.read()}", flush=True)
+            text = written.read()
+            print(f"\n== python -m {' '.join(arguments)}\n{text}", flush=True)
+            if status != 0:
+                failed(f"{' '.join(arguments)}: the end of its output", text)
             return status == 0
 
         try:
@@ -55,6 +62,35 @@ def aside(*arguments: str) -> Iterator[Callable[[], bool]]:
         finally:
             process.kill()
             process.wait()
+
+
+def failed(what: str, text: str) -> None:
+    """
+    Note what failed, for the end of C{.ci/run}: the output of both commands is long.
+
+    @param what: its name.
+    @param text: why; the end of it is noted.
+    """
+    path = os.environ.get("SSE_FAILED")
+    if path:
+        end = "\n".join(text.strip().splitlines()[-LAST_LINES:])
+        with open(path, "a", encoding="utf-8") as noted:
+            noted.write(f"== {what}\n{end}\n")
+
+
+def noteFailures(report: Path) -> None:
+    """
+    Note the tests that failed under pytest.
+
+    @param report: what pytest wrote, in JUnit's XML; it may be missing.
+    """
+    if not report.exists():
+        return
+    for case in ElementTree.parse(report).iter("testcase"):
+        for kind in ("failure", "error"):
+            for each in case.iter(kind):
+                name = f"{case.get('classname')}.{case.get('name')}"
+                failed(f"{kind}: {name}", f"{each.get('message')}\n{each.text}")
 
 
 def covered(report: Path) -> bool:
@@ -88,13 +124,16 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as temporary:
         leftOut = Path(temporary, "left-out")
         os.environ["SSE_LEFT_OUT"] = str(leftOut)
-        pytest = partial(run, "coverage", "run", "-m", "pytest", "--durations=25", *arguments)
+        report = Path(temporary, "pytest.xml")
+        options = ["--durations=25", f"--junit-xml={report}", *arguments]
+        pytest = partial(run, "coverage", "run", "-m", "pytest", *options)
         if arguments:
             results = {"pytest": pytest()}
         else:
             with aside("twisted.trial", "tests") as trial:
                 results = {"pytest": pytest(), "trial": trial()}
             results["coverage"] = covered(Path(temporary, "coverage.json"))
+        noteFailures(report)
 
         print("\n== summary")
         for name, passed in results.items():

@@ -20,6 +20,7 @@ HOUSE = {
     "checks": "",
     "printable": "",
     "listeners": "",
+    "release": "",
     "format": "event parser encoded",
     "event": "",
     "parser": "",
@@ -48,11 +49,11 @@ HOUSE = {
     "testing.stores": "tail case opening appending reading every faults",
     "testing": "clock response transport stream client",
     "daemon.sources": "errors function lines linesource stdin file keeper command spec",
-    "daemon": "metrics limits connections logfile signals launch inherited listen access auth values mercureoptions tokens request site pages paths overview subscribing storage delivery health"
-    " parameters options feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
+    "daemon": "metrics limits connections logfile console signals browser first launch inherited listen access auth values mercureoptions tokens request site pages paths overview subscribing storage delivery health"
+    " parameters help sourceoptions options announcing feeding daemon parts mercure control processes.wire processes.sums processes.balance processes.sockets"
     " processes.supervisor processes.gathering processes.spawning processes.member processes.parent processes service"
     " processes.child",
-    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub commands",
+    "cli": "interrupts output input status running certificates values options get publish tokenoptions inspecting tokens probing checking checkhub serve commands",
     "__init__": "",
     "__main__": "",
 }

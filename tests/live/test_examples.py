@@ -30,6 +30,7 @@ from tests.support.examples import ACCEPT, EXAMPLES, FORM, HELLO, example
 from tests.support.live import LiveTestCase, freePort, reactor, until
 from tests.support.many import ManyMixin
 from tests.support.memory_agent import MemoryAgent, MemoryResponse, eventStream
+from tests.support.patience import PATIENCE
 from tests.support.python import TWISTD
 from tests.support.requirements import ROOT, needs
 from twisted_sse import Channel, EventStreamParser, EventStreamResource, MessageEvent
@@ -40,8 +41,6 @@ COMMANDS = {
     "python": [sys.executable],
     "twistd": [sys.executable, "-c", TWISTD],
 }
-#: A timeout in seconds that nothing should reach.
-PATIENCE = 60
 
 
 def command(name: str) -> list[str]:

@@ -130,8 +130,14 @@ class StoreTests:
         resumes = {"Last-Event-ID": first}
         ada, bob = ({**bearer(jti=jti), **resumes} for jti in ("1", "2"))
         client, response = self.server.get(f"{PATH}?topic=a", ada, receiveBuffer=8192)
-        await until(lambda: response.events, "the replay has begun")
         client.stopReading()
+
+        def hasBegun() -> bool:
+            # A little at a time: else everything might be there before it is stopped.
+            client.doRead(2048)
+            return bool(response.events)
+
+        await until(hasBegun, "the replay has begun")
         await hub.revoke(jti="1", until=time.time() + 600)
         await self.untilRevoked(ada)
         client.startReading()
@@ -175,6 +181,9 @@ class KeepingTests(StoreTests):
     #: Whether updates are delivered that cannot be stored.
     delivers = False
 
+    #: Options of a store that has to notice soon that it is broken.
+    impatient: dict[str, Any] = {}
+
     def breakStore(self) -> Callable[[], object]:
         """
         Let nothing more be stored.
@@ -188,7 +197,7 @@ class KeepingTests(StoreTests):
         While nothing can be stored, publishers are told by 503 to try again; streams stay, with their
         heartbeats, and go on afterwards; one that was closed meanwhile is told if others got more.
         """
-        await self.begin(heartbeat=0.2)
+        await self.begin(self.impatient, heartbeat=0.2)
         _, stays = self.server.get(f"{PATH}?topic=a")
         goes, gone = self.server.get(f"{PATH}?topic=a")
         await until(lambda: self.hub.subscribers == 2, "they are subscribed")
@@ -297,6 +306,7 @@ class RedisTests(KeepingTests, LiveTestCase):
     """
 
     timeout = 120
+    impatient = {"timeout": 0.5}
 
     def setUp(self) -> Any:
         """
@@ -315,7 +325,7 @@ class RedisTests(KeepingTests, LiveTestCase):
         """
         from twisted_sse.store import RedisStore
 
-        return RedisStore(self.redis.url, timeout=0.5, **options)
+        return RedisStore(self.redis.url, **options)
 
     def breakStore(self) -> Callable[[], object]:
         """

@@ -428,7 +428,7 @@ class BrowserTests(Browsing, AskMixin):
     Tests for the daemon's page in Chromium.
     """
 
-    timeout = 120
+    timeout = 3 * PATIENCE
 
     def balance(self, ports: Iterable[int]) -> int:
         """

@@ -140,7 +140,10 @@ class SourcesPageTests(Browsing):
         """
         await self.command(
             "Emulation.setDeviceMetricsOverride",
-            **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=width < 500,
         )
         feature = {"name": "prefers-color-scheme", "value": theme}
         await self.command("Emulation.setEmulatedMedia", features=[feature])

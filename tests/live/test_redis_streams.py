@@ -11,6 +11,7 @@ from twisted.internet import reactor
 from twisted.internet.task import LoopingCall, deferLater
 
 from tests.support.live import until
+from tests.support.patience import PATIENCE
 from tests.support.redis_sides import RESET, Side, SidesTestCase
 from tests.support.requirements import needs
 from twisted_sse import Event
@@ -148,7 +149,7 @@ class LargeTests(SidesTestCase):
         A process that could not follow for 100,000 events gets all of them, while others publish,
         and its reactor is not held.
         """
-        await self.begin(maxEvents=None)
+        await self.begin(timeout=2, maxEvents=None)
         held = Held(self)
         await self.one.write("a")
         self.server.stop()
@@ -200,7 +201,7 @@ class LargeTests(SidesTestCase):
         """
         100,000 events that are published in one turn all come, in order.
         """
-        await self.begin(timeout=5, maxEvents=None)
+        await self.begin(timeout=PATIENCE, maxEvents=None)
         for number in range(100_000):
             self.one.channel.publish(f"{number}")
         await self.one.write("last")
@@ -211,7 +212,7 @@ class LargeTests(SidesTestCase):
         A batch with a key is stored as a whole, however many events and topics it has; or refused
         as a whole.
         """
-        opened = await OpenedLog.of(self.store(timeout=5, maxEvents=None), recent=0)
+        opened = await OpenedLog.of(self.store(timeout=PATIENCE, maxEvents=None), recent=0)
         many = [Record(Event(f"{number}")) for number in range(20_000)]
         for _ in range(2):
             self.assertEqual(len(await opened.append(many, "many")), 20_000)

@@ -88,14 +88,51 @@ test("a colour of the palette is a class, others are colours", () => {
   const painted = (style) => paint({ ...STYLE, ...style }, "#ffffff", "light");
   equal(painted({ foreground: 3 }), { classes: ["fg3"], colour: "", background: "" });
   equal(painted({ foreground: "#0000ff" }), { classes: [], colour: "#0000ff", background: "" });
-  equal(painted({ background: 12 }), { classes: ["bg12"], colour: "", background: "" });
-  equal(painted({ background: "#ff0000" }), { classes: [], colour: "", background: "#ffc7c7" });
-  equal(painted({ bold: true, dim: true, italic: true, underline: true, strike: true }), {
-    classes: ["bold", "dim", "italic", "underline", "strike"],
+  equal(painted({ background: 12 }), { classes: ["bg12"], colour: "#1b2027", background: "" });
+  equal(painted({ background: "#ff0000" }).background, "#ffc7c7");
+  equal(painted({ bold: true, italic: true, underline: true, strike: true }), {
+    classes: ["bold", "italic", "underline", "strike"],
     colour: "",
     background: "",
   });
-  equal(painted({ soft: true }), { classes: ["soft"], colour: "", background: "" });
+});
+
+test("what is dim, and what stands for a control, is soft", () => {
+  const painted = (style) => paint({ ...STYLE, ...style }, "#ffffff", "light");
+  const soft = { classes: ["soft"], colour: "", background: "" };
+  equal(painted({ soft: true }), soft);
+  equal(painted({ soft: true, foreground: 1 }), soft);
+  equal(painted({ dim: true }), soft);
+  equal(painted({ dim: true, bold: true }).classes, ["bold", "soft"]);
+  equal(painted({ dim: true, foreground: "#000000" }).colour, "#4d4d4d");
+});
+
+// The custom properties of a part of theme.css, the last of a name.
+function properties(css) {
+  return new Map([...css.matchAll(/(--[\w-]+): ([^;]+);/g)].map(([, ...pair]) => pair));
+}
+
+// Node.js does not fetch files.
+const browserTest = typeof document === "undefined" ? () => {} : test;
+
+browserTest("the palette is that of theme.css", async () => {
+  const url = new URL("../../twisted_sse/daemon/page/theme.css", import.meta.url);
+  const css = await (await fetch(url)).text();
+  const [light, dark] = css.split(/^@media/m);
+  const themes = { light: properties(light), dark: properties(light + dark) };
+  for (const [theme, names] of Object.entries(themes)) {
+    const value = (name) => {
+      const found = names.get(name);
+      return names.get(/^var\((.+)\)$/.exec(found)?.[1]) ?? found;
+    };
+    for (let colour = 0; colour < 16; colour += 1) {
+      const shown = readable(colour, value("--back"), theme);
+      equal(shown, value(`--ansi-${colour % 8}`), `${colour} ${theme}`);
+    }
+    const { colour } = paint({ ...STYLE, background: "#808080" }, value("--back"), theme);
+    equal(colour, value("--text"));
+    equal(paint({ ...STYLE, dim: true }, value("--back"), theme).classes, ["soft"]);
+  }
 });
 
 test("inverse swaps the colours, also those of the page", () => {
@@ -125,12 +162,14 @@ test("whatever the style, its text can be read", () => {
       background: random.of(colours),
     };
     const { classes, colour, background } = paint(style, row, theme);
+    const soft = { light: "#5a636f", dark: "#98a3b0" };
     const palette = (kind) => {
       const name = classes.find((each) => each.startsWith(kind));
       return name === undefined ? null : readable(Number(name.slice(2)), row, theme);
     };
     const behind = background || (palette("bg") && mix(palette("bg"), row, 0.22)) || row;
-    const text = colour || palette("fg") || shown[theme];
+    const text =
+      colour || palette("fg") || (classes.includes("soft") ? soft : shown)[theme];
     ok(contrast(text, behind) >= 4.5, `${JSON.stringify(style)} ${text} on ${behind}`);
   }
 });

@@ -259,7 +259,7 @@ test("without workers the search says so, and nothing matches", () => {
   search.ask([groupOf("a")], (found) => answers.push(found));
   search.find([rowOf(entryOf("a"))], (found) => answers.push(found));
   equal(answers, [[false], [[]]]);
-  equal(problems, ["Patterns are blocked in this browser"]);
+  equal(problems, ["Patterns are not available"]);
   search.set("a");
   search.ask([groupOf("a")], (found) => answers.push(found));
   equal([answers.at(-1), search.problem], [[true], ""]);
@@ -281,6 +281,21 @@ test("when a pattern is too slow, all that waits is answered: nothing matches", 
   equal([problems, search.marksCell("a")], [[TOO_SLOW], false]);
   search.set("");
   equal([problems, workers.running], [[TOO_SLOW, ""], 0]);
+});
+
+test("what is answered may begin another search, and the older one is not answered then", async () => {
+  const workers = new Workers();
+  const { search } = searchWith(workers.start);
+  const answers = [];
+  search.set("/a/");
+  search.ask([groupOf("a")], () => {
+    answers.push("first");
+    search.set("a");
+  });
+  search.ask([groupOf("a")], () => answers.push("second"));
+  search.find([rowOf(entryOf("a"))], () => answers.push("third"));
+  workers.last.dispatchEvent(new Event("error"));
+  equal([answers, search.problem], [["first"], ""]);
 });
 
 test("only lines that the other terms leave are asked for", () => {
@@ -348,6 +363,10 @@ browserTest("what patterns find is marked, at most 50 in a row, and nothing that
   equal(await find("/x*/", "a\u{1f680}xx"), [[3, 5]]);
   equal(await find("/./", "\u{1f680}a"), [[0, 3]]);
   equal((await find("/a/", "a ".repeat(99))).length, 50);
+  search.set("/b+/");
+  await new Promise((done) => search.ask([groupOf("xxxxb")], done));
+  const row = rowOf(entryOf("abbcb"));
+  equal(await new Promise((done) => search.find([row], done)), [[[1, 3], [4, 5]]], "after ask()");
   search.set("");
 });
 

@@ -2,7 +2,7 @@
 
 "use strict";
 
-import { parseQuery, termFor } from "../../twisted_sse/daemon/page/search/query.js";
+import { parseQuery } from "../../twisted_sse/daemon/page/search/query.js";
 import { Random } from "./random.js";
 import { equal, ok, test } from "./testing.js";
 
@@ -149,24 +149,6 @@ test("an invalid pattern is a problem", () => {
   for (const text of ["", "(", "/a(b)?/", "/\\p{Lu}/", "/\\//"]) {
     equal(parseQuery(text).problem, "", text);
   }
-});
-
-test("what is made for a key and value is read as them", () => {
-  const keys = ["status", "a.b", "my key", "level", "TYPE", "1", "-x", "/x", "a:b", 'q"', "é", "(", "\\"];
-  const values = [500, "x", "a b", "", "a,b", "a*", ">5", 'say "hi"', "C:\\dir\\", "//x", "/x", ":x", true,
-    "null", "\\"];
-  for (const key of keys) {
-    for (const value of values) {
-      const { terms: read, problem } = parseQuery(`-${termFor(key, value)} more`);
-      equal(problem, "");
-      equal(read.length, 2, `${key} ${value}`);
-      const [{ kind, key: name, values: asked, negated }] = read;
-      equal([kind, name, negated], ["key", key.toLowerCase(), true], `${key} ${value}`);
-      equal(asked.map(({ operator, text }) => operator + text), [`=${String(value).toLowerCase()}`]);
-    }
-  }
-  equal(termFor("status", 500), "status:500");
-  equal(termFor("path", "/pay"), "path:/pay");
 });
 
 test("whatever is typed, there are terms or a problem", () => {

@@ -18,6 +18,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.patience import PATIENCE
 from tests.support.ports import freePort
 from tests.support.requirements import ROOT
 
@@ -42,9 +43,6 @@ FOREGROUND_TWIST = [*TWIST, "--log-format=text"]
 
 REQUEST = b"GET / HTTP/1.1\r\nAccept: text/event-stream\r\n%s\r\n"
 LOCAL = b"Host: localhost\r\n"
-
-#: A timeout in seconds that nothing here should reach, even on a busy machine.
-PATIENCE = 20.0
 
 
 def until(predicate: Callable[[], object]) -> None:

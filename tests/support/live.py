@@ -29,6 +29,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from tests.support.certificates import serverContext
+from tests.support.patience import PATIENCE
 from tests.support.ports import freePort
 from tests.support.requirements import ROOT
 from twisted_sse import EventStreamParser, EventStreamResource, MessageEvent
@@ -49,9 +50,6 @@ __all__ = [
 
 #: The installed reactor, whose declared type lacks most of its methods.
 reactor = cast(Any, _reactor)
-
-#: A timeout in seconds that nothing here should reach, even on a busy machine.
-PATIENCE = 20.0
 
 #: The headers of a client that requests events.
 ACCEPT = {"Accept": "text/event-stream"}
@@ -617,7 +615,7 @@ class LiveTestCase(TestCase):
     Base class for tests on real sockets.
     """
 
-    timeout = 60
+    timeout = 3 * PATIENCE
 
     def serve(
         self,

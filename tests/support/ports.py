@@ -14,6 +14,10 @@ __all__ = ["freePort"]
 LEAST = 20_000
 MOST = 32_000
 
+#: Not the shared generator, which Hypothesis begins anew for each example, in each process with the same
+#: number: then two that run at the same time would choose the same ports.
+_random = random.SystemRandom()
+
 #: Those that were returned.
 _given: set[int] = set()
 
@@ -23,7 +27,7 @@ def freePort() -> int:
     Find a free port number, for a server that restarts on it.
     """
     while True:
-        port = random.randint(LEAST, MOST)
+        port = _random.randint(LEAST, MOST)
         if port in _given:
             continue
         try:

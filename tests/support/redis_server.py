@@ -21,15 +21,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from tests.support.live import freePort, reactor, until
+from tests.support.patience import PATIENCE
 from twisted_sse.store import RedisStore
 
 __all__ = ["Entry", "Proxy", "RedisServer", "RedisTestCase", "Sentinel"]
 
 #: An entry of a stream: its ID, and its fields.
 Entry = tuple[str, dict[str, str]]
-
-#: How long a server may take to start or to answer, in seconds.
-PATIENCE = 20.0
 
 
 class RedisServer:
@@ -351,7 +349,7 @@ class RedisTestCase(TestCase):
     @ivar server: the server.
     """
 
-    timeout = 60
+    timeout = 3 * PATIENCE
 
     arguments: tuple[str, ...] = ()
 

@@ -216,7 +216,7 @@ class SeveralTestCase(LiveTestCase):
     A test of daemons with several processes.
     """
 
-    timeout = 120
+    timeout = 3 * PATIENCE
 
     def setUp(self) -> None:
         """

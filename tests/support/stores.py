@@ -131,7 +131,7 @@ class SQLiteTestCase(TestCase):
     @ivar path: where it is.
     """
 
-    timeout = 20
+    timeout = 60
 
     def setUp(self) -> None:
         """

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 
 from .get import get
-from .interrupts import beOrdinary
 from .publish import publish
 from .status import Status, say
 
@@ -28,8 +27,9 @@ def run(arguments: Sequence[str] | None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     # The options of serve are Twisted's and the daemon's.
     if given[:1] == ["serve"]:
-        _serve(given[1:])
-        return 0
+        from .serve import serve
+
+        return serve(given[1:])
     if given[:1] == ["publish"]:
         return publish(given)
     if given[:1] in (["token"], ["check-hub"]):
@@ -45,12 +45,3 @@ def _ofHubs(arguments: Sequence[str]) -> int:
         say(f"{arguments[0]} needs pip install 'twisted-sse[hub]': {e}")
         return Status.USAGE
     return token(arguments) if arguments[0] == "token" else checkHub(arguments)
-
-
-def _serve(arguments: Sequence[str]) -> None:
-    from twisted.application.twist._twist import Twist
-
-    # Its help and its errors then name the command that runs.
-    sys.argv = ["twist", "sse", *arguments]
-    beOrdinary()
-    Twist.main(sys.argv)

@@ -7,10 +7,10 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from ..client.place import Place
 from ..format.event import Event, InvalidEvent
+from ..release import release
 from .certificates import makePolicy
 from .output import OUTPUTS
 from .values import (
@@ -81,20 +81,16 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
     """
     @return: the parser of the whole command line, that of C{get} and that of C{publish}.
     """
-    try:
-        release = version("twisted-sse")
-    except PackageNotFoundError:
-        release = "(not installed)"
     parser = Parser(
         prog="twisted-sse",
         description="Server-Sent Events: follow them, publish them, and serve them.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"twisted-sse {release}")
+    parser.add_argument("--version", action="version", version=f"twisted-sse {release()}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     get = commands.add_parser(
         "get",
-        help="follow an event stream, and print it",
+        help="follow an event stream and print its events",
         description="Follow an event stream, and print it.",
         epilog=GET_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -109,7 +105,7 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
         allow_abbrev=False,
     )
     # Only for the list of commands: their own command lines never get here.
-    commands.add_parser("serve", help='the daemon: the same as "twist sse"')
+    commands.add_parser("serve", help="show a log live in the browser")
     commands.add_parser("token", help="make the tokens of a Mercure hub, and say what they may do")
     commands.add_parser("check-hub", help="check whether a Mercure hub does what its protocol says")
     get.add_argument("url", metavar="URL", type=url, help="where the stream is")

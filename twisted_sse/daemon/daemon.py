@@ -11,19 +11,26 @@ from typing import Any
 from twisted.application.service import IService, Service
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from ..channel.channel import Channel
 from ..server.resource import EventStreamResource
 from ..store.contract import EventStore
 from ..store.memory import History
+from ..stream.stream import EventStream
 from .connections import Connections
+from .console import NAMESPACE
 from .delivery import NAME, Delivery
 from .feeding import Feeding
+from .first import FirstClient
 from .listen import ListeningService
 from .signals import SignalService
 from .sources.linesource import LineSource
 
 __all__ = ["Daemon"]
+
+
+_log = Logger(namespace=NAMESPACE)
 
 
 class Daemon(Feeding):
@@ -44,6 +51,7 @@ class Daemon(Feeding):
     With C{--once} it stops by itself when all sources have ended.
 
     @ivar delivery: checks whether events are delivered.
+    @ivar first: the first client, which C{--once} waits for; L{None} not to wait.
     @ivar ready: whether new clients are accepted.
     """
 
@@ -69,6 +77,8 @@ class Daemon(Feeding):
         """
         super().__init__(reactor, store, options)
         self.ready = True
+        self.first: FirstClient | None = None
+        self._isAlone = signals is None
         self.delivery = Delivery(reactor, self._makeCheck)
         self.delivery.setServiceParent(self)  # type: ignore[no-untyped-call]
         self._resources: list[EventStreamResource] = []
@@ -79,7 +89,11 @@ class Daemon(Feeding):
         self._drain = drain
         self._drainDelay = drainDelay
         self._running = 0
-        handlers: Any = SignalService(reactor) if signals is None else signals
+        handlers: Any = signals
+        if signals is None:
+            handlers = SignalService(
+                reactor, clients=lambda: len(self._streams()), isImpatient=options is None
+            )
         handlers.setServiceParent(self)
         listening.setServiceParent(self)  # type: ignore[no-untyped-call]
 
@@ -133,6 +147,8 @@ class Daemon(Feeding):
         # Not MultiService's method, which would stop everything at once.
         Service.stopService(self)
         self.ready = False
+        if self.first is not None:
+            self.first.stop()
         if self._drainDelay:
             yield deferLater(self.reactor, self._drainDelay)
         sources = [source for source in self.sources if source.running]
@@ -141,6 +157,8 @@ class Daemon(Feeding):
         yield self.stopAll([*(part.stopService for part in parts), drain])
         yield self.stopAll([self.delivery.stopService, *self._ends])
         yield self.closeAll()
+        if self._isAlone:
+            _log.info("Stopped", terminal="Stopped.")
 
     def _makeCheck(self) -> Channel:
         """
@@ -153,24 +171,36 @@ class Daemon(Feeding):
     @inlineCallbacks
     def sourceEnded(self, source: LineSource, status: int) -> Generator[Deferred[Any], Any, None]:
         """
-        A source has ended: its clients get what is queued for them, and their streams end.  After
-        the last source the daemon stops, and exits with the first status that is not 0.
+        A source has ended: its clients get what is queued for them, and their streams end.  If there
+        was no client yet, that waits for the first.  After the last source the daemon stops, and
+        exits with the first status that is not 0.
 
         @param status: an exit status.
         """
         self._running -= 1
         self.status = self.status or status
+        if self.first is not None and not self.first.hasCome and self.running:
+            seconds = f"{self.first.seconds:g} s"
+            _log.info(
+                "Waiting up to {seconds} for a first client",
+                seconds=seconds,
+                terminal=f"Waiting up to {seconds} for a first client.",
+            )
+            yield self.first.wait()
         source.channel.close()
-        if self._running:
+        if self._running or not self.running:
             return
         yield self._whenStreamsEnded()
         self.leave()
+
+    def _streams(self) -> list[EventStream]:
+        return [stream for resource in self._resources for stream in resource.streams]
 
     def _whenStreamsEnded(self) -> Deferred[Any]:
         """
         @return: a L{Deferred} that fires when the streams that are open now have ended, or the
             time for a drain is over.
         """
-        streams = [stream for resource in self._resources for stream in resource.streams]
+        streams = self._streams()
         ended = gatherResults([stream.whenClosed() for stream in streams], consumeErrors=True)
         return ended.addTimeout(self._drain, self.reactor, lambda result, seconds: None)

@@ -42,6 +42,7 @@ class Feeding(MultiService):
     @ivar status: the exit status of the process.
     @ivar logObserver: the observer that C{twistd} is to write its log with; L{None} for its own.
     @ivar sources: the sources of lines.
+    @ivar program: the name of the program, as its user has typed it.
     @ivar store: keeps the events of channels; L{None} if there is none.
     @ivar isOpen: whether all channels are open.
     @ivar opened: called when they are; L{None} for nothing.
@@ -65,6 +66,7 @@ class Feeding(MultiService):
         self.channels: list[Channel] = []
         self.sources: list[LineSource] = []
         self.status = 0
+        self.program = "sse"
         self.reactor = reactor
         self._options = options
 
@@ -106,7 +108,7 @@ class Feeding(MultiService):
             self.store.begin()
             if self._unusable is not None:
                 if self.failed is None:
-                    exitAtStart(self.status, self._unusable, self._options)
+                    exitAtStart(self.status, self._unusable, self._options, self.program)
                 raise SystemExit(self.status)
         super().startService()  # type: ignore[no-untyped-call]
         # It fails if we stop first.

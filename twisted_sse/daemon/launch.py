@@ -22,13 +22,14 @@ def _tellFailure(pipe: int, why: str) -> None:
     os.write(pipe, f"1 {why}".encode("ascii", "backslashreplace")[:100])
 
 
-def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
+def exitAtStart(status: int, why: str, parent: Any, program: str = "sse") -> NoReturn:
     """
     End the process while its services are started, as C{twistd} does when one of them raises, but
     without a traceback.
 
     @param why: is told the process that waits for C{twistd} to become a daemon, or the user.
     @param parent: the options of C{twistd}, or of another program; L{None} for none.
+    @param program: the name of the program, as its user has typed it.
     """
     options = {} if parent is None else parent
     pipe = options.get("statusPipe")
@@ -36,7 +37,7 @@ def exitAtStart(status: int, why: str, parent: Any) -> NoReturn:
         _tellFailure(pipe, why)
     elif sys.__stderr__ is not None:
         # Twisted has put its log in the place of the other.
-        sys.__stderr__.write(f"sse: --store: {why}\n")
+        sys.__stderr__.write(f"{program}: --store: {why}\n")
     if options.get("pidfile"):
         with suppress(OSError):
             os.unlink(options["pidfile"])

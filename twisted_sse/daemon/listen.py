@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 
 from ..stream.peer import setProbes
 
-__all__ = ["CannotListen", "Endpoint", "ListeningService", "endpointOf"]
+__all__ = ["CannotListen", "Endpoint", "ListeningService", "endpointOf", "freePort"]
 
 #: How many connections may wait to be accepted.  Twisted's 50 are too few when all clients
 #: reconnect after a restart: the kernel drops the others, which try again after one second, or
@@ -54,8 +54,14 @@ class CannotListen(Exception):
     """
     It is not possible to listen on an endpoint.  The message says why.
 
+    @ivar isInUse: whether something else listens there.
+
     @since: 0.1
     """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.isInUse = why == _IN_USE
 
 
 class ListeningService(Service):
@@ -184,7 +190,26 @@ def endpointOf(reactor: Any, description: str) -> Any:
 
 _NOT_PASSED = "systemd has passed no such socket: start the service by its socket unit"
 
-_IN_USE = "it is in use already: stop what listens there, or choose another"
+_IN_USE = "it is already in use; stop the other program or choose another"
+
+
+def freePort(after: int, host: str) -> int:
+    """
+    Find a port to suggest in place of one that is in use.
+
+    @param host: the address to listen on.
+    @return: the next one that is free now; 0, any free one, if there is none nearby.
+
+    @since: 0.1
+    """
+    for port in range(after + 1, min(after + 100, 2**16)):
+        with socket.socket() as tried:
+            try:
+                tried.bind((host, port))
+            except OSError:
+                continue
+            return port
+    return 0
 
 
 def _explain(error: BaseException | None) -> str:
@@ -200,7 +225,7 @@ def _explain(error: BaseException | None) -> str:
         if number == errno.EADDRNOTAVAIL:
             return "this machine has no such address"
         if number == errno.EACCES and isinstance(error.port, int):
-            return "permission denied: ports below 1024 are for root, or choose another"
+            return "permission denied: ports below 1024 are for root; try one above, such as 8080"
         return getattr(cause, "strerror", None) or str(cause)
     if isinstance(error, OSError):
         # If there are two names, the second is that of a link, such as a UNIX socket's lock.

@@ -1,5 +1,5 @@
 """
-The command line of the daemon: its options, their defaults, how they are read, and examples.
+The command line of the daemon: its options, their defaults, and how they are read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..stream.pending import SlowReader
 from .sources.linesource import FORMATS
 from .values import integer, oneOf, seconds, secondsOrOff
 
-__all__ = ["COMPLETIONS", "DEFAULT_PORT", "EXAMPLES", "FLAGS", "PARAMETERS"]
+__all__ = ["COMPLETIONS", "DEFAULT_PORT", "FLAGS", "PARAMETERS"]
 
 #: The port if no option says where to listen.
 DEFAULT_PORT = 8080
@@ -25,46 +25,6 @@ SHARED = 10_000
 #: The values of C{--slow}.
 POLICIES = [policy.value for policy in SlowReader]
 
-EXAMPLES = """
-Each client that asks for it, as EventSource does in a browser, gets the events of the source for
-as long as it stays connected:
-
-    {command} --port 8080
-    curl -N -H 'Accept: text/event-stream' http://localhost:8080/
-
-    http://localhost:8080/           in a browser, a page that shows the events as they come
-    http://localhost:8080/healthz    answers "ok" while the daemon lives
-
-The sources say where the events come from, each with a path if there are several:
-
-    {command} app.log                    each line that is appended to a file
-    {command} /a=app.log /b='command:vmstat -n 1'
-    make 2>&1 | {command} -              each line of the standard input
-    {command} post                       what is posted: curl -d hello http://localhost:8080/
-    {command} --mercure --publisher-jwt-key file:key --anonymous     a Mercure hub
-
-Events of your own: write events.py,
-
-    async def connected(stream):            # called for each client
-        yield "hello"
-        yield "good bye"
-
-and in its directory run
-
-    {command} python:events:connected
-
-An endpoint is what Twisted calls a place to listen:
-
-    tcp:8080:interface=127.0.0.1                        for this machine only
-    tcp6:8080                                           IPv6
-    ssl:8443:privateKey=key.pem:certKey=cert.pem        https
-    unix:/run/sse.sock                                  behind a proxy
-    systemd:domain=INET:index=0                         a socket of systemd's
-
-The first SIGTERM, or Ctrl-C, ends the daemon with status 0, after each client was told when to come
-back. What is wrong with an option is one line, and status 64.
-"""
-
 #: The options without a value, as L{usage.Options<twisted.python.usage.Options>} takes them.
 FLAGS: list[list[Any]] = [
     ["credentials", None, "let the pages of each --origin send cookies"],
@@ -73,6 +33,7 @@ FLAGS: list[list[Any]] = [
         None,
         "the events have an end; there a browser stops, and with - or command: the daemon",
     ],
+    ["open", None, "open the page in a browser"],
     [
         "public",
         None,
@@ -120,7 +81,13 @@ PARAMETERS: list[list[Any]] = [
         "for how many seconds an event is kept at most, or off",
         secondsOrOff("history-age"),
     ],
-    ["tail", None, 0, "how many of the newest events a new client gets first", integer("tail", 0)],
+    [
+        "tail",
+        None,
+        None,
+        "how many of the newest events a new client gets first (50 lines, none of what is posted)",
+        integer("tail", 0),
+    ],
     [
         "store",
         None,
@@ -145,8 +112,15 @@ PARAMETERS: list[list[Any]] = [
         "format",
         None,
         "text",
-        "what a line is: text, or json (an object with data, event, id, retry)",
+        "what a line is: text, or events (JSON objects with data, event, id, retry)",
         oneOf("format", FORMATS),
+    ],
+    [
+        "once-wait",
+        None,
+        60,
+        "with --once, how many seconds to wait for a first client when the input has ended, or off",
+        secondsOrOff("once-wait"),
     ],
     # What the resource takes, in its order.
     [
@@ -262,6 +236,13 @@ PARAMETERS: list[list[Any]] = [
     ],
     ["access-log", None, None, "file to log each stream to, or - for standard output"],
     [
+        "log-format",
+        None,
+        None,
+        "what the log on standard error is: text or json",
+        oneOf("log-format", ("text", "json")),
+    ],
+    [
         "access-log-format",
         None,
         "combined",
@@ -278,6 +259,7 @@ COMPLETIONS = usage.Completions(
             "allow-host",
             "auth",
             "cookie-name",
+            "embed",
             "expose-headers",
             "listen",
             "origin",

@@ -6,7 +6,7 @@ ports.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IListeningPort
@@ -21,8 +21,10 @@ from ..server.hosts import isLoopback
 from ..store.contract import EventStore
 from ..store.memory import History
 from .access import saysLocal
+from .announcing import Opened, announce, pageURL
+from .browser import openPage
 from .feeding import Feeding
-from .listen import CannotListen, Endpoint, ListeningService
+from .listen import CannotListen, Endpoint, ListeningService, freePort
 from .logfile import WatchedFile
 from .options import Options
 from .parameters import SHARED, STORED
@@ -40,12 +42,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "addLines",
+    "begun",
     "checkLocal",
     "makeChannel",
     "makeObserver",
     "makeStore",
     "openPort",
-    "sayWhere",
 ]
 
 #: How large an event may be, in bytes: the longest line still fits if there is a CR after each of
@@ -171,6 +173,13 @@ def openPort(listening: ListeningService, endpoint: Endpoint, site: Site) -> ILi
     try:
         return listening.listen(endpoint.description, site)
     except CannotListen as e:
+        if e.isInUse and endpoint.option == "port":
+            host = "127.0.0.1" if saysLocal(endpoint.description) else ""
+            free = freePort(int(endpoint.value), host)
+            raise UsageError(
+                f"port {endpoint.value} is already in use; stop the other program or try --port"
+                f" {free}"
+            ) from e
         raise UsageError(f"{endpoint}: {e}") from e
 
 
@@ -182,33 +191,21 @@ def checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
     """
     if not (saysLocal(endpoint.description) or (port is not None and isLoopback(port.getHost()))):
         raise UsageError(
-            f"{endpoint}: other machines could read your data there. Give --auth, or --public if"
-            " everybody may, or listen on tcp:8080:interface=127.0.0.1"
+            f"{endpoint}: this address is reachable from other machines; add --auth to require a"
+            " password or --public to allow everyone, or listen on tcp:8080:interface=127.0.0.1"
         )
 
 
-def sayWhere(options: Options, port: IListeningPort | None) -> None:
+def begun(options: Options, opened: Sequence[Opened], reactor: Any) -> None:
     """
-    Log where the page, the stream and the hub are.
+    Say what is served, and open the page if that is wanted, as soon as connections are accepted.
+
+    @param opened: where clients connect.
     """
-    number = getattr(port and port.getHost(), "port", None)
-    if options.streams:
-        _log.info(
-            "http://localhost:{port}/ is the page for browsers, and the event stream for clients"
-            " that accept text/event-stream",
-            port=number,
-        )
-    if options.hub is not None:
-        _log.info("http://localhost:{port}{path} is the hub", port=number, path=options.hub)
-        for name in options.shownSecrets():
-            _log.warn(
-                "{option} has a secret that everybody on this machine can see in the list of"
-                " processes: file:PATH names a file with it",
-                option=name,
-            )
-    if options.isPrivate:
-        _log.info("It is for this machine only, as long as there is no --auth and no --public")
-    if options.published and not options["publish-token"]:
-        _log.info(
-            "Only programs on this machine can publish, as long as there is no --publish-token"
-        )
+    reactor.callWhenRunning(announce, options, opened)
+    url = pageURL(opened)
+    if options["open"] and options.streams:
+        if url is None:
+            raise UsageError("--open: a browser cannot open a UNIX socket: listen on a port, too")
+        path = "" if len(options.streams) > 1 else next(iter(options.streams))[1:]
+        reactor.callWhenRunning(openPage, url + path, reactor)

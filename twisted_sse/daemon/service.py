@@ -34,9 +34,11 @@ from ..stream.pending import PendingTotal
 from ..timing.reactors import installedReactor, makeSteady
 from ..timing.ticker import steady
 from .access import KnownHosts, withPassword
+from .announcing import Opened
 from .connections import Connections
 from .control import makeControl
 from .daemon import Daemon
+from .first import FirstClient
 from .health import makeProbes
 from .limits import connectionLimit, raiseFileLimit
 from .listen import ListeningService
@@ -46,7 +48,7 @@ from .mercureoptions import METADATA
 from .options import Options, exitUsage
 from .overview import Activity, Overview
 from .pages import AllPage, Greeting, Shown, SourceList
-from .parts import addLines, checkLocal, makeChannel, makeObserver, makeStore, openPort, sayWhere
+from .parts import addLines, begun, checkLocal, makeChannel, makeObserver, makeStore, openPort
 from .paths import makeStreams
 from .processes.sums import described, made
 from .site import MOST_BODY, MOST_PUBLISHED, PublishedRequest, SmallSite
@@ -93,7 +95,7 @@ def makeService(options: Options, reactor: Any = None) -> IService:
             return makeParent(options, reactor)
         return makeDaemon(options, reactor)
     except UsageError as e:
-        exitUsage(str(e))
+        exitUsage(str(e), options.program)
 
 
 def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> Daemon:
@@ -127,6 +129,9 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
         options.parent,
         None if member is None else member.signals(),
     )
+    daemon.program = options.program
+    if options["once"] and options["once-wait"] is not None:
+        daemon.first = FirstClient(reactor, options["once-wait"])
     total = PendingTotal(options["max-pending-total"])
     resources: dict[str, IResource] = {}
     lines: dict[str, LineSource] = {}
@@ -157,7 +162,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
         if channel is None:
             connected = options.connected[path]
         elif spec.isLines:
-            connected = subscribing(channel, options["tail"], options["history"], False)
+            connected = subscribing(channel, options.tailOf(path), options["history"], False)
             if member is None or not spec.isReadOnce:
                 ended = daemon.sourceEnded if options["once"] else None
                 addLines(daemon, options, spec, channel, reactor, ended)
@@ -166,7 +171,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
         elif path in options.channeled:
             connected = partial(options.connected[path], channel=channel)
         else:
-            connected = subscribing(channel, options["tail"], options["history"], True)
+            connected = subscribing(channel, options.tailOf(path), options["history"], True)
         resource = EventStreamResource(
             connected,
             fallback=Greeting(
@@ -177,7 +182,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
                 options["embed"],
             ),
             name=path,
-            observer=observer,
+            observer=observer if daemon.first is None else Observers(observer, daemon.first),
             **arguments,
         )
         daemon.addResource(resource)
@@ -205,7 +210,16 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
     metrics = _makeMetrics(registry, member)
     control = {} if hub is None else makeControl(hub)
     _listen(
-        options, daemon, listening, resources, overview, metrics, control, makeSite, member is None
+        options,
+        daemon,
+        listening,
+        resources,
+        overview,
+        metrics,
+        control,
+        makeSite,
+        member is None,
+        reactor,
     )
     if member is not None:
         member.balance(listening, connections.count)
@@ -264,6 +278,7 @@ def _listen(
     control: dict[str, IResource],
     makeSite: Callable[[IResource], Site],
     says: bool,
+    reactor: Any,
 ) -> None:
     """
     Open the ports.
@@ -273,7 +288,7 @@ def _listen(
     @param metrics: what answers at C{/metrics}.
     @param control: what answers those who run the daemon, by path.
     @param makeSite: makes the site of a root.
-    @param says: whether to log where the page is.
+    @param says: whether to say what is served.
     """
     admin = options.adminEndpoint()
     if admin is None:
@@ -290,12 +305,14 @@ def _listen(
         probes = makeProbes(daemon.state, daemon.delivery.problem, rest)
         openPort(listening, admin, makeSite(probes))
     site = makeSite(root)
+    opened: list[Opened] = []
     for endpoint in options.endpoints():
         port = openPort(listening, endpoint, site)
         if options.isPrivate:
             checkLocal(endpoint, port)
-        if says and endpoint.option == "port":
-            sayWhere(options, port)
+        opened.append((endpoint, port))
+    if says:
+        begun(options, opened, reactor)
 
 
 def _guard(options: Options, resource: IResource, hosts: bool = True) -> IResource:

@@ -16,9 +16,11 @@ from twisted.application.service import Service
 from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 
+from .console import NAMESPACE, tellDirectly
+
 __all__ = ["SignalService", "exitWith"]
 
-_log = Logger()
+_log = Logger(namespace=NAMESPACE)
 
 
 def exitWith(status: int) -> None:
@@ -46,12 +48,22 @@ class SignalService(Service):
     """
 
     def __init__(
-        self, reactor: Any, others: Mapping[int, Callable[[], object]] | None = None
+        self,
+        reactor: Any,
+        others: Mapping[int, Callable[[], object]] | None = None,
+        clients: Callable[[], int | None] = lambda: None,
+        isImpatient: bool = False,
     ) -> None:
         """
         @param others: what happens in the reactor on other signals, or on these instead.
+        @param clients: counts the clients that will have to reconnect; L{None} if that is not known.
+        @param isImpatient: whether the second SIGINT ends the process at once, as the user of a
+            terminal expects.
         """
         self._reactor = reactor
+        self._clients = clients
+        self._isImpatient = isImpatient
+        self._interrupts = 0
         self._others = {} if others is None else dict(others)
 
     def startService(self) -> None:
@@ -80,12 +92,24 @@ class SignalService(Service):
         self._reactor.callFromThread(call)
 
     def _received(self, number: int, frame: object) -> None:
+        if number == signal.SIGINT and self._isImpatient:
+            self._interrupts += 1
+            if self._interrupts > 1:
+                # Not in the reactor, which may be what does not end.
+                tellDirectly("\nStopped at once.\n")
+                os._exit(128 + number)
         self._reactor.callFromThread(self._stop, signal.Signals(number).name)
 
     def _stop(self, name: str) -> None:
+        count = self._clients()
         try:
             self._reactor.stop()
         except ReactorNotRunning:
-            _log.info("Received {signal}, and am shutting down already", signal=name)
-        else:
-            _log.info("Received {signal}, shutting down", signal=name)
+            _log.info("{signal} received again; already shutting down", signal=name)
+            return
+        whom = "clients" if count is None else f"{count} client{'' if count == 1 else 's'}"
+        what = "shutting down" if count == 0 else f"asking {whom} to reconnect"
+        said = "Stopping." if count == 0 else f"Stopping: {what}."
+        # A terminal has shown ^C, and the cursor is behind it.
+        begin = "\n" if name == "SIGINT" else ""
+        _log.info("{signal} received: {what}", signal=name, what=what, terminal=begin + said)

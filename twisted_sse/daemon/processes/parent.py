@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.usage import UsageError
@@ -22,6 +23,8 @@ from twisted.web.server import Site
 from ...channel.channel import Channel
 from ...store.contract import EventStore
 from ...store.memory import History
+from ..announcing import Opened
+from ..console import NAMESPACE
 from ..feeding import Feeding
 from ..launch import Launch
 from ..listen import Endpoint, ListeningService
@@ -29,12 +32,12 @@ from ..logfile import twistdLog
 from ..options import EX_USAGE, Options
 from ..parts import (
     addLines,
+    begun,
     checkLocal,
     makeChannel,
     makeObserver,
     makeStore,
     openPort,
-    sayWhere,
 )
 from ..signals import SignalService
 from ..sources.errors import SourceError
@@ -53,7 +56,7 @@ __all__ = ["Parent", "makeParent"]
 #: The signal on which the children are replaced.
 ROLL = getattr(signal, "SIGUSR2", None)
 
-_log = Logger()
+_log = Logger(namespace=NAMESPACE)
 
 
 class Parent(Feeding):
@@ -106,7 +109,11 @@ class Parent(Feeding):
         )
         supervisor.lost = self._gathering.ended
         others = {} if ROLL is None else {ROLL: supervisor.roll}
-        for part in SignalService(reactor, others), listening, supervisor:
+        for part in (
+            SignalService(reactor, others, isImpatient=options is None),
+            listening,
+            supervisor,
+        ):
             part.setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def startService(self) -> None:
@@ -148,7 +155,7 @@ class Parent(Feeding):
         self.status = status
         if self._inForeground and sys.__stderr__ is not None:
             # Twisted has put its log in the place of the other.
-            sys.__stderr__.write(f"sse: {' '.join(why.split())}\n")
+            sys.__stderr__.write(f"{self.program}: {' '.join(why.split())}\n")
             sys.__stderr__.flush()
         else:
             _log.critical("The processes cannot be started: {why}", why=why)
@@ -171,6 +178,7 @@ class Parent(Feeding):
         parts = [self._listening, *sources, self._supervisor]
         yield self.stopAll([part.stopService for part in parts])
         yield self.closeAll()
+        _log.info("Stopped", terminal="Stopped.")
 
 
 def makeParent(options: Options, reactor: Any) -> Parent:
@@ -181,7 +189,13 @@ def makeParent(options: Options, reactor: Any) -> Parent:
     """
     registry, observer = makeObserver(options)
     listening = ListeningService(reactor, stallTimeout=options["stall-timeout"])
-    sockets = [_bind(options, listening, endpoint, reactor) for endpoint in options.allEndpoints()]
+    opened: list[Opened] = []
+    sockets = []
+    for endpoint in options.allEndpoints():
+        port = _bind(options, listening, endpoint, reactor)
+        sockets.append(_inherited(endpoint, port))
+        if endpoint.option != "admin":
+            opened.append((endpoint, port))
     own = {path: spec for path, spec in options.sources.items() if spec.isReadOnce}
     store = makeStore(options, reactor) if own else None
     about = {
@@ -200,6 +214,7 @@ def makeParent(options: Options, reactor: Any) -> Parent:
         store,
         options.parent,
     )
+    parent.program = options.program
     parent.registry = registry
     for path, spec in options.sources.items():
         if path in own:
@@ -214,6 +229,7 @@ def makeParent(options: Options, reactor: Any) -> Parent:
         countSources(registry, dict(zip(own, parent.sources, strict=True)))
         if store is not None:
             countStore(registry, store, parent.unstored)
+    begun(options, opened, reactor)
     try:
         parent.logObserver = twistdLog(options.parent, reactor)
     except OSError as e:
@@ -223,11 +239,9 @@ def makeParent(options: Options, reactor: Any) -> Parent:
 
 def _bind(
     options: Options, listening: ListeningService, endpoint: Endpoint, reactor: Any
-) -> socket.socket:
+) -> IListeningPort | None:
     """
     Open a port that accepts nothing.
-
-    @return: its socket, for the children.
     """
     site = Site(notFound(), reactor=reactor)
     # Its port is in the log.
@@ -235,11 +249,16 @@ def _bind(
     port = openPort(listening, endpoint, site)
     if options.isPrivate and endpoint.option != "admin":
         checkLocal(endpoint, port)
+    return port
+
+
+def _inherited(endpoint: Endpoint, port: IListeningPort | None) -> socket.socket:
+    """
+    @return: the socket of a port, for the children.
+    """
     inherited = None if port is None else handOver(port)
     if inherited is None:
         raise UsageError(f"{endpoint}: --processes needs a socket that can be inherited")
-    if endpoint.option == "port":
-        sayWhere(options, port)
     return inherited
 
 

@@ -150,7 +150,12 @@ class Command(LineSource):
         if stopped is not None:
             stopped.callback(None)
         elif self._once:
-            _log.info("{command} has ended: {how}", command=self.command, how=how)
+            _log.info(
+                "{command} has ended: {how}",
+                command=self.command,
+                how=how,
+                terminal=f"{shown(self.command)} has ended: {how}.",
+            )
             self.end(status)
         else:
             if self._reactor.seconds() - run.since >= LONGEST_WAIT:

@@ -18,15 +18,18 @@ from ...format.event import Event, InvalidEvent
 from ...printable import shown
 from ...store.contract import NotStored
 from ...stream.options import LONGEST_ID, SHORTEST_RETRY
-from .lines import Line
+from .lines import LONGEST_LINE, Line
 
 __all__ = ["FORMATS", "LineSource", "noID"]
 
 #: How a line may be read.
-FORMATS = ("text", "json")
+FORMATS = ("text", "events")
 
 #: The fields of an event, as a line of JSON names them.
 _FIELDS = {"data", "event", "id", "retry"}
+
+#: How long a line may be, in MiB.
+LONGEST_MIB = LONGEST_LINE // 2**20
 
 _log = Logger()
 
@@ -45,7 +48,7 @@ class LineSource(Service):
     @ivar lines: how many lines there were.
     @ivar linesCut: how many of these were too long, and were cut.
     @ivar linesNotJSON: how many were not JSON that describes an event, though the format is
-        C{"json"}.  They were sent as text.
+        C{"events"}.  They were sent as text.
     @ivar loadedAt: when the newest of the lines that were there before was written, in Unix time;
         L{None} if there were none.
 
@@ -57,7 +60,7 @@ class LineSource(Service):
     ) -> None:
         """
         @param channel: where to publish.
-        @param format: C{"text"}: a line is the data of an event.  C{"json"}: a line is an object
+        @param format: C{"text"}: a line is the data of an event.  C{"events"}: a line is an object
             with its fields.
         @param ended: called when the source has ended, with an exit status: 0 for success.
         """
@@ -117,9 +120,10 @@ class LineSource(Service):
         if line.cut:
             self.linesCut += 1
             if self.linesCut == 1:
-                _log.warn("A line was too long: {cut} bytes at its end were not sent", cut=line.cut)
+                size = len(line.raw) + line.cut
+                _log.warn("Cut a line of {size:,} bytes to {most} MiB", size=size, most=LONGEST_MIB)
         identifier = identify(line)
-        event = self._parse(line, identifier) if self._format == "json" else None
+        event = self._parse(line, identifier) if self._format == "events" else None
         return Event(line.text, id=identifier) if event is None else event
 
     def whenDelivered(self, go: Callable[[], None]) -> bool:

@@ -8,12 +8,13 @@ each new stream.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from .file import Tail
 from .linesource import LineSource
 from .stdin import StandardInput
 
-__all__ = ["Kind", "Spec", "checkLines", "makeLines", "readSource"]
+__all__ = ["Kind", "Spec", "checkLines", "makeCommand", "makeLines", "readSource"]
 
 
 class Kind(Enum):
@@ -48,6 +49,13 @@ PREFIXES = {"file": Kind.FILE, "command": Kind.COMMAND, "python": Kind.FUNCTION}
 
 #: What sources are called that have no name of their own.
 LABELS = {Kind.TICK: "Ticks", Kind.INPUT: "Standard input", Kind.POST: "Posted events"}
+
+#: How similar two names are if one may be the other mistyped: another name, such as b.log beside
+#: app.log, is not.
+CLOSE = 0.7
+
+#: What no path has.
+_NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9._~-]+")
 
 #: What one would write for a function, without the prefix.
 _FUNCTION = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
@@ -75,6 +83,31 @@ class Spec(NamedTuple):
         if self.kind is Kind.FILE:
             return os.path.basename(self.value) or self.value
         return LABELS.get(self.kind) or self._named
+
+    @property
+    def said(self) -> str:
+        """
+        What logs call it.
+        """
+        if self.kind is Kind.HUB:
+            return "a Mercure hub"
+        name = LABELS.get(self.kind)
+        return f"{self.kind.value} {self.label}" if name is None else name.lower()
+
+    @property
+    def name(self) -> str:
+        """
+        What its path is called if there are several sources without one.
+        """
+        if self.kind is Kind.COMMAND:
+            name = os.path.basename(shlex.split(self.value)[0])
+        elif self.kind is Kind.FUNCTION:
+            name = re.split("[.:]", self.value)[-1]
+        elif self.kind is Kind.FILE:
+            name = self.label
+        else:
+            name = self.kind.value
+        return _NOT_IN_PATHS.sub("-", name)
 
     @property
     def detail(self) -> str:
@@ -117,7 +150,7 @@ class Spec(NamedTuple):
         return self.isPrivate and self.kind is not Kind.FILE
 
 
-def readSource(description: str, text: str) -> tuple[str, Spec]:
+def readSource(description: str, text: str) -> tuple[str | None, Spec]:
     """
     Read the description of a source.
 
@@ -125,24 +158,55 @@ def readSource(description: str, text: str) -> tuple[str, Spec]:
         C{"python:MODULE:CALLABLE"} or the name of a file that exists; before it there may be a path
         to serve it at, as in C{"/log=app.log"}.
     @param text: the same as the user wrote it.
-    @return: the path, and the source.
+    @return: the path, L{None} if there is none, and the source.
     @raise SourceError: if it is no source.
     """
-    path, equals, rest = description.partition("=")
+    before, equals, rest = description.partition("=")
+    path: str | None = before
     # The name of a file may have such a sign, too.
-    if not (equals and path.startswith("/")) or os.path.exists(description):
-        path, rest = "/", description
+    if not (equals and before.startswith("/")) or os.path.exists(description):
+        path, rest = None, description
     prefix, colon, value = rest.partition(":")
     if rest in WORDS:
         spec = Spec(WORDS[rest], "", text)
     elif colon and prefix in PREFIXES:
         kind = PREFIXES[prefix]
         spec = Spec(kind, rest if kind is Kind.FUNCTION else value, text)
-    elif os.path.exists(rest):
+    elif os.path.exists(rest) or _mayCome(rest):
         spec = Spec(Kind.FILE, rest, text)
     else:
         raise SourceError(_advice(rest))
     return path, spec
+
+
+def makeCommand(words: Sequence[str]) -> Spec:
+    """
+    Make a source of a command whose words are known, as a shell has split them.
+    """
+    line = shlex.join(words)
+    return Spec(Kind.COMMAND, line, f"-- {line}")
+
+
+def _mayCome(text: str) -> bool:
+    """
+    Whether this looks like the name of a file that does not exist yet, and not like a mistake.
+    """
+    directory, name = os.path.split(text)
+    isName = bool(name) and (bool(directory) or "." in name) and not set(text) & set(": \n")
+    return isName and os.path.isdir(directory or ".") and not _close(text)
+
+
+def _close(text: str) -> list[str]:
+    """
+    @return: the file or word that was probably meant, if there is one.
+    """
+    directory, name = os.path.split(text)
+    try:
+        files = os.listdir(directory or ".")
+    except OSError:
+        files = []
+    close = [os.path.join(directory, each) for each in get_close_matches(name, files, 1, CLOSE)]
+    return close + get_close_matches(text, WORDS, 1, CLOSE)
 
 
 def _advice(text: str) -> str:
@@ -156,17 +220,18 @@ def _advice(text: str) -> str:
         return f"did you mean --port {text}?"
     if _FUNCTION.fullmatch(text):
         return f"did you mean python:{text}?"
-    directory, name = os.path.split(text)
-    try:
-        files = os.listdir(directory or ".")
-    except OSError:
-        files = []
-    close = [os.path.join(directory, each) for each in get_close_matches(name, files, 1)]
-    close += get_close_matches(text, WORDS, 1)
+    prefix, colon, value = text.partition(":")
+    known = get_close_matches(prefix, PREFIXES, 1, CLOSE)
+    if colon and known:
+        return (
+            f"there is no kind of source {prefix!r}: did you mean {known[0]}:{shlex.quote(value)}?"
+        )
+    directory = os.path.dirname(text)
+    if directory and not os.path.isdir(directory):
+        return f"there is no directory {directory}: make it first, or check the name"
+    close = _close(text)
     if close:
         return f"there is no file {text!r}: did you mean {close[0]}?"
-    if directory or "." in name:
-        return f"there is no file {text!r}. If it is yet to come, write file:{text}"
     return (
         "it must be the name of a file, tick, -, post, file:PATH, command:LINE or"
         " python:package.module:callable"
@@ -186,6 +251,12 @@ def checkLines(spec: Spec) -> None:
         )
     if spec.kind is Kind.FILE and not spec.value:
         raise SourceError("it names no file: it must be like file:/var/log/app.log")
+    if spec.kind is Kind.FILE:
+        directory = os.path.dirname(spec.value) or "."
+        if not os.path.isdir(directory):
+            raise SourceError(
+                f"there is no directory {directory}: make it first, or check the name"
+            )
     if spec.kind is Kind.COMMAND:
         _split(spec.value)
 
@@ -214,9 +285,19 @@ def makeLines(
         try:
             tail.load(history)
         except OSError as e:
-            raise SourceError(e.strerror or str(e)) from e
+            raise SourceError(_explain(e, spec.value)) from e
         return tail
     return StandardInput(channel, reactor, format, ended)
+
+
+def _explain(error: OSError, path: str) -> str:
+    """
+    @return: why a file cannot be read, for the user who has named it.
+    """
+    if error.errno == errno.EACCES:
+        return "permission denied: run this as a user who may read it"
+    why = error.strerror or str(error)
+    return f"{why}: name a file in it" if os.path.isdir(path) else why
 
 
 def _split(line: str) -> list[str]:
@@ -228,7 +309,7 @@ def _split(line: str) -> list[str]:
     except ValueError as e:
         raise SourceError(f"it cannot be split as a shell would: {e}") from e
     if not arguments:
-        raise SourceError("it names no command: it must be like command:'vmstat -n 1'")
+        raise SourceError("it names no command: it must be like command:'ping localhost'")
     if shutil.which(arguments[0]) is None:
         raise SourceError(
             f"there is no command {arguments[0]!r}. It is run without a shell: for pipes and"

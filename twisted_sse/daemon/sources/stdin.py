@@ -131,7 +131,12 @@ class StandardInput(LineSource):
         """
         self.publish(self._splitter.finish(), noID)
         if reason.check(ConnectionDone):
-            _log.info("The standard input has ended after {lines} lines", lines=self.lines)
+            count = f"{self.lines:,} line{'' if self.lines == 1 else 's'}"
+            _log.info(
+                "The standard input has ended after {count}",
+                count=count,
+                terminal=f"The standard input has ended after {count}.",
+            )
             self.end(0)
         else:
             _log.error("The standard input cannot be read: {why}", why=reason.getErrorMessage())

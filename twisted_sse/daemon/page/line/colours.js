@@ -17,6 +17,7 @@ const PALETTE = {
   dark: ["#8f9aa7", "#ff9090", "#63d18c", "#f0b460", "#82b1ff", "#e79bf0", "#5fd0dc", "#dde3ea"],
 };
 const TEXT = { light: "#1b2027", dark: "#dde3ea" };
+const SOFT = { light: "#5a636f", dark: "#98a3b0" };
 
 export function hexColour(red, green, blue) {
   return `#${((1 << 24) | (red << 16) | (green << 8) | blue).toString(16).slice(1)}`;
@@ -97,16 +98,14 @@ function hex(colour, theme) {
 }
 
 // How a style of readANSI() is drawn on a row's own background ("#rrggbb"): classes, and a colour
-// and a background "#rrggbb", each "" if a class says it or there is none.
+// and a background "#rrggbb", each "" if a class says it or there is none. What is dim and has no
+// colour is soft.
 export function paint(style, row, theme) {
   const { foreground, background } = style.inverse
     ? { foreground: style.background, background: style.foreground ?? TEXT[theme] }
     : style;
-  const classes = ["bold", "dim", "italic", "underline", "strike", "soft"].filter(
-    (name) => style[name],
-  );
-  let [colour, behind] = ["", ""];
-  let under = row;
+  const classes = ["bold", "italic", "underline", "strike"].filter((name) => style[name]);
+  let [under, behind] = [row, ""];
   if (background !== null) {
     under = mix(hex(background, theme), row, BACKGROUND);
     if (typeof background === "number") {
@@ -115,18 +114,18 @@ export function paint(style, row, theme) {
       behind = under;
     }
   }
-  if (foreground !== null || background !== null) {
-    const own = hex(foreground ?? TEXT[theme], theme);
-    const shown = readable(style.dim ? mix(under, own, DIM) : own, under, theme);
-    if (shown !== own) {
-      colour = shown;
-    } else if (foreground === null) {
-      colour = style.soft || style.inverse ? own : "";
-    } else if (typeof foreground === "number") {
-      classes.push(`fg${foreground}`);
-    } else {
-      colour = own;
-    }
+  const isSoft = style.soft || (style.dim && foreground === null);
+  const own = isSoft ? SOFT[theme] : hex(foreground ?? TEXT[theme], theme);
+  const wanted = style.dim && !isSoft ? mix(under, own, DIM) : own;
+  let colour = readable(wanted, under, theme);
+  if (colour === own && isSoft) {
+    classes.push("soft");
+    colour = "";
+  } else if (colour === own && typeof foreground === "number") {
+    classes.push(`fg${foreground}`);
+    colour = "";
+  } else if (foreground === null && background === null && !isSoft) {
+    colour = ""; // that of the row, which may be soft
   }
   return { classes, colour, background: behind };
 }

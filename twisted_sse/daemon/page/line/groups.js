@@ -13,21 +13,21 @@ const CLASS = /^(?:[\w$]+[.:\\/]+)*[A-Z][\w$]*(?:Exception|Error|Throwable)(?=:|
 const DOTTED_CLASS = /^(?:[\w$]+[.:\\/]+)+[A-Z][\w$]*(?:Exception|Error|Throwable)(?=:|\s*$)/;
 
 // What an unindented line begins with that belongs to the one before.
-const CONTINUATIONS = [
+export const CONTINUATIONS = [
   { name: "Python", pattern: /^(?:Traceback \(most|During handling of the above|The above exception was)/ },
   { name: "Java", pattern: /^(?:Caused by:|\.\.\. \d+ )/ },
   { name: "Go", pattern: /^(?:goroutine \d+|created by )/ },
   { name: "PHP", pattern: /^(?:Stack trace:|\[stacktrace\]|#\d+ )/ },
-  { name: "Rust", pattern: /^(?:stack backtrace:|note: run with )/ },
+  { name: "Rust", pattern: /^(?:stack (?:backtrace|traceback):|note: run with )/ },
   { name: "Elixir", pattern: /^\*\* \(/ },
-  { name: "code", pattern: /^\d+ \| / },
+  { name: "code", pattern: /^(?:> ?)?\d+ \| / },
   { name: "a box", pattern: /^[\u2500-\u257f]/ },
   { name: "closing brackets", pattern: /^["')\]},;\s]+$/ },
 ];
 
 // java.util.logging writes the level below the date.
 const JUL = /^[A-Z][a-z]{2} \d\d?, \d{4},? \d\d?:\d\d:\d\d/;
-const BELOW = /^[ \t]*(?:at |\||\+|-->|\.\.\.|= )/;
+const BELOW = /^[ \t]*(?:at |\||\+|--+>|\.\.\.|= )/;
 const STATEMENT = /^(\[\d+\]) (?:.{0,80} )?(?:DETAIL|HINT|STATEMENT|CONTEXT|QUERY): /;
 const PROCESS = /^\[\d+\]/;
 

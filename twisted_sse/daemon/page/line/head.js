@@ -22,7 +22,7 @@ function matchAt(pattern, text, position) {
 // Each rule recognises what may precede a time, in a line after its prefix. It returns null, or
 // { timeFrom, level, levelAt }: where the time must begin (or its bracket), and the level that it
 // gives.
-const OPENERS = [
+export const OPENERS = [
   {
     name: "priority",
     reason: "syslog over the network: <34>Nov 29 .., <34>1 2026-11-29T..",
@@ -51,13 +51,14 @@ const OPENERS = [
     },
   },
   {
-    name: "Ruby",
-    reason: "Ruby's and Rails' logger: W, [2026-11-29T02:25:25.123456 #7]  WARN -- : ..",
+    name: "letter before the bracket",
+    reason: "Ruby's logger: W, [2026-11-29T02:25:25.123456 #7]  WARN -- : .., CUPS: E [29/Nov/2026:..",
     first: "DIWEFA",
     read(text, start) {
-      return text.startsWith(", [", start + 1)
-        ? { timeFrom: start + 3, level: levelOfLetter(text[start]), levelAt: [start, start + 2] }
-        : null;
+      const match = matchAt(/[DIWEFA],? (?=\[)/y, text, start);
+      const end = start + (match?.[0].length ?? 0);
+      const level = levelOfLetter(text[start]);
+      return match && { timeFrom: end, level, levelAt: [start, end] };
     },
   },
   {
@@ -86,6 +87,15 @@ const OPENERS = [
       }
       const end = start + all.length;
       return { timeFrom: end, level, levelAt: [start, end - thread.length] };
+    },
+  },
+  {
+    name: "name",
+    reason: "a program or a process in brackets, which stays: [Nest] 812  - 11/29/2026, .., [7] of NATS",
+    first: "[",
+    read(text, start) {
+      const match = matchAt(/\[[\w.-]{1,40}\] (?:\d{1,10} +- )?(?=\d)/y, text, start);
+      return match && { timeFrom: start + match[0].length };
     },
   },
   {

@@ -66,7 +66,7 @@ function levelOfValue(value, keys) {
 }
 
 // Each rule returns the key whose value is the level, and that level, or null. In order.
-const LEVEL_RULES = [
+export const LEVEL_RULES = [
   {
     name: "name or number",
     reason: "pino, zap, Serilog, Elastic, GELF: most loggers name the key that way",

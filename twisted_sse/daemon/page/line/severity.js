@@ -15,18 +15,24 @@ const LEVEL_KEYS = new Set(["level", "lvl", "severity", "loglevel", "at"]);
 const SIGNS = /[\s\p{So}\u2139\uFE0F\u200D\u203A\u2022\u2A2F]*/uy;
 
 // What tells of an error that was not caught, each at the beginning of the text.
-const FAILURES = [
+export const FAILURES = [
   { name: "Python", pattern: /(?:\+ Exception Group )?Traceback \(most/y },
   { name: "Java", pattern: /Exception in thread/y },
-  { name: "Go", pattern: /(?:http: )?panic: |fatal error: /y },
+  { name: "Go", pattern: /panic: |http: panic |fatal error: /y },
   { name: "Rust", pattern: /thread '[^']*'(?: \(\d+\))? panicked at/y },
-  { name: "Node.js, .NET", pattern: /[Uu]nhandled (?:[Pp]romise )?(?:[Rr]ejection|[Ee]xception)/y },
+  { name: "Node.js, .NET", pattern: /\[?[Uu]nhandled ?(?:[Pp]romise ?)?(?:[Rr]ejection|[Ee]xception)/y },
   { name: "Elixir", pattern: /\*\* \([A-Z]/y },
   { name: "make", pattern: /g?make(?:\[\d+\])?: \*\*\* /y },
   { name: "a class", pattern: /(?:Uncaught )?[\w.$\\/]+(?:Error|Exception)(?=:)/y },
 ];
 // Ruby and others name the class at the end.
 const CLASS_AT_END = /\([\w:.]*\w(?:Error|Exception)\)\s*$/;
+
+const PHP =
+  /(?:[A-Z]\w+\/\w+\] )?(?:PHP )?((?:Fatal|Parse) error|(?<=PHP )(?:Warning|Notice|Deprecated)): /y;
+const LETTER = /(?:([EW]):|([VDIWEF])(?:!|\/[^(]{1,60}\( *\d+\):| \(\d+\) \w+:)) /y;
+// What Python and Node.js warn of.
+const WARNING = /(?:\S+:\d+: |\(node:\d+\) (?:\[\w+\] )?)?(?:[A-Z]\w+)?Warning: /y;
 
 function at(pattern, text, position) {
   pattern.lastIndex = position;
@@ -82,10 +88,10 @@ export const RULES = [
   },
   {
     name: "PHP",
-    reason: "its own names, of which Parse error and Deprecated are no levels elsewhere",
+    reason: "its own names; the name of a time zone may precede them: Europe/Berlin] PHP Warning: ..",
     read({ text, body }) {
-      const match = at(/PHP (Fatal|Parse|Warning|Notice|Deprecated)(?: error)?: /y, text, body);
-      const names = { Fatal: "fatal", Parse: "fatal", Warning: "warn" };
+      const match = at(PHP, text, body);
+      const names = { "Fatal error": "fatal", "Parse error": "fatal", Warning: "warn" };
       return match && (names[match[1]] ?? "info");
     },
   },
@@ -146,12 +152,17 @@ export const RULES = [
     },
   },
   {
-    name: "letter and colon",
-    reason: "apt and older compilers: E: .., W: ..",
-    read({ text, body }) {
-      const match = at(/([EW]): /y, text, body);
-      return match && levelOfLetter(match[1]);
+    name: "letter first",
+    reason: "apt: E: .., Telegraf: I! .., Android: W/Tag(  812): .., ESP-IDF: E (812) wifi: ..",
+    read({ start, body }) {
+      const match = at(LETTER, start, body);
+      return match && levelOfLetter(match[1] ?? match[2]);
     },
+  },
+  {
+    name: "warning",
+    reason: "Python and Node.js: a.py:12: DeprecationWarning: .., (node:812) Warning: ..",
+    read: ({ start, body }) => (at(WARNING, start, body) === null ? "" : "warn"),
   },
   {
     name: "cut JSON",

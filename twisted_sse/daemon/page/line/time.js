@@ -14,12 +14,14 @@ const month = `(?<name>${MONTHS.join("|")})`;
 const clock = "(?<hour>\\d\\d?):(?<minute>\\d\\d):(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?";
 const half = "(?:[ \u202f](?<half>[AP]M)\\b)";
 const zone = `(?: ?(?<zone>Z|${Object.keys(OFFSETS).slice(1).join("|")}|[+-]\\d\\d:?\\d\\d)(?!\\w)|(?<zone2>[+-]\\d\\d)(?![\\w:.]))`;
+// Between a date and a time; some have each in brackets of its own.
+const apart = "(?:,? {1,2}|\\] ?\\[)";
 const weekday = "(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)";
 
 // The forms of a time. Those with a date may also be the value of a key.
-const DATED = [
+export const DATED = [
   // 2026-11-29T02:25:25.123Z, 2026/11/29 2:25, 2026.11.29 02:25:25 (ClickHouse)
-  ["ISO 8601, RFC 3339", `(?<year>\\d{4})([-/.])(?<month>\\d\\d?)\\2(?<day>\\d\\d?)(?:[Tt]| {1,2}|, )(?<hour>\\d\\d?):(?<minute>\\d\\d)(?::(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?)?(?!\\d|:\\d)${half}?${zone}?`],
+  ["ISO 8601, RFC 3339", `(?<year>\\d{4})([-/.])(?<month>\\d\\d?)\\2(?<day>\\d\\d?)(?:[Tt_]|${apart})(?<hour>\\d\\d?):(?<minute>\\d\\d)(?::(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?)?(?!\\d|:\\d)${half}?${zone}?`],
   ["ISO 8601, basic", `(?<year>\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)T(?<hour>\\d\\d)(?<minute>\\d\\d)(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?${zone}?`],
   // 29-Nov-2026 02:25:25, 29/Nov/2026:02:25:25, Sun, 29 Nov 2026 02:25:25 GMT
   ["day, name, year", `(?:${weekday},? )?(?<day>\\d\\d?)([-/ ])${month}\\2(?<year>\\d{4})[ :]${clock}${zone}?`],
@@ -28,7 +30,7 @@ const DATED = [
   // Sun Nov 29 02:25:25 UTC 2026
   ["ctime", `${weekday} ${month} {1,2}(?<day>\\d\\d?) ${clock}${zone}? (?<year>\\d{4})`],
   // 11/29/26 02:25:25, 29/11/2026, 2:25:25 AM
-  ["slashes", `(?<a>\\d\\d?)/(?<b>\\d\\d?)/(?<c>\\d{4}|\\d\\d)(?:,? ){1,2}${clock}${half}?${zone}?`],
+  ["slashes", `(?<a>\\d\\d?)/(?<b>\\d\\d?)/(?<c>\\d{4}|\\d\\d)${apart}${clock}${half}?${zone}?`],
   ["dots", `(?<day>\\d\\d?)\\.(?<month>\\d\\d?)\\.(?<year>\\d{4}),? ${clock}${zone}?`],
   // Nov 29 02:25:25, Nov 29 2026 02:25:25 (Cisco)
   ["RFC 3164", `(?:${weekday} )?${month} {1,2}(?<day>\\d\\d?)(?: (?<year>\\d{4}))? ${clock}${zone}?`],
@@ -39,9 +41,9 @@ const DATED = [
   ["epoch", "(?<epoch>\\d{10}(?:\\.\\d{1,9})?|\\d{13}|\\d{16}|\\d{19})(?=[\\s:\\]]|$)"],
 ].map(sticky);
 
-const UNDATED = [
-  // 02:25:25.123, 2:25:25 AM
-  ["clock", `${clock}${half}?(?=[\\s\\],|]|:(?!\\d))`],
+export const UNDATED = [
+  // 02:25:25.123, 2:25:25 AM, 02:25:25.123Z (Bunyan)
+  ["clock", `${clock}(?:${half}|(?<zone>Z))?(?=[\\s\\],|]|:(?!\\d))`],
   // 2:25AM (zerolog)
   ["kitchen clock", "(?<hour>\\d\\d?):(?<minute>\\d\\d)(?<half>[AP]M)(?=\\s)"],
 ].map(sticky);
@@ -50,10 +52,10 @@ const UNDATED = [
 const KLOG = sticky(["klog", `(?<year>\\d{4}|\\d\\d)?(?<month>\\d\\d)(?<day>\\d\\d) +${clock}`]);
 
 // In square brackets, somewhere in the first characters: the line is best left as it is.
-const SOMEWHERE = [
-  /\[(?<day>\d\d)\/(?<name>[A-Z][a-z]{2})\/(?<year>\d{4}):(?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d{1,9}))?(?: (?<zone>[+-]\d{4}))?\]/,
-  /\baudit\((?<epoch>\d{10}(?:\.\d{1,9})?):\d+\)/,
-  /^\[GIN\] (?<year>\d{4})\/(?<month>\d\d)\/(?<day>\d\d) - (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)/,
+export const SOMEWHERE = [
+  { name: "in brackets", pattern: /\[(?<day>\d\d)\/(?<name>[A-Z][a-z]{2})\/(?<year>\d{4})[: ](?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d{1,9}))?(?: (?<zone>[+-]\d{4}))?\]/ },
+  { name: "audit", pattern: /\baudit\((?<epoch>\d{10}(?:\.\d{1,9})?):\d+\)/ },
+  { name: "GIN", pattern: /^\[GIN\] (?<year>\d{4})\/(?<month>\d\d)\/(?<day>\d\d) - (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)/ },
 ];
 const REACH = 200;
 
@@ -127,6 +129,20 @@ function nearest(groups, time, arrived) {
     .reduce((one, at) => (Math.abs(at - arrived) < Math.abs(one - arrived) ? at : one), Infinity);
 }
 
+// A time of day: of today, or of yesterday if it would be more than an hour ahead.
+function today(time, arrived) {
+  const days = [0, 1].map((back) => {
+    const date = new Date(arrived);
+    if (time.offset === null) {
+      date.setDate(date.getDate() - back);
+      return moment(date.getFullYear(), date.getMonth(), date.getDate(), time);
+    }
+    date.setUTCDate(date.getUTCDate() - back);
+    return moment(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate(), time);
+  });
+  return days[0] <= arrived + HOUR ? days[0] : days[1];
+}
+
 function momentOf(groups, arrived) {
   const time = clockOf(groups);
   if (time === null) {
@@ -135,21 +151,15 @@ function momentOf(groups, arrived) {
   if (groups.a !== undefined) {
     return nearest(groups, time, arrived);
   }
-  const now = new Date(arrived);
   if (groups.day === undefined) {
-    const [year, monthIndex, day] = [now.getFullYear(), now.getMonth(), now.getDate()];
-    const today = moment(year, monthIndex, day, time);
-    if (today <= arrived + HOUR) {
-      return today;
-    }
-    const before = new Date(year, monthIndex, day - 1);
-    return moment(before.getFullYear(), before.getMonth(), before.getDate(), time);
+    return today(time, arrived);
   }
   const monthIndex = groups.name ? MONTHS.indexOf(groups.name) : Number(groups.month) - 1;
   const day = Number(groups.day);
   if (groups.year === undefined) {
-    const at = moment(now.getFullYear(), monthIndex, day, time);
-    return at <= arrived + DAY ? at : moment(now.getFullYear() - 1, monthIndex, day, time);
+    const thisYear = new Date(arrived).getFullYear();
+    const at = moment(thisYear, monthIndex, day, time);
+    return at <= arrived + DAY ? at : moment(thisYear - 1, monthIndex, day, time);
   }
   const year = Number(groups.year);
   return moment(groups.year.length === 2 ? 2000 + year : year, monthIndex, day, time);
@@ -209,7 +219,7 @@ export function readKlogTime(text, start, arrived) {
 // Returns a time that stands somewhere in the first characters and says itself that it is one.
 export function findTime(text, arrived) {
   const head = text.slice(0, REACH);
-  for (const pattern of SOMEWHERE) {
+  for (const { pattern } of SOMEWHERE) {
     const match = pattern.exec(head);
     const time = match === null ? null : timeOf(match.groups, arrived);
     if (time !== null) {

@@ -13,8 +13,21 @@ export const PLACES = [
   {
     name: "start",
     reason: "error: .., WARNING:root:.., error[E0425]: .., and the same after host and program[pid]:",
-    before: /^(?:(?:[\w.-]+ )?(?:[\w./-]+(?:\[\d+\])?: ){1,3})?$/,
-    after: /^(?::|\]| -[\s-]| \||\[[\w.-]*\]:)/,
+    before:
+      /^(?:(?:[\w.-]+ )?(?:(?:[\w./-]+:|[\w./-]*(?:\[[^\]]*\]|\([^)]*\)|<[^>]*>)+:?) ){1,3})?$/,
+    after: /^(?:\d? ?:|\]| -[\s-]| \||\[[\w.-]*\]:)/,
+  },
+  {
+    name: "column",
+    reason: "zap, Istio: info, then a tab or several blanks",
+    before: /^$/,
+    after: /^(?:\t| {2})/,
+  },
+  {
+    name: "bars",
+    reason: "2026-11-29|Warn|Import, n=ansible | fatal: .., 0|api | info: .. of pm2",
+    before: /\| ?$/,
+    after: /^(?::| ?\|)/,
   },
   {
     name: "square brackets",
@@ -67,8 +80,8 @@ export const PLACES = [
   {
     name: "place in a file",
     reason: "compilers: app.c:1:2: error: .., app.ts(1,2): error TS1: .., 1:2  error ..",
-    before: /^(?:[A-Za-z]:)?[^\s:(]*(?:(?::\d+){1,2}:|\(\d+(?:,\d+)*\) ?:) +$|^\d+:\d+ {2,}$/,
-    after: /^[\s:]/,
+    before: /^(?:[A-Za-z]:)?[^\s:(]*(?:(?::\d+){1,2}(?::| -)|\(\d+(?:,\d+)*\) ?:) +$|^\d+:\d+ {2,}$/,
+    after: /^(?::| {2}| [A-Z]+\d+:)/,
   },
   {
     name: "facility",

@@ -12,7 +12,7 @@ const ACCESS = [
   // "GET /path HTTP/1.1" 200: Apache, nginx, uvicorn ..
   `"${METHOD} (?<path>[^\\s"]+)(?: HTTP/[\\d.]+)?" ${STATUS}(?!\\S)`,
   // five timers, 200, .. "GET /path HTTP/1.1": HAProxy
-  ` -?\\d+(?:/[-+]?\\d+){4} ${STATUS} .*"${METHOD} (?<path>[^\\s"]+)`,
+  ` -?\\d+(?:/[-+]?\\d+){4} ${STATUS} [^"]{1,300}"${METHOD} (?<path>[^\\s"]+)`,
   // | 200 | 1.2ms | 192.0.2.7 | GET "/path": Gin
   `\\| *${STATUS} \\|[^|]*\\|[^|]*\\| *${METHOD} +"(?<path>[^"]*)"`,
   // GET /path 200, GET /path in 200: morgan, Next.js

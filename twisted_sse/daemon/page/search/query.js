@@ -7,7 +7,7 @@ import { fold } from "./fold.js";
 export const NOT_VALID = "Not a valid pattern";
 
 // Keys of the page's own, before those of a line's data. In quotes a key is always the data's.
-const OWN = ["level", "type", "source", "id"];
+export const OWN = ["level", "type", "source", "id"];
 
 const BLANKS = /\s*/y;
 const WORD = /\S+/y;
@@ -173,16 +173,4 @@ function isPattern(source) {
   } catch {
     return false;
   }
-}
-
-function quote(text) {
-  return `"${text.replace(/["\\]/g, "\\$&")}"`;
-}
-
-// What is typed to find this value of a line's data: what parseQuery() reads as it.
-export function termFor(key, value) {
-  const text = String(value);
-  const name = /^[^\s:"\d[(\/-][^\s:"]*$/.test(key) && !OWN.includes(fold(key)) ? key : quote(key);
-  const plain = /^(?!\/\/)[^\s,"*<>:\\][^\s,"*]*$/.test(text);
-  return `${name}:${plain ? text : quote(text)}`;
 }

@@ -13,7 +13,7 @@ const MOST_MARKS = 50; // in a row
 const PROBLEMS = {
   [SLOW]: "Pattern too slow, stopped",
   [INVALID]: NOT_VALID,
-  [BLOCKED]: "Patterns are blocked in this browser",
+  [BLOCKED]: "Patterns are not available",
 };
 
 // All the text in a value of JSON, which may be nested as deep as a line is long.
@@ -200,10 +200,9 @@ export class Search {
   #fail(problem) {
     this.#stopped = true;
     this.#setProblem(problem);
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const fail of waiting) {
-      fail();
+    for (const fail of this.#waiting) {
+      this.#waiting.delete(fail);
+      fail(); // it may set() another search, which leaves none waiting
     }
   }
 

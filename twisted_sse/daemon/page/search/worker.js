@@ -29,6 +29,7 @@ function find(texts, most) {
     const found = [];
     for (const pattern of patterns) {
       let count = 0;
+      pattern.lastIndex = 0; // where a test before has left it
       for (const match of text.matchAll(pattern)) {
         if (match[0] !== "") {
           found.push([match.index, match.index + match[0].length]);

@@ -1,0 +1,125 @@
+"""
+Tests for the style of the pages: its colours and sizes are all in one sheet, and readable.
+"""
+
+from __future__ import annotations
+
+import re
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from twisted_sse.daemon.pages import FILES
+
+#: Text is read on all of these.
+BACKS = ("back", "bar", "hover", "pick", "error-tint")
+
+#: What text is drawn with.
+TEXTS = (
+    *("text", "soft", "accent", "error", "warn", "ok", "number"),
+    *(f"source-{number}" for number in range(6)),
+    *(f"ansi-{number}" for number in range(8)),
+)
+
+#: The other sheets that belong to it.
+SHEETS = ("menu.css", "sources.css")
+
+_LENGTHS = r"\d(?:px|r?em|pt|%)"
+
+
+def theme(style: str, isDark: bool) -> dict[str, str]:
+    """
+    @return: the custom properties of the light or the dark theme.
+    """
+    light, dark = re.findall(r"(?s):root \{(.*?)\}", style)[:2]
+    found = dict(re.findall(r"--([\w-]+): ([^;]+);", light))
+    if isDark:
+        found.update(re.findall(r"--([\w-]+): ([^;]+);", dark))
+    while any("var(" in value for value in found.values()):
+        for name, value in found.items():
+            found[name] = re.sub(r"var\(--([\w-]+)\)", lambda match: found[match[1]], value)
+    return found
+
+
+def contrast(one: str, other: str) -> float:
+    """
+    @return: the contrast of two colours (WCAG 2.2, "contrast ratio").
+    """
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        ]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+class ThemeTests(SynchronousTestCase):
+    """
+    Tests for C{theme.css}, and that other sheets take colours and sizes from it.
+    """
+
+    def setUp(self) -> None:
+        """
+        Read it.
+        """
+        style = (FILES / "theme.css").read_text(encoding="utf-8")
+        self.themes = {name: theme(style, name == "dark") for name in ("light", "dark")}
+
+    def test_pairs(self) -> None:
+        """
+        The contrast of black and white is 21, of a colour with itself 1.
+        """
+        self.assertAlmostEqual(contrast("#000000", "#ffffff"), 21)
+        self.assertAlmostEqual(contrast("#777777", "#777777"), 1)
+
+    def test_text(self) -> None:
+        """
+        Every colour of text has a contrast of 4.5 or more wherever text is, in both themes.
+        """
+        for name, colours in self.themes.items():
+            for back in BACKS:
+                for text in TEXTS:
+                    ratio = contrast(colours[text], colours[back])
+                    self.assertGreaterEqual(ratio, 4.5, f"{name}: {text} on {back}")
+            for pair in ("accent", "match"):
+                ratio = contrast(colours[f"on-{pair}"], colours[pair])
+                self.assertGreaterEqual(ratio, 4.5, f"{name}: {pair}")
+
+    def test_borders(self) -> None:
+        """
+        The borders of controls, and the ring of the focus, have a contrast of 3 or more.
+        """
+        for name, colours in self.themes.items():
+            for back in BACKS:
+                for line in ("border", "accent"):
+                    ratio = contrast(colours[line], colours[back])
+                    self.assertGreaterEqual(ratio, 3, f"{name}: {line} on {back}")
+
+    def test_tokens(self) -> None:
+        """
+        No other sheet has a colour or a size of text of its own.
+        """
+        colour = re.compile(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)|\b(?:rgb|hsl|lab|lch|oklab|oklch)a?\(")
+        size = re.compile(rf"\bfont(?:-size)?:[^;]*{_LENGTHS}")
+        for name in SHEETS:
+            path = FILES / name
+            text = re.sub(r"(?s)/\*.*?\*/", "", path.read_text(encoding="utf-8"))
+            for what in (colour, size):
+                found = what.search(text)
+                self.assertIsNone(found, f"{path.name}: {found}")
+
+    def test_defined(self) -> None:
+        """
+        Every custom property that a sheet uses is in the theme, or is set by the page's scripts.
+        """
+        scripts = "".join(path.read_text(encoding="utf-8") for path in FILES.rglob("*.js"))
+        byScript = set(re.findall(r'setProperty\(\s*"--([\w-]+)"', scripts))
+        for path in (FILES / name for name in ("theme.css", *SHEETS)):
+            text = path.read_text(encoding="utf-8")
+            own = set(re.findall(r"--([\w-]+):", text))
+            used = set(re.findall(r"var\(--([\w-]+)", text))
+            known = own | byScript | self.themes["light"].keys() | {"hue"}
+            self.assertEqual(used - known, set(), path.name)

@@ -1,0 +1,54 @@
+"""
+Opening the page in a browser, for C{--open}.
+"""
+
+from __future__ import annotations
+
+import os
+import webbrowser
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .console import NAMESPACE
+
+__all__ = ["openPage"]
+
+_log = Logger(namespace=NAMESPACE)
+
+
+class _NoBrowser(Exception):
+    """
+    There is none with a window.
+    """
+
+
+def openPage(url: str, reactor: Any) -> Deferred[None]:
+    """
+    Open a page in the user's browser.
+
+    @param reactor: in whose threads that is done, since it may take seconds.
+    @return: a L{Deferred} that fires when it is done.  If it is not possible, that is logged.
+    """
+
+    def failed(failure: Failure) -> None:
+        _log.warn(
+            "No browser can be opened here ({why}): open {url} yourself",
+            why=failure.getErrorMessage(),
+            url=url,
+        )
+
+    opening = deferToThreadPool(reactor, reactor.getThreadPool(), _open, url)
+    return opening.addErrback(failed)
+
+
+def _open(url: str) -> None:
+    browser = webbrowser.get()
+    # One that runs in the terminal would take it from us, unless that is what the user wants.
+    if type(browser) is webbrowser.GenericBrowser and not os.environ.get("BROWSER"):
+        raise _NoBrowser("there is none with a window")
+    if not browser.open(url):
+        raise _NoBrowser("it did not start")

@@ -1,0 +1,293 @@
+"""
+The options of the daemon that say where the events come from, and what is kept of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.python import usage
+
+from ..format.event import Event, InvalidEvent
+from .mercureoptions import WELL_KNOWN, MercureOptions
+from .paths import RESERVED, isFree
+from .sources.errors import SourceError
+from .sources.function import load, takesChannel, tick
+from .sources.spec import Kind, Spec, checkLines, makeCommand, readSource
+from .storage import checkFile, checkURL, inJail, isURL
+
+__all__ = ["SourceOptions"]
+
+#: The options that are for ticks, those that are for lines, those that are for all events that are
+#: kept, and those for clients that read them, where no function decides what they get.
+FOR_TICKS = ("interval", "event", "data", "id")
+FOR_LINES = ("format",)
+FOR_KEPT = ("history", "history-age")
+FOR_READERS = ("tail",)
+
+#: The options of a store.
+FOR_STORE = ("store-events", "store-age", "store-sync")
+
+#: How many of the newest lines a new client gets first, if the command line does not say: enough to
+#: see what this is about.
+TAIL = 50
+
+
+class SourceOptions(MercureOptions):
+    """
+    The options about sources.
+
+    @ivar sources: the sources, by path.
+    @ivar lines: the paths of those that are lines.
+    @ivar published: the paths of those that clients publish to.
+    @ivar connected: the functions to be called with each new stream, by path, for the other
+        sources.
+    @ivar channeled: the paths of those functions that want a channel.
+    @ivar command: the words of a command that is a source; empty for none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["source"] = []
+        self.command: Sequence[str] = ()
+        self._arguments: Sequence[str] = ()
+
+    def opt_source(self, description: str) -> None:
+        """
+        where the events come from, as without the name of this option: a file, tick, - (standard
+        input), post, file:PATH, command:LINE or python:module:callable; /path=... for another path
+        than /; may be given several times
+        """
+        self["source"].append(description)
+
+    opt_s = opt_source
+
+    def parseArgs(self, *arguments: str) -> None:
+        """
+        Take the sources.
+        """
+        self._arguments = arguments
+
+    def addSources(self) -> None:
+        """
+        Check the sources, and the options that are about them.
+        """
+        self.sources: dict[str, Spec] = {}
+        self.connected: dict[str, Callable[..., object]] = {}
+        self._addHub()
+        found = [self._read(each, f"--source {each}") for each in self["source"]]
+        found += [self._read(each, each) for each in self._arguments]
+        if self.command:
+            found.append((None, makeCommand(self.command)))
+        if not (found or self.sources):
+            found.append(self._read("tick", "--source tick"))
+        for _, spec in found:
+            self._check(spec)
+        unplaced = [spec for path, spec in found if path is None]
+        for path, spec in found:
+            if path is None:
+                # One of its own is at the root; several have names there.
+                path = "/" if len(unplaced) == 1 else f"/{spec.name}"
+            self._place(path, spec)
+        self.lines = [path for path, spec in self.sources.items() if spec.isLines]
+        self.channeled = [path for path, each in self.connected.items() if takesChannel(each)]
+        self.published = [path for path, spec in self.sources.items() if spec.kind is Kind.POST]
+        self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
+        self._checkSuits(FOR_LINES, "lines", bool(self.lines))
+        what = "lines and what is posted"
+        self._checkSuits(FOR_KEPT, what, self._isOwnData or bool(self.channeled))
+        self._checkSuits(FOR_READERS, what, bool(self.lines or self.published))
+        self._checkStore()
+        if self["processes"] > 1:
+            self._checkProcesses()
+
+    def _addHub(self) -> None:
+        """
+        Take the hub, if there is one, as the source that it is.
+        """
+        self.checkHub()
+        if not self["mercure"]:
+            return
+        if self["presence"] and isURL(self["store"] or ""):
+            raise usage.UsageError(
+                "--presence is for one process: with --store redis://.. there may be others, and"
+                " each knows its own subscribers only"
+            )
+        if self["once"]:
+            raise usage.UsageError("--once: --mercure has no end")
+        self.sources[WELL_KNOWN] = Spec(Kind.HUB, "", "--mercure")
+
+    def _read(self, description: str, said: str) -> tuple[str | None, Spec]:
+        """
+        Read the description of a source.
+
+        @param said: the same as the user wrote it, for errors.
+        @return: its path, L{None} if it has none, and the source.
+        """
+        try:
+            return readSource(description, said)
+        except SourceError as e:
+            raise usage.UsageError(f"{said}: {e}") from e
+
+    def _check(self, spec: Spec) -> None:
+        """
+        Check a source.
+        """
+        try:
+            checkLines(spec)
+        except SourceError as e:
+            raise usage.UsageError(f"{spec.text}: {e}") from e
+        if spec.kind is Kind.INPUT and not self._inForeground():
+            raise usage.UsageError(f"{spec.text}: a daemon has no standard input. Use twistd -n.")
+        if spec.kind in (Kind.FILE, Kind.POST) and self["once"]:
+            raise usage.UsageError(f"--once: {spec.text} has no end")
+
+    def _place(self, path: str, spec: Spec) -> None:
+        """
+        Serve a source at a path.
+        """
+        if not isFree(path):
+            raise usage.UsageError(
+                f"{spec.text}: a path is letters, digits and -._~ between slashes, and not one of"
+                f" {', '.join('/' + each for each in RESERVED)}. Give it another:"
+                " /path=SOURCE"
+            )
+        if path in self.sources:
+            raise usage.UsageError(
+                f"{spec.text}: there is one at {path} already. Give them paths: /path=SOURCE"
+            )
+        if spec.kind is Kind.INPUT and self._has(Kind.INPUT):
+            raise usage.UsageError(f"{spec.text}: there is only one standard input")
+        self.sources[path] = spec
+        try:
+            if spec.kind is Kind.TICK:
+                self.connected[path] = tick(self["interval"], self._event())
+            elif spec.kind is Kind.FUNCTION:
+                self.connected[path] = load(spec.value)
+        except SourceError as e:
+            raise usage.UsageError(f"{spec.text}: {e}") from e
+
+    def tailOf(self, path: str) -> int:
+        """
+        @return: how many of the newest events a new client of a source gets first.
+        """
+        if self["tail"] is not None:
+            return int(self["tail"])
+        return TAIL if path in self.lines else 0
+
+    def _has(self, kind: Kind) -> bool:
+        """
+        Whether there is a source of this kind.
+        """
+        return any(spec.kind is kind for spec in self.sources.values())
+
+    def _inForeground(self) -> bool:
+        # Only twistd has this option.
+        parent: Any = self.parent
+        return parent is None or bool(parent.get("nodaemon", True))
+
+    def _checkSuits(self, names: Sequence[str], what: str, suits: bool) -> None:
+        """
+        Refuse options that have no effect on any source.
+
+        @param names: the options.
+        @param what: what they are for.
+        @param suits: whether there is a source of that.
+        """
+        for name in names:
+            if not suits and self[name] != self.defaults[name]:
+                raise usage.UsageError(
+                    f"--{name} is for {what}: it says nothing about {self._said()}"
+                )
+
+    def _checkStore(self) -> None:
+        """
+        Check the options of a store.
+        """
+        if self["store"] is None:
+            for name in FOR_STORE:
+                if self[name] != self.defaults.get(name, 0):
+                    raise usage.UsageError(f"--{name} is for a store: give --store, too")
+        elif not (self.channeled or any(spec.isStored for spec in self.sources.values())):
+            raise usage.UsageError(
+                f"--store keeps what is posted, or comes from - or command:, and the channels of"
+                f" functions. There is only {self._said()}: a file is a store itself"
+            )
+        elif isURL(self["store"]):
+            if self["store-sync"]:
+                raise usage.UsageError(
+                    "--store-sync is for a file: for Redis, set appendfsync in its configuration"
+                )
+            checkURL(self["store"])
+        else:
+            now, self["store"] = inJail(self["store"], self.parent)
+            checkFile(now)
+
+    def _checkProcesses(self) -> None:
+        """
+        Check that the sources can be served by several processes.
+        """
+        if not hasattr(os, "fork"):  # pragma: no cover
+            raise usage.UsageError("--processes: this system cannot do that")
+        parent: Any = self.parent
+        if parent is not None and parent.get("chroot") is not None:
+            raise usage.UsageError("--processes: after --chroot no other process can be started")
+        shared = [
+            spec for path, spec in self.sources.items() if spec.isStored or path in self.channeled
+        ]
+        if shared and not isURL(self["store"] or ""):
+            raise usage.UsageError(
+                f"--processes: several processes share what comes from {shared[0].text} through"
+                " Redis only: give --store redis://HOST"
+            )
+        once = [spec for spec in shared if spec.isReadOnce]
+        if once and self["once"]:
+            raise usage.UsageError(f"--once: with --processes, {once[0].text} has no end")
+
+    def _said(self) -> str:
+        """
+        @return: the sources as the user wrote them.
+        """
+        return ", ".join(spec.text for spec in self.sources.values())
+
+    @property
+    def streams(self) -> dict[str, str]:
+        """
+        The sources that have a page: what they are called, by path.
+        """
+        return {path: spec.label for path, spec in self.sources.items() if path != self.hub}
+
+    @property
+    def hub(self) -> str | None:
+        """
+        The path of the hub; L{None} if there is none.
+        """
+        return WELL_KNOWN if self["mercure"] else None
+
+    @property
+    def isPrivate(self) -> bool:
+        """
+        Whether only this machine may read the events.
+        """
+        return self._isOwnData and not self["public"] and not self["credCheckers"]
+
+    @property
+    def _isOwnData(self) -> bool:
+        """
+        Whether any of the events are the user's own data.
+        """
+        return any(spec.isPrivate for spec in self.sources.values())
+
+    def _event(self) -> Event:
+        """
+        @return: the event of a tick.
+        """
+        fields = {name: self[name] for name in ("event", "id") if self[name]}
+        for name, value in (*fields.items(), ("data", self["data"])):
+            try:
+                Event(**{name: value})
+            except InvalidEvent as e:
+                raise usage.UsageError(f"--{name}: {e}") from e
+        return Event(self["data"], **fields)

@@ -1,0 +1,19 @@
+"""
+The version of the package.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+__all__ = ["release"]
+
+
+def release() -> str:
+    """
+    @return: the version that is installed.
+    """
+    try:
+        return version("twisted-sse")
+    except PackageNotFoundError:
+        return "(not installed)"
