@@ -353,9 +353,9 @@ test("when a pattern is too slow, all that waits is answered: nothing matches", 
   equal(answers, [[false, false], TOO_SLOW, [[]]]);
   search.ask([groupOf("a")], (found) => answers.push(found));
   equal(answers.at(-1), [false]);
-  equal([problems, search.marksCell("a")], [[TOO_SLOW], false]);
+  equal([problems, search.isStopped, search.marksCell("a")], [[TOO_SLOW], true, false]);
   search.set("");
-  equal([problems, workers.running], [[TOO_SLOW, ""], 0]);
+  equal([problems, search.isStopped, workers.running], [[TOO_SLOW, ""], false, 0]);
 });
 
 test("what is answered may begin another search, and the older one is not answered then", async () => {
