@@ -37,8 +37,9 @@ test("a mark has whole characters, though a word ends in the middle of what one 
   equal(found("ß\u{1f680}ab", "\u{1f680}A"), ["\u{1f680}a"]);
 });
 
+// None of the planes from the third on has letters with cases.
 test("no character folds to less than it is, so that equal lengths mean equal positions", () => {
-  for (let code = 0; code <= 0x10ffff; code += 1) {
+  for (let code = 0; code <= 0x1ffff; code += 1) {
     if (code < 0xd800 || code > 0xdfff) {
       const character = String.fromCodePoint(code);
       if (fold(character).length < character.length) {
@@ -97,7 +98,7 @@ test("ranges that meet are one, and there are at most so many", () => {
 test("a text folds like its characters, and a word from it is found where it is", () => {
   const random = new Random(17);
   const parts = [..."aAbß İſςΣΟﬁŉǰ\u0130\u0307K\u{10400}\u{1f680}日", "\ud801", "\udc00"];
-  for (let round = 0; round < 5000; round += 1) {
+  for (let round = 0; round < 1000; round += 1) {
     const text = random.text(parts, 12);
     equal(fold(text), [...text].map(fold).join(""), text);
     equal(fold(fold(text)), fold(text), text);
