@@ -38,6 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not _isTestCase(item))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """
+    Keep the collector from all modules and tests, which live to the end.
+
+    Many tests let it look for what they have left, which otherwise takes most of their time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @implementer(ILogObserver)
 class LoggedErrors:
     """
