@@ -87,6 +87,7 @@ export class List {
     if (this.mode === "following") {
       this.#show(this.#newest());
       this.#toNewest();
+      this.#putTabStop(this.#shown.items.findLast(isEvent));
     } else {
       this.#place.keep(() => this.#show(this.#held()));
     }
@@ -155,14 +156,13 @@ export class List {
     this.#focus(passing.find(isEvent));
   }
 
-  // To the next event as they are read, or the one before it: by is 1 or -1.
+  // To the next event as they are read, or the one before it: by is 1 or -1. The first time to the one
+  // that has the Tab stop.
   move(by) {
-    this.#hold();
     const { items, current } = this.#shown;
+    this.#hold();
     const step = this.newestFirst ? -by : by;
-    const inView = this.#place.inView().find(({ item }) => item !== undefined && isEvent(item));
-    const isInside = this.#element.contains(document.activeElement);
-    let i = isInside && current !== null ? items.indexOf(current) + step : items.indexOf(inView?.item);
+    let i = items.indexOf(current) + (this.#hasFocus ? step : 0);
     while (items[i] !== undefined && !isEvent(items[i])) {
       i += step;
     }
@@ -185,10 +185,15 @@ export class List {
 
   // The group that has the focus; null if none has.
   get current() {
-    return this.#element.contains(document.activeElement) ? this.#shown.current : null;
+    return this.#hasFocus ? this.#shown.current : null;
   }
 
-  // Gives the focus to the row that had it last.
+  get #hasFocus() {
+    const focused = document.activeElement;
+    return focused !== this.#element && this.#element.contains(focused);
+  }
+
+  // Gives the focus to the row with the Tab stop.
   focus() {
     this.#focus(this.#shown.current ?? undefined);
   }
@@ -209,6 +214,13 @@ export class List {
     button.closest("li").scrollIntoView({ block: "nearest" });
     this.#place.top = this.#scroller.scrollTop;
     this.#moved();
+  }
+
+  // The Tab stop is where the reader is, so that to come there by Tab moves nothing.
+  #putTabStop(item) {
+    if (!this.#hasFocus && item !== undefined && isEvent(item)) {
+      this.#shown.setCurrent(item);
+    }
   }
 
   #show(items) {
@@ -327,6 +339,7 @@ export class List {
       this.#seen = Math.max(this.#seen, item?.number ?? 0);
     }
     if (this.mode !== "following") {
+      this.#putTabStop(this.#place.held?.row.item);
       this.#slide();
     }
   }
