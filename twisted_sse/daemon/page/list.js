@@ -160,8 +160,8 @@ export class List {
     const { items, current } = this.#shown;
     const step = this.newestFirst ? -by : by;
     const inView = this.#place.inView().find(({ item }) => item !== undefined && isEvent(item));
-    const isInside = this.#element.contains(document.activeElement);
-    let i = isInside && current !== null ? items.indexOf(current) + step : items.indexOf(inView?.item);
+    const isInside = this.#hasFocus && current !== null;
+    let i = isInside ? items.indexOf(current) + step : items.indexOf(inView?.item);
     while (items[i] !== undefined && !isEvent(items[i])) {
       i += step;
     }
@@ -185,12 +185,23 @@ export class List {
 
   // The group that has the focus; null if none has.
   get current() {
-    return this.#element.contains(document.activeElement) ? this.#shown.current : null;
+    return this.#hasFocus ? this.#shown.current : null;
   }
 
-  // Gives the focus to the row that had it last.
+  // Whether a row has the focus, not the list itself.
+  get #hasFocus() {
+    const { activeElement } = document;
+    return activeElement !== this.#element && this.#element.contains(activeElement);
+  }
+
+  // Gives the focus to the row that had it last; to the list itself, if it has none.
   focus() {
-    this.#focus(this.#shown.current ?? undefined);
+    const { current } = this.#shown;
+    if (current === null) {
+      this.#element.focus({ preventScroll: true });
+    } else {
+      this.#focus(current);
+    }
   }
 
   #hold() {

@@ -40,6 +40,7 @@ export class Shown {
   }
 
   clear() {
+    this.#letGo([this.#list]);
     this.items = [];
     this.#drawn.clear();
     this.#list.replaceChildren();
@@ -75,6 +76,7 @@ export class Shown {
         }
       }
     } else {
+      this.#letGo([this.#list]);
       this.#list.replaceChildren();
       this.#drawn.clear();
     }
@@ -154,13 +156,16 @@ export class Shown {
 
   #remove(item) {
     const drawn = this.#drawn.get(item);
-    if (drawn.rows.some((row) => row.contains(document.activeElement))) {
-      // Focus never moves by itself, except where its row goes: then the list has it.
-      this.#list.tabIndex = -1;
-      this.#list.focus({ preventScroll: true });
-    }
+    this.#letGo(drawn.rows);
     drawn.remove();
     this.#drawn.delete(item);
+  }
+
+  // Focus never moves by itself, except where its row goes: then the list has it.
+  #letGo(elements) {
+    if (elements.some((element) => element.contains(document.activeElement))) {
+      this.#list.focus({ preventScroll: true });
+    }
   }
 
   // Fills messages; if the search has to wait for its worker, first without marks, then with them.
