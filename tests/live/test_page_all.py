@@ -241,5 +241,5 @@ class AllTests(PageCase):
         server.told.status = 200
         await self.click("#again")
         await self.says("#word", "Live")
-        self.assertEqual(len((await self.chips())), 2)
+        self.assertEqual(len(await self.chips()), 2)
         self.assertEqual(self.streams(server), ["/log", "/load"])

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.threads import deferToThread
+
 from tests.support.live import until
 from tests.support.page_server import LATER, Answer, PageCase, opens, refuses, vanishes
 from tests.support.requirements import needs
@@ -310,6 +312,26 @@ class ResumingTests(PageCase):
             last = source.requests[-1].getHeader("last-event-id")
             self.assertEqual(last, str(number))
         self.assertNotIn("cut", "".join(await self.messages()))
+
+    async def test_left(self) -> None:
+        """
+        A page that is left holds no connection, though the browser keeps it; on the way back it
+        continues where it was.
+        """
+        await self.start()
+        server = self.page()
+        source = server.source
+        source.answers.append(opens(event(1)))
+        await self.open(server.url)
+        await self.until("document.querySelectorAll('#list > .head').length === 1")
+        await self.run_("window.isTheSame = true")
+        await deferToThread(self.browser.get, f"{server.url}page/theme.css")
+        await until(lambda: not source.open, "its request has ended")
+        source.answers.append(opens(event(2)))
+        await deferToThread(self.browser.back)
+        await self.until("document.querySelectorAll('#list > .head').length === 2")
+        if await self.run_("return window.isTheSame === true"):
+            self.assertEqual(source.requests[-1].getHeader("last-event-id"), "1")
 
     async def test_lost(self) -> None:
         """

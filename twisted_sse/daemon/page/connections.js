@@ -13,6 +13,7 @@ export class Connections {
   sources = [];
   #told;
   #page;
+  #left = []; // the streams that were connected when the page was left
   #finder = null; // until the sources are known
 
   // told: what the server says of the page, in data attributes. page: see Source.
@@ -99,6 +100,23 @@ export class Connections {
         stream.stop();
       }
     }
+  }
+
+  // The page is left. Browsers keep it for the way back, and would keep the connections with it, of
+  // which they have six to a server.
+  leave() {
+    this.#left = this.#on.map(({ stream }) => stream).filter((stream) => !stream.isStopped);
+    for (const stream of this.#left) {
+      stream.stop();
+    }
+  }
+
+  // The page is shown again as it was left.
+  comeBack() {
+    for (const stream of this.#left) {
+      stream.connect();
+    }
+    this.#left = [];
   }
 
   // To be called about once a second.
