@@ -37,6 +37,9 @@ export class Intake {
 
   // Resolves when all that was queued before has been read.
   settle() {
+    if (this.#queue.length === 0) {
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       this.#queue.push({ text: "", read: resolve });
       this.request();
