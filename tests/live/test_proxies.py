@@ -156,11 +156,11 @@ class ProxyMixin:
 
     def test_address(self) -> None:
         """
-        The daemon notices that a client has disconnected, and has its address from the proxy, whatever
-        the client sends.
+        The daemon notices that a client has disconnected, although nothing is sent, and has its address
+        from the proxy, whatever the client sends.
         """
         access = self.directory / "access.log"
-        daemon = self.serve("--access-log", str(access))
+        daemon = self.serve("--access-log", str(access), "--heartbeat", "600")
         client = self.via("X-Forwarded-For: 203.0.113.9", source="127.0.0.2")
         client.readUntil(b"data: one\n")
 
