@@ -246,11 +246,13 @@ class Paging(Browsing):
                 self.fail(f"not within {PATIENCE} s: {script}\n{seen[:2000]}")
             await deferLater(reactor, 0.02)
 
-    async def becomes(self, expected: Any, script: str, *arguments: Any) -> None:
+    async def becomes(
+        self, expected: Any, script: str, *arguments: Any, seconds: float = PATIENCE
+    ) -> None:
         """
         Wait until a script returns a value.
         """
-        deadline = reactor.seconds() + PATIENCE
+        deadline = reactor.seconds() + seconds
         while (value := await self.run_(script, *arguments)) != expected:
             if reactor.seconds() > deadline:
                 self.assertEqual(value, expected, script)
