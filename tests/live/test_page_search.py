@@ -171,7 +171,9 @@ class SearchTests(Paging):
             ["m", "is"], "return all('#list mark').map((each) => each.textContent)"
         )
         await self.search("x")
-        await self.becomes(50, "return found('x x').querySelectorAll('.message mark').length")
+        await self.becomes(
+            50, "return found('x x')?.querySelectorAll('.message mark').length"
+        )
 
     async def test_live(self) -> None:
         """
