@@ -4,10 +4,13 @@ Tests for what the page says of its connection, and for what it does when that b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.threads import deferToThread
+
 from tests.support.live import until
-from tests.support.page_server import LATER, PageCase, opens, refuses, vanishes
+from tests.support.page_server import LATER, Answer, PageCase, opens, refuses, vanishes
 from tests.support.requirements import needs
 from twisted_sse.daemon.pages import Shown
 
@@ -290,26 +293,45 @@ class ResumingTests(PageCase):
         source.otherwise = opens("retry: 500\n\n")
         await self.open(server.url)
         await self.says("#word", "Live")
-        number = 0
-        for end, before in [
+        ends: list[tuple[Callable[[], None], list[Answer]]] = [
             (source.cut, []),
             (source.end, []),
             (source.cut, [vanishes, refuses(500)]),
             (source.end, [refuses(503, {"Retry-After": "0"})]),
-        ]:
-            number += 1
+        ]
+        for number, (end, before) in enumerate(ends, 1):
             source.send(event(number) + "id: 99\ndata: cut")
             await self.until(
                 "document.querySelectorAll('#list > .head').length === arguments[0]", number
             )
             source.answers.extend(before)
-            count = len(source.requests)
+            count = len(source.requests) + len(before) + 1
             end()
-            await until(lambda c=count + len(before): len(source.requests) > c, str(number))
+            await until(lambda: len(source.requests) == count, str(number))  # noqa: B023
             await self.says("#word", "Live")
             last = source.requests[-1].getHeader("last-event-id")
             self.assertEqual(last, str(number))
         self.assertNotIn("cut", "".join(await self.messages()))
+
+    async def test_left(self) -> None:
+        """
+        A page that is left holds no connection, though the browser keeps it; on the way back it
+        continues where it was.
+        """
+        await self.start()
+        server = self.page()
+        source = server.source
+        source.answers.append(opens(event(1)))
+        await self.open(server.url)
+        await self.until("document.querySelectorAll('#list > .head').length === 1")
+        await self.run_("window.isTheSame = true")
+        await deferToThread(self.browser.get, f"{server.url}page/theme.css")
+        await until(lambda: not source.open, "its request has ended")
+        source.answers.append(opens(event(2)))
+        await deferToThread(self.browser.back)
+        await self.until("document.querySelectorAll('#list > .head').length === 2")
+        if await self.run_("return window.isTheSame === true"):
+            self.assertEqual(source.requests[-1].getHeader("last-event-id"), "1")
 
     async def test_lost(self) -> None:
         """

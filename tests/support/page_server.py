@@ -19,7 +19,17 @@ from tests.support.browsers import Browsing
 from tests.support.live import PATIENCE, Server, reactor
 from twisted_sse.daemon.pages import AllPage, Greeting, Shown, SourceList, pageFiles
 
-__all__ = ["AXE", "LATER", "PageCase", "PageServer", "Source", "opens", "refuses", "vanishes"]
+__all__ = [
+    "AXE",
+    "LATER",
+    "Answer",
+    "PageCase",
+    "PageServer",
+    "Source",
+    "opens",
+    "refuses",
+    "vanishes",
+]
 
 #: Where npm puts axe-core.
 AXE = "node_modules/axe-core/axe.min.js"

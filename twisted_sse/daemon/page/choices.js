@@ -7,7 +7,7 @@ import { SearchCount } from "./announce.js";
 
 export class Choices {
   #page;
-  #address;
+  #address = null; // until the sources are known, which it names
   #searchCount = new SearchCount(document.getElementById("announcements"));
 
   constructor(page) {
@@ -128,7 +128,7 @@ export class Choices {
     for (const [name, isChecked] of Object.entries(boxes)) {
       menu.setChecked(name, isChecked);
     }
-    this.#address.write({
+    this.#address?.write({
       search: field.text,
       level: filter.level,
       types: [...filter.types],

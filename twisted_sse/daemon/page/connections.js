@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { Finder } from "./finder.js";
 import { Source } from "./source.js";
 import { describe, together } from "./states.js";
 
@@ -12,6 +13,8 @@ export class Connections {
   sources = [];
   #told;
   #page;
+  #left = []; // the streams that were connected when the page was left
+  #finder = null; // until the sources are known
 
   // told: what the server says of the page, in data attributes. page: see Source.
   constructor(told, page) {
@@ -19,13 +22,15 @@ export class Connections {
     this.#page = page;
   }
 
+  // Resolves when the sources are known.
   async find() {
     if (this.#told.kind !== "all") {
       this.sources = [this.#make(this.#told, location.pathname)];
       return;
     }
-    const answer = await fetch(`${this.#told.prefix}page/sources`, { cache: "no-store" });
-    const found = await answer.json();
+    this.#finder = new Finder(`${this.#told.prefix}page/sources`, () => this.#page.onState());
+    const found = await this.#finder.find();
+    this.#finder = null;
     this.sources = found.map((source) => {
       const reference = `${this.#told.prefix}${source.path.slice(1)}` || "./";
       return this.#make(source, new URL(reference, location.href).pathname);
@@ -68,15 +73,16 @@ export class Connections {
 
   // Whether the user, or the server, ended all of them.
   get isStopped() {
-    return this.#on.every(({ stream }) => stream.isStopped);
+    return this.#finder?.isStopped ?? this.#on.every(({ stream }) => stream.isStopped);
   }
 
   get isConnected() {
-    return this.#on.every(({ stream }) => LIVE.includes(stream.state.name));
+    return this.#states.every(({ name }) => LIVE.includes(name));
   }
 
   // Tries again now.
   reconnect() {
+    this.#finder?.again();
     for (const { stream } of this.#on) {
       if (stream.state.name !== "open") {
         stream.connect();
@@ -96,6 +102,23 @@ export class Connections {
     }
   }
 
+  // The page is left. Browsers keep it for the way back, and would keep the connections with it, of
+  // which they have six to a server.
+  leave() {
+    this.#left = this.#on.map(({ stream }) => stream).filter((stream) => !stream.isStopped);
+    for (const stream of this.#left) {
+      stream.stop();
+    }
+  }
+
+  // The page is shown again as it was left.
+  comeBack() {
+    for (const stream of this.#left) {
+      stream.connect();
+    }
+    this.#left = [];
+  }
+
   // To be called about once a second.
   check() {
     const now = Date.now();
@@ -106,6 +129,7 @@ export class Connections {
 
   // The network is back.
   online() {
+    this.#finder?.again();
     for (const { stream } of this.#on) {
       stream.online();
     }
@@ -113,11 +137,15 @@ export class Connections {
 
   // The state of all, as describe() has it.
   describe(clock) {
-    const states = this.#on.map(({ stream }) => stream.state);
+    const states = this.#states;
     const worst = states.find(({ name }) => name !== "open") ?? states[0];
     const state = describe(worst ?? { name: "disconnected" }, Date.now(), clock);
     const summary = states.length > 1 ? together(states) : null;
     return summary === null ? state : { ...state, word: summary, spoken: summary };
+  }
+
+  get #states() {
+    return this.#finder === null ? this.#on.map(({ stream }) => stream.state) : [this.#finder.state];
   }
 
   get #on() {

@@ -28,9 +28,12 @@ export function control(page) {
   byId("list").addEventListener("pointerover", ({ target }) => showTooltip(view, target));
   document.addEventListener("visibilitychange", () => page.onVisibility());
   window.addEventListener("online", () => connections.online());
+  window.addEventListener("pagehide", () => connections.leave());
+  window.addEventListener("pageshow", () => connections.comeBack());
   onThemeChange(() => page.redraw());
   view.onLayoutChange(() => page.redraw());
   const program = makeProgram();
+  document.body.append(shortcuts, program.dialog);
   const toggles = [
     { name: "newest", label: "Newest first", key: "n", onChange: () => choices.toggleOrder() },
     { name: "wrap", label: "Wrap lines", key: "w", onChange: () => choices.toggleWrap() },

@@ -195,7 +195,12 @@ export class List {
 
   // Gives the focus to the row with the Tab stop.
   focus() {
-    this.#focus(this.#shown.current ?? undefined);
+    const { current } = this.#shown;
+    if (current === null) {
+      this.#element.focus({ preventScroll: true });
+    } else {
+      this.#focus(current);
+    }
   }
 
   #hold() {

@@ -110,7 +110,7 @@ function makeRuns(part, from, styles) {
       fragment.append(piece);
     } else {
       const span = make("span", {}, piece);
-      styleRun(span, style, false);
+      styleRun(span, style);
       fragment.append(span);
     }
   }

@@ -35,7 +35,7 @@ class Page {
   connections = new Connections(this.told, this);
   kept = new Kept((gone) => this.#onDrop(gone));
   field = new SearchField(() => this.choices.search());
-  search = new Search({ onProblem: (problem) => this.field.showProblem(problem) });
+  search = new Search({ onProblem: (problem) => this.#onProblem(problem) });
   filter = new Filter(this.kept, this.search);
   view = new View({
     only: (key, value) => this.field.addTerm(key, value, false),
@@ -71,19 +71,19 @@ class Page {
   #hadTypes = false;
 
   async start() {
-    await this.connections.find();
-    const { sources } = this.connections;
-    this.view.sources = sources;
     const isAll = this.told.kind === "all";
     const name = isAll ? "All sources" : this.told.label;
-    const detail = isAll ? `${sources.length} sources` : this.told.detail;
+    const detail = isAll ? `${this.told.sources} sources` : this.told.detail;
     this.#header = new Header(name, detail, () => this.connections.reconnect());
     const isEmbedded = new URLSearchParams(location.search).get("embed") === "1";
     document.documentElement.classList.toggle("embedded", isEmbedded);
     this.menu = control(this);
-    this.choices.readAddress();
     setInterval(() => this.#tick(), 1000);
     this.#tick();
+    await this.connections.find();
+    this.view.sources = this.connections.sources;
+    this.choices.readAddress();
+    this.#showState();
   }
 
   // What its sources call.
@@ -159,6 +159,14 @@ class Page {
       this.#unseenHidden = 0;
       this.#isDrawn = false;
       this.intake.request();
+    }
+  }
+
+  // A pattern that was stopped matches nothing, not even what it matched before.
+  #onProblem(problem) {
+    this.field.showProblem(problem);
+    if (this.search.isStopped) {
+      this.refilter();
     }
   }
 
@@ -246,6 +254,7 @@ class Page {
     const isPaused = this.list.mode === "paused" && state.dot === "ok";
     this.#header.showState(state, isPaused ? this.list.unseen.length : null);
     this.#stateWord.set(isPaused ? "Paused" : state.spoken);
+    this.menu.setEnabled("program", this.connections.sources.length > 0);
     this.menu.setLabel("connection", this.connections.isStopped ? "Connect" : "Disconnect");
     this.#chips.showSources(this.connections, this.view);
   }

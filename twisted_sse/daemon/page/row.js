@@ -45,10 +45,8 @@ export function fillMessage(cell, message, marks, view, tinted) {
     for (const run of mergeRuns(text.length, styles ?? parts ?? [], marks)) {
       const piece = text.slice(run.start, run.end);
       const element = document.createElement(run.mark ? "mark" : "span");
-      if (parts !== null && run.style !== null) {
-        element.className = run.style.role;
-      } else if (run.style !== null) {
-        styleRun(element, run.style, tinted);
+      if (run.style !== null) {
+        styleRun(element, run.style, { isMark: run.mark, isTinted: tinted });
       }
       if (element.tagName === "SPAN" && run.style === null) {
         appendText(cell, piece);
@@ -142,10 +140,10 @@ export function setLevel(row, group, view, search) {
   cell.textContent = level.toUpperCase();
   const [entry] = group.entries;
   markMoved(cell, entry.line.levelAt, entry, search);
-  const at = timeOf(entry);
   const said = [level === "" ? "Event" : level[0].toUpperCase() + level.slice(1)];
-  if (at !== null) {
-    said.push(view.clock.time(at));
+  if (timeOf(entry) !== null) {
+    // As it is shown, for those who speak to their computer (WCAG 2.2, 2.5.3).
+    said.push(view.clock.cell(entry).text);
   }
   row.firstElementChild.setAttribute("aria-label", `${said.join(", ")}, open details`);
 }

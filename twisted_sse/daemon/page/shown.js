@@ -169,7 +169,6 @@ export class Shown {
   // Focus never moves by itself, except where its row goes: then the list has it.
   #takeFocus() {
     this.#lost = document.activeElement.closest("li").item;
-    this.#list.tabIndex = -1;
     this.#list.focus({ preventScroll: true });
   }
 

@@ -7,16 +7,13 @@
 "use strict";
 
 import { EventStreamParser } from "./parser.js";
+import { LONGEST_TIMER, stateOf } from "./responses.js";
 
 const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
 const SHORTEST_WAIT = 500;
-const LONGEST_RETRY = 2 ** 31 - 1; // a timer that is longer fires at once
-const BUSY_WAIT = 30000; // if the server names no time
 const SILENT = 2.5; // heartbeats without a byte, after which it is said
 const LOST = 4; // and after which the connection is given up
 const FAILURES = 16; // more would not make the wait longer
-
-const BUSY = [429, 503];
 
 export class Stream {
   state = { name: "disconnected" };
@@ -126,7 +123,7 @@ export class Stream {
     }
     const options = { headers, signal: attempt.signal, cache: "no-store" };
     const response = await fetch(this.#address, options);
-    const refused = stateOf(response);
+    const refused = stateOf(response, "text/event-stream");
     if (refused !== null) {
       await response.body?.cancel();
       return refused;
@@ -144,7 +141,7 @@ export class Stream {
     const read = (text) => {
       parser.feed(text);
       this.lastEventId = parser.lastEventId;
-      this.#retry = Math.min(parser.retry ?? this.#retry, LONGEST_RETRY);
+      this.#retry = Math.min(parser.retry ?? this.#retry, LONGEST_TIMER);
     };
     for (;;) {
       const { done, value } = await reader.read();
@@ -177,30 +174,4 @@ export class Stream {
     this.#failures = 0;
     this.#events.onEvent({ type, data, id });
   }
-}
-
-// What a response means that is no stream; null if it is one.
-function stateOf(response) {
-  const { status, headers } = response;
-  const type = (headers.get("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
-  if (BUSY.includes(status)) {
-    return { name: "busy", wait: retryAfter(headers.get("Retry-After")) };
-  }
-  if (status >= 500) {
-    // EventSource would give up; but it is what a proxy says while the server restarts.
-    return { name: "failing", status, wait: 0 };
-  }
-  if (status !== 200) {
-    return { name: "refused", status };
-  }
-  return type === "text/event-stream" ? null : { name: "other", type: type || "no type" };
-}
-
-// Seconds, or a date (RFC 9110, 10.2.3); in milliseconds.
-function retryAfter(value) {
-  if (value === null) {
-    return BUSY_WAIT;
-  }
-  const wait = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(wait) && wait >= 0 ? Math.min(wait, LONGEST_RETRY) : BUSY_WAIT;
 }

@@ -10,6 +10,8 @@ const ROWS = {
   dark: { plain: "#0f1216", tinted: "#2a1517" },
 };
 
+const COLOURLESS = { foreground: null, background: null, inverse: false, dim: false, soft: false };
+
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Calls when the colours have to be found again.
@@ -17,10 +19,16 @@ export function onThemeChange(call) {
   dark.addEventListener("change", call);
 }
 
-export function styleRun(element, style, tinted) {
+// A style is one of readANSI() or of showRecord(). What is marked has the colours of marks.
+export function styleRun(element, style, { isMark = false, isTinted = false } = {}) {
+  if (style.role !== undefined) {
+    element.classList.toggle(style.role, !isMark);
+    return;
+  }
   const theme = dark.matches ? "dark" : "light";
-  const row = ROWS[theme][tinted ? "tinted" : "plain"];
-  const { classes, colour, background } = paint(style, row, theme);
+  const row = ROWS[theme][isTinted ? "tinted" : "plain"];
+  const shown = isMark ? { ...style, ...COLOURLESS } : style;
+  const { classes, colour, background } = paint(shown, row, theme);
   element.classList.add(...classes);
   if (colour !== "") {
     element.style.color = colour;

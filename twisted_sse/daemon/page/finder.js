@@ -1,0 +1,66 @@
+// Asks the server which sources there are, until it answers.
+
+"use strict";
+
+import { stateOf } from "./responses.js";
+
+const RETRY = 3000; // milliseconds from one question to the next, at least
+
+export class Finder {
+  state = { name: "connecting" };
+  #address;
+  #onState;
+  #wake = null;
+
+  // onState() is called when `state` has changed: it is one of those of a stream, see describe().
+  constructor(address, onState) {
+    this.#address = address;
+    this.#onState = onState;
+  }
+
+  // Resolves with what the server says of each.
+  async find() {
+    for (;;) {
+      this.#set({ name: "connecting" });
+      let state = { name: navigator.onLine ? "waiting" : "offline", wait: 0 };
+      try {
+        const response = await fetch(this.#address, { cache: "no-store" });
+        const refused = stateOf(response, "application/json");
+        if (refused === null) {
+          return await response.json();
+        }
+        state = refused;
+      } catch {
+        // Refused or cut off; browsers do not say why.
+      }
+      await this.#wait(state);
+    }
+  }
+
+  // Whether it asks again by itself.
+  get isStopped() {
+    return ["refused", "other"].includes(this.state.name);
+  }
+
+  // Asks again now.
+  again() {
+    this.#wake?.();
+  }
+
+  #set(state) {
+    this.state = state;
+    this.#onState();
+  }
+
+  async #wait(state) {
+    const wait = Math.max(RETRY, state.wait ?? 0);
+    this.#set({ ...state, until: Date.now() + wait });
+    await new Promise((resolve) => {
+      this.#wake = resolve;
+      if (!this.isStopped) {
+        setTimeout(resolve, wait);
+      }
+    });
+    this.#wake = null;
+  }
+}
