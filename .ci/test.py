@@ -1,6 +1,8 @@
 """
-C{make test}: the tests under pytest, with their coverage, and at the same time
-under trial.
+C{make test}: the tests under pytest, with their coverage, and those for which the runner matters under
+trial, too.
+
+On two processors at the same time: the live tests under pytest; and all others, then trial.
 
 Arguments go to pytest; a part of the tests runs under pytest alone, and is not
 asked to cover everything.
@@ -10,13 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
 #: Percent, of lines and of branches alike.
@@ -36,32 +38,38 @@ def run(*arguments: str) -> bool:
     return subprocess.run([sys.executable, "-m", *arguments], check=False).returncode == 0
 
 
-@contextmanager
-def aside(*arguments: str) -> Iterator[Callable[[], bool]]:
+def aside(*arguments: str) -> bool:
     """
-    Run a module of this Python beside something else.
+    Run a module of this Python beside something else, and show what it wrote when it has ended.
 
-    @return: a context manager that gives a function: it waits for the end, shows
-        what was written, and returns whether it succeeded.
+    @return: whether it succeeded.
     """
-    with TemporaryFile("w+", encoding="utf-8", errors="replace") as written:
-        command = [sys.executable, "-m", *arguments]
-        process = subprocess.Popen(command, stdout=written, stderr=subprocess.STDOUT)
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    print(f"\n== python -m {' '.join(arguments)}\n{done.stdout}", flush=True)
+    if done.returncode != 0:
+        failed(f"{' '.join(arguments)[:200]}: the end of its output", done.stdout)
+    return done.returncode == 0
 
-        def finish() -> bool:
-            status = process.wait()
-            written.seek(0)
-            text = written.read()
-            print(f"\n== python -m {' '.join(arguments)}\n{text}", flush=True)
-            if status != 0:
-                failed(f"{' '.join(arguments)}: the end of its output", text)
-            return status == 0
 
-        try:
-            yield finish
-        finally:
-            process.kill()
-            process.wait()
+def forTrial() -> Iterator[str]:
+    """
+    Find the tests that trial runs, too: all in memory, and those over sockets that need nothing else,
+    neither a browser nor a server of somebody else.  What is in the others does not depend on the
+    runner: under pytest too, trial's C{TestCase} runs the reactor and looks what was left in it.
+
+    @return: their files.
+    """
+    for path in sorted(Path("tests").rglob("test_*.py")):
+        needed = re.findall(r"@needs\((.*)\)", path.read_text(encoding="utf-8"))
+        if set(re.findall(r"\w+", " ".join(needed))) <= {"network"}:
+            yield str(path)
 
 
 def failed(what: str, text: str) -> None:
@@ -124,16 +132,31 @@ def main(arguments: list[str]) -> int:
     with TemporaryDirectory() as temporary:
         leftOut = Path(temporary, "left-out")
         os.environ["SSE_LEFT_OUT"] = str(leftOut)
-        report = Path(temporary, "pytest.xml")
-        options = ["--durations=25", f"--junit-xml={report}", *arguments]
-        pytest = partial(run, "coverage", "run", "-m", "pytest", *options)
+
+        def pytest(how: Callable[..., bool], name: str, *options: str) -> bool:
+            report = Path(temporary, f"{name}.xml")
+            passed = how(
+                *("coverage", "run", "--parallel-mode", "-m", "pytest", "--durations=25"),
+                *(f"--junit-xml={report}", *options),
+            )
+            noteFailures(report)
+            return passed
+
+        run("coverage", "erase")
         if arguments:
-            results = {"pytest": pytest()}
+            results = {"pytest": pytest(run, "pytest", *arguments)}
         else:
-            with aside("twisted.trial", "tests") as trial:
-                results = {"pytest": pytest(), "trial": trial()}
+            with ThreadPoolExecutor(1) as second:
+                others = second.submit(pytest, aside, "others", "--ignore=tests/live")
+                trial = second.submit(aside, "twisted.trial", *forTrial())
+                results = {
+                    "pytest, live": pytest(run, "live", "tests/live"),
+                    "pytest, others": others.result(),
+                    "trial": trial.result(),
+                }
+        run("coverage", "combine", "-q")
+        if not arguments:
             results["coverage"] = covered(Path(temporary, "coverage.json"))
-        noteFailures(report)
 
         print("\n== summary")
         for name, passed in results.items():

@@ -38,6 +38,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not _isTestCase(item))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """
+    Keep the collector from all modules and tests, which live to the end.
+
+    Many tests let it look for what they have left, which otherwise takes most of their time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 @implementer(ILogObserver)
 class LoggedErrors:
     """
@@ -151,7 +162,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     report = os.environ.get("SSE_LEFT_OUT")
     if report:
-        Path(report).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        # Its runs of pytest, of which there are two, have one report.
+        with Path(report).open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\n" for line in lines))
 
 
 @pytest.hookimpl(trylast=True)

@@ -22,7 +22,6 @@ from unittest import mock
 import twisted.internet
 from hypothesis import given
 from hypothesis import strategies as st
-from twisted.application.twist._twist import Twist
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 from twisted.python.failure import Failure
@@ -32,7 +31,7 @@ from twisted.web.http_headers import Headers
 from tests.support.commands import ErrorMixin, FakeReactor, Selected
 from tests.support.documents import blocks, table
 from tests.support.python import EXTRAS, LATE, run
-from twisted_sse import MessageEvent
+from twisted_sse import MessageEvent, release
 from twisted_sse.cli import get, main, options
 from twisted_sse.cli.options import parse
 from twisted_sse.cli.output import OUTPUTS, CannotPrint, Output, asData, asJSON, asText
@@ -599,20 +598,6 @@ class MainTests(ErrorMixin):
         say("this\n\x1b[2Jand\tthat.")
         self.assertEqual(self.told(), "twisted-sse: this \\u001b[2Jand that")
 
-    def test_serve(self) -> None:
-        """
-        C{serve} runs C{twist sse}, in C{sys.argv} too.
-        """
-        called: list[list[str]] = []
-        self.patch(Twist, "main", called.append)
-        self.patch(sys, "argv", ["twisted-sse", "serve", "--port", "8081", "--help"])
-        self.assertEqual(main(), 0)
-        self.assertEqual(called, [["twist", "sse", "--port", "8081", "--help"]])
-        self.assertEqual(sys.argv, called[0])
-        # The reactor sets its own.
-        self.assertEqual(self.handlers[signal.SIGINT], signal.default_int_handler)
-        self.assertEqual(self.handlers[signal.SIGTERM], signal.SIG_DFL)
-
     def help(self, *arguments: str) -> str:
         """
         @return: what an option that only prints something printed.
@@ -626,13 +611,13 @@ class MainTests(ErrorMixin):
         """
         C{--version} prints the version, or says that the package is not installed.
         """
-        self.patch(options, "version", lambda name: f"1.2.3 of {name}")
+        self.patch(release, "version", lambda name: f"1.2.3 of {name}")
         self.assertEqual(self.help("--version"), "twisted-sse 1.2.3 of twisted-sse\n")
 
         def version(name: str) -> str:
             raise PackageNotFoundError(name)
 
-        self.patch(options, "version", version)
+        self.patch(release, "version", version)
         self.assertIn("twisted-sse (not installed)\n", self.help("--version"))
 
     def test_help(self) -> None:

@@ -93,7 +93,7 @@ class AddressTests(ExposureTestCase):
         """
         for where in "tcp:1", "tcp:1:interface=10.0.0.1", "tcp6:1":
             line = self.refusal("--source", self.source, "--listen", where)
-            self.assertIn(f"--listen {where}: other machines could read your data", line)
+            self.assertIn(f"--listen {where}: this address is reachable from other machines", line)
         self.start("--source", self.source, "--listen", "tcp:1:interface=127.0.0.2")
         self.start("--source", self.source, "--listen", "tcp:1", "--public")
 
@@ -103,7 +103,7 @@ class AddressTests(ExposureTestCase):
         """
         self.patch(ListeningService, "listen", lambda *arguments: None)
         line = self.refusal("--source", self.source, "--listen", "onion:80")
-        self.assertIn("other machines could read your data there", line)
+        self.assertIn("this address is reachable from other machines", line)
 
     def test_saysLocal(self) -> None:
         """
@@ -365,8 +365,8 @@ class PathTests(ExposureTestCase):
             "/.",
         ):
             self.assertIn("a path is letters", self.refusal("--source", f"{path}=tick"))
-        line = self.refusal("--source", "tick", "--source", SOURCE)
-        self.assertIn("there is one at / already", line)
+        line = self.refusal("--source", "/a=tick", "--source", f"/a={SOURCE}")
+        self.assertIn("there is one at /a already", line)
         line = self.refusal("--source", "-", "--source", "/x=-")
         self.assertIn("only one standard input", line)
 
@@ -382,7 +382,7 @@ class PathTests(ExposureTestCase):
         self.assertIn("No closing quotation", self.refusal("--source", "command:'x"))
         self.assertIn("no command 'nosuch'", self.refusal("--source", "command:nosuch x"))
         self.assertIn("it is a directory", self.refusal("--source", f"file:{self.directory}"))
-        self.assertIn("one of text, json", self.refusal("--format", "xml"))
+        self.assertIn("one of text, events", self.refusal("--format", "xml"))
         options = Options()
         options.parent = {"nodaemon": False}
         exit = self.assertRaises(SystemExit, options.parseOptions, ["--source", "-"])

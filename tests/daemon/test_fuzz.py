@@ -375,7 +375,7 @@ class SourceTests(FuzzMixin):
         def send(random: Random) -> None:
             clock = Clock()
             channel = Channel(History(maxEvents=10), reactor=clock)
-            source = LineSource(channel, random.choice(("text", "json")))
+            source = LineSource(channel, random.choice(("text", "events")))
             splitter = LineSplitter()
             data = b"".join(pick(random, lines) for _ in range(random.randrange(1, 10)))
             for piece in cut(random, data):

@@ -47,7 +47,7 @@ class CannotListenTests(SynchronousTestCase):
         An address in use is reported as such.
         """
         for cause in OSError(errno.EADDRINUSE, "In use"), "Cannot acquire lock":
-            self.assertIn("in use already", self.why(CannotListenError("", 80, cause)))
+            self.assertIn("already in use; stop", self.why(CannotListenError("", 80, cause)))
 
     def test_permission(self) -> None:
         """

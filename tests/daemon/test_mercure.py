@@ -125,7 +125,7 @@ class MercureTests(OptionsMixin):
         evil = {**ACCEPT, "Host": "evil.example"}
         self.assertEqual(self.client(*HUB).get(f"{PATH}?topic=a", evil).status, 421)
         self.assertEqual(self.client(*HUB, "--public").get(f"{PATH}?topic=a", evil).status, 200)
-        self.assertIn("other machines could read", self.refusal(*HUB, "--listen=tcp:1"))
+        self.assertIn("reachable from other machines", self.refusal(*HUB, "--listen=tcp:1"))
         reactor = MemoryReactorClock()
         makeService(self.options(*HUB, "--port=81"), reactor)
         self.assertEqual([each[3] for each in reactor.tcpServers], ["127.0.0.1"])
@@ -446,11 +446,15 @@ class MercureTests(OptionsMixin):
         said: list[Any] = []
         globalLogPublisher.addObserver(said.append)
         self.addCleanup(globalLogPublisher.removeObserver, said.append)
-        self.client(*HUB)
+        reactor: Any = DaemonReactor()
+        called: list[Any] = []
+        reactor.callWhenRunning = lambda *call: called.append(call)
+        makeService(self.options(*HUB), reactor)
+        for function, *arguments in called:
+            function(*arguments)
         lines = [each["log_format"].format(**each) for each in said if "log_format" in each]
         text = "\n".join(lines)
-        self.assertIn(f"{PATH} is the hub", text)
-        self.assertNotIn("is the page", text)
+        self.assertIn(f"serving a Mercure hub at http://localhost:8080{PATH}", text)
         self.assertEqual(text.count("--publisher-jwt-key has a secret"), 1)
         self.assertNotIn(KEY, text)
 

@@ -17,6 +17,7 @@ from typing import Any
 from twisted.application.service import IService
 from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import jsonFileLogObserver, textFileLogObserver
 from twisted.plugin import getPlugins
 
 from tests.support.options import ACCEPT, SOURCE, OptionsMixin, connected, site
@@ -262,30 +263,68 @@ class OptionsTests(OptionsMixin):
         self.assertEqual(self.options()["origin"], [])
         self.assertEqual(self.options()["listen"], [])
 
-    def test_help(self) -> None:
+    def printed(self, option: str) -> str:
         """
-        The help describes every option, and has examples that can be copied.
+        @return: what an option prints that only prints something.
         """
         out = io.StringIO()
         self.patch(sys, "stdout", out)
-        exit = self.assertRaises(SystemExit, self.options, "--help")
+        exit = self.assertRaises(SystemExit, self.options, option)
         self.assertIn(exit.code, (0, None))
-        help = out.getvalue()
-        self.assertIn("curl -N -H 'Accept: text/event-stream' http://localhost:8080/", help)
-        self.assertIn("twistd -n sse python:events:connected", help)
-        self.assertNotIn("{command}", help)
-        for line in re.findall(r"^  .., --.*$|^ +--.*$", help, re.MULTILINE):
-            self.assertRegex(line, r"--[a-z-]+=? +\w+")
-        for line in help.partition("\n\n")[0].splitlines():
-            # But for the gap in front of it, the text has single spaces.
-            self.assertNotRegex(line[38:], r"\S {2,}\S")
+        return out.getvalue()
 
-    def test_noTwistOptions(self) -> None:
+    def test_help(self) -> None:
         """
-        No option has the name of one of C{twist}'s, which may come before or after C{sse}.
+        The help has every option once, in lines that fit into 80 columns, and its default is the
+        real one.
         """
-        ours = set(Options().synonyms)
-        self.assertEqual(ours & {"log-format", "log-file", "log-level", "reactor"}, set())
+        help = self.printed("--help")
+        self.assertTrue(help.startswith("Usage: sse [OPTIONS] [FILE ... | - | -- COMMAND ...]\n"))
+        self.assertEqual([line for line in help.splitlines() if len(line) > 80], [])
+        listed = [*re.findall(r"^  (?:-\w, |    )--([a-z-]+)", help, re.MULTILINE)]
+        others = re.findall(r"--([a-z-]+)", help[help.index("      --help") + 12 :])
+        options = self.options()
+        self.assertEqual(
+            sorted([*listed, *others]), sorted({name.rstrip("=") for name in options.longOpt})
+        )
+        for name in listed:
+            shown = re.search(rf"--{name}(?: .*)? \(([^()]*)\)$", help, re.MULTILINE)
+            default = options.defaults.get(name)
+            if shown is not None and re.fullmatch(r"[0-9]+|off|[a-z]+", shown[1]):
+                shownAs = {"tail": 50, "port": 8080, "log-format": "text"}.get(name, default)
+                self.assertEqual(shown[1], "off" if shownAs is None else str(shownAs), name)
+            elif isinstance(default, (int, str)) and name != "processes":
+                self.assertFalse(default, name)
+
+    def test_program(self) -> None:
+        """
+        The help has the name of the program as it was typed.
+        """
+        self.patch(sys, "argv", ["/usr/bin/twistd"])
+        options = Options()
+        options.parent = {"nodaemon": True}
+        self.assertIn("Usage: twistd -n sse [OPTIONS]", str(options))
+        self.assertIn("| twistd -n sse --once -", str(options))
+        options.parent = {}
+        self.assertIn("Usage: twistd sse [OPTIONS]", str(options))
+
+    def test_version(self) -> None:
+        """
+        The version is ours, with those of Twisted and Python beside it.
+        """
+        self.assertRegex(
+            self.printed("--version"), r"^twisted-sse \S+ \(Twisted .*, Python .*\)\n$"
+        )
+
+    def test_logFormat(self) -> None:
+        """
+        C{twist} takes the format of its log from our option, too.
+        """
+        for name, factory in ("text", textFileLogObserver), ("json", jsonFileLogObserver):
+            options = Options()
+            options.parent = parent = {"logFile": sys.stdout}
+            options.parseOptions(["--log-format", name])
+            self.assertIs(parent["fileLogObserverFactory"], factory)
 
 
 class BadOptionsTests(OptionsMixin):

@@ -157,5 +157,14 @@ class GreetingTests(SynchronousTestCase):
         Only the page's own files are served.
         """
         client = MemoryClient(pageFiles())
-        for name, status in ("page.js", 200), ("page.css", 200), ("index.html", 404), ("", 404):
-            self.assertEqual(client.get(f"/{name}").status, status)
+        for name, status in (
+            ("page.js", 200),
+            ("page.css", 200),
+            ("line/line.js", 200),
+            ("line", 404),
+            ("line/", 404),
+            ("line/absent.js", 404),
+            ("index.html", 404),
+            ("", 404),
+        ):
+            self.assertEqual(client.get(f"/{name}").status, status, name)

@@ -229,6 +229,6 @@ class TokenTests(PostTestCase):
         """
         What is posted is the user's own data: it is served to this machine only.
         """
-        self.assertTold("other machines could read your data", "post", "--listen=tcp:1")
+        self.assertTold("this address is reachable from other machines", "post", "--listen=tcp:1")
         self.assertTrue(self.options("post").isPrivate)
         self.assertTrue(self.options("post", self.token).isPrivate)

@@ -20,9 +20,6 @@ TEXTS = (
     *(f"ansi-{number}" for number in range(8)),
 )
 
-#: The other sheets that belong to it.
-SHEETS = ("menu.css", "sources.css")
-
 _LENGTHS = r"\d(?:px|r?em|pt|%)"
 
 
@@ -103,9 +100,10 @@ class ThemeTests(SynchronousTestCase):
         No other sheet has a colour or a size of text of its own.
         """
         colour = re.compile(r"#[0-9a-fA-F]{3,8}\b(?=[^{]*;)|\b(?:rgb|hsl|lab|lch|oklab|oklch)a?\(")
-        size = re.compile(rf"\bfont(?:-size)?:[^;]*{_LENGTHS}")
-        for name in SHEETS:
-            path = FILES / name
+        size = re.compile(rf"\bfont(?:-size)?:[^;/]*{_LENGTHS}")
+        sheets = [path for path in FILES.rglob("*.css") if path.name != "theme.css"]
+        self.assertNotEqual(sheets, [])
+        for path in sheets:
             text = re.sub(r"(?s)/\*.*?\*/", "", path.read_text(encoding="utf-8"))
             for what in (colour, size):
                 found = what.search(text)
@@ -117,9 +115,10 @@ class ThemeTests(SynchronousTestCase):
         """
         scripts = "".join(path.read_text(encoding="utf-8") for path in FILES.rglob("*.js"))
         byScript = set(re.findall(r'setProperty\(\s*"--([\w-]+)"', scripts))
-        for path in (FILES / name for name in ("theme.css", *SHEETS)):
+        defined = re.compile(r"--([\w-]+):")
+        everywhere = set(defined.findall((FILES / "theme.css").read_text(encoding="utf-8")))
+        for path in FILES.rglob("*.css"):
             text = path.read_text(encoding="utf-8")
-            own = set(re.findall(r"--([\w-]+):", text))
             used = set(re.findall(r"var\(--([\w-]+)", text))
-            known = own | byScript | self.themes["light"].keys() | {"hue"}
+            known = everywhere | byScript | set(defined.findall(text))
             self.assertEqual(used - known, set(), path.name)

@@ -116,10 +116,10 @@ class StopTests(DaemonMixin):
         client = self.client()
         client.readUntil(b"xxx")
         process.terminate()
-        self.waitFor(process, "Received SIGTERM, shutting down")
+        self.waitFor(process, "SIGTERM received: ")
         for number in signal.SIGTERM, signal.SIGINT, signal.SIGTERM:
             process.send_signal(number)
-            self.waitFor(process, f"Received {number.name}, and am shutting down already")
+            self.waitFor(process, f"{number.name} received again; already shutting down")
         _, _, body = client.readAll().partition(b"\r\n\r\n")
         self.assertEqual((body.count(b"x"), body[-7:]), (20_000_000, b"\r\n0\r\n\r\n"))
         self.finish(process)

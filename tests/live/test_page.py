@@ -137,7 +137,7 @@ class PageTests(Browsing):
         Events are shown as text, and can be unfolded, searched, filtered, paused and cleared,
         without violating the page's policy.
         """
-        await self.show("--format=json")
+        await self.show("--format=events")
         self.write(HOSTILE, '{"data": {"a": [1, 2]}, "event": "order"}')
         await self.shows('{"a":[1,2]}', HOSTILE)
         self.assertNotIn(await self.run_("return document.title"), ("1", "2"))

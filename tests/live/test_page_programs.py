@@ -10,13 +10,12 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT, Popen
 from tempfile import TemporaryDirectory
 from threading import Timer
-from typing import Any
 
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from tests.support.browsers import Browsing
 from tests.support.live import PATIENCE, Child, freePort, reactor
+from tests.support.page_server import PageCase
 from tests.support.python import TWISTD
 from tests.support.requirements import ROOT, needs
 
@@ -54,12 +53,12 @@ def run(command: list[str], folder: Path) -> str:
 
 
 @needs("network", "browser", "curl")
-class ProgramTests(Browsing):
+class ProgramTests(PageCase):
     """
     Tests for the dialog's programs, run as they are shown.
     """
 
-    async def show(self) -> Any:
+    async def show(self) -> None:
         """
         Open the page of a stream whose path has to be quoted in a shell.
         """
@@ -74,24 +73,24 @@ class ProgramTests(Browsing):
             *("-c", TWISTD, "-n", "--pidfile=", f"--logfile={self.folder / 'daemon'}", "sse"),
             *(f"--port={port}", f"--source=/app~1=file:{log}", "--tail=5"),
         )
-        browser = await self.browse()
+        await self.start()
         deadline = reactor.seconds() + PATIENCE
         while True:
             try:
-                await deferToThread(browser.get, f"http://127.0.0.1:{port}/app~1")
+                await self.open(f"http://127.0.0.1:{port}/app~1")
             except Exception:
                 self.assertFalse(child.ended, child.errors.decode())
                 self.assertLess(reactor.seconds(), deadline)
                 await deferLater(reactor, 0.1)
             else:
-                return browser
+                break
 
     async def test_programs(self) -> None:
         """
         Each program prints the line of the source: our own client, curl, a page, and Python.
         """
-        browser = await self.show()
-        programs = await deferToThread(browser.execute_async_script, PROGRAMS)
+        await self.show()
+        programs = await deferToThread(self.browser.execute_async_script, PROGRAMS)
         self.assertEqual({*programs}, {"Shell", "curl", "JavaScript", "Python"})
 
         for title, expected in (("Shell", "hello"), ("curl", "data: hello")):
@@ -108,6 +107,6 @@ class ProgramTests(Browsing):
 
         capture = "const done = arguments[0]; const console = { log: done };\n"
         printed = await deferToThread(
-            browser.execute_async_script, f"{capture}{programs['JavaScript']}"
+            self.browser.execute_async_script, f"{capture}{programs['JavaScript']}"
         )
         self.assertEqual(printed, "hello")

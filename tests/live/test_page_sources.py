@@ -12,8 +12,8 @@ from typing import Any
 from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
-from tests.support.browsers import Browsing
 from tests.support.live import PATIENCE, Child, freePort, reactor
+from tests.support.page_server import PageCase
 from tests.support.python import TWISTD
 from tests.support.requirements import needs
 
@@ -62,7 +62,7 @@ HOSTILE = "<img src=x onerror=\"document.title='bad'\">"
 
 
 @needs("network", "browser")
-class SourcesPageTests(Browsing):
+class SourcesPageTests(PageCase):
     """
     Tests for the index.
     """
@@ -93,32 +93,20 @@ class SourcesPageTests(Browsing):
         self.port = freePort()
         self.address = f"http://127.0.0.1:{self.port}/"
         self.child = self.daemon()
-        self.browser = await self.browse()
-        await self.open()
-
-    async def open(self) -> None:
-        """
-        Open the page, once the daemon listens.
-        """
+        await self.start()
         deadline = reactor.seconds() + PATIENCE
         while True:
             try:
-                await deferToThread(self.browser.get, self.address)
+                await self.open(self.address)
             except Exception:
                 self.assertFalse(self.child.ended, self.child.errors.decode())
                 self.assertLess(reactor.seconds(), deadline)
                 await deferLater(reactor, 0.1)
             else:
                 break
-        await self.until(STATUS, lambda text: text.endswith("updated every 2 s"))
+        await self.find(STATUS, lambda text: text.endswith("updated every 2 s"))
 
-    async def run_(self, script: str, *arguments: Any) -> Any:
-        """
-        Run JavaScript in the page.
-        """
-        return await deferToThread(self.browser.execute_script, script, *arguments)
-
-    async def until(self, script: str, isEnough: Callable[[Any], object] = bool) -> Any:
+    async def find(self, script: str, isEnough: Callable[[Any], object] = bool) -> Any:
         """
         Wait until a script returns something that is enough.
         """
@@ -127,26 +115,6 @@ class SourcesPageTests(Browsing):
             self.assertLess(reactor.seconds(), deadline, f"{script}: {result}")
             await deferLater(reactor, 0.05)
         return result
-
-    async def command(self, name: str, **arguments: Any) -> None:
-        """
-        Give the browser a command of its DevTools.
-        """
-        await deferToThread(self.browser.execute_cdp_cmd, name, arguments)
-
-    async def device(self, width: int, height: int, theme: str) -> None:
-        """
-        Look at the page as on a device.
-        """
-        await self.command(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 500,
-        )
-        feature = {"name": "prefers-color-scheme", "value": theme}
-        await self.command("Emulation.setEmulatedMedia", features=[feature])
 
     async def press(self, key: str, code: int) -> None:
         """
@@ -188,17 +156,17 @@ class SourcesPageTests(Browsing):
         self.assertIn("There is a Mercure hub at /.well-known/mercure.", text)
 
         self.write(f"2026-11-29T01:33:13.250Z ERROR \x1b[31mred\x1b[0m {HOSTILE}")
-        rows = await self.until(ROWS, lambda rows: rows[0]["last"] != "")
+        rows = await self.find(ROWS, lambda rows: rows[0]["last"] != "")
         self.assertEqual(rows[0]["last"], f"red {HOSTILE}")
         self.assertRegex(rows[0]["age"], r"\A(just now|\d+ s ago)\Z")
         self.assertEqual(await self.run_("return document.images.length"), 0)
-        await self.until(ROWS, lambda rows: rows[0]["rate"] != "0/s")
+        await self.find(ROWS, lambda rows: rows[0]["rate"] != "0/s")
         drawn = """
         const chart = document.querySelector(".chart");
         const {data} = chart.getContext("2d").getImageData(0, 0, chart.width, chart.height);
         return data.some((each, index) => index % 4 === 3 && each === 255);
         """
-        await self.until(drawn)
+        await self.find(drawn)
         messages = await deferToThread(self.browser.get_log, "browser")
         self.assertEqual(messages, [])
 
@@ -208,14 +176,14 @@ class SourcesPageTests(Browsing):
         """
         await self.show()
         self.write("before")
-        await self.until(ROWS, lambda rows: rows[0]["last"] == "before")
+        await self.find(ROWS, lambda rows: rows[0]["last"] == "before")
         await self.child.stop()
-        text = await self.until(STATUS, lambda text: text.startswith("Not"))
+        text = await self.find(STATUS, lambda text: text.startswith("Not"))
         self.assertRegex(text, r"\ANot updated since \d\d:\d\d:\d\d\.\Z")
         rows = await self.run_(ROWS)
         self.assertEqual(rows[0]["last"], "before")
         self.child = self.daemon()
-        text = await self.until(STATUS, lambda text: not text.startswith("Not"))
+        text = await self.find(STATUS, lambda text: not text.startswith("Not"))
         self.assertEqual(text, "5 sources, updated every 2 s")
 
     async def test_hidden(self) -> None:
@@ -231,7 +199,7 @@ class SourcesPageTests(Browsing):
         return performance.getEntriesByType("resource")
           .filter((each) => each.name.endsWith("page/sources")).length
         """
-        await self.until(asked, lambda count: count >= 2)
+        await self.find(asked, lambda count: count >= 2)
         await self.run_(hide, True)
         before = await self.run_(asked)
         # Longer than the period.
@@ -239,7 +207,7 @@ class SourcesPageTests(Browsing):
         self.assertEqual(await self.run_(asked), before)
         self.write("while it was hidden")
         await self.run_(hide, False)
-        await self.until(ROWS, lambda rows: rows[0]["last"] == "while it was hidden")
+        await self.find(ROWS, lambda rows: rows[0]["last"] == "while it was hidden")
 
     async def test_keyboard(self) -> None:
         """
@@ -255,10 +223,10 @@ class SourcesPageTests(Browsing):
         width = "return getComputedStyle(document.activeElement).outlineWidth"
         self.assertEqual(await self.run_(width), "2px")
         self.write("new")
-        await self.until(ROWS, lambda rows: rows[0]["last"] == "new")
+        await self.find(ROWS, lambda rows: rows[0]["last"] == "new")
         self.assertTrue((await self.run_(focused)).startswith("/log"))
         await self.press("Enter", 13)
-        await self.until("return location.pathname", lambda path: path == "/log")
+        await self.find("return location.pathname", lambda path: path == "/log")
 
     async def test_looks(self) -> None:
         """
@@ -267,10 +235,11 @@ class SourcesPageTests(Browsing):
         """
         await self.show()
         self.write("x" * 250)
-        await self.until(ROWS, lambda rows: rows[0]["last"] != "")
+        await self.find(ROWS, lambda rows: rows[0]["last"] != "")
         for width, height in ((1280, 800), (390, 844), (320, 640)):
             for theme in ("light", "dark"):
-                await self.device(width, height, theme)
+                await self.resize(width, height)
+                await self.theme(theme)
                 what = f"{width} {theme}"
                 texts, faint = await self.run_(FAINT)
                 self.assertGreater(texts, 15, what)

@@ -297,7 +297,7 @@ class StartTests(SeveralTestCase):
             port = other.getsockname()[1]
             daemon = self.several(f"--listen=tcp:{port}:interface=127.0.0.1", port=0)
             self.assertEqual(await daemon.ended(), 64)
-        self.assertIn("it is in use already", daemon.log())
+        self.assertIn("is already in use", daemon.log())
 
     async def test_background(self) -> None:
         """

@@ -256,6 +256,39 @@ class HAProxyTests(ProxyMixin, UnitMixin):
         """
         startHAProxy(self, self.directory, text, self.proxyPort)
 
+    @needs("curl")
+    def test_http2(self) -> None:
+        """
+        With the line for TLS, it speaks HTTP/2 with clients, over which each event arrives before the
+        next is written.
+        """
+        self.writeKey()
+        pem = "".join((self.directory / name).read_text() for name in ("cert.pem", "key.pem"))
+        (self.directory / "sse.pem").write_text(pem, encoding="utf-8")
+        text = (DEPLOY / self.file).read_text(encoding="utf-8")
+        [bind] = re.findall(r"^    # (bind .*)$", text, re.MULTILINE)
+        port = freePort()
+        for before, after in (
+            ("bind :443 ", f"bind 127.0.0.1:{port} "),
+            (f"/etc/haproxy/{NAME}.pem", str(self.directory / "sse.pem")),
+        ):
+            self.assertEqual(bind.count(before), 1, bind)
+            bind = bind.replace(before, after)
+        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{self.daemonPort}")
+        startHAProxy(self, self.directory, text.replace("bind :8000", bind), port)
+        daemon = self.serve()
+        client = self.spawn(
+            *("curl", "-sNi", "--insecure", "--resolve", f"{NAME}:{port}:127.0.0.1"),
+            *("-H", f"Accept: {STREAM}", f"https://{NAME}:{port}/"),
+        )
+        self.waitFor(client, "HTTP/2 200")
+        self.waitFor(client, "data: one")
+        for number in range(5):
+            self.write(f"line {number}")
+            self.waitFor(client, f"data: line {number}")
+        self.stop(daemon)
+        self.finish(client)
+
 
 @needs("network", "deploy")
 class CaddyTests(ProxyMixin, UnitMixin):

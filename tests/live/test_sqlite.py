@@ -192,12 +192,12 @@ class ManyTests(SQLiteTestCase):
 
     async def test_readingWhileWriting(self) -> None:
         """
-        Readers who begin while 100,000 events are stored and old ones dropped get each event once
+        Readers who begin while 40,000 events are stored and old ones dropped get each event once
         and in order, or are told.
         """
-        store = self.store(maxEvents=50_000)
+        store = self.store(maxEvents=20_000)
         keeper = await self.keep(store)
-        end = 100_000
+        end = 40_000
 
         async def write() -> int:
             for _ in range(end // 100):

@@ -125,7 +125,7 @@ class StopTests(StoreMixin):
         for number, connection in enumerate(connections):
             connection.sendall(head + b"%05d" % number if number else head + b"sl")
         process.terminate()
-        self.waitFor(process, "Received SIGTERM")
+        self.waitFor(process, "SIGTERM received")
         connections[0].sendall(b"ow!")
         for connection in connections:
             answer = b"".join(iter(lambda: connection.recv(2**16), b""))  # noqa: B023

@@ -24,7 +24,7 @@ class LinesTests(DaemonMixin):
         Start a daemon.
         """
         process = self.start(
-            *(*FOREGROUND, "sse", "-", "--format=json", "--store=events.db", "--tail=9"),
+            *(*FOREGROUND, "sse", "-", "--format=events", "--store=events.db", "--tail=9"),
             stdin=subprocess.PIPE,
             bufsize=1,
         )

@@ -60,9 +60,7 @@ export function wrongIn(vector) {
   const levels = heads.map(({ level, worst }) => level || worst || null);
   const starts = heads.map(({ index }) => index);
   const right = {
-    level: vector.levels
-      ? String(levels) === String(vector.levels)
-      : levels[0] === vector.level,
+    level: vector.levels ? String(levels) === String(vector.levels) : levels[0] === vector.level,
     time: isTime(first.line.time, vector.time),
     groups: String(starts) === String(vector.starts ?? [...vector.lines.keys()]),
     message:
@@ -74,3 +72,4 @@ export function wrongIn(vector) {
 
 export const GIVEN = await readVectors("loglines.json");
 export const MORE = await readVectors("loglines-more.json");
+export const ALL = [...GIVEN, ...MORE];

@@ -14,7 +14,7 @@ export class Random {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * most) | 0;
+    return ((((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * most) | 0;
   }
 
   of(list) {

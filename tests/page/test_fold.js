@@ -37,8 +37,9 @@ test("a mark has whole characters, though a word ends in the middle of what one 
   equal(found("ß\u{1f680}ab", "\u{1f680}A"), ["\u{1f680}a"]);
 });
 
+// None of the planes from the third on has letters with cases.
 test("no character folds to less than it is, so that equal lengths mean equal positions", () => {
-  for (let code = 0; code <= 0x10ffff; code += 1) {
+  for (let code = 0; code <= 0x1ffff; code += 1) {
     if (code < 0xd800 || code > 0xdfff) {
       const character = String.fromCodePoint(code);
       if (fold(character).length < character.length) {
@@ -49,20 +50,55 @@ test("no character folds to less than it is, so that equal lengths mean equal po
 });
 
 test("what is found does not overlap, and there are at most so many", () => {
-  equal(findWords("aaaa", ["aa"], 50), [[0, 2], [2, 4]]);
-  equal(findWords("a".repeat(99), ["a"], 3), [[0, 1], [1, 2], [2, 3]]);
+  equal(findWords("aaaa", ["aa"], 50), [
+    [0, 2],
+    [2, 4],
+  ]);
+  equal(findWords("a".repeat(99), ["a"], 3), [
+    [0, 1],
+    [1, 2],
+    [2, 3],
+  ]);
 });
 
 test("ranges that meet are one, and there are at most so many", () => {
-  equal(mergeRanges([[5, 7], [0, 2], [2, 3], [6, 9], [6, 7]], 50), [[0, 3], [5, 9]]);
-  equal(mergeRanges([[4, 5], [0, 1], [2, 3]], 2), [[0, 1], [2, 3]]);
+  equal(
+    mergeRanges(
+      [
+        [5, 7],
+        [0, 2],
+        [2, 3],
+        [6, 9],
+        [6, 7],
+      ],
+      50,
+    ),
+    [
+      [0, 3],
+      [5, 9],
+    ],
+  );
+  equal(
+    mergeRanges(
+      [
+        [4, 5],
+        [0, 1],
+        [2, 3],
+      ],
+      2,
+    ),
+    [
+      [0, 1],
+      [2, 3],
+    ],
+  );
   equal(mergeRanges([], 50), []);
 });
 
 test("a text folds like its characters, and a word from it is found where it is", () => {
   const random = new Random(17);
   const parts = [..."aAbß İſςΣΟﬁŉǰ\u0130\u0307K\u{10400}\u{1f680}日", "\ud801", "\udc00"];
-  for (let round = 0; round < 5000; round += 1) {
+  for (let round = 0; round < 1000; round += 1) {
     const text = random.text(parts, 12);
     equal(fold(text), [...text].map(fold).join(""), text);
     equal(fold(fold(text)), fold(text), text);

@@ -173,7 +173,6 @@ testPage("the list of shortcuts tells its settings at once, and when they change
     onSingleKeys: (isOn) => told.push(`keys ${isOn}`),
     onAnnounce: (isOn) => told.push(`announce ${isOn}`),
   });
-  document.body.append(dialog);
   equal(told, ["keys true", "announce false"]);
   dialog.showModal();
   const [keys, announce] = dialog.querySelectorAll("input");
@@ -191,7 +190,6 @@ testPage("the list of shortcuts tells its settings at once, and when they change
 testPage("a dialog has a name, and closes by its button and by a click beside it", () => {
   const dialog = makeShortcuts(makeSettings(), { onSingleKeys: () => {}, onAnnounce: () => {} });
   const button = addButton("Shortcuts");
-  document.body.append(dialog);
   button.focus();
   dialog.showModal();
   const title = document.getElementById(dialog.getAttribute("aria-labelledby"));
@@ -208,7 +206,6 @@ testPage("a dialog has a name, and closes by its button and by a click beside it
 
 testPage("programs are shown for the URL, our own client first, as text", () => {
   const { dialog, open: openFor } = makeProgram();
-  document.body.append(dialog);
   openFor("http://localhost:8080/other");
   openFor("http://localhost:8080/log"); // as it is open already, it only shows that
   const shown = [...dialog.querySelectorAll("pre")].map((each) => each.textContent);

@@ -7,9 +7,38 @@ import { writeTerm } from "../../twisted_sse/daemon/page/search/term.js";
 import { equal, test } from "./testing.js";
 
 test("what is written for a key and value is read as them", () => {
-  const keys = ["status", "a.b", "my key", "level", "TYPE", "1", "-x", "/x", "a:b", 'q"', "é", "(", "\\"];
-  const values = [500, "x", "a b", "", "a,b", "a*", ">5", 'say "hi"', "C:\\dir\\", "//x", "/x", ":x", true,
-    "null", "\\"];
+  const keys = [
+    "status",
+    "a.b",
+    "my key",
+    "level",
+    "TYPE",
+    "1",
+    "-x",
+    "/x",
+    "a:b",
+    'q"',
+    "é",
+    "(",
+    "\\",
+  ];
+  const values = [
+    500,
+    "x",
+    "a b",
+    "",
+    "a,b",
+    "a*",
+    ">5",
+    'say "hi"',
+    "C:\\dir\\",
+    "//x",
+    "/x",
+    ":x",
+    true,
+    "null",
+    "\\",
+  ];
   for (const key of keys) {
     for (const value of values) {
       const { terms: read, problem } = parseQuery(`-${writeTerm(key, value)} more`);
@@ -17,7 +46,10 @@ test("what is written for a key and value is read as them", () => {
       equal(read.length, 2, `${key} ${value}`);
       const [{ kind, key: name, values: asked, negated }] = read;
       equal([kind, name, negated], ["key", key.toLowerCase(), true], `${key} ${value}`);
-      equal(asked.map(({ operator, text }) => operator + text), [`=${String(value).toLowerCase()}`]);
+      equal(
+        asked.map(({ operator, text }) => operator + text),
+        [`=${String(value).toLowerCase()}`],
+      );
     }
   }
   equal(writeTerm("status", 500), "status:500");

@@ -10,8 +10,16 @@ function failure(run) {
 }
 
 test("a test fails if a value is not as wanted, and says so", () => {
-  equal(failure(() => ok(0, "the count")), "the count is 0");
-  equal(failure(() => equal([1], [2], "the list")), "the list\n  is     [1]\n  wanted [2]");
-  equal(failure(() => equal({ a: undefined }, {})), null);
+  equal(
+    failure(() => ok(0, "the count")),
+    "the count is 0",
+  );
+  equal(
+    failure(() => equal([1], [2], "the list")),
+    "the list\n  is     [1]\n  wanted [2]",
+  );
+  equal(
+    failure(() => equal({ a: undefined }, {})),
+    null,
+  );
 });
-

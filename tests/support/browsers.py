@@ -26,6 +26,35 @@ except ImportError:
     webdriver = None  # type: ignore[assignment]
 
 
+def startChromium(profile: str, *more: str) -> Any:
+    """
+    Start Chromium.  This blocks until it is there.
+
+    @param profile: a folder for what it keeps.
+    @param more: more arguments for it.
+    """
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    arguments = [
+        "--headless=new",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--no-proxy-server",
+        f"--user-data-dir={profile}",
+        *more,
+    ]
+    if os.getuid() == 0:
+        # Chromium's sandbox does not work as root.
+        arguments.append("--no-sandbox")
+    for argument in arguments:
+        options.add_argument(argument)
+    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    return webdriver.Chrome(options=options, service=service)
+
+
 class Browsing(LiveTestCase):
     """
     Has a browser.
@@ -43,30 +72,7 @@ class Browsing(LiveTestCase):
         # Not trial's temporary directory, which under pytest is in the checkout.
         profile = tempfile.mkdtemp(prefix="twisted-sse-")
         self.addCleanup(shutil.rmtree, profile, ignore_errors=True)
-        options = webdriver.ChromeOptions()
-        options.binary_location = shutil.which("chromium")
-        arguments = [
-            "--headless=new",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--no-proxy-server",
-            f"--user-data-dir={profile}",
-            *more,
-        ]
-        if os.getuid() == 0:
-            # Chromium's sandbox does not work as root.
-            arguments.append("--no-sandbox")
-        for argument in arguments:
-            options.add_argument(argument)
-        service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-
-        def start() -> Any:
-            return webdriver.Chrome(options=options, service=service)
-
-        browser = await deferToThread(start)
+        browser = await deferToThread(startChromium, profile, *more)
         self.addCleanup(deferToThread, browser.quit)
         return browser
 

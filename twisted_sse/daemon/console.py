@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
 from traceback import extract_tb
 from typing import IO, Any, cast
 
@@ -140,10 +139,12 @@ def beginLogging(file: IO[str], format: str | None, environ: Any = os.environ) -
         # https://no-color.org: whatever it is set to, unless that is empty.
         observer: Any = Terminal(file, not environ.get("NO_COLOR"))
     else:
-        make: Callable[[IO[Any]], Any] = (
-            jsonFileLogObserver if format == "json" else textFileLogObserver
-        )
-        observer = make(cast(IO[Any], file))
+        stream = cast(IO[Any], file)
+        if format == "json":
+            # One object a line, and nothing else: other programs do not know RFC 7464.
+            observer = jsonFileLogObserver(stream, recordSeparator="")
+        else:
+            observer = textFileLogObserver(stream)
     # What a source prints belongs to standard output, and so does the access log.
     predicates: list[Any] = [_ours]
     globalLogBeginner.beginLoggingTo(

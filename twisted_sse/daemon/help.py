@@ -18,7 +18,7 @@ serve them as Server-Sent Events.
   {program} post                     curl -d hello http://localhost:8080/
 
 Sources
-  -s, --source [/PATH=]SPEC *     -, file:.., command:.., post, python:MOD:NAME, tick
+  -s, --source [/PATH=]SPEC *     -, post, file:.., command:.., python:.., tick
       --format FORMAT             what a line is: text or events (text)
       --tail N                    lines a new client gets first (50)
       --history N                 lines kept for clients that reconnect (1000)
@@ -67,8 +67,8 @@ Operation
 Posted events, and a store
       --publish-token file:PATH * tokens of those who may post from elsewhere
       --store WHERE               keep events in a file, or redis://HOST
-      --store-events N            events kept of each source (100000; Redis 10000)
-      --store-age SECONDS         drop stored events older than this, or off (off)
+      --store-events N            kept per source (100000; Redis 10000)
+      --store-age SECONDS         drop stored events after this, or off (off)
       --store-sync                wait for the disk: a power cut loses nothing
 
 Mercure hub

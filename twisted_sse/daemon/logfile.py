@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+from functools import partial
 from typing import IO, Any, BinaryIO, cast
 
-from twisted.logger import FileLogObserver, textFileLogObserver
+from twisted.logger import FileLogObserver, jsonFileLogObserver, textFileLogObserver
 from twisted.python.logfile import LogFile
 
 __all__ = ["ServerLog", "WatchedFile", "twistdLog"]
@@ -101,12 +103,13 @@ class ServerLog(LogFile):
         super().write(data)  # type: ignore[no-untyped-call]
 
 
-def twistdLog(parent: Any, reactor: Any) -> FileLogObserver | None:
+def twistdLog(parent: Any, reactor: Any, format: str | None = None) -> FileLogObserver | None:
     """
     Make the observer that writes the log of C{twistd}, in place of its own.
 
     @param parent: the options of C{twistd}; those of another program, or L{None}.
     @param reactor: the reactor that it is rotated in, on SIGUSR1.
+    @param format: C{"text"}, C{"json"}, or L{None} for text.
     @return: L{None} if this is not C{twistd}, or if it logs to something else than a file.
     @raise OSError: if the file cannot be opened.
     """
@@ -114,11 +117,16 @@ def twistdLog(parent: Any, reactor: Any) -> FileLogObserver | None:
     if parent is None or "nodaemon" not in parent or parent.get("syslog") or parent.get("logger"):
         return None
     path = parent.get("logfile") or ("-" if parent["nodaemon"] else DEFAULT_LOG)
+    makeObserver: Any = textFileLogObserver
+    if format == "json":
+        makeObserver = partial(jsonFileLogObserver, recordSeparator="")
     if path == "-":
-        return None
+        # What twistd itself does is right for text.
+        return makeObserver(sys.stdout) if format == "json" else None
     file = ServerLog.fromFullPath(path)  # type: ignore[no-untyped-call]
     # As twistd does: a handler that is there already is there for a reason.
     number = getattr(signal, "SIGUSR1", None)
     if number is not None and not signal.getsignal(number):
         signal.signal(number, lambda *_: reactor.callFromThread(file.rotate))
-    return textFileLogObserver(cast(IO[Any], file))
+    observer: FileLogObserver = makeObserver(cast(IO[Any], file))
+    return observer

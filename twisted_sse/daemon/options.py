@@ -14,6 +14,7 @@ from getopt import GetoptError, gnu_getopt
 from platform import python_version
 from typing import Any, NoReturn
 
+from twisted.logger import jsonFileLogObserver, textFileLogObserver
 from twisted.python import usage
 
 import twisted
@@ -231,11 +232,18 @@ class Options(SourceOptions):
         Check everything that can be checked without opening or starting anything.
         """
         self.addSources()
+        parent: Any = self.parent
+        if self["log-format"] is not None and parent is not None and "logFile" in parent:
+            # twist's own option, given in our place.
+            isJSON = self["log-format"] == "json"
+            parent["fileLogObserverFactory"] = (
+                jsonFileLogObserver if isJSON else textFileLogObserver
+            )
         if self["once-wait"] != self.defaults["once-wait"] and not self["once"]:
             raise usage.UsageError("--once-wait is for --once: give that, too")
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
-                f"--publish-token is for a source post: there is only {self._said()}"
+                f"--publish-token is for a source post: there is only {self.named()}"
             )
         if self.published and self["public"] and not self["publish-token"]:
             raise usage.UsageError(

@@ -226,7 +226,7 @@ def makeDaemon(options: Options, reactor: Any, member: Member | None = None) -> 
         member.unready = daemon.becomeUnready
         return daemon
     try:
-        daemon.logObserver = twistdLog(options.parent, reactor)
+        daemon.logObserver = twistdLog(options.parent, reactor, options["log-format"])
     except OSError as e:
         raise UsageError(f"--logfile {e.filename}: {e.strerror}") from e
     return daemon

@@ -199,7 +199,7 @@ class SourceOptions(MercureOptions):
         for name in names:
             if not suits and self[name] != self.defaults[name]:
                 raise usage.UsageError(
-                    f"--{name} is for {what}: it says nothing about {self._said()}"
+                    f"--{name} is for {what}: it says nothing about {self.named()}"
                 )
 
     def _checkStore(self) -> None:
@@ -213,7 +213,7 @@ class SourceOptions(MercureOptions):
         elif not (self.channeled or any(spec.isStored for spec in self.sources.values())):
             raise usage.UsageError(
                 f"--store keeps what is posted, or comes from - or command:, and the channels of"
-                f" functions. There is only {self._said()}: a file is a store itself"
+                f" functions. There is only {self.named()}: a file is a store itself"
             )
         elif isURL(self["store"]):
             if self["store-sync"]:
@@ -246,7 +246,7 @@ class SourceOptions(MercureOptions):
         if once and self["once"]:
             raise usage.UsageError(f"--once: with --processes, {once[0].text} has no end")
 
-    def _said(self) -> str:
+    def named(self) -> str:
         """
         @return: the sources as the user wrote them.
         """

@@ -249,7 +249,7 @@ class ParentTests(ParentTestCase):
         events: list[Any] = []
         globalLogPublisher.addObserver(events.append)
         self.addCleanup(globalLogPublisher.removeObserver, events.append)
-        self.patch(parent, "twistdLog", lambda options, reactor: None)
+        self.patch(parent, "twistdLog", lambda *arguments: None)
         options = Options()
         options.parent = {"nodaemon": 0}
         options.parseOptions(["--processes=2"])
@@ -267,7 +267,7 @@ class ParentTests(ParentTestCase):
             self.spawners.clear()
             reading, writing = os.pipe()
             self.addCleanup(os.close, reading)
-            self.patch(parent, "twistdLog", lambda options, reactor: None)
+            self.patch(parent, "twistdLog", lambda *arguments: None)
             options = Options()
             options.parent = {"nodaemon": 0, "statusPipe": writing}
             options.parseOptions(["--processes=2"])
@@ -400,5 +400,5 @@ class RefusalTests(ParentTestCase):
         """
         path = os.path.abspath(__file__)
         self.assertIn(
-            "other machines could read your data", self.several(path, "--listen=tcp:8080")
+            "this address is reachable from other machines", self.several(path, "--listen=tcp:8080")
         )

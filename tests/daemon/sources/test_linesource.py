@@ -58,7 +58,7 @@ class FormatTests(SourceTestCase):
     Tests for turning a line into an event.
     """
 
-    def publish(self, *texts: str, format: str = "json") -> LineSource:
+    def publish(self, *texts: str, format: str = "events") -> LineSource:
         """
         Publish lines under the ID C{"made"}.
         """
@@ -116,7 +116,7 @@ class FormatTests(SourceTestCase):
         A line whose ID is too long for a client is sent as text.
         """
         channel = self.channel = Channel()
-        source = LineSource(channel, "json")
+        source = LineSource(channel, "events")
         text = '{"data": "x", "id": "%s"}' % ("7" * 9000)
         source.publish([line(text)], lambda _: None)
         self.assertEqual((source.linesNotJSON, len(channel.history or ())), (1, 1))

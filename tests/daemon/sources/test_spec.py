@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -63,6 +64,47 @@ class ArgumentTests(OptionsMixin):
             [("/", Kind.TICK, ""), ("/log", Kind.FILE, "app.log"), ("/a/b", Kind.POST, "")],
         )
 
+    def test_names(self) -> None:
+        """
+        One source without a path is at the root; of several each has its name there.
+        """
+        Path("my log.txt").touch()
+        found = self.sources(
+            "app.log", "my log.txt", "post", "tick", "-", SOURCE, "--", "/bin/true"
+        )
+        self.assertEqual(
+            [path for path, _, _ in found],
+            ["/app.log", "/my-log.txt", "/post", "/tick", "/stdin", "/connected", "/true"],
+        )
+        self.assertEqual([path for path, *_ in self.sources("/a=post", "app.log")], ["/a", "/"])
+        Path("metrics").touch()
+        self.assertIn("Give it another: /path=SOURCE", self.refusal("app.log", "metrics"))
+
+    def test_later(self) -> None:
+        """
+        A file need not exist yet, if its name looks like one and is not like another's.
+        """
+        for name in "other.txt", "./other", os.path.abspath("later.log"), "b.log":
+            self.assertEqual(self.sources(name), [("/", Kind.FILE, name)])
+
+    def test_words(self) -> None:
+        """
+        People read what a source is, and scripts what kind it is.
+        """
+        path = os.path.abspath("app.log")
+        function = SOURCE.removeprefix("python:")
+        for argument, label, detail, said in (
+            ("app.log", "app.log", path, "file app.log"),
+            (path, "app.log", path, "file app.log"),
+            ("command:true -x", "true -x", "true -x", "command true -x"),
+            ("-", "Standard input", "", "standard input"),
+            ("post", "Posted events", "", "posted events"),
+            ("tick", "Ticks", "", "ticks"),
+            (SOURCE, function, function, f"python {function}"),
+        ):
+            (spec,) = self.options(argument).sources.values()
+            self.assertEqual((spec.label, spec.detail, spec.said), (label, detail, said))
+
     def test_equalsSign(self) -> None:
         """
         The absolute name of a file may have an equals sign.
@@ -82,12 +124,16 @@ class ArgumentTests(OptionsMixin):
 
     def test_dashes(self) -> None:
         """
-        After two dashes everything is a source.
+        After two dashes comes a command, whose words stay as they are.
         """
-        Path("--public").touch()
-        options = self.options("--", "--public")
-        self.assertEqual(options["public"], 0)
-        self.assertEqual(options.sources["/"].value, "--public")
+        for words in (["true"], ["true", "--public", "a b", "--", "$x;'"]):
+            options = self.options("--public", "--", *words)
+            self.assertEqual(shlex.split(options.sources["/"].value), words)
+        options = self.options("-p", "81", "/log=app.log", "--access-log", "--", "--", "true")
+        self.assertEqual((options["access-log"], list(options.sources)), ("--", ["/log", "/"]))
+        self.assertIn("after -- there must be a command", self.refusal("--public", "--"))
+        self.assertIn("there is no command 'nosuch'", self.refusal("--", "nosuch", "x"))
+        self.assertEqual(options.sources["/"].label, "true")
 
     def test_wrong(self) -> None:
         """
@@ -98,14 +144,19 @@ class ArgumentTests(OptionsMixin):
             ("./ap.log", "there is no file './ap.log': did you mean ./app.log?"),
             ("/x=ap.log", "there is no file 'ap.log': did you mean app.log?"),
             ("pots", "there is no file 'pots': did you mean post?"),
-            ("/nowhere/a.log", "there is no file '/nowhere/a.log'. If it is yet to come, write"),
-            ("other.txt", "there is no file 'other.txt'. If it is yet to come, write file:other"),
+            ("/nowhere/a.log", "there is no directory /nowhere: make it first, or check"),
+            ("file:/nowhere/a.log", "there is no directory /nowhere: make it first, or check"),
+            (
+                "comand:true -x",
+                "there is no kind of source 'comand': did you mean command:'true -x'?",
+            ),
+            ("flie:app.log", "there is no kind of source 'flie': did you mean file:app.log?"),
             ("true 'a b'", "did you mean command:"),
             ("shop.events:connected", "did you mean python:shop.events:connected?"),
             ("8080", "did you mean --port 8080?"),
             ("x", "it must be the name of a file, tick, -, post, file:PATH"),
             ("", "it must be the name of a file"),
-            (".", "it is a directory"),
+            (".", "it is a directory: name a file in it"),
         ):
             self.assertIn(f"sse: {argument}: {advice}", self.refusal(argument))
             self.assertIn(f"--source {argument}: {advice}", self.refusal("--source", argument))
@@ -114,7 +165,13 @@ class ArgumentTests(OptionsMixin):
         """
         Two sources cannot have one path, nor can a source have one of the daemon's.
         """
-        self.assertIn("there is one at / already", self.refusal("app.log", "tick"))
+        self.assertIn("there is one at /a already", self.refusal("/a=app.log", "/a=tick"))
+        os.mkdir("old")
+        Path("old/app.log").touch()
+        refused = self.refusal("app.log", "old/app.log")
+        self.assertIn(
+            "sse: old/app.log: there is one at /app.log already. Give them paths", refused
+        )
         self.assertIn("not one of /healthz", self.refusal("/healthz=app.log"))
 
     def test_once(self) -> None:
@@ -130,7 +187,7 @@ class ArgumentTests(OptionsMixin):
         """
         self.assertIn(
             "--format is for lines: it says nothing about post",
-            self.refusal("post", "--format=json"),
+            self.refusal("post", "--format=events"),
         )
         self.assertIn("it says nothing about tick", self.refusal("tick", "--history=1"))
         self.assertEqual(self.options("post", "--history=7", "--tail=3")["history"], 7)

@@ -23,10 +23,15 @@ export function countLevels(items) {
   return counts;
 }
 
-// When the oldest event was that is kept; null if there is none.
+// When the oldest event was of which that is known; null if there is none.
 export function sinceWhen(items) {
-  const first = items.find(({ marker }) => marker === undefined)?.entries[0];
-  return first === undefined ? null : (timeOf(first) ?? first.arrived);
+  for (const { marker, entries } of items) {
+    const at = marker === undefined ? timeOf(entries[0]) : null;
+    if (at !== null) {
+      return at;
+    }
+  }
+  return null;
 }
 
 // Live events in each of the last seconds.

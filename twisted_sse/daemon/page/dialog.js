@@ -7,7 +7,7 @@ import { make } from "./elements.js";
 
 let count = 0;
 
-// A dialog that is not open, to be put anywhere into the page and opened by showModal().
+// A dialog, at the end of the page, that showModal() opens.
 export function makeDialog(title, ...content) {
   count += 1;
   const id = `dialog-${count}`;
@@ -28,5 +28,6 @@ export function makeDialog(title, ...content) {
       dialog.close();
     }
   });
+  document.body.append(dialog);
   return dialog;
 }

@@ -12,20 +12,33 @@ export class Drawn {
   #view;
   #search;
   #version = -1;
+  #day = "";
   #lines = []; // the rows of the group
   #opened = null;
 
-  // day: the text of a marker above the first row, or "".
-  constructor(item, day, view, search) {
+  constructor(item, view, search) {
     this.#item = item;
     this.#view = view;
     this.#search = search;
-    this.day = day;
-    if (day !== "") {
-      this.#add(rows.makeMarkerRow({ text: day, colour: "soft", line: "" }));
-    }
     if (item.marker !== undefined) {
       this.#add(rows.makeMarkerRow(item.marker));
+    }
+  }
+
+  // The text of a marker above the first row, or "".
+  set day(text) {
+    if (text === this.#day) {
+      return;
+    }
+    if (this.#day !== "") {
+      this.rows.shift().remove();
+    }
+    this.#day = text;
+    if (text !== "") {
+      const row = rows.makeMarkerRow({ text, colour: "soft", line: "" });
+      row.item = this.#item;
+      this.rows[0]?.before(row);
+      this.rows.unshift(row);
     }
   }
 

@@ -87,6 +87,7 @@ export class List {
     if (this.mode === "following") {
       this.#show(this.#newest());
       this.#toNewest();
+      this.#putTabStop(this.#shown.items.findLast(isEvent));
     } else {
       this.#place.keep(() => this.#show(this.#held()));
     }
@@ -110,9 +111,10 @@ export class List {
     this.#show([...before, ...take(passing, i, HELD - countRows(before))]);
     const row = this.#shown.of(passing[i])?.head;
     if (row !== undefined) {
-      this.#place.restore(row);
-    } else {
+      this.#place.give(row);
+    } else if (passing.some(isEvent)) {
       this.#toNewest();
+      this.#place.remember();
     }
   }
 
@@ -122,7 +124,7 @@ export class List {
     this.#shown.redraw();
     const row = this.#shown.of(held)?.rows.at(0);
     if (this.mode !== "following" && row !== undefined) {
-      this.#place.restore(this.#shown.of(held).head ?? row);
+      this.#place.give(this.#shown.of(held).head ?? row);
     }
     this.draw();
   }
@@ -154,14 +156,13 @@ export class List {
     this.#focus(passing.find(isEvent));
   }
 
-  // To the next event as they are read, or the one before it: by is 1 or -1.
+  // To the next event as they are read, or the one before it: by is 1 or -1. The first time to the one
+  // that has the Tab stop.
   move(by) {
-    this.#hold();
     const { items, current } = this.#shown;
+    this.#hold();
     const step = this.newestFirst ? -by : by;
-    const inView = this.#place.inView().find(({ item }) => item !== undefined && isEvent(item));
-    const isInside = this.#hasFocus && current !== null;
-    let i = isInside ? items.indexOf(current) + step : items.indexOf(inView?.item);
+    let i = items.indexOf(current) + (this.#hasFocus ? step : 0);
     while (items[i] !== undefined && !isEvent(items[i])) {
       i += step;
     }
@@ -175,10 +176,9 @@ export class List {
       return;
     }
     this.#hold();
-    const row = drawn.head;
-    const before = row.getBoundingClientRect().top;
-    drawn.toggle();
-    this.#place.scrollTo(this.#scroller.scrollTop + row.getBoundingClientRect().top - before);
+    this.#place.hold(drawn.head);
+    this.#shown.toggle(item);
+    this.#place.settle();
     this.#place.remember();
     this.#shown.setCurrent(item);
   }
@@ -188,13 +188,12 @@ export class List {
     return this.#hasFocus ? this.#shown.current : null;
   }
 
-  // Whether a row has the focus, not the list itself.
   get #hasFocus() {
-    const { activeElement } = document;
-    return activeElement !== this.#element && this.#element.contains(activeElement);
+    const focused = document.activeElement;
+    return focused !== this.#element && this.#element.contains(focused);
   }
 
-  // Gives the focus to the row that had it last; to the list itself, if it has none.
+  // Gives the focus to the row with the Tab stop.
   focus() {
     const { current } = this.#shown;
     if (current === null) {
@@ -220,6 +219,13 @@ export class List {
     button.closest("li").scrollIntoView({ block: "nearest" });
     this.#place.top = this.#scroller.scrollTop;
     this.#moved();
+  }
+
+  // The Tab stop is where the reader is, so that to come there by Tab moves nothing.
+  #putTabStop(item) {
+    if (!this.#hasFocus && item !== undefined && isEvent(item)) {
+      this.#shown.setCurrent(item);
+    }
   }
 
   #show(items) {
@@ -338,6 +344,7 @@ export class List {
       this.#seen = Math.max(this.#seen, item?.number ?? 0);
     }
     if (this.mode !== "following") {
+      this.#putTabStop(this.#place.held?.row.item);
       this.#slide();
     }
   }

@@ -35,7 +35,7 @@ class Page {
   connections = new Connections(this.told, this);
   kept = new Kept((gone) => this.#onDrop(gone));
   field = new SearchField(() => this.choices.search());
-  search = new Search({ onProblem: (problem) => this.field.showProblem(problem) });
+  search = new Search({ onProblem: (problem) => this.#onProblem(problem) });
   filter = new Filter(this.kept, this.search);
   view = new View({
     only: (key, value) => this.field.addTerm(key, value, false),
@@ -159,6 +159,14 @@ class Page {
       this.#unseenHidden = 0;
       this.#isDrawn = false;
       this.intake.request();
+    }
+  }
+
+  // A pattern that was stopped matches nothing, not even what it matched before.
+  #onProblem(problem) {
+    this.field.showProblem(problem);
+    if (this.search.isStopped) {
+      this.refilter();
     }
   }
 

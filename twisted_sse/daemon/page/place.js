@@ -9,6 +9,7 @@ export class Place {
   top = 0; // where the page has scrolled to itself
   #scroller;
   #list;
+  #room = 0; // pixels below the last row, so that it can be scrolled up
   #held = null; // the row that keeps its place, its number, and its offset from the top
 
   constructor(scroller, list) {
@@ -27,8 +28,7 @@ export class Place {
 
   get below() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    const room = Number.parseFloat(this.#list.style.paddingBlockEnd) || 0;
-    return scrollHeight - room - clientHeight - scrollTop;
+    return scrollHeight - this.#room - clientHeight - scrollTop;
   }
 
   // The place that is kept; null before the first row.
@@ -45,10 +45,13 @@ export class Place {
     this.scrollTo(this.#scroller.scrollHeight);
   }
 
-  // The reader has moved: what is in view now keeps its place from here on.
+  // The reader has moved: what is in view now keeps its place from here on. That is the first event
+  // whose beginning is in view, for one that is cut off may be shorter soon.
   remember() {
     const rows = this.inView();
-    const row = rows.find(({ item }) => item !== undefined && item.marker === undefined) ?? rows[0];
+    const isEvent = ({ item }) => item !== undefined && item.marker === undefined;
+    const begins = (row) => isEvent(row) && this.#offsetOf(row) > -1;
+    const row = rows.find(begins) ?? rows.find(isEvent) ?? rows[0];
     this.#held =
       row === undefined
         ? null
@@ -57,28 +60,27 @@ export class Place {
 
   forget() {
     this.#held = null;
-    this.#list.style.paddingBlockEnd = "";
+    this.#setRoom(0);
   }
 
-  // Another row stands for the place, while the reader does not move.
-  restore(row) {
-    this.#held = { ...(this.#held ?? { number: 0, offset: 0 }), row };
+  // Another row takes the place.
+  give(row) {
+    const number = row.item.number;
+    this.#held = { row, number, offset: this.#held?.offset ?? 0 };
     this.settle();
   }
 
-  // Puts the row back where it was. Makes room below if the list is too short for that.
+  // This row keeps its place, whatever is above it or below.
+  hold(row) {
+    this.#held = { row, number: row.item.number, offset: this.#offsetOf(row) };
+  }
+
+  // Puts the row back where it was.
   settle() {
-    if (this.#held?.row.isConnected !== true) {
-      return;
+    if (this.#held?.row.isConnected === true) {
+      const { row, offset } = this.#held;
+      this.#moveTo(this.above + this.#offsetOf(row) - offset);
     }
-    const { row, offset } = this.#held;
-    const wanted = this.#scroller.scrollTop + this.#offsetOf(row) - offset;
-    const most = this.#scroller.scrollHeight - this.#scroller.clientHeight;
-    if (wanted > most) {
-      const room = Number.parseFloat(this.#list.style.paddingBlockEnd) || 0;
-      this.#list.style.paddingBlockEnd = `${room + wanted - most}px`;
-    }
-    this.scrollTo(wanted);
   }
 
   // Makes a change that moves rows: the first row in view that is still there after it stays.
@@ -88,12 +90,24 @@ export class Place {
     change();
     const i = rows.findIndex((row) => row.isConnected);
     const by = i < 0 ? 0 : this.#offsetOf(rows[i]) - offsets[i];
-    if (by !== 0) {
-      this.scrollTo(this.#scroller.scrollTop + by);
+    if (by !== 0 || this.#room > 0) {
+      this.#moveTo(this.above + by);
     }
     if (this.#held?.row.isConnected !== true) {
       this.remember();
     }
+  }
+
+  // Makes room below the list if that is too short, and takes away what is not needed any more.
+  #moveTo(top) {
+    const { scrollHeight, clientHeight } = this.#scroller;
+    this.#setRoom(Math.max(0, top - (scrollHeight - this.#room - clientHeight)));
+    this.scrollTo(top);
+  }
+
+  #setRoom(room) {
+    this.#room = room;
+    this.#list.style.setProperty("--room", `${room}px`);
   }
 
   // The rows in view, from the top.

@@ -18,6 +18,8 @@ export class Shown {
   #view;
   #drawn = new Map(); // what they look like
   #current = null; // the item with the Tab stop
+  #lost = null; // the item that had the focus when its row was taken out
+  #open = new WeakSet(); // items that are open, also those that are not in the page
 
   constructor({ list, filter, search, view }) {
     this.#list = list;
@@ -39,31 +41,24 @@ export class Shown {
     return this.#drawn.get(item);
   }
 
+  // Takes all rows out. What was open is open again when it is back, and so is the focus.
   clear() {
-    this.#letGo([this.#list]);
+    this.#empty();
     this.items = [];
-    this.#drawn.clear();
-    this.#list.replaceChildren();
-    this.#current = null;
   }
 
   // Draws everything anew.
   redraw() {
     const { items } = this;
-    const open = items.filter((item) => this.#drawn.get(item).isOpen);
-    const hadFocus = this.#list.contains(document.activeElement);
-    const current = this.#current;
     this.clear();
     this.show(items, false);
-    for (const item of open) {
-      this.#drawn.get(item).toggle();
-    }
-    if (current !== null) {
-      this.setCurrent(current);
-    }
-    if (hadFocus) {
-      this.#drawn.get(current)?.button.focus({ preventScroll: true });
-    }
+  }
+
+  // Opens a group, or closes it. It stays open while it is not in the page.
+  toggle(item) {
+    const drawn = this.#drawn.get(item);
+    drawn.toggle();
+    this.#open[drawn.isOpen ? "add" : "delete"](item);
   }
 
   // Makes the page show these items. isOldest: whether older events there were are not kept.
@@ -76,32 +71,29 @@ export class Shown {
         }
       }
     } else {
-      this.#letGo([this.#list]);
-      this.#list.replaceChildren();
-      this.#drawn.clear();
+      this.#empty();
     }
+    const days = this.#days(items);
     const toFill = [];
     let before = null;
-    let day = this.#dayBefore(items[0]);
-    for (const item of items) {
-      const its = this.#dayOf(item);
-      const marker = its !== "" && day !== "" && its !== day ? its : "";
-      day = its === "" ? day : its;
-      const drawn = this.#draw(item, marker);
+    items.forEach((item, i) => {
+      const drawn = this.#draw(item);
+      drawn.day = days[i];
       for (const { row, entry } of drawn.update()) {
         toFill.push({ row, entry });
+      }
+      if (this.#open.has(item) && !drawn.isOpen) {
+        drawn.toggle();
       }
       if (!drawn.rows[0].isConnected) {
         this.#insert(drawn, before);
       }
       before = drawn;
-    }
+    });
     this.items = items;
     this.#fill(toFill);
     this.#showEdge(isOldest);
-    if (!this.#drawn.has(this.#current)) {
-      this.#handOn();
-    }
+    this.#handOn();
   }
 
   // One row of the list has the Tab stop.
@@ -122,22 +114,25 @@ export class Shown {
     }
   }
 
-  // The row with the Tab stop has gone; the list keeps the focus, if it had that.
+  // If the row with the Tab stop has gone, the newest gets that; the list keeps the focus, if the row
+  // had it, until the row is back or the user moves.
   #handOn() {
-    this.setCurrent(this.items.findLast((item) => item.marker === undefined) ?? null);
+    const newest = () => this.items.findLast((item) => item.marker === undefined) ?? null;
+    this.setCurrent(this.#drawn.has(this.#current) ? this.#current : newest());
+    if (this.#drawn.has(this.#lost)) {
+      if (document.activeElement === this.#list) {
+        this.#drawn.get(this.#lost).button.focus({ preventScroll: true });
+        this.setCurrent(this.#lost);
+      }
+      this.#lost = null;
+    }
   }
 
-  #draw(item, day) {
-    const drawn = this.#drawn.get(item);
-    if (drawn?.day === day) {
-      return drawn;
+  #draw(item) {
+    if (!this.#drawn.has(item)) {
+      this.#drawn.set(item, new Drawn(item, this.#view, this.#search));
     }
-    if (drawn !== undefined) {
-      this.#remove(item);
-    }
-    const fresh = new Drawn(item, day, this.#view, this.#search);
-    this.#drawn.set(item, fresh);
-    return fresh;
+    return this.#drawn.get(item);
   }
 
   #insert(drawn, before) {
@@ -156,16 +151,25 @@ export class Shown {
 
   #remove(item) {
     const drawn = this.#drawn.get(item);
-    this.#letGo(drawn.rows);
+    if (drawn.rows.some((row) => row.contains(document.activeElement))) {
+      this.#takeFocus();
+    }
     drawn.remove();
     this.#drawn.delete(item);
   }
 
-  // Focus never moves by itself, except where its row goes: then the list has it.
-  #letGo(elements) {
-    if (elements.some((element) => element.contains(document.activeElement))) {
-      this.#list.focus({ preventScroll: true });
+  #empty() {
+    if (this.#list !== document.activeElement && this.#list.contains(document.activeElement)) {
+      this.#takeFocus();
     }
+    this.#list.replaceChildren();
+    this.#drawn.clear();
+  }
+
+  // Focus never moves by itself, except where its row goes: then the list has it.
+  #takeFocus() {
+    this.#lost = document.activeElement.closest("li").item;
+    this.#list.focus({ preventScroll: true });
   }
 
   // Fills messages; if the search has to wait for its worker, first without marks, then with them.
@@ -199,7 +203,7 @@ export class Shown {
   #showEdge(isOldest) {
     const there = this.#list.querySelector(".older");
     if (isOldest && there === null) {
-      const { rows } = new Drawn({ marker: markers.notKept(), entries: [] }, "");
+      const { rows } = new Drawn({ marker: markers.notKept(), entries: [] });
       rows[0].classList.add("older");
       this.#list[this.newestFirst ? "append" : "prepend"](rows[0]);
     } else if (!isOldest) {
@@ -213,15 +217,24 @@ export class Shown {
     return at === null ? "" : this.#view.clock.day(at);
   }
 
-  // The day of what passes the filter before an item.
-  #dayBefore(item) {
+  // For each item the text of the marker above it, "" for none: its day, if what passes the filter and
+  // is read before it is of another.
+  #days(items) {
     const { passing } = this.#filter;
-    for (let i = indexOf(passing, item?.number ?? 0) - 1; i >= 0; i -= 1) {
-      const day = this.#dayOf(passing[i]);
-      if (day !== "") {
-        return day;
-      }
+    const step = this.newestFirst ? -1 : 1;
+    const read = this.newestFirst ? items.toReversed() : items;
+    let day = "";
+    const number = read[0]?.number ?? 0;
+    const start = this.newestFirst ? indexOf(passing, number + 0.1) : indexOf(passing, number) - 1;
+    for (let i = start; day === "" && i >= 0 && i < passing.length; i -= step) {
+      day = this.#dayOf(passing[i]);
     }
-    return "";
+    const days = read.map((item) => {
+      const its = this.#dayOf(item);
+      const isOther = its !== "" && day !== "" && its !== day;
+      day = its === "" ? day : its;
+      return isOther ? its : "";
+    });
+    return this.newestFirst ? days.toReversed() : days;
   }
 }

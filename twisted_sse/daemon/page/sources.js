@@ -32,7 +32,7 @@ function makeRow(path, index) {
   const chart = make("canvas", { class: "chart", "aria-hidden": "true" });
   const link = make(
     "a",
-    { href: prefix + (path.slice(1) || "./"), class: `source source-${index % COLOURS}` },
+    { href: prefix + (path.slice(1) || "./"), class: `source source${index % COLOURS}` },
     make("span", { class: "square", "aria-hidden": "true" }),
     make("span", { class: "what" }, make("span", { class: "path" }, path), kind),
     make("span", { class: "newest" }, last, age),

@@ -231,7 +231,7 @@ def makeParent(options: Options, reactor: Any) -> Parent:
             countStore(registry, store, parent.unstored)
     begun(options, opened, reactor)
     try:
-        parent.logObserver = twistdLog(options.parent, reactor)
+        parent.logObserver = twistdLog(options.parent, reactor, options["log-format"])
     except OSError as e:
         raise UsageError(f"--logfile {e.filename}: {e.strerror}") from e
     return parent

@@ -213,6 +213,12 @@ def _advice(text: str) -> str:
     """
     @return: what to write instead of something that is no source.
     """
+    prefix, colon, value = text.partition(":")
+    known = get_close_matches(prefix, PREFIXES, 1, CLOSE)
+    if colon and known:
+        return (
+            f"there is no kind of source {prefix!r}: did you mean {known[0]}:{shlex.quote(value)}?"
+        )
     words = text.split()
     if len(words) > 1 and shutil.which(words[0]):
         return f"did you mean command:{shlex.quote(text)}?"
@@ -220,12 +226,6 @@ def _advice(text: str) -> str:
         return f"did you mean --port {text}?"
     if _FUNCTION.fullmatch(text):
         return f"did you mean python:{text}?"
-    prefix, colon, value = text.partition(":")
-    known = get_close_matches(prefix, PREFIXES, 1, CLOSE)
-    if colon and known:
-        return (
-            f"there is no kind of source {prefix!r}: did you mean {known[0]}:{shlex.quote(value)}?"
-        )
     directory = os.path.dirname(text)
     if directory and not os.path.isdir(directory):
         return f"there is no directory {directory}: make it first, or check the name"

@@ -7,10 +7,11 @@
 
 import { colour256, hexColour } from "./colours.js";
 
-// C0 but for the tab, DEL, C1, and the controls of direction, which could make a line read
-// differently from what it says. Line breaks go through the slow path only with one of these.
-const CONTROL = /[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;
-const CONTROL_OR_BREAK = /[\0-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+// C0 but for the tab and the line break, DEL, C1, and the controls of direction, which could make a
+// line read differently from what it says.
+const CONTROLS = String.raw`\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069`;
+const CONTROL = new RegExp(`[${CONTROLS}]`);
+const CONTROL_OR_BREAK = new RegExp(`[${CONTROLS}\\n]`, "g");
 
 // What may follow ESC. None of them can take a character that another attempt takes as well, so
 // that time is linear, whatever comes.
@@ -129,7 +130,7 @@ class Reader {
   #done = "";
   #line = "";
   #runs = [];
-  #returned = false; // a CR that acts as soon as anything follows it in its line
+  #returned = false; // by a CR, which acts as soon as any text follows
 
   add(text, soft) {
     if (text === "") {
@@ -159,7 +160,6 @@ class Reader {
   endLine() {
     this.#done += `${this.#line}\n`;
     this.#line = "";
-    this.#returned = false;
   }
 
   end() {
@@ -173,9 +173,6 @@ class Reader {
     this.#returned = false;
     while (this.#runs.length > 0 && this.#runs.at(-1).start >= start) {
       this.#runs.pop();
-    }
-    if (this.#runs.at(-1)?.end > start) {
-      this.#runs.at(-1).end = start;
     }
   }
 }

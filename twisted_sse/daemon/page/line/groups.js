@@ -14,7 +14,10 @@ const DOTTED_CLASS = /^(?:[\w$]+[.:\\/]+)+[A-Z][\w$]*(?:Exception|Error|Throwabl
 
 // What an unindented line begins with that belongs to the one before.
 export const CONTINUATIONS = [
-  { name: "Python", pattern: /^(?:Traceback \(most|During handling of the above|The above exception was)/ },
+  {
+    name: "Python",
+    pattern: /^(?:Traceback \(most|During handling of the above|The above exception was)/,
+  },
   { name: "Java", pattern: /^(?:Caused by:|\.\.\. \d+ )/ },
   { name: "Go", pattern: /^(?:goroutine \d+|created by )/ },
   { name: "PHP", pattern: /^(?:Stack trace:|\[stacktrace\]|#\d+ )/ },
@@ -48,29 +51,28 @@ export class Groups {
   #count = 0;
   // What the line before leads to: the last line of a traceback, or the frames of a goroutine.
   #awaits = "";
-  #isInside = false;
 
-  // Whether a line belongs to the one before; `line` is what readLine made of the text, and `arrived`
-  // when it came, in milliseconds.
+  // Whether a line belongs to the one before; `line` is what readLine made of the text, and
+  // `arrived` when it came, in milliseconds.
   belongs(text, line, arrived) {
     const start = text.slice(line.prefix.length, line.prefix.length + REACH);
     const isEmpty = text.length === line.prefix.length || text.trim() === line.prefix.trim();
     const belongs = this.#head !== null && this.#continues(start, isEmpty, line, arrived);
+    const isFull = this.#count === MOST_LINES;
     if (belongs) {
-      this.#count++;
-      this.#isInside ||= isEmpty || /^\s/.test(start);
+      // The next group goes on as this one: an indented line is not compared with itself.
+      this.#count = isFull ? 1 : this.#count + 1;
     } else {
       const message = text.slice(line.timeAt?.[1] ?? line.prefix.length).slice(0, REACH);
       this.#head = { line, indent: indentOf(start), message, isJUL: JUL.test(start) };
       this.#count = 1;
-      this.#isInside = /^\s/.test(start);
       this.#awaits = "";
     }
     if (!isEmpty) {
       this.#last = arrived;
       this.#expect(start);
     }
-    return belongs;
+    return belongs && !isFull;
   }
 
   #continues(start, isEmpty, line, arrived) {
@@ -78,7 +80,7 @@ export class Groups {
     if (isEmpty) {
       return true;
     }
-    if (arrived - this.#last >= SOON || this.#count >= MOST_LINES || line.prefix !== head.line.prefix) {
+    if (arrived - this.#last >= SOON || line.prefix !== head.line.prefix) {
       return false;
     }
     if (line.record !== null) {
@@ -120,12 +122,15 @@ export class Groups {
     return (
       CONTINUATIONS.some(({ pattern }) => pattern.test(start)) ||
       (DOTTED_CLASS.test(start) && !CLASS.test(this.#head.message)) ||
-      (this.#isInside && CLASS.test(start))
+      ((this.#count > 1 || this.#head.indent > 0) && CLASS.test(start))
     );
   }
 
   #expect(start) {
-    if (/^Traceback \(most/.test(start) || /^thread '[^']*'(?: \(\d+\))? panicked at .*:$/.test(start)) {
+    if (
+      /^Traceback \(most/.test(start) ||
+      /^thread '[^']*'(?: \(\d+\))? panicked at .*:$/.test(start)
+    ) {
       this.#awaits = "the error";
     } else if (/^goroutine \d/.test(start)) {
       this.#awaits = "functions";

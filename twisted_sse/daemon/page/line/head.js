@@ -52,7 +52,8 @@ export const OPENERS = [
   },
   {
     name: "letter before the bracket",
-    reason: "Ruby's logger: W, [2026-11-29T02:25:25.123456 #7]  WARN -- : .., CUPS: E [29/Nov/2026:..",
+    reason:
+      "Ruby's logger: W, [2026-11-29T02:25:25.123456 #7]  WARN -- : .., CUPS: E [29/Nov/2026:..",
     first: "DIWEFA",
     read(text, start) {
       const match = matchAt(/[DIWEFA],? (?=\[)/y, text, start);
@@ -91,7 +92,8 @@ export const OPENERS = [
   },
   {
     name: "name",
-    reason: "a program or a process in brackets, which stays: [Nest] 812  - 11/29/2026, .., [7] of NATS",
+    reason:
+      "a program or a process in brackets, which stays: [Nest] 812  - 11/29/2026, .., [7] of NATS",
     first: "[",
     read(text, start) {
       const match = matchAt(/\[[\w.-]{1,40}\] (?:\d{1,10} +- )?(?=\d)/y, text, start);
@@ -100,7 +102,8 @@ export const OPENERS = [
   },
   {
     name: "process",
-    reason: "a process, which stays: 7:M 29 Nov 2026 02:25:25.123 * .. of Redis, 812 02:25:25 of strace",
+    reason:
+      "a process, which stays: 7:M 29 Nov 2026 02:25:25.123 * .. of Redis, 812 02:25:25 of strace",
     first: "0123456789",
     read(text, start) {
       const match = matchAt(/\d{1,10}(:[XCSM])? +(?=\d)/y, text, start);
@@ -124,7 +127,8 @@ function readOpened(text, opened, arrived) {
   } else if ((hasBracket || opened.bracketed) && text[end] === "]") {
     end++;
   }
-  const separator = matchAt(SEPARATOR, text, end);
+  // Redis has a sign for its level there.
+  const separator = matchAt(opened.isRedis ? BLANKS : SEPARATOR, text, end);
   return {
     time: found.time,
     form: found.form,

@@ -9,13 +9,20 @@ import { readRecord } from "./record.js";
 import { afterSigns, readLevel } from "./severity.js";
 import { findTime, timeOfValue } from "./time.js";
 
-// How much of a line is looked at for pairs of logfmt.
+// How much of a line is looked at for most rules.
 const REACH = 400;
 const TIME_KEYS = new Set("ts time timestamp @timestamp t @t datetime asctime instant".split(" "));
 
 // A level that stands directly at the time or at the start, with what sets it off.
-const LEADING =
-  /([[<(|] *)?([A-Za-z]{1,11}|[.*#-](?= ))(?=[\s\])>:|/]|$)(?: *[\])>]|\/(?=\S))?(?:[ \t]*(?:[:|]|--?(?=\s)(?: :)?))?[ \t]*/y;
+const LEADING = new RegExp(
+  [
+    String.raw`([[<(|] *)?`,
+    String.raw`([A-Za-z]{1,11}|[.*#-](?= ))(?=[\s\])>:|/]|$)`,
+    String.raw`(?: *[\])>]|/(?=\S))?`,
+    String.raw`(?:[ \t]*(?:[:|]|--?(?=\s)(?: :)?))?[ \t]*`,
+  ].join(""),
+  "y",
+);
 
 function timeInPairs(pairs, arrived) {
   for (const { key, value, start, end } of pairs) {
@@ -25,6 +32,14 @@ function timeInPairs(pairs, arrived) {
     }
   }
   return null;
+}
+
+// A pair with the blank that sets it off from its neighbours.
+function withBlank(text, { start, end }, from) {
+  if (text[end] === " ") {
+    return [start, end + 1];
+  }
+  return start > from && text[start - 1] === " " ? [start - 1, end] : [start, end];
 }
 
 // The parts of a text that were not moved.
@@ -54,7 +69,8 @@ function leadingLevel(text, head, found) {
   const start = head.body + opened.length;
   const isFound = found.start === start && found.end === start + word.length;
   // What said it before the time may say it again: Ruby's "W, [..]  WARN -- : ".
-  const isRepeated = head.level !== "" && word === word.toUpperCase() && levelOf(word) === found.level;
+  const isRepeated =
+    head.level !== "" && word === word.toUpperCase() && levelOf(word) === found.level;
   return isFound || isRepeated ? [head.body, head.body + all.length] : null;
 }
 
@@ -76,10 +92,14 @@ function readJSON(text, head, { arrived, type }) {
   };
 }
 
-// Reads a line without escapes. `arrived` is when it came, in milliseconds since 1970, and `type` is
-// the type of its event. Returns { level, time, timeAt, levelAt, pieces, record, prefix }: timeAt and
-// levelAt are what is shown in the cells of the time and of the level, and pieces what stays as the
-// message, as positions in the text.
+// Reads a line without escapes. `arrived` is when it came, in milliseconds since 1970, and `type`
+// the type of its event. Returns
+//   level     its name in levels.js, or ""
+//   time      what time.js says, or null
+//   timeAt, levelAt    [start, end] of what is moved to the cells of time and level, or null
+//   pieces    [[start, end], ..] of what stays as the message; of JSON, all of it
+//   record    the JSON object, or null
+//   prefix    what stands before the line itself, such as "web-1  | ", or ""
 export function readLine(text, { arrived, type = "message" }) {
   const head = readHead(text, arrived);
   if (text[head.body] === "{") {
@@ -102,6 +122,10 @@ export function readLine(text, { arrived, type = "message" }) {
   const leading = leadingLevel(text, head, found);
   const levelAt = leading ?? head.levelAt ?? movedPair(found.isPair ? found : null);
   const moved = [head.levelAt, timeAt, levelAt].filter((each) => each !== null);
+  if (moved.some(([first]) => first === head.start)) {
+    // Blanks before what is moved indent nothing any more.
+    moved.push([head.prefix.length, head.start]);
+  }
   return {
     level: found.level,
     time,
@@ -111,12 +135,4 @@ export function readLine(text, { arrived, type = "message" }) {
     record: null,
     prefix: head.prefix,
   };
-}
-
-// A pair with the blank that sets it off from its neighbours.
-function withBlank(text, { start, end }, from) {
-  if (text[end] === " ") {
-    return [start, end + 1];
-  }
-  return start > from && text[start - 1] === " " ? [start - 1, end] : [start, end];
 }

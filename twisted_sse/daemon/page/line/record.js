@@ -1,8 +1,8 @@
-// JSON objects: which of their keys are the level, the time and the message, and how they are shown.
+// JSON objects: which of their keys are the level, the time and the message; how they are shown.
 
 "use strict";
 
-import { levelOf, levelOfPriority, levelOfStatus } from "./levels.js";
+import { LEVELS, levelOf, levelOfPriority, levelOfStatus } from "./levels.js";
 import { timeOfValue } from "./time.js";
 
 const MOST_CHARACTERS = 100_000;
@@ -10,17 +10,13 @@ const MOST_PAIRS = 14;
 const MOST_OF_A_VALUE = 200;
 
 const LEVEL_KEYS = ["level", "lvl", "severity", "severitytext", "levelname", "loglevel", "@l"];
-const TIME_KEYS =
-  "ts time timestamp @timestamp t @t datetime asctime timeunixnano timemillis realtimetimestamp instant".split(
-    " ",
-  );
+const TIME_KEYS = (
+  "ts time timestamp @timestamp t @t datetime asctime timeunixnano timemillis " +
+  "realtimetimestamp instant"
+).split(" ");
 const MESSAGE_KEYS = "msg message event text shortmessage body @m @mt".split(" ");
 const REQUEST_KEYS = ["request", "method", "path", "uri", "url"];
 
-// Bunyan's and pino's numbers.
-const TENS = ["trace", "debug", "info", "warn", "error", "fatal"];
-// OpenTelemetry's, four a level.
-const FOURS = TENS;
 const MONGODB = new Map(
   Object.entries({ F: "fatal", E: "error", W: "warn", I: "info" }).concat(
     ["D", "D1", "D2", "D3", "D4", "D5"].map((name) => [name, "debug"]),
@@ -55,7 +51,8 @@ function levelOfNumber(number, keys) {
   if (keys.has("shortmessage") && number >= 0 && number <= 7) {
     return levelOfPriority(number);
   }
-  return number >= 10 && number < 70 ? TENS[Math.floor(number / 10) - 1] : "";
+  // Bunyan's and pino's, ten a level.
+  return number >= 10 && number < 70 ? LEVELS[Math.floor(number / 10) - 1] : "";
 }
 
 function levelOfValue(value, keys) {
@@ -101,11 +98,11 @@ export const LEVEL_RULES = [
   },
   {
     name: "severityNumber",
-    reason: "OpenTelemetry's records have it, often without severityText",
+    reason: "OpenTelemetry has four a level, and often no severityText",
     read(record, keys) {
       const key = keys.get("severitynumber");
       const number = Number(plain(record[key]));
-      return number >= 1 && number <= 24 ? { key, level: FOURS[Math.ceil(number / 4) - 1] } : null;
+      return number >= 1 && number <= 24 ? { key, level: LEVELS[Math.ceil(number / 4) - 1] } : null;
     },
   },
   {
@@ -143,7 +140,7 @@ function plain(value) {
 
 function timeIn(record, keys, arrived) {
   for (const name of TIME_KEYS) {
-    const key = keys.get(name) ?? keys.get(`__${name}`);
+    const key = keys.get(name);
     const time = key === undefined ? null : timeOfValue(record[key], arrived);
     if (time !== null) {
       return { key, time };
@@ -170,8 +167,8 @@ function isDocker(record) {
   return [log, stream, time].every((each) => typeof each === "string");
 }
 
-// Reads a text that begins with "{". Returns null if it is no JSON object, else { record, level, time,
-// text }: text is what a record of Docker holds, if that is no JSON.
+// Reads a text that begins with "{". Returns null if it is no JSON object, else { record, level,
+// time, text }: text is what a record of Docker holds, if that is no JSON.
 export function readRecord(text, arrived) {
   const outer = parse(text);
   if (outer === null) {
@@ -248,8 +245,9 @@ function shown(value) {
   return [value === null ? "null" : "{…}", "other"];
 }
 
-// How a record is shown in one line: its message, and then key=value, without the level, the time and
-// the columns. The parts cover the message, the keys and the values.
+// How a record is shown in one line: its message, and then key=value, without the level, the time
+// and the columns (a Set of keys). Returns { text, parts }; the parts { start, end, role, key }
+// cover the message, the keys and the values, a role being "key", "number", "string" or "other".
 export function showRecord(record, without) {
   const parts = [];
   let text = "";

@@ -20,11 +20,16 @@ export const FAILURES = [
   { name: "Java", pattern: /Exception in thread/y },
   { name: "Go", pattern: /panic: |http: panic |fatal error: /y },
   { name: "Rust", pattern: /thread '[^']*'(?: \(\d+\))? panicked at/y },
-  { name: "Node.js, .NET", pattern: /\[?[Uu]nhandled ?(?:[Pp]romise ?)?(?:[Rr]ejection|[Ee]xception)/y },
+  {
+    name: "Node.js, .NET",
+    pattern: /\[?[Uu]nhandled ?(?:[Pp]romise ?)?(?:[Rr]ejection|[Ee]xception)/y,
+  },
   { name: "Elixir", pattern: /\*\* \([A-Z]/y },
   { name: "make", pattern: /g?make(?:\[\d+\])?: \*\*\* /y },
   { name: "a class", pattern: /(?:Uncaught )?[\w.$\\/]+(?:Error|Exception)(?=:)/y },
 ];
+// A host and a program, as syslog and the journal write them.
+const PROGRAM = /[\w.-]{1,100} [\w./-]{1,100}\[\d+\]: /y;
 // Ruby and others name the class at the end.
 const CLASS_AT_END = /\([\w:.]*\w(?:Error|Exception)\)\s*$/;
 
@@ -44,9 +49,9 @@ export function afterSigns(text, position) {
   return position + at(SIGNS, text, position)[0].length;
 }
 
-// Each rule has a line { text, start (the beginning of the text, long enough for most), body (where the
-// text proper begins), head (see head.js), pairs (of logfmt), type (of the event) }, and returns a level
-// or { level, start, end }, or "" or null.
+// Each rule reads a line { text, start (the beginning of the text, long enough for most), body
+// (where the text proper begins), head (see head.js), pairs (of logfmt), type (of the event) }, and
+// returns a level or { level, start, end }, or "" or null.
 export const RULES = [
   {
     name: "before the time",
@@ -88,7 +93,8 @@ export const RULES = [
   },
   {
     name: "PHP",
-    reason: "its own names; the name of a time zone may precede them: Europe/Berlin] PHP Warning: ..",
+    reason:
+      "its own names; the name of a time zone may precede them: Europe/Berlin] PHP Warning: ..",
     read({ text, body }) {
       const match = at(PHP, text, body);
       const names = { "Fatal error": "fatal", "Parse error": "fatal", Warning: "warn" };
@@ -116,9 +122,7 @@ export const RULES = [
     name: "HAProxy",
     reason: "the status follows five timers",
     read({ start, head }) {
-      const match = / -?\d+\/-?\d+\/-?\d+\/-?\d+\/\+?-?\d+ (\d{3}) /.exec(
-        start.slice(head.body),
-      );
+      const match = / -?\d+\/-?\d+\/-?\d+\/-?\d+\/\+?-?\d+ (\d{3}) /.exec(start.slice(head.body));
       return match && levelOfStatus(Number(match[1]));
     },
   },
@@ -134,7 +138,8 @@ export const RULES = [
     name: "failure",
     reason: "an error that was not caught, as languages and tools write it",
     read({ text, start, body }) {
-      const isFailure = FAILURES.some(({ pattern }) => at(pattern, start, body) !== null);
+      const said = body + (at(PROGRAM, start, body)?.[0].length ?? 0);
+      const isFailure = FAILURES.some(({ pattern }) => at(pattern, start, said) !== null);
       return isFailure || CLASS_AT_END.test(text.slice(-100)) ? "error" : "";
     },
   },
@@ -183,14 +188,14 @@ export const RULES = [
   },
 ];
 
-// Returns { level, start, end, isPair, rule }: what the level is, and where it stands if that is known.
+// Returns { level, start, end, isPair }: what the level is, and where it stands if that is known.
 export function readLevel(line) {
-  for (const { name, read } of RULES) {
+  for (const { read } of RULES) {
     const found = read(line);
     const level = typeof found === "string" ? found : found?.level;
     if (level) {
-      return typeof found === "string" ? { level, rule: name } : { ...found, rule: name };
+      return typeof found === "string" ? { level } : found;
     }
   }
-  return { level: "", rule: "" };
+  return { level: "" };
 }

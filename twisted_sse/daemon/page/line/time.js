@@ -10,57 +10,127 @@ const FIRST = Date.UTC(2000, 0, 1);
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const OFFSETS = { Z: 0, UTC: 0, GMT: 0, CET: 1, CEST: 2, EST: -5, EDT: -4, PST: -8, PDT: -7 };
 
-const month = `(?<name>${MONTHS.join("|")})`;
-const clock = "(?<hour>\\d\\d?):(?<minute>\\d\\d):(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?";
-const half = "(?:[ \u202f](?<half>[AP]M)\\b)";
-const zone = `(?: ?(?<zone>Z|${Object.keys(OFFSETS).slice(1).join("|")}|[+-]\\d\\d:?\\d\\d)(?!\\w)|(?<zone2>[+-]\\d\\d)(?![\\w:.]))`;
-// Between a date and a time; some have each in brackets of its own.
-const apart = "(?:,? {1,2}|\\] ?\\[)";
+// Parts of the patterns. Their groups are read by momentOf.
+const raw = String.raw;
+const month = raw`(?<name>${MONTHS.join("|")})`;
 const weekday = "(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)";
+const fraction = raw`(?:[.,](?<fraction>\d{1,9}))?`;
+const minutes = raw`(?<hour>\d\d?):(?<minute>\d\d)`;
+const clock = raw`${minutes}:(?<second>\d\d)${fraction}`;
+// Java 20 and later writes a narrow space before AM and PM.
+const half = "(?:[ \u202f](?<half>[AP]M)\\b)?";
+const names = Object.keys(OFFSETS).slice(1).join("|");
+const zone = raw`(?: ?(?<zone>[Zz]|${names}|[+-]\d\d:?\d\d)(?!\w)|(?<hours>[+-]\d\d)(?![\w:.]))?`;
+// Between a date and a time; some have each in brackets of its own.
+const apart = raw`(?:,? {1,2}|\] ?\[)`;
 
 // The forms of a time. Those with a date may also be the value of a key.
 export const DATED = [
-  // 2026-11-29T02:25:25.123Z, 2026/11/29 2:25, 2026.11.29 02:25:25 (ClickHouse)
-  ["ISO 8601, RFC 3339", `(?<year>\\d{4})([-/.])(?<month>\\d\\d?)\\2(?<day>\\d\\d?)(?:[Tt_]|${apart})(?<hour>\\d\\d?):(?<minute>\\d\\d)(?::(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?)?(?!\\d|:\\d)${half}?${zone}?`],
-  ["ISO 8601, basic", `(?<year>\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)T(?<hour>\\d\\d)(?<minute>\\d\\d)(?<second>\\d\\d)(?:[.,](?<fraction>\\d{1,9}))?${zone}?`],
-  // 29-Nov-2026 02:25:25, 29/Nov/2026:02:25:25, Sun, 29 Nov 2026 02:25:25 GMT
-  ["day, name, year", `(?:${weekday},? )?(?<day>\\d\\d?)([-/ ])${month}\\2(?<year>\\d{4})[ :]${clock}${zone}?`],
-  // Nov 29, 2026 2:25:25 AM
-  ["java.util.logging", `${month} (?<day>\\d\\d?), (?<year>\\d{4})(?:,| at)? ${clock}${half}?${zone}?`],
-  // Sun Nov 29 02:25:25 UTC 2026
-  ["ctime", `${weekday} ${month} {1,2}(?<day>\\d\\d?) ${clock}${zone}? (?<year>\\d{4})`],
-  // 11/29/26 02:25:25, 29/11/2026, 2:25:25 AM
-  ["slashes", `(?<a>\\d\\d?)/(?<b>\\d\\d?)/(?<c>\\d{4}|\\d\\d)${apart}${clock}${half}?${zone}?`],
-  ["dots", `(?<day>\\d\\d?)\\.(?<month>\\d\\d?)\\.(?<year>\\d{4}),? ${clock}${zone}?`],
-  // Nov 29 02:25:25, Nov 29 2026 02:25:25 (Cisco)
-  ["RFC 3164", `(?:${weekday} )?${month} {1,2}(?<day>\\d\\d?)(?: (?<year>\\d{4}))? ${clock}${zone}?`],
-  // 11-29 02:25:25.123
-  ["logcat", `(?<month>\\d\\d)-(?<day>\\d\\d) ${clock}`],
-  // 261129 02:25:25 (MySQL, Tornado); 20261129 02:25:25
-  ["six digits", `(?<year>\\d\\d|\\d{4})(?<month>\\d\\d)(?<day>\\d\\d)(?: |  (?=\\d:))${clock}(?!\\d)`],
-  ["epoch", "(?<epoch>\\d{10}(?:\\.\\d{1,9})?|\\d{13}|\\d{16}|\\d{19})(?=[\\s:\\]]|$)"],
+  {
+    name: "ISO 8601, RFC 3339",
+    reason: "2026-11-29T02:25:25.123Z, 2026/11/29 2:25, 2026.11.29 02:25:25 of ClickHouse",
+    source:
+      raw`(?<year>\d{4})([-/.])(?<month>\d\d?)\2(?<day>\d\d?)(?:[Tt_]|${apart})${minutes}` +
+      raw`(?::(?<second>\d\d)${fraction})?(?!\d|:\d)${half}${zone}`,
+  },
+  {
+    name: "ISO 8601, basic",
+    reason: "20261129T022525Z",
+    source:
+      raw`(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T` +
+      raw`(?<hour>\d\d)(?<minute>\d\d)(?<second>\d\d)${fraction}${zone}`,
+  },
+  {
+    name: "day, name, year",
+    reason: "29-Nov-2026 02:25:25, 29/Nov/2026:02:25:25, Sun, 29 Nov 2026 02:25:25 GMT",
+    source:
+      raw`(?:${weekday},? )?(?<day>\d\d?)([-/ ])${month}\2(?<year>\d{4})[ :]` +
+      raw`${clock}${zone}`,
+  },
+  {
+    name: "java.util.logging",
+    reason: "Nov 29, 2026 2:25:25 AM",
+    source: raw`${month} (?<day>\d\d?), (?<year>\d{4})(?:,| at)? ${clock}${half}${zone}`,
+  },
+  {
+    name: "ctime",
+    reason: "Sun Nov 29 02:25:25 UTC 2026 of date, Apache and dmesg -T",
+    source: raw`${weekday} ${month} {1,2}(?<day>\d\d?) ${clock}${zone} (?<year>\d{4})`,
+  },
+  {
+    name: "slashes",
+    reason: "11/29/26 02:25:25, 29/11/2026, 2:25:25 AM",
+    source: raw`(?<a>\d\d?)/(?<b>\d\d?)/(?<c>\d{4}|\d\d)${apart}${clock}${half}${zone}`,
+  },
+  {
+    name: "dots",
+    reason: "29.11.2026 02:25:25, 29.11.26 02:25:25",
+    source: raw`(?<day>\d\d?)\.(?<month>\d\d?)\.(?<year>\d{4}|\d\d),? ${clock}${zone}`,
+  },
+  {
+    name: "RFC 3164",
+    reason: "Nov 29 02:25:25 of syslog, Nov 29 2026 02:25:25 of Cisco",
+    source:
+      raw`(?:${weekday} )?${month} {1,2}(?<day>\d\d?)(?: (?<year>\d{4}))? ` + raw`${clock}${zone}`,
+  },
+  {
+    name: "logcat",
+    reason: "11-29 02:25:25.123",
+    source: raw`(?<month>\d\d)-(?<day>\d\d) ${clock}`,
+  },
+  {
+    name: "six digits",
+    reason: "261129 02:25:25 of MySQL and Tornado",
+    source: raw`(?<year>\d\d|\d{4})(?<month>\d\d)(?<day>\d\d)(?: |  (?=\d:))${clock}(?!\d)`,
+  },
+  {
+    name: "epoch",
+    reason: "seconds with or without a fraction, milli-, micro- or nanoseconds since 1970",
+    source: raw`(?<epoch>\d{10}(?:\.\d{1,9})?|\d{13}|\d{16}|\d{19})(?=[\s:\]]|$)`,
+  },
 ].map(sticky);
 
 export const UNDATED = [
-  // 02:25:25.123, 2:25:25 AM, 02:25:25.123Z (Bunyan)
-  ["clock", `${clock}(?:${half}|(?<zone>Z))?(?=[\\s\\],|]|:(?!\\d))`],
-  // 2:25AM (zerolog)
-  ["kitchen clock", "(?<hour>\\d\\d?):(?<minute>\\d\\d)(?<half>[AP]M)(?=\\s)"],
+  {
+    name: "clock",
+    reason: "02:25:25.123, 2:25:25 AM, 02:25:25.123Z of Bunyan",
+    source: raw`${clock}(?:(?<zone>Z)|${half})(?=[\s\],|]|:(?!\d))`,
+  },
+  {
+    name: "kitchen clock",
+    reason: "2:25AM of zerolog",
+    source: raw`${minutes}(?<half>[AP]M)(?=\s)`,
+  },
 ].map(sticky);
 
-// After the letter of klog: 1129 02:25:25, 261129 02:25:25, 20261129 02:25:25.
-const KLOG = sticky(["klog", `(?<year>\\d{4}|\\d\\d)?(?<month>\\d\\d)(?<day>\\d\\d) +${clock}`]);
+const KLOG = sticky({
+  name: "klog",
+  reason: "after its letter: 1129 02:25:25, 261129 02:25:25, 20261129 02:25:25",
+  source: raw`(?<year>\d{4}|\d\d)?(?<month>\d\d)(?<day>\d\d) +${clock}`,
+});
 
-// In square brackets, somewhere in the first characters: the line is best left as it is.
+// These stand somewhere in the first characters: the line is best left as it is.
 export const SOMEWHERE = [
-  { name: "in brackets", pattern: /\[(?<day>\d\d)\/(?<name>[A-Z][a-z]{2})\/(?<year>\d{4})[: ](?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)(?:\.(?<fraction>\d{1,9}))?(?: (?<zone>[+-]\d{4}))?\]/ },
-  { name: "audit", pattern: /\baudit\((?<epoch>\d{10}(?:\.\d{1,9})?):\d+\)/ },
-  { name: "GIN", pattern: /^\[GIN\] (?<year>\d{4})\/(?<month>\d\d)\/(?<day>\d\d) - (?<hour>\d\d):(?<minute>\d\d):(?<second>\d\d)/ },
-];
+  {
+    name: "in brackets",
+    reason: "[29/Nov/2026:01:18:07 +0000] of access logs",
+    source: raw`\[(?<day>\d\d)/${month}/(?<year>\d{4})[: ]${clock}(?: (?<zone>[+-]\d{4}))?\]`,
+  },
+  {
+    name: "audit",
+    reason: "msg=audit(1795919125.123:812): of auditd",
+    source: raw`\baudit\((?<epoch>\d{10}(?:\.\d{1,9})?):\d+\)`,
+  },
+  {
+    name: "GIN",
+    reason: "[GIN] 2026/11/29 - 02:25:25 | 200 |",
+    source: raw`^\[GIN\] (?<year>\d{4})/(?<month>\d\d)/(?<day>\d\d) - ${clock}`,
+  },
+].map(({ source, ...form }) => ({ ...form, pattern: new RegExp(source) }));
 const REACH = 200;
 
-function sticky([name, source]) {
-  return { name, pattern: new RegExp(source, "y") };
+function sticky({ source, ...form }) {
+  return { ...form, pattern: new RegExp(source, "y") };
 }
 
 function isValid(at, arrived) {
@@ -69,15 +139,15 @@ function isValid(at, arrived) {
 
 // Minutes east of Greenwich, or null.
 function offsetOf(text) {
-  if (Object.hasOwn(OFFSETS, text)) {
-    return OFFSETS[text] * 60;
+  if (Object.hasOwn(OFFSETS, text.toUpperCase())) {
+    return OFFSETS[text.toUpperCase()] * 60;
   }
   const [hours, minutes] = [Number(text.slice(1, 3)), Number(text.slice(3).replace(":", ""))];
   return hours > 18 || minutes > 59 ? null : (hours * 60 + minutes) * (text[0] === "-" ? -1 : 1);
 }
 
-// Milliseconds since 1970 of a date and a time, or NaN. A time that a change of the clocks leaves out
-// is the one as long after the change.
+// Milliseconds since 1970 of a date and a time, or NaN. A time that a change of the clocks leaves
+// out is the one as long after the change.
 function moment(year, monthIndex, day, time) {
   const days = new Date(Date.UTC(year, monthIndex + 1, 0)).getUTCDate();
   if (!(monthIndex >= 0 && monthIndex < 12 && day >= 1 && day <= days)) {
@@ -107,7 +177,7 @@ function clockOf(groups) {
   if (hour > 23 || minute > 59 || second > 60) {
     return null;
   }
-  const named = groups.zone ?? groups.zone2;
+  const named = groups.zone ?? groups.hours;
   const offset = named === undefined ? null : offsetOf(named);
   if (named !== undefined && offset === null) {
     return null;
@@ -131,16 +201,17 @@ function nearest(groups, time, arrived) {
 
 // A time of day: of today, or of yesterday if it would be more than an hour ahead.
 function today(time, arrived) {
-  const days = [0, 1].map((back) => {
+  function before(days) {
     const date = new Date(arrived);
     if (time.offset === null) {
-      date.setDate(date.getDate() - back);
+      date.setDate(date.getDate() - days);
       return moment(date.getFullYear(), date.getMonth(), date.getDate(), time);
     }
-    date.setUTCDate(date.getUTCDate() - back);
+    date.setUTCDate(date.getUTCDate() - days);
     return moment(date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate(), time);
-  });
-  return days[0] <= arrived + HOUR ? days[0] : days[1];
+  }
+  const at = before(0);
+  return at <= arrived + HOUR ? at : before(1);
 }
 
 function momentOf(groups, arrived) {
@@ -184,7 +255,7 @@ function timeOf(groups, arrived) {
   if (!isValid(at, arrived)) {
     return null;
   }
-  const zoned = groups.zone !== undefined || groups.zone2 !== undefined;
+  const zoned = (groups.zone ?? groups.hours) !== undefined;
   return { at, zoned, fraction: groups.fraction !== undefined };
 }
 
@@ -229,7 +300,7 @@ export function findTime(text, arrived) {
   return null;
 }
 
-// The time that a value of JSON or logfmt is, or null. A time of day is none: it may be a duration.
+// The time that a value of JSON or logfmt is, or null. A time of day alone may be a duration.
 export function timeOfValue(value, arrived) {
   if (typeof value === "number") {
     const at = value >= 1e9 ? fromEpoch(value) : NaN;

@@ -12,7 +12,8 @@ const REACH = 100;
 export const PLACES = [
   {
     name: "start",
-    reason: "error: .., WARNING:root:.., error[E0425]: .., and the same after host and program[pid]:",
+    reason:
+      "error: .., WARNING:root:.., error[E0425]: .., and the same after host and program[pid]:",
     before:
       /^(?:(?:[\w.-]+ )?(?:(?:[\w./-]+:|[\w./-]*(?:\[[^\]]*\]|\([^)]*\)|<[^>]*>)+:?) ){1,3})?$/,
     after: /^(?:\d? ?:|\]| -[\s-]| \||\[[\w.-]*\]:)/,
@@ -32,14 +33,14 @@ export const PLACES = [
   {
     name: "square brackets",
     reason: "[error], [ OK ], [error    ] of structlog, [mpm_event:notice] of Apache, ##[error]",
-    before: /\[(?:[\w.-]+:)? *$/,
+    before: /(?<![\w[])\[(?:[\w.-]+:)? *$/,
     after: /^ *\]/,
     everyday: true,
   },
   {
     name: "angle and round brackets",
-    reason: "<Information> of ClickHouse, (warning)",
-    before: /[<(] *$/,
+    reason: "<Information> of ClickHouse, (warning); not f(error) of a program",
+    before: /(?<!\w)[<(] *$/,
     after: /^ *[>)]/,
   },
   {
@@ -80,7 +81,8 @@ export const PLACES = [
   {
     name: "place in a file",
     reason: "compilers: app.c:1:2: error: .., app.ts(1,2): error TS1: .., 1:2  error ..",
-    before: /^(?:[A-Za-z]:)?[^\s:(]*(?:(?::\d+){1,2}(?::| -)|\(\d+(?:,\d+)*\) ?:) +$|^\d+:\d+ {2,}$/,
+    before:
+      /^(?:[A-Za-z]:)?[^\s:(]*(?:(?::\d+){1,2}(?::| -)|\(\d+(?:,\d+)*\) ?:) +$|^\d+:\d+ {2,}$/,
     after: /^(?::| {2}| [A-Z]+\d+:)/,
   },
   {
@@ -112,14 +114,14 @@ export function findWord(text, start) {
     const before = head.slice(0, match.index);
     const end = match.index + word.length;
     const after = text.slice(start + end, start + end + REACH);
-    const place = PLACES.find(
+    const isPlaced = PLACES.some(
       (each) =>
         (capitals || !(each.capitals || (isEveryday(word) && !each.everyday))) &&
         each.before.test(before) &&
         each.after.test(after),
     );
-    if (place !== undefined) {
-      return { level, start: start + match.index, end: start + end, place: place.name };
+    if (isPlaced) {
+      return { level, start: start + match.index, end: start + end };
     }
   }
   return null;

@@ -15,7 +15,7 @@ const characters = new Map([["\u0130", "i"]]);
 function foldCharacter(character) {
   let folded = characters.get(character);
   if (folded === undefined) {
-    folded = character.toLowerCase().toUpperCase().toLowerCase().replaceAll("ς", "σ");
+    folded = character.toLowerCase().toUpperCase().toLowerCase();
     characters.set(character, folded);
   }
   return folded;

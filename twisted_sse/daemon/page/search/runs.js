@@ -40,7 +40,7 @@ export function mergeRuns(length, styles, marks) {
   const marked = marks.map(([start, end]) => ({ start, end }));
   const runs = [];
   let [look, mark] = [0, 0];
-  for (let start = 0; start < length; ) {
+  for (let start = 0; start < length;) {
     look = advance(looks, look, start);
     mark = advance(marked, mark, start);
     let end = length;

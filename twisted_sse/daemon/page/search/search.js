@@ -106,6 +106,11 @@ export class Search {
     );
   }
 
+  // Whether nothing matches until another query is set, whatever matched before.
+  get isStopped() {
+    return this.#stopped;
+  }
+
   // Returns false if a pattern is not valid: what was searched before stays in force then.
   set(text) {
     const { terms, problem } = parseQuery(text);
