@@ -13,7 +13,7 @@ class Page {
   markers = [];
 
   add(entry) {
-    const group = { entries: [entry] };
+    const group = { entries: [entry], type: entry.type };
     this.groups.push(group);
     return group;
   }
@@ -158,3 +158,20 @@ test("events of types are asked for without a number where each client has its o
     await connect();
     equal(addresses, ["/log"]);
   }, "python"));
+
+test("events of a type are no lines of an event before them, of another type or none", () =>
+  withSource(async ({ page, write, connect }) => {
+    await connect();
+    write("data: one\n\ndata:     two\n\nevent: paid\ndata:     three\n\n");
+    write("event: refresh\ndata:\n\nevent: refresh\ndata:\n\ndata: last\n\n");
+    await until(() => page.lines.at(-1)?.[0] === "last");
+    equal(page.lines, [["one", "    two"], ["    three"], [""], [""], ["last"]]);
+  }));
+
+test("empty lines are no events, but belong to a group", () =>
+  withSource(async ({ page, write, connect }) => {
+    await connect();
+    write("data:\n\ndata: one\n\ndata:\n\ndata: two\n\n");
+    await until(() => page.groups.length === 2);
+    equal(page.lines, [["one", ""], ["two"]]);
+  }));
