@@ -130,15 +130,13 @@ Press Ctrl-C to stop.
         """
         A second Ctrl-C ends it at once, whatever it waits for, and its command with it.
         """
-        command = "trap '' TERM; echo $$; sleep 100"
+        command = "trap '' TERM; echo pid $$ ready; sleep 100"
         options = ("--port", str(self.port), "--drain", "60", "--drain-delay", "60")
         terminal = Terminal(self, *SERVE, *options, "--", "sh", "-c", command, NO_COLOR="1")
         terminal.waitFor("Press Ctrl-C to stop.\n")
         client = self.client()
-        until(
-            lambda: client.readUntil(b"\ndata: ") and re.search(rb"data: (\d+)\n", client.received)
-        )
-        found = re.search(rb"data: (\d+)\n", client.received)
+        client.readUntil(b" ready\n")
+        found = re.search(rb"pid (\d+) ready", client.received)
         assert found is not None
         terminal.press(b"\x03")
         terminal.waitFor("Stopping")
