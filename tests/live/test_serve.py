@@ -116,7 +116,7 @@ Press Ctrl-C to stop.
         terminal.text = ""
         with open(self.directory / "app.log", "ab") as file:
             file.write(b"x" * 1_204_550 + b"\n")
-        client.readUntil(b"missing")
+        client.readUntil(b"more bytes]")
         terminal.waitFor("MiB\n")
         self.assertRegex(
             terminal.text, r"^\d\d:\d\d:\d\d warning: cut a line of 1,204,550 bytes to 1 MiB\n$"
