@@ -99,6 +99,7 @@ setup(
             "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
+            "websocket-client>=1.8",  # drives Firefox by WebDriver BiDi; selenium uses it, too
         ],
         "docs": [
             *hub,  # the API is imported to be described

@@ -1,5 +1,6 @@
 """
-Runs the tests of the page's modules, C{tests/page/test_*.js}, in Chromium.
+Runs the tests of the page's modules, C{tests/page/test_*.js}, in Chromium and in
+Firefox.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 from twisted.web.static import Data, File
 
+from tests.support.bidi import FirefoxCase
 from tests.support.browsers import Browsing
 from tests.support.requirements import ROOT, needs
 from twisted_sse.daemon.pages import pageHeaders
@@ -110,3 +112,23 @@ class ModuleTests(Browsing):
             failures, count = await deferToThread(browser.execute_async_script, RUN, files)
             self.assertEqual(failures, [], zone)
             self.assertGreaterEqual(count, len(files), zone)
+
+
+@needs("network", "firefox")
+class FirefoxModuleTests(FirefoxCase):
+    """
+    The same in Firefox.
+    """
+
+    async def test_modules(self) -> None:
+        """
+        All tests of the modules pass.
+        """
+        files = sorted(path.name for path in TESTS.glob("test_*.js"))
+        server = self.serve(site())
+        await self.start()
+        await self.open(server.url)
+        run = f"return new Promise((done) => (function () {{ {RUN} }})(arguments[0], done))"
+        failures, count = await self.run_(run, files)
+        self.assertEqual(failures, [])
+        self.assertGreaterEqual(count, len(files))

@@ -94,14 +94,19 @@ user_pref("toolkit.telemetry.reportingpolicy.firstRun", false);
 
 class Firefox(ProcessProtocol):
     """
-    Firefox with one page.  There is no driver: the page reports to the server of the test.
+    Firefox with one page.  There is no driver: the page reports to the server of the test, or see
+    L{tests.support.bidi}.
+
+    @ivar errors: its standard error.
     """
 
-    def __init__(self, test: TestCase, url: str) -> None:
+    def __init__(self, test: TestCase, url: str, *more: str) -> None:
         """
         @param test: the test whose cleanup stops the browser.
         @param url: the URL of the page.
+        @param more: more arguments for it.
         """
+        self.errors = bytearray()
         self._ended: Deferred[None] = Deferred()
         # Not trial's temporary directory, which under pytest is in the checkout.
         home = tempfile.mkdtemp(prefix="twisted-sse-")
@@ -111,7 +116,7 @@ class Firefox(ProcessProtocol):
         process = reactor.spawnProcess(
             self,
             executable,
-            [executable, "--headless", "--no-remote", "--profile", home, url],
+            [executable, "--headless", "--no-remote", *more, "--profile", home, url],
             env={**os.environ, "HOME": home, "MOZ_CRASHREPORTER_DISABLE": "1"},
         )
 
@@ -123,6 +128,12 @@ class Firefox(ProcessProtocol):
             return self._ended
 
         test.addCleanup(stop)
+
+    def errReceived(self, data: bytes) -> None:
+        """
+        Record standard error.
+        """
+        self.errors += data
 
     def processEnded(self, reason: Failure) -> None:
         """

@@ -327,7 +327,7 @@ class PageCase(Browsing):
         while not (value := await self.run_(f"return {script}", *arguments)):
             if reactor.seconds() > deadline:
                 seen = await self.run_("return document.body.innerText")
-                self.fail(f"never: {script} {arguments} {why}\n{seen}")
+                self.fail(f"never: {script} {arguments} {why}\n{seen[:500]}")
             await deferLater(reactor, 0.05)
         return value
 

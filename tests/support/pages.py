@@ -155,6 +155,7 @@ class Paging(Browsing):
         Append lines to the file, and wait until the daemon keeps them, so that they are there before
         a page is.
         """
+
         async def read() -> int:
             sources = json.loads(await self.ask("page/sources"))
             return sum(source["lines"] for source in sources)
@@ -305,7 +306,7 @@ class Paging(Browsing):
             event: dict[str, Any] = {"key": name, "windowsVirtualKeyCode": code}
             if written:
                 event["text"] = written
-            if len(key) == 1 and key.isupper() or key == "?":
+            if (len(key) == 1 and key.isupper()) or key == "?":
                 event["modifiers"] = 8
             await self.devtools(
                 "Input.dispatchKeyEvent", type="keyDown" if written else "rawKeyDown", **event
