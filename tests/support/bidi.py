@@ -47,6 +47,8 @@ class _Session:
         self.call("session.new", capabilities={})
         tree = self.call("browsingContext.getTree")
         self.context = tree["contexts"][0]["context"]
+        # Else pages have no focus.
+        self.call("browsingContext.activate", context=self.context)
 
     def call(self, method: str, **parameters: Any) -> Any:
         """
