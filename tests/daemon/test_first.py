@@ -79,6 +79,16 @@ class FirstClientTests(OptionsMixin):
             self.reactor.settle()
             self.assertEqual(self.reactor.stops, 1)
 
+    def test_nothing(self) -> None:
+        """
+        If there were no lines, there is nothing to wait with.
+        """
+        self.start()
+        self.source.lines = 0
+        self.source.end(3)
+        self.reactor.settle()
+        self.assertEqual((self.reactor.stops, self.statuses), (1, [3]))
+
     def test_stopped(self) -> None:
         """
         A signal ends the wait, and leaves nothing behind.

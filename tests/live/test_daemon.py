@@ -235,7 +235,8 @@ class RefusalTests(DaemonMixin):
             result = self.run_(*command, *(() if command is SERVE else ("sse",)), *options)
             self.assertEqual(result.returncode, 64, (command, result))
             self.assertEqual(result.stdout, "", command)
-            self.assertRegex(result.stderr, rf"^sse: {re.escape(says)}[^\n]*\n$")
+            program = "python -m twisted_sse serve" if command is SERVE else "sse"
+            self.assertRegex(result.stderr, rf"^{program}: {re.escape(says)}[^\n]*\n$")
             self.assertEqual(list(self.directory.iterdir()), [], command)
 
     def test_option(self) -> None:
@@ -252,7 +253,7 @@ class RefusalTests(DaemonMixin):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             number = taken.getsockname()[1]
             self.assertRefused(
-                f"--listen tcp:{number}:interface=127.0.0.1: it is in use",
+                f"--listen tcp:{number}:interface=127.0.0.1: it is already in use",
                 *("--port", str(self.port), "--listen", f"tcp:{number}:interface=127.0.0.1"),
                 ways=self.ways,
             )

@@ -16,7 +16,9 @@ def lines(start: int, end: int) -> list[str]:
     Make numbered lines; each tenth is an error, each seventh is about a mouse.
     """
     return [
-        atSecond(n, f"{'ERROR' if n % 10 == 0 else 'INFO'} line {n}{' mouse' if n % 7 == 0 else ''}")
+        atSecond(
+            n, f"{'ERROR' if n % 10 == 0 else 'INFO'} line {n}{' mouse' if n % 7 == 0 else ''}"
+        )
         for n in range(start, end)
     ]
 
@@ -32,7 +34,9 @@ class FollowingTests(Paging):
         Assert that the list is at its end, and that the button offers to pause.
         """
         await self.until("return Math.abs(below()) < 1")
-        self.assertEqual(await self.run_("return [text('#pause'), one('#pill').hidden]"), ["Pause", True])
+        self.assertEqual(
+            await self.run_("return [text('#pause'), one('#pill').hidden]"), ["Pause", True]
+        )
 
     async def holds(self) -> list[object]:
         """
@@ -127,9 +131,14 @@ class FollowingTests(Paging):
         await self.show(backlog=lines(0, 300))
         before = await self.run_("return [scroller.scrollTop, topOf(found('line 299'))]")
         await self.press("Space")
-        await self.becomes(["Paused", "Resume", "Paused"], "return [text('#word'), text('#pause'), text('#status')]")
+        await self.becomes(
+            ["Paused", "Resume", "Paused"],
+            "return [text('#word'), text('#pause'), text('#status')]",
+        )
         await self.becomes("app.log (paused)", "return document.title")
-        await self.add(*[atSecond(n, f"{'FATAL' if n % 9 == 0 else 'INFO'} {n}") for n in range(300, 330)])
+        await self.add(
+            *[atSecond(n, f"{'FATAL' if n % 9 == 0 else 'INFO'} {n}") for n in range(300, 330)]
+        )
         self.assertEqual(await self.run_("return scroller.scrollTop"), before[0])
         self.assertEqual(await self.run_("return topOf(found('line 299'))"), before[1])
         await self.becomes("↓ 30 new · 3 errors", "return text('#pill')")
@@ -208,7 +217,9 @@ class FollowingTests(Paging):
         await self.press("Escape")
         await self.becomes("", "return text('#found')")
         self.assertEqual(await self.run_("return topOf(found('line 295'))"), offset)
-        self.assertTrue(await self.run_("return message(found('line 295').previousSibling).includes('294')"))
+        self.assertTrue(
+            await self.run_("return message(found('line 295').previousSibling).includes('294')")
+        )
 
     async def test_searchedAtTheEnd(self) -> None:
         """
@@ -225,7 +236,9 @@ class FollowingTests(Paging):
         await self.holds()
         await self.search('"line 1"')
         await self.becomes("111 of 400", "return text('#found')")
-        await self.until("return found('line 199') && topOf(found('line 199')) < scroller.clientHeight")
+        await self.until(
+            "return found('line 199') && topOf(found('line 199')) < scroller.clientHeight"
+        )
 
     async def test_wholeBacklog(self) -> None:
         """
@@ -284,7 +297,9 @@ class FollowingTests(Paging):
         await self.until(f"return {KEPT} >= 3500")
         self.write(*lines(3500, 8000))
         await self.until("return text('#shown').includes('older')")
-        await self.until("return Number(/([0-9,]+) new/.exec(text('#pill'))[1].replace(',', '')) > 0")
+        await self.until(
+            "return Number(/([0-9,]+) new/.exec(text('#pill'))[1].replace(',', '')) > 0"
+        )
         await self.until("return found('line 499') !== undefined")
         await self.becomes(place, PLACE)
         await self.until(
@@ -313,7 +328,9 @@ class FollowingTests(Paging):
         await self.becomes(0, "return scroller.scrollTop")
         self.assertEqual(await self.run_("return messages()[0]"), "line 299")
         await self.add(*lines(300, 305))
-        self.assertEqual(await self.run_("return [scroller.scrollTop, messages()[0]]"), [0, "line 304"])
+        self.assertEqual(
+            await self.run_("return [scroller.scrollTop, messages()[0]]"), [0, "line 304"]
+        )
         await self.wheel(600)
         await self.becomes("Resume", "return text('#pause')")
         place = await self.run_(PLACE)
@@ -359,11 +376,12 @@ class FollowingTests(Paging):
         """
         await self.show(backlog=lines(0, 100))
         await self.run_("one('#list').querySelector('.time[tabindex=\"0\"]').focus()")
-        focused = "return document.activeElement.closest('li')?.querySelector('.message').textContent"
+        focused = (
+            "return document.activeElement.closest('li')?.querySelector('.message').textContent"
+        )
         self.assertEqual(await self.run_(focused), "line 99")
         await self.add(*lines(100, 130))
         self.assertEqual(await self.run_(focused), "line 99")
         await self.add(*lines(130, 400))
         await self.becomes("list", "return document.activeElement.id")
         await self.assertFollowing()
-

@@ -136,14 +136,10 @@ browserTest("the palette is that of theme.css", async () => {
 });
 
 browserTest("a mark has its own colours, whatever the style of its text", async () => {
-  const sheet = document.createElement("link");
-  sheet.rel = "stylesheet";
   const url = new URL("../../twisted_sse/daemon/page/theme.css", import.meta.url);
-  await new Promise((done) => {
-    sheet.addEventListener("load", done);
-    sheet.href = url;
-    document.head.append(sheet);
-  });
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(await (await fetch(url)).text());
+  document.adoptedStyleSheets = [sheet];
   const marks = [0, 1].map(() => document.createElement("mark"));
   document.body.append(...marks);
   marks[1].style.color = "#ff0000";
@@ -152,7 +148,7 @@ browserTest("a mark has its own colours, whatever the style of its text", async 
     const { color, backgroundColor } = getComputedStyle(mark);
     return [color, backgroundColor];
   });
-  sheet.remove();
+  document.adoptedStyleSheets = [];
   for (const mark of marks) {
     mark.remove();
   }

@@ -170,7 +170,7 @@ class DaemonMixin(SynchronousTestCase):
             said = f"Site starting on {self.port}"
         else:
             command = (*command, "--port", str(self.port))
-            said = f"http://localhost:{self.port}/ "
+            said = f"at http://localhost:{self.port}/"
         process = self.spawn(*command, **more)
         self.waitFor(process, said)
         # It listens already, but handles signals only once the reactor runs.

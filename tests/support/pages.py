@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from twisted.internet.task import deferLater
@@ -129,6 +130,8 @@ class Paging(Browsing):
         while True:
             try:
                 await self.ask("page/theme.css")
+            except HTTPError:
+                return  # it answers, if only that one must sign in
             except OSError:
                 self.assertLess(reactor.seconds(), deadline)
                 await deferLater(reactor, 0.02)
@@ -151,6 +154,7 @@ class Paging(Browsing):
         Append lines to the file, and wait until the daemon keeps them, so that they are there before
         a page is.
         """
+
         async def read() -> int:
             sources = json.loads(await self.ask("page/sources"))
             return sum(source["lines"] for source in sources)
@@ -246,11 +250,13 @@ class Paging(Browsing):
                 self.fail(f"not within {PATIENCE} s: {script}\n{seen[:2000]}")
             await deferLater(reactor, 0.02)
 
-    async def becomes(self, expected: Any, script: str, *arguments: Any) -> None:
+    async def becomes(
+        self, expected: Any, script: str, *arguments: Any, seconds: float = PATIENCE
+    ) -> None:
         """
         Wait until a script returns a value.
         """
-        deadline = reactor.seconds() + PATIENCE
+        deadline = reactor.seconds() + seconds
         while (value := await self.run_(script, *arguments)) != expected:
             if reactor.seconds() > deadline:
                 self.assertEqual(value, expected, script)
@@ -298,7 +304,7 @@ class Paging(Browsing):
             event: dict[str, Any] = {"key": name, "windowsVirtualKeyCode": code}
             if written:
                 event["text"] = written
-            if len(key) == 1 and key.isupper() or key == "?":
+            if (len(key) == 1 and key.isupper()) or key == "?":
                 event["modifiers"] = 8
             await self.devtools(
                 "Input.dispatchKeyEvent", type="keyDown" if written else "rawKeyDown", **event

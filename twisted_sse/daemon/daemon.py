@@ -172,14 +172,14 @@ class Daemon(Feeding):
     def sourceEnded(self, source: LineSource, status: int) -> Generator[Deferred[Any], Any, None]:
         """
         A source has ended: its clients get what is queued for them, and their streams end.  If there
-        was no client yet, that waits for the first.  After the last source the daemon stops, and
+        was no client yet, that waits for the first, unless there is nothing to show.  After the last source the daemon stops, and
         exits with the first status that is not 0.
 
         @param status: an exit status.
         """
         self._running -= 1
         self.status = self.status or status
-        if self.first is not None and not self.first.hasCome and self.running:
+        if self.first is not None and not self.first.hasCome and source.lines and self.running:
             seconds = f"{self.first.seconds:g} s"
             _log.info(
                 "Waiting up to {seconds} for a first client",

@@ -84,7 +84,7 @@ export class Connections {
   reconnect() {
     this.#finder?.again();
     for (const { stream } of this.#on) {
-      if (stream.state.name !== "open") {
+      if (!LIVE.includes(stream.state.name)) {
         stream.connect();
       }
     }

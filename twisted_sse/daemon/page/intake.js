@@ -16,7 +16,7 @@ export class Intake {
   #frame = 0;
   #timer = 0;
   #onTurn;
-  #wake = null;
+  #held = []; // what lets those go on that wait for room
 
   // onTurn() is called after each turn, also after one in which nothing was read: see request().
   constructor(onTurn) {
@@ -30,13 +30,16 @@ export class Intake {
     this.request();
     if (this.#waiting > FULL) {
       await new Promise((resolve) => {
-        this.#wake = resolve;
+        this.#held.push(resolve);
       });
     }
   }
 
   // Resolves when all that was queued before has been read.
   settle() {
+    if (this.#queue.length === 0) {
+      return Promise.resolve();
+    }
     return new Promise((resolve) => {
       this.#queue.push({ text: "", read: resolve });
       this.request();
@@ -56,9 +59,18 @@ export class Intake {
     clearTimeout(this.#timer);
     this.#timer = 0;
     const end = performance.now() + (document.hidden ? BUDGET_HIDDEN : BUDGET);
-    while (this.#first < this.#queue.length && performance.now() < end) {
-      this.#readSlice();
+    try {
+      while (this.#first < this.#queue.length && performance.now() < end) {
+        this.#readSlice();
+      }
+    } finally {
+      // A fault in reading one text is reported, and the next turn reads the others.
+      this.#goOn();
+      this.#onTurn();
     }
+  }
+
+  #goOn() {
     if (this.#first === this.#queue.length) {
       this.#queue = [];
       this.#first = 0;
@@ -66,10 +78,10 @@ export class Intake {
       this.request();
     }
     if (this.#waiting < FULL / 2) {
-      this.#wake?.();
-      this.#wake = null;
+      for (const goOn of this.#held.splice(0)) {
+        goOn();
+      }
     }
-    this.#onTurn();
   }
 
   #readSlice() {

@@ -9,6 +9,7 @@ import { rank } from "./line/levels.js";
 export const MOST_EVENTS = 5000;
 const MOST_SIZE = 2 ** 25; // characters
 const AT_A_TIME = 500; // events that are dropped together
+const ENOUGH = 0.9; // of the size, as what is left after a drop
 
 export class Kept {
   items = []; // groups and markers
@@ -55,6 +56,7 @@ export class Kept {
     const item = { number: this.#next, source: marker.source, marker, entries: [], version: 0 };
     this.#next += 1;
     this.items.push(item);
+    this.#grow(0);
     return item;
   }
 
@@ -68,18 +70,27 @@ export class Kept {
     this.#size = 0;
   }
 
+  // Markers count as well: a server that restarts again and again makes nothing else.
   #grow(size) {
     this.#size += size;
-    while (this.events > MOST_EVENTS + AT_A_TIME || (this.#size > MOST_SIZE && this.events > 1)) {
+    while (
+      this.items.length > 2 * MOST_EVENTS ||
+      this.events > MOST_EVENTS + AT_A_TIME ||
+      (this.#size > MOST_SIZE && this.events > 1)
+    ) {
       this.#drop();
     }
   }
 
-  // A large event may need the place of many, but the newest always stays.
+  // Drops many together, or for the size as many as that needs; the newest event always stays then.
   #drop() {
+    const isForSize = this.#size > MOST_SIZE;
     const gone = [];
     let events = 0;
-    while (events < AT_A_TIME && this.events - events > 1) {
+    while (gone.length < AT_A_TIME) {
+      if (isForSize && (this.events - events === 1 || this.#size <= ENOUGH * MOST_SIZE)) {
+        break;
+      }
       const item = this.items[gone.length];
       gone.push(item);
       item.gone = true;

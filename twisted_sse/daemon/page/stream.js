@@ -45,8 +45,13 @@ export class Stream {
     return this.#attempt === null;
   }
 
+  // Connects, anew if it is connected.
   connect() {
     clearTimeout(this.#timer);
+    if (this.#isOpen) {
+      this.#lostAt = Date.now();
+    }
+    this.#attempt?.abort();
     const attempt = new AbortController();
     this.#attempt = attempt;
     this.#set({ name: "connecting" });
@@ -64,13 +69,12 @@ export class Stream {
 
   // To be called about once a second: looks whether the server has fallen silent.
   check(now) {
+    this.#lastByte = Math.min(this.#lastByte, now); // the clock may have been set back
     const silence = now - this.#lastByte;
-    const isOpen = this.state.name === "open" || this.state.name === "silent";
-    if (!isOpen || this.#heartbeat === 0 || silence < SILENT * this.#heartbeat) {
+    if (!this.#isOpen || this.#heartbeat === 0 || silence < SILENT * this.#heartbeat) {
       return;
     }
     if (silence > LOST * this.#heartbeat) {
-      this.stop();
       this.connect();
     } else {
       this.#set({ name: "silent", since: this.#lastByte });
@@ -84,6 +88,10 @@ export class Stream {
     }
   }
 
+  get #isOpen() {
+    return this.state.name === "open" || this.state.name === "silent";
+  }
+
   #set(state) {
     this.state = state;
     this.#events.onState();
@@ -91,12 +99,17 @@ export class Stream {
 
   async #run(attempt) {
     let next = { name: "waiting", wait: 0 };
+    // What has been received of the last event ID is known when all of it has been read: by the
+    // connection before, too.
+    await this.#intake.settle();
+    if (attempt !== this.#attempt) {
+      return;
+    }
     try {
       next = (await this.#read(attempt)) ?? next;
     } catch {
       // Refused or cut off; browsers do not say why.
     }
-    // What has been received of the last event ID is known when all of it has been read.
     await this.#intake.settle();
     if (attempt !== this.#attempt) {
       return;
@@ -119,7 +132,8 @@ export class Stream {
     const headers = { Accept: "text/event-stream" };
     if (this.lastEventId !== "") {
       // As UTF-8: fetch() takes a string of bytes.
-      headers["Last-Event-ID"] = String.fromCharCode(...new TextEncoder().encode(this.lastEventId));
+      const bytes = new TextEncoder().encode(this.lastEventId);
+      headers["Last-Event-ID"] = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
     }
     const options = { headers, signal: attempt.signal, cache: "no-store" };
     const response = await fetch(this.#address, options);
@@ -129,6 +143,7 @@ export class Stream {
       return refused;
     }
     if (attempt !== this.#attempt) {
+      await response.body.cancel();
       return null;
     }
     this.#opened();
@@ -145,7 +160,7 @@ export class Stream {
     };
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) {
+      if (done || attempt !== this.#attempt) {
         return null;
       }
       this.#received();
