@@ -132,9 +132,7 @@ class SearchTests(Paging):
         self.assertEqual(border, error)
         await self.search("slow")
         await self.becomes(f"1 of {ALL}", "return text('#found')")
-        self.assertEqual(
-            await self.run_("return one('#search').getAttribute('aria-invalid')"), "false"
-        )
+        self.assertEqual(await self.run_("return one('#search').getAttribute('aria-invalid')"), "false")
 
     async def test_slowPattern(self) -> None:
         """
@@ -169,9 +167,13 @@ class SearchTests(Paging):
                 selector,
             )
         await self.search("mis")
-        await self.becomes(["m", "is"], "return all('#list mark').map((each) => each.textContent)")
+        await self.becomes(
+            ["m", "is"], "return all('#list mark').map((each) => each.textContent)"
+        )
         await self.search("x")
-        await self.becomes(50, "return found('x x')?.querySelectorAll('.message mark').length")
+        await self.becomes(
+            50, "return found('x x')?.querySelectorAll('.message mark').length"
+        )
 
     async def test_live(self) -> None:
         """
@@ -277,9 +279,7 @@ class SearchTests(Paging):
         await self.click("#find-button")
         await self.becomes("search", "return document.activeElement.id")
         self.assertLessEqual(await self.run_(height), 132)
-        self.assertEqual(
-            await self.run_("return getComputedStyle(one('#search')).fontSize"), "16px"
-        )
+        self.assertEqual(await self.run_("return getComputedStyle(one('#search')).fontSize"), "16px")
         await deferToThread(self.browser.switch_to.active_element.send_keys, "timeout")
         await self.becomes(f"3 of {ALL}", "return text('#found')")
         self.assertEqual(await self.run_("return document.documentElement.scrollWidth"), 390)
@@ -329,9 +329,7 @@ class AddressTests(Paging):
             await self.becomes(expected, script)
         await self.run_("location.hash = ''")
         await self.becomes(ALL, "return heads().length")
-        self.assertEqual(
-            await self.run_("return all('#list.wrap, #columns:not([hidden])').length"), 0
-        )
+        self.assertEqual(await self.run_("return all('#list.wrap, #columns:not([hidden])').length"), 0)
 
     async def test_written(self) -> None:
         """
