@@ -21,7 +21,7 @@ async function withSources(number, run) {
         headers: { "Content-Type": "application/json" },
       });
     }
-    connected.push(address);
+    connected.push(address.replace(location.origin, ""));
     return new Promise((resolve, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
     });

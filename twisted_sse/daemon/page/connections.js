@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { absolute } from "./absolute.js";
 import { Finder } from "./finder.js";
 import { Source } from "./source.js";
 import { describe, together } from "./states.js";
@@ -25,15 +26,15 @@ export class Connections {
   // Resolves when the sources are known.
   async find() {
     if (this.#told.kind !== "all") {
-      this.sources = [this.#make(this.#told, location.pathname)];
+      this.sources = [this.#make(this.#told, absolute(location.pathname))];
       return;
     }
-    this.#finder = new Finder(`${this.#told.prefix}page/sources`, () => this.#page.onState());
+    this.#finder = new Finder(absolute(`${this.#told.prefix}page/sources`), () => this.#page.onState());
     const found = await this.#finder.find();
     this.#finder = null;
     this.sources = found.map((source) => {
       const reference = `${this.#told.prefix}${source.path.slice(1)}` || "./";
-      return this.#make(source, new URL(reference, location.href).pathname);
+      return this.#make(source, absolute(reference));
     });
   }
 

@@ -25,7 +25,7 @@ export class Source {
   #timer = 0;
   #page;
 
-  // address: the path of its stream. heartbeat: see Stream. page: has an intake, add(entry) which
+  // address: the URL of its stream. heartbeat: see Stream. page: has an intake, add(entry) which
   // returns a group, join(group, entry), mark(marker) and onState().
   constructor({ path, kind, label, address }, heartbeat, page) {
     this.path = path;
