@@ -42,6 +42,11 @@ export class Drawn {
     }
   }
 
+  // Whether a marker says the same as the one before it: what was between them does not pass.
+  set isRepeated(isRepeated) {
+    this.rows.at(-1).hidden = isRepeated;
+  }
+
   // The button that opens it.
   get button() {
     return this.head?.firstElementChild;
