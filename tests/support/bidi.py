@@ -45,8 +45,9 @@ class _Session:
         # Firefox refuses pages, which send their origin.
         self._socket = websocket.create_connection(url, timeout=PATIENCE, suppress_origin=True)
         self.call("session.new", capabilities={})
-        tree = self.call("browsingContext.getTree")
-        self.context = tree["contexts"][0]["context"]
+        # A tab of its own: in that which is open at first, the focus is in the field of the address.
+        self.context = self.call("browsingContext.create", type="tab")["context"]
+        self.call("browsingContext.activate", context=self.context)
 
     def call(self, method: str, **parameters: Any) -> Any:
         """

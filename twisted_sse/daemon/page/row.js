@@ -45,8 +45,10 @@ export function fillMessage(cell, message, marks, view, tinted) {
     for (const run of mergeRuns(text.length, styles ?? parts ?? [], marks)) {
       const piece = text.slice(run.start, run.end);
       const element = document.createElement(run.mark ? "mark" : "span");
-      if (run.style !== null) {
-        styleRun(element, run.style, { isMark: run.mark, isTinted: tinted });
+      if (parts !== null && run.style !== null) {
+        element.className = run.style.role;
+      } else if (run.style !== null) {
+        styleRun(element, run.style, tinted);
       }
       if (element.tagName === "SPAN" && run.style === null) {
         appendText(cell, piece);

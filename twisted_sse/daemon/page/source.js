@@ -64,7 +64,17 @@ export class Source {
       const make = hasID ? markers.reconnected : markers.reconnectedWithoutID;
       clearTimeout(this.#timer);
       this.#pending = make(seconds, this.path);
-      this.#timer = setTimeout(() => this.#sayPending(), RESET_WAIT);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#waited(), RESET_WAIT);
+    }
+  }
+
+  // A reset may have come that has not been read: less is read while the page is hidden.
+  async #waited() {
+    const pending = this.#pending;
+    await this.#page.intake.settle();
+    if (pending === this.#pending) {
+      this.#sayPending();
     }
   }
 

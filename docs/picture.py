@@ -1,0 +1,137 @@
+"""
+Makes the picture of the live page: docs/page.png.
+
+usage: python docs/picture.py
+
+The log is always the same, so that the picture is, but for how a browser draws letters.  It needs
+Chromium and its driver, as the tests do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.support.wait import WebDriverWait
+
+ROOT = Path(__file__).resolve().parent.parent
+PICTURE = Path(__file__).with_name("page.png")
+
+#: What a shop writes: text and JSON, with times and levels, a traceback, and a worker's colours.
+LOG = """\
+2026-11-29 10:14:02,118 INFO [shop.web] listening on 127.0.0.1:8000
+2026-11-29 10:14:02,377 INFO [shop.jobs] 3 workers ready
+2026-11-29 10:14:03,021 DEBUG [shop.db] pool of 8 connections
+{"ts": "2026-11-29T10:14:04.512Z", "level": "info", "msg": "request finished", "method": "GET", \
+"path": "/checkout", "status": 200, "ms": 41}
+{"ts": "2026-11-29T10:14:04.803Z", "level": "info", "msg": "user signed in", "user": "ada", \
+"ms": 12}
+\x1b[1mworker-2\x1b[0m \x1b[32mINFO\x1b[0m job \x1b[36m#1841\x1b[0m done in \x1b[33m62ms\x1b[0m
+2026-11-29 10:14:05,240 WARNING [shop.db] slow query: SELECT * FROM orders WHERE customer = 7 -- 812ms
+{"ts": "2026-11-29T10:14:05.911Z", "level": "warn", "msg": "cache miss", "key": "basket:7", \
+"ms": 3}
+2026-11-29 10:14:06,034 INFO [shop.mail] sent 3 messages to grace@example.com
+2026-11-29 10:14:06,871 ERROR [shop.pay] payment of order 1842 failed
+Traceback (most recent call last):
+  File "/srv/shop/pay.py", line 88, in charge
+    raise GatewayTimeout(order)
+shop.errors.GatewayTimeout: no answer within 30 s
+{"ts": "2026-11-29T10:14:07.102Z", "level": "error", "msg": "request finished", "method": "POST", \
+"path": "/pay", "status": 504, "ms": 30112, "order": 1842}
+\x1b[1mworker-1\x1b[0m \x1b[33mWARN\x1b[0m job \x1b[36m#1842\x1b[0m again in \x1b[33m5s\x1b[0m
+2026-11-29 10:14:08,450 INFO [shop.pay] gateway answers again after 1.3 s
+{"ts": "2026-11-29T10:14:09.015Z", "level": "info", "msg": "request finished", "method": "POST", \
+"path": "/pay", "status": 200, "ms": 208, "order": 1842}
+2026-11-29 10:14:09,201 INFO [shop.mail] sent 1 message to ada@example.com
+\x1b[1mworker-2\x1b[0m \x1b[32mINFO\x1b[0m job \x1b[36m#1843\x1b[0m done in \x1b[33m18ms\x1b[0m
+2026-11-29 10:14:10,094 DEBUG [shop.cache] 1,204 keys, 38 expired
+"""
+
+
+def take(port: int) -> None:
+    """
+    Open the page in Chromium, and save what it shows.
+    """
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or "chromium"
+    for argument in ("--headless=new", "--disable-gpu", "--no-proxy-server", "--hide-scrollbars"):
+        options.add_argument(argument)
+    if os.getuid() == 0:
+        # Chromium's sandbox does not work as root.
+        options.add_argument("--no-sandbox")
+    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    browser = webdriver.Chrome(options=options, service=service)
+    try:
+        light = [{"name": "prefers-color-scheme", "value": "light"}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": light})
+        browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Etc/UTC"})
+        size = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get(f"http://127.0.0.1:{port}/")
+        wait = WebDriverWait(browser, 20)
+        wait.until(lambda it: it.execute_script("return document.querySelector('.head') !== null"))
+        # One of the objects is open, as a reader would have it.
+        browser.execute_script(
+            "[...document.querySelectorAll('.head')]"
+            ".find((it) => it.textContent.includes('504')).querySelector('button').click();"
+            "document.activeElement.blur()"
+        )
+        wait.until(lambda it: it.execute_script("return document.querySelector('.opened')"))
+        # What depends on when and where the picture is made.
+        browser.execute_script(
+            "document.querySelector('.facts').textContent = 'ID 15 · arrived 10:14:07.103';"
+            "document.getElementById('detail').textContent = '/srv/shop/app.log'"
+        )
+        time.sleep(1.2)  # the counts and the title
+        browser.save_screenshot(str(PICTURE))
+    finally:
+        browser.quit()
+
+
+def main() -> None:
+    """
+    Run the daemon on the log, and take the picture.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "app.log")
+        log.write_text(LOG, encoding="utf-8")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "twisted_sse", "serve", f"--port={port}", "app.log"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=quiet, stderr=quiet
+        ) as daemon:
+            try:
+                until(port)
+                take(port)
+            finally:
+                daemon.terminate()
+
+
+def until(port: int) -> None:
+    """
+    Wait until the daemon listens.
+    """
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    main()
