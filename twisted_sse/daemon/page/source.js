@@ -62,6 +62,7 @@ export class Source {
     this.#replayed = 0;
     if (seconds !== null) {
       const make = hasID ? markers.reconnected : markers.reconnectedWithoutID;
+      clearTimeout(this.#timer);
       this.#pending = make(seconds, this.path);
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#waited(), RESET_WAIT);
@@ -127,7 +128,7 @@ export class Source {
     const belongs = this.#groups.belongs(entry.text, entry.line, entry.arrived);
     if (belongs && this.#group?.gone !== true && this.#group !== null) {
       this.#page.join(this.#group, entry);
-    } else if (entry.text !== "" || event.type !== "message") {
+    } else {
       this.#group = this.#page.add(entry);
     }
   }
