@@ -109,12 +109,12 @@ class AnswerTests(OptionsMixin):
             for reference in re.findall(r'(?:src|href)="([^"]*)"', html)
             if reference.startswith("page/")
         ]
-        self.assertEqual(sorted(references), ["page/page.css", "page/page.js"])
-        for reference, type in zip(
-            sorted(references), ("text/css", "text/javascript"), strict=True
-        ):
+        self.assertIn("page/page.js", references)
+        types = {"css": "text/css", "js": "text/javascript"}
+        for reference in references:
             answer = client.get(f"/{reference}")
-            self.assertEqual(answer.headers["content-type"], f"{type}; charset=utf-8")
+            kind = types[reference.rpartition(".")[2]]
+            self.assertEqual(answer.headers["content-type"], f"{kind}; charset=utf-8")
             self.assertEqual(answer.headers["x-content-type-options"], "nosniff")
             self.assertNotRegex(answer.text, r"https?://|innerHTML|\beval\b")
         self.assertNotRegex(html, r"<style|<script(?! src=)|\bon\w+=|\bstyle=|https?://")

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import tempfile
 from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
@@ -112,9 +114,13 @@ class FilesTests(OptionsMixin):
         deployment, service = kubernetes()
         pod = deployment["spec"]["template"]
         (container,) = [each for each in pod["spec"]["containers"] if each["name"] == "events"]
-        options = self.options(*container["args"])
+        # The volume, as the container has it.
+        logs = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, logs)
+        arguments = [each.replace("file:/logs/", f"file:{logs}/") for each in container["args"]]
+        options = self.options(*arguments)
         self.assertEqual(options["processes"], 2)
-        makeService(self.alone(*container["args"]), MemoryReactorClock())
+        makeService(self.alone(*arguments), MemoryReactorClock())
         ports = {each["name"]: each["containerPort"] for each in container["ports"]}
         self.assertEqual(options["listen"], [f"tcp:{ports['events']}"])
         self.assertEqual(options["admin"], f"tcp:{ports['admin']}")

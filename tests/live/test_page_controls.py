@@ -117,8 +117,8 @@ class KeyTests(Paging):
 
     async def test_searching(self) -> None:
         """
-        / goes to the search with its text selected, Enter goes to the list and so does Esc, which
-        clears the search; keys in the field are only text, and none acts with Ctrl, Alt or Meta.
+        / goes to the search with its text selected, Enter goes to the list; Esc clears the search, and
+        then goes to the list; keys in the field are only text, and none acts with Ctrl, Alt or Meta.
         """
         await self.show(backlog=lines(30))
         await self.press("/")
@@ -134,6 +134,8 @@ class KeyTests(Paging):
         )
         await self.press("Escape")
         await self.becomes(["", ""], "return [one('#search').value, text('#found')]")
+        self.assertEqual(await self.run_("return document.activeElement.id"), "search")
+        await self.press("Escape")
         await self.becomes("LI", "return document.activeElement.closest('li')?.tagName")
         for modifiers in (1, 2, 4):
             await self.devtools(

@@ -285,7 +285,10 @@ class SearchTests(Paging):
         self.assertEqual(await self.run_("return document.documentElement.scrollWidth"), 390)
         await self.press("Escape")
         await self.becomes("", "return text('#found')")
+        self.assertEqual(await self.run_("return document.activeElement.id"), "search")
+        await self.press("Escape")
         await self.becomes(False, "return one('#find').checkVisibility()")
+        await self.becomes("LI", "return document.activeElement.closest('li')?.tagName")
 
 
 #: The parts of the address, in order, and how one sees that they are in force.

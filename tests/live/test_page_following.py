@@ -286,6 +286,15 @@ class FollowingTests(Paging):
         await self.until("return markers()[0] === 'Older events are no longer kept.'")
         await self.until("return text('#shown').endsWith(' · 1,000 older ones dropped')")
 
+    async def test_jump(self) -> None:
+        """
+        One jump from the end to the top of what is drawn leads on to what is older.
+        """
+        await self.show(backlog=lines(0, 600))
+        await self.run_("scroller.scrollTop = 0")
+        await self.until("return found('line 345') !== undefined")
+        self.assertEqual(await self.run_("return text('#pause')"), "Resume")
+
     async def test_wentBy(self) -> None:
         """
         Events that were dropped while the reader was above them leave a marker with their number,

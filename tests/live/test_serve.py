@@ -116,7 +116,7 @@ Press Ctrl-C to stop.
         terminal.text = ""
         with open(self.directory / "app.log", "ab") as file:
             file.write(b"x" * 1_204_550 + b"\n")
-        client.readUntil(b"missing")
+        client.readUntil(b"more bytes]")
         terminal.waitFor("MiB\n")
         self.assertRegex(
             terminal.text, r"^\d\d:\d\d:\d\d warning: cut a line of 1,204,550 bytes to 1 MiB\n$"
@@ -130,15 +130,13 @@ Press Ctrl-C to stop.
         """
         A second Ctrl-C ends it at once, whatever it waits for, and its command with it.
         """
-        command = "trap '' TERM; echo $$; sleep 100"
+        command = "trap '' TERM; echo pid $$ ready; sleep 100"
         options = ("--port", str(self.port), "--drain", "60", "--drain-delay", "60")
         terminal = Terminal(self, *SERVE, *options, "--", "sh", "-c", command, NO_COLOR="1")
         terminal.waitFor("Press Ctrl-C to stop.\n")
         client = self.client()
-        until(
-            lambda: client.readUntil(b"\ndata: ") and re.search(rb"data: (\d+)\n", client.received)
-        )
-        found = re.search(rb"data: (\d+)\n", client.received)
+        client.readUntil(b" ready\n")
+        found = re.search(rb"pid (\d+) ready", client.received)
         assert found is not None
         terminal.press(b"\x03")
         terminal.waitFor("Stopping")

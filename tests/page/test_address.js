@@ -250,3 +250,9 @@ test("a page that writes what it was told does not go round in a circle", () => 
   equal(page.replaced.length, 1);
   ok(address.view.utc);
 });
+
+test("of very many types and columns in an address the first are read", () => {
+  const many = Array.from({ length: 1000 }, (_, i) => `k${i}`);
+  const view = readAddress(`#type=${many.join(",")}&cols=${many.join(",")}`);
+  equal([view.types.length, view.columns.length, view.columns.at(-1)], [50, 50, "k49"]);
+});

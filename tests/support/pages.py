@@ -130,7 +130,8 @@ class Paging(Browsing):
         while True:
             try:
                 await self.ask("page/theme.css")
-            except HTTPError:
+            except HTTPError as error:
+                error.close()
                 return  # it answers, if only that one must sign in
             except OSError:
                 self.assertLess(reactor.seconds(), deadline)
@@ -177,6 +178,7 @@ class Paging(Browsing):
         await self.resize(*size)
         feature = {"name": "prefers-color-scheme", "value": theme}
         await self.devtools("Emulation.setEmulatedMedia", features=[feature])
+        await self.devtools("Emulation.setFocusEmulationEnabled", enabled=True)
         await deferToThread(self.browser.get_log, "browser")  # of another test
         address = f"http://{self.user}127.0.0.1:{self.port}{self.page}{fragment}"
         await deferToThread(self.browser.get, address)
@@ -322,11 +324,14 @@ class Paging(Browsing):
             "const box = scroller.getBoundingClientRect();"
             "return [box.left + box.width / 2, box.top + box.height / 2]"
         )
-        before = await self.run_("return scroller.scrollTop")
+        await self.run_(
+            "window.scrolled = false;"
+            "scroller.addEventListener('scrollend', () => { scrolled = true }, { once: true })"
+        )
         await self.devtools(
             "Input.dispatchMouseEvent", type="mouseWheel", x=x, y=y, deltaX=0, deltaY=by
         )
-        await self.until("return scroller.scrollTop !== arguments[0]", before)
+        await self.until("return scrolled")
         await self.frames()
 
     async def click(self, selector: str) -> None:

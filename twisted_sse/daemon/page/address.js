@@ -8,6 +8,7 @@
 
 const LEVELS = ["error", "warn", "info"];
 const WAIT = 300; // milliseconds after the last change
+const MOST = 50; // types or columns that are read: each is an element, a column one in every row
 
 // What is shown if the address says nothing.
 function defaultView() {
@@ -59,12 +60,12 @@ function decodeList(text) {
 const READERS = new Map([
   ["q", (view, value) => (view.search = decode(value))],
   ["level", (view, value) => (view.level = LEVELS.includes(value) ? value : "")],
-  ["type", (view, value) => (view.types = decodeList(value))],
+  ["type", (view, value) => (view.types = decodeList(value).slice(0, MOST))],
   ["order", (view, value) => (view.newestFirst = value === "newest")],
   ["wrap", (view, value) => (view.wrap = value === "1")],
   ["raw", (view, value) => (view.raw = value === "1")],
   ["time", (view, value) => (view.utc = value === "utc")],
-  ["cols", (view, value) => (view.columns = decodeList(value))],
+  ["cols", (view, value) => (view.columns = decodeList(value).slice(0, MOST))],
   ["src", (view, value) => (view.sources = decodeList(value))],
 ]);
 

@@ -21,6 +21,7 @@ export class Chips {
   #sources;
   #types;
   #choose;
+  #chips = new Map(); // by group, those of it by their value
 
   // choose: functions level(level), source(path), type(type), called with what was pressed.
   constructor(element, choose) {
@@ -71,26 +72,28 @@ export class Chips {
     }
   }
 
-  // chosen: a set of types.
+  // chosen: a set of types. They have chips before an event of them comes: they may be why none is
+  // shown.
   showTypes(view, chosen) {
-    this.#types.hidden = view.types.size === 0;
-    for (const type of view.types.keys()) {
-      const chip = this.#find(this.#types, type, () => {
-        const made = this.#addChip(this.#types, type, type, () => this.#choose.type(type));
-        made.classList.add(`source${view.hueOf(type)}`);
-        return made;
-      });
+    const types = new Set([...view.types.keys(), ...chosen]);
+    this.#types.hidden = types.size === 0;
+    for (const type of types) {
+      const chip = this.#find(this.#types, type, () =>
+        this.#addChip(this.#types, type, type, () => this.#choose.type(type)),
+      );
+      chip.className = `chip source${view.hueOf(type)}`;
       press(chip, chosen.has(type));
     }
   }
 
   #find(group, value, add) {
-    return [...group.children].find((chip) => chip.value === value) ?? add();
+    return this.#chips.get(group).get(value) ?? add();
   }
 
   #addGroup(name) {
     const group = make("div", { role: "group", "aria-label": name });
     this.#element.append(group);
+    this.#chips.set(group, new Map());
     return group;
   }
 
@@ -104,6 +107,7 @@ export class Chips {
       }
     });
     group.append(chip);
+    this.#chips.get(group).set(value, chip);
     return chip;
   }
 }

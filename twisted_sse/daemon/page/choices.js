@@ -86,8 +86,8 @@ export class Choices {
   }
 
   #chooseSources() {
-    const { chosen } = this.#page.connections;
-    this.#page.filter.sources = chosen === null ? null : new Set(chosen);
+    const { shown } = this.#page.connections;
+    this.#page.filter.sources = shown === null ? null : new Set(shown);
   }
 
   #refilter() {

@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { absolute } from "./absolute.js";
 import { Finder } from "./finder.js";
 import { Source } from "./source.js";
 import { describe, together } from "./states.js";
@@ -25,15 +26,15 @@ export class Connections {
   // Resolves when the sources are known.
   async find() {
     if (this.#told.kind !== "all") {
-      this.sources = [this.#make(this.#told, location.pathname)];
+      this.sources = [this.#make(this.#told, absolute(location.pathname))];
       return;
     }
-    this.#finder = new Finder(`${this.#told.prefix}page/sources`, () => this.#page.onState());
+    this.#finder = new Finder(absolute(`${this.#told.prefix}page/sources`), () => this.#page.onState());
     const found = await this.#finder.find();
     this.#finder = null;
     this.sources = found.map((source) => {
       const reference = `${this.#told.prefix}${source.path.slice(1)}` || "./";
-      return this.#make(source, new URL(reference, location.href).pathname);
+      return this.#make(source, absolute(reference));
     });
   }
 
@@ -43,15 +44,23 @@ export class Connections {
   }
 
   // The paths of those that are on; null if all are.
-  get chosen() {
-    const on = this.#on.map(({ path }) => path);
-    return on.length === this.sources.length ? null : on;
+  get shown() {
+    return this.#on.length === this.sources.length ? null : this.#on.map(({ path }) => path);
   }
 
-  // Turns on these and no others, as many as can be at once; null for all.
+  // The same for choose(): null also for those that it turns on if all are wanted.
+  get chosen() {
+    const first = this.sources.slice(0, this.#most);
+    const isDefault = first.length === this.#on.length && first.every(({ isOn }) => isOn);
+    return isDefault ? null : this.shown;
+  }
+
+  // Turns on these and no others, as many as can be at once; null for all. If none of them is known,
+  // the server was started with others since, and all are wanted.
   choose(paths) {
-    const wanted = this.sources.filter(({ path }) => paths === null || paths.includes(path));
-    const on = new Set(wanted.slice(0, this.#most));
+    const known = this.sources.filter(({ path }) => paths?.includes(path));
+    const isAll = paths === null || (paths.length > 0 && known.length === 0);
+    const on = new Set((isAll ? this.sources : known).slice(0, this.#most));
     for (const source of this.sources) {
       if (source.isOn !== on.has(source)) {
         source.toggle();

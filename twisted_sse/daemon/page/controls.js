@@ -33,7 +33,6 @@ export function control(page) {
   onThemeChange(() => page.redraw());
   view.onLayoutChange(() => page.redraw());
   const program = makeProgram();
-  document.body.append(shortcuts, program.dialog);
   const toggles = [
     { name: "newest", label: "Newest first", key: "n", onChange: () => choices.toggleOrder() },
     { name: "wrap", label: "Wrap lines", key: "w", onChange: () => choices.toggleWrap() },
@@ -55,7 +54,7 @@ export function control(page) {
     {
       name: "program",
       label: "Read this stream from a program…",
-      onChoose: () => program.open(new URL(connections.sources[0].address, location.href).href),
+      onChoose: () => program.open(connections.sources[0].address),
     },
   ];
   return makeMenu(byId("view"), [

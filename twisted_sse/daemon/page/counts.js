@@ -34,12 +34,19 @@ export function sinceWhen(items) {
   return null;
 }
 
-// Live events in each of the last seconds.
+// Live events in each of the last seconds. By the clock, for browsers call a page that is hidden once
+// a minute.
 export class Rates {
   perSecond = new Array(SECONDS).fill(0);
   #current = 0;
+  #end; // of the second that has not ended, in milliseconds
 
-  count(events) {
+  constructor(now = performance.now()) {
+    this.#end = now + 1000;
+  }
+
+  count(events, now = performance.now()) {
+    this.tick(now);
     this.#current += events;
   }
 
@@ -53,10 +60,15 @@ export class Rates {
     return this.#current;
   }
 
-  // To be called once a second.
-  tick() {
-    this.perSecond.shift();
-    this.perSecond.push(this.#current);
+  // Ends the seconds that are over.
+  tick(now = performance.now()) {
+    const ended = Math.floor((now - this.#end) / 1000) + 1;
+    if (ended <= 0) {
+      return;
+    }
+    const idle = new Array(Math.min(ended - 1, SECONDS)).fill(0);
+    this.perSecond = [...this.perSecond, this.#current, ...idle].slice(-SECONDS);
     this.#current = 0;
+    this.#end += ended * 1000;
   }
 }

@@ -30,6 +30,7 @@ export class Finder {
           return await response.json();
         }
         state = refused;
+        await response.body?.cancel();
       } catch {
         // Refused or cut off; browsers do not say why.
       }

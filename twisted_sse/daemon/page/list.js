@@ -41,6 +41,7 @@ export class List {
     this.#place = new Place(scroller, list);
     this.#shown = new Shown({ list, filter, search, view });
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    list.addEventListener("focusin", ({ target }) => this.#focused(target.closest("li")));
     const resized = new ResizeObserver(() => this.#settle());
     resized.observe(scroller);
     resized.observe(list);
@@ -228,6 +229,12 @@ export class List {
     }
   }
 
+  #focused(row) {
+    if (row?.item !== undefined && isEvent(row.item)) {
+      this.#shown.setCurrent(row.item);
+    }
+  }
+
   #show(items) {
     const oldest = this.#filter.passing[0];
     const [first] = items;
@@ -327,6 +334,7 @@ export class List {
     if (this.mode === "following") {
       if (isAway && !isAtEnd) {
         this.setMode("held");
+        this.#moved();
       }
       return;
     }

@@ -2,7 +2,7 @@
 
 "use strict";
 
-import { showNumber } from "./numbers.js";
+import { showCount } from "./numbers.js";
 
 const PLAIN = ["soft", ""];
 const LOST = ["error", "dashed"];
@@ -28,8 +28,10 @@ export function reset(source) {
   return make("Events are missing here: the server no longer had them.", LOST, source);
 }
 
+// number: of the events, 0 if that is not known.
 export function gap(number, source) {
-  const text = `${showNumber(number)} events were skipped here: this page could not keep up.`;
+  const what = number > 0 ? showCount(number, "event") : "Events";
+  const text = `${what} ${number === 1 ? "was" : "were"} skipped here: this page could not keep up.`;
   return make(text, LOST, source);
 }
 
@@ -38,7 +40,8 @@ export function notKept() {
 }
 
 export function wentBy(number) {
-  const text = `${showNumber(number)} events went by here and are no longer kept.`;
+  const verb = number === 1 ? "is" : "are";
+  const text = `${showCount(number, "event")} went by here and ${verb} no longer kept.`;
   return make(text, ["soft", "dashed"]);
 }
 

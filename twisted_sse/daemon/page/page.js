@@ -91,7 +91,7 @@ class Page {
   add(entry) {
     const group = this.kept.add(entry);
     this.#changed.add(group);
-    if (entry.type !== "message" && this.view.count(entry.type)) {
+    if (entry.type !== "message" && this.view.addType(entry.type)) {
       this.#arrange();
     }
     if (!entry.replayed) {

@@ -48,7 +48,7 @@ export class SearchField {
     if (text !== this.#input.value) {
       this.#input.value = text;
     }
-    this.#showOpen(text !== "");
+    this.#showOpen(document.activeElement === this.#input);
   }
 
   // Adds a term for a key and its value, or for all but that.

@@ -25,7 +25,7 @@ export class Source {
   #timer = 0;
   #page;
 
-  // address: the path of its stream. heartbeat: see Stream. page: has an intake, add(entry) which
+  // address: the URL of its stream. heartbeat: see Stream. page: has an intake, add(entry) which
   // returns a group, join(group, entry), mark(marker) and onState().
   constructor({ path, kind, label, address }, heartbeat, page) {
     this.path = path;
@@ -63,7 +63,17 @@ export class Source {
     if (seconds !== null) {
       const make = hasID ? markers.reconnected : markers.reconnectedWithoutID;
       this.#pending = make(seconds, this.path);
-      this.#timer = setTimeout(() => this.#sayPending(), RESET_WAIT);
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#waited(), RESET_WAIT);
+    }
+  }
+
+  // A reset may have come that has not been read: less is read while the page is hidden.
+  async #waited() {
+    const pending = this.#pending;
+    await this.#page.intake.settle();
+    if (pending === this.#pending) {
+      this.#sayPending();
     }
   }
 

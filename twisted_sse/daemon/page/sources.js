@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { absolute } from "./absolute.js";
 import { draw } from "./chart.js";
 import { Clock } from "./clock.js";
 import { make } from "./elements.js";
@@ -77,7 +78,7 @@ function showAll() {
 }
 
 async function ask(signal) {
-  const answer = await fetch(`${prefix}page/sources`, {
+  const answer = await fetch(absolute(`${prefix}page/sources`), {
     headers: { Accept: "application/json" },
     cache: "no-store",
     signal,

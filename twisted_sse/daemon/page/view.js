@@ -8,6 +8,7 @@ import { Clock } from "./clock.js";
 const COLOURS = 6; // that sources and types have
 const WIDEST_SOURCE = 16; // characters
 const [NARROWEST_TYPE, WIDEST_TYPE] = [6, 16];
+const MOST_TYPES = 100; // with a chip and a colour of their own; a program may make ever new ones
 const [NARROWEST_COLUMN, WIDEST_COLUMN] = [7, 18];
 
 const phone = matchMedia("(width < 48rem)");
@@ -18,7 +19,7 @@ export class View {
   raw = false;
   columns = [];
   columnSet = new Set();
-  types = new Map(); // those that came, but for "message": how many groups of each
+  types = new Map(); // the first that came, but for "message", with their places
   sources = []; // all of them
   actions;
 
@@ -49,11 +50,13 @@ export class View {
     this.columnSet = new Set(columns);
   }
 
-  // Counts an event of a type. Returns whether it is the first of its type.
-  count(type) {
-    const number = this.types.get(type) ?? 0;
-    this.types.set(type, number + 1);
-    return number === 0;
+  // Remembers the type of an event. Returns whether it is new.
+  addType(type) {
+    if (this.types.has(type) || this.types.size === MOST_TYPES) {
+      return false;
+    }
+    this.types.set(type, this.types.size);
+    return true;
   }
 
   nameOf(path) {
@@ -65,7 +68,7 @@ export class View {
   }
 
   hueOf(type) {
-    return [...this.types.keys()].indexOf(type) % COLOURS;
+    return (this.types.get(type) ?? 0) % COLOURS;
   }
 
   // The columns of a row, for grid-template-columns.

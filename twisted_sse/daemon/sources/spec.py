@@ -251,12 +251,6 @@ def checkLines(spec: Spec) -> None:
         )
     if spec.kind is Kind.FILE and not spec.value:
         raise SourceError("it names no file: it must be like file:/var/log/app.log")
-    if spec.kind is Kind.FILE:
-        directory = os.path.dirname(spec.value) or "."
-        if not os.path.isdir(directory):
-            raise SourceError(
-                f"there is no directory {directory}: make it first, or check the name"
-            )
     if spec.kind is Kind.COMMAND:
         _split(spec.value)
 
@@ -281,6 +275,11 @@ def makeLines(
     if spec.kind is Kind.COMMAND:
         return Command(channel, reactor, _split(spec.value), format, ended)
     if spec.kind is Kind.FILE:
+        directory = os.path.dirname(spec.value) or "."
+        if not os.path.isdir(directory):
+            raise SourceError(
+                f"there is no directory {directory}: make it first, or check the name"
+            )
         tail = Tail(channel, reactor, spec.value, format)
         try:
             tail.load(history)

@@ -12,7 +12,7 @@ export const OWN = ["level", "type", "source", "id"];
 const BLANKS = /\s*/y;
 const WORD = /\S+/y;
 const QUOTED = /"([^"\\]*(?:\\[^][^"\\]*)*)(?:"|\\?$)/y; // an unfinished one ends with the text
-// Not keys: 12:30, 127.0.0.1:8080, [::1]:80, std::map, https://example.com/, C:\dir.
+// Not keys: 12:30, 127.0.0.1:8080, [::1]:80, std::map, addresses with //, C:\dir.
 const KEY = /([^\s:"\d[(][^\s:"]*):(?!\/\/|[:\\\s]|$)/y;
 const VALUE = /[^\s,]*/y;
 const COMPARED = /^(>=|<=|>|<)(.+)$/s;
