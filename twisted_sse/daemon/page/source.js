@@ -62,6 +62,7 @@ export class Source {
     this.#replayed = 0;
     if (seconds !== null) {
       const make = hasID ? markers.reconnected : markers.reconnectedWithoutID;
+      clearTimeout(this.#timer);
       this.#pending = make(seconds, this.path);
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#waited(), RESET_WAIT);
@@ -125,12 +126,12 @@ export class Source {
   #add(event) {
     const entry = makeEntry(this.path, event, Date.now(), this.#replaying);
     const belongs = this.#groups.belongs(entry.text, entry.line, entry.arrived);
-    // An empty line is not an event, but one of a type of its own is.
+    const isEmpty = entry.text === "";
     const isLine = event.type === "message";
-    const isEmpty = isLine && entry.text === "";
-    if (belongs && this.#canJoin(entry) && (isLine || entry.text !== "")) {
+    if (belongs && this.#canJoin(entry) && (isLine || !isEmpty)) {
       this.#page.join(this.#group, entry);
-    } else if (!isEmpty) {
+    } else if (!(isLine && isEmpty)) {
+      // Empty lines are no events, but those with a type are.
       this.#group = this.#page.add(entry);
     }
   }
