@@ -126,12 +126,12 @@ export class Source {
   #add(event) {
     const entry = makeEntry(this.path, event, Date.now(), this.#replaying);
     const belongs = this.#groups.belongs(entry.text, entry.line, entry.arrived);
-    const isEmpty = entry.text === "";
+    // An empty line is not an event, but one of a type of its own is.
     const isLine = event.type === "message";
-    if (belongs && this.#canJoin(entry) && (isLine || !isEmpty)) {
+    const isEmpty = isLine && entry.text === "";
+    if (belongs && this.#canJoin(entry) && (isLine || entry.text !== "")) {
       this.#page.join(this.#group, entry);
-    } else if (!(isLine && isEmpty)) {
-      // Empty lines are no events, but those with a type are.
+    } else if (!isEmpty) {
       this.#group = this.#page.add(entry);
     }
   }

@@ -1,4 +1,4 @@
-// Tests for source.js with a stream and an intake.
+// Tests for source.js.
 
 "use strict";
 
