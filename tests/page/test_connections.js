@@ -2,9 +2,12 @@
 
 "use strict";
 
+import { Clock } from "../../twisted_sse/daemon/page/clock.js";
 import { Connections } from "../../twisted_sse/daemon/page/connections.js";
 import { Intake } from "../../twisted_sse/daemon/page/intake.js";
 import { equal, test } from "./testing.js";
+
+const clock = new Clock();
 
 // Runs with the connections of so many sources, and a server that answers no stream.
 async function withSources(number, run) {
@@ -86,4 +89,13 @@ test("trying again leaves alone what is connecting", () =>
       setTimeout(resolve, 50);
     });
     equal(connected, ["/0?tail=5000", "/1?tail=5000"]);
+  }));
+
+test("while no source is on there is no button that could connect one", () =>
+  withSources(2, (connections) => {
+    connections.choose(null);
+    equal(connections.describe(clock).word, "0 of 2 live");
+    connections.choose([]);
+    const { word, button } = connections.describe(clock);
+    equal([word, button], ["Disconnected", ""]);
   }));

@@ -147,8 +147,12 @@ export class Connections {
   // The state of all, as describe() has it.
   describe(clock) {
     const states = this.#states;
+    if (states.length === 0) {
+      // Only the chips turn on a source again.
+      return { ...describe({ name: "disconnected" }, Date.now(), clock), button: "" };
+    }
     const worst = states.find(({ name }) => name !== "open") ?? states[0];
-    const state = describe(worst ?? { name: "disconnected" }, Date.now(), clock);
+    const state = describe(worst, Date.now(), clock);
     const summary = states.length > 1 ? together(states) : null;
     return summary === null ? state : { ...state, word: summary, spoken: summary };
   }
