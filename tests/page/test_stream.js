@@ -26,6 +26,7 @@ class Server {
       const response = new Response(body, { headers: { "Content-Type": "text/event-stream" } });
       request.response = new Promise((resolve, reject) => {
         request.answer = () => resolve(response);
+        request.fail = () => reject(new TypeError("refused"));
         signal.addEventListener("abort", () => reject(signal.reason));
       });
       this.requests.push(request);
@@ -165,4 +166,18 @@ test("connections that end again and again without events are no failures", () =
       await until(() => stream.state.name === "waiting");
     }
     ok(stream.state.until - Date.now() <= 3000, "the wait");
+  }));
+
+test("a connection that was never there has not been lost", () =>
+  follow(async ({ server, stream, opened }) => {
+    stream.connect();
+    (await server.request(1)).fail();
+    await until(() => stream.state.name === "waiting");
+    stream.connect();
+    await server.request(2);
+    stream.stop();
+    stream.connect();
+    (await server.request(3)).answer();
+    await until(() => opened.length === 1);
+    equal(opened, [{ seconds: null, hasID: false }]);
   }));

@@ -3,6 +3,7 @@
 "use strict";
 
 import { timeOf } from "./entry.js";
+import { cut } from "./line/cut.js";
 
 const KEPT = 60000; // milliseconds, until which a browser has surely begun to read the file
 
@@ -30,11 +31,10 @@ export function asJSONLines(entries) {
 
 // "app.log-20261129-013313.log". No system refuses the name, and no folder is in it.
 export function fileName(label, stamp, extension) {
-  const name = label
+  const name = cut(label, 100)
     .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")
     .replace(/[\\/:*?"<>|\s]+/g, "-")
-    .replace(/^[-.]+|[-.]+$/g, "")
-    .slice(0, 100);
+    .replace(/^[-.]+|[-.]+$/g, "");
   return `${name || "events"}-${stamp}.${extension}`;
 }
 

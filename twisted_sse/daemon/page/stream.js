@@ -18,7 +18,6 @@ const FAILURES = 16; // more would not make the wait longer
 export class Stream {
   state = { name: "disconnected" };
   lastEventId = "";
-  connections = 0;
   #address;
   #heartbeat;
   #intake;
@@ -28,6 +27,7 @@ export class Stream {
   #attempt = null; // the AbortController of the connection; null when stopped
   #timer = 0;
   #lastByte = 0;
+  #wasOpen = false; // ever
   #lostAt = null;
 
   // heartbeat: milliseconds, 0 if the server sends none.
@@ -171,8 +171,8 @@ export class Stream {
   #opened() {
     const now = Date.now();
     this.#lastByte = now;
-    this.connections += 1;
-    const seconds = this.#lostAt === null ? null : Math.max(1, Math.round((now - this.#lostAt) / 1000));
+    const seconds = !this.#wasOpen ? null : Math.max(1, Math.round((now - this.#lostAt) / 1000));
+    this.#wasOpen = true;
     this.#lostAt = null;
     this.#set({ name: "open", since: now });
     this.#events.onOpen({ seconds, hasID: this.lastEventId !== "" });
