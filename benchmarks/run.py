@@ -30,6 +30,7 @@ from clients import clients
 from hubs import hubs
 from load import build
 from machine import Failed, describe, prepare
+from page import page
 from parser import parsers
 from peers import PEERS, gather
 from processes import processes
@@ -52,6 +53,7 @@ EVERY = {
     "redis": shared,
     "processes": processes,
     "hub": hubs,
+    "page": page,
 }
 
 
