@@ -171,6 +171,17 @@ class OverviewTests(OptionsMixin):
         self.assertEqual((found["lines"], found["last"], found["lastAt"]), (2, "two", 1_234_000))
         self.assertEqual(found["rates"], [0] * 60)
 
+    def test_noLongerKept(self) -> None:
+        """
+        When the newest event came is known also when it is no longer kept.
+        """
+        client = self.start("post", "--history-age=10")
+        client.post("/", body="hello")
+        self.reactor.advance(60)
+        (found,) = self.sources(client).values()
+        self.assertEqual((found["lines"], found["last"]), (1, None))
+        self.assertEqual(found["lastAt"], 1_999_940_250)
+
     def test_guarded(self) -> None:
         """
         It is guarded as the streams are: by the names of hosts, and by passwords.

@@ -21,7 +21,9 @@ EXACT = (
     "2026-11-29 02:00:01.000Z INFO not an error",
 )
 
-FOCUSED = "return document.activeElement.closest('li')?.querySelector('.message')?.textContent ?? ''"
+FOCUSED = (
+    "return document.activeElement.closest('li')?.querySelector('.message')?.textContent ?? ''"
+)
 
 
 def lines(number: int) -> list[str]:
@@ -45,7 +47,13 @@ class KeyTests(Paging):
         await self.show(backlog=lines(600))
         await self.press("k")
         await self.becomes("line 599", FOCUSED)
-        for key, number in (("k", 598), ("ArrowUp", 597), ("j", 598), ("ArrowDown", 599), ("j", 599)):
+        for key, number in (
+            ("k", 598),
+            ("ArrowUp", 597),
+            ("j", 598),
+            ("ArrowDown", 599),
+            ("j", 599),
+        ):
             await self.press(key)
             await self.becomes(f"line {number}", FOCUSED)
         for key, count in (("Enter", 1), ("o", 0), ("o", 1), ("Enter", 0)):
@@ -59,9 +67,7 @@ class KeyTests(Paging):
                 await self.until("return Math.abs(below()) < 1")
             else:
                 await self.becomes(f"line {number}", FOCUSED)
-        self.assertEqual(
-            await self.run_("return all('#list [tabindex=\"0\"], #list a').length"), 1
-        )
+        self.assertEqual(await self.run_("return all('#list [tabindex=\"0\"], #list a').length"), 1)
 
     async def test_manySteps(self) -> None:
         """
@@ -106,7 +112,11 @@ class KeyTests(Paging):
         ):
             for isOn in (True, False):
                 await self.press(key)
-                await self.becomes(isOn, boxes.replace("return", "return Object.fromEntries(") + ")[arguments[0]]", label)
+                await self.becomes(
+                    isOn,
+                    boxes.replace("return", "return Object.fromEntries(") + ")[arguments[0]]",
+                    label,
+                )
         pressed = (
             "return Object.entries(chips()).filter(([, chip]) => chip.ariaPressed === 'true')"
             ".map(([name]) => name)"
@@ -130,7 +140,10 @@ class KeyTests(Paging):
         await self.becomes("line 27", FOCUSED)
         await self.press("/")
         self.assertEqual(
-            await self.run_("const it = one('#search'); return it.selectionEnd - it.selectionStart"), 6
+            await self.run_(
+                "const it = one('#search'); return it.selectionEnd - it.selectionStart"
+            ),
+            6,
         )
         await self.press("Escape")
         await self.becomes(["", ""], "return [one('#search').value, text('#found')]")
@@ -213,7 +226,7 @@ class KeyTests(Paging):
                   it === document.body || outlineStyle !== "none" && outlineWidth !== "0px"];
                 """
             )
-            if stop[0] == "body" or stop in stops and stop[0] == "skip":
+            if stop[0] == "body" or (stop in stops and stop[0] == "skip"):
                 break
             stops.append(stop)
         self.assertEqual([stop for stop in stops if not (stop[1] and stop[2])], [])
@@ -269,7 +282,9 @@ class MenuTests(Paging):
         await self.run_("one('#view').focus()")
         await self.press("Enter")
         self.assertEqual(
-            await self.run_("return all('.menu h2, .menu .label, .menu kbd').map((e) => e.textContent)"),
+            await self.run_(
+                "return all('.menu h2, .menu .label, .menu kbd').map((e) => e.textContent)"
+            ),
             [
                 "View",
                 *("Newest first", "n", "Wrap lines", "w", "Raw lines", "r", "Times in UTC", "t"),
@@ -333,7 +348,8 @@ class MenuTests(Paging):
         """
         await self.show(backlog=EXACT)
         await self.devtools(
-            "Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"]
+            "Browser.grantPermissions",
+            permissions=["clipboardReadWrite", "clipboardSanitizedWrite"],
         )
         clipboard = "return navigator.clipboard.readText()"
         await self.choose("Copy")
@@ -383,7 +399,9 @@ class MenuTests(Paging):
         await self.show()
         await self.choose("Read this stream from a program…")
         address = f"http://127.0.0.1:{self.port}/"
-        codes = await self.until("return one('dialog[open]') && all('dialog[open] pre').map((e) => e.textContent)")
+        codes = await self.until(
+            "return one('dialog[open]') && all('dialog[open] pre').map((e) => e.textContent)"
+        )
         self.assertEqual(codes[0], f"twisted-sse get {address}")
         self.assertEqual(codes[1], f"curl -N -H 'Accept: text/event-stream' {address}")
         self.assertTrue(all(address in code for code in codes))

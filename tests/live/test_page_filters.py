@@ -20,10 +20,14 @@ KNOWN = (
     "2026-11-29 02:00:01.000Z WARNING slow query took 812ms (timeout is 1000)",
     "2026-11-29 02:00:02.000Z INFO sent 3 messages to Grace",
     "2026-11-29 02:00:03.000Z DEBUG cache \x1b[1mm\x1b[31mis\x1b[0ms http://example.com/timeout",
-    '{"time": "2026-11-29T02:00:04Z", "level": "info", "msg": "request finished", "status": 200,'
-    ' "user": {"name": "ada lovelace"}}',
-    '{"time": "2026-11-29T02:00:05Z", "level": "error", "msg": "request failed", "status": 503,'
-    ' "user": {"name": "grace"}}',
+    (
+        '{"time": "2026-11-29T02:00:04Z", "level": "info", "msg": "request finished", "status": 200,'
+        ' "user": {"name": "ada lovelace"}}'
+    ),
+    (
+        '{"time": "2026-11-29T02:00:05Z", "level": "error", "msg": "request failed", "status": 503,'
+        ' "user": {"name": "grace"}}'
+    ),
     "2026-11-29T02:00:06Z level=info msg=done status=404 path=/checkout",
     '127.0.0.1 - - [29/Nov/2026:02:00:07 +0000] "POST /login HTTP/1.1" 500 12',
     "plain ([{ text",
@@ -132,7 +136,9 @@ class SearchTests(Paging):
         self.assertEqual(border, error)
         await self.search("slow")
         await self.becomes(f"1 of {ALL}", "return text('#found')")
-        self.assertEqual(await self.run_("return one('#search').getAttribute('aria-invalid')"), "false")
+        self.assertEqual(
+            await self.run_("return one('#search').getAttribute('aria-invalid')"), "false"
+        )
 
     async def test_slowPattern(self) -> None:
         """
@@ -167,13 +173,9 @@ class SearchTests(Paging):
                 selector,
             )
         await self.search("mis")
-        await self.becomes(
-            ["m", "is"], "return all('#list mark').map((each) => each.textContent)"
-        )
+        await self.becomes(["m", "is"], "return all('#list mark').map((each) => each.textContent)")
         await self.search("x")
-        await self.becomes(
-            50, "return found('x x')?.querySelectorAll('.message mark').length"
-        )
+        await self.becomes(50, "return found('x x')?.querySelectorAll('.message mark').length")
 
     async def test_live(self) -> None:
         """
@@ -279,7 +281,9 @@ class SearchTests(Paging):
         await self.click("#find-button")
         await self.becomes("search", "return document.activeElement.id")
         self.assertLessEqual(await self.run_(height), 132)
-        self.assertEqual(await self.run_("return getComputedStyle(one('#search')).fontSize"), "16px")
+        self.assertEqual(
+            await self.run_("return getComputedStyle(one('#search')).fontSize"), "16px"
+        )
         await deferToThread(self.browser.switch_to.active_element.send_keys, "timeout")
         await self.becomes(f"3 of {ALL}", "return text('#found')")
         self.assertEqual(await self.run_("return document.documentElement.scrollWidth"), 390)
@@ -332,7 +336,9 @@ class AddressTests(Paging):
             await self.becomes(expected, script)
         await self.run_("location.hash = ''")
         await self.becomes(ALL, "return heads().length")
-        self.assertEqual(await self.run_("return all('#list.wrap, #columns:not([hidden])').length"), 0)
+        self.assertEqual(
+            await self.run_("return all('#list.wrap, #columns:not([hidden])').length"), 0
+        )
 
     async def test_written(self) -> None:
         """

@@ -74,8 +74,18 @@ class RowTests(Paging):
         message, and a line without a level an empty cell; in both themes.
         """
         colours = {
-            "light": ("rgb(179, 32, 44)", "rgb(253, 240, 240)", "rgb(138, 82, 0)", "rgb(90, 99, 111)"),
-            "dark": ("rgb(255, 144, 144)", "rgb(42, 21, 23)", "rgb(240, 180, 96)", "rgb(152, 163, 176)"),
+            "light": (
+                "rgb(179, 32, 44)",
+                "rgb(253, 240, 240)",
+                "rgb(138, 82, 0)",
+                "rgb(90, 99, 111)",
+            ),
+            "dark": (
+                "rgb(255, 144, 144)",
+                "rgb(42, 21, 23)",
+                "rgb(240, 180, 96)",
+                "rgb(152, 163, 176)",
+            ),
         }
         names = ("FATAL", "ERROR", "WARN", "INFO", "DEBUG", "TRACE")
         lines = [f"2026-11-29 02:00:0{n}Z {name} as {name}" for n, name in enumerate(names)]
@@ -92,7 +102,9 @@ class RowTests(Paging):
                 self.assertEqual(seen, [error, "700"], (theme, name))
             seen = await self.looks("as WARN", "", "borderLeftColor", "backgroundColor")
             self.assertEqual(seen, [warn, none], theme)
-            self.assertEqual(await self.looks("as WARN", ".level", "color", "fontWeight"), [warn, "700"])
+            self.assertEqual(
+                await self.looks("as WARN", ".level", "color", "fontWeight"), [warn, "700"]
+            )
             for name in ("INFO", "DEBUG", "TRACE"):
                 seen = await self.looks(f"as {name}", "", "borderLeftColor", "backgroundColor")
                 self.assertEqual(seen, [none, none], (theme, name))
@@ -173,7 +185,10 @@ class RowTests(Paging):
         )
         # Opened, the lines are below their head only once.
         self.assertEqual(
-            await self.run_("return all('#list > .line').filter((row) => row.checkVisibility()).length"), 5
+            await self.run_(
+                "return all('#list > .line').filter((row) => row.checkVisibility()).length"
+            ),
+            5,
         )
 
     async def test_levelOfWorstLine(self) -> None:
@@ -269,7 +284,9 @@ class RowTests(Paging):
         )
         await self.becomes("#cols=status", "return location.hash")
         await self.run_("one('#columns button').click()")
-        await self.becomes([True, 0], "return [one('#columns').hidden, all('#list .column').length]")
+        await self.becomes(
+            [True, 0], "return [one('#columns').hidden, all('#list .column').length]"
+        )
         await self.run_(button, "Only: status")
         await self.becomes("1 of 3", "return text('#found')")
         self.assertEqual(await self.run_("return one('#search').value"), "status:503")
@@ -344,8 +361,12 @@ class RowTests(Paging):
         )
         self.assertEqual(await self.looks("worker", ".bold", "fontWeight"), ["700"])
         self.assertEqual(await self.looks("worker", ".message", "unicodeBidi"), ["isolate"])
-        self.assertNotEqual(await self.looks("pale", "span:last-child", "color"), ["rgb(250, 250, 250)"])
-        self.assertEqual(await self.run_("return document.images.length + all('main a, script').length"), 1)
+        self.assertNotEqual(
+            await self.looks("pale", "span:last-child", "color"), ["rgb(250, 250, 250)"]
+        )
+        self.assertEqual(
+            await self.run_("return document.images.length + all('main a, script').length"), 1
+        )
         await self.assertClean()
 
     async def test_hostile(self) -> None:
@@ -390,7 +411,9 @@ class RowTests(Paging):
         """
         await self.show(backlog=["2026-11-29T02:25:25Z with", "without"], fragment="#time=utc")
         await self.add("arrived")
-        times = await self.run_("return heads().map((row) => row.querySelector('.time').textContent)")
+        times = await self.run_(
+            "return heads().map((row) => row.querySelector('.time').textContent)"
+        )
         self.assertEqual(times[:2], ["02:25:25", "—"])
         self.assertRegex(times[2], r"^\d\d:\d\d:\d\d\.\d{3}$")
         self.assertEqual(
@@ -443,8 +466,11 @@ class MarkerTests(Paging):
         await self.add("new")
         self.assertEqual(
             await self.run_("return all('#list > li').map((row) => row.textContent.slice(-14))"),
-            [(await self.run_("return heads()[0].textContent"))[-14:], "Live from here",
-             (await self.run_("return heads()[1].textContent"))[-14:]],
+            [
+                (await self.run_("return heads()[0].textContent"))[-14:],
+                "Live from here",
+                (await self.run_("return heads()[1].textContent"))[-14:],
+            ],
         )
         marker = await self.run_(
             "const row = one('.marker'); const style = getComputedStyle(row);"
@@ -508,7 +534,10 @@ class MarkerTests(Paging):
         self.assertEqual(await self.run_("return messages()"), ["one", "two", "three"])
         # What was replayed is told from what is new, too.
         await self.becomes("Live from here", "return markers()[1]")
-        self.assertRegex(await self.run_("return markers()[0]"), r"^Reconnected after \d+ s\. No events were lost\.$")
+        self.assertRegex(
+            await self.run_("return markers()[0]"),
+            r"^Reconnected after \d+ s\. No events were lost\.$",
+        )
         await self.child.stop()
         self.write(*"456789")
         self.child = self.daemon("--history=3")

@@ -1,70 +1,171 @@
-// Tests for kept.js.
+// Tests for kept.js and filter.js.
 
 "use strict";
 
+import { Filter } from "../../twisted_sse/daemon/page/filter.js";
 import { Kept, MOST_EVENTS } from "../../twisted_sse/daemon/page/kept.js";
-import { reconnected } from "../../twisted_sse/daemon/page/markers.js";
 import { equal, ok, test } from "./testing.js";
 
-function entry(size = 100, level = "") {
-  return { source: "/log", type: "message", size, line: { level } };
+function entry(level = "", { source = "/", type = "message", size = 1 } = {}) {
+  return { source, type, size, line: { level } };
 }
 
-function keep() {
-  const dropped = [];
-  return { kept: new Kept((gone) => dropped.push(...gone)), dropped };
+// A search that finds what has a word, at once or when answer() is called.
+class FakeSearch {
+  isEmpty = true;
+  waits = false;
+  answers = [];
+  wanted = () => true;
+
+  ask(groups, done) {
+    const answer = () => done(groups.map((group) => this.wanted(group)));
+    if (this.waits) {
+      this.answers.push(answer);
+    } else {
+      answer();
+    }
+  }
 }
 
-test("of more events than are kept, the oldest are dropped, 500 at a time", () => {
-  const { kept, dropped } = keep();
-  for (let i = 0; i < MOST_EVENTS + 501; i += 1) {
+function make() {
+  const kept = new Kept(() => filter.drop());
+  const search = new FakeSearch();
+  const filter = new Filter(kept, search);
+  const add = (level, more) => {
+    const group = kept.add(entry(level, more));
+    filter.update([group], () => {});
+    return group;
+  };
+  return { kept, search, filter, add };
+}
+
+const numbers = (items) => items.map(({ number }) => number);
+
+test("a group takes the level of its worst line if its head has none", () => {
+  const kept = new Kept(() => {});
+  const without = kept.add(entry(""));
+  for (const level of ["info", "error", "warn", ""]) {
+    kept.join(without, entry(level));
+  }
+  equal([without.level, without.entries.length, without.version], ["error", 5, 4]);
+  const info = kept.add(entry("info"));
+  kept.join(info, entry("fatal"));
+  equal(info.level, "info");
+  equal(kept.events, 2);
+});
+
+test("no marker follows one that says the same", () => {
+  const kept = new Kept(() => {});
+  ok(kept.mark({ text: "a" }) !== null, "first");
+  ok(kept.mark({ text: "a" }) === null, "again");
+  ok(kept.mark({ text: "b" }) !== null, "other");
+  kept.add(entry());
+  ok(kept.mark({ text: "b" }) !== null, "after an event");
+  equal([kept.events, kept.items.length], [1, 4]);
+});
+
+test("the oldest are dropped together, told and flagged, and counts fit", () => {
+  const gone = [];
+  const kept = new Kept((items) => gone.push(...items));
+  for (let i = 0; i < MOST_EVENTS + 500; i += 1) {
     kept.add(entry());
   }
-  equal([kept.events, kept.dropped, dropped.length], [MOST_EVENTS + 1, 500, 500]);
-  ok(dropped.every(({ gone }) => gone), "whether they are marked as gone");
-  equal(kept.items[0].number, 501);
-});
-
-test("large events push out no more of the others than they need the place of", () => {
-  const { kept } = keep();
-  for (let i = 0; i < 40; i += 1) {
-    kept.add(entry(2 ** 20));
-  }
-  ok(kept.events >= 24, `that ${kept.events} are kept`);
-  ok(kept.events <= 32, `that ${kept.events} are kept`);
-  equal(kept.events + kept.dropped, 40);
-});
-
-test("the newest event is kept, however large it is", () => {
-  const { kept } = keep();
+  equal([kept.events, kept.dropped, gone.length], [5500, 0, 0]);
   kept.add(entry());
-  kept.add(entry(2 ** 26));
-  equal([kept.events, kept.dropped], [1, 1]);
+  equal([kept.events, kept.dropped, gone.length], [5001, 500, 500]);
+  ok(gone.every((item) => item.gone), "flags");
+  equal([kept.items[0].number, kept.items.length], [501, 5001]);
 });
 
-test("markers without events between them do not add up without end", () => {
-  const { kept } = keep();
-  for (let i = 0; i < 3 * MOST_EVENTS; i += 1) {
-    kept.mark(reconnected(i, "/log"));
+test("large events need the place of many, but the newest stays", () => {
+  const kept = new Kept(() => {});
+  for (let i = 0; i < 3000; i += 1) {
+    kept.add(entry("", { size: 2 ** 14 }));
   }
-  ok(kept.items.length <= 2 * MOST_EVENTS, `that ${kept.items.length} are kept`);
-  equal(kept.items.at(-1).marker.text, "Reconnected after 14999 s. No events were lost.");
-  equal([kept.events, kept.dropped], [0, 0]);
+  ok(kept.events * 2 ** 14 <= 2 ** 25, `${kept.events} events`);
+  equal(kept.events + kept.dropped, 3000);
+  const huge = kept.add(entry("", { size: 2 ** 26 }));
+  equal(kept.items, [huge]);
 });
 
-test("two markers that say the same are one", () => {
-  const { kept } = keep();
-  ok(kept.mark(reconnected(4, "/log")) !== null, "whether the first is kept");
-  equal(kept.mark(reconnected(4, "/log")), null);
-});
-
-test("a group whose head has no level has that of its worst line", () => {
-  const { kept } = keep();
+test("a cleared memory counts from zero, and its numbers go on", () => {
+  const kept = new Kept(() => {});
   const group = kept.add(entry());
-  kept.join(group, entry(100, "error"));
-  kept.join(group, entry(100, "info"));
-  equal([group.level, group.version], ["error", 2]);
-  const other = kept.add(entry(100, "info"));
-  kept.join(other, entry(100, "error"));
-  equal(other.level, "info");
+  kept.clear();
+  equal([kept.events, kept.dropped, kept.items, group.gone], [0, 0, [], true]);
+  equal(kept.add(entry()).number, 2);
+});
+
+test("levels, types, sources and the search are one AND, and markers pass all but sources", () => {
+  const { kept, search, filter, add } = make();
+  add("error", { type: "a", source: "/x" });
+  add("info", { type: "a", source: "/x" });
+  add("error", { type: "b", source: "/y" });
+  filter.update([kept.mark({ text: "m", source: "/x" })], () => {});
+  equal(numbers(filter.passing), [1, 2, 3, 4]);
+  equal(filter.isOn, false);
+  filter.level = "error";
+  filter.refresh(() => {});
+  equal([numbers(filter.passing), filter.events, filter.isOn], [[1, 3, 4], 2, true]);
+  filter.types.add("a");
+  filter.refresh(() => {});
+  equal(numbers(filter.passing), [1, 4]);
+  search.isEmpty = false;
+  search.wanted = () => false;
+  filter.refresh(() => {});
+  equal(numbers(filter.passing), [4]);
+  filter.sources = new Set(["/y"]);
+  filter.refresh(() => {});
+  equal(numbers(filter.passing), []);
+});
+
+test("a group that passes by a later line gets its place in the order", () => {
+  const { kept, filter, add } = make();
+  filter.level = "error";
+  const first = add("");
+  add("error");
+  kept.join(first, entry("error"));
+  filter.update([first], () => {});
+  equal(numbers(filter.passing), [1, 2]);
+});
+
+test("what comes while the search waits for its worker is neither lost nor shown twice", () => {
+  const { search, filter, add } = make();
+  add("info");
+  add("info");
+  search.isEmpty = false;
+  search.waits = true;
+  filter.refresh(() => {});
+  add("info");
+  const [whole, single] = search.answers.splice(0);
+  single();
+  whole();
+  equal(numbers(filter.passing), [1, 2, 3]);
+});
+
+test("an answer to an old question changes nothing", () => {
+  const { search, filter, add } = make();
+  add("info");
+  search.isEmpty = false;
+  search.waits = true;
+  filter.refresh(() => {});
+  search.wanted = () => false;
+  filter.refresh(() => {});
+  const [old, fresh] = search.answers;
+  fresh();
+  search.wanted = () => true;
+  old();
+  equal(numbers(filter.passing), []);
+});
+
+test("a group that was asked for before the question changed is asked for again", () => {
+  const { search, filter, add } = make();
+  search.isEmpty = false;
+  search.waits = true;
+  add("info");
+  filter.refresh(() => {});
+  const answers = search.answers.splice(0);
+  answers.reverse().forEach((answer) => answer());
+  search.answers.forEach((answer) => answer());
+  equal(numbers(filter.passing), [1]);
 });

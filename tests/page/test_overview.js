@@ -77,3 +77,8 @@ test("the rate is the mean of the last five seconds, in whole numbers from ten o
   equal(rate(12, 12, 12, 12, 13), "12/s");
   equal(rate(2000, 2000, 2000, 2000, 2000), "2,000/s");
 });
+
+test("a source whose lines are no longer kept still says when the newest came", () => {
+  const said = told({ last: null });
+  equal([said.last, said.isLine, said.age], ["", false, "12 s ago"]);
+});

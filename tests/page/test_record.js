@@ -1,5 +1,11 @@
 import { readLine } from "../../twisted_sse/daemon/page/line/line.js";
-import { LEVEL_RULES, readRecord, showRecord } from "../../twisted_sse/daemon/page/line/record.js";
+import {
+  LEVEL_RULES,
+  readRecord,
+  showColumn,
+  showRecord,
+  toJSON,
+} from "../../twisted_sse/daemon/page/line/record.js";
 import { ARRIVED } from "./checking.js";
 import { equal, ok, test } from "./testing.js";
 
@@ -159,4 +165,23 @@ test("hostile keys and depths do no harm", () => {
   const deep = `{"msg":${'{"a":'.repeat(15_000)}1${"}".repeat(15_001)}`;
   const record = read(deep)?.record;
   ok(record === undefined || showRecord(record, new Set()).text.startsWith("{"));
+});
+
+test("a column has the value as it is, shortened, or what kind it is", () => {
+  const record = read(
+    `{"s":"a b","n":1.5,"b":false,"z":null,"l":[1,2],"o":{"a":1},"long":"${"x".repeat(300)}"}`,
+  ).record;
+  const column = (key) => showColumn(record, key);
+  equal(column("s"), { text: "a b", role: "string" });
+  equal(column("n"), { text: "1.5", role: "number" });
+  equal(column("b"), { text: "false", role: "number" });
+  equal(["z", "l", "o"].map((key) => column(key).text), ["null", "[2]", "{…}"]);
+  equal(column("long").text, `${"x".repeat(200)}…`);
+  equal(["toString", "__proto__"].map((key) => column(key).text), ["", ""]);
+});
+
+test("values that are nested deeper than the stack are shown", () => {
+  const { record } = read(`{"a":${"[".repeat(40_000)}${"]".repeat(40_000)}}`);
+  equal(showColumn(record, "a").text, "[1]");
+  ok(toJSON(record.a).length > 0, "the text");
 });

@@ -1,160 +1,230 @@
-// Tests for source.js.
+// Tests for source.js and stream.js, with a page and a server that are not real.
 
 "use strict";
 
-import { Intake } from "../../twisted_sse/daemon/page/intake.js";
 import { Source } from "../../twisted_sse/daemon/page/source.js";
 import { equal, ok, test } from "./testing.js";
 
-// A page that notes what its sources call.
+// Answers fetch() as it is told, one body after the other, and remembers what it was asked.
+class Server {
+  requests = [];
+  #answers = [];
+  #real = window.fetch;
+
+  constructor() {
+    window.fetch = async (address, { headers, signal }) => {
+      const answer = this.#answers.shift();
+      this.requests.push({ address, headers });
+      if (answer === undefined) {
+        return new Promise((_, reject) =>
+          signal.addEventListener("abort", () => reject(signal.reason)),
+        );
+      }
+      return answer(signal);
+    };
+  }
+
+  // A stream, whose parts are sent one by one; it ends after them unless it stays open.
+  streams(parts, { staysOpen = true, type = "text/event-stream; charset=utf-8", status = 200 } = {}) {
+    this.#answers.push((signal) => {
+      const encoder = new TextEncoder();
+      const body = new ReadableStream({
+        start(controller) {
+          parts.forEach((part) => controller.enqueue(encoder.encode(part)));
+          if (!staysOpen) {
+            controller.close();
+          }
+          signal.addEventListener("abort", () => {
+            try {
+              controller.error(signal.reason);
+            } catch {
+              // It has been closed.
+            }
+          });
+        },
+      });
+      return new Response(status === 204 ? null : body, {
+        status,
+        headers: { "Content-Type": type },
+      });
+    });
+  }
+
+  end() {
+    window.fetch = this.#real;
+  }
+}
+
+// Takes down what its sources do.
 class Page {
-  intake = new Intake(() => {});
-  groups = [];
-  markers = [];
+  did = [];
+  states = [];
+  source;
+  intake = {
+    add: async (text, read) => read(text),
+    settle: async () => {},
+  };
+
+  constructor(kind = "file") {
+    const about = { path: "/log", kind, label: "app.log", address: "/log" };
+    this.source = new Source(about, 0, this);
+  }
 
   add(entry) {
-    const group = { entries: [entry] };
-    this.groups.push(group);
-    return group;
+    this.did.push(entry.data);
+    this.last = entry;
+    return { entries: [entry], type: entry.type };
   }
 
   join(group, entry) {
-    group.entries.push(entry);
+    this.did.push(`+${entry.data}`);
   }
 
   mark({ text }) {
-    this.markers.push(text);
+    this.did.push(`(${text.replace(/\d+ s/, "N s")})`);
   }
 
-  onState() {}
-
-  get lines() {
-    return this.groups.map(({ entries }) => entries.map(({ data }) => data));
+  onState() {
+    const { name } = this.source.stream.state;
+    if (this.states.at(-1) !== name) {
+      this.states.push(name);
+    }
   }
-}
 
-const encoder = new TextEncoder();
-
-function wait(milliseconds) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
-}
-
-async function until(isSo) {
-  for (let turns = 0; !isSo(); turns += 1) {
-    ok(turns < 500, `that it is so in time: ${isSo}`);
-    await wait(5);
+  async until(condition) {
+    for (let i = 0; !condition(); i += 1) {
+      ok(i < 1000, `did ${JSON.stringify(this.did)}, states ${this.states}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
   }
 }
 
-// Runs with a source, and a server behind fetch() that answers each request with an open body.
-async function withSource(run, kind = "file") {
-  const { fetch } = globalThis;
-  const bodies = [];
-  const addresses = [];
-  globalThis.fetch = async (address, { signal }) => {
-    addresses.push(address);
-    const start = (controller) => {
-      bodies.push(controller);
-      signal.addEventListener("abort", () => controller.error(signal.reason));
-    };
-    const headers = { "Content-Type": "text/event-stream" };
-    return new Response(new ReadableStream({ start }), { headers });
-  };
-  const page = new Page();
-  const source = new Source({ path: "/log", kind, label: "app.log", address: "/log" }, 0, page);
-  const write = (text) => bodies.at(-1).enqueue(encoder.encode(text));
-  const connect = async () => {
-    const { length } = bodies;
-    source.stream.connect();
-    await until(() => bodies.length > length && source.stream.state.name === "open");
-  };
+// Runs a test with a server and a page.
+async function withPage(kind, run) {
+  const server = new Server();
+  const page = new Page(kind);
   try {
-    await run({ page, source, addresses, write, connect });
+    await run(page, server);
   } finally {
-    source.stream.stop();
-    globalThis.fetch = fetch;
+    page.source.stream.stop();
+    server.end();
   }
 }
 
-test("lines that were there before are replayed, and the boundary is marked", () =>
-  withSource(async ({ page, addresses, write, connect }) => {
-    await connect();
-    write("id: 1\ndata: one\n\n: live\n\nid: 2\ndata: two\n\n");
-    await until(() => page.groups.length === 2);
-    equal(addresses, ["/log?tail=5000"]);
-    equal(page.groups.map(({ entries: [{ replayed }] }) => replayed), [true, false]);
-    equal(page.markers, ["Live from here"]);
+test("what was there before is told from what is new, and has no time of arrival", () =>
+  withPage("file", async (page, server) => {
+    server.streams(["id: 1\ndata: old\n\n: live\n\n", "data: new\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 3);
+    equal(page.did, ["old", "(Live from here)", "new"]);
+    equal(page.last.replayed, false);
+    equal(server.requests[0].address, "/log?tail=5000");
   }));
 
-test("where nothing came before, no boundary is marked", () =>
-  withSource(async ({ page, write, connect }) => {
-    await connect();
-    write(": live\n\nid: 2\ndata: two\n\n");
-    await until(() => page.groups.length === 1);
-    equal(page.markers, []);
+test("if nothing was there before, no marker says so", () =>
+  withPage("file", async (page, server) => {
+    server.streams([": live\n\ndata: new\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 1);
+    equal(page.did, ["new"]);
   }));
 
-test("after a reconnection without a loss that is said, once", () =>
-  withSource(async ({ page, write, connect }) => {
-    await connect();
-    write("id: 1\ndata: one\n\n");
-    await until(() => page.groups.length === 1);
-    await connect();
-    await until(() => page.markers.length > 0);
-    await wait(400);
-    equal(page.markers, ["Reconnected after 1 s. No events were lost."]);
+test("a source whose clients get their own events is not asked for a tail", () =>
+  withPage("tick", async (page, server) => {
+    server.streams(["data: 1\n\n: live\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 1);
+    equal([server.requests[0].address, page.last.replayed], ["/log", false]);
   }));
 
-test("that nothing was lost is not said of a reset which still waits to be read", () =>
-  withSource(async ({ page, write, connect }) => {
-    await connect();
-    write("id: 1\ndata: one\n\n");
-    await until(() => page.groups.length === 1);
-    await connect();
-    // What another source sends is read first, and that takes longer than the wait for a reset.
-    const busy = () => {
-      const end = performance.now() + 8;
-      while (performance.now() < end);
-    };
-    page.intake.add("x".repeat(2048 * 40), busy);
-    write('event: stream-reset\nid: 9\ndata: {}\n\n');
-    await until(() => page.markers.length > 0);
-    await page.intake.settle();
-    await wait(400);
-    equal(page.markers, ["Events are missing here: the server no longer had them."]);
-  }));
-
-test("a gap is said with its number, and what has none is no fault", () =>
-  withSource(async ({ page, write, connect }) => {
-    await connect();
-    write('event: stream-gap\ndata: {"dropped": 1204}\n\n');
-    write('event: stream-gap\ndata: {"dropped": 1}\n\n');
-    write("event: stream-gap\ndata: null\n\n");
-    await until(() => page.markers.length > 2);
-    equal(page.markers, [
-      "1,204 events were skipped here: this page could not keep up.",
-      "1 event was skipped here: this page could not keep up.",
-      "Events were skipped here: this page could not keep up.",
+test("a line that belongs to the one before joins it, but never across a marker", () =>
+  withPage("file", async (page, server) => {
+    server.streams([
+      "data: Traceback (most recent call last):\n\ndata:   File\n\n",
+      'event: stream-gap\ndata: {"dropped": 1204}\n\n',
+      "data:   line 7\n\n",
+      "data: \n\n",
+    ]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 5);
+    equal(page.did, [
+      "Traceback (most recent call last):",
+      "+  File",
+      "(1,204 events were skipped here: this page could not keep up.)",
+      "  line 7",
+      "+",
     ]);
   }));
 
-test("a marker separates groups, and so does a list that was cleared", () =>
-  withSource(async ({ page, source, write, connect }) => {
-    await connect();
-    write("data: Traceback (most recent call last):\n\ndata:   File x\n\n");
-    await until(() => page.lines.at(-1)?.length === 2);
-    write("event: stream-reset\ndata: {}\n\ndata:   File y\n\n");
-    await until(() => page.groups.length === 2);
-    source.forget();
-    write("data:     z\n\n");
-    await until(() => page.groups.length === 3);
-    equal(page.lines.map(({ length }) => length), [2, 1, 1]);
+test("the position of the stream is neither shown nor counted, but asked for", () =>
+  withPage("file", async (page, server) => {
+    server.streams(["retry: 1\n\nid: 7\ndata: one\n\nid: 9\nevent: stream-position\ndata: \n\n"], {
+      staysOpen: false,
+    });
+    server.streams(["id: 10\ndata: two\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 3);
+    equal(page.did, ["one", "(Reconnected after N s. No events were lost.)", "two"]);
+    equal(server.requests[1].headers["Last-Event-ID"], "9");
   }));
 
-test("events of types are asked for without a number where each client has its own", () =>
-  withSource(async ({ addresses, connect }) => {
-    await connect();
-    equal(addresses, ["/log"]);
-  }, "python"));
+test("of a reset after a reconnection only that is said", () =>
+  withPage("file", async (page, server) => {
+    server.streams(["retry: 1\n\nid: 1\ndata: one\n\n"], { staysOpen: false });
+    server.streams(["event: stream-reset\ndata: {}\n\nid: 9\ndata: nine\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 3);
+    equal(page.did, ["one", "(Events are missing here: the server no longer had them.)", "nine"]);
+  }));
+
+test("without an ID what came in between is missing; it is said though nothing comes", () =>
+  withPage("tick", async (page, server) => {
+    server.streams(["retry: 1\n\ndata: one\n\n"], { staysOpen: false });
+    server.streams([":\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 2);
+    equal(page.did[1], "(Reconnected after N s. Events from in between are missing.)");
+  }));
+
+test("an ID beyond ASCII is sent as UTF-8", () =>
+  withPage("file", async (page, server) => {
+    server.streams(["retry: 1\n\nid: é😀\ndata: one\n\n"], { staysOpen: false });
+    page.source.toggle();
+    await page.until(() => server.requests.length === 2);
+    const sent = server.requests[1].headers["Last-Event-ID"];
+    const bytes = Uint8Array.from(sent, (each) => each.charCodeAt(0));
+    equal(new TextDecoder().decode(bytes), "é😀");
+  }));
+
+test("what is no stream ends the connection, but for a server that is busy", async () => {
+  for (const [status, type, state] of [
+    [204, "text/event-stream", "refused"],
+    [401, "text/plain", "refused"],
+    [403, "text/plain", "refused"],
+    [404, "text/plain", "refused"],
+    [200, "text/html", "other"],
+    [429, "text/plain", "busy"],
+    [503, "text/plain", "busy"],
+    [500, "text/plain", "failing"],
+  ]) {
+    await withPage("file", async (page, server) => {
+      server.streams(["data: not this\n\n"], { status, type, staysOpen: false });
+      page.source.toggle();
+      await page.until(() => page.states.at(-1) === state);
+      equal([page.did, page.source.stream.isStopped], [[], state === "refused" || state === "other"]);
+    });
+  }
+});
+
+test("turned off, a source keeps its place, and resumes from there", () =>
+  withPage("file", async (page, server) => {
+    server.streams(["id: 5\ndata: five\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 1);
+    page.source.toggle();
+    equal([page.states.at(-1), page.source.isOn], ["disconnected", false]);
+    server.streams(["id: 6\ndata: six\n\n"]);
+    page.source.toggle();
+    await page.until(() => page.did.length === 3);
+    equal(server.requests[1].headers["Last-Event-ID"], "5");
+  }));

@@ -152,3 +152,17 @@ test("a connection that is silent for long is given up, also if the clock was se
     await server.request(2);
     ok(server.requests[0].signal.aborted, "whether the first was ended");
   }));
+
+test("connections that end again and again without events are no failures", () =>
+  follow(async ({ server, stream }) => {
+    for (let i = 1; i <= 8; i += 1) {
+      stream.connect();
+      const request = await server.request(i);
+      request.answer();
+      write(request, ": live\n\n");
+      await until(() => stream.state.name === "open");
+      request.controller.close();
+      await until(() => stream.state.name === "waiting");
+    }
+    ok(stream.state.until - Date.now() <= 3000, "the wait");
+  }));

@@ -50,9 +50,10 @@ class Activity:
         # One number for each second: a ring, of which one is for the second that it is now.
         self._counts = [0] * (SECONDS + 1)
         self._second = int(seconds())
-        # The events before this position are older than the channel knows: when they were written.
-        self._loaded = 0
+        # When the newest of those that were there before was written.
         self._written: float | None = None
+        # When the newest of those since then came, by the channel's clock.
+        self._came: float | None = None
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
         """
@@ -60,7 +61,8 @@ class Activity:
         """
         self.events += 1
         if isNew:
-            second = int(self._seconds())
+            self._came = self._seconds()
+            second = int(self._came)
             if second != self._second:
                 self._advance(second)
             self._counts[second % len(self._counts)] += 1
@@ -78,8 +80,8 @@ class Activity:
         @param written: when the newest was written, in Unix time; L{None} if there is none.
         """
         self._counts = [0] * len(self._counts)
-        if self.channel is not None and self.channel.history is not None:
-            self._loaded, self._written = self.channel.history.end, written
+        self._came = None
+        self._written = written
 
     def rates(self) -> list[int]:
         """
@@ -108,17 +110,21 @@ class Activity:
 
     def _newest(self) -> tuple[str | None, int | None]:
         """
-        @return: the beginning of the newest event's data, and when it came, in milliseconds of Unix
-            time.
+        @return: the beginning of the newest event's data, L{None} if there is none that is still
+            kept; and when it came, in milliseconds of Unix time, L{None} if that is not known.
         """
         history = None if self.channel is None else self.channel.history
-        if history is None or history.end == history.first:
+        if history is None:
             return None, None
-        entry = history.get(history.end - 1)
-        at = time.time() - (self._seconds() - entry.time)
-        if history.end <= self._loaded and self._written is not None:
-            at = self._written
-        return (entry.event.data or "")[:LONGEST], int(at * 1000)
+        now = self._seconds()
+        at = self._written if self._came is None else time.time() - (now - self._came)
+        data = None
+        if history.end > history.first:
+            entry = history.get(history.end - 1)
+            data = (entry.event.data or "")[:LONGEST]
+            if at is None:
+                at = time.time() - (now - entry.time)
+        return data, None if at is None else int(at * 1000)
 
 
 class Overview(Resource):

@@ -87,6 +87,21 @@ class TailTests(SynchronousTestCase):
         self.wait()
         return [event.data for event in received(stream)]
 
+    def test_noDirectory(self) -> None:
+        """
+        A file may be in a directory that does not exist yet, which is a warning: it may be a mistake.
+        """
+        told: list[str] = []
+        self.patch(tail._log, "warn", lambda text, **fields: told.append(text.format(**fields)))
+        temporary = TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        directory = os.path.join(temporary.name, "logs")
+        source = Tail(Channel(), MemoryClock(), os.path.join(directory, "app.log"))
+        source.load(5)
+        self.assertEqual(
+            told, [f"There is no directory {directory} yet: waiting for {directory}/app.log"]
+        )
+
     def test_appended(self) -> None:
         """
         Lines appended to the file are sent once they are whole, and a new client does not get

@@ -145,7 +145,6 @@ class ArgumentTests(OptionsMixin):
             ("/x=ap.log", "there is no file 'ap.log': did you mean app.log?"),
             ("pots", "there is no file 'pots': did you mean post?"),
             ("/nowhere/a.log", "there is no directory /nowhere: make it first, or check"),
-            ("file:/nowhere/a.log", "there is no directory /nowhere: make it first, or check"),
             (
                 "comand:true -x",
                 "there is no kind of source 'comand': did you mean command:'true -x'?",

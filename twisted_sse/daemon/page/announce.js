@@ -3,6 +3,7 @@
 
 "use strict";
 
+import { setText } from "./elements.js";
 import { showCount } from "./numbers.js";
 
 const BETWEEN = 10000; // milliseconds from one sentence on new events to the next, at least
@@ -87,9 +88,7 @@ export class StateWord {
   }
 
   set(word) {
-    if (this.#region.textContent !== word) {
-      this.#region.textContent = word;
-    }
+    setText(this.#region, word);
   }
 }
 

@@ -2,7 +2,7 @@
 
 "use strict";
 
-import { make } from "./elements.js";
+import { make, setText } from "./elements.js";
 import { showNumber } from "./numbers.js";
 import { describe } from "./states.js";
 
@@ -42,11 +42,7 @@ export class Chips {
   showLevels(chosen, counts) {
     for (const chip of this.#levels.children) {
       press(chip, chip.value === chosen);
-      const count = chip.lastElementChild;
-      const text = showNumber(counts[chip.value]);
-      if (count.textContent !== text) {
-        count.textContent = text;
-      }
+      setText(chip.lastElementChild, showNumber(counts[chip.value]));
     }
   }
 

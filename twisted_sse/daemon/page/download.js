@@ -2,6 +2,8 @@
 
 "use strict";
 
+import { timeOf } from "./entry.js";
+
 const KEPT = 60000; // milliseconds, until which a browser has surely begun to read the file
 
 // The data of the events, each ending with LF.
@@ -9,13 +11,9 @@ export function asText(entries) {
   return entries.map((entry) => `${entry.data}\n`).join("");
 }
 
-// When an event was, as far as that is known: one that was there before the page, and says no time,
-// has none.
-function timeOf({ line, arrived, replayed }) {
-  if (line.time !== null) {
-    return new Date(Math.floor(line.time.at)).toISOString();
-  }
-  return replayed ? null : new Date(Math.floor(arrived)).toISOString();
+// As ISO 8601 has it, in UTC; null for null.
+function write(at) {
+  return at === null ? null : new Date(Math.floor(at)).toISOString();
 }
 
 // A line of JSON for each, of the same six keys. What an event does not have is null.
@@ -24,7 +22,7 @@ export function asJSONLines(entries) {
     .map((entry) => {
       const { line, source, type, id, data } = entry;
       const level = line.level || null;
-      const shown = { time: timeOf(entry), level, source, type, id: id || null, data };
+      const shown = { time: write(timeOf(entry)), level, source, type, id: id || null, data };
       return `${JSON.stringify(shown)}\n`;
     })
     .join("");

@@ -17,6 +17,13 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
+// Touches only what changed: the text may be selected, and screen readers read what changes.
+export function setText(element, text) {
+  if (element.textContent !== text) {
+    element.textContent = text;
+  }
+}
+
 // Key caps.
 export function makeKeys(...keys) {
   return keys.map((key) => make("kbd", {}, key));

@@ -34,7 +34,7 @@ export class Filter {
   refresh(done) {
     this.#asked += 1;
     const asked = this.#asked;
-    const items = this.#kept.items;
+    const items = [...this.#kept.items]; // there may be more before the answer comes
     this.#decide(items, (passes) => {
       if (asked !== this.#asked) {
         return;

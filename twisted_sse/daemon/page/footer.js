@@ -2,15 +2,10 @@
 
 "use strict";
 
+import { setText } from "./elements.js";
 import { showCount, showNumber } from "./numbers.js";
 
 const byId = (id) => document.getElementById(id);
-
-function setText(element, text) {
-  if (element.textContent !== text) {
-    element.textContent = text;
-  }
-}
 
 // counts: kept, passing, dropped, isFiltered, since (as text, or "").
 export function statusLine({ kept, passing, dropped, isFiltered, since }) {

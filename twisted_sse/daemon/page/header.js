@@ -4,15 +4,10 @@
 "use strict";
 
 import { draw } from "./chart.js";
+import { setText } from "./elements.js";
 import { showNumber } from "./numbers.js";
 
 const byId = (id) => document.getElementById(id);
-
-function setText(element, text) {
-  if (element.textContent !== text) {
-    element.textContent = text;
-  }
-}
 
 export class Header {
   #again;

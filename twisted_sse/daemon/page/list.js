@@ -4,19 +4,15 @@
 
 "use strict";
 
-import * as markers from "./markers.js";
+import { Excerpt, isEvent } from "./excerpt.js";
 import { Place } from "./place.js";
 import { Shown } from "./shown.js";
 import { indexOf } from "./sorted.js";
 
 const FOLLOWING = 160; // rows in the page
-const HELD = 400;
-const STEP = 100; // rows that the window slides by
 const NEAR = 800; // pixels to its edge, where it slides
 const AT_END = 24; // pixels to the newest row, where it counts as read
 const ROW = 24; // pixels of a row
-
-const isEvent = (item) => item.marker === undefined;
 
 export class List {
   mode = "following"; // or "held", "paused"
@@ -28,8 +24,8 @@ export class List {
   #onMode;
   #place;
   #shown;
+  #excerpt;
   #seen = 0; // the number of the newest item that was in view
-  #wentBy = 0; // events below the window that were dropped
 
   // onMode() is called when `mode` has changed.
   constructor({ scroller, list, filter, search, view, kept, onMode }) {
@@ -38,6 +34,7 @@ export class List {
     this.#filter = filter;
     this.#kept = kept;
     this.#onMode = onMode;
+    this.#excerpt = new Excerpt(filter);
     this.#place = new Place(scroller, list);
     this.#shown = new Shown({ list, filter, search, view });
     scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -75,7 +72,7 @@ export class List {
       this.#place.remember();
     }
     this.mode = mode;
-    this.#wentBy = 0;
+    this.#excerpt.forget();
     if (mode === "following") {
       this.#place.forget();
     }
@@ -86,34 +83,28 @@ export class List {
   // Brings the page up to date with what passes.
   draw() {
     if (this.mode === "following") {
-      this.#show(this.#newest());
+      const visible = Math.ceil(this.#place.height / ROW);
+      this.#show(this.#excerpt.newest(this.isFlooded ? 2 * visible + 4 : FOLLOWING));
       this.#toNewest();
       this.#putTabStop(this.#shown.items.findLast(isEvent));
     } else {
-      this.#place.keep(() => this.#show(this.#held()));
+      this.#place.keep(() => this.#show(this.#excerpt.update(this.#shown.items)));
     }
   }
 
   // The filter passes other events now. The row at the top keeps its place, or the next one that
   // passes takes it.
   refilter() {
-    this.#wentBy = 0;
+    this.#shown.clear();
     if (this.mode === "following") {
-      this.#shown.clear();
       this.draw();
       return;
     }
-    const { passing } = this.#filter;
-    const number = this.#place.held?.number ?? 0;
-    const found = passing.findIndex((item) => isEvent(item) && item.number >= number);
-    const i = found < 0 ? passing.length : found;
-    const before = takeLast(passing, i, HELD / 2);
-    this.#shown.clear();
-    this.#show([...before, ...take(passing, i, HELD - countRows(before))]);
-    const row = this.#shown.of(passing[i])?.head;
-    if (row !== undefined) {
-      this.#place.give(row);
-    } else if (passing.some(isEvent)) {
+    const { event, items } = this.#excerpt.around(this.#place.held?.number ?? 0);
+    this.#show(items);
+    if (event !== undefined) {
+      this.#place.give(this.#shown.of(event).head);
+    } else if (items.some(isEvent)) {
       this.#toNewest();
       this.#place.remember();
     }
@@ -132,29 +123,22 @@ export class List {
 
   // Items were dropped from memory. Those in the page stay while they are read.
   dropped(items) {
-    if (this.mode === "following") {
-      return;
-    }
-    const { passing } = this.#filter;
-    const last = this.#shown.last;
-    for (const item of items) {
-      const passed = passing[indexOf(passing, item.number)] === item;
-      this.#wentBy += item.number > last && isEvent(item) && passed ? 1 : 0;
+    if (this.mode !== "following") {
+      this.#excerpt.dropped(items, this.#shown.items);
     }
   }
 
   clear() {
     this.#shown.clear();
     this.#place.forget();
-    this.#wentBy = 0;
+    this.#excerpt.forget();
   }
 
   goToOldest() {
     this.setMode(this.mode === "paused" ? "paused" : "held");
-    const { passing } = this.#filter;
     this.#shown.clear();
-    this.#show(take(passing, 0, HELD));
-    this.#focus(passing.find(isEvent));
+    this.#show(this.#excerpt.oldest());
+    this.#focus(this.#shown.items.find(isEvent));
   }
 
   // To the next event as they are read, or the one before it: by is 1 or -1. The first time to the one
@@ -242,66 +226,21 @@ export class List {
     this.#shown.show(items, isOldest && this.#kept.dropped > 0);
   }
 
-  // The newest items, as many as fit.
-  #newest() {
-    const visible = Math.ceil(this.#place.height / ROW);
-    const most = this.isFlooded ? 2 * visible + 4 : FOLLOWING;
-    return takeLast(this.#filter.passing, this.#filter.passing.length, most);
-  }
-
-  // What is in the page and still passes, and newer ones while there is room.
-  #held() {
-    const { passing } = this.#filter;
-    const { first, last, items: shown } = this.#shown;
-    const stays = shown.filter((item) => item.gone === true || item.isNotice === true);
-    const between = passing.slice(indexOf(passing, first), indexOf(passing, last + 0.1));
-    const items = [...stays, ...between].sort((a, b) => a.number - b.number);
-    return this.#extended(items, HELD - countRows(items));
-  }
-
-  // Adds newer items, up to a number of rows.
-  #extended(items, rows) {
-    const { passing } = this.#filter;
-    const last = items.at(-1)?.number ?? this.#shown.last;
-    const start = indexOf(passing, last + 0.1);
-    if (rows <= 0 || start === passing.length) {
-      return items;
-    }
-    const notice = [];
-    if (this.#wentBy > 0) {
-      const marker = markers.wentBy(this.#wentBy);
-      notice.push({ number: last + 0.01, marker, entries: [], version: 0, isNotice: true });
-      this.#wentBy = 0;
-    }
-    return [...items, ...notice, ...take(passing, start, rows)];
-  }
-
   // Slides the window when its edge comes near.
   #slide() {
     const nearTop = this.#place.above < NEAR;
     const nearBottom = this.#place.below < NEAR;
     if (this.newestFirst ? nearBottom : nearTop) {
-      this.#slideToOlder();
+      this.#slideTo(this.#excerpt.older(this.#shown.items));
     }
     if (this.newestFirst ? nearTop : nearBottom) {
-      this.#slideToNewer();
+      this.#slideTo(this.#excerpt.newer(this.#shown.items));
     }
   }
 
-  #slideToOlder() {
-    const { passing } = this.#filter;
-    const { items, first } = this.#shown;
-    const older = takeLast(passing, indexOf(passing, first), STEP);
-    if (older.length > 0) {
-      this.#place.keep(() => this.#show(take([...older, ...items], 0, HELD)));
-    }
-  }
-
-  #slideToNewer() {
-    const { items } = this.#shown;
-    const more = this.#extended(items, STEP);
-    if (more.length > items.length) {
-      this.#place.keep(() => this.#show(takeLast(more, more.length, HELD)));
+  #slideTo(items) {
+    if (items !== this.#shown.items) {
+      this.#place.keep(() => this.#show(items));
     }
   }
 
@@ -356,25 +295,4 @@ export class List {
       this.#slide();
     }
   }
-}
-
-const sizeOf = (item) => Math.max(1, item.entries.length);
-const countRows = (items) => items.reduce((sum, item) => sum + sizeOf(item), 0);
-
-// Items from an index on, as many as have this number of rows, but at least one.
-function take(items, start, rows) {
-  let end = start;
-  for (let sum = 0; end < items.length && (sum === 0 || sum + sizeOf(items[end]) <= rows); end += 1) {
-    sum += sizeOf(items[end]);
-  }
-  return items.slice(start, end);
-}
-
-// The same before an index.
-function takeLast(items, end, rows) {
-  let start = end;
-  for (let sum = 0; start > 0 && (sum === 0 || sum + sizeOf(items[start - 1]) <= rows); start -= 1) {
-    sum += sizeOf(items[start - 1]);
-  }
-  return items.slice(start, end);
 }

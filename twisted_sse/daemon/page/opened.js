@@ -5,7 +5,8 @@
 import { copyFrom } from "./clipboard.js";
 import { make } from "./elements.js";
 import { indent, pairsOf } from "./json.js";
-import { readANSI } from "./line/ansi.js";
+import { cut } from "./line/cut.js";
+import { toJSON } from "./line/record.js";
 import { showNumber } from "./numbers.js";
 import { mergeRuns } from "./search/runs.js";
 import { styleRun } from "./styles.js";
@@ -59,7 +60,7 @@ function valuesOf(text, record) {
   const keys = Object.keys(record);
   return pairs.length >= keys.length && pairs.every(({ key }) => Object.hasOwn(record, key))
     ? pairs
-    : keys.map((key) => ({ key, text: JSON.stringify(record[key]) }));
+    : keys.map((key) => ({ key, text: toJSON(record[key]) }));
 }
 
 function makeTools(key, value, isNested, view) {
@@ -120,15 +121,14 @@ function makeRuns(part, from, styles) {
 // The beginning of a text, and a button for the rest. show(part, from) makes what is put in.
 function limited(text, show) {
   const fragment = document.createDocumentFragment();
-  const rest = text.length - MOST_TEXT;
-  if (rest <= 0) {
-    fragment.append(show(text, 0));
-    return fragment;
+  const start = cut(text, MOST_TEXT);
+  fragment.append(show(start, 0));
+  if (start !== text) {
+    const rest = text.slice(start.length);
+    const more = make("p", { class: "more" }, `… and ${showNumber(rest.length)} more characters `);
+    const click = () => more.replaceWith(show(rest, start.length));
+    more.append(make("button", { type: "button", click }, "Show all"));
+    fragment.append(more);
   }
-  const more = make("p", { class: "more" }, `… and ${showNumber(rest)} more characters `);
-  const button = make("button", { type: "button" }, "Show all");
-  button.addEventListener("click", () => more.replaceWith(show(text.slice(MOST_TEXT), MOST_TEXT)));
-  more.append(button);
-  fragment.append(show(text.slice(0, MOST_TEXT), 0), more);
   return fragment;
 }

@@ -48,15 +48,13 @@ export function describe(source, now) {
     return { kind, last, isLine: false, age: "", rate: "—", rates: null };
   }
   const { last, lastAt, rates } = source;
-  if (last === null) {
-    const age = source.kind === "post" ? "No events yet" : "No lines yet";
-    return { kind, last: "", isLine: false, age, rate: showRate(rates), rates };
-  }
+  const nothing = source.kind === "post" ? "No events yet" : "No lines yet";
   return {
     kind,
-    last: showLine(last, lastAt ?? now),
-    isLine: true,
-    age: lastAt === null ? "" : showAge(lastAt, now),
+    // There may have been some that are no longer kept.
+    last: last === null ? "" : showLine(last, lastAt ?? now),
+    isLine: last !== null,
+    age: lastAt !== null ? showAge(lastAt, now) : last === null ? nothing : "",
     rate: showRate(rates),
     rates,
   };

@@ -2,8 +2,9 @@
 
 "use strict";
 
+import { cut } from "./line/cut.js";
 import { rank } from "./line/levels.js";
-import { showRecord } from "./line/record.js";
+import { showColumn, showRecord } from "./line/record.js";
 import { mapRuns, mergeRuns } from "./search/runs.js";
 import { styleRun } from "./styles.js";
 import { timeOf } from "./entry.js";
@@ -37,7 +38,7 @@ export function messageOf(entry, view) {
 export function fillMessage(cell, message, marks, view, tinted) {
   const most = view.wrap || view.phone ? MOST_TEXT : MOST_FOLDED;
   const { styles, parts } = message;
-  const text = message.text.slice(0, most);
+  const text = cut(message.text, most);
   cell.replaceChildren();
   if (styles === null && parts === null && marks.length === 0) {
     appendText(cell, text);
@@ -127,11 +128,8 @@ export function makeHeadRow(group, view, search) {
 }
 
 function makeColumn({ line: { record } }, name) {
-  const has = record !== null && Object.hasOwn(record, name);
-  const value = has ? record[name] : "";
-  const cell = make("span", "column", typeof value === "string" ? value : JSON.stringify(value));
-  cell.classList.toggle("number", typeof value === "number" || typeof value === "boolean");
-  return cell;
+  const { text, role } = record === null ? { text: "", role: "" } : showColumn(record, name);
+  return make("span", role === "number" ? "column number" : "column", text);
 }
 
 // Shows the level of a group; it may change when another line comes.

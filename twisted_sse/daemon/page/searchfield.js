@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { setText } from "./elements.js";
 import { writeTerm } from "./search/term.js";
 
 const WAIT = 80; // milliseconds after the last key
@@ -79,9 +80,7 @@ export class SearchField {
   }
 
   #show() {
-    if (this.#found.textContent !== this.said) {
-      this.#found.textContent = this.said;
-    }
+    setText(this.#found, this.said);
     this.#input.setAttribute("aria-invalid", this.#problem !== "");
   }
 

@@ -5,8 +5,8 @@
 import { makeDialog } from "./dialog.js";
 import { make, makeKeys } from "./elements.js";
 
-export const SINGLE_KEYS = "Single-key shortcuts";
-export const ANNOUNCE = "Announce new events";
+const SINGLE_KEYS = "Single-key shortcuts";
+const ANNOUNCE = "Announce new events";
 
 const SHORTCUTS = [
   [["/"], "Search"],

@@ -28,14 +28,6 @@ export class Shown {
     this.#view = view;
   }
 
-  get first() {
-    return this.items[0]?.number ?? 0;
-  }
-
-  get last() {
-    return this.items.at(-1)?.number ?? 0;
-  }
-
   // What an item looks like; undefined if it is not in the page.
   of(item) {
     return this.#drawn.get(item);

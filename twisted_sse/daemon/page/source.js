@@ -62,6 +62,7 @@ export class Source {
     this.#replayed = 0;
     if (seconds !== null) {
       const make = hasID ? markers.reconnected : markers.reconnectedWithoutID;
+      clearTimeout(this.#timer);
       this.#pending = make(seconds, this.path);
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#waited(), RESET_WAIT);
@@ -125,11 +126,19 @@ export class Source {
   #add(event) {
     const entry = makeEntry(this.path, event, Date.now(), this.#replaying);
     const belongs = this.#groups.belongs(entry.text, entry.line, entry.arrived);
-    if (belongs && this.#group?.gone !== true && this.#group !== null) {
+    // An empty line is not an event, but one of a type of its own is.
+    const isLine = event.type === "message";
+    const isEmpty = isLine && entry.text === "";
+    if (belongs && this.#canJoin(entry) && (isLine || entry.text !== "")) {
       this.#page.join(this.#group, entry);
-    } else if (entry.text !== "" || event.type !== "message") {
+    } else if (!isEmpty) {
       this.#group = this.#page.add(entry);
     }
+  }
+
+  // Events of different types are different events, however they look.
+  #canJoin({ type }) {
+    return this.#group !== null && this.#group.gone !== true && this.#group.type === type;
   }
 }
 

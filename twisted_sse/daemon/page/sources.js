@@ -5,7 +5,7 @@
 import { absolute } from "./absolute.js";
 import { draw } from "./chart.js";
 import { Clock } from "./clock.js";
-import { make } from "./elements.js";
+import { make, setText } from "./elements.js";
 import { showCount } from "./numbers.js";
 import { describe } from "./overview.js";
 
@@ -41,13 +41,6 @@ function makeRow(path, index) {
     chart,
   );
   return { item: make("li", {}, link), kind, last, age, rate, chart };
-}
-
-// Only what changed is touched: the text may be selected, and a link may have the focus.
-function setText(element, text) {
-  if (element.textContent !== text) {
-    element.textContent = text;
-  }
 }
 
 function showRow(row, source) {

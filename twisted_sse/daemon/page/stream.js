@@ -151,7 +151,7 @@ export class Stream {
     const parser = new EventStreamParser(
       this.lastEventId,
       (type, data) => this.#onEvent(type, data, parser.lastEventId),
-      (text) => this.#events.onComment(text),
+      (text) => this.#onComment(text),
     );
     const read = (text) => {
       parser.feed(text);
@@ -183,6 +183,12 @@ export class Stream {
     if (this.state.name === "silent") {
       this.#set({ name: "open", since: this.#lastByte });
     }
+  }
+
+  // A comment shows as well that the server is there: a log may be quiet for days.
+  #onComment(text) {
+    this.#failures = 0;
+    this.#events.onComment(text);
   }
 
   #onEvent(type, data, id) {

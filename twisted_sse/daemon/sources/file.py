@@ -197,7 +197,15 @@ class Tail(LineSource):
             file = self._file = _File(self._path)
         except FileNotFoundError:
             file = None
-            _log.info("{path} does not exist: waiting for it", path=self._path)
+            directory = os.path.dirname(self._path)
+            if os.path.isdir(directory):
+                _log.info("{path} does not exist: waiting for it", path=self._path)
+            else:
+                _log.warn(
+                    "There is no directory {directory} yet: waiting for {path}",
+                    directory=directory,
+                    path=self._path,
+                )
         before = self._before(file)
         if before is not None and (file is None or not file.size()):
             # The writer may not have switched files yet.

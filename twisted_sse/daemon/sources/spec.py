@@ -275,11 +275,6 @@ def makeLines(
     if spec.kind is Kind.COMMAND:
         return Command(channel, reactor, _split(spec.value), format, ended)
     if spec.kind is Kind.FILE:
-        directory = os.path.dirname(spec.value) or "."
-        if not os.path.isdir(directory):
-            raise SourceError(
-                f"there is no directory {directory}: make it first, or check the name"
-            )
         tail = Tail(channel, reactor, spec.value, format)
         try:
             tail.load(history)

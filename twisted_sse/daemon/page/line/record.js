@@ -2,6 +2,7 @@
 
 "use strict";
 
+import { cut } from "./cut.js";
 import { LEVELS, levelOf, levelOfPriority, levelOfStatus } from "./levels.js";
 import { timeOfValue } from "./time.js";
 
@@ -196,7 +197,8 @@ export function levelOfCut(text) {
   return match === null ? "" : levelOf(match[1]);
 }
 
-function toJSON(value) {
+// A value as JSON.
+export function toJSON(value) {
   try {
     return JSON.stringify(value);
   } catch {
@@ -227,7 +229,7 @@ function messageText(value) {
 }
 
 function shorten(text) {
-  return text.length > MOST_OF_A_VALUE ? `${text.slice(0, MOST_OF_A_VALUE)}…` : text;
+  return text.length > MOST_OF_A_VALUE ? `${cut(text, MOST_OF_A_VALUE)}…` : text;
 }
 
 // How a value of a pair is shown, and its role.
@@ -243,6 +245,17 @@ function shown(value) {
     return [`[${value.length}]`, "other"];
   }
   return [value === null ? "null" : "{…}", "other"];
+}
+
+// How the value of a key is shown in a column of its own, and its role; an empty text if the record
+// has none.
+export function showColumn(record, key) {
+  if (!Object.hasOwn(record, key)) {
+    return { text: "", role: "other" };
+  }
+  const value = record[key];
+  const [text, role] = typeof value === "string" ? [shorten(value), "string"] : shown(value);
+  return { text, role };
 }
 
 // How a record is shown in one line: its message, and then key=value, without the level, the time

@@ -1,0 +1,105 @@
+// Tests for what the page says: footer.js, states.js, markers.js, numbers.js.
+
+"use strict";
+
+import { Clock } from "../../twisted_sse/daemon/page/clock.js";
+import { emptyText, pillText, statusLine } from "../../twisted_sse/daemon/page/footer.js";
+import * as markers from "../../twisted_sse/daemon/page/markers.js";
+import { describe, together } from "../../twisted_sse/daemon/page/states.js";
+import { equal, test } from "./testing.js";
+
+test("the status line counts what is kept, what matches and what was dropped", () => {
+  const counts = { kept: 143, passing: 143, dropped: 0, isFiltered: false, since: "02:28:32" };
+  equal(statusLine(counts), "143 events kept, since 02:28:32");
+  const some = { ...counts, kept: 185, passing: 24, isFiltered: true, since: "02:19:20" };
+  equal(statusLine(some), "24 of 185 events match, since 02:19:20");
+  equal(
+    statusLine({ ...some, dropped: 63 }),
+    "24 of 185 events match, since 02:19:20 · 63 older ones dropped",
+  );
+  equal(statusLine({ ...counts, kept: 1, dropped: 1, since: "" }), "1 event kept · 1 older one dropped");
+});
+
+test("the pill counts new events and errors, and points to them", () => {
+  equal(pillText(0, 0, false), "↓ Latest");
+  equal(pillText(128, 0, false), "↓ 128 new");
+  equal(pillText(128, 3, false), "↓ 128 new · 3 errors");
+  equal(pillText(1204, 1, true), "↑ 1,204 new · 1 error");
+});
+
+test("where no event is, it is said why", () => {
+  const told = { kept: 0, isConnected: true, isStopped: false, more: "", label: "app.log", detail: "" };
+  const say = (more) => Object.values(emptyText({ ...told, ...more }));
+  const line = "Waiting for the first line";
+  equal(say({ kind: "file" }), [line, "Lines appear here as they are written to app.log.", false]);
+  const ping = { kind: "command", detail: "ping -c 3 localhost" };
+  equal(say(ping), [line, "Lines appear here as ping writes them.", false]);
+  const event = "Waiting for the first event";
+  equal(say({ kind: "post" }), [event, "Events appear here as they are published.", false]);
+  equal(say({ kind: "tick" }), [event, "", false]);
+  equal(say({ kind: "python" }), [event, "", false]);
+  const searched = "5,000 events searched. New ones appear here when they match.";
+  equal(say({ kind: "file", kept: 5000 }), ["No events match", searched, true]);
+  const lost = { kind: "file", isConnected: false };
+  equal(say(lost), ["Not connected", "Reconnects automatically.", false]);
+  const ended = { ...lost, isStopped: true, more: "The stream has ended." };
+  equal(say(ended), ["Not connected", "The stream has ended.", false]);
+});
+
+test("each state has its word, its dot and its button, and no second is read aloud", () => {
+  const clock = new Clock(true);
+  const now = Date.UTC(2026, 10, 29, 1, 33, 53);
+  const say = (state) => {
+    const { word, more, button, spoken } = describe(state, now, clock);
+    return [word, more, button, spoken === word ? "" : spoken];
+  };
+  equal(say({ name: "connecting" }), ["Connecting…", "", "", ""]);
+  equal(say({ name: "open", since: now - 40000 }), ["Live", "Connected since 01:33:13", "", ""]);
+  const waiting = ["Reconnecting in 4 s", "", "Retry now", "Reconnecting"];
+  equal(say({ name: "waiting", until: now + 3001 }), waiting);
+  equal(say({ name: "offline" }), ["Offline", "Reconnects when the network is back.", "", ""]);
+  equal(say({ name: "silent", since: now - 40000 }), ["Silent for 40 s", "", "", "Silent"]);
+  equal(say({ name: "refused", status: 204 }), ["Ended", "The stream has ended.", "", ""]);
+  equal(say({ name: "refused", status: 401 }), ["Sign-in needed", "Reload the page to sign in.", "", ""]);
+  equal(say({ name: "refused", status: 403 }), ["Access denied", "", "", ""]);
+  equal(say({ name: "refused", status: 404 }), ["No stream here", "", "", ""]);
+  equal(say({ name: "refused", status: 418 }), ["Server error 418", "", "", ""]);
+  equal(say({ name: "busy", until: now + 30000 }), ["Server busy", "Retrying in 30 s.", "Retry now", ""]);
+  const html = ["Not an event stream", "The server answered with text/html.", "", ""];
+  equal(say({ name: "other", type: "text/html" }), html);
+  equal(say({ name: "disconnected" }), ["Disconnected", "", "Connect", ""]);
+});
+
+test("of several streams it is said how many are live", () => {
+  const states = ["open", "open", "waiting"].map((name) => ({ name }));
+  equal(together(states), "2 of 3 live");
+  equal(together(states.slice(0, 2)), null);
+});
+
+test("markers have the words, the colours and the lines of the specification", () => {
+  const say = ({ text, colour, line }) => [text, colour, line];
+  equal(say(markers.liveFromHere("/")), ["Live from here", "ok", ""]);
+  equal(say(markers.reconnected(4, "/")), ["Reconnected after 4 s. No events were lost.", "soft", ""]);
+  equal(say(markers.reconnectedWithoutID(4, "/")), [
+    "Reconnected after 4 s. Events from in between are missing.",
+    "error",
+    "dashed",
+  ]);
+  equal(say(markers.reset("/")), [
+    "Events are missing here: the server no longer had them.",
+    "error",
+    "dashed",
+  ]);
+  equal(say(markers.gap(1204, "/")), [
+    "1,204 events were skipped here: this page could not keep up.",
+    "error",
+    "dashed",
+  ]);
+  equal(say(markers.notKept()), ["Older events are no longer kept.", "soft", ""]);
+  equal(say(markers.wentBy(17260)), [
+    "17,260 events went by here and are no longer kept.",
+    "soft",
+    "dashed",
+  ]);
+  equal(markers.named(markers.liveFromHere("/load"), "/load").text, "/load: Live from here");
+});
