@@ -88,6 +88,25 @@ test("large events need the place of many, but the newest stays", () => {
   equal(kept.items, [huge]);
 });
 
+test("large events push out no more of the others than they need the place of", () => {
+  const kept = new Kept(() => {});
+  for (let i = 0; i < 40; i += 1) {
+    kept.add(entry("", { size: 2 ** 20 }));
+  }
+  ok(kept.events >= 24 && kept.events <= 32, `${kept.events} events`);
+  equal(kept.events + kept.dropped, 40);
+});
+
+test("markers without events between them do not add up without end", () => {
+  const kept = new Kept(() => {});
+  for (let i = 0; i < 3 * MOST_EVENTS; i += 1) {
+    kept.mark({ text: `Reconnected after ${i} s.` });
+  }
+  ok(kept.items.length <= 2 * MOST_EVENTS, `${kept.items.length} markers`);
+  equal(kept.items.at(-1).marker.text, `Reconnected after ${3 * MOST_EVENTS - 1} s.`);
+  equal([kept.events, kept.dropped], [0, 0]);
+});
+
 test("a cleared memory counts from zero, and its numbers go on", () => {
   const kept = new Kept(() => {});
   const group = kept.add(entry());

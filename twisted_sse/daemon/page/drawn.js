@@ -42,6 +42,11 @@ export class Drawn {
     }
   }
 
+  // Whether a marker says the same as the one before it: what was between them does not pass.
+  set isRepeated(isRepeated) {
+    this.rows.at(-1).hidden = isRepeated;
+  }
+
   // The button that opens it.
   get button() {
     return this.head?.firstElementChild;
@@ -68,8 +73,7 @@ export class Drawn {
       this.head.classList.toggle("tinted", rows.isTinted(this.#item));
     }
     if (this.isOpen) {
-      this.toggle();
-      this.toggle();
+      this.#openAnew();
     }
     return fresh;
   }
@@ -87,6 +91,15 @@ export class Drawn {
     for (const row of this.#lines) {
       row.hidden = this.isOpen && row !== this.head;
     }
+  }
+
+  // The focus stays where it is.
+  #openAnew() {
+    const places = () => [...this.#opened.querySelectorAll("button, [tabindex]")];
+    const focused = places().indexOf(document.activeElement);
+    this.toggle();
+    this.toggle();
+    places()[focused]?.focus({ preventScroll: true });
   }
 
   remove() {

@@ -108,7 +108,9 @@ class Page {
   }
 
   mark(marker) {
-    const name = this.view.showsSource ? `/${this.view.nameOf(marker.source)}` : undefined;
+    const { source } = marker;
+    const path = source === "/" ? this.view.nameOf(source) : source;
+    const name = this.view.showsSource ? path : undefined;
     const item = this.kept.mark(named(marker, name));
     if (item !== null) {
       this.#changed.add(item);
@@ -119,7 +121,8 @@ class Page {
   onState() {
     if (this.menu !== undefined) {
       this.#showState();
-      this.#count(); // the title and the status line speak of the state, too
+      this.#count(); // the status line speaks of the state, too
+      this.#showTitle();
     }
   }
 
@@ -150,13 +153,16 @@ class Page {
     for (const source of this.connections.sources) {
       source.forget();
     }
+    this.#unseenHidden = 0;
     this.#count();
+    this.#showTitle();
   }
 
   // The page was shown or hidden.
   onVisibility() {
     if (!document.hidden) {
       this.#unseenHidden = 0;
+      this.#showTitle();
       this.#isDrawn = false;
       this.intake.request();
     }
@@ -209,6 +215,7 @@ class Page {
     this.#header.showRate(this.#rates.last, this.#rates.perSecond);
     this.#showState();
     this.#count();
+    this.#showTitle();
   }
 
   // All counts change together.
@@ -229,11 +236,12 @@ class Page {
     const { isConnected, isStopped } = this.connections;
     const state = { kept: events, isConnected, isStopped, more, ...this.told };
     this.#footer.showEmpty(passing === 0, state);
-    const hidden = document.hidden ? this.#unseenHidden : 0;
-    this.#showTitle(mode === "held" ? unseen.length : hidden);
   }
 
-  #showTitle(fresh) {
+  // Once a second, and when it is about something else: browsers redraw a tab for it.
+  #showTitle() {
+    const hidden = document.hidden ? this.#unseenHidden : 0;
+    const fresh = this.list.mode === "held" ? this.list.unseen.length : hidden;
     if (this.connections.isStopped) {
       this.#header.showTitle("disconnected");
     } else if (this.list.mode === "paused") {
@@ -272,6 +280,7 @@ class Page {
     this.newEvents.following = isFollowing;
     this.#showState();
     this.#count();
+    this.#showTitle();
   }
 
   // The columns have changed, or their widths.

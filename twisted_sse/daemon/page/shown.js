@@ -71,6 +71,9 @@ export class Shown {
     items.forEach((item, i) => {
       const drawn = this.#draw(item);
       drawn.day = days[i];
+      if (item.marker !== undefined) {
+        drawn.isRepeated = items[i - 1]?.marker?.text === item.marker.text;
+      }
       for (const { row, entry } of drawn.update()) {
         toFill.push({ row, entry });
       }
