@@ -5,7 +5,6 @@ Tests for the keys, the menu, the downloads and the dialogs of the live page, in
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -320,13 +319,20 @@ class MenuTests(Paging):
 
         async def download(label: str, pattern: str) -> bytes:
             await self.choose(label)
-            await until(lambda: any(re.match(pattern, path.name) for path in folder.iterdir()))
-            [path] = [path for path in folder.iterdir() if re.match(pattern, path.name)]
+
+            def found() -> list[Path]:
+                # Chromium takes the name with an empty file, and moves the written one there.
+                paths = list(folder.iterdir())
+                return paths if len(paths) == 1 and paths[0].stat().st_size > 0 else []
+
+            await until(found)
+            [path] = found()
+            self.assertRegex(path.name, pattern)
             content = path.read_bytes()
             path.unlink()
             return content
 
-        text = r"app\.log-\d{8}-\d{6}\.log$"
+        text = r"^app\.log-\d{8}-\d{6}\.log$"
         self.assertEqual(
             await download("Download as text", text), "".join(f"{e}\n" for e in EXACT).encode()
         )
@@ -335,7 +341,7 @@ class MenuTests(Paging):
         self.assertEqual(
             await download("Download as text", text), "".join(f"{e}\n" for e in EXACT[:3]).encode()
         )
-        rows = await download("Download as JSON Lines", r"app\.log-\d{8}-\d{6}\.jsonl$")
+        rows = await download("Download as JSON Lines", r"^app\.log-\d{8}-\d{6}\.jsonl$")
         entries = [json.loads(row) for row in rows.decode().splitlines()]
         self.assertEqual([entry["data"] for entry in entries], list(EXACT[:3]))
         for entry in entries:

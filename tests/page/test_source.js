@@ -73,7 +73,7 @@ class Page {
   add(entry) {
     this.did.push(entry.data);
     this.last = entry;
-    return { entries: [entry], type: entry.type };
+    return { type: entry.type, entries: [entry] };
   }
 
   join(group, entry) {

@@ -1,50 +1,11 @@
-// Tests for what the page says: footer.js, states.js, markers.js, numbers.js.
+// Tests for what the page says: states.js and markers.js.
 
 "use strict";
 
 import { Clock } from "../../twisted_sse/daemon/page/clock.js";
-import { emptyText, pillText, statusLine } from "../../twisted_sse/daemon/page/footer.js";
 import * as markers from "../../twisted_sse/daemon/page/markers.js";
 import { describe, together } from "../../twisted_sse/daemon/page/states.js";
 import { equal, test } from "./testing.js";
-
-test("the status line counts what is kept, what matches and what was dropped", () => {
-  const counts = { kept: 143, passing: 143, dropped: 0, isFiltered: false, since: "02:28:32" };
-  equal(statusLine(counts), "143 events kept, since 02:28:32");
-  const some = { ...counts, kept: 185, passing: 24, isFiltered: true, since: "02:19:20" };
-  equal(statusLine(some), "24 of 185 events match, since 02:19:20");
-  equal(
-    statusLine({ ...some, dropped: 63 }),
-    "24 of 185 events match, since 02:19:20 · 63 older ones dropped",
-  );
-  equal(statusLine({ ...counts, kept: 1, dropped: 1, since: "" }), "1 event kept · 1 older one dropped");
-});
-
-test("the pill counts new events and errors, and points to them", () => {
-  equal(pillText(0, 0, false), "↓ Latest");
-  equal(pillText(128, 0, false), "↓ 128 new");
-  equal(pillText(128, 3, false), "↓ 128 new · 3 errors");
-  equal(pillText(1204, 1, true), "↑ 1,204 new · 1 error");
-});
-
-test("where no event is, it is said why", () => {
-  const told = { kept: 0, isConnected: true, isStopped: false, more: "", label: "app.log", detail: "" };
-  const say = (more) => Object.values(emptyText({ ...told, ...more }));
-  const line = "Waiting for the first line";
-  equal(say({ kind: "file" }), [line, "Lines appear here as they are written to app.log.", false]);
-  const ping = { kind: "command", detail: "ping -c 3 localhost" };
-  equal(say(ping), [line, "Lines appear here as ping writes them.", false]);
-  const event = "Waiting for the first event";
-  equal(say({ kind: "post" }), [event, "Events appear here as they are published.", false]);
-  equal(say({ kind: "tick" }), [event, "", false]);
-  equal(say({ kind: "python" }), [event, "", false]);
-  const searched = "5,000 events searched. New ones appear here when they match.";
-  equal(say({ kind: "file", kept: 5000 }), ["No events match", searched, true]);
-  const lost = { kind: "file", isConnected: false };
-  equal(say(lost), ["Not connected", "Reconnects automatically.", false]);
-  const ended = { ...lost, isStopped: true, more: "The stream has ended." };
-  equal(say(ended), ["Not connected", "The stream has ended.", false]);
-});
 
 test("each state has its word, its dot and its button, and no second is read aloud", () => {
   const clock = new Clock(true);

@@ -113,8 +113,8 @@ export class Choices {
     page.list.newestFirst = view.newestFirst;
     page.connections.choose(view.sources);
     this.#chooseSources();
-    page.redraw();
-    this.#refilter();
+    page.arrange();
+    this.#refilter(); // draws all rows anew
   }
 
   #write() {

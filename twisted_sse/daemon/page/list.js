@@ -58,9 +58,9 @@ export class List {
     return this.#shown.newestFirst;
   }
 
+  // redraw() or refilter() shows it.
   set newestFirst(value) {
     this.#shown.newestFirst = value;
-    this.redraw();
   }
 
   setMode(mode) {

@@ -92,7 +92,7 @@ class Page {
     const group = this.kept.add(entry);
     this.#changed.add(group);
     if (entry.type !== "message" && this.view.addType(entry.type)) {
-      this.#arrange();
+      this.arrange();
     }
     if (!entry.replayed) {
       this.#rates.count(1);
@@ -140,7 +140,7 @@ class Page {
 
   // Rows look different.
   redraw() {
-    this.#arrange();
+    this.arrange();
     this.list.redraw();
     this.#count();
   }
@@ -284,7 +284,7 @@ class Page {
   }
 
   // The columns have changed, or their widths.
-  #arrange() {
+  arrange() {
     const { template, showsType, wrap, clock } = this.view;
     const list = byId("list");
     list.style.setProperty("--template", template);
