@@ -38,6 +38,8 @@ test("a type that is chosen has a chip before an event of it comes, and keeps th
   chips.showTypes(view("sent", "paid"), new Set(["paid"]));
   equal(types().map(({ value }) => value), ["paid", "sent"]);
   equal(types().map(({ className }) => className), ["chip source1", "chip source0"]);
+  chips.showTypes({ ...view("sent", "paid"), showsSource: true }, new Set());
+  equal(types().map(({ className }) => className), ["chip", "chip"]);
 });
 
 test("exactly one level is pressed, and each says how many events it has", () => {

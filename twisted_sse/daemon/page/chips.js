@@ -77,7 +77,8 @@ export class Chips {
       const chip = this.#find(this.#types, type, () =>
         this.#addChip(this.#types, type, type, () => this.#choose.type(type)),
       );
-      chip.className = `chip source${view.hueOf(type)}`;
+      // With several sources, the colours are theirs.
+      chip.className = view.showsSource ? "chip" : `chip source${view.hueOf(type)}`;
       press(chip, chosen.has(type));
     }
   }

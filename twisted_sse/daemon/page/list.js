@@ -44,10 +44,6 @@ export class List {
     resized.observe(list);
   }
 
-  get isEmpty() {
-    return this.#shown.items.length === 0;
-  }
-
   // Events that pass and have not been in view.
   get unseen() {
     const { passing } = this.#filter;

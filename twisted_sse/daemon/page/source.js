@@ -3,6 +3,7 @@
 "use strict";
 
 import { makeEntry } from "./entry.js";
+import { MOST_EVENTS } from "./kept.js";
 import { Groups } from "./line/groups.js";
 import * as markers from "./markers.js";
 import { Stream } from "./stream.js";
@@ -11,8 +12,6 @@ const RESET_WAIT = 300; // milliseconds after a reconnection until it is said wh
 
 // Kinds of sources whose events are kept, so that a client gets some that were there before it.
 const KEPT = new Set(["file", "command", "stdin", "post"]);
-
-const TAIL = 5000; // events that the page asks for, as many as it keeps
 
 export class Source {
   isOn = false;
@@ -33,7 +32,7 @@ export class Source {
     this.label = label;
     this.address = address;
     this.#page = page;
-    const asked = KEPT.has(kind) ? `${address}?tail=${TAIL}` : address;
+    const asked = KEPT.has(kind) ? `${address}?tail=${MOST_EVENTS}` : address;
     this.stream = new Stream(asked, heartbeat, page.intake, {
       onState: () => page.onState(),
       onOpen: (how) => this.#onOpen(how),
