@@ -120,6 +120,7 @@ class AllTests(PageCase):
         await until(lambda: not load.open, "its request has ended")
         await self.until("document.querySelectorAll('#list > .head').length === 2")
         self.assertEqual(await self.run_(ROWS), [["log", "one"], ["orders", "three"]])
+        await self.matches("#shown", "2 events kept.*")  # the counts are of those that are on
         await self.says("#word", "Live")
         await self.until("location.hash === '#src=/log,/orders'")
         self.assertEqual(

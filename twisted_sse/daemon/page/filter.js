@@ -24,6 +24,11 @@ export class Filter {
     return this.level !== "" || this.types.size > 0 || !this.#search.isEmpty;
   }
 
+  // The items of the sources that are on.
+  ofSources(items) {
+    return this.sources === null ? items : items.filter((item) => this.#isOn(item));
+  }
+
   // How many groups pass.
   get events() {
     return this.passing.reduce((sum, item) => sum + (item.marker === undefined ? 1 : 0), 0);
@@ -102,14 +107,17 @@ export class Filter {
     });
   }
 
-  #isChosen({ source, type, level, marker }) {
-    if (this.sources !== null && source !== undefined && !this.sources.has(source)) {
-      return false;
-    }
+  #isChosen(item) {
+    const { type, level, marker } = item;
     return (
-      marker !== undefined ||
-      ((this.level === "" || rank(level) >= rank(this.level)) &&
-        (this.types.size === 0 || this.types.has(type)))
+      this.#isOn(item) &&
+      (marker !== undefined ||
+        ((this.level === "" || rank(level) >= rank(this.level)) &&
+          (this.types.size === 0 || this.types.has(type))))
     );
+  }
+
+  #isOn({ source }) {
+    return this.sources === null || source === undefined || this.sources.has(source);
   }
 }

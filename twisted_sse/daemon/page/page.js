@@ -221,14 +221,17 @@ class Page {
   // All counts change together.
   #count() {
     this.#countedAt = performance.now();
-    const { items, events, dropped } = this.kept;
+    const { dropped } = this.kept;
+    const items = this.filter.ofSources(this.kept.items);
+    const levels = countLevels(items);
+    const events = levels[""];
     const passing = this.filter.events;
     const isFiltered = this.filter.isOn;
     const at = sinceWhen(items);
     const since = at === null ? "" : this.view.clock.time(at);
     const more = this.#more;
     this.#footer.showCounts({ kept: events, passing, dropped, isFiltered, since }, more);
-    this.#chips.showLevels(this.filter.level, countLevels(items));
+    this.#chips.showLevels(this.filter.level, levels);
     this.field.showCount(isFiltered ? `${showNumber(passing)} of ${showNumber(events)}` : "");
     const { unseen, mode, newestFirst } = this.list;
     const errors = unseen.filter(isError).length;
