@@ -478,18 +478,17 @@ class BrowserTests(Browsing, AskMixin):
         [other] = set(ports) - {followed}
         for number in range(10):
             self.post(other, f"number {number}")
-        await self.rows(browser, "number 9", "#events > li")
+        await self.rows(browser, "number 9", "#list > li")
         for number in range(10, 15):
             self.post(other, f"number {number}")
         # Perhaps before it has the last ones.
         ports[followed].kill()
         for number in range(15, 20):
             self.post(other, f"number {number}")
-        # The newest is at the top.
-        rows = (await self.rows(browser, "number 19", "#events > li"))[::-1]
+        rows = await self.rows(browser, "number 19", "#list > li")
         numbers = [int(found[1]) for row in rows if (found := re.search(r"number (\d+)", row))]
         self.assertEqual(numbers, list(range(20)))
-        self.assertEqual([row for row in rows if "lost" in row], [])
+        self.assertEqual([row for row in rows if "missing" in row], [])
         self.assertTrue(follows(other))
 
     async def test_chat(self) -> None:

@@ -208,7 +208,7 @@ class CommandTests(DaemonMixin):
 
         for isFirst in True, False:
             process = self.spawn(*command)
-            self.waitFor(process, "is the hub")
+            self.waitFor(process, "serving a Mercure hub")
             if isFirst:
                 self.assertEqual(publish(self.port, bearer), 200)
                 url = f"http://127.0.0.1:{admin}/hub/revoke"

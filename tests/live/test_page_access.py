@@ -351,6 +351,7 @@ class AccessTests(PageCase):
             ".observe(it, { childList: true, characterData: true, subtree: true }); }"
         )
         await self.run_(watch)
+        server.source.send(": live\n")
         lines = "".join(
             f"data: 10:00:00 {'ERROR' if i % 9 == 0 else 'INFO'} {i}\n\n" for i in range(900)
         )
