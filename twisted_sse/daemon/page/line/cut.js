@@ -4,8 +4,8 @@
 
 const BEGINS_PAIR = /[\ud800-\udbff]$/;
 
-// At most so many characters. The halves of a surrogate pair stay together: either alone is shown as
-// another character.
+// At most so many characters. The halves of a surrogate pair stay together: either alone is shown
+// as another character.
 export function cut(text, most) {
   if (text.length <= most) {
     return text;
