@@ -5,7 +5,7 @@
 const BUDGET = 8; // milliseconds per frame
 const BUDGET_HIDDEN = 200; // per turn while the page is hidden: browsers allow one turn a second
 const SLICE = 2048; // characters read between two checks of the clock
-const FULL = 4 * 2 ** 20; // characters that may wait; above this, the page stops reading from the network
+const FULL = 4 * 2 ** 20; // characters that may wait; above this, reading from the network stops
 const LATEST = 250; // milliseconds until a turn, if there is no frame
 
 export class Intake {

@@ -6,7 +6,7 @@
 "use strict";
 
 export class Place {
-  top = 0; // the last position that the page has scrolled to or has seen
+  top = 0; // the last known scroll position
   #scroller;
   #list;
   #room = 0; // pixels of empty space below the last row, so that it can be scrolled up

@@ -8,7 +8,7 @@ import { Clock } from "./clock.js";
 const COLOURS = 6; // for sources and types
 const WIDEST_SOURCE = 16; // characters
 const [NARROWEST_TYPE, WIDEST_TYPE] = [6, 16];
-const MOST_TYPES = 100; // types with their own chip and colour; a program may create ever more types
+const MOST_TYPES = 100; // types with their own chip and colour; a program may create ever more
 const [NARROWEST_COLUMN, WIDEST_COLUMN] = [7, 18];
 
 const phone = matchMedia("(width < 48rem)");
