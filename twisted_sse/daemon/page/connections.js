@@ -15,7 +15,7 @@ export class Connections {
   #told;
   #page;
   #left = []; // the streams that were connected when the page was left
-  #finder = null; // null when the sources are known
+  #finder = null; // set until the sources are known
 
   // told: the server's data attributes for the page. page: see Source.
   constructor(told, page) {
@@ -48,8 +48,7 @@ export class Connections {
     return this.#on.length === this.sources.length ? null : this.#on.map(({ path }) => path);
   }
 
-  // The paths for choose(): null also if the sources that are on are those that choose(null) turns
-  // on.
+  // The paths for choose(): null also if the sources that are on are those of choose(null).
   get chosen() {
     const first = this.sources.slice(0, this.#most);
     const isDefault = first.length === this.#on.length && first.every(({ isOn }) => isOn);
