@@ -47,7 +47,7 @@ def openPage(url: str, reactor: Any) -> Deferred[None]:
 
 def _open(url: str) -> None:
     browser = webbrowser.get()
-    # A text-mode browser would take over our terminal: only if the user has asked for it.
+    # A text-mode browser would take over our terminal, so it must be the user's choice.
     if type(browser) is webbrowser.GenericBrowser and not os.environ.get("BROWSER"):
         raise _NoBrowser("no graphical browser found")
     if not browser.open(url):

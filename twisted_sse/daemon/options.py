@@ -240,7 +240,7 @@ class Options(SourceOptions):
                 jsonFileLogObserver if isJSON else textFileLogObserver
             )
         if self["once-wait"] != self.defaults["once-wait"] and not self["once"]:
-            raise usage.UsageError("--once-wait is for --once: give that, too")
+            raise usage.UsageError("--once-wait is for --once: add --once")
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
                 f"--publish-token is for a source post: there is only {self.named()}"
