@@ -1,9 +1,9 @@
 """
-Does the live page stay quick, whatever comes?
+Does the live page stay responsive under load?
 
 A file gets 2,000 lines a second, the daemon serves it, and Chromium shows it.  A script that runs
-before the page counts the milliseconds from one frame to the next, the long tasks, and the rows that
-are in the page.
+before the page counts the milliseconds from one frame to the next, the long tasks, and the rows in
+the page.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 __all__ = ["page"]
 
-#: Lines that are there before the page is opened, and lines a second afterwards.
+#: Lines in the log before the page is opened, and lines per second afterwards.
 BACKLOG = 5000
 RATE = 2000
 
-#: How many times as long as a server is measured.
+#: The duration of a measurement, in multiples of a server's.
 LONG, SHORT = 10, 3
 
-#: What is looked at, before anything of the page has run.
+#: Watches frames, long tasks and rows, from before the page's own scripts run.
 WATCH = """
 window.seen = { frame: 0, tasks: 0, rows: 0 };
 let before = 0;
@@ -56,10 +56,10 @@ const count = () => {
 new MutationObserver(count).observe(document, { childList: true, subtree: true });
 """
 
-#: What is begun again when the page has loaded.
+#: Resets the figures when the page has loaded.
 AGAIN = "seen.frame = 0; seen.tasks = 0;"
 
-#: Microseconds that the page takes to read each of the lines it is given.
+#: Returns the microseconds that the page takes to read each line.
 READ = """
 const [lines, done] = arguments;
 (async () => {
@@ -77,10 +77,10 @@ const [lines, done] = arguments;
 })();
 """
 
-#: A pattern that takes longer than the world will last.
+#: A pattern with exponential running time.
 SLOW = r"/^(\S+\s?)+$#/"
 
-#: Types it.
+#: Types it into the search field.
 TYPE = """
 const field = document.getElementById("search");
 field.value = arguments[0];
@@ -118,9 +118,9 @@ def line(number: int) -> str:
 
 class _Log:
     """
-    A file that lines are written to, by a thread.
+    A file that a thread writes lines to.
 
-    @ivar written: how many there are.
+    @ivar written: the number of lines.
     """
 
     def __init__(self, path: Path) -> None:
@@ -132,7 +132,7 @@ class _Log:
     @contextmanager
     def growing(self) -> Iterator[None]:
         """
-        Write L{RATE} lines a second for as long as is needed.
+        Write L{RATE} lines per second while the context is open.
         """
         thread = threading.Thread(target=self._write)
         thread.start()
@@ -185,7 +185,7 @@ class _Browser:
 
     def command(self, name: str, **arguments: Any) -> Any:
         """
-        Give a command of the protocol for developers.
+        Send a command of the DevTools protocol.
         """
         return self._driver.execute_cdp_cmd(name, arguments)
 
@@ -199,8 +199,8 @@ class _Browser:
         """
         Wait until an expression is true.
 
-        @return: after how many milliseconds it was, by the browser's clock.
-        @raise Failed: if it never is.
+        @return: the time until then, in milliseconds of the browser's clock.
+        @raise Failed: if it does not become true.
         """
         found = self._driver.execute_async_script(
             "const done = arguments[1]; const start = performance.now(); const look = () => {"
@@ -221,7 +221,7 @@ class _Browser:
 
     def heap(self) -> float:
         """
-        Look up the memory of scripts after their collector has run, in MB.
+        @return: the memory of scripts after garbage collection, in MB.
         """
         self.command("HeapProfiler.collectGarbage")
         return float(self.command("Runtime.getHeapUsage")["usedSize"]) / 2**20
@@ -230,7 +230,7 @@ class _Browser:
 @contextmanager
 def _shown(address: str, width: int = 1280) -> Iterator[tuple[_Log, _Browser]]:
     """
-    Serve a log, and show it.
+    Serve a log, and open the page.
 
     @raise Failed: if the page does not show it.
     """
@@ -259,7 +259,7 @@ def _shown(address: str, width: int = 1280) -> Iterator[tuple[_Log, _Browser]]:
 
 def _flood(address: str, seconds: float, width: int = 1280, held: bool = False) -> Sample:
     """
-    Measure how the page takes a flood.
+    Measure the page during a flood of events.
     """
     with _shown(address, width) as (log, browser):
         if held:
@@ -307,7 +307,7 @@ def _toOldest() -> Sample:
 
 def _slowPattern() -> Sample:
     """
-    Measure a pattern that would take forever.
+    Measure a search with L{SLOW}.
     """
     with _shown("") as (_, browser):
         browser.run(AGAIN)
@@ -365,8 +365,8 @@ def page(bench: Bench) -> Section:
     return Section(
         "The live page",
         f"A log of {BACKLOG:,} lines is open in Chromium and gets {RATE:,} more a second. A frame is"
-        " the time from one to the next, a long task one of 50 ms at least; the heap is that of the"
-        " page's scripts at the end. Then the page is scrolled from the newest event to the oldest,"
-        " searched with a pattern that would take forever, and its reading of lines is measured alone.",
+        " the time from one to the next, a long task takes at least 50 ms, and the heap is that of the"
+        " page's scripts at the end. The second table scrolls from the newest event to the oldest,"
+        " searches with a pattern of exponential running time, and only reads lines.",
         [flood, other],
     )

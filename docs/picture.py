@@ -3,7 +3,7 @@ Makes the picture of the live page: docs/page.png.
 
 usage: python docs/picture.py
 
-The log is always the same, so that the picture is, but for how a browser draws letters.  It needs
+The log is always the same, so the picture is, too, except for the browser's font rendering.  It needs
 Chromium and its driver, as the tests do.
 """
 
@@ -24,7 +24,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 ROOT = Path(__file__).resolve().parent.parent
 PICTURE = Path(__file__).with_name("page.png")
 
-#: What a shop writes: text and JSON, with times and levels, a traceback, and a worker's colours.
+#: The log of a shop: text and JSON, with times and levels, a traceback, and a worker's colours.
 LOG = """\
 2026-11-29 10:14:02,118 INFO [shop.web] listening on 127.0.0.1:8000
 2026-11-29 10:14:02,377 INFO [shop.jobs] 3 workers ready
@@ -57,7 +57,7 @@ shop.errors.GatewayTimeout: no answer within 30 s
 
 def take(port: int) -> None:
     """
-    Open the page in Chromium, and save what it shows.
+    Open the page in Chromium, and save a screenshot.
     """
     options = webdriver.ChromeOptions()
     options.binary_location = shutil.which("chromium") or "chromium"
@@ -77,14 +77,14 @@ def take(port: int) -> None:
         browser.get(f"http://127.0.0.1:{port}/")
         wait = WebDriverWait(browser, 20)
         wait.until(lambda it: it.execute_script("return document.querySelector('.head') !== null"))
-        # One of the objects is open, as a reader would have it.
+        # Open one of the objects, as a user would.
         browser.execute_script(
             "[...document.querySelectorAll('.head')]"
             ".find((it) => it.textContent.includes('504')).querySelector('button').click();"
             "document.activeElement.blur()"
         )
         wait.until(lambda it: it.execute_script("return document.querySelector('.opened')"))
-        # What depends on when and where the picture is made.
+        # Replace the parts that depend on time and place.
         browser.execute_script(
             "document.querySelector('.facts').textContent = 'ID 15 · arrived 10:14:07.103';"
             "document.getElementById('detail').textContent = '/srv/shop/app.log'"
@@ -120,7 +120,7 @@ def main() -> None:
 
 def until(port: int) -> None:
     """
-    Wait until the daemon listens.
+    Wait until the daemon accepts connections.
     """
     deadline = time.monotonic() + 20
     while True:

@@ -11,7 +11,7 @@ __all__ = ["release"]
 
 def release() -> str:
     """
-    @return: the version that is installed.
+    @return: the installed version.
     """
     try:
         return version("twisted-sse")

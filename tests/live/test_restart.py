@@ -42,7 +42,7 @@ class RestartTests(LiveTestCase):
         return Child(
             self,
             *("-c", TWISTD, "-n", "--pidfile=", f"--logfile={path.path}.daemon", "sse"),
-            *(f"--port={port}", f"--source=file:{path.path}", "--drain=5"),
+            *(f"--port={port}", f"--source=file:{path.path}", "--tail=0", "--drain=5"),
         )
 
     async def test_thousand(self) -> None:

@@ -100,8 +100,8 @@ class Channel:
             and then a client that has not received an event yet may miss some without being told.
         @param resetEvent: the type of the event that tells a client that it has missed events for
             good; L{None} for no such event.
-        @param liveComment: a comment that each stream is sent once, after what was replayed, also if
-            nothing was: all that follows is new.  Needs a history.
+        @param liveComment: a comment sent once to each stream, after the replayed events or at once if
+            there are none; all later events are new.  Needs a history.
         @param observer: the channel's observer.
         @raise ValueError: if an argument is out of range.
         @raise TypeError: if an argument has the wrong type.

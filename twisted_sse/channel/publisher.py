@@ -22,8 +22,7 @@ class Publisher(Protocol[_Subscription]):
 
     live: Encoded | None
     """
-    What a stream is sent once, when it has received everything that was replayed; L{None} for
-    nothing.
+    The comment sent once to each stream, after the replayed events; L{None} for none.
     """
 
     @property

@@ -44,7 +44,7 @@ class Subscription(Feed):
 
     @ivar choice: what it wants of the events.
     @ivar isPlaced: whether the cursor is known.
-    @ivar isMarked: whether it has once been sent everything that was replayed.
+    @ivar isMarked: whether all replayed events have been sent.
     @ivar last: the client's last ID.  While a subscription to all events is live, this is not kept
         up to date: it was sent the newest.
     @ivar listed: the last ID that it is listed by, for the reminders of its place.
@@ -359,7 +359,7 @@ class Subscription(Feed):
         response, stream = self.response, self.response.stream
         sent = entries if first is None else [first, *entries]
         if not self.isMarked and not self.isOlder and self.cursor >= self.publisher.position:
-            # With the last of what is replayed, so that it costs no write of its own.
+            # Together with the last replayed events, to save a write.
             self.isMarked = True
             if self.publisher.live is not None:
                 sent = [*sent, self.publisher.live]

@@ -1,5 +1,5 @@
 """
-The command C{twisted-sse serve}: the daemon in the foreground, for somebody who looks at it.
+The command C{twisted-sse serve}: the daemon in the foreground, for interactive use.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def serve(arguments: Sequence[str]) -> int:
     Run the command.
 
     @param arguments: its options and sources.
-    @return: the exit status, if it is not set by what has ended.
-    @raise SystemExit: if an option is wrong, or there is nothing to run, such as with C{--help}.
+    @return: the exit status, unless the service has set one.
+    @raise SystemExit: if an option is wrong, or for C{--help} and the like.
     """
     options = Options()
     options.program = f"{_typed()} serve"
@@ -35,7 +35,7 @@ def serve(arguments: Sequence[str]) -> int:
     service.privilegedStartService()
     service.startService()
     reactor.addSystemEventTrigger("before", "shutdown", service.stopService)
-    # From here on signals are the reactor's.
+    # From here on, the reactor handles signals.
     beOrdinary()
     reactor.run()
     return 0
@@ -43,7 +43,7 @@ def serve(arguments: Sequence[str]) -> int:
 
 def _typed() -> str:
     """
-    @return: the name of the program, as its user has typed it.
+    @return: the program's name as the user typed it.
     """
     name = os.path.basename(sys.argv[0])
     return "python -m twisted_sse" if name == "__main__.py" else name

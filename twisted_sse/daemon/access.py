@@ -60,9 +60,9 @@ def isHostName(name: str) -> bool:
 
 def checkEmbedders(origins: Sequence[str]) -> None:
     """
-    Check the origins whose pages may show ours.
+    Check the origins whose pages may show the live page.
 
-    @raise UsageError: if one of them is none, or browsers would ignore it.
+    @raise UsageError: if one is not an origin, or browsers would ignore it.
 
     @since: 0.1
     """
@@ -71,10 +71,10 @@ def checkEmbedders(origins: Sequence[str]) -> None:
     except InvalidOption as e:
         raise UsageError(f"--embed {e.why}") from e
     for origin in origins:
-        # CSP 3, 2.3.1: a source is no address of IPv6, and no page without an origin.
+        # CSP 3, 2.3.1: a source cannot be an IPv6 address or an opaque origin.
         if origin == "null" or "[" in origin:
             raise UsageError(
-                f"--embed has {origin!r}: browsers accept only names of hosts, and IPv4 addresses"
+                f"--embed has {origin!r}: browsers accept only host names and IPv4 addresses"
             )
 
 

@@ -1,5 +1,5 @@
 """
-What the daemon says when it has started: what is served, where, and for whom.
+The messages at startup: the sources, their addresses, and who may read them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ __all__ = ["Opened", "announce", "pageURL"]
 
 _log = Logger(namespace=NAMESPACE)
 
-#: An endpoint that is open, and what listens there; L{None} if that is not known yet.
+#: An open endpoint and its port; the port is L{None} if it is not known yet.
 Opened = tuple[Endpoint, IListeningPort | None]
 
-#: Addresses that stand for all, and the usual one of this machine.
+#: The wildcard and loopback addresses, shown as C{localhost}.
 _HERE = ("0.0.0.0", "::", "127.0.0.1", "::1")
 
 
 def pageURL(opened: Sequence[Opened]) -> str | None:
     """
-    @return: where a browser on this machine finds the daemon, with a slash at the end; L{None} if that
-        is nowhere, since it listens on UNIX sockets only.
+    @return: the daemon's URL for a browser on this machine, with a slash at the end; L{None} if the
+        daemon listens on UNIX sockets only.
     """
     for endpoint, port in opened:
         address: Any = port and port.getHost()
@@ -47,7 +47,7 @@ def pageURL(opened: Sequence[Opened]) -> str | None:
 
 def announce(options: Options, opened: Sequence[Opened]) -> None:
     """
-    Log what is served.  On a terminal it is one block of text.
+    Log the sources and their addresses; on a terminal, as one block of text.
     """
     url = pageURL(opened)
     where = [_placeOf(*each) for each in opened]
@@ -66,8 +66,8 @@ def announce(options: Options, opened: Sequence[Opened]) -> None:
         terminal = ""
     for name in options.shownSecrets():
         _log.warn(
-            "{option} has a secret that everybody on this machine can see in the list of"
-            " processes: file:PATH names a file with it",
+            "{option} has a secret that all users of this machine can see in the list of"
+            " processes; use file:PATH to read it from a file",
             option=name,
         )
     hint = f" {advice[0].upper()}{advice[1:]}" if advice else ""
@@ -90,7 +90,7 @@ def _access(
     options: Options, opened: Sequence[Opened], where: Sequence[str]
 ) -> tuple[str, bool, str]:
     """
-    @return: who may read, whether that is everybody, and how to change it.
+    @return: who may read, whether that is anyone, and how to change it.
     """
     on = f", on {', '.join(where)}"
     isLocal = all(port is not None and isLoopback(port.getHost()) for _, port in opened)
@@ -105,7 +105,7 @@ def _access(
 
 def _block(options: Options, url: str, access: str, isOpen: bool, advice: str) -> str:
     """
-    @return: what is shown on a terminal.
+    @return: the text for a terminal.
     """
     sources = options.sources
     served = [(path, spec) for path, spec in sources.items() if spec.kind is not Kind.HUB]

@@ -22,7 +22,7 @@ _log = Logger(namespace=NAMESPACE)
 
 class _NoBrowser(Exception):
     """
-    There is none with a window.
+    No graphical browser could be started.
     """
 
 
@@ -30,8 +30,8 @@ def openPage(url: str, reactor: Any) -> Deferred[None]:
     """
     Open a page in the user's browser.
 
-    @param reactor: in whose threads that is done, since it may take seconds.
-    @return: a L{Deferred} that fires when it is done.  If it is not possible, that is logged.
+    @param reactor: its thread pool opens the page, since that may take seconds.
+    @return: a L{Deferred} that fires when this is done.  A failure is logged.
     """
 
     def failed(failure: Failure) -> None:
@@ -47,8 +47,8 @@ def openPage(url: str, reactor: Any) -> Deferred[None]:
 
 def _open(url: str) -> None:
     browser = webbrowser.get()
-    # One that runs in the terminal would take it from us, unless that is what the user wants.
+    # A text-mode browser would take over our terminal, so it must be the user's choice.
     if type(browser) is webbrowser.GenericBrowser and not os.environ.get("BROWSER"):
-        raise _NoBrowser("there is none with a window")
+        raise _NoBrowser("no graphical browser found")
     if not browser.open(url):
         raise _NoBrowser("it did not start")

@@ -1,9 +1,9 @@
 """
-The log on standard error, of the command that is run by hand: on a terminal some lines for people, else
-Twisted's text or JSON.
+The log of C{twisted-sse serve} on standard error: a short, readable form on a terminal, else Twisted's
+text or JSON.
 
-A log event may say how it looks on a terminal, in its field C{terminal}: as empty text if it does not
-belong there.  Without the field only warnings and errors are shown, in one line each.
+The field C{terminal} of a log event is its text on a terminal; if it is empty, the event is not shown.
+Of events without the field, only warnings and errors are shown, each in one line.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ __all__ = [
     "tellDirectly",
 ]
 
-#: What logs call us.
+#: Our namespace in logs.
 NAMESPACE = "sse"
 
-#: How a terminal is told what text looks like: ECMA-48, 8.3.117.
+#: Escape sequences for text styles: ECMA-48, 8.3.117.
 BOLD, DIM, UNDERLINED, WARNING, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[4m", "\x1b[33m", "\x1b[0m"
 
 _STYLE = re.compile(r"\x1b\[[0-9]+m")
 
-#: What Twisted says in its own log whenever a port is opened or closed, and a reactor ends.
+#: Twisted's own messages for opening or closing a port, and for the end of the reactor.
 _TWISTEDS = re.compile(r"\(\w+ Port .* Closed\)|Main loop terminated\.|.* starting on .*")
 
 
 @implementer(ILogObserver)
 class Terminal:
     """
-    Shows a log to people.
+    Shows the log on a terminal.
     """
 
     def __init__(self, file: IO[str], hasStyles: bool) -> None:
@@ -91,7 +91,7 @@ class Terminal:
 
 def _line(event: LogEvent) -> str:
     """
-    @return: a warning or an error, in one line.
+    @return: a warning or an error as one line.
     """
     level = {LogLevel.warn: "warning"}.get(event["log_level"], "error")
     text = formatEvent(event)
@@ -109,7 +109,7 @@ def _line(event: LogEvent) -> str:
 
 def _place(failure: Failure) -> str:
     """
-    @return: where something failed, if that is known.
+    @return: where the failure happened, if known.
     """
     frames = extract_tb(failure.getTracebackObject())
     return f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
@@ -118,7 +118,7 @@ def _place(failure: Failure) -> str:
 @provider(ILogFilterPredicate)
 def _ours(event: LogEvent) -> Any:
     """
-    Leave out what Twisted itself has to say.
+    Drop Twisted's own messages, except warnings and errors.
     """
     if event.get("log_level", LogLevel.info) > LogLevel.info:
         return PredicateResult.yes
@@ -130,22 +130,22 @@ def _ours(event: LogEvent) -> Any:
 
 def beginLogging(file: IO[str], format: str | None, environ: Any = os.environ) -> None:
     """
-    Write the log to a file, from now on.
+    Start writing the log to a file.
 
     @param file: standard error.
     @param format: C{"text"} or C{"json"}; L{None} for text, unless the file is a terminal.
     """
     if format is None and file.isatty():
-        # https://no-color.org: whatever it is set to, unless that is empty.
+        # https://no-color.org: any value counts, except an empty one.
         observer: Any = Terminal(file, not environ.get("NO_COLOR"))
     else:
         stream = cast(IO[Any], file)
         if format == "json":
-            # One object a line, and nothing else: other programs do not know RFC 7464.
+            # One object per line, without the separators of RFC 7464, which few programs support.
             observer = jsonFileLogObserver(stream, recordSeparator="")
         else:
             observer = textFileLogObserver(stream)
-    # What a source prints belongs to standard output, and so does the access log.
+    # A source's prints and the access log still go to standard output.
     predicates: list[Any] = [_ours]
     globalLogBeginner.beginLoggingTo(
         [FilteringLogObserver(observer, predicates)], redirectStandardIO=False
@@ -154,7 +154,7 @@ def beginLogging(file: IO[str], format: str | None, environ: Any = os.environ) -
 
 def tellDirectly(text: str) -> None:
     """
-    Write to standard error, although the process is about to end.
+    Write to standard error without buffering or logging, as the process is about to end.
     """
     try:
         os.write(2, text.encode())

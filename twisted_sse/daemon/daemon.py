@@ -171,9 +171,9 @@ class Daemon(Feeding):
     @inlineCallbacks
     def sourceEnded(self, source: LineSource, status: int) -> Generator[Deferred[Any], Any, None]:
         """
-        A source has ended: its clients get what is queued for them, and their streams end.  If there
-        was no client yet, that waits for the first, unless there is nothing to show.  After the last source the daemon stops, and
-        exits with the first status that is not 0.
+        A source has ended: its clients get the events queued for them, and their streams end.  If no
+        client has connected yet and there are lines to show, wait for the first one.  After the last
+        source, the daemon stops and exits with the first status that is not 0.
 
         @param status: an exit status.
         """

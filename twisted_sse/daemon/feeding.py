@@ -42,7 +42,7 @@ class Feeding(MultiService):
     @ivar status: the exit status of the process.
     @ivar logObserver: the observer that C{twistd} is to write its log with; L{None} for its own.
     @ivar sources: the sources of lines.
-    @ivar program: the name of the program, as its user has typed it.
+    @ivar program: the program's name as the user typed it.
     @ivar store: keeps the events of channels; L{None} if there is none.
     @ivar isOpen: whether all channels are open.
     @ivar opened: called when they are; L{None} for nothing.

@@ -1,5 +1,5 @@
 """
-The first client of a source that has an end: C{--once} waits for it.
+The first client, which C{--once} waits for before it ends.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ __all__ = ["FirstClient"]
 
 class FirstClient:
     """
-    Waits for the first stream.  It is an observer of resources.
+    Waits for the first stream, as an observer of resources.
 
-    @ivar hasCome: whether there was one.
+    @ivar hasCome: whether a stream has been opened.
     """
 
     def __init__(self, reactor: Any, seconds: float) -> None:
         """
-        @param seconds: how long to wait at most.
+        @param seconds: the longest time to wait.
         """
         self.hasCome = False
         self._reactor = reactor
@@ -39,7 +39,7 @@ class FirstClient:
 
     def stop(self) -> None:
         """
-        Wait no longer.
+        Stop waiting.
         """
         waiting, self._waiting = self._waiting, []
         for each in waiting:
@@ -47,7 +47,7 @@ class FirstClient:
 
     def wait(self) -> Deferred[None]:
         """
-        @return: fires when there was a client, or the time is over.
+        @return: fires when a client has connected, or the time is up.
         """
         if self.hasCome:
             return succeed(None)

@@ -1,12 +1,12 @@
 """
-The help of the daemon's command line: its options in groups, in the order in which they are needed.
+The help of the daemon's command line: its options in groups, the most common first.
 """
 
 from __future__ import annotations
 
 __all__ = ["HELP"]
 
-#: What C{--help} says.  Each option has one line of at most 80 characters: C{*} if it may be
+#: The text of C{--help}.  Each option has one line of at most 80 characters: C{*} if it may be
 #: repeated, and its default at the end, in parentheses.
 HELP = """
 Show lines of a file, a command or standard input live in the browser, and

@@ -29,7 +29,7 @@ def exitAtStart(status: int, why: str, parent: Any, program: str = "sse") -> NoR
 
     @param why: is told the process that waits for C{twistd} to become a daemon, or the user.
     @param parent: the options of C{twistd}, or of another program; L{None} for none.
-    @param program: the name of the program, as its user has typed it.
+    @param program: the program's name as the user typed it.
     """
     options = {} if parent is None else parent
     pipe = options.get("statusPipe")

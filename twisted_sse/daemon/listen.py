@@ -54,7 +54,7 @@ class CannotListen(Exception):
     """
     It is not possible to listen on an endpoint.  The message says why.
 
-    @ivar isInUse: whether something else listens there.
+    @ivar isInUse: whether another program listens there.
 
     @since: 0.1
     """
@@ -198,7 +198,7 @@ def freePort(after: int, host: str) -> int:
     Find a port to suggest in place of one that is in use.
 
     @param host: the address to listen on.
-    @return: the next one that is free now; 0, any free one, if there is none nearby.
+    @return: the next port that is free now; 0, for any free port, if there is none nearby.
 
     @since: 0.1
     """
@@ -225,7 +225,7 @@ def _explain(error: BaseException | None) -> str:
         if number == errno.EADDRNOTAVAIL:
             return "this machine has no such address"
         if number == errno.EACCES and isinstance(error.port, int):
-            return "permission denied: ports below 1024 are for root; try one above, such as 8080"
+            return "permission denied: ports below 1024 need root; try a higher one, such as 8080"
         return getattr(cause, "strerror", None) or str(cause)
     if isinstance(error, OSError):
         # If there are two names, the second is that of a link, such as a UNIX socket's lock.

@@ -121,7 +121,7 @@ def twistdLog(parent: Any, reactor: Any, format: str | None = None) -> FileLogOb
     if format == "json":
         makeObserver = partial(jsonFileLogObserver, recordSeparator="")
     if path == "-":
-        # What twistd itself does is right for text.
+        # For text, twistd's own observer is right.
         return makeObserver(sys.stdout) if format == "json" else None
     file = ServerLog.fromFullPath(path)  # type: ignore[no-untyped-call]
     # As twistd does: a handler that is there already is there for a reason.

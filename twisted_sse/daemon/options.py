@@ -49,7 +49,7 @@ def exitUsage(message: str, program: str = "sse") -> NoReturn:
     """
     Write what is wrong with the command line to standard error, in one line, and exit.
 
-    @param program: the name of the program, as its user has typed it.
+    @param program: the program's name as the user typed it.
     """
     sys.stderr.write(f"{program}: {' '.join(message.split())}\n")
     raise SystemExit(EX_USAGE)
@@ -61,7 +61,7 @@ class Options(SourceOptions):
     there, where to listen, and who may read and publish.
 
     @ivar arguments: the command line.
-    @ivar program: the name of the program, as its user has typed it.
+    @ivar program: the program's name as the user typed it.
 
     @since: 0.1
     """
@@ -148,7 +148,7 @@ class Options(SourceOptions):
 
     @property
     def _typed(self) -> str:
-        # Of another program this is a command: in front of it may be options of that program.
+        # As a command of twist or twistd: options of that program may precede it.
         if self.parent is None:
             return self.program
         name = os.path.basename(sys.argv[0])
@@ -156,8 +156,8 @@ class Options(SourceOptions):
 
     def getUsage(self, width: int | None = None) -> str:
         """
-        See L{usage.Options<twisted.python.usage.Options>}.  The options are in groups, in the order in
-        which they are needed.
+        See L{usage.Options<twisted.python.usage.Options>}.  The options are in groups, the most common
+        first.
         """
         return HELP.replace("{program}", self._typed)
 
@@ -165,7 +165,7 @@ class Options(SourceOptions):
         """
         show the version
         """
-        # Twisted's and Python's are what a report of a fault needs, too.
+        # Bug reports need the versions of Twisted and Python, too.
         sys.stdout.write(
             f"twisted-sse {release()} (Twisted {twisted.__version__}, Python {python_version()})\n"
         )
@@ -192,8 +192,8 @@ class Options(SourceOptions):
 
     def _optionsFirst(self, arguments: Sequence[str]) -> Sequence[str]:
         """
-        Sort a command line: Twisted takes no options after the first source.  What follows two
-        dashes is a command.
+        Sort a command line: Twisted accepts no options after the first source.  The words after C{--}
+        are a command.
         """
         if arguments[-2:-1] == ["--_shell-completion"]:
             # A shell asks about a line that is not complete.
@@ -208,7 +208,7 @@ class Options(SourceOptions):
 
     def _atDashes(self, arguments: list[str]) -> tuple[list[str], list[str]]:
         """
-        @return: what is before the first two dashes that are no option's value, and what is after.
+        @return: the words before and after the first C{--} that is not an option's value.
         """
         for place, each in enumerate(arguments):
             if each == "--" and not self._takesNext(arguments[:place]):
@@ -219,7 +219,7 @@ class Options(SourceOptions):
 
     def _takesNext(self, arguments: list[str]) -> bool:
         """
-        Whether the last of these is an option that still needs its value.
+        Whether the last argument is an option that still needs its value.
         """
         try:
             gnu_getopt(arguments, self.shortOpt, self.longOpt)
@@ -234,13 +234,13 @@ class Options(SourceOptions):
         self.addSources()
         parent: Any = self.parent
         if self["log-format"] is not None and parent is not None and "logFile" in parent:
-            # twist's own option, given in our place.
+            # Set twist's own option.
             isJSON = self["log-format"] == "json"
             parent["fileLogObserverFactory"] = (
                 jsonFileLogObserver if isJSON else textFileLogObserver
             )
         if self["once-wait"] != self.defaults["once-wait"] and not self["once"]:
-            raise usage.UsageError("--once-wait is for --once: give that, too")
+            raise usage.UsageError("--once-wait is for --once: add --once")
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
                 f"--publish-token is for a source post: there is only {self.named()}"

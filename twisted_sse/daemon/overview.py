@@ -1,5 +1,5 @@
 """
-What the index of several sources shows of each: its newest line, and how many came lately.
+The data of the page that lists several sources: the newest line and the rate of each.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ __all__ = ["Activity", "Overview"]
 #: For how many seconds events are counted.
 SECONDS = 60
 
-#: How much of the newest line is shown, in characters.
+#: The longest excerpt of the newest line, in characters.
 LONGEST = 300
 
 
 class Activity:
     """
-    What comes from one source.  It is the observer of the source's channel.
+    The activity of one source, as the observer of its channel.
 
     @ivar path: the path of the source.
     @ivar channel: its channel; L{None} if each client gets its own events.
-    @ivar events: how many there were, those included that a file or store already had.
+    @ivar events: the number of events so far, including those that a file or store already had.
     """
 
     channel: Channel | None = None
@@ -41,18 +41,18 @@ class Activity:
     def __init__(self, path: str, spec: Spec, seconds: Callable[[], float]) -> None:
         """
         @param spec: the source.
-        @param seconds: returns the time by the channel's clock.
+        @param seconds: returns the time of the channel's clock.
         """
         self.path = path
         self.events = 0
         self._spec = spec
         self._seconds = seconds
-        # One number for each second: a ring, of which one is for the second that it is now.
+        # A ring of counters, one per second, including the current one.
         self._counts = [0] * (SECONDS + 1)
         self._second = int(seconds())
-        # When the newest of those that were there before was written.
+        # When the newest event that was there before was written.
         self._written: float | None = None
-        # When the newest of those since then came, by the channel's clock.
+        # When the newest event since then arrived, by the channel's clock.
         self._came: float | None = None
 
     def received(self, channel: object, event: Event, isNew: bool) -> None:
@@ -75,7 +75,7 @@ class Activity:
 
     def loaded(self, written: float | None) -> None:
         """
-        What there was until now did not come now: it was there before.
+        Note that all events so far were there before the start.
 
         @param written: when the newest was written, in Unix time; L{None} if there is none.
         """
@@ -85,8 +85,7 @@ class Activity:
 
     def rates(self) -> list[int]:
         """
-        @return: how many events there were in each of the last L{SECONDS} whole seconds, the oldest
-            first.
+        @return: the number of events in each of the last L{SECONDS} whole seconds, oldest first.
         """
         second, size = int(self._seconds()), len(self._counts)
         self._advance(second)
@@ -94,7 +93,7 @@ class Activity:
 
     def describe(self) -> dict[str, Any]:
         """
-        @return: what the index is told, ready to be JSON.
+        @return: the object for the list of sources, ready for JSON.
         """
         last, at = self._newest()
         isShared = self.channel is not None
@@ -110,8 +109,8 @@ class Activity:
 
     def _newest(self) -> tuple[str | None, int | None]:
         """
-        @return: the beginning of the newest event's data, L{None} if there is none that is still
-            kept; and when it came, in milliseconds of Unix time, L{None} if that is not known.
+        @return: the beginning of the newest event's data, L{None} if no event is kept; and when it
+            arrived, in milliseconds of Unix time, L{None} if unknown.
         """
         history = None if self.channel is None else self.channel.history
         if history is None:
@@ -129,7 +128,7 @@ class Activity:
 
 class Overview(Resource):
     """
-    Answers with what there is to know of each source, as JSON.
+    Answers with the activity of each source, as JSON.
 
     @ivar activities: the sources.
     """

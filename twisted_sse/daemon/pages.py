@@ -1,6 +1,5 @@
 """
-What the daemon answers to requests that do not ask for a stream: a page that shows the events, or
-C{ok}.
+The answers to requests that do not ask for a stream: a page that shows the events, or C{ok}.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ TYPES = {
     ".js": "text/javascript; charset=utf-8",
 }
 
-#: The page loads only what is served with it, and runs no inline script: if the text of an event
-#: ever got into it as HTML, that could do no harm.
+#: The page loads only files from this server, and runs no inline scripts: even if the text of an event
+#: got into it as HTML, it could do no harm.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
     " img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors {ancestors}"
@@ -45,12 +44,12 @@ POLICY = (
 
 class Shown(NamedTuple):
     """
-    What a page is about.
+    The source that a page shows.
 
     @ivar path: the path of the stream.
-    @ivar kind: what kind of source it has; C{"all"} for all sources together.
-    @ivar label: what people call it.
-    @ivar detail: what exactly it is; empty if there is nothing more to say.
+    @ivar kind: the kind of source; C{"all"} for all sources together.
+    @ivar label: its short name.
+    @ivar detail: its full name, such as a path; empty if it has none.
     """
 
     path: str
@@ -72,7 +71,7 @@ def pageHeaders(embedders: Sequence[str] = ()) -> tuple[tuple[bytes, bytes], ...
         (b"content-security-policy", policy.encode("ascii")),
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"no-referrer"),
-        # Browsers ask again each time, so the page always fits the server that runs.
+        # Browsers revalidate each time, so the page always matches the running server.
         (b"cache-control", b"no-cache"),
     )
 
@@ -115,7 +114,7 @@ class _Page(Resource):
 
     def render(self, request: IRequest) -> bytes | int:
         """
-        Answer a request.  Only GET and HEAD are: nothing can be sent here.
+        Answer a request: with 405 unless it is GET or HEAD, as nothing can be published here.
         """
         asked = cast("Request", request)
         if asked.method not in (b"GET", b"HEAD"):
@@ -143,10 +142,10 @@ class Greeting(_Page):
         embedders: Sequence[str] = (),
     ) -> None:
         """
-        @param shown: what the page is about.
-        @param sources: how many sources there are.
+        @param shown: the source that the page shows.
+        @param sources: the number of sources.
         @param index: the path of the page that lists them; L{None} for none.
-        @param heartbeat: after how many silent seconds the server sends a comment; L{None} for never.
+        @param heartbeat: the seconds of silence before the server sends a comment; L{None} for never.
         @param embedders: the origins whose pages may show this one.
         """
         prefix = _prefix(shown.path)
@@ -209,7 +208,7 @@ class SourceList(_Alone):
         embedders: Sequence[str] = (),
     ) -> None:
         """
-        @param sources: what they are called, by path.
+        @param sources: their labels, by path.
         @param hub: the path of the hub; L{None} if there is none.
         @param embedders: the origins whose pages may show this one.
         """
@@ -219,7 +218,7 @@ class SourceList(_Alone):
         ]
         hubs = ""
         if hub is not None:
-            # No link: a stream of it needs topics, and often a token.
+            # No link: a hub's stream needs topics, and often a token.
             hubs = f"<p>There is a Mercure hub at <code>{escape(hub)}</code>.</p>"
         page = _PageFile(
             FILES / "sources.html",
@@ -233,7 +232,7 @@ class SourceList(_Alone):
 
 def _prefix(path: str) -> str:
     """
-    @return: the way from a path to the root, as a relative reference: a proxy may serve both at
+    @return: the relative reference from a path to the root; it still works if a proxy serves both at
         other paths.
     """
     return "../" * (path.count("/") - 1)
@@ -241,7 +240,7 @@ def _prefix(path: str) -> str:
 
 def _data(attributes: Mapping[str, str]) -> str:
     """
-    @return: attributes for scripts, as HTML.
+    @return: data attributes for scripts, as HTML.
     """
     return " ".join([f'data-{name}="{escape(value)}"' for name, value in attributes.items()])
 

@@ -71,7 +71,7 @@ PARAMETERS: list[list[Any]] = [
         "history",
         None,
         1000,
-        "how many events are kept for clients that come back",
+        "how many events are kept for clients that reconnect",
         integer("history", 1),
     ],
     [
@@ -85,7 +85,7 @@ PARAMETERS: list[list[Any]] = [
         "tail",
         None,
         None,
-        "how many of the newest events a new client gets first (50 lines, none of what is posted)",
+        "how many of the newest events a new client gets first (50 lines, no posted events)",
         integer("tail", 0),
     ],
     [
@@ -119,7 +119,7 @@ PARAMETERS: list[list[Any]] = [
         "once-wait",
         None,
         60,
-        "with --once, how many seconds to wait for a first client when the input has ended, or off",
+        "with --once, how many seconds to wait for a first client after the input ends, or off",
         secondsOrOff("once-wait"),
     ],
     # What the resource takes, in its order.
@@ -127,14 +127,14 @@ PARAMETERS: list[list[Any]] = [
         "heartbeat",
         None,
         15,
-        "send a comment after so many silent seconds, or off",
+        "seconds of silence before a comment is sent, or off",
         secondsOrOff("heartbeat"),
     ],
     [
         "retry",
         None,
         USUAL_RETRY,
-        "milliseconds after which a client that was cut off is to come back",
+        "milliseconds that a disconnected client waits before it reconnects",
         integer("retry", SHORTEST_RETRY),
     ],
     [
@@ -197,21 +197,21 @@ PARAMETERS: list[list[Any]] = [
         "stall-timeout",
         None,
         60,
-        "disconnect a client that has taken nothing for so many seconds, or off",
+        "seconds before a client that reads nothing is disconnected, or off",
         secondsOrOff("stall-timeout"),
     ],
     [
         "open-timeout",
         None,
         30,
-        "answer 503 if the callable has decided nothing for so many seconds, or off",
+        "seconds before 503 is sent if the callable does nothing, or off",
         secondsOrOff("open-timeout"),
     ],
     [
         "close-timeout",
         None,
         5,
-        "seconds that a generator or coroutine has for its end when its client has gone",
+        "seconds that a generator or coroutine has for cleanup when its client disconnects",
         seconds("close-timeout"),
     ],
     [
@@ -225,7 +225,7 @@ PARAMETERS: list[list[Any]] = [
         "drain-delay",
         None,
         0,
-        "seconds before that in which /readyz says no and everything else goes on",
+        "seconds before that in which /readyz reports not ready and all else continues",
         seconds("drain-delay", zero=True),
     ],
     [
@@ -239,7 +239,7 @@ PARAMETERS: list[list[Any]] = [
         "log-format",
         None,
         None,
-        "what the log on standard error is: text or json",
+        "format of the log on standard error: text or json",
         oneOf("log-format", ("text", "json")),
     ],
     [

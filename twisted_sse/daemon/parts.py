@@ -198,9 +198,9 @@ def checkLocal(endpoint: Endpoint, port: IListeningPort | None) -> None:
 
 def begun(options: Options, opened: Sequence[Opened], reactor: Any) -> None:
     """
-    Say what is served, and open the page if that is wanted, as soon as connections are accepted.
+    Announce the sources, and open the page for C{--open}, as soon as connections are accepted.
 
-    @param opened: where clients connect.
+    @param opened: the endpoints that clients connect to.
     """
     reactor.callWhenRunning(announce, options, opened)
     url = pageURL(opened)

@@ -79,7 +79,7 @@ def makeStreams(
 
     @param streams: the resources, by path.
     @param deep: the path of the one that also answers below its path; L{None} for none.
-    @param overview: answers what the sources do; L{None} for nothing.
+    @param overview: answers with the activity of the sources; L{None} for none.
     """
     files = pageFiles()
     if overview is not None:

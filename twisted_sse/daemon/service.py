@@ -67,7 +67,7 @@ __all__ = ["makeDaemon", "makeService"]
 #: How long a connection may be open without a request, in seconds.
 IDLE_TIMEOUT = 60
 
-#: The comment that tells the live page where what is new begins.
+#: The comment that marks for the live page where new events begin.
 LIVE = "live"
 
 
@@ -284,11 +284,11 @@ def _listen(
     Open the ports.
 
     @param resources: what answers clients, by path.
-    @param overview: answers what the sources do.
+    @param overview: answers with the activity of the sources.
     @param metrics: what answers at C{/metrics}.
     @param control: what answers those who run the daemon, by path.
     @param makeSite: makes the site of a root.
-    @param says: whether to say what is served.
+    @param says: whether to announce the sources.
     """
     admin = options.adminEndpoint()
     if admin is None:

@@ -56,9 +56,9 @@ class SignalService(Service):
     ) -> None:
         """
         @param others: what happens in the reactor on other signals, or on these instead.
-        @param clients: counts the clients that will have to reconnect; L{None} if that is not known.
-        @param isImpatient: whether the second SIGINT ends the process at once, as the user of a
-            terminal expects.
+        @param clients: returns the number of clients that will have to reconnect; L{None} if unknown.
+        @param isImpatient: whether a second SIGINT ends the process at once, as users of a terminal
+            expect.
         """
         self._reactor = reactor
         self._clients = clients
@@ -95,7 +95,7 @@ class SignalService(Service):
         if number == signal.SIGINT and self._isImpatient:
             self._interrupts += 1
             if self._interrupts > 1:
-                # Not in the reactor, which may be what does not end.
+                # Without the reactor, which may be hanging.
                 tellDirectly("\nStopped at once.\n")
                 os._exit(128 + number)
         self._reactor.callFromThread(self._stop, signal.Signals(number).name)
@@ -110,6 +110,6 @@ class SignalService(Service):
         whom = "clients" if count is None else f"{count} client{'' if count == 1 else 's'}"
         what = "shutting down" if count == 0 else f"asking {whom} to reconnect"
         said = "Stopping." if count == 0 else f"Stopping: {what}."
-        # A terminal has shown ^C, and the cursor is behind it.
+        # The terminal has echoed ^C: begin a new line.
         begin = "\n" if name == "SIGINT" else ""
         _log.info("{signal} received: {what}", signal=name, what=what, terminal=begin + said)

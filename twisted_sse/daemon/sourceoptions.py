@@ -1,5 +1,5 @@
 """
-The options of the daemon that say where the events come from, and what is kept of them.
+The daemon's options for the sources of events, and for how many of them are kept.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from .storage import checkFile, checkURL, inJail, isURL
 
 __all__ = ["SourceOptions"]
 
-#: The options that are for ticks, those that are for lines, those that are for all events that are
-#: kept, and those for clients that read them, where no function decides what they get.
+#: The options for ticks, for lines, for all events that are kept, and for clients that read lines or
+#: posted events.
 FOR_TICKS = ("interval", "event", "data", "id")
 FOR_LINES = ("format",)
 FOR_KEPT = ("history", "history-age")
@@ -30,8 +30,8 @@ FOR_READERS = ("tail",)
 #: The options of a store.
 FOR_STORE = ("store-events", "store-age", "store-sync")
 
-#: How many of the newest lines a new client gets first, if the command line does not say: enough to
-#: see what this is about.
+#: The default number of newest lines that a new client gets first: enough to see what the log is
+#: about.
 TAIL = 50
 
 
@@ -40,12 +40,11 @@ class SourceOptions(MercureOptions):
     The options about sources.
 
     @ivar sources: the sources, by path.
-    @ivar lines: the paths of those that are lines.
-    @ivar published: the paths of those that clients publish to.
-    @ivar connected: the functions to be called with each new stream, by path, for the other
-        sources.
-    @ivar channeled: the paths of those functions that want a channel.
-    @ivar command: the words of a command that is a source; empty for none.
+    @ivar lines: the paths of the sources that are lines.
+    @ivar published: the paths of the sources that clients publish to.
+    @ivar connected: for the other sources, the functions to call with each new stream, by path.
+    @ivar channeled: the paths of the functions that take a channel.
+    @ivar command: the words of the command after C{--}; empty for none.
     """
 
     def __init__(self) -> None:
@@ -56,7 +55,7 @@ class SourceOptions(MercureOptions):
 
     def opt_source(self, description: str) -> None:
         """
-        where the events come from, as without the name of this option: a file, tick, - (standard
+        where the events come from, as if given as an argument: a file, tick, - (standard
         input), post, file:PATH, command:LINE or python:module:callable; /path=... for another path
         than /; may be given several times
         """
@@ -72,7 +71,7 @@ class SourceOptions(MercureOptions):
 
     def addSources(self) -> None:
         """
-        Check the sources, and the options that are about them.
+        Check the sources, and the options that apply to them.
         """
         self.sources: dict[str, Spec] = {}
         self.connected: dict[str, Callable[..., object]] = {}
@@ -88,7 +87,7 @@ class SourceOptions(MercureOptions):
         unplaced = [spec for path, spec in found if path is None]
         for path, spec in found:
             if path is None:
-                # One of its own is at the root; several have names there.
+                # A single one is at the root; several are at their names.
                 path = "/" if len(unplaced) == 1 else f"/{spec.name}"
             self._place(path, spec)
         self.lines = [path for path, spec in self.sources.items() if spec.isLines]
@@ -105,7 +104,7 @@ class SourceOptions(MercureOptions):
 
     def _addHub(self) -> None:
         """
-        Take the hub, if there is one, as the source that it is.
+        Add the hub, if there is one, to the sources.
         """
         self.checkHub()
         if not self["mercure"]:
@@ -123,8 +122,8 @@ class SourceOptions(MercureOptions):
         """
         Read the description of a source.
 
-        @param said: the same as the user wrote it, for errors.
-        @return: its path, L{None} if it has none, and the source.
+        @param said: the description as the user wrote it, for errors.
+        @return: its path, or L{None} if none is given, and the source.
         """
         try:
             return readSource(description, said)
@@ -171,7 +170,7 @@ class SourceOptions(MercureOptions):
 
     def tailOf(self, path: str) -> int:
         """
-        @return: how many of the newest events a new client of a source gets first.
+        @return: the number of newest events that a new client of a source gets first.
         """
         if self["tail"] is not None:
             return int(self["tail"])
@@ -193,8 +192,8 @@ class SourceOptions(MercureOptions):
         Refuse options that have no effect on any source.
 
         @param names: the options.
-        @param what: what they are for.
-        @param suits: whether there is a source of that.
+        @param what: what they apply to.
+        @param suits: whether any source has that.
         """
         for name in names:
             if not suits and self[name] != self.defaults[name]:
@@ -230,7 +229,7 @@ class SourceOptions(MercureOptions):
         Check that the sources can be served by several processes.
         """
         if not hasattr(os, "fork"):  # pragma: no cover
-            raise usage.UsageError("--processes: this system cannot do that")
+            raise usage.UsageError("--processes: this system cannot fork processes")
         parent: Any = self.parent
         if parent is not None and parent.get("chroot") is not None:
             raise usage.UsageError("--processes: after --chroot no other process can be started")
@@ -255,7 +254,7 @@ class SourceOptions(MercureOptions):
     @property
     def streams(self) -> dict[str, str]:
         """
-        The sources that have a page: what they are called, by path.
+        The labels of the sources that have a page, by path.
         """
         return {path: spec.label for path, spec in self.sources.items() if path != self.hub}
 

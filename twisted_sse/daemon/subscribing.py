@@ -1,5 +1,5 @@
 """
-What the query of a stream's URL asks for.
+The query of a stream's URL: C{tail} and C{topic}.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..stream.stream import EventStream
 
 __all__ = ["subscribing"]
 
-#: A number with more digits is more than there can be.
+#: A number with more digits exceeds any history.
 MOST_DIGITS = 9
 
 
@@ -23,13 +23,13 @@ def subscribing(
     channel: Channel, tail: int, most: int, hasTopics: bool
 ) -> Callable[[EventStream], None]:
     """
-    Make the function that subscribes each stream as the query of its URL says: with C{tail=N} a new
-    client gets the newest N events first, and with C{topic=} it chooses topics.
+    Make the function that subscribes each stream according to the query of its URL: with C{tail=N}, a
+    new client gets the newest N events first; with C{topic=}, it chooses topics.
 
     @param channel: what to subscribe to.
-    @param tail: how many of the newest events a new client gets if its URL does not say.
-    @param most: how many it gets at most: so many are kept.
-    @param hasTopics: whether there are topics to choose.
+    @param tail: the number of newest events for a new client whose URL sets none.
+    @param most: the largest such number: the number of events that are kept.
+    @param hasTopics: whether C{topic=} is allowed to choose topics.
     @return: C{connected}, which answers 400 if a value is not valid.
     """
 
@@ -47,16 +47,16 @@ def subscribing(
 
 def _tailIn(uri: bytes, most: int) -> int | None:
     """
-    @return: how many events the query of a URL asks for; L{None} if it does not say.
-    @raise Refused: if that is no number.  Ignored, it would look like a source without events.
+    @return: the value of C{tail} in the query of a URL; L{None} if there is none.
+    @raise Refused: if it is not a number.  If it were ignored, the source would seem to have no events.
     """
     tail = None
     if b"tail" not in uri:
-        # As nearly always: nothing needs to be parsed.
+        # The usual case: there is nothing to parse.
         return tail
     for name, value in parameters(uri):
         if name == "tail":
             if not (value.isascii() and value.isdigit()):
-                raise Refused(400, "tail in the query of the URL must be a number, of digits only")
+                raise Refused(400, "tail in the query of the URL must be a number, in digits only")
             tail = most if len(value) > MOST_DIGITS else min(int(value), most)
     return tail

@@ -1,9 +1,9 @@
-// URLs of the server that the page is from.
+// Makes URLs of the page's server.
 
 "use strict";
 
-// A relative reference -> a URL without what the page's own may have before the host: fetch() refuses
-// URLs with a user name and a password (Fetch standard, 5.3), and nobody else is to see them.
+// A relative reference -> a URL without the user name and password in the page's own: fetch()
+// refuses URLs with those (Fetch standard, 5.3), and they must stay secret.
 export function absolute(reference) {
   return new URL(reference, location.origin + location.pathname).href;
 }

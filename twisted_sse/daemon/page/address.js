@@ -1,45 +1,45 @@
-// The view in the address: what is searched, filtered and chosen, so that a link shows the same.
+// The view in the address: search, filters and options, so that a link shows the same.
 //
 //     #q=timeout&level=warn&type=order.paid&order=newest&wrap=1&raw=1&time=utc&cols=status,ms&src=/log
 //
-// Only what is not the default is there, in this order.
+// Only values other than the defaults are written, in this order.
 
 "use strict";
 
 const LEVELS = ["error", "warn", "info"];
 const WAIT = 300; // milliseconds after the last change
-const MOST = 50; // types or columns that are read: each is an element, a column one in every row
+const MOST = 50; // types or columns; each adds elements to the page, a column one in every row
 
-// What is shown if the address says nothing.
+// The default view.
 function defaultView() {
   return {
     search: "",
     level: "", // "error", "warn" (and worse), "info" (and worse); "" shows all
-    types: [], // of events; all if there is none
+    types: [], // of events; all if empty
     newestFirst: false,
     wrap: false,
     raw: false,
     utc: false,
     columns: [], // keys of JSON
-    sources: null, // their paths; null is all
+    sources: null, // paths; null for all
   };
 }
 
-// All that the fragment of a URL may have (RFC 3986, 3.5) and that is not in the way of reading it
-// back stays readable. Brackets and apostrophes do not: links in a chat or in Markdown end there.
+// Characters that a fragment may contain (RFC 3986, 3.5) and that read back correctly are not
+// encoded, except brackets and apostrophes: links in chats or in Markdown end there.
 function encode(text) {
   return encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd"))
     .replace(/%(?:2F|3A|3B|3D|40|24|3F)/g, decodeURIComponent)
     .replace(/['()]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }
 
-// A comma separates, so one inside of an item is encoded.
+// A comma separates items, so a comma in an item is encoded.
 const encodeList = (items) => items.map(encode).join(",");
 
-// Commas, too, in what is not a list.
+// Keeps commas too, outside of lists.
 const encodeText = (text) => encode(text).replaceAll("%2C", ",");
 
-// A percent sign that encodes nothing stands for itself: people type addresses, too.
+// A percent sign that encodes nothing is literal: people also type addresses.
 function decode(text) {
   return text.replace(/(?:%[0-9a-f]{2})+/gi, (encoded) => {
     try {
@@ -55,8 +55,8 @@ function decodeList(text) {
   return [...new Set(items)].filter((item) => item !== "");
 }
 
-// How each name of the address is read into a view, in the order in which they are written.
-// Values that mean nothing leave the default.
+// How to read each parameter, in the order in which they are written. Invalid values leave the
+// default.
 const READERS = new Map([
   ["q", (view, value) => (view.search = decode(value))],
   ["level", (view, value) => (view.level = LEVELS.includes(value) ? value : "")],
@@ -69,7 +69,7 @@ const READERS = new Map([
   ["src", (view, value) => (view.sources = decodeList(value))],
 ]);
 
-// "#q=timeout&level=warn" -> a view. The first of a name counts.
+// "#q=timeout&level=warn" -> a view. The first of several equal names counts.
 export function readAddress(hash) {
   const view = defaultView();
   const seen = new Set();
@@ -84,7 +84,7 @@ export function readAddress(hash) {
   return view;
 }
 
-// A view -> "#q=timeout&level=warn", "" for the default.
+// A view -> "#q=timeout&level=warn", "" for the default view.
 export function writeAddress(view) {
   const parts = [];
   const add = (name, value) => parts.push(`${name}=${value}`);
@@ -118,29 +118,29 @@ export function writeAddress(view) {
   return parts.length > 0 ? `#${parts.join("&")}` : "";
 }
 
-// Keeps the address like the view, and obeys it if the user changes it.
+// Keeps the address up to date with the view, and follows changes by the user.
 export class Address {
   #page;
   #onChange;
-  #written; // as it was last read or is to be written
+  #written; // the address as last read or about to be written
   #timer = null;
 
-  // onChange(view) is called if the user changed the address. Page is a window.
+  // onChange(view) is called when the user has changed the address. page is a window.
   constructor(onChange, page = window) {
     this.#onChange = onChange;
     this.#page = page;
     this.#written = writeAddress(this.view);
     page.addEventListener("hashchange", () => this.#read());
-    // A reload shows what was seen, however short it comes after the last change.
+    // A reload shows the latest view, even right after a change.
     page.addEventListener("pagehide", () => this.#flush());
   }
 
-  // The view that the address has now.
+  // The view in the address.
   get view() {
     return readAddress(this.#page.location.hash);
   }
 
-  // Puts a view into the address, soon: while one types, it is not worth it.
+  // Writes a view to the address after a short delay, to wait until the user stops typing.
   write(view) {
     this.#written = writeAddress(view);
     this.#page.clearTimeout(this.#timer);
@@ -155,7 +155,7 @@ export class Address {
     this.#timer = null;
     const { location, history } = this.#page;
     if (location.hash !== this.#written) {
-      // Tells of no hashchange, so this is not read again (HTML standard, 7.2.5).
+      // This fires no hashchange event, so it is not read again (HTML standard, 7.2.5).
       history.replaceState(history.state, "", location.pathname + location.search + this.#written);
     }
   }
@@ -163,7 +163,7 @@ export class Address {
   #read() {
     const view = this.view;
     const hash = writeAddress(view);
-    // What the user did last wins over what was still to be written.
+    // The user's latest change replaces a pending write.
     this.#page.clearTimeout(this.#timer);
     this.#timer = null;
     if (hash !== this.#written) {

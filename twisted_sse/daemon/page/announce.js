@@ -1,17 +1,17 @@
-// What is read aloud by screen readers, and how often: enough to know, never so much that nothing
-// else is heard.
+// Announcements for screen readers: often enough to keep up, and never so often that they drown out
+// everything else.
 
 "use strict";
 
 import { setText } from "./elements.js";
 import { showCount } from "./numbers.js";
 
-const BETWEEN = 10000; // milliseconds from one sentence on new events to the next, at least
-const FIRST = 1000; // milliseconds in which the first events come together
+const BETWEEN = 10000; // the shortest time between two announcements of new events, in milliseconds
+const FIRST = 1000; // milliseconds in which the first events are collected
 const AFTER_TYPING = 1000; // milliseconds
 
-// Puts a text into a live region. One that is there already is not read again, so a second time it
-// ends with a blank.
+// Puts a text into a live region. Screen readers ignore a text that is already there, so a repeated
+// one gets a blank at the end.
 function say(region, text) {
   region.textContent = region.textContent === text ? `${text}\u00a0` : text;
 }
@@ -33,7 +33,7 @@ export class NewEvents {
   #timer = null;
   #last = -Infinity;
 
-  // The region has aria-live="polite". The clock is a window, with performance.
+  // region has aria-live="polite". clock is a window, with performance.
   constructor(region, clock = window) {
     this.#region = region;
     this.#clock = clock;
@@ -51,7 +51,7 @@ export class NewEvents {
     }
   }
 
-  // Some more came.
+  // Counts new events.
   add(events, errors) {
     if (!this.#enabled || !this.#following || events === 0) {
       return;
@@ -78,8 +78,8 @@ export class NewEvents {
   }
 }
 
-// Announces the state of the connection (role="status"): its word, and only if that changes. The
-// seconds that count down are shown elsewhere.
+// Announces the state of the connection (role="status"): only its word, when it changes. The
+// countdown is shown elsewhere.
 export class StateWord {
   #region;
 
@@ -92,7 +92,7 @@ export class StateWord {
   }
 }
 
-// Announces what a search found, a second after the last key.
+// Announces the number of matches, a second after the last key.
 export class SearchCount {
   #region;
   #clock;
@@ -103,7 +103,7 @@ export class SearchCount {
     this.#clock = clock;
   }
 
-  // The text is asked for when it is said: until then there may be more matches.
+  // The text is computed only when it is announced: more matches may have arrived.
   typed(showText) {
     this.#clock.clearTimeout(this.#timer);
     this.#timer = this.#clock.setTimeout(() => say(this.#region, showText()), AFTER_TYPING);

@@ -1,9 +1,9 @@
-// A small chart of a rate over time: a bar for each second, the newest at the right.
+// A small bar chart of a rate over time: a bar for each second, newest at the right.
 
 "use strict";
 
-// Where the bars of values are, in whole pixels, so that they are sharp. The largest is as high as
-// the chart; a small one is still seen.
+// The positions of the bars in whole pixels, so that they are sharp. The largest bar has the full
+// height; a small one is still visible.
 export function bars(values, width, height) {
   const highest = Math.max(1, ...values);
   const shown = [];
@@ -18,13 +18,13 @@ export function bars(values, width, height) {
   return shown;
 }
 
-// Draws into a canvas whose size is given by its style. Without values, only the line below.
+// Draws on a canvas, whose size is set by its style. Without values, draws only the baseline.
 export function draw(canvas, values, colour) {
   const ratio = window.devicePixelRatio || 1;
   const width = Math.round(canvas.clientWidth * ratio);
   const height = Math.round(canvas.clientHeight * ratio);
   if (width === 0 || height === 0) {
-    return; // it is not shown
+    return; // it is hidden
   }
   if (canvas.width !== width || canvas.height !== height) {
     canvas.width = width;

@@ -1,4 +1,4 @@
-// The chips below the header: levels, sources and types, each with how many events there are.
+// The chips below the header: levels, sources and types, with the number of events of each level.
 
 "use strict";
 
@@ -21,9 +21,9 @@ export class Chips {
   #sources;
   #types;
   #choose;
-  #chips = new Map(); // by group, those of it by their value
+  #chips = new Map(); // by group, then by value
 
-  // choose: functions level(level), source(path), type(type), called with what was pressed.
+  // choose: functions level(level), source(path) and type(type), called with the pressed value.
   constructor(element, choose) {
     this.#element = element;
     this.#choose = choose;
@@ -38,7 +38,7 @@ export class Chips {
     }
   }
 
-  // counts: the number of events by the level of a chip.
+  // counts: the number of events for each level's chip.
   showLevels(chosen, counts) {
     for (const chip of this.#levels.children) {
       press(chip, chip.value === chosen);
@@ -68,8 +68,8 @@ export class Chips {
     }
   }
 
-  // chosen: a set of types. They have chips before an event of them comes: they may be why none is
-  // shown.
+  // chosen: a set of types. They have chips even before an event of theirs arrives, as they may be
+  // why no event is shown.
   showTypes(view, chosen) {
     const types = new Set([...view.types.keys(), ...chosen]);
     this.#types.hidden = types.size === 0;
@@ -77,7 +77,7 @@ export class Chips {
       const chip = this.#find(this.#types, type, () =>
         this.#addChip(this.#types, type, type, () => this.#choose.type(type)),
       );
-      // With several sources, the colours are theirs.
+      // With several sources, colours stand for sources.
       chip.className = view.showsSource ? "chip" : `chip source${view.hueOf(type)}`;
       press(chip, chosen.has(type));
     }

@@ -1,4 +1,4 @@
-// What the user chose to see: kept in the address, and put into force from there.
+// The user's choices: stored in the address, and applied from there.
 
 "use strict";
 
@@ -7,20 +7,20 @@ import { SearchCount } from "./announce.js";
 
 export class Choices {
   #page;
-  #address = null; // until the sources are known, which it names
+  #address = null; // null until the sources are known, as it names them
   #searchCount = new SearchCount(document.getElementById("announcements"));
 
   constructor(page) {
     this.#page = page;
   }
 
-  // Shows what the address says, now and whenever the user changes it.
+  // Applies the address, now and whenever the user changes it.
   readAddress() {
     this.#address = new Address((view) => this.#obey(view));
     this.#obey(this.#address.view);
   }
 
-  // What is in the field is searched.
+  // Searches for the text in the field.
   search() {
     const { field, search } = this.#page;
     if (search.set(field.text)) {
@@ -114,7 +114,7 @@ export class Choices {
     page.connections.choose(view.sources);
     this.#chooseSources();
     page.arrange();
-    this.#refilter(); // draws all rows anew
+    this.#refilter(); // also draws all rows again
   }
 
   #write() {

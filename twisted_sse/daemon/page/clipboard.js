@@ -1,5 +1,5 @@
-// Copies text, also where the clipboard is not open to pages: that is on everything but https and
-// the machine itself (Clipboard API, 2.1: secure contexts).
+// Copies text, even where pages have no access to the clipboard, that is, without https on other
+// hosts (Clipboard API, 2.1: secure contexts).
 
 "use strict";
 
@@ -7,11 +7,11 @@ const SHOWN = 1500; // milliseconds
 const COPIED = "Copied";
 const BY_HAND = "Press Ctrl+C to copy";
 
-// The labels of the buttons that say something else for a moment, and what will end that.
+// Buttons with a temporary label: their own label, and the timer that restores it.
 const labels = new WeakMap();
 
-// A field with the text, selected, where it can have the focus: beside the element, for all that is
-// outside of an open dialog can not.
+// Makes a field with the selected text where it can have the focus: beside the element, because
+// elements outside an open dialog cannot.
 function select(text, element) {
   const field = document.createElement("textarea");
   field.className = "visually-hidden";
@@ -25,7 +25,7 @@ function select(text, element) {
   return field;
 }
 
-// A textarea has LF alone and no NUL; the clipboard gets what was meant.
+// A textarea has only LF and no NUL; the clipboard gets the original text.
 function give(text) {
   return (event) => {
     event.clipboardData.setData("text/plain", text);
@@ -42,21 +42,21 @@ function copyByCommand(text, element) {
   try {
     isDone = document.execCommand("copy");
   } catch {
-    // The user can still do it.
+    // The user can still copy it.
   }
   field.remove();
   focused?.focus({ preventScroll: true });
   return isDone;
 }
 
-// Copies text, and returns whether it could. To be called while a key or button is handled. The
-// element is one that the user sees at present.
+// Copies text, and returns whether that worked. Call it while handling a key or a click. The
+// element is a visible one.
 export async function copyText(text, element = null) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    // There is no clipboard here, or the user does not want the page to have it.
+    // The clipboard is not available, or the user has denied access.
     return copyByCommand(text, element);
   }
 }
@@ -83,8 +83,8 @@ function sayCopied(button) {
   labels.get(button).timer = setTimeout(() => restore(button), SHOWN);
 }
 
-// Copies text when a button is pressed. The button says how it went: "Copied" for a moment, or what
-// the user has to press, for which the text is selected.
+// Copies text when a button is pressed. The button then shows "Copied" for a moment, or the keys to
+// press, with the text selected.
 export async function copyFrom(button, text) {
   if (await copyText(text, button)) {
     sayCopied(button);

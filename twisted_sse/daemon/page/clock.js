@@ -1,6 +1,5 @@
-// Times as they are shown: in the browser's zone or in UTC, in English whatever its language.
-// By the getters of Date, which take a tenth of the time of a formatter of Intl, and need none of
-// its locales.
+// Formats times: in the browser's time zone or in UTC, always in English. Uses the getters of Date,
+// which take a tenth of the time of Intl's formatters and need no locale.
 
 "use strict";
 
@@ -45,7 +44,7 @@ function split(at, utc) {
 
 // All times are milliseconds since 1970, with or without a fraction.
 export class Clock {
-  // Whether times are shown in UTC instead of the browser's zone.
+  // Whether times are shown in UTC instead of the browser's time zone.
   utc;
 
   constructor(utc = false) {
@@ -80,7 +79,7 @@ export class Clock {
     return a.day === b.day && a.month === b.month && a.year === b.year;
   }
 
-  // "20261129-022525", for names of files
+  // "20261129-022525", for file names
   stamp(at) {
     const { year, month, day, hour, minute, second } = split(at, this.utc);
     const date = `${String(year).padStart(4, "0")}${two(month + 1)}${two(day)}`;
@@ -93,8 +92,8 @@ export class Clock {
     return `Times in ${name ?? "local time"}`;
   }
 
-  // What is in the cell of an entry's time, and whether it is the time of its arrival. That would
-  // mislead if the entry was there before the page.
+  // The text of an entry's time cell, and whether it is the time of arrival. That would be
+  // misleading for an entry older than the page.
   cell({ line, arrived, replayed }) {
     const { time } = line;
     if (time === null) {
@@ -108,7 +107,7 @@ export class Clock {
     };
   }
 
-  // What is said about the time of an entry, if one points at it.
+  // The tooltip of an entry's time.
   tooltip({ line, arrived, replayed }) {
     const { time } = line;
     if (time === null) {

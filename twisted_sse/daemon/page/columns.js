@@ -1,4 +1,4 @@
-// The line of names above the list, if keys of JSON have columns.
+// The header row with the names of JSON keys that have columns.
 
 "use strict";
 
@@ -16,7 +16,7 @@ export class Columns {
 
   show({ columns, showsSource, showsType }) {
     this.#element.hidden = columns.length === 0;
-    // The cells of the time, the level, the source and the type have no names.
+    // The columns of time, level, source and type have no names.
     const before = 2 + Number(showsSource) + Number(showsType);
     const empty = Array.from({ length: before }, () => make("span"));
     const names = columns.map((key) => {

@@ -1,4 +1,4 @@
-// The sources of the page, and how their connections are.
+// The sources of the page, and the state of their connections.
 
 "use strict";
 
@@ -7,7 +7,7 @@ import { Finder } from "./finder.js";
 import { Source } from "./source.js";
 import { describe, together } from "./states.js";
 
-const MOST = 4; // at once: browsers have six connections to a server by HTTP/1.1
+const MOST = 4; // at once: browsers allow six connections to a server with HTTP/1.1
 const LIVE = ["open", "silent", "connecting"];
 
 export class Connections {
@@ -15,9 +15,9 @@ export class Connections {
   #told;
   #page;
   #left = []; // the streams that were connected when the page was left
-  #finder = null; // until the sources are known
+  #finder = null; // set until the sources are known
 
-  // told: what the server says of the page, in data attributes. page: see Source.
+  // told: the server's data attributes for the page. page: see Source.
   constructor(told, page) {
     this.#told = told;
     this.#page = page;
@@ -43,20 +43,20 @@ export class Connections {
     return new Source({ path, kind, label, address }, heartbeat, this.#page);
   }
 
-  // The paths of those that are on; null if all are.
+  // The paths of the sources that are on; null if all are.
   get shown() {
     return this.#on.length === this.sources.length ? null : this.#on.map(({ path }) => path);
   }
 
-  // The same for choose(): null also for those that it turns on if all are wanted.
+  // The paths for choose(): null also if the sources that are on are those of choose(null).
   get chosen() {
     const first = this.sources.slice(0, this.#most);
     const isDefault = first.length === this.#on.length && first.every(({ isOn }) => isOn);
     return isDefault ? null : this.shown;
   }
 
-  // Turns on these and no others, as many as can be at once; null for all. If none of them is known,
-  // the server was started with others since, and all are wanted.
+  // Turns on exactly these sources, up to the limit; null for all. If none of them is known, the
+  // server was restarted with other sources, and all are meant.
   choose(paths) {
     const known = this.sources.filter(({ path }) => paths?.includes(path));
     const isAll = paths === null || (paths.length > 0 && known.length === 0);
@@ -80,7 +80,7 @@ export class Connections {
     return this.#on.length < this.#most;
   }
 
-  // Whether the user, or the server, ended all of them.
+  // Whether all streams were stopped, by the user or the server.
   get isStopped() {
     return this.#finder?.isStopped ?? this.#on.every(({ stream }) => stream.isStopped);
   }
@@ -89,7 +89,7 @@ export class Connections {
     return this.#states.every(({ name }) => LIVE.includes(name));
   }
 
-  // Tries again now.
+  // Retries now.
   reconnect() {
     this.#finder?.again();
     for (const { stream } of this.#on) {
@@ -111,8 +111,8 @@ export class Connections {
     }
   }
 
-  // The page is left. Browsers keep it for the way back, and would keep the connections with it, of
-  // which they have six to a server.
+  // The page is being left. The browser keeps it for the Back button, and would keep its
+  // connections, of which it allows six to a server.
   leave() {
     this.#left = this.#on.map(({ stream }) => stream).filter((stream) => !stream.isStopped);
     for (const stream of this.#left) {
@@ -128,7 +128,7 @@ export class Connections {
     this.#left = [];
   }
 
-  // To be called about once a second.
+  // Call this about once a second.
   check() {
     const now = Date.now();
     for (const { stream } of this.#on) {
@@ -136,7 +136,7 @@ export class Connections {
     }
   }
 
-  // The network is back.
+  // The browser is online again.
   online() {
     this.#finder?.again();
     for (const { stream } of this.#on) {
@@ -144,11 +144,11 @@ export class Connections {
     }
   }
 
-  // The state of all, as describe() has it.
+  // The state of all streams, in the form of describe().
   describe(clock) {
     const states = this.#states;
     if (states.length === 0) {
-      // Only the chips turn on a source again.
+      // Only the chips can turn on a source again.
       return { ...describe({ name: "disconnected" }, Date.now(), clock), button: "" };
     }
     const worst = states.find(({ name }) => name !== "open") ?? states[0];

@@ -14,7 +14,7 @@ import { onThemeChange } from "./styles.js";
 
 const byId = (id) => document.getElementById(id);
 
-// Connects the controls with a page. Returns its menu.
+// Connects the controls to a page. Returns its menu.
 export function control(page) {
   const { list, choices, view, connections } = page;
   const shortcuts = listenForKeys(page);
@@ -64,7 +64,7 @@ export function control(page) {
   ]);
 }
 
-// Returns the dialog that lists the keys.
+// Makes the dialog that lists the keys.
 function listenForKeys(page) {
   const { list, choices, field, newEvents } = page;
   const keys = new Keys({
@@ -103,7 +103,7 @@ function togglePause({ list }) {
   list.setMode(list.mode === "following" ? "paused" : "following");
 }
 
-// Not when text is selected, to be copied.
+// Does nothing when text is selected, for copying.
 function toggleRow({ list }, target) {
   const row = target.closest("li");
   const isInside = target.closest(".opened") !== null;
@@ -112,7 +112,7 @@ function toggleRow({ list }, target) {
   }
 }
 
-// It is made when someone points at the time, since there are many.
+// Adds the tooltip of a time when the pointer is over it, as there are many.
 function showTooltip({ clock }, target) {
   const button = target.closest?.("button.time") ?? null;
   if (button !== null && button.title === "") {
@@ -137,7 +137,7 @@ function copyCurrent({ list }) {
   }
 }
 
-// The entries of all that passes the filter.
+// The entries of all events that pass the filter.
 function shown({ filter }) {
   return filter.passing.flatMap(({ entries }) => entries);
 }

@@ -1,4 +1,4 @@
-// The numbers that the page shows. They are taken together, so that they fit each other.
+// The numbers on the page. They are computed together, so that they agree.
 
 "use strict";
 
@@ -8,7 +8,7 @@ import { timeOf } from "./entry.js";
 
 const SECONDS = 60; // of the chart
 
-// How many groups are at least of each level that has a chip.
+// The number of groups at or above each level that has a chip.
 export function countLevels(items) {
   const counts = Object.fromEntries(LEVELS.map(({ level }) => [level, 0]));
   const ranks = LEVELS.map(({ level }) => [level, level === "" ? -Infinity : rank(level)]);
@@ -23,7 +23,7 @@ export function countLevels(items) {
   return counts;
 }
 
-// When the oldest event was of which that is known; null if there is none.
+// The time of the oldest event with a known time; null if there is none.
 export function sinceWhen(items) {
   for (const { marker, entries } of items) {
     const at = marker === undefined ? timeOf(entries[0]) : null;
@@ -34,12 +34,12 @@ export function sinceWhen(items) {
   return null;
 }
 
-// Live events in each of the last seconds. By the clock, for browsers call a page that is hidden once
-// a minute.
+// Live events in each of the last seconds. Uses the clock, since browsers call a hidden page only
+// once a minute.
 export class Rates {
   perSecond = new Array(SECONDS).fill(0);
   #current = 0;
-  #end; // of the second that has not ended, in milliseconds
+  #end; // of the current second, in milliseconds
 
   constructor(now = performance.now()) {
     this.#end = now + 1000;
@@ -50,17 +50,17 @@ export class Rates {
     this.#current += events;
   }
 
-  // The second that ended last.
+  // The last complete second.
   get last() {
     return this.perSecond.at(-1);
   }
 
-  // The one that has not ended.
+  // The current second.
   get now() {
     return this.#current;
   }
 
-  // Ends the seconds that are over.
+  // Closes the seconds that are over.
   tick(now = performance.now()) {
     const ended = Math.floor((now - this.#end) / 1000) + 1;
     if (ended <= 0) {

@@ -1,5 +1,5 @@
-// Dialogs: what they have in common. The browser keeps the focus inside, closes by Esc, and gives
-// the focus back (HTML standard, 4.11.4).
+// The common parts of dialogs. The browser keeps the focus inside, closes them with Esc, and
+// restores the focus (HTML standard, 4.11.4).
 
 "use strict";
 
@@ -7,7 +7,7 @@ import { make } from "./elements.js";
 
 let count = 0;
 
-// A dialog, at the end of the page, that showModal() opens.
+// Makes a dialog at the end of the page; showModal() opens it.
 export function makeDialog(title, ...content) {
   count += 1;
   const id = `dialog-${count}`;
@@ -22,7 +22,7 @@ export function makeDialog(title, ...content) {
     ),
     make("div", { class: "content" }, ...content),
   );
-  // What is inside fills the dialog, so a click on itself is one beside it.
+  // The content fills the dialog, so a click on the dialog itself is outside of it.
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) {
       dialog.close();

@@ -1,23 +1,23 @@
-// Events as files: exactly as they came, or with all that is known of them.
+// Downloads events: the exact text, or with all that is known about them.
 
 "use strict";
 
 import { timeOf } from "./entry.js";
 import { cut } from "./line/cut.js";
 
-const KEPT = 60000; // milliseconds, until which a browser has surely begun to read the file
+const KEPT = 60000; // milliseconds, after which the browser has certainly begun to read the file
 
 // The data of the events, each ending with LF.
 export function asText(entries) {
   return entries.map((entry) => `${entry.data}\n`).join("");
 }
 
-// As ISO 8601 has it, in UTC; null for null.
+// ISO 8601 in UTC; null for null.
 function write(at) {
   return at === null ? null : new Date(Math.floor(at)).toISOString();
 }
 
-// A line of JSON for each, of the same six keys. What an event does not have is null.
+// JSON Lines; each object has the same six keys, null if the event has no such value.
 export function asJSONLines(entries) {
   return entries
     .map((entry) => {
@@ -29,7 +29,7 @@ export function asJSONLines(entries) {
     .join("");
 }
 
-// "app.log-20261129-013313.log". No system refuses the name, and no folder is in it.
+// "app.log-20261129-013313.log": valid on all systems, without a folder.
 export function fileName(label, stamp, extension) {
   const name = cut(label, 100)
     .replace(/[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "")
@@ -38,7 +38,7 @@ export function fileName(label, stamp, extension) {
   return `${name || "events"}-${stamp}.${extension}`;
 }
 
-// Has the browser save a text, in UTF-8.
+// Makes the browser save a text, in UTF-8.
 export function save(text, name) {
   const address = URL.createObjectURL(new Blob([text], { type: "application/octet-stream" }));
   const link = document.createElement("a");

@@ -1,4 +1,4 @@
-// A group or a marker as it is in the page: its rows, and what is open below the first of them.
+// The elements of a group or marker: its rows, and the details below the first one.
 
 "use strict";
 
@@ -7,7 +7,7 @@ import * as rows from "./row.js";
 
 export class Drawn {
   rows = [];
-  head; // the first row of a group; a marker has none
+  head; // the first row of a group; undefined for a marker
   #item;
   #view;
   #search;
@@ -25,7 +25,7 @@ export class Drawn {
     }
   }
 
-  // The text of a marker above the first row, or "".
+  // The text of the marker above the first row, or "".
   set day(text) {
     if (text === this.#day) {
       return;
@@ -42,12 +42,12 @@ export class Drawn {
     }
   }
 
-  // Whether a marker says the same as the one before it: what was between them does not pass.
+  // Hides a marker equal to the one before it: the events between them are filtered out.
   set isRepeated(isRepeated) {
     this.rows.at(-1).hidden = isRepeated;
   }
 
-  // The button that opens it.
+  // The button that opens the group.
   get button() {
     return this.head?.firstElementChild;
   }
@@ -56,7 +56,7 @@ export class Drawn {
     return this.#opened !== null;
   }
 
-  // Draws what has come since. Returns the rows whose messages are to be filled, with their entries.
+  // Draws new lines. Returns the rows whose messages must be filled, with their entries.
   update() {
     const { entries, version } = this.#item;
     if (version === this.#version) {
@@ -78,7 +78,7 @@ export class Drawn {
     return fresh;
   }
 
-  // Shows all of the group below its first row, or only its rows again.
+  // Opens the details below the first row, or closes them.
   toggle() {
     if (this.isOpen) {
       this.#opened.remove();
@@ -93,7 +93,7 @@ export class Drawn {
     }
   }
 
-  // The focus stays where it is.
+  // Draws the details again, keeping the focus.
   #openAnew() {
     const places = () => [...this.#opened.querySelectorAll("button, [tabindex]")];
     const focused = places().indexOf(document.activeElement);

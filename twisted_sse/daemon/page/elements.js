@@ -1,9 +1,10 @@
-// Makes elements. What comes from outside becomes text and values of attributes, never HTML.
+// Makes elements. Text from outside becomes text or attribute values, never HTML.
 
 "use strict";
 
 // make("button", { type: "button", "aria-expanded": "false" }, "Pause"). An attribute that is false
-// or undefined is left out, true has no value; a function is called on the event of its name.
+// or undefined is left out, true has no value; a function becomes a listener for the event of its
+// name.
 export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
@@ -17,7 +18,7 @@ export function make(name, attributes = {}, ...children) {
   return element;
 }
 
-// Touches only what changed: the text may be selected, and screen readers read what changes.
+// Changes the text only if it differs: it may be selected, and screen readers read changes.
 export function setText(element, text) {
   if (element.textContent !== text) {
     element.textContent = text;

@@ -1,11 +1,11 @@
-// An entry is one event as the page keeps it: exactly what came, and what was read from it.
+// An entry is one event in memory: its original data, and the values read from it.
 
 "use strict";
 
 import { readANSI } from "./line/ansi.js";
 import { readLine } from "./line/line.js";
 
-// Of an entry whatever its text: the objects that hold it.
+// The size of the objects of an entry, apart from its text.
 const OVERHEAD = 200;
 
 export function makeEntry(source, { type, data, id }, arrived, replayed) {
@@ -15,8 +15,8 @@ export function makeEntry(source, { type, data, id }, arrived, replayed) {
   return { source, type, id, data, arrived, replayed, text, styles, line, size };
 }
 
-// Its own time, else when it arrived; null for a replayed line without a time, whose arrival says
-// nothing. In milliseconds.
+// The line's own time, else the time of arrival; null for a replayed line without a time, whose
+// arrival means nothing. In milliseconds.
 export function timeOf(entry) {
   return entry.line.time?.at ?? (entry.replayed ? null : entry.arrived);
 }

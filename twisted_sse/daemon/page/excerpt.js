@@ -1,15 +1,15 @@
-// Which of what passes the filter is in the page: a few rows around where the reader is.
+// The part of the passing events that is in the page: some rows around the user's position.
 //
-// Items that are in the page stay there when they are dropped from memory; what was dropped after
-// them leaves a notice.
+// Items in the page stay there when they are dropped from memory; a notice stands for those dropped
+// after them.
 
 "use strict";
 
 import * as markers from "./markers.js";
 import { indexOf } from "./sorted.js";
 
-export const MOST = 400; // rows in the page while it is read
-const STEP = 100; // rows that come when the reader goes on
+export const MOST = 400; // rows in the page while the user reads
+const STEP = 100; // rows that are added when the user scrolls on
 
 export class Excerpt {
   #filter;
@@ -19,7 +19,7 @@ export class Excerpt {
     this.#filter = filter;
   }
 
-  // The newest items, as many as have this number of rows.
+  // The newest items, up to this number of rows.
   newest(rows) {
     const { passing } = this.#filter;
     return takeLast(passing, passing.length, rows);
@@ -29,8 +29,8 @@ export class Excerpt {
     return take(this.#filter.passing, 0, MOST);
   }
 
-  // The event with a number, or the next one that passes, and what is around it. It is undefined if
-  // only older ones pass.
+  // The event with a number, or the next one that passes, with the items around it. The event is
+  // undefined if only older ones pass.
   around(number) {
     const { passing } = this.#filter;
     this.forget();
@@ -40,7 +40,7 @@ export class Excerpt {
     return { event: passing[i], items: [...before, ...take(passing, i, MOST - countRows(before))] };
   }
 
-  // Of the items in the page those that still pass, and newer ones while there is room.
+  // The items in the page that still pass, and newer ones while there is room.
   update(shown) {
     const { passing } = this.#filter;
     const start = indexOf(passing, shown[0]?.number ?? 0);
@@ -51,7 +51,7 @@ export class Excerpt {
     return this.#extend(items, MOST - countRows(items), last);
   }
 
-  // The same with some older ones, and fewer at the other end.
+  // The excerpt with some older items added, and some removed at the other end.
   older(shown) {
     const { passing } = this.#filter;
     const older = takeLast(passing, indexOf(passing, shown[0]?.number ?? 0), STEP);
@@ -63,7 +63,7 @@ export class Excerpt {
     return more.length === shown.length ? shown : takeLast(more, more.length, MOST);
   }
 
-  // Items were dropped from memory, while they still passed.
+  // Items that passed the filter were dropped from memory.
   dropped(items, shown) {
     const { passing } = this.#filter;
     const last = shown.at(-1)?.number ?? 0;
@@ -73,12 +73,12 @@ export class Excerpt {
     }
   }
 
-  // Nobody waits for what was dropped.
+  // Stops counting dropped events.
   forget() {
     this.#wentBy = 0;
   }
 
-  // Adds newer items, up to a number of rows. after: the number of the last, if there is none.
+  // Adds newer items, up to a number of rows. after: the number of the last item, if there is none.
   #extend(items, rows, after) {
     const { passing } = this.#filter;
     const last = items.at(-1)?.number ?? after;
@@ -100,7 +100,7 @@ export const isEvent = (item) => item.marker === undefined;
 const sizeOf = (item) => Math.max(1, item.entries.length);
 const countRows = (items) => items.reduce((sum, item) => sum + sizeOf(item), 0);
 
-// Items from an index on, as many as have this number of rows, but at least one.
+// Items from an index on, up to this number of rows, but at least one item.
 function take(items, start, rows) {
   let end = start;
   for (let sum = 0; end < items.length && (sum === 0 || sum + sizeOf(items[end]) <= rows); end += 1) {
@@ -109,7 +109,7 @@ function take(items, start, rows) {
   return items.slice(start, end);
 }
 
-// The same before an index.
+// The same, before an index.
 function takeLast(items, end, rows) {
   let start = end;
   for (let sum = 0; start > 0 && (sum === 0 || sum + sizeOf(items[start - 1]) <= rows); start -= 1) {

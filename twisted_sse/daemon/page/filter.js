@@ -1,5 +1,5 @@
-// Which groups are shown: those of the chosen level, types and sources that match the search.
-// Markers pass every filter.
+// Decides which groups are shown: those of the chosen level, types and sources that match the
+// search. Markers always pass.
 
 "use strict";
 
@@ -7,10 +7,10 @@ import { rank } from "./line/levels.js";
 import { indexOf } from "./sorted.js";
 
 export class Filter {
-  passing = []; // groups and markers that pass, the oldest first
-  level = ""; // the lowest that passes; "" for all, also without a level
-  types = new Set(); // none for all
-  sources = null; // those that are on; null for all
+  passing = []; // groups and markers, oldest first
+  level = ""; // the lowest level that passes; "" for all, including groups without a level
+  types = new Set(); // all if empty
+  sources = null; // paths; null for all
   #kept;
   #search;
   #asked = 0;
@@ -29,30 +29,30 @@ export class Filter {
     return this.sources === null ? items : items.filter((item) => this.#isOn(item));
   }
 
-  // How many groups pass.
+  // The number of groups that pass.
   get events() {
     return this.passing.reduce((sum, item) => sum + (item.marker === undefined ? 1 : 0), 0);
   }
 
-  // Looks at everything again, after a change. Calls done() when `passing` is up to date: at once,
+  // Filters everything again, after a change. Calls done() when `passing` is up to date: at once,
   // unless the search has to wait for its worker.
   refresh(done) {
     this.#asked += 1;
     const asked = this.#asked;
-    const items = [...this.#kept.items]; // there may be more before the answer comes
+    const items = [...this.#kept.items]; // more may arrive before the answer
     this.#decide(items, (passes) => {
       if (asked !== this.#asked) {
         return;
       }
       const last = items.at(-1)?.number ?? 0;
-      // Those that came meanwhile have been decided on their own.
+      // Groups that arrived in the meantime were filtered separately.
       const later = this.passing.filter((item) => item.number > last);
       this.passing = [...items.filter((item, i) => passes[i] && !item.gone), ...later];
       done();
     });
   }
 
-  // Looks at groups that are new, or have got another line. Calls done() as refresh() does.
+  // Filters groups that are new or have another line. Calls done() as refresh() does.
   update(changed, done) {
     const asked = this.#asked;
     this.#decide(changed, (passes) => {
@@ -65,12 +65,12 @@ export class Filter {
     });
   }
 
-  // Forgets those that were dropped.
+  // Removes dropped items.
   drop() {
     this.passing = this.passing.filter((item) => !item.gone);
   }
 
-  // The question has changed since.
+  // Filters them again, as the filter has changed since.
   #again(changed, done) {
     const present = changed.filter((item) => !item.gone);
     if (present.length > 0) {

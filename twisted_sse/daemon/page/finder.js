@@ -1,10 +1,10 @@
-// Asks the server which sources there are, until it answers.
+// Asks the server for its sources, until it answers.
 
 "use strict";
 
 import { stateOf } from "./responses.js";
 
-const RETRY = 3000; // milliseconds from one question to the next, at least
+const RETRY = 3000; // the shortest time between two requests, in milliseconds
 
 export class Finder {
   state = { name: "connecting" };
@@ -12,13 +12,13 @@ export class Finder {
   #onState;
   #wake = null;
 
-  // onState() is called when `state` has changed: it is one of those of a stream, see describe().
+  // onState() is called when `state`, as for describe(), has changed.
   constructor(address, onState) {
     this.#address = address;
     this.#onState = onState;
   }
 
-  // Resolves with what the server says of each.
+  // Resolves with the list of sources.
   async find() {
     for (;;) {
       this.#set({ name: "connecting" });
@@ -32,18 +32,18 @@ export class Finder {
         state = refused;
         await response.body?.cancel();
       } catch {
-        // Refused or cut off; browsers do not say why.
+        // Refused or cut off; browsers do not report why.
       }
       await this.#wait(state);
     }
   }
 
-  // Whether it asks again by itself.
+  // Whether it will retry by itself.
   get isStopped() {
     return ["refused", "other"].includes(this.state.name);
   }
 
-  // Asks again now.
+  // Retries now.
   again() {
     this.#wake?.();
   }

@@ -1,4 +1,4 @@
-// What is shown, in words: the status line, the pill above it, and what stands where no event is.
+// The texts below and inside the list: the status line, the pill above it, and the empty list.
 
 "use strict";
 
@@ -28,10 +28,10 @@ export function pillText(events, errors, newestFirst) {
   return `${arrow} ${showNumber(events)} new${bad}`;
 }
 
-// What is said where no event is: a title, a sentence, and whether a filter can be cleared.
+// The text of an empty list: a title, a sentence, and whether a filter can be cleared.
 //
-// kept: how many events there are; kind, label and detail: of the source; more: what is said of a
-// connection that has ended.
+// kept: the number of events; kind, label and detail: of the source; more: about a connection that
+// has ended.
 export function emptyText({ kept, isConnected, isStopped, more, kind, label, detail }) {
   if (kept > 0) {
     const searched = `${showCount(kept, "event")} searched.`;
@@ -55,7 +55,7 @@ export function emptyText({ kept, isConnected, isStopped, more, kind, label, det
 }
 
 export class Footer {
-  // What the buttons do.
+  // clear() and latest() are called by the buttons.
   constructor({ clear, latest }) {
     byId("empty").lastElementChild.addEventListener("click", clear);
     byId("pill").addEventListener("click", latest);

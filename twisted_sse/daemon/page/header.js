@@ -1,5 +1,4 @@
-// The header, and the title of the page: whose events they are, how the connection is, how fast they
-// come.
+// The header and the title of the page: the source, the state of the connection, the rate.
 
 "use strict";
 
@@ -23,8 +22,7 @@ export class Header {
     this.#again.addEventListener("click", again);
   }
 
-  // state: as describe() makes it. pausedWith: how many events came since it was paused; null if it
-  // is not.
+  // state: from describe(). pausedWith: the number of events since the pause; null if not paused.
   showState({ word, more, dot, button }, pausedWith) {
     const isPaused = pausedWith !== null && dot === "ok";
     const state = byId("state");
@@ -41,7 +39,7 @@ export class Header {
     draw(chart, perSecond, getComputedStyle(chart).color);
   }
 
-  // What the title says beside the name.
+  // Shows the title of the page: the name, and a suffix in brackets.
   showTitle(suffix) {
     const title = suffix === "" ? this.#name : `${this.#name} (${suffix})`;
     if (document.title !== title) {

@@ -1,24 +1,24 @@
-// Reads what has come, a little in each frame, so that however much comes the page stays quick.
+// Reads received text a little in each frame, so that the page stays responsive under any load.
 
 "use strict";
 
-const BUDGET = 8; // milliseconds of a frame
-const BUDGET_HIDDEN = 200; // of a turn while nobody can see the page: browsers give it one a second
-const SLICE = 2048; // characters that are read between two looks at the clock
-const FULL = 4 * 2 ** 20; // characters that may wait; beyond, the network waits
-const LATEST = 250; // milliseconds until a turn, if no frame comes
+const BUDGET = 8; // milliseconds per frame
+const BUDGET_HIDDEN = 200; // per turn while the page is hidden: browsers allow one turn a second
+const SLICE = 2048; // characters read between two checks of the clock
+const FULL = 4 * 2 ** 20; // characters that may wait; above this, reading from the network stops
+const LATEST = 250; // milliseconds until a turn, if there is no frame
 
 export class Intake {
-  #queue = []; // texts with the functions that read them
-  #first = 0; // the index of the next, and how much of that was read
+  #queue = []; // texts, with the functions that read them
+  #first = 0; // the index of the next text; #read: the position in it
   #read = 0;
   #waiting = 0; // characters
   #frame = 0;
   #timer = 0;
   #onTurn;
-  #held = []; // what lets those go on that wait for room
+  #held = []; // resolves the promises of callers that wait for room
 
-  // onTurn() is called after each turn, also after one in which nothing was read: see request().
+  // onTurn() is called after each turn, even if nothing was read: see request().
   constructor(onTurn) {
     this.#onTurn = onTurn;
   }
@@ -35,7 +35,7 @@ export class Intake {
     }
   }
 
-  // Resolves when all that was queued before has been read.
+  // Resolves when everything queued before has been read.
   settle() {
     if (this.#queue.length === 0) {
       return Promise.resolve();
@@ -46,7 +46,7 @@ export class Intake {
     });
   }
 
-  // Asks for a turn in the next frame. No frames come while the page is hidden.
+  // Requests a turn in the next frame. A hidden page has no frames.
   request() {
     if (this.#timer === 0) {
       this.#frame = requestAnimationFrame(() => this.#turn());
@@ -64,7 +64,7 @@ export class Intake {
         this.#readSlice();
       }
     } finally {
-      // A fault in reading one text is reported, and the next turn reads the others.
+      // If reading a text throws, the error is reported, and the next turn reads the others.
       this.#goOn();
       this.#onTurn();
     }

@@ -1,12 +1,13 @@
-// JSON for people: arranged, not read. What JavaScript makes of a long number is another number, so
-// it is the text that is cut and indented.
+// Formats JSON for reading, without parsing it: JavaScript would change long numbers, so the text
+// itself is split and indented.
 
 "use strict";
 
-const DEEPEST = 20; // as far as it is indented
+const DEEPEST = 20; // levels that are indented
 const TOKEN = /("(?:[^"\\]|\\.)*")(?=(\s*:)?)|[[\]{},:]|[^\s"[\]{},:]+/g;
 
-// The pairs of an object, in its order: each key, and the text of its value. The text must be JSON.
+// The pairs of an object, in order: each key, and the text of its value. The text must be valid
+// JSON.
 export function pairsOf(text) {
   const pairs = [];
   let depth = 0;
@@ -37,7 +38,7 @@ export function pairsOf(text) {
   return pairs;
 }
 
-// A value on several lines, indented by two.
+// A value on several lines, indented by two spaces.
 export function indent(text) {
   let shown = "";
   let depth = 0;
@@ -50,7 +51,7 @@ export function indent(text) {
       shown += `\n${"  ".repeat(Math.min(depth, DEEPEST))}`;
     }
     if (string !== undefined) {
-      // Python's \u00e9 is an é.
+      // Shows Python's \u00e9 as é.
       shown += JSON.stringify(JSON.parse(string));
     } else {
       shown += token === ":" ? ": " : token;

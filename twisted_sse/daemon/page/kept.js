@@ -1,6 +1,6 @@
-// What the page remembers: groups of entries, and markers between them, the oldest first.
+// The events in memory: groups of entries, with markers between them, oldest first.
 //
-// A group is one event to a reader: a line and the lines that belong to it, such as a traceback.
+// A group is one event for the reader: a line and the lines that belong to it, such as a traceback.
 
 "use strict";
 
@@ -8,18 +8,18 @@ import { rank } from "./line/levels.js";
 
 export const MOST_EVENTS = 5000;
 const MOST_SIZE = 2 ** 25; // characters
-const AT_A_TIME = 500; // events that are dropped together
-const ENOUGH = 0.9; // of the size, as what is left after a drop
+const AT_A_TIME = 500; // events dropped together
+const ENOUGH = 0.9; // share of the size that is left after a drop
 
 export class Kept {
   items = []; // groups and markers
   events = 0; // groups
-  dropped = 0; // groups that were
+  dropped = 0; // groups dropped so far
   #size = 0;
   #next = 1;
   #onDrop;
 
-  // onDrop(items) is called with those that were dropped, marked as gone.
+  // onDrop(items) is called with the dropped items, which have `gone` set.
   constructor(onDrop) {
     this.#onDrop = onDrop;
   }
@@ -36,7 +36,7 @@ export class Kept {
     return group;
   }
 
-  // Adds a line to a group. One without a level has that of its worst line.
+  // Adds a line to a group. If its first line has no level, the group takes its worst line's.
   join(group, entry) {
     group.entries.push(entry);
     group.version += 1;
@@ -47,7 +47,7 @@ export class Kept {
     this.#grow(entry.size);
   }
 
-  // Adds a marker, unless it says the same as what is before it.
+  // Adds a marker, unless it repeats the marker before it.
   mark(marker) {
     const last = this.items.at(-1)?.marker;
     if (last !== undefined && last.text === marker.text) {
@@ -70,7 +70,7 @@ export class Kept {
     this.#size = 0;
   }
 
-  // Markers count as well: a server that restarts again and again makes nothing else.
+  // Markers count too: a server that keeps restarting produces nothing else.
   #grow(size) {
     this.#size += size;
     while (
@@ -82,7 +82,7 @@ export class Kept {
     }
   }
 
-  // Drops many together, or for the size as many as that needs; the newest event always stays then.
+  // Drops many items at once, or as many as the size requires; the newest event always stays then.
   #drop() {
     const isForSize = this.#size > MOST_SIZE;
     const gone = [];

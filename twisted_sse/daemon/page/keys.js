@@ -1,11 +1,11 @@
-// The page's shortcuts, of one key each.
+// The page's single-key shortcuts.
 
 "use strict";
 
-const SOON = 1000; // milliseconds from one g to the next
+const SOON = 1000; // milliseconds between the two presses of g g
 
-// By the key that was pressed (UI Events, 6.3: what it writes, so keyboards of all countries have
-// them), the name of what is to be done.
+// The name of an action by the key's text (UI Events, 6.3), which works with keyboards of all
+// countries.
 const KEYS = new Map([
   ["/", "search"],
   ["Escape", "escape"],
@@ -31,18 +31,19 @@ const KEYS = new Map([
   ["?", "shortcuts"],
 ]);
 
-// What a key that is held down does again and again; the rest is done once.
+// Actions that repeat while the key is held down; the others run once.
 const REPEATED = new Set(["next", "previous"]);
 
 const FIELDS = "input, textarea, select, [contenteditable]:not([contenteditable='false'])";
 const CONTROLS = "button, a[href], summary, [role='button']";
 
-// What a key means, "" if nothing: "g" is the first half of "g g". A place is where it was pressed:
+// The action for a key, "" for none: "g" is the first half of "g g". A place is where it was
+// pressed:
 //
-// - field: in a field, or a control that takes keys itself; search: in the field of the search
+// - field: in a field, or a control that uses keys itself; search: in the search field
 // - control: on a button or link; rowControl: on a row's own button
 // - overlay: while a dialog or menu is open
-// - single: whether keys that write something (letters, digits, signs, blank) do anything
+// - single: whether keys for characters (letters, digits, signs, the space) are enabled
 // - afterG: whether g was pressed a moment ago
 export function decide(event, place) {
   const { key } = event;
@@ -50,7 +51,7 @@ export function decide(event, place) {
     return "";
   }
   if (event.isComposing || event.keyCode === 229) {
-    return ""; // 229: Safari ends a composition before it says which key did so
+    return ""; // 229: Safari ends a composition before it reports the key that ended it
   }
   if (place.search && (key === "Escape" || key === "Enter") && !event.shiftKey) {
     return key === "Escape" ? "escape" : "list";
@@ -66,12 +67,12 @@ export function decide(event, place) {
     return ""; // they select and scroll
   }
   if (place.control && key === "Enter") {
-    return ""; // it clicks
+    return ""; // the control is clicked
   }
   if (place.control && !place.rowControl && key === " ") {
-    return ""; // so does this, but a row is opened by Enter
+    return ""; // so is a row's button, but Enter opens a row
   }
-  // Letters by Shift alone, whether or not Caps Lock is on.
+  // For letters, only Shift decides, not Caps Lock.
   const letter = /^[a-z]$/i.test(key)
     ? event.shiftKey
       ? key.toUpperCase()
@@ -85,18 +86,18 @@ export function decide(event, place) {
 
 // Listens to the keys of a document.
 export class Keys {
-  enabled; // whether keys that write something do anything
+  enabled; // whether keys for characters are enabled
 
   #actions;
   #document;
   #rowControl;
   #search;
   #lastG = -Infinity;
-  #swallowed = ""; // the key whose release is not to click
+  #swallowed = ""; // the key whose release must not click
 
   // actions: functions by name ("search", "escape", "list", "pause", "latest", "oldest", "next",
   // "previous", "open", "copy", "wrap", "raw", "utc", "order", "all", "errors", "warnings", "info",
-  // "shortcuts"); a name without one leaves the key to the browser. search, rowControl: selectors.
+  // "shortcuts"); a key without an action is left to the browser. search, rowControl: selectors.
   constructor(
     actions,
     { enabled = true, search = "#search", rowControl = "li > [aria-expanded]", page = document } = {},
@@ -127,7 +128,7 @@ export class Keys {
   #press(event) {
     this.#swallowed = "";
     if (event.defaultPrevented || event.key === "Shift" || event.key === undefined) {
-      return; // undefined: what fills in forms sends events without a key
+      return; // undefined: autofill sends key events without a key
     }
     const name = decide(event, this.#place(event));
     if (name === "g") {
@@ -135,7 +136,7 @@ export class Keys {
       return;
     }
     if (name === "oldest" && event.repeat) {
-      return; // g, held down
+      return; // g is held down
     }
     this.#lastG = -Infinity;
     const action = this.#actions.get(name);
@@ -143,7 +144,8 @@ export class Keys {
       return;
     }
     event.preventDefault();
-    // Firefox clicks a button when the blank is released, whatever became of its press.
+    // Firefox clicks a button when the space bar is released, even after preventDefault() on the
+    // press.
     this.#swallowed = event.key === " " ? " " : "";
     if (!event.repeat || REPEATED.has(name)) {
       action();

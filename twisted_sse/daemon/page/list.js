@@ -1,6 +1,6 @@
-// The list: a window of what passes the filter is in the page, and slides over it.
+// The list: the page contains a window of the events that pass the filter, and slides it over them.
 //
-// It follows the newest events, or is held where the reader is: then nothing moves that is in view.
+// It follows the newest events, or is held at the user's position: then no row in view moves.
 
 "use strict";
 
@@ -10,13 +10,13 @@ import { Shown } from "./shown.js";
 import { indexOf } from "./sorted.js";
 
 const FOLLOWING = 160; // rows in the page
-const NEAR = 800; // pixels to its edge, where it slides
+const NEAR = 800; // pixels to the edge of the window, where it slides
 const AT_END = 24; // pixels to the newest row, where it counts as read
 const ROW = 24; // pixels of a row
 
 export class List {
   mode = "following"; // or "held", "paused"
-  isFlooded = false; // then the window is as small as it can be
+  isFlooded = false; // the window is then as small as possible
   #element;
   #scroller;
   #filter;
@@ -44,7 +44,7 @@ export class List {
     resized.observe(list);
   }
 
-  // Events that pass and have not been in view.
+  // Passing events that have not been in view.
   get unseen() {
     const { passing } = this.#filter;
     return passing.slice(indexOf(passing, this.#seen + 0.1)).filter(isEvent);
@@ -54,7 +54,7 @@ export class List {
     return this.#shown.newestFirst;
   }
 
-  // redraw() or refilter() shows it.
+  // Call redraw() or refilter() to show it.
   set newestFirst(value) {
     this.#shown.newestFirst = value;
   }
@@ -76,7 +76,7 @@ export class List {
     this.#onMode();
   }
 
-  // Brings the page up to date with what passes.
+  // Updates the page with the events that pass.
   draw() {
     if (this.mode === "following") {
       const visible = Math.ceil(this.#place.height / ROW);
@@ -88,8 +88,8 @@ export class List {
     }
   }
 
-  // The filter passes other events now. The row at the top keeps its place, or the next one that
-  // passes takes it.
+  // The filter has changed. The row at the top keeps its position, or the next passing row takes
+  // it.
   refilter() {
     this.#shown.clear();
     if (this.mode === "following") {
@@ -106,7 +106,7 @@ export class List {
     }
   }
 
-  // All rows look different now.
+  // The look of all rows has changed.
   redraw() {
     const held = this.#place.held?.row.item;
     this.#shown.redraw();
@@ -117,7 +117,7 @@ export class List {
     this.draw();
   }
 
-  // Items were dropped from memory. Those in the page stay while they are read.
+  // Items were dropped from memory. Those in the page stay while the user reads them.
   dropped(items) {
     if (this.mode !== "following") {
       this.#excerpt.dropped(items, this.#shown.items);
@@ -137,8 +137,8 @@ export class List {
     this.#focus(this.#shown.items.find(isEvent));
   }
 
-  // To the next event as they are read, or the one before it: by is 1 or -1. The first time to the one
-  // that has the Tab stop.
+  // Moves to the next or previous event as displayed (by: 1 or -1); the first time, to the one with
+  // the Tab stop.
   move(by) {
     const { items, current } = this.#shown;
     this.#hold();
@@ -150,7 +150,7 @@ export class List {
     this.#focus(items[i]);
   }
 
-  // Opens a group, or closes it.
+  // Opens or closes a group.
   toggle(item) {
     const drawn = this.#shown.of(item);
     if (drawn?.head === undefined) {
@@ -164,7 +164,7 @@ export class List {
     this.#shown.setCurrent(item);
   }
 
-  // The group that has the focus; null if none has.
+  // The group with the focus; null if none has it.
   get current() {
     return this.#hasFocus ? this.#shown.current : null;
   }
@@ -174,7 +174,7 @@ export class List {
     return focused !== this.#element && this.#element.contains(focused);
   }
 
-  // Gives the focus to the row with the Tab stop.
+  // Focuses the row with the Tab stop.
   focus() {
     const { current } = this.#shown;
     if (current === null) {
@@ -202,7 +202,7 @@ export class List {
     this.#moved();
   }
 
-  // The Tab stop is where the reader is, so that to come there by Tab moves nothing.
+  // The Tab stop follows the user's position, so that tabbing to it does not scroll.
   #putTabStop(item) {
     if (!this.#hasFocus && item !== undefined && isEvent(item)) {
       this.#shown.setCurrent(item);
@@ -222,7 +222,7 @@ export class List {
     this.#shown.show(items, isOldest && this.#kept.dropped > 0);
   }
 
-  // Slides the window when its edge comes near.
+  // Slides the window when its edge is near.
   #slide() {
     const nearTop = this.#place.above < NEAR;
     const nearBottom = this.#place.below < NEAR;
@@ -248,7 +248,7 @@ export class List {
     }
   }
 
-  // Another size of the page or of its rows: the end stays the end, or the row at the top stays.
+  // The size of the page or of rows has changed: stay at the end, or keep the row at the top.
   #settle() {
     if (this.mode === "following") {
       this.#toNewest();
@@ -280,7 +280,7 @@ export class List {
     }
   }
 
-  // The reader has moved.
+  // The user has scrolled.
   #moved() {
     this.#place.remember();
     for (const { item } of this.#place.inView()) {

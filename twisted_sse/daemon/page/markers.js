@@ -1,4 +1,4 @@
-// What is said between the events.
+// The markers between events.
 
 "use strict";
 
@@ -28,7 +28,7 @@ export function reset(source) {
   return make("Events are missing here: the server no longer had them.", LOST, source);
 }
 
-// number: of the events, 0 if that is not known.
+// number: of events, 0 if unknown.
 export function gap(number, source) {
   const what = number > 0 ? showCount(number, "event") : "Events";
   const text = `${what} ${number === 1 ? "was" : "were"} skipped here: this page could not keep up.`;
@@ -45,7 +45,7 @@ export function wentBy(number) {
   return make(text, ["soft", "dashed"]);
 }
 
-// Several sources are shown: which of them it was.
+// Names the source in a marker, if several sources are shown.
 export function named(marker, name) {
   return name === undefined ? marker : { ...marker, text: `${name}: ${marker.text}` };
 }

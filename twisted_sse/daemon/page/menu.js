@@ -1,5 +1,5 @@
-// The menu of a button: what is shown, and what can be done. It is a popover where browsers have
-// them, so that nothing is in front of it; else a panel that is shown and hidden.
+// A button's menu of options and actions. It is a popover if the browser supports them, so that
+// nothing covers it; else a panel that is shown and hidden.
 
 "use strict";
 
@@ -13,11 +13,11 @@ export class Menu {
   panel;
 
   #button;
-  #items = new Map(); // by name: the control, its label, and what it does
+  #items = new Map(); // by name: the control, its label, and its function
   #listening = null;
 
-  // groups: [{ title, items: [item, ..] }, ..]. An item has a name, a label and maybe a key;
-  // onChange(isOn) makes it a checkbox, that may be checked, onChoose() a button.
+  // groups: [{ title, items: [item, ..] }, ..]. An item has a name, a label and maybe a key. With
+  // onChange(isOn) it is a checkbox, which may be checked; with onChoose(), a button.
   constructor(button, groups) {
     this.#button = button;
     count += 1;
@@ -36,7 +36,7 @@ export class Menu {
       );
     }
     if ("popover" in HTMLElement.prototype) {
-      // Not "auto": that would close by the press of the button, whose click opens it again.
+      // Not "auto": pressing the button would close the menu, and the click would open it again.
       this.panel.popover = "manual";
     }
     button.setAttribute("aria-controls", id);
@@ -70,7 +70,7 @@ export class Menu {
     this.#controls()[0]?.focus();
   }
 
-  // The button has the focus afterwards, unless the user has put it elsewhere.
+  // The button gets the focus, unless the user has moved it elsewhere.
   close(returnFocus = true) {
     if (!this.isOpen) {
       return;
@@ -84,7 +84,7 @@ export class Menu {
     this.panel.hidePopover?.();
   }
 
-  // Shows a checkbox as it is by now, if something else changed that.
+  // Updates a checkbox after a change from elsewhere.
   setChecked(name, isChecked) {
     this.#items.get(name).control.checked = isChecked;
   }
@@ -119,7 +119,7 @@ export class Menu {
     return [...this.#items.values()].map(({ control }) => control).filter((each) => !each.disabled);
   }
 
-  // Below the button. On phones, the style has it at the bottom.
+  // Places the menu below the button. On phones, the style sheet places it at the bottom.
   #place() {
     const { bottom, right } = this.#button.getBoundingClientRect();
     const { clientWidth } = document.documentElement;
@@ -151,7 +151,7 @@ export class Menu {
     }
   }
 
-  // By Tab, for a click on nothing leads nowhere.
+  // Closes when Tab leaves the menu. A click on no control has no relatedTarget.
   #leave({ relatedTarget }) {
     if (relatedTarget !== null && !this.panel.contains(relatedTarget)) {
       this.close(relatedTarget === this.#button);
@@ -159,7 +159,7 @@ export class Menu {
   }
 }
 
-// The menu of a button; see Menu.
+// Makes the menu of a button; see Menu.
 export function makeMenu(button, groups) {
   return new Menu(button, groups);
 }

@@ -1,4 +1,4 @@
-// Numbers as they are shown: in English, whatever the browser's language, as all of the page is.
+// Formats numbers in English, like the rest of the page, whatever the browser's language.
 
 "use strict";
 

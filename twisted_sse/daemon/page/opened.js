@@ -1,4 +1,4 @@
-// What is open below a row: all of the event, to be read, copied and searched for.
+// The details below an open row: the whole event, to read, copy and search for.
 
 "use strict";
 
@@ -11,10 +11,10 @@ import { showNumber } from "./numbers.js";
 import { mergeRuns } from "./search/runs.js";
 import { styleRun } from "./styles.js";
 
-const MOST_TEXT = 10000; // characters that are shown at first
+const MOST_TEXT = 10000; // characters shown at first
 
-// The box of a group. view.actions has only(key, value), hide(key, value) and column(key), which the
-// buttons of a key call.
+// Makes the details of a group. The buttons of a key call view.actions: only(key, value),
+// hide(key, value) and column(key).
 export function makeOpened(group, view) {
   const { entries } = group;
   const [entry] = entries;
@@ -34,7 +34,7 @@ export function makeOpened(group, view) {
   );
 }
 
-// Exactly what came.
+// The exact data of the event.
 export function textOf(group) {
   return group.entries.map(({ data }) => data).join("\n");
 }
@@ -52,8 +52,8 @@ function makePairs({ text, line: { record } }, view) {
   return list;
 }
 
-// The texts of the values as they came, if the line is nothing but the object; what is wrapped in
-// another one is written anew.
+// The original text of each value if the line is nothing but the object, else the value written
+// again as JSON.
 function valuesOf(text, record) {
   const start = text.indexOf("{");
   const pairs = start < 0 || text.slice(0, start).trim() !== "" ? [] : pairsOf(text.slice(start));
@@ -118,7 +118,7 @@ function makeRuns(part, from, styles) {
   return fragment;
 }
 
-// The beginning of a text, and a button for the rest. show(part, from) makes what is put in.
+// Shows the beginning of a text, and a button for the rest. show(part, from) makes the content.
 function limited(text, show) {
   const fragment = document.createDocumentFragment();
   const start = cut(text, MOST_TEXT);

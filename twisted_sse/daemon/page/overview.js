@@ -1,4 +1,4 @@
-// What the index says of a source.
+// The texts in the list of sources.
 
 "use strict";
 
@@ -14,7 +14,7 @@ const KINDS = new Map([
   ["python", "Python"],
 ]);
 
-const LATELY = 5; // seconds whose mean is the rate
+const LATELY = 5; // the rate is the mean of this many seconds
 
 // "File · app.log", "Command · ping localhost"; "Standard input"
 function showKind({ kind, label }) {
@@ -22,14 +22,14 @@ function showKind({ kind, label }) {
   return name === undefined ? label : `${name} · ${label}`;
 }
 
-// [.., 12, 13, 11] -> "12/s"; "0.4/s", for a rate of less than ten is not a whole number
+// [.., 12, 13, 11] -> "12/s"; "0.4/s", as rates below ten may have a decimal
 function showRate(rates) {
   const newest = rates.slice(-LATELY);
   const rate = newest.reduce((sum, each) => sum + each, 0) / Math.max(1, newest.length);
   return `${rate >= 10 ? showNumber(rate) : Math.round(rate * 10) / 10}/s`;
 }
 
-// The line as it is in a list: without escapes, and without what has a column of its own there.
+// The line as the page of the source shows it: without escapes, time and level.
 function showLine(data, at) {
   const { text } = readANSI(data);
   const line = readLine(text, { arrived: at, type: "message" });
@@ -39,8 +39,8 @@ function showLine(data, at) {
   return line.pieces.map(([start, end]) => text.slice(start, end)).join("").trim();
 }
 
-// An item of page/sources -> what is shown. A source whose clients each get their own events has
-// neither lines nor a rate. Now is by the server's clock.
+// Converts an item of page/sources for display. A source whose clients each get their own events
+// has neither lines nor a rate. now is the server's time.
 export function describe(source, now) {
   const kind = showKind(source);
   if (source.rates === null) {
@@ -51,7 +51,7 @@ export function describe(source, now) {
   const nothing = source.kind === "post" ? "No events yet" : "No lines yet";
   return {
     kind,
-    // There may have been some that are no longer kept.
+    // There may have been events that are no longer kept.
     last: last === null ? "" : showLine(last, lastAt ?? now),
     isLine: last !== null,
     age: lastAt !== null ? showAge(lastAt, now) : last === null ? nothing : "",

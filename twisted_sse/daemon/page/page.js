@@ -1,4 +1,4 @@
-// The page of a stream, or of several: what comes is kept, filtered and shown.
+// The page of one or several streams: keeps, filters and shows the events.
 
 "use strict";
 
@@ -22,15 +22,15 @@ import { Search } from "./search/search.js";
 import { SearchField } from "./searchfield.js";
 import { View } from "./view.js";
 
-const COUNTING = 250; // milliseconds from one look at the counts to the next, at least
-const FLOOD = 200; // events in a second, from which on less is drawn
-const DRAWING_IN_FLOOD = 100; // milliseconds from one drawing to the next
+const COUNTING = 250; // the shortest time between two updates of the counts, in milliseconds
+const FLOOD = 200; // events per second, above which the page draws less
+const DRAWING_IN_FLOOD = 100; // the shortest time between two drawings, in milliseconds
 
 const byId = (id) => document.getElementById(id);
 const isError = (item) => rank(item.level) >= rank("error");
 
 class Page {
-  told = document.documentElement.dataset; // what the server says of the page
+  told = document.documentElement.dataset; // the server's data attributes for the page
   intake = new Intake(() => this.#turn());
   connections = new Connections(this.told, this);
   kept = new Kept((gone) => this.#onDrop(gone));
@@ -63,7 +63,7 @@ class Page {
   });
   #stateWord = new StateWord(byId("status"));
   #rates = new Rates();
-  #changed = new Set(); // groups and markers that the filter has to look at
+  #changed = new Set(); // groups and markers that must be filtered
   #isDrawn = true;
   #drawnAt = 0;
   #countedAt = 0;
@@ -86,7 +86,7 @@ class Page {
     this.#showState();
   }
 
-  // What its sources call.
+  // Called by its sources.
 
   add(entry) {
     const group = this.kept.add(entry);
@@ -121,14 +121,14 @@ class Page {
   onState() {
     if (this.menu !== undefined) {
       this.#showState();
-      this.#count(); // the status line speaks of the state, too
+      this.#count(); // the status line also shows the state
       this.#showTitle();
     }
   }
 
-  // What the user's choices call.
+  // Called by Choices and the controls.
 
-  // Other events pass the filter.
+  // The filter has changed.
   refilter() {
     this.filter.refresh(() => {
       this.list.refilter();
@@ -138,7 +138,7 @@ class Page {
     this.#count();
   }
 
-  // Rows look different.
+  // The look of rows has changed.
   redraw() {
     this.arrange();
     this.list.redraw();
@@ -158,7 +158,7 @@ class Page {
     this.#showTitle();
   }
 
-  // The page was shown or hidden.
+  // The page has become visible or hidden.
   onVisibility() {
     if (!document.hidden) {
       this.#unseenHidden = 0;
@@ -168,7 +168,7 @@ class Page {
     }
   }
 
-  // A pattern that was stopped matches nothing, not even what it matched before.
+  // After a pattern has been stopped, nothing matches, not even earlier matches.
   #onProblem(problem) {
     this.field.showProblem(problem);
     if (this.search.isStopped) {
@@ -176,7 +176,7 @@ class Page {
     }
   }
 
-  // Nothing is drawn while the page is hidden, and less when there is a flood.
+  // Draws nothing while the page is hidden, and less during a flood.
   #turn() {
     if (this.#changed.size > 0) {
       const changed = [...this.#changed];
@@ -218,7 +218,7 @@ class Page {
     this.#showTitle();
   }
 
-  // All counts change together.
+  // Updates all counts together.
   #count() {
     this.#countedAt = performance.now();
     const { dropped } = this.kept;
@@ -241,7 +241,7 @@ class Page {
     this.#footer.showEmpty(passing === 0, state);
   }
 
-  // Once a second, and when it is about something else: browsers redraw a tab for it.
+  // Updates the title once a second, or when its kind changes: browsers redraw the tab each time.
   #showTitle() {
     const hidden = document.hidden ? this.#unseenHidden : 0;
     const fresh = this.list.mode === "held" ? this.list.unseen.length : hidden;
@@ -254,7 +254,7 @@ class Page {
     }
   }
 
-  // What is said in the status line instead of the counts.
+  // Replaces the counts in the status line.
   get #more() {
     const { more, dot } = this.connections.describe(this.view.clock);
     return dot === "ok" ? "" : more;
@@ -286,7 +286,7 @@ class Page {
     this.#showTitle();
   }
 
-  // The columns have changed, or their widths.
+  // The columns or their widths have changed.
   arrange() {
     const { template, showsType, wrap, clock } = this.view;
     const list = byId("list");

@@ -1,5 +1,5 @@
-// The parser (HTML standard, 9.2.6): text in, events out, wherever the text is cut. What decodes
-// the bytes has taken the byte order mark away.
+// The parser (HTML standard, 9.2.6): text in, events out, however the text is split. The decoder
+// has already removed the byte order mark.
 
 "use strict";
 
@@ -14,7 +14,7 @@ export class EventStreamParser {
   #onEvent;
   #onComment;
 
-  // onEvent(type, data) is called for each event; the last event ID is up to date then.
+  // onEvent(type, data) is called for each event, after the last event ID has been updated.
   // onComment(text) is called for each comment.
   constructor(lastEventId, onEvent, onComment) {
     this.lastEventId = lastEventId;

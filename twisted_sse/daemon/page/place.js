@@ -1,16 +1,16 @@
-// Where the reader is: what is in view, and how it stays there while rows are put in and taken out.
+// The scroll position: the rows in view, and how they stay there while rows are added and removed.
 //
-// Browsers differ in how they keep the place (Safari does not), so the page does it: CSS has
+// Browsers differ in scroll anchoring (Safari has none), so the page does it: CSS sets
 // overflow-anchor: none.
 
 "use strict";
 
 export class Place {
-  top = 0; // where the page has scrolled to itself
+  top = 0; // the last known scroll position
   #scroller;
   #list;
-  #room = 0; // pixels below the last row, so that it can be scrolled up
-  #held = null; // the row that keeps its place, its number, and its offset from the top
+  #room = 0; // pixels of empty space below the last row, so that it can be scrolled up
+  #held = null; // the row that keeps its position, its number, and its offset from the top
 
   constructor(scroller, list) {
     this.#scroller = scroller;
@@ -21,7 +21,7 @@ export class Place {
     return this.#scroller.clientHeight;
   }
 
-  // Pixels above what is in view, and below it to the end of the last row.
+  // Pixels above the view, and below it to the end of the last row.
   get above() {
     return this.#scroller.scrollTop;
   }
@@ -31,7 +31,7 @@ export class Place {
     return scrollHeight - this.#room - clientHeight - scrollTop;
   }
 
-  // The place that is kept; null before the first row.
+  // The row that keeps its position; null before the first row.
   get held() {
     return this.#held;
   }
@@ -45,8 +45,8 @@ export class Place {
     this.scrollTo(this.#scroller.scrollHeight);
   }
 
-  // The reader has moved: what is in view now keeps its place from here on. That is the first event
-  // whose beginning is in view, for one that is cut off may be shorter soon.
+  // The user has scrolled: keep the position of the rows now in view. The anchor is the first event
+  // that begins in view, as one that is cut off may become shorter.
   remember() {
     const rows = this.inView();
     const isEvent = ({ item }) => item !== undefined && item.marker === undefined;
@@ -63,19 +63,19 @@ export class Place {
     this.#setRoom(0);
   }
 
-  // Another row takes the place.
+  // Another row takes over the position.
   give(row) {
     const number = row.item.number;
     this.#held = { row, number, offset: this.#held?.offset ?? 0 };
     this.settle();
   }
 
-  // This row keeps its place, whatever is above it or below.
+  // Keeps this row where it is, whatever changes above or below it.
   hold(row) {
     this.#held = { row, number: row.item.number, offset: this.#offsetOf(row) };
   }
 
-  // Puts the row back where it was.
+  // Moves the row back to its position.
   settle() {
     if (this.#held?.row.isConnected === true) {
       const { row, offset } = this.#held;
@@ -83,7 +83,8 @@ export class Place {
     }
   }
 
-  // Makes a change that moves rows: the first row in view that is still there after it stays.
+  // Makes a change that moves rows: the first row in view that is still there afterwards stays in
+  // place.
   keep(change) {
     const rows = this.inView();
     const offsets = rows.map((row) => this.#offsetOf(row));
@@ -98,7 +99,7 @@ export class Place {
     }
   }
 
-  // Makes room below the list if that is too short, and takes away what is not needed any more.
+  // Adds empty space below the list if it is too short, and removes what is no longer needed.
   #moveTo(top) {
     const { scrollHeight, clientHeight } = this.#scroller;
     this.#setRoom(Math.max(0, top - (scrollHeight - this.#room - clientHeight)));
@@ -127,7 +128,7 @@ export class Place {
     return rows;
   }
 
-  // The first row that ends below a height. Hidden rows have no height, and no place.
+  // The first row that ends below a height. Hidden rows have no height and no position.
   #firstBelow(top) {
     const { children } = this.#list;
     let [low, high] = [0, children.length];

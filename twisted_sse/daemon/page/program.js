@@ -1,4 +1,4 @@
-// How programs read the stream: the dialog "Read this stream from a program…".
+// The dialog "Read this stream from a program…".
 
 "use strict";
 
@@ -6,14 +6,14 @@ import { copyFrom } from "./clipboard.js";
 import { makeDialog } from "./dialog.js";
 import { make } from "./elements.js";
 
-// A word for a shell, in quotes if it needs them.
+// Quotes a word for a shell if necessary.
 export function quote(word) {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-// What programs there are, and their text for a URL.
+// The kinds of programs, and the code for a URL.
 export function programs(url) {
-  const literal = JSON.stringify(url); // of JavaScript and Python alike
+  const literal = JSON.stringify(url); // valid in JavaScript and Python alike
   return [
     { title: "Shell", text: `twisted-sse get ${quote(url)}` },
     { title: "curl", text: `curl -N -H 'Accept: text/event-stream' ${quote(url)}` },
@@ -43,7 +43,7 @@ export function programs(url) {
   ];
 }
 
-// The dialog, and a function that opens it for the URL of a stream.
+// Makes the dialog; returns a function that opens it for the URL of a stream.
 export function makeProgram() {
   const list = make("div", { class: "programs" });
   const dialog = makeDialog("Read this stream from a program", list);

@@ -1,13 +1,13 @@
-// What a response means that is not what was asked for.
+// The meaning of an unexpected response.
 
 "use strict";
 
-export const LONGEST_TIMER = 2 ** 31 - 1; // milliseconds; a timer that is longer fires at once
+export const LONGEST_TIMER = 2 ** 31 - 1; // milliseconds; a longer timer would fire at once
 const BUSY_WAIT = 30000; // if the server names no time
 const BUSY = [429, 503];
 
-// The state after a response, see describe(): with the least time to wait if it is to be tried again.
-// null if it has the type that was asked for.
+// Returns the state after a response (see describe()), with the shortest wait before a retry, if
+// any; null if the response has the requested type.
 export function stateOf(response, wanted) {
   const { status, headers } = response;
   const type = (headers.get("Content-Type") ?? "").split(";")[0].trim().toLowerCase();
@@ -15,7 +15,7 @@ export function stateOf(response, wanted) {
     return { name: "busy", wait: retryAfter(headers.get("Retry-After")) };
   }
   if (status >= 500) {
-    // EventSource would give up; but it is what a proxy says while the server restarts.
+    // EventSource would give up; but a proxy sends this while the server restarts.
     return { name: "failing", status, wait: 0 };
   }
   if (status !== 200) {
@@ -24,7 +24,7 @@ export function stateOf(response, wanted) {
   return type === wanted ? null : { name: "other", type: type || "no type" };
 }
 
-// Seconds, or a date (RFC 9110, 10.2.3); in milliseconds.
+// Reads seconds or a date (RFC 9110, 10.2.3), in milliseconds.
 function retryAfter(value) {
   if (value === null) {
     return BUSY_WAIT;

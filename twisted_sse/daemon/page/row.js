@@ -1,4 +1,4 @@
-// The rows of a group. Whatever came from outside is put in as text.
+// The rows of a group. Text from outside is always inserted as text.
 
 "use strict";
 
@@ -9,9 +9,9 @@ import { mapRuns, mergeRuns } from "./search/runs.js";
 import { styleRun } from "./styles.js";
 import { timeOf } from "./entry.js";
 
-const MOST_FOLDED = 1000; // characters of a row that has one line
-const MOST_TEXT = 10000; // of one that is wrapped
-const CLAMPED = 240; // longer ones are cut to four lines on phones
+const MOST_FOLDED = 1000; // characters of a row on one line
+const MOST_TEXT = 10000; // of a wrapped row
+const CLAMPED = 240; // longer messages are cut to four lines on phones
 
 function make(tag, className, text = "") {
   const element = document.createElement(tag);
@@ -20,7 +20,7 @@ function make(tag, className, text = "") {
   return element;
 }
 
-// What the message of an entry shows: its text, and where which parts of it are.
+// The message of an entry: its text, and the styled parts of it.
 export function messageOf(entry, view) {
   if (view.raw) {
     return { text: entry.data, styles: null, parts: null };
@@ -34,7 +34,7 @@ export function messageOf(entry, view) {
   return { text, styles, parts: null };
 }
 
-// Fills the message of a row: with line breaks as signs, in its colours, with what matches marked.
+// Fills the message of a row: line breaks as signs, with colours, matches marked.
 export function fillMessage(cell, message, marks, view, tinted) {
   const most = view.wrap || view.phone ? MOST_TEXT : MOST_FOLDED;
   const { styles, parts } = message;
@@ -77,7 +77,7 @@ function appendText(element, text) {
   });
 }
 
-// Marks the cells whose text in the line matches; they show it in another form.
+// Marks cells whose source text in the line matches; they show it in another form.
 function markMoved(cell, range, entry, search) {
   if (range !== null && search.marksCell(entry.text.slice(...range))) {
     const mark = document.createElement("mark");
@@ -132,7 +132,7 @@ function makeColumn({ line: { record } }, name) {
   return make("span", role === "number" ? "column number" : "column", text);
 }
 
-// Shows the level of a group; it may change when another line comes.
+// Shows the level of a group, which may change when another line arrives.
 export function setLevel(row, group, view, search) {
   const { level } = group;
   row.dataset.level = level;
@@ -142,13 +142,13 @@ export function setLevel(row, group, view, search) {
   markMoved(cell, entry.line.levelAt, entry, search);
   const said = [level === "" ? "Event" : level[0].toUpperCase() + level.slice(1)];
   if (timeOf(entry) !== null) {
-    // As it is shown, for those who speak to their computer (WCAG 2.2, 2.5.3).
+    // The time as displayed, for users of speech input (WCAG 2.2, 2.5.3).
     said.push(view.clock.cell(entry).text);
   }
   row.firstElementChild.setAttribute("aria-label", `${said.join(", ")}, open details`);
 }
 
-// A further row of a group.
+// Another row of a group.
 export function makeLineRow(entry) {
   const row = make("li", "row line");
   row.append(make("span", "message"));
@@ -156,7 +156,7 @@ export function makeLineRow(entry) {
   return row;
 }
 
-// Whether the first line of a group has a background of its own.
+// Whether the first row of a group has its own background.
 export function isTinted(group) {
   return rank(group.level) >= rank("error");
 }

@@ -1,4 +1,4 @@
-// The field of the search, and what stands in it beside the text.
+// The search field, with the texts and buttons in it.
 
 "use strict";
 
@@ -39,7 +39,7 @@ export class SearchField {
     return this.#input.value;
   }
 
-  // What is said of the search.
+  // Shows a text about the search in the field.
   get said() {
     return this.#problem === "" ? this.#count : this.#problem;
   }
@@ -52,7 +52,7 @@ export class SearchField {
     this.#showOpen(document.activeElement === this.#input);
   }
 
-  // Adds a term for a key and its value, or for all but that.
+  // Adds a term for a key and its value, or a negated one.
   addTerm(key, value, isNegated) {
     const term = `${isNegated ? "-" : ""}${writeTerm(key, value)}`;
     this.set(`${this.text.trimEnd()} ${term}`.trimStart());
@@ -84,7 +84,7 @@ export class SearchField {
     this.#input.setAttribute("aria-invalid", this.#problem !== "");
   }
 
-  // On phones it has a row of its own, while it is open or not empty.
+  // On phones it has its own row while it is open or not empty.
   #showOpen(isOpen) {
     const shown = isOpen || this.#input.value !== "";
     this.#form.classList.toggle("open", shown);

@@ -1,5 +1,5 @@
-// What the user chose for all pages of this server, kept by the browser. One that keeps nothing
-// (private windows, storage that is blocked or full) has it until the page is left.
+// The user's settings for all pages of this server, stored by the browser. If it stores nothing
+// (private windows, blocked or full storage), a setting applies until the page is left.
 
 "use strict";
 
@@ -9,12 +9,12 @@ export class Settings {
   #values = new Map();
   #storage;
 
-  // The storage is asked for by a function, for to look at localStorage may throw.
+  // storage is a function, since reading localStorage may throw.
   constructor(storage = () => localStorage) {
     this.#storage = storage;
   }
 
-  // Whether it is on.
+  // Whether the setting is on.
   get(name, otherwise) {
     if (!this.#values.has(name)) {
       this.#values.set(name, this.#read(name) ?? otherwise);
@@ -27,7 +27,7 @@ export class Settings {
     try {
       this.#storage().setItem(PREFIX + name, isOn ? "on" : "off");
     } catch {
-      // It holds for this page, at least.
+      // It still applies to this page.
     }
   }
 

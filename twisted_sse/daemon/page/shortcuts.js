@@ -1,4 +1,4 @@
-// The list of shortcuts, and the settings that belong to keyboards and screen readers.
+// The list of shortcuts, with the settings for keyboards and screen readers.
 
 "use strict";
 
@@ -27,8 +27,8 @@ const SHORTCUTS = [
   [["?"], "This list"],
 ];
 
-// The dialog. The settings are a Settings; what is chosen is told by onSingleKeys(isOn) and
-// onAnnounce(isOn), at once, too.
+// Makes the dialog. settings is a Settings; onSingleKeys(isOn) and onAnnounce(isOn) are called at
+// once and after each change.
 export function makeShortcuts(settings, { onSingleKeys, onAnnounce }) {
   const makeSetting = (name, otherwise, onChange) => {
     const box = make("input", { type: "checkbox" });

@@ -1,5 +1,4 @@
-// The groups and markers that are in the page: their rows, put in and taken out with as few changes
-// as possible.
+// The groups and markers in the page: adds and removes their rows with as few changes as possible.
 
 "use strict";
 
@@ -10,16 +9,16 @@ import { fillMessage, messageOf } from "./row.js";
 import { indexOf } from "./sorted.js";
 
 export class Shown {
-  items = []; // the oldest first
+  items = []; // oldest first
   newestFirst = false;
   #list;
   #filter;
   #search;
   #view;
-  #drawn = new Map(); // what they look like
+  #drawn = new Map(); // their Drawn, by item
   #current = null; // the item with the Tab stop
-  #lost = null; // the item that had the focus when its row was taken out
-  #open = new WeakSet(); // items that are open, also those that are not in the page
+  #lost = null; // the item that had the focus when its row was removed
+  #open = new WeakSet(); // open items, including those not in the page
 
   constructor({ list, filter, search, view }) {
     this.#list = list;
@@ -28,32 +27,32 @@ export class Shown {
     this.#view = view;
   }
 
-  // What an item looks like; undefined if it is not in the page.
+  // The Drawn of an item; undefined if it is not in the page.
   of(item) {
     return this.#drawn.get(item);
   }
 
-  // Takes all rows out. What was open is open again when it is back, and so is the focus.
+  // Removes all rows. An item that returns is open again, and has the focus again, if it had it.
   clear() {
     this.#empty();
     this.items = [];
   }
 
-  // Draws everything anew.
+  // Draws everything again.
   redraw() {
     const { items } = this;
     this.clear();
     this.show(items, false);
   }
 
-  // Opens a group, or closes it. It stays open while it is not in the page.
+  // Opens or closes a group. It stays open while it is not in the page.
   toggle(item) {
     const drawn = this.#drawn.get(item);
     drawn.toggle();
     this.#open[drawn.isOpen ? "add" : "delete"](item);
   }
 
-  // Makes the page show these items. isOldest: whether older events there were are not kept.
+  // Shows these items. isOldest: whether the list begins where older events were dropped.
   show(items, isOldest) {
     const wanted = new Set(items);
     if (this.items.some((item) => wanted.has(item))) {
@@ -109,8 +108,8 @@ export class Shown {
     }
   }
 
-  // If the row with the Tab stop has gone, the newest gets that; the list keeps the focus, if the row
-  // had it, until the row is back or the user moves.
+  // If the row with the Tab stop was removed, the newest row gets the Tab stop. If that row had the
+  // focus, the list has it until the row returns or the user moves.
   #handOn() {
     const newest = () => this.items.findLast((item) => item.marker === undefined) ?? null;
     this.setCurrent(this.#drawn.has(this.#current) ? this.#current : newest());
@@ -161,7 +160,7 @@ export class Shown {
     this.#drawn.clear();
   }
 
-  // Focus never moves by itself, except where its row goes: then the list has it.
+  // The focus moves by itself only when its row is removed: the list gets it.
   #takeFocus() {
     this.#lost = document.activeElement.closest("li").item;
     this.#list.focus({ preventScroll: true });
@@ -212,8 +211,8 @@ export class Shown {
     return at === null ? "" : this.#view.clock.day(at);
   }
 
-  // For each item the text of the marker above it, "" for none: its day, if what passes the filter and
-  // is read before it is of another.
+  // For each item, the text of the marker above it, "" for none: the day, if it differs from the
+  // day of the previous passing event in reading order.
   #days(items) {
     const { passing } = this.#filter;
     const step = this.newestFirst ? -1 : 1;

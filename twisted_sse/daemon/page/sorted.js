@@ -1,4 +1,4 @@
-// Lists of groups and markers are sorted by their numbers, which are the order of arrival.
+// Lists of groups and markers are sorted by number, in order of arrival.
 
 "use strict";
 

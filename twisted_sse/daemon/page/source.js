@@ -1,4 +1,4 @@
-// A source whose events the page shows: its stream, and what becomes of what comes from it.
+// A source on the page: its stream, and how its events are turned into entries.
 
 "use strict";
 
@@ -8,23 +8,23 @@ import { Groups } from "./line/groups.js";
 import * as markers from "./markers.js";
 import { Stream } from "./stream.js";
 
-const RESET_WAIT = 300; // milliseconds after a reconnection until it is said what was lost
+const RESET_WAIT = 300; // milliseconds to wait after a reconnection before reporting what was lost
 
-// Kinds of sources whose events are kept, so that a client gets some that were there before it.
+// Kinds of sources that keep events, so that a client also gets events from before it connected.
 const KEPT = new Set(["file", "command", "stdin", "post"]);
 
 export class Source {
   isOn = false;
   stream;
   #groups = new Groups();
-  #group = null; // the last one
+  #group = null; // the latest group
   #replaying = false;
-  #replayed = 0; // events since the last connection was opened
-  #pending = null; // the marker that waits for whether a reset comes
+  #replayed = 0; // events since the connection was last opened
+  #pending = null; // the marker that waits in case a reset follows
   #timer = 0;
   #page;
 
-  // address: the URL of its stream. heartbeat: see Stream. page: has an intake, add(entry) which
+  // address: the URL of the stream. heartbeat: see Stream. page: has an intake, add(entry), which
   // returns a group, join(group, entry), mark(marker) and onState().
   constructor({ path, kind, label, address }, heartbeat, page) {
     this.path = path;
@@ -41,7 +41,7 @@ export class Source {
     });
   }
 
-  // Turns it on or off. Off, it keeps its place in the stream.
+  // Turns the source on or off. When off, it keeps its place in the stream.
   toggle() {
     this.isOn = !this.isOn;
     if (this.isOn) {
@@ -51,7 +51,7 @@ export class Source {
     }
   }
 
-  // What came before is not in the page any more.
+  // Forgets earlier events, which are not in the page any more.
   forget() {
     this.#group = null;
   }
@@ -68,7 +68,7 @@ export class Source {
     }
   }
 
-  // A reset may have come that has not been read: less is read while the page is hidden.
+  // A reset may have arrived and not been read yet: less is read while the page is hidden.
   async #waited() {
     const pending = this.#pending;
     await this.#page.intake.settle();
@@ -88,7 +88,7 @@ export class Source {
   #onEvent(event) {
     switch (event.type) {
       case "stream-position":
-        // Only its ID matters, and the stream has it.
+        // Only its ID matters, and the stream already has it.
         return;
       case "stream-reset":
         this.#pending = null;
@@ -125,7 +125,7 @@ export class Source {
   #add(event) {
     const entry = makeEntry(this.path, event, Date.now(), this.#replaying);
     const belongs = this.#groups.belongs(entry.text, entry.line, entry.arrived);
-    // An empty line is not an event, but one of a type of its own is.
+    // An empty line is not an event, but an empty event of another type is.
     const isLine = event.type === "message";
     const isEmpty = isLine && entry.text === "";
     if (belongs && this.#canJoin(entry) && (isLine || entry.text !== "")) {
@@ -135,7 +135,7 @@ export class Source {
     }
   }
 
-  // Events of different types are different events, however they look.
+  // Events of different types are never one group, however they look.
   #canJoin({ type }) {
     return this.#group !== null && this.#group.gone !== true && this.#group.type === type;
   }

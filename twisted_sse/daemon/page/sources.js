@@ -1,4 +1,4 @@
-// The index of several sources: what each is, its newest line, and how many there are.
+// The list of sources: the name, the newest line and the rate of each.
 
 "use strict";
 
@@ -9,8 +9,8 @@ import { make, setText } from "./elements.js";
 import { showCount } from "./numbers.js";
 import { describe } from "./overview.js";
 
-const PERIOD = 2000; // milliseconds from one question to the next
-const PATIENCE = 10000; // milliseconds for an answer
+const PERIOD = 2000; // milliseconds between two requests
+const PATIENCE = 10000; // milliseconds to wait for a response
 const COLOURS = 6;
 
 const { prefix, sources: howMany } = document.documentElement.dataset;
@@ -19,10 +19,10 @@ const status = document.getElementById("updated");
 const clock = new Clock();
 
 const rows = new Map(); // by path
-let shown = null; // as they were last answered
-let skew = 0; // milliseconds by which the server's clock is ahead
+let shown = null; // the latest response
+let skew = 0; // milliseconds that the server's clock is ahead
 let updated = Date.now();
-let question = null; // the AbortController of the one that waits for its answer
+let question = null; // the AbortController of the open request
 let timer = 0;
 
 function makeRow(path, index) {
@@ -57,11 +57,11 @@ function showRow(row, source) {
 
 function showAll() {
   if (shown === null) {
-    return; // the server's own list is still there
+    return; // the list that the server rendered is still there
   }
   const paths = shown.map(({ path }) => path);
   if (paths.join("\n") !== [...rows.keys()].join("\n")) {
-    rows.clear(); // the server was started with others
+    rows.clear(); // the server was restarted with other sources
     paths.forEach((path, index) => rows.set(path, makeRow(path, index)));
     list.replaceChildren(...[...rows.values()].map(({ item }) => item));
   }
@@ -81,7 +81,7 @@ async function ask(signal) {
   }
   const sources = await answer.json();
   const date = Date.parse(answer.headers.get("date"));
-  // A date has no fraction of a second; a smaller difference is none.
+  // The Date header has whole seconds, so ignore small differences.
   const ahead = date - Date.now();
   return { sources, skew: Math.abs(ahead) > 2000 ? ahead : 0 };
 }
@@ -95,7 +95,7 @@ async function update() {
   const answer = await ask(own.signal).catch(() => null);
   clearTimeout(patience);
   if (question !== own) {
-    return; // another was asked meanwhile, or the page is hidden
+    return; // superseded by another request, or the page is hidden
   }
   question = null;
   if (answer !== null) {

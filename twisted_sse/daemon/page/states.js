@@ -1,4 +1,4 @@
-// The states of a connection, in words.
+// Describes the state of a connection.
 
 "use strict";
 
@@ -11,8 +11,8 @@ const FINAL = {
 
 const inSeconds = (milliseconds) => Math.max(0, Math.ceil(milliseconds / 1000));
 
-// What is shown of a state: a word, more about it, a button, the kind of its dot; and what is read
-// aloud, which does not change with each second of a countdown.
+// The texts of a state: a word, more details, a button, the kind of dot; and the text for screen
+// readers, which does not change with each second of a countdown.
 //
 // A state is { name, since, until, status, type }: since and until in milliseconds, the status and
 // the type of a response.
@@ -49,7 +49,7 @@ function say(word, more, dot, button = "", spoken = word) {
   return { word, more, dot, button, spoken };
 }
 
-// The states of several streams in one: that of the only one, else how many are live.
+// Combines the states of several streams: the state of the only one, else how many are live.
 export function together(states) {
   const live = states.filter(({ name }) => name === "open");
   return live.length === states.length ? null : `${live.length} of ${states.length} live`;

@@ -1,19 +1,19 @@
-// A connection to an event stream, as EventSource has it (HTML standard, 9.2): it comes back after
-// the reconnection time, with the last event ID, until it is told that there is no stream.
+// A connection to an event stream, like EventSource (HTML standard, 9.2): it reconnects after the
+// reconnection time, with the last event ID, until the server responds that there is no stream.
 //
-// By fetch(), since an EventSource tells of no comments, of no statuses, and only of events whose
-// types it was given beforehand.
+// Uses fetch(), since EventSource reports neither comments nor statuses, and only events whose
+// types are known in advance.
 
 "use strict";
 
 import { EventStreamParser } from "./parser.js";
 import { LONGEST_TIMER, stateOf } from "./responses.js";
 
-const LONGEST_WAIT = 30000; // milliseconds from one attempt to the next
+const LONGEST_WAIT = 30000; // milliseconds between two attempts
 const SHORTEST_WAIT = 500;
-const SILENT = 2.5; // heartbeats without a byte, after which it is said
-const LOST = 4; // and after which the connection is given up
-const FAILURES = 16; // more would not make the wait longer
+const SILENT = 2.5; // heartbeats without a byte, after which the state is "silent"
+const LOST = 4; // and after which it connects again
+const FAILURES = 16; // a higher count would not make the wait longer
 
 export class Stream {
   state = { name: "disconnected" };
@@ -23,11 +23,11 @@ export class Stream {
   #intake;
   #events;
   #retry = 3000;
-  #failures = 0; // attempts since anything came
+  #failures = 0; // attempts since the last data
   #attempt = null; // the AbortController of the connection; null when stopped
   #timer = 0;
   #lastByte = 0;
-  #wasOpen = false; // ever
+  #wasOpen = false; // whether it has ever been open
   #lostAt = null;
 
   // heartbeat: milliseconds, 0 if the server sends none.
@@ -45,7 +45,7 @@ export class Stream {
     return this.#attempt === null;
   }
 
-  // Connects, anew if it is connected.
+  // Connects or reconnects.
   connect() {
     clearTimeout(this.#timer);
     if (this.#isOpen) {
@@ -58,7 +58,7 @@ export class Stream {
     this.#run(attempt);
   }
 
-  // Ends the connection; connect() continues after the last event.
+  // Disconnects; connect() resumes after the last event.
   stop(state = { name: "disconnected" }) {
     clearTimeout(this.#timer);
     this.#attempt?.abort();
@@ -67,7 +67,7 @@ export class Stream {
     this.#set(state);
   }
 
-  // To be called about once a second: looks whether the server has fallen silent.
+  // Call this about once a second: checks whether the server has fallen silent.
   check(now) {
     this.#lastByte = Math.min(this.#lastByte, now); // the clock may have been set back
     const silence = now - this.#lastByte;
@@ -81,7 +81,7 @@ export class Stream {
     }
   }
 
-  // The network is back.
+  // The browser is online again.
   online() {
     if (["waiting", "offline"].includes(this.state.name)) {
       this.connect();
@@ -99,8 +99,8 @@ export class Stream {
 
   async #run(attempt) {
     let next = { name: "waiting", wait: 0 };
-    // What has been received of the last event ID is known when all of it has been read: by the
-    // connection before, too.
+    // The last event ID is up to date only when everything has been read, also from the previous
+    // connection.
     await this.#intake.settle();
     if (attempt !== this.#attempt) {
       return;
@@ -108,7 +108,7 @@ export class Stream {
     try {
       next = (await this.#read(attempt)) ?? next;
     } catch {
-      // Refused or cut off; browsers do not say why.
+      // Refused or cut off; browsers do not report why.
     }
     await this.#intake.settle();
     if (attempt !== this.#attempt) {
@@ -127,11 +127,11 @@ export class Stream {
     this.#timer = setTimeout(() => this.connect(), wait);
   }
 
-  // Returns the state after the response: with the least time to wait if it is to be tried again.
+  // Returns the state after the response, with the shortest wait if it should be retried.
   async #read(attempt) {
     const headers = { Accept: "text/event-stream" };
     if (this.lastEventId !== "") {
-      // As UTF-8: fetch() takes a string of bytes.
+      // In UTF-8: fetch() takes a byte string.
       const bytes = new TextEncoder().encode(this.lastEventId);
       headers["Last-Event-ID"] = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
     }
@@ -185,7 +185,7 @@ export class Stream {
     }
   }
 
-  // A comment shows as well that the server is there: a log may be quiet for days.
+  // A comment also shows that the server is there: a log may be quiet for days.
   #onComment(text) {
     this.#failures = 0;
     this.#events.onComment(text);

@@ -1,5 +1,5 @@
-// The styles of escape sequences: classes where the page has the colour, and the CSSOM where it does
-// not, since the page's policy allows no style attributes.
+// Applies the styles of escape sequences: by class for the page's own colours, else by CSSOM, since
+// the page's policy forbids style attributes.
 
 "use strict";
 
@@ -14,12 +14,12 @@ const COLOURLESS = { foreground: null, background: null, inverse: false, dim: fa
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
-// Calls when the colours have to be found again.
+// Calls back when colours must be computed again.
 export function onThemeChange(call) {
   dark.addEventListener("change", call);
 }
 
-// A style is one of readANSI() or of showRecord(). What is marked has the colours of marks.
+// A style comes from readANSI() or showRecord(). A mark overrides the style's colours.
 export function styleRun(element, style, { isMark = false, isTinted = false } = {}) {
   if (style.role !== undefined) {
     element.classList.toggle(style.role, !isMark);

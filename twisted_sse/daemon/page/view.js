@@ -1,14 +1,14 @@
-// How events are shown: what the user chose, what the sources and types look like, and the widths of
-// the columns that follow from it.
+// How events are displayed: the user's choices, the colours of sources and types, and the widths of
+// the columns.
 
 "use strict";
 
 import { Clock } from "./clock.js";
 
-const COLOURS = 6; // that sources and types have
+const COLOURS = 6; // for sources and types
 const WIDEST_SOURCE = 16; // characters
 const [NARROWEST_TYPE, WIDEST_TYPE] = [6, 16];
-const MOST_TYPES = 100; // with a chip and a colour of their own; a program may make ever new ones
+const MOST_TYPES = 100; // types with their own chip and colour; a program may create ever more
 const [NARROWEST_COLUMN, WIDEST_COLUMN] = [7, 18];
 
 const phone = matchMedia("(width < 48rem)");
@@ -19,11 +19,11 @@ export class View {
   raw = false;
   columns = [];
   columnSet = new Set();
-  types = new Map(); // the first that came, but for "message", with their places
+  types = new Map(); // the first types received, except "message", with their places
   sources = []; // all of them
   actions;
 
-  // actions: what the buttons of an open row do, see makeOpened().
+  // actions: the functions for the buttons of an open row, see makeOpened().
   constructor(actions) {
     this.actions = actions;
   }
@@ -32,7 +32,7 @@ export class View {
     return phone.matches;
   }
 
-  // Calls when the page gets the layout of a phone, or loses it.
+  // Calls back when the page changes to or from the layout for phones.
   onLayoutChange(call) {
     phone.addEventListener("change", call);
   }

@@ -28,7 +28,7 @@ FORMATS = ("text", "events")
 #: The fields of an event, as a line of JSON names them.
 _FIELDS = {"data", "event", "id", "retry"}
 
-#: How long a line may be, in MiB.
+#: The longest line, in MiB.
 LONGEST_MIB = LONGEST_LINE // 2**20
 
 _log = Logger()
@@ -49,7 +49,7 @@ class LineSource(Service):
     @ivar linesCut: how many of these were too long, and were cut.
     @ivar linesNotJSON: how many were not JSON that describes an event, though the format is
         C{"events"}.  They were sent as text.
-    @ivar loadedAt: when the newest of the lines that were there before was written, in Unix time;
+    @ivar loadedAt: when the newest of the lines loaded at the start was written, in Unix time;
         L{None} if there were none.
 
     @since: 0.1

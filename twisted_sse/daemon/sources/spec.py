@@ -31,7 +31,7 @@ __all__ = ["Kind", "Spec", "checkLines", "makeCommand", "makeLines", "readSource
 
 class Kind(Enum):
     """
-    The kinds of sources, as the live page knows them.
+    The kinds of sources, by the names that the live page uses.
     """
 
     TICK = "tick"
@@ -47,14 +47,14 @@ class Kind(Enum):
 WORDS = {"tick": Kind.TICK, "-": Kind.INPUT, "post": Kind.POST}
 PREFIXES = {"file": Kind.FILE, "command": Kind.COMMAND, "python": Kind.FUNCTION}
 
-#: What sources are called that have no name of their own.
+#: The labels of sources without a name of their own.
 LABELS = {Kind.TICK: "Ticks", Kind.INPUT: "Standard input", Kind.POST: "Posted events"}
 
-#: How similar two names are if one may be the other mistyped: another name, such as b.log beside
-#: app.log, is not.
+#: How similar two names must be for one to be a typing error for the other: b.log and app.log are
+#: not.
 CLOSE = 0.7
 
-#: What no path has.
+#: Characters that are not allowed in paths.
 _NOT_IN_PATHS = re.compile(r"[^A-Za-z0-9._~-]+")
 
 #: What one would write for a function, without the prefix.
@@ -78,7 +78,7 @@ class Spec(NamedTuple):
     @property
     def label(self) -> str:
         """
-        What people call it, in one or a few words.
+        The short name for users.
         """
         if self.kind is Kind.FILE:
             return os.path.basename(self.value) or self.value
@@ -87,7 +87,7 @@ class Spec(NamedTuple):
     @property
     def said(self) -> str:
         """
-        What logs call it.
+        The name in logs.
         """
         if self.kind is Kind.HUB:
             return "a Mercure hub"
@@ -97,7 +97,7 @@ class Spec(NamedTuple):
     @property
     def name(self) -> str:
         """
-        What its path is called if there are several sources without one.
+        The name of its path, if several sources are given without one.
         """
         if self.kind is Kind.COMMAND:
             name = os.path.basename(shlex.split(self.value)[0])
@@ -112,8 +112,8 @@ class Spec(NamedTuple):
     @property
     def detail(self) -> str:
         """
-        What exactly it is: the whole path of a file, the line of a command, the name of a function;
-        empty if there is nothing more to say.
+        The full name: the path of a file, the line of a command, the name of a function; empty if there
+        is none.
         """
         return os.path.abspath(self.value) if self.kind is Kind.FILE else self._named
 
@@ -158,8 +158,8 @@ def readSource(description: str, text: str) -> tuple[str | None, Spec]:
         C{"python:MODULE:CALLABLE"} or the name of a file that exists; before it there may be a path
         to serve it at, as in C{"/log=app.log"}.
     @param text: the same as the user wrote it.
-    @return: the path, L{None} if there is none, and the source.
-    @raise SourceError: if it is no source.
+    @return: the path, or L{None} if none is given, and the source.
+    @raise SourceError: if it is not a source.
     """
     before, equals, rest = description.partition("=")
     path: str | None = before
@@ -181,7 +181,7 @@ def readSource(description: str, text: str) -> tuple[str | None, Spec]:
 
 def makeCommand(words: Sequence[str]) -> Spec:
     """
-    Make a source of a command whose words are known, as a shell has split them.
+    Make a source from a command that the shell has already split into words.
     """
     line = shlex.join(words)
     return Spec(Kind.COMMAND, line, f"-- {line}")
@@ -189,7 +189,7 @@ def makeCommand(words: Sequence[str]) -> Spec:
 
 def _mayCome(text: str) -> bool:
     """
-    Whether this looks like the name of a file that does not exist yet, and not like a mistake.
+    Whether this looks like the name of a file that does not exist yet, not like a typing error.
     """
     directory, name = os.path.split(text)
     isName = bool(name) and (bool(directory) or "." in name) and not set(text) & set(": \n")
@@ -198,7 +198,7 @@ def _mayCome(text: str) -> bool:
 
 def _close(text: str) -> list[str]:
     """
-    @return: the file or word that was probably meant, if there is one.
+    @return: the file or word that the user probably meant, if any.
     """
     directory, name = os.path.split(text)
     try:
@@ -286,10 +286,10 @@ def makeLines(
 
 def _explain(error: OSError, path: str) -> str:
     """
-    @return: why a file cannot be read, for the user who has named it.
+    @return: why a file cannot be read, for the user.
     """
     if error.errno == errno.EACCES:
-        return "permission denied: run this as a user who may read it"
+        return "permission denied: run this as a user who may read the file"
     why = error.strerror or str(error)
     return f"{why}: name a file in it" if os.path.isdir(path) else why
 
@@ -303,7 +303,7 @@ def _split(line: str) -> list[str]:
     except ValueError as e:
         raise SourceError(f"it cannot be split as a shell would: {e}") from e
     if not arguments:
-        raise SourceError("it names no command: it must be like command:'ping localhost'")
+        raise SourceError("it names no command: write it like command:'ping localhost'")
     if shutil.which(arguments[0]) is None:
         raise SourceError(
             f"there is no command {arguments[0]!r}. It is run without a shell: for pipes and"

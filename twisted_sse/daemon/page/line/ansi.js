@@ -1,20 +1,20 @@
-// Escapes out of a text, and what they ask for as styles of it (ECMA-48).
+// Removes escape sequences from a text, and converts those for styles (ECMA-48).
 //
-// What a terminal would do with a sequence other than SGR makes no sense in a row, so these are
-// removed. A sequence that does not end hides nothing: its ESC is shown, and the rest is text.
+// Sequences other than SGR make no sense in a row, and are removed. An unterminated sequence hides
+// nothing: its ESC is shown, and the rest is text.
 
 "use strict";
 
 import { colour256, hexColour } from "./colours.js";
 
-// C0 but for the tab and the line break, DEL, C1, and the controls of direction, which could make a
-// line read differently from what it says.
+// C0 except tab and line break, DEL, C1, and directional controls, which could make a line look
+// different from its content.
 const CONTROLS = String.raw`\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069`;
 const CONTROL = new RegExp(`[${CONTROLS}]`);
 const CONTROL_OR_BREAK = new RegExp(`[${CONTROLS}\\n]`, "g");
 
-// What may follow ESC. None of them can take a character that another attempt takes as well, so
-// that time is linear, whatever comes.
+// The forms after ESC. None can match a character that another alternative also matches, so time is
+// always linear.
 const CSI = /\[([0-?]*)([ -/]*)([@-~]?)/y; // ECMA-48, 5.4; cut or malformed: as far as it fits
 const STRING = /(?:\][^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)|[PX^_][^\x1b\x9c\n]*(?:\x1b\\|\x9c))/y; // 5.6
 const SHORT = /[ -/]*(?:[0-OQ-WYZ\\`-~]|$)/y; // also ESC ( B
@@ -54,14 +54,14 @@ for (let colour = 0; colour < 8; colour += 1) {
   SGR.set(100 + colour, { background: 8 + colour });
 }
 
-// 58 is the colour of underlines, which is not drawn, but has parameters of its own.
+// 58 sets the colour of underlines, which is not shown, but its parameters must be skipped.
 const COLOURED = new Map([
   [38, "foreground"],
   [48, "background"],
   [58, null],
 ]);
 
-// The colour of the parts that follow 38 or 48: 5, n or 2, r, g, b; undefined if they are wrong.
+// The colour of the parts after 38 or 48: 5, n or 2, r, g, b; undefined if they are wrong.
 function colourOf(kind, parts) {
   if (parts.some((part) => !(part >= 0 && part <= 255))) {
     return undefined;
@@ -87,7 +87,7 @@ function withColons(style, parameter) {
   }
 }
 
-// The style that comes of another by SGR with these parameters.
+// The style after SGR with these parameters.
 function select(before, parameters) {
   const style = { ...before };
   const all = parameters.split(";");
@@ -123,14 +123,14 @@ function same(one, other) {
   return true;
 }
 
-// What has been read so far: lines that are complete, and one that a CR can still take back.
+// The text so far: complete lines, and a current line that a CR can still overwrite.
 class Reader {
   style = PLAIN;
 
   #done = "";
   #line = "";
   #runs = [];
-  #returned = false; // by a CR, which acts as soon as any text follows
+  #returned = false; // by a CR, which takes effect when text follows
 
   add(text, soft) {
     if (text === "") {
@@ -177,7 +177,7 @@ class Reader {
   }
 }
 
-// Reads what stands behind an ESC. Returns where the text goes on.
+// Reads the sequence after an ESC. Returns the position after it.
 function escape(reader, data, at) {
   for (const sequence of [CSI, STRING, SHORT]) {
     sequence.lastIndex = at;
@@ -189,7 +189,7 @@ function escape(reader, data, at) {
       if (found[3] === "m" && /^[0-9:;]*$/.test(found[1])) {
         reader.style = select(reader.style, found[1]);
       } else if (found[3] === "G" && /^0*1?$/.test(found[1])) {
-        reader.return(); // to the first column: as spinners do it
+        reader.return(); // to the first column, as spinners do
       }
     }
     return sequence.lastIndex;
@@ -198,10 +198,10 @@ function escape(reader, data, at) {
   return at;
 }
 
-// Returns {text, styles}: the data without escapes, and null or the runs of it that have a style:
+// Returns {text, styles}: the data without escapes, and null or its styled runs:
 // {start, end, bold, dim, italic, underline, inverse, strike, foreground, background}. Colours are
-// null, 0 to 15 of the palette, or "#rrggbb". soft: true is there if the run stands for a
-// character that is not shown itself.
+// null, 0 to 15 of the palette, or "#rrggbb". soft: true is set if the run stands for a character
+// that cannot be displayed.
 export function readANSI(data) {
   if (!CONTROL.test(data)) {
     return { text: data, styles: null };

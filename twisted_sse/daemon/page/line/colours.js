@@ -1,17 +1,17 @@
-// Colours of terminals, made readable on the page (WCAG 2.2, 1.4.3).
+// Makes terminal colours readable on the page (WCAG 2.2, 1.4.3).
 
 "use strict";
 
 const LEAST_CONTRAST = 4.5;
 const STEP = 0.1; // of the way to black or white
 const MOST_STEPS = 20;
-const BACKGROUND = 0.22; // of a background's colour, in the page's
-const DIM = 0.3; // of the page's background, in what is dim
+const BACKGROUND = 0.22; // share of a background's colour, mixed with the page's
+const DIM = 0.3; // share of the page's background in dim colours
 const MOST_CACHED = 2048; // a line can have as many colours as characters
 
 const CUBE = [0, 95, 135, 175, 215, 255];
 
-// The 16 colours by theme, as theme.css has them: bright ones have the same hue.
+// The 16 colours by theme, as in theme.css: bright ones have the same hue.
 const PALETTE = {
   light: ["#3b4250", "#b3202c", "#17693a", "#8a5200", "#1f5fbf", "#8a2f8f", "#0b6570", "#5a636f"],
   dark: ["#8f9aa7", "#ff9090", "#63d18c", "#f0b460", "#82b1ff", "#e79bf0", "#5fd0dc", "#dde3ea"],
@@ -23,7 +23,7 @@ export function hexColour(red, green, blue) {
   return `#${((1 << 24) | (red << 16) | (green << 8) | blue).toString(16).slice(1)}`;
 }
 
-// A colour of the 256: 0 to 15 are the palette's and stay numbers, others are "#rrggbb".
+// One of the 256 colours: 0 to 15 are the palette's and stay numbers, others become "#rrggbb".
 export function colour256(index) {
   if (index < 16) {
     return index;
@@ -49,13 +49,13 @@ function luminance(colour) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
 }
 
-// The ratio of two colours "#rrggbb", from 1 to 21.
+// The contrast ratio of two colours "#rrggbb", from 1 to 21.
 export function contrast(one, other) {
   const [low, high] = [luminance(one), luminance(other)].sort((a, b) => a - b);
   return (high + 0.05) / (low + 0.05);
 }
 
-// share (0 to 1) of one colour, the rest of the other.
+// Mixes two colours; share (0 to 1) is that of the first.
 export function mix(colour, other, share) {
   const [from, to] = [channels(other), channels(colour)];
   return hexColour(...from.map((channel, at) => Math.round(channel + (to[at] - channel) * share)));
@@ -75,8 +75,8 @@ function cache(key, compute) {
   return value;
 }
 
-// The colour ("#rrggbb", or 0 to 15) moved towards black in the theme "light", towards white in
-// "dark", until it can be read on the background ("#rrggbb").
+// Moves the colour ("#rrggbb", or 0 to 15) towards black in the theme "light", or towards white in
+// "dark", until it is readable on the background ("#rrggbb").
 export function readable(colour, background, theme) {
   return cache(`${colour} ${background} ${theme}`, () => {
     const wanted = hex(colour, theme);
@@ -97,8 +97,8 @@ function hex(colour, theme) {
   return typeof colour === "number" ? PALETTE[theme][colour % 8] : colour;
 }
 
-// How a style of readANSI() is drawn on a row's own background ("#rrggbb"): classes, and a colour
-// and a background "#rrggbb", each "" if a class says it or there is none. What is dim and has no
+// How to draw a style of readANSI() on a row's own background ("#rrggbb"): classes, and a colour
+// and a background "#rrggbb", each "" if a class sets it or there is none. Dim text without a
 // colour is soft.
 export function paint(style, row, theme) {
   const { foreground, background } = style.inverse

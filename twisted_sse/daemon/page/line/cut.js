@@ -1,11 +1,11 @@
-// The beginning of a text, for what is too long to be shown.
+// Cuts a text that is too long to show.
 
 "use strict";
 
 const BEGINS_PAIR = /[\ud800-\udbff]$/;
 
-// At most so many characters. The halves of a surrogate pair stay together: either alone is shown as
-// another character.
+// Returns at most `most` characters. The halves of a surrogate pair stay together, as half of one
+// would be shown as another character.
 export function cut(text, most) {
   if (text.length <= most) {
     return text;

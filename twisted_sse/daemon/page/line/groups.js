@@ -1,4 +1,4 @@
-// Which lines belong to the one before: those of a traceback, a paragraph, a statement.
+// Decides which lines belong to the one before: those of a traceback, a paragraph, a statement.
 
 "use strict";
 
@@ -6,13 +6,13 @@ import { levelOf } from "./levels.js";
 
 const SOON = 1000;
 const MOST_LINES = 200;
-// Only the beginning of a line says what it is.
+// Only the beginning of a line matters.
 const REACH = 200;
 
 const CLASS = /^(?:[\w$]+[.:\\/]+)*[A-Z][\w$]*(?:Exception|Error|Throwable)(?=:|\s*$)/;
 const DOTTED_CLASS = /^(?:[\w$]+[.:\\/]+)+[A-Z][\w$]*(?:Exception|Error|Throwable)(?=:|\s*$)/;
 
-// What an unindented line begins with that belongs to the one before.
+// Beginnings of unindented lines that belong to the one before.
 export const CONTINUATIONS = [
   {
     name: "Python",
@@ -38,29 +38,29 @@ function indentOf(text) {
   return /^ */.exec(text)[0].length;
 }
 
-// Whether an indented line is one of its own: "  INFO  x", as of Rich.
+// Whether an indented line is separate, like Rich's "  INFO  x".
 function beginsWithLevel(text) {
   const word = /^\s*([A-Z]{3,11})(?![\w])/.exec(text);
   return word !== null && levelOf(word[1]) !== "";
 }
 
-// The groups of one source. Each line is asked for once, in order.
+// The groups of one source. Pass it each line once, in order.
 export class Groups {
   #head = null;
   #last = 0;
   #count = 0;
-  // What the line before leads to: the last line of a traceback, or the frames of a goroutine.
+  // The expected next line: the last line of a traceback, or the frames of a goroutine.
   #awaits = "";
 
-  // Whether a line belongs to the one before; `line` is what readLine made of the text, and
-  // `arrived` when it came, in milliseconds.
+  // Whether a line belongs to the one before; `line` is readLine's result for the text, and
+  // `arrived` the time of arrival, in milliseconds.
   belongs(text, line, arrived) {
     const start = text.slice(line.prefix.length, line.prefix.length + REACH);
     const isEmpty = text.length === line.prefix.length || text.trim() === line.prefix.trim();
     const belongs = this.#head !== null && this.#continues(start, isEmpty, line, arrived);
     const isFull = this.#count === MOST_LINES;
     if (belongs) {
-      // The next group goes on as this one: an indented line is not compared with itself.
+      // The next group continues like this one: an indented line is not compared with itself.
       this.#count = isFull ? 1 : this.#count + 1;
     } else {
       const message = text.slice(line.timeAt?.[1] ?? line.prefix.length).slice(0, REACH);
@@ -95,7 +95,7 @@ export class Groups {
     return this.#isExpected(start) || this.#isContinuation(start);
   }
 
-  // PostgreSQL writes the statement of an error as a line with a time of its own.
+  // PostgreSQL writes the statement of an error as a line with its own time.
   #isStatement(start, line) {
     if (line.timeAt === null) {
       return false;

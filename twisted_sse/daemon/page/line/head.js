@@ -1,4 +1,4 @@
-// What stands before the message of a line: a prefix, the time, and a level before the time.
+// The part of a line before its message: a prefix, the time, and a level before the time.
 
 "use strict";
 
@@ -11,7 +11,7 @@ const PREFIX = /(?:[A-Za-z][\w.@/-]{0,99} *\| |\[pod\/[^\]\s]{1,200}\] )/y;
 // A level in CAPITALS or in brackets, then at most one thread in brackets.
 const LEVEL = /(\[ *)?([A-Za-z]{3,11})(?: *\])?:?[ \t]+(\[[^\]]{0,99}\] +)?/y;
 const BLANKS = /[ \t]*/y;
-// What may stand between a time and what follows it.
+// May stand between a time and the text after it.
 const SEPARATOR = /[ \t]*(?:(?:[:,|]|-{1,2})(?=[ \t]))?[ \t]*/y;
 
 function matchAt(pattern, text, position) {
@@ -19,9 +19,9 @@ function matchAt(pattern, text, position) {
   return pattern.exec(text);
 }
 
-// Each rule recognises what may precede a time, in a line after its prefix. It returns null, or
-// { timeFrom, level, levelAt }: where the time must begin (or its bracket), and the level that it
-// gives.
+// Each rule recognises a text before a time, in a line after its prefix. It returns null, or
+// { timeFrom, level, levelAt }: the position where the time (or its bracket) must begin, and the
+// level in that text.
 export const OPENERS = [
   {
     name: "priority",
@@ -112,7 +112,7 @@ export const OPENERS = [
   },
 ];
 
-// Where a time at the start was found: from its bracket to after what separates it from the text.
+// The range of a time at the start: from its bracket through the separator before the text.
 function readOpened(text, opened, arrived) {
   const hasBracket = text[opened.timeFrom] === "[";
   const start = opened.timeFrom + (hasBracket ? 1 : 0);
@@ -143,7 +143,7 @@ function readOpened(text, opened, arrived) {
 // begins), time, form, timeAt, level (if it stands before the time), levelAt, isRedis }.
 export function readHead(text, arrived) {
   const match = matchAt(PREFIX, text, 0);
-  // "INFO | .." is no service.
+  // "INFO | .." is not a service.
   const prefix = match === null || levelOf(match[0].replace("|", "")) ? "" : match[0];
   const start = prefix.length + matchAt(BLANKS, text, prefix.length)[0].length;
   const none = { time: null, form: "", timeAt: null, level: "", levelAt: null, isRedis: false };

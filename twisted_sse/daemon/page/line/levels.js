@@ -2,7 +2,7 @@
 
 "use strict";
 
-// From the least to the worst.
+// From least to most severe.
 export const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"];
 
 const NAMES = new Map(
@@ -16,7 +16,7 @@ const NAMES = new Map(
   }).flatMap(([level, names]) => names.split(" ").map((name) => [name, level])),
 );
 
-// Names that are ordinary words too: "Fine: 12 EUR", "Log: /var/log/shop".
+// Names that are also ordinary words: "Fine: 12 EUR", "Log: /var/log/shop".
 const EVERYDAY = new Set("verbose finest finer fine trace note log success alert".split(" "));
 
 // The levels of syslog, 0 to 7 (RFC 5424, section 6.2.1).
@@ -26,7 +26,7 @@ const LETTERS = new Map(
   Object.entries({ V: "trace", T: "trace", D: "debug", I: "info", W: "warn", E: "error" }),
 ).set("F", "fatal");
 
-// The level of a name, or "". An offset as in Go's "WARN+1" is ignored.
+// The level for a name, or "". An offset as in Go's "WARN+1" is ignored.
 export function levelOf(name) {
   const word = /^\s*([A-Za-z]{3,11})(?:[+-]\d+)?\s*$/.exec(name);
   return word === null ? "" : (NAMES.get(word[1].toLowerCase()) ?? "");
@@ -36,17 +36,17 @@ export function isEveryday(name) {
   return EVERYDAY.has(name.toLowerCase());
 }
 
-// The level of a letter, as klog, logcat and Ruby write it, or "".
+// The level for a letter, as klog, logcat and Ruby write it, or "".
 export function levelOfLetter(letter) {
   return LETTERS.get(letter) ?? "";
 }
 
-// The level of a number of syslog, of which the higher bits are a facility.
+// The level for a number of syslog, whose higher bits are the facility.
 export function levelOfPriority(number) {
   return SYSLOG[number & 7];
 }
 
-// The level of a status of HTTP: only failures have one.
+// The level for an HTTP status: only failures have one.
 export function levelOfStatus(status) {
   if (status >= 500 && status <= 599) {
     return "error";

@@ -1,4 +1,4 @@
-// Reads one line: its level, its time, and what of it stays as its message.
+// Reads one line: its level, its time, and its message.
 
 "use strict";
 
@@ -9,11 +9,11 @@ import { readRecord } from "./record.js";
 import { afterSigns, readLevel } from "./severity.js";
 import { findTime, timeOfValue } from "./time.js";
 
-// How much of a line is looked at for most rules.
+// The characters of a line that most rules look at.
 const REACH = 400;
 const TIME_KEYS = new Set("ts time timestamp @timestamp t @t datetime asctime instant".split(" "));
 
-// A level that stands directly at the time or at the start, with what sets it off.
+// A level directly at the time or at the start, with its delimiters.
 const LEADING = new RegExp(
   [
     String.raw`([[<(|] *)?`,
@@ -34,7 +34,7 @@ function timeInPairs(pairs, arrived) {
   return null;
 }
 
-// A pair with the blank that sets it off from its neighbours.
+// A pair with the blank that separates it from its neighbours.
 function withBlank(text, { start, end }, from) {
   if (text[end] === " ") {
     return [start, end + 1];
@@ -42,7 +42,7 @@ function withBlank(text, { start, end }, from) {
   return start > from && text[start - 1] === " " ? [start - 1, end] : [start, end];
 }
 
-// The parts of a text that were not moved.
+// The parts of a text that were not moved to other cells.
 function piecesOf(text, moved) {
   const pieces = [];
   let position = 0;
@@ -58,7 +58,7 @@ function piecesOf(text, moved) {
   return pieces;
 }
 
-// Where the level of a line stands at the beginning of its message, or null.
+// The range of a level at the beginning of the message, or null.
 function leadingLevel(text, head, found) {
   LEADING.lastIndex = head.body;
   const match = found.level === "" ? null : LEADING.exec(text);
@@ -68,7 +68,7 @@ function leadingLevel(text, head, found) {
   const [all, opened = "", word] = match;
   const start = head.body + opened.length;
   const isFound = found.start === start && found.end === start + word.length;
-  // What said it before the time may say it again: Ruby's "W, [..]  WARN -- : ".
+  // A level before the time may be repeated after it: Ruby's "W, [..]  WARN -- : ".
   const isRepeated =
     head.level !== "" && word === word.toUpperCase() && levelOf(word) === found.level;
   return isFound || isRepeated ? [head.body, head.body + all.length] : null;
@@ -79,7 +79,7 @@ function readJSON(text, head, { arrived, type }) {
   if (found === null) {
     return null;
   }
-  // Docker's record of a line that is no JSON itself.
+  // Docker's record of a line that is not JSON itself.
   const inner = found.text === null ? null : readLine(found.text, { arrived, type });
   return {
     level: found.level || inner?.level || head.level || levelOf(type),
@@ -92,14 +92,14 @@ function readJSON(text, head, { arrived, type }) {
   };
 }
 
-// Reads a line without escapes. `arrived` is when it came, in milliseconds since 1970, and `type`
-// the type of its event. Returns
+// Reads a line without escapes. `arrived` is the time of arrival, in milliseconds since 1970, and
+// `type` the type of its event. Returns
 //   level     its name in levels.js, or ""
-//   time      what time.js says, or null
-//   timeAt, levelAt    [start, end] of what is moved to the cells of time and level, or null
-//   pieces    [[start, end], ..] of what stays as the message; of JSON, all of it
+//   time      the result of time.js, or null
+//   timeAt, levelAt    [start, end] of the text moved to the cells of time and level, or null
+//   pieces    [[start, end], ..] of the message; for JSON, the whole text
 //   record    the JSON object, or null
-//   prefix    what stands before the line itself, such as "web-1  | ", or ""
+//   prefix    the text before the line itself, such as "web-1  | ", or ""
 export function readLine(text, { arrived, type = "message" }) {
   const head = readHead(text, arrived);
   if (text[head.body] === "{") {
@@ -123,7 +123,7 @@ export function readLine(text, { arrived, type = "message" }) {
   const levelAt = leading ?? head.levelAt ?? movedPair(found.isPair ? found : null);
   const moved = [head.levelAt, timeAt, levelAt].filter((each) => each !== null);
   if (moved.some(([first]) => first === head.start)) {
-    // Blanks before what is moved indent nothing any more.
+    // Blanks before a moved part no longer indent anything.
     moved.push([head.prefix.length, head.start]);
   }
   return {

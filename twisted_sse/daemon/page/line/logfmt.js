@@ -5,7 +5,7 @@
 const KEY = /[A-Za-z_@][\w.@/-]*=/y;
 const SPACE = 32;
 
-// Returns the position after a quoted text, or -1 if it does not end.
+// Returns the position after a quoted text, or -1 if it is not closed.
 function afterQuoted(text, start) {
   for (let position = start + 1; position < text.length; position++) {
     if (text[position] === "\\") {
@@ -31,12 +31,12 @@ function unquoted(text) {
   });
 }
 
-// Finds the pairs of a text that stand outside quotes. A pair is { key, value, start, end,
-// valueStart }, the positions being those of the whole pair and of its value, quotes included.
-// `from` is where to begin.
+// Finds the pairs of a text, outside quotes. A pair is { key, value, start, end, valueStart }, with
+// the positions of the whole pair and of its value, including quotes. `from` is the position to
+// start from.
 export function readPairs(text, from = 0) {
   const pairs = [];
-  // Once a quote has no end, a later one has none either, and is not searched for again.
+  // After an unclosed quote, later quotes are not closed either, so do not search for their ends.
   let mayQuote = true;
   let position = from;
   function quotedEnd(start) {

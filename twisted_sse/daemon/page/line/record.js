@@ -1,4 +1,4 @@
-// JSON objects: which of their keys are the level, the time and the message; how they are shown.
+// JSON objects: which keys are the level, the time and the message, and how the others are shown.
 
 "use strict";
 
@@ -24,19 +24,19 @@ const MONGODB = new Map(
   ),
 );
 
-// Which keys of a record became its level and its time, and are not shown again.
+// The keys of a record that became its level and its time, and are not shown again.
 const taken = new WeakMap();
 
 function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-// Writes keys alike: log.level, logLevel, LOG_LEVEL.
+// Normalises keys: log.level, logLevel and LOG_LEVEL are the same.
 function normalised(key) {
   return key.toLowerCase().replace(/[._-]/g, "");
 }
 
-// The keys of an object as they are, by how they are normalised; the first one of those alike.
+// The actual keys of an object, by normalised key; the first of several equal ones.
 function keysOf(record) {
   const keys = new Map();
   for (const key of Object.keys(record)) {
@@ -52,7 +52,7 @@ function levelOfNumber(number, keys) {
   if (keys.has("shortmessage") && number >= 0 && number <= 7) {
     return levelOfPriority(number);
   }
-  // Bunyan's and pino's, ten a level.
+  // Bunyan's and pino's: ten per level.
   return number >= 10 && number < 70 ? LEVELS[Math.floor(number / 10) - 1] : "";
 }
 
@@ -63,7 +63,7 @@ function levelOfValue(value, keys) {
   return typeof value === "number" ? levelOfNumber(value, keys) : "";
 }
 
-// Each rule returns the key whose value is the level, and that level, or null. In order.
+// Each rule returns the key of the level and the level, or null. In order.
 export const LEVEL_RULES = [
   {
     name: "name or number",
@@ -134,7 +134,7 @@ export const LEVEL_RULES = [
   },
 ];
 
-// Objects may have a toString of their own, and then not even be made a string.
+// An object may have a toString of its own, and converting it may throw.
 function plain(value) {
   return typeof value === "object" ? "" : value;
 }
@@ -158,7 +158,7 @@ function parse(text) {
     const value = JSON.parse(text);
     return isObject(value) ? value : null;
   } catch {
-    // It only begins like an object: it is a text.
+    // It only looks like an object: it is text.
     return null;
   }
 }
@@ -168,8 +168,8 @@ function isDocker(record) {
   return [log, stream, time].every((each) => typeof each === "string");
 }
 
-// Reads a text that begins with "{". Returns null if it is no JSON object, else { record, level,
-// time, text }: text is what a record of Docker holds, if that is no JSON.
+// Reads a text that begins with "{". Returns null if it is not a JSON object, else { record, level,
+// time, text }: text is the line inside a record of Docker, if that line is not JSON.
 export function readRecord(text, arrived) {
   const outer = parse(text);
   if (outer === null) {
@@ -189,7 +189,7 @@ export function readRecord(text, arrived) {
   };
 }
 
-// JSON that was cut, or a line of an object that is written over several.
+// JSON that was cut off, or a line of an object that spans several.
 const CUT = /"(?:level|lvl|severity|log\.level)"\s*:\s*"([A-Za-z]+)"/;
 
 export function levelOfCut(text) {
@@ -232,7 +232,7 @@ function shorten(text) {
   return text.length > MOST_OF_A_VALUE ? `${cut(text, MOST_OF_A_VALUE)}…` : text;
 }
 
-// How a value of a pair is shown, and its role.
+// The text for a value of a pair, and its role.
 function shown(value) {
   if (typeof value === "string") {
     const start = shorten(value);
@@ -247,8 +247,8 @@ function shown(value) {
   return [value === null ? "null" : "{…}", "other"];
 }
 
-// How the value of a key is shown in a column of its own, and its role; an empty text if the record
-// has none.
+// The text for a key in its own column, and its role; an empty text if the record does not have the
+// key.
 export function showColumn(record, key) {
   if (!Object.hasOwn(record, key)) {
     return { text: "", role: "other" };
@@ -258,8 +258,8 @@ export function showColumn(record, key) {
   return { text, role };
 }
 
-// How a record is shown in one line: its message, and then key=value, without the level, the time
-// and the columns (a Set of keys). Returns { text, parts }; the parts { start, end, role, key }
+// A record as one line: its message, and then key=value, without the level, the time and the
+// columns (a Set of keys). Returns { text, parts }; the parts { start, end, role, key }
 // cover the message, the keys and the values, a role being "key", "number", "string" or "other".
 export function showRecord(record, without) {
   const parts = [];

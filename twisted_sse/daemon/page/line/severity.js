@@ -1,4 +1,4 @@
-// The level of a line of text, by rules; the first one that gives a level wins.
+// The level of a line of text, by rules; the first rule that finds a level wins.
 
 "use strict";
 
@@ -6,15 +6,15 @@ import { levelOf, levelOfLetter, levelOfStatus } from "./levels.js";
 import { levelOfCut } from "./record.js";
 import { findWord } from "./words.js";
 
-// An address may be long, and what follows it in an access log is the status.
+// An address may be long, and in an access log, the status follows it.
 const LONGEST_REQUEST = 4096;
 
 const LEVEL_KEYS = new Set(["level", "lvl", "severity", "loglevel", "at"]);
 
-// What may stand before the text proper: blanks, and signs such as ✖, │ and emoji.
+// May precede the actual text: blanks, and signs such as ✖, │ and emoji.
 const SIGNS = /[\s\p{So}\u2139\uFE0F\u200D\u203A\u2022\u2A2F]*/uy;
 
-// What tells of an error that was not caught, each at the beginning of the text.
+// Beginnings that report an uncaught error.
 export const FAILURES = [
   { name: "Python", pattern: /(?:\+ Exception Group )?Traceback \(most/y },
   { name: "Java", pattern: /Exception in thread/y },
@@ -36,7 +36,7 @@ const CLASS_AT_END = /\([\w:.]*\w(?:Error|Exception)\)\s*$/;
 const PHP =
   /(?:[A-Z]\w+\/\w+\] )?(?:PHP )?((?:Fatal|Parse) error|(?<=PHP )(?:Warning|Notice|Deprecated)): /y;
 const LETTER = /(?:([EW]):|([VDIWEF])(?:!|\/[^(]{1,60}\( *\d+\):| \(\d+\) \w+:)) /y;
-// What Python and Node.js warn of.
+// Warnings of Python and Node.js.
 const WARNING = /(?:\S+:\d+: |\(node:\d+\) (?:\[\w+\] )?)?(?:[A-Z]\w+)?Warning: /y;
 
 function at(pattern, text, position) {
@@ -44,13 +44,13 @@ function at(pattern, text, position) {
   return pattern.exec(text);
 }
 
-// Returns the position of the text proper.
+// Returns the position of the actual text.
 export function afterSigns(text, position) {
   return position + at(SIGNS, text, position)[0].length;
 }
 
 // Each rule reads a line { text, start (the beginning of the text, long enough for most), body
-// (where the text proper begins), head (see head.js), pairs (of logfmt), type (of the event) }, and
+// (where the actual text begins), head (see head.js), pairs (of logfmt), type (of the event) }, and
 // returns a level or { level, start, end }, or "" or null.
 export const RULES = [
   {
@@ -188,7 +188,7 @@ export const RULES = [
   },
 ];
 
-// Returns { level, start, end, isPair }: what the level is, and where it stands if that is known.
+// Returns { level, start, end, isPair }: the level, and its position if known.
 export function readLevel(line) {
   for (const { read } of RULES) {
     const found = read(line);

@@ -1,5 +1,6 @@
-// Times as programs write them. A time is { at, zoned, fraction }: milliseconds since 1970, whether
-// the zone was given (else the browser's is taken), and whether there was a fraction of a second.
+// Reads times in the forms that programs write. A time is { at, zoned, fraction }: milliseconds
+// since 1970, whether the zone was given (else the browser's is used), and whether it had a
+// fraction of a second.
 
 "use strict";
 
@@ -10,7 +11,7 @@ const FIRST = Date.UTC(2000, 0, 1);
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const OFFSETS = { Z: 0, UTC: 0, GMT: 0, CET: 1, CEST: 2, EST: -5, EDT: -4, PST: -8, PDT: -7 };
 
-// Parts of the patterns. Their groups are read by momentOf.
+// Parts of the patterns. momentOf reads their groups.
 const raw = String.raw;
 const month = raw`(?<name>${MONTHS.join("|")})`;
 const weekday = "(?:Sun|Mon|Tue|Wed|Thu|Fri|Sat)";
@@ -21,7 +22,7 @@ const clock = raw`${minutes}:(?<second>\d\d)${fraction}`;
 const half = "(?:[ \u202f](?<half>[AP]M)\\b)?";
 const names = Object.keys(OFFSETS).slice(1).join("|");
 const zone = raw`(?: ?(?<zone>[Zz]|${names}|[+-]\d\d:?\d\d)(?!\w)|(?<hours>[+-]\d\d)(?![\w:.]))?`;
-// Between a date and a time; some have each in brackets of its own.
+// Between a date and a time; some programs put each in its own brackets.
 const apart = raw`(?:,? {1,2}|\] ?\[)`;
 
 // The forms of a time. Those with a date may also be the value of a key.
@@ -109,7 +110,7 @@ const KLOG = sticky({
   source: raw`(?<year>\d{4}|\d\d)?(?<month>\d\d)(?<day>\d\d) +${clock}`,
 });
 
-// These stand somewhere in the first characters: the line is best left as it is.
+// Forms of times among the first characters: the line is best left unchanged.
 export const SOMEWHERE = [
   {
     name: "in brackets",
@@ -146,8 +147,8 @@ function offsetOf(text) {
   return hours > 18 || minutes > 59 ? null : (hours * 60 + minutes) * (text[0] === "-" ? -1 : 1);
 }
 
-// Milliseconds since 1970 of a date and a time, or NaN. A time that a change of the clocks leaves
-// out is the one as long after the change.
+// Milliseconds since 1970 for a date and a time, or NaN. A time that a clock change skips moves by
+// the length of the gap.
 function moment(year, monthIndex, day, time) {
   const days = new Date(Date.UTC(year, monthIndex + 1, 0)).getUTCDate();
   if (!(monthIndex >= 0 && monthIndex < 12 && day >= 1 && day <= days)) {
@@ -186,7 +187,7 @@ function clockOf(groups) {
   return { hour, minute, second, offset, milliseconds };
 }
 
-// Which of the dates that a/b/c may be: the one nearest to arrival.
+// The possible date of a/b/c that is nearest to arrival.
 function nearest(groups, time, arrived) {
   const [a, b, c] = [groups.a, groups.b, groups.c].map(Number);
   const year = c < 100 ? 2000 + c : c;
@@ -199,7 +200,7 @@ function nearest(groups, time, arrived) {
     .reduce((one, at) => (Math.abs(at - arrived) < Math.abs(one - arrived) ? at : one), Infinity);
 }
 
-// A time of day: of today, or of yesterday if it would be more than an hour ahead.
+// A time of day: today's, or yesterday's if it would be more than an hour ahead.
 function today(time, arrived) {
   function before(days) {
     const date = new Date(arrived);
@@ -287,7 +288,7 @@ export function readKlogTime(text, start, arrived) {
   return first([KLOG], text, start, arrived);
 }
 
-// Returns a time that stands somewhere in the first characters and says itself that it is one.
+// Returns a time among the first characters whose form is unambiguous.
 export function findTime(text, arrived) {
   const head = text.slice(0, REACH);
   for (const { pattern } of SOMEWHERE) {
@@ -300,7 +301,7 @@ export function findTime(text, arrived) {
   return null;
 }
 
-// The time that a value of JSON or logfmt is, or null. A time of day alone may be a duration.
+// The time of a JSON or logfmt value, or null. A time of day alone may be a duration.
 export function timeOfValue(value, arrived) {
   if (typeof value === "number") {
     const at = value >= 1e9 ? fromEpoch(value) : NaN;

@@ -4,7 +4,7 @@
 
 import { isEveryday, levelOf } from "./levels.js";
 
-// Only the beginning of a text says what it is.
+// Only the beginning of a text matters.
 const REACH = 100;
 
 // The places. In each, the text before the name and the text after it must match. Everyday words

@@ -1,4 +1,4 @@
-// The values that a line has under a key: of its JSON, of logfmt, of an access log.
+// The values of a key in a line: from JSON, logfmt or an access log.
 
 "use strict";
 
@@ -19,10 +19,10 @@ const ACCESS = [
   `(?<!\\S)${METHOD} (?<path>/\\S*) (?:in )?${STATUS}(?!\\S)`,
 ].map((source) => new RegExp(source, "d"));
 const ACCESS_KEYS = ["status", "method", "path"];
-const MOST_OF_ACCESS = 10000; // characters of a line
+const MOST_OF_ACCESS = 10000; // characters of a line that are searched
 
-// All that an object has under a key, folded, which may stand for keys in keys: "a.b" is the key
-// "a.b", or "b" of what "a" is.
+// All values of a folded key in an object. The key may be a path: "a.b" is the key "a.b", or "b" in
+// the value of "a".
 function ofRecord(record, key) {
   const values = [];
   const open = [[record, key]];
@@ -79,7 +79,7 @@ export function* valuesInText(text, folded, key) {
   }
 }
 
-// Whether one of the values that were asked for is this one.
+// Whether a value is one of those in the term.
 export function isAsked(values, value) {
   if (Array.isArray(value)) {
     return value.some((each) => !Array.isArray(each) && isAsked(values, each)) || hasAny(values);
@@ -102,7 +102,7 @@ export function isAsked(values, value) {
   });
 }
 
-// key:* is for whatever has the key.
+// key:* matches any value.
 function hasAny(values) {
   return values.some(({ operator, text }) => operator === "*" && text === "");
 }

@@ -1,17 +1,17 @@
-// Letters without their case, and where in a text something is found then.
+// Case folding, and the positions of matches in the original text.
 //
 // Each character folds by itself (Unicode, 3.13, default case folding), so that a word folds alike
-// wherever it stands. What it folds to may be longer ("ß" is "ss"), but never shorter.
+// wherever it stands. The folded text may be longer ("ß" is "ss"), but never shorter.
 
 "use strict";
 
 const BEYOND_ASCII = /[^\0-\x7f]+/g;
 const FOLDED = /\p{Changes_When_Casefolded}/gu;
 
-// "İ" is "i" here: folded to "i" and a dot above, it would not be found by anybody's "i".
+// "İ" folds to "i" here, not to "i" and a combining dot, so that typing "i" finds it.
 const characters = new Map([["\u0130", "i"]]);
 
-// There are some 1,500 that fold.
+// Some 1,500 characters fold.
 function foldCharacter(character) {
   let folded = characters.get(character);
   if (folded === undefined) {
@@ -25,7 +25,7 @@ export function fold(text) {
   return text.replace(BEYOND_ASCII, (part) => part.replace(FOLDED, foldCharacter)).toLowerCase();
 }
 
-// For each position of the folded text, the [start, end] of the character it comes from.
+// For each position of the folded text, the [start, end] of the original character.
 function origins(text) {
   const places = [];
   let start = 0;
@@ -41,7 +41,7 @@ function origins(text) {
   return places;
 }
 
-// Where the words, which are folded, are in the text: [[start, end], ..], at most so many.
+// The ranges of the folded words in the text: [[start, end], ..], at most `most` per word.
 export function findWords(text, words, most) {
   const folded = fold(text);
   let places = null;
@@ -62,7 +62,7 @@ export function findWords(text, words, most) {
   return found;
 }
 
-// Ranges sorted, those that meet put together, at most so many.
+// Sorts ranges and joins those that meet; returns at most `most`.
 export function mergeRanges(ranges, most) {
   const merged = [];
   for (const [start, end] of ranges.sort((one, other) => one[0] - other[0])) {

@@ -1,12 +1,12 @@
-// Regular expressions in a worker, which is stopped when one takes too long.
+// Runs regular expressions in a worker, and stops it when one takes too long.
 
 "use strict";
 
-const MOST_TIME = 250; // milliseconds that the worker may match for one question
-const MOST_START = 10000; // milliseconds until the worker has been loaded
+const MOST_TIME = 250; // milliseconds of matching per question
+const MOST_START = 10000; // milliseconds for the worker to load
 const GRACE = 15; // milliseconds for an answer that is on its way when the time is up
-const MOST_IN_QUESTION = 2 ** 16; // characters: what ordinary patterns match in a few milliseconds
-const MOST_TEXTS = 1000; // in a question
+const MOST_IN_QUESTION = 2 ** 16; // characters: ordinary patterns match them in a few milliseconds
+const MOST_TEXTS = 1000; // per question
 const MOST_WAITING = 2 ** 26; // characters that may wait: more than a page keeps
 const MOST_OF_TEXT = 10000; // characters of a text that are matched
 
@@ -18,8 +18,8 @@ function startWorker() {
   return new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
 }
 
-// Asks one question after the other, in the order in which they came. There is at most one worker,
-// and none while there is no pattern.
+// Asks the questions one at a time, in order. There is at most one worker, and none while the
+// search has no pattern.
 export class Patterns {
   #onFailure;
   #start;
@@ -28,32 +28,32 @@ export class Patterns {
   #timer = 0;
   #jobs = []; // {sources, texts, most, done, found}
   #waiting = 0; // characters of all jobs
-  #asked = 0; // the ID of the question that was asked last
-  #open = null; // the job of the question that waits for its answer, or "old"
+  #asked = 0; // the ID of the latest question
+  #open = null; // the job of the open question, or "old" if it was cancelled
 
   // onFailure(SLOW, INVALID or BLOCKED) is called when matching has stopped until the next set().
-  // start is for tests: what returns a Worker.
+  // start is for tests: it returns a Worker.
   constructor(onFailure, start = startWorker) {
     this.#onFailure = onFailure;
     this.#start = start;
   }
 
-  // Forgets what was asked. isNeeded says whether there will be questions from now on.
+  // Cancels all questions. isNeeded: whether there will be new ones.
   set(isNeeded) {
     this.#jobs = [];
     this.#waiting = 0;
     if (!isNeeded) {
       this.#stop();
     } else if (this.#open !== null) {
-      this.#open = "old"; // its time still runs: a worker that hangs is replaced
+      this.#open = "old"; // its time limit still applies: a worker that hangs is replaced
     } else if (this.#worker === null) {
       this.#begin();
     }
   }
 
-  // Calls done(found) later, but never after set(): for each text an array, of whether each pattern
-  // of sources is in it; or, if most is not 0, of at most so many [start, end] for each pattern.
-  // Only the first 10,000 characters of a text count. After a failure there is no call.
+  // Calls done(found) later, but never after set(): for each text, an array of whether each pattern
+  // of sources matches; or, if most is not 0, of up to that number of [start, end] for each
+  // pattern. Only the first 10,000 characters of a text count. After a failure, done is not called.
   ask({ sources, texts, most }, done) {
     const cut = texts.map((text) => text.slice(0, MOST_OF_TEXT));
     this.#jobs.push({ sources, texts: cut, most, done, found: [] });
@@ -105,7 +105,7 @@ export class Patterns {
     this.#onFailure(kind);
   }
 
-  // Asks the next question, if none waits for its answer.
+  // Asks the next question, if none is open.
   #next() {
     while (this.#isReady && this.#open === null && this.#jobs.length > 0) {
       const job = this.#jobs[0];

@@ -1,4 +1,4 @@
-// What is typed into the search, as terms.
+// Reads the text of the search as terms.
 
 "use strict";
 
@@ -6,7 +6,8 @@ import { fold } from "./fold.js";
 
 export const NOT_VALID = "Not a valid pattern";
 
-// Keys of the page's own, before those of a line's data. In quotes a key is always the data's.
+// The page's own keys, which take precedence over the data's. A quoted key always belongs to the
+// data.
 export const OWN = ["level", "type", "source", "id"];
 
 const BLANKS = /\s*/y;
@@ -18,7 +19,7 @@ const VALUE = /[^\s,]*/y;
 const COMPARED = /^(>=|<=|>|<)(.+)$/s;
 const NUMBER = /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i;
 
-// The number that a value or what was typed stands for, or NaN.
+// The number that a value or a typed text stands for, or NaN.
 export function asNumber(text) {
   return NUMBER.test(text) ? Number(text) : NaN;
 }
@@ -34,7 +35,8 @@ class Scanner {
     return this.at >= this.text.length;
   }
 
-  // The match of a sticky expression here, which is gone past; or null.
+  // Matches a sticky expression at the current position and moves past it; null if it does not
+  // match.
   take(expression) {
     expression.lastIndex = this.at;
     const found = expression.exec(this.text);
@@ -44,13 +46,13 @@ class Scanner {
     return found;
   }
 
-  // A quoted text here, without its quotes, or null.
+  // A quoted text at the current position, without its quotes, or null.
   takeQuoted() {
     const found = this.take(QUOTED);
     return found && found[1].replace(/\\(["\\])/g, "$1");
   }
 
-  // A character here that is the one asked for.
+  // Moves past a given character if it is at the current position.
   takeIf(character) {
     if (this.text[this.at] !== character) {
       return false;
@@ -59,8 +61,8 @@ class Scanner {
     return true;
   }
 
-  // A /pattern/ here: up to a slash that a blank or the end follows, so that paths need no
-  // escapes; up to the end if there is none.
+  // A /pattern/ at the current position. It ends at a slash before a blank or the end, so that
+  // paths need no escapes; without such a slash, it extends to the end.
   takePattern() {
     const start = this.at;
     let inClass = false;
@@ -138,7 +140,7 @@ function readTerm(scanner) {
   return { kind: "text", text: fold(text) };
 }
 
-// Whether a term says anything: what is only begun does not.
+// Whether a term is complete enough to search for.
 function isComplete(term) {
   return (term.text ?? term.source ?? term.values).length > 0;
 }
@@ -147,8 +149,8 @@ function isComplete(term) {
 // - {kind: "text", text}, a word or phrase, folded
 // - {kind: "pattern", source}
 // - {kind: "key" or "own", key, values}, with values [{operator, text, number}]: the operator is
-//   one of = * > >= < <=, the number NaN if the text is none
-// and has negated.
+//   one of = * > >= < <=, the number is NaN if the text is not a number
+// and each has `negated`.
 export function parseQuery(text) {
   const scanner = new Scanner(text);
   const terms = [];

@@ -1,13 +1,13 @@
-// Styles and marks of a text as one list of runs.
+// Combines the styles and marks of a text into one list of runs.
 
 "use strict";
 
-// The runs ({start, end, ..}, in positions of a text), in positions of its pieces ([start, end],
-// in the order of the text) put together.
+// Converts runs ({start, end, ..}) from positions in a text to positions in its joined pieces
+// ([start, end], in the order of the text).
 export function mapRuns(pieces, runs) {
   const mapped = [];
   let shown = 0;
-  let first = 0; // the first run that does not end before the piece
+  let first = 0; // the first run that ends after the start of the piece
   for (const [from, to] of pieces) {
     while (first < runs.length && runs[first].end <= from) {
       first += 1;
@@ -24,8 +24,8 @@ export function mapRuns(pieces, runs) {
   return mapped;
 }
 
-// The position where what holds at a position changes next, and what holds there: list is sorted
-// and does not overlap; next is the first of it that may still count.
+// The index of the first range that ends after a position. list is sorted and does not overlap;
+// next is the first index to check.
 function advance(list, next, at) {
   while (next < list.length && list[next].end <= at) {
     next += 1;
@@ -34,7 +34,8 @@ function advance(list, next, at) {
 }
 
 // Runs [{start, end, style, mark}] that cover 0 to length: style is null or one of styles ({start,
-// end, ..}), mark whether one of marks ([start, end]) is there. Both are sorted and do not overlap.
+// end, ..}), mark is whether one of marks ([start, end]) covers the run. Both are sorted and do not
+// overlap.
 export function mergeRuns(length, styles, marks) {
   const looks = styles ?? [];
   const marked = marks.map(([start, end]) => ({ start, end }));

@@ -1,4 +1,4 @@
-// Which groups match what was typed, and what is marked in them.
+// Finds the groups that match the search, and the text to mark in them.
 
 "use strict";
 
@@ -8,7 +8,7 @@ import { compare, hasField, isAsked, valuesInText } from "./fields.js";
 import { BLOCKED, INVALID, Patterns, SLOW } from "./patterns.js";
 import { NOT_VALID, parseQuery } from "./query.js";
 
-const MOST_MARKS = 50; // in a row
+const MOST_MARKS = 50; // per row
 
 const PROBLEMS = {
   [SLOW]: "Pattern too slow, stopped",
@@ -16,7 +16,7 @@ const PROBLEMS = {
   [BLOCKED]: "Patterns are not available",
 };
 
-// All the text in a value of JSON, which may be nested as deep as a line is long.
+// All the text in a JSON value, however deeply nested.
 function strings(record) {
   const found = [];
   const open = [record];
@@ -34,8 +34,8 @@ function strings(record) {
   return found;
 }
 
-// The text of an entry, folded. It is kept there, as every word that is typed asks for it. Of JSON
-// with escapes it has what these stand for, too: "\u00fc" is found as "ü", which the row shows.
+// The folded text of an entry, cached, as every typed word needs it. For JSON with escapes, it also
+// has the characters that they stand for: "\u00fc" is found as "ü", as the row shows it.
 function foldedText(entry) {
   entry.folded ??= fold(
     entry.line.record !== null && entry.text.includes("\\")
@@ -49,7 +49,7 @@ function isLevel(level, { operator, text }) {
   if (operator === "*") {
     return level.startsWith(text);
   }
-  const wanted = levelOf(text); // other names for it, too: "warning"
+  const wanted = levelOf(text); // also accepts other names of a level: "warning"
   if (operator === "=") {
     return level === wanted && (wanted !== "" || text === "");
   }
@@ -67,7 +67,7 @@ function hasOwn(entry, level, { key, values }) {
   }
 }
 
-// Whether an entry of a group of that level has what a term asks for, negated or not.
+// Whether an entry of a group with that level matches a term, negated or not.
 function hasTerm(entry, level, term) {
   switch (term.kind) {
     case "text":
@@ -84,13 +84,13 @@ export class Search {
 
   #onProblem;
   #patterns;
-  #waiting = new Set(); // what is called with "nothing matches" if the worker fails
+  #waiting = new Set(); // called with "nothing matches" if the worker fails
   #stopped = false;
-  #wanted = []; // terms but for patterns
+  #wanted = []; // terms except patterns
   #unwanted = [];
   #wantedPatterns = []; // their sources
   #unwantedPatterns = [];
-  #words = []; // that are marked
+  #words = []; // words to mark
   #keys = [];
 
   // onProblem(problem) is called when the problem has changed. startWorker is for tests.
@@ -106,12 +106,12 @@ export class Search {
     );
   }
 
-  // Whether nothing matches until another query is set, whatever matched before.
+  // Whether a failure has stopped the search: nothing matches until the next set().
   get isStopped() {
     return this.#stopped;
   }
 
-  // Returns false if a pattern is not valid: what was searched before stays in force then.
+  // Returns false if a pattern is not valid; the previous search then stays in force.
   set(text) {
     const { terms, problem } = parseQuery(text);
     if (problem !== "") {
@@ -134,7 +134,7 @@ export class Search {
     return true;
   }
 
-  // Calls done([whether each group matches, ..]), at once if no pattern is searched.
+  // Calls done([whether each group matches, ..]), at once if the search has no patterns.
   ask(groups, done) {
     const nothing = groups.map(() => false);
     if (this.#stopped) {
@@ -146,7 +146,7 @@ export class Search {
       done(candidates.map((entries) => entries.length > 0));
       return;
     }
-    // Of a group that may match, all lines are asked for if there is something they must not have.
+    // If there are negated patterns, all lines of a group that may match must be checked.
     const asked = candidates.map((entries, at) =>
       entries.length > 0 && this.#unwantedPatterns.length > 0 ? groups[at].entries : entries,
     );
@@ -167,8 +167,8 @@ export class Search {
     });
   }
 
-  // Calls done([[[start, end], ..] of each row, ..]): what is marked in rows that are drawn,
-  // {text, parts, entry}; at once if no pattern is searched.
+  // Calls done([[[start, end], ..] of each row, ..]) with the ranges to mark in drawn rows,
+  // {text, parts, entry}; at once if the search has no patterns.
   find(rows, done) {
     const nothing = rows.map(() => []);
     if (this.#stopped || this.isEmpty) {
@@ -192,7 +192,7 @@ export class Search {
     return !this.#stopped && this.#words.some((word) => folded.includes(word));
   }
 
-  // Asks the worker. It never answers after a set(); if it fails, nothing is found.
+  // Asks the worker. There is no answer after a set(); if the worker fails, nothing is found.
   #later(question, nothing, done, read) {
     const fail = () => done(nothing);
     this.#waiting.add(fail);
@@ -207,7 +207,7 @@ export class Search {
     this.#setProblem(problem);
     for (const fail of this.#waiting) {
       this.#waiting.delete(fail);
-      fail(); // it may set() another search, which leaves none waiting
+      fail(); // it may set() another search, which empties the set
     }
   }
 
@@ -218,7 +218,7 @@ export class Search {
     }
   }
 
-  // The entries of a group that match but for patterns.
+  // The entries of a group that match all terms except patterns.
   #candidates({ entries, level }) {
     for (const term of this.#unwanted) {
       for (const entry of entries) {

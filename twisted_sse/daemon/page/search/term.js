@@ -1,4 +1,4 @@
-// Writes a term of the search, as query.js reads it.
+// Writes a search term that query.js reads.
 
 "use strict";
 
@@ -9,8 +9,8 @@ const PLAIN_VALUE = /^(?!\/\/)[^\s,"*<>:\\][^\s,"*]*$/;
 
 const quoted = (text) => `"${text.replace(/["\\]/g, "\\$&")}"`;
 
-// A key and its value, as a term that finds exactly that. In quotes, a key of the page's own is the
-// data's.
+// The term that finds exactly this value of a key. A quoted key belongs to the data, even if the
+// page has a key of that name.
 export function writeTerm(key, value) {
   const isPlain = PLAIN_KEY.test(key) && !OWN.includes(key.toLowerCase());
   return `${isPlain ? key : quoted(key)}:${PLAIN_VALUE.test(value) ? value : quoted(String(value))}`;

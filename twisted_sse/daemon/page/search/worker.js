@@ -1,4 +1,4 @@
-// Matches patterns, where one that takes too long holds up nothing else.
+// Matches patterns in a worker, where a slow one does not block the page.
 
 "use strict";
 
@@ -13,7 +13,7 @@ function compile(sources) {
   }
 }
 
-// For each text and pattern, whether it is there.
+// For each text and pattern, whether it matches.
 function test(texts) {
   return texts.map((text) =>
     patterns.map((pattern) => {
@@ -23,13 +23,13 @@ function test(texts) {
   );
 }
 
-// For each text, where the patterns are: [[start, end], ..], without what is empty.
+// For each text, the matches of the patterns: [[start, end], ..], without empty ones.
 function find(texts, most) {
   return texts.map((text) => {
     const found = [];
     for (const pattern of patterns) {
       let count = 0;
-      pattern.lastIndex = 0; // where a test before has left it
+      pattern.lastIndex = 0; // where an earlier test has left it
       for (const match of text.matchAll(pattern)) {
         if (match[0] !== "") {
           found.push([match.index, match.index + match[0].length]);
@@ -45,7 +45,7 @@ function find(texts, most) {
 }
 
 addEventListener("message", ({ data: { id, sources, texts, most } }) => {
-  // The clock of the question starts when this arrives: neither the way here nor waiting counts.
+  // The time limit starts when this message arrives, so neither transfer nor waiting counts.
   postMessage({ id, began: true });
   try {
     compile(sources);
