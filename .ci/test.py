@@ -2,7 +2,8 @@
 C{make test}: the tests under pytest, with their coverage, and those for which the runner matters under
 trial, too.
 
-On two processors at the same time: the live tests under pytest; and all others, then trial.
+On two processors at the same time: the live tests under pytest, but for those of the live page; and
+all others, the live page, then trial.
 
 Arguments go to pytest; a part of the tests runs under pytest alone, and is not
 asked to cover everything.
@@ -23,6 +24,10 @@ from xml.etree import ElementTree
 
 #: Percent, of lines and of branches alike.
 COVERAGE = 95
+
+#: The live tests of the live page, and how pytest leaves them out.
+PAGE = list(Path("tests/live").glob("test_page*.py"))
+WITHOUT_PAGE = [f"--ignore={path}" for path in PAGE]
 
 #: Lines of a failed test, and of trial's output, that are shown again at the end.
 LAST_LINES = 25
@@ -61,7 +66,7 @@ def aside(*arguments: str) -> bool:
 def forTrial() -> Iterator[str]:
     """
     Find the tests that trial runs, too: all in memory, and those over sockets that need nothing else,
-    neither a browser nor a server of somebody else.  What is in the others does not depend on the
+    neither a browser nor another program.  What is in the others does not depend on the
     runner: under pytest too, trial's C{TestCase} runs the reactor and looks what was left in it.
 
     @return: their files.
@@ -148,10 +153,12 @@ def main(arguments: list[str]) -> int:
         else:
             with ThreadPoolExecutor(1) as second:
                 others = second.submit(pytest, aside, "others", "--ignore=tests/live")
+                page = second.submit(pytest, aside, "page", *map(str, sorted(PAGE)))
                 trial = second.submit(aside, "twisted.trial", *forTrial())
                 results = {
-                    "pytest, live": pytest(run, "live", "tests/live"),
+                    "pytest, live": pytest(run, "live", "tests/live", *WITHOUT_PAGE),
                     "pytest, others": others.result(),
+                    "pytest, page": page.result(),
                     "trial": trial.result(),
                 }
         run("coverage", "combine", "-q")

@@ -114,9 +114,9 @@ class HostileTests(PageCase):
             source.send(events)
             await self.until("document.querySelectorAll('#list > .head').length === 7")
             self.assertEqual(await self.run_(STRANGE), [])
-            for _ in range(7):
-                await self.press("j")
-                await self.press("o")
+            await self.run_(
+                "for (const it of document.querySelectorAll('#list > .head > button')) it.click();"
+            )
             await self.until("document.querySelectorAll('.opened').length === 7")
             await self.run_(
                 "for (const it of document.querySelectorAll('.opened .pair-tools button'))"

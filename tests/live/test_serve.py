@@ -202,7 +202,7 @@ class ServeTests(DaemonMixin):
         With C{--log-format json} each line of the log is an object.
         """
         process = self.spawn(*SERVE, "--port", str(self.port), "--log-format=json")
-        until(self.isListening)
+        until(self.answers)
         process.terminate()
         out, _ = process.communicate(timeout=PATIENCE)
         formats = [json.loads(line)["log_format"] for line in out.splitlines()]

@@ -157,9 +157,10 @@ class RefusalTests(StoreMixin):
         for command in [*FOREGROUND, "sse"], [*TWIST, "sse"], SERVE, [*BACKGROUND, "sse"]:
             result = self.run_(*command, "post", "--store=events.db", "--port", str(second))
             self.assertEqual((result.returncode, result.stdout), (64, ""), command)
+            name = "python -m twisted_sse serve" if command is SERVE else "sse"
             self.assertEqual(
                 result.stderr,
-                f"sse: --store events.db: the store is in use by process {process.pid}: end that"
+                f"{name}: --store events.db: the store is in use by process {process.pid}: end that"
                 " first, or use another file\n",
             )
             self.assertTrue(self.isFree(second))
@@ -177,7 +178,8 @@ class RefusalTests(StoreMixin):
         self.assertEqual(result.returncode, 64)
         self.assertEqual(
             result.stderr,
-            "sse: --store nowhere/events.db: there is no directory nowhere: make it first\n",
+            "python -m twisted_sse serve: --store nowhere/events.db: there is no directory nowhere:"
+            " make it first\n",
         )
         result = self.run_(*FOREGROUND, "sse", "post", "--store=/sys/events.db", f"-p{self.port}")
         self.assertEqual(result.returncode, 64, result)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import urlopen
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -186,6 +187,16 @@ class DaemonMixin(SynchronousTestCase):
         try:
             socket.create_connection(("127.0.0.1", self.port), PATIENCE).close()
         except ConnectionRefusedError:
+            return False
+        return True
+
+    def answers(self) -> bool:
+        """
+        Whether a daemon answers on C{self.port}: from then on, signals are the reactor's.
+        """
+        try:
+            urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=PATIENCE).close()
+        except OSError:
             return False
         return True
 
