@@ -18,7 +18,7 @@ help:
 	@echo 'make clean   remove all that these commands made'
 
 serve: .venv/.serve
-	$(bin)/twisted-sse serve --port $(PORT) $(ARGS)
+	$(bin)/twistd -n --pidfile= sse --port $(PORT) $(ARGS)
 
 test: .venv/.test
 	.ci/provide
