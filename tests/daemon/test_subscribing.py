@@ -46,10 +46,12 @@ class TailTests(OptionsMixin):
             ("?tail=0", ""),
             ("?a=b&tail=3&c", "345"),
             ("?tail=%33", "345"),
+            ("?%74ail=2", "45"),
             ("?tail=1&tail=2", "45"),
             ("?tail=5000", "12345"),
             (f"?tail={'9' * 5000}", "12345"),
             ("?retail=2", "5"),
+            ("?a=%FF", "5"),
         ):
             self.assertEqual("".join(self.data(client, f"/{query}")), expected, query[:20])
         self.assertEqual(self.data(self.lines("--history=3"), "/?tail=5"), ["3", "4", "5"])

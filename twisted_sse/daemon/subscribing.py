@@ -5,6 +5,7 @@ The query of a stream's URL: C{tail} and C{topic}.
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import unquote_to_bytes
 
 from twisted.web.error import Error
 
@@ -51,7 +52,7 @@ def _tailIn(uri: bytes, most: int) -> int | None:
     @raise Refused: if it is not a number.  If it were ignored, the source would seem to have no events.
     """
     tail = None
-    if b"tail" not in uri:
+    if b"tail" not in unquote_to_bytes(uri):
         # The usual case: there is nothing to parse.
         return tail
     for name, value in parameters(uri):
