@@ -113,6 +113,8 @@ setup(
             "pydoctor>=24.11",  # reads the docstrings, which are epytext
             "pyright[nodejs]>=1.1.400",  # checks the code too; with the Node.js that it needs
             "sphinx>=7.4",  # the pages
+            "sphinx-copybutton>=0.5.2",  # copies a command without its prompt
+            "sphinx-reredirects>=1",  # keeps the addresses that pages had before
             "towncrier>=24.8",  # CHANGELOG.md out of newsfragments/
         ],
         "bench": [

@@ -85,7 +85,7 @@ def write(folder: Path, introduction: str, sections: list[Section]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = "\n".join([introduction, *(section.markdown() for section in sections)])
-    (folder / "performance-figures.md").write_text(text, encoding="utf-8")
+    (folder / "ref-figures.md").write_text(text, encoding="utf-8")
     for section in sections:
         if section.chart is not None:
             (folder / "performance.svg").write_text(section.chart, encoding="utf-8")

@@ -29,13 +29,48 @@ author = "the twisted-sse contributors"
 copyright = f"{author}; MIT licence"
 release = readVersion()
 
-extensions = ["myst_parser", "reference"]
+extensions = ["myst_parser", "sphinx_copybutton", "sphinx_reredirects", "reference"]
 
 # A reference to nothing is an error.
 nitpicky = True
 primary_domain = "py"
 # performance.md includes the other one.
-exclude_patterns = ["_build", "performance-figures.md"]
+exclude_patterns = ["_build", "ref-figures.md"]
+
+# Where a page was before the pages were sorted by kind.
+redirects = {
+    "applications": "howto-applications.html",
+    "channels": "ref-channel.html",
+    "client": "ref-client.html",
+    "command": "ref-get.html",
+    "conformance": "ref-conformance.html",
+    "daemon": "ref-serve.html",
+    "deployment": "howto-deploy.html",
+    "events": "ref-events.html",
+    "exposure": "howto-access.html",
+    "from-mercure": "howto-mercure.html",
+    "from-nchan": "howto-nchan.html",
+    "hub": "howto-hub.html",
+    "klein": "howto-klein.html",
+    "many": "howto-redis.html",
+    "metrics": "ref-metrics.html",
+    "page": "ref-page.html",
+    "performance-figures": "ref-figures.html",
+    "publishing": "howto-publish.html",
+    "recipes": "howto-sources.html",
+    "resource": "ref-resource.html",
+    "scaling": "howto-scale.html",
+    "stores": "howto-store.html",
+    "surviving": "howto-persist.html",
+    "testing": "howto-test.html",
+    "tokens": "howto-tokens.html",
+    "topics": "ref-topics.html",
+    "workerman": "howto-workerman.html",
+}
+
+# What is copied is the command, without its prompt and what it prints.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 # Furo: one quiet column that also works on a phone and in the dark, and is kept up.
 html_theme = "furo"

@@ -223,7 +223,7 @@ class CombinedTests(AccessLogTestCase):
         """
         The documented lines have the format of the logged ones.
         """
-        [block] = blocks("metrics.md", "text")
+        [block] = blocks("ref-metrics.md", "text")
         for line, what in zip(block.splitlines(), ("open", "close"), strict=True):
             self.assertIn(f' "news" {what}', self.parsed(line)["more"])
         self.client(lambda stream: stream.send("x") and None).get().disconnect()
@@ -318,7 +318,7 @@ class JSONTests(AccessLogTestCase):
         The documentation lists all keys.
         """
         self.client().get().disconnect()
-        keys = [row[0].strip("`") for row in table("metrics.md", "### JSON")]
+        keys = [row[0].strip("`") for row in table("ref-metrics.md", "### JSON")]
         self.assertEqual(keys, list(self.objects()[1]))
 
 

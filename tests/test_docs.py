@@ -148,7 +148,7 @@ class CodeTests(SynchronousTestCase):
         """
         The port of workerman's example behaves like the original.
         """
-        names, _ = runAll("workerman.md")
+        names, _ = runAll("howto-workerman.md")
         client = MemoryClient(names["resource"])
         stream = client.get("/", headers=ACCEPT)
         client.clock.advance(2)
@@ -163,7 +163,7 @@ class CodeTests(SynchronousTestCase):
         stream = client.get("/")
         client.clock.advance(4)
         shown = []
-        for page in (ROOT / "README.md", DOCS / "index.md", DOCS / "daemon.md"):
+        for page in (ROOT / "README.md", DOCS / "index.md", DOCS / "ref-serve.md"):
             for block in blocks(page, "console"):
                 _, comment, text = block.partition(":\nretry: 3000\n")
                 if comment:
@@ -175,7 +175,7 @@ class CodeTests(SynchronousTestCase):
         """
         Where C{curl} is shown with the daemon, it asks for an event stream: it would get C{ok}.
         """
-        pages = [DOCS / f"{name}.md" for name in ("daemon", "deployment", "exposure", "many")]
+        pages = [DOCS / f"{name}.md" for name in ("ref-serve", "howto-deploy", "howto-access", "howto-redis")]
         shown = []
         for page in (ROOT / "README.md", *pages, *(ROOT / "examples" / "deploy").iterdir()):
             for command in re.findall(r"curl [^`\n]*-N[^`\n]*", page.read_text(encoding="utf-8")):
@@ -187,9 +187,9 @@ class CodeTests(SynchronousTestCase):
         """
         The documented output of a POST to a Klein route is what is sent.
         """
-        names, _ = runAll("klein.md")
+        names, _ = runAll("howto-klein.md")
         stream = MemoryClient(names["app"].resource()).post("/shout", body="hello world")
-        [shown] = [block for block in blocks("klein.md", "console") if "/shout" in block]
+        [shown] = [block for block in blocks("howto-klein.md", "console") if "/shout" in block]
         self.assertEqual(shown.split("\n", 1)[1], stream.text)
 
 
@@ -221,7 +221,7 @@ class TableTests(SynchronousTestCase):
         constants = {"1 MiB": 2**20, "256 MiB": 2**28, "`DISCONNECT`": SlowReader.DISCONNECT}
         documented = {
             name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
-            for name, default, _ in table("resource.md", "## Options")
+            for name, default, _ in table("ref-resource.md", "## Options")
         }
         parameters = inspect.signature(EventStreamResource).parameters
         self.assertEqual(
@@ -233,14 +233,14 @@ class TableTests(SynchronousTestCase):
         """
         The documented close reasons are the actual ones.
         """
-        rows = table("resource.md", "## How a stream ends")
+        rows = table("ref-resource.md", "## How a stream ends")
         self.assertEqual([row[0].strip("`") for row in rows], [each.name for each in CloseReason])
 
     def test_policies(self) -> None:
         """
         The documented policies for slow readers are the actual ones.
         """
-        rows = table("resource.md", "## Clients that read slowly")
+        rows = table("ref-resource.md", "## Clients that read slowly")
         self.assertEqual([row[0].strip("`") for row in rows], [str(each) for each in SlowReader])
 
     def test_channel(self) -> None:
@@ -256,7 +256,7 @@ class TableTests(SynchronousTestCase):
         ):
             documented = {
                 name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
-                for name, default, _ in table("channels.md", heading)
+                for name, default, _ in table("ref-channel.md", heading)
             }
             defaults = {
                 name: History if repr(each.default) == "History()" else each.default
@@ -272,7 +272,7 @@ class TableTests(SynchronousTestCase):
         constants = {"1 MiB": 2**20, "`time.time`": time.time}
         documented = {
             name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
-            for name, default, _ in table("hub.md", "## Arguments of a hub")
+            for name, default, _ in table("howto-hub.md", "## Arguments of a hub")
         }
         parameters = inspect.signature(Hub).parameters
         others = ("channel", "options")
@@ -289,11 +289,11 @@ class TableTests(SynchronousTestCase):
         for store in RedisStore("redis://localhost"), SQLiteStore("events.db"):
             for figure in store.figures():
                 actual.add(figure.name + "_total" * figure.isCounter)
-        rows = re.findall(r"^\| `sse_store_(\w+)` \| (\w+)", read("metrics.md"), re.MULTILINE)
+        rows = re.findall(r"^\| `sse_store_(\w+)` \| (\w+)", read("ref-metrics.md"), re.MULTILINE)
         self.assertEqual({name for name, _ in rows}, actual)
         for name, kind in rows:
             self.assertEqual(kind, "counter" if name.endswith("_total") else "gauge", name)
-        alerts = {each for block in blocks("metrics.md", "yaml") for each in STORE.findall(block)}
+        alerts = {each for block in blocks("ref-metrics.md", "yaml") for each in STORE.findall(block)}
         self.assertLessEqual(alerts, actual)
 
     def test_redisStore(self) -> None:
@@ -301,7 +301,7 @@ class TableTests(SynchronousTestCase):
         The documented URLs of Redis servers are valid, all parts of one are shown, and the documented
         arguments of the store are the actual ones, with their defaults.
         """
-        rows = table("many.md", "### Which server")
+        rows = table("howto-redis.md", "### Which server")
         for url in re.findall(r"`(\w[\w+]*://.*?)`", str(rows)):
             RedisStore(url)
         for name in PARAMETERS:
@@ -310,7 +310,7 @@ class TableTests(SynchronousTestCase):
             name.strip("`"): inspect.Parameter.empty
             if default == ""
             else ast.literal_eval(default.strip("`").replace(",", "_"))
-            for name, default, _ in table("many.md", "## In an application of your own")
+            for name, default, _ in table("howto-redis.md", "## In an application of your own")
         }
         parameters = inspect.signature(RedisStore).parameters
         self.assertEqual(documented, {name: each.default for name, each in parameters.items()})
@@ -331,7 +331,7 @@ class TableTests(SynchronousTestCase):
             "InvalidEvent": InvalidEvent,
             "EventTooLarge": EventTooLarge,
         }
-        documented = [row[0].strip("`") for row in table("channels.md", "## Publishing")]
+        documented = [row[0].strip("`") for row in table("ref-channel.md", "## Publishing")]
         self.assertEqual(documented, list(calls))
         for name, call in calls.items():
             self.assertRaises(exceptions[name], call)
@@ -354,7 +354,7 @@ class TableTests(SynchronousTestCase):
         """
         The documented options of the daemon are the actual ones.
         """
-        documented = set(re.findall(r"(?<=`--)[a-z-]+", read("daemon.md")))
+        documented = set(re.findall(r"(?<=`--)[a-z-]+", read("ref-serve.md")))
         options = {each.rstrip("=") for each in Options().longOpt}
         self.assertEqual(documented, options - {"version", "help"})
 
@@ -370,7 +370,7 @@ class TableTests(SynchronousTestCase):
             "## Operation",
             "## The other options",
         ):
-            for name, default, _ in table("daemon.md", heading):
+            for name, default, _ in table("ref-serve.md", heading):
                 if default and not default.startswith("by "):
                     option = name.partition("`,")[0].strip("`-")
                     self.assertEqual(str(options.defaults[option]), default.strip("`"), option)
@@ -385,7 +385,7 @@ class ChannelPageTests(SynchronousTestCase):
         """
         Run the page.
         """
-        self.names, _ = runAll("channels.md")
+        self.names, _ = runAll("ref-channel.md")
         self.channel: Channel = self.names["channel"]
         self.clock = MemoryClock()
 
@@ -710,7 +710,7 @@ class ScalingPageTests(TestCase):
         """
         A mirror publishes what it reads, with the same IDs.
         """
-        names, reactor = runAll("many.md")
+        names, reactor = runAll("howto-redis.md")
         _, _, factory, _, _ = reactor.tcpClients[-1]
         protocol = factory.buildProtocol(None)
         protocol.makeConnection(StringTransport())
@@ -731,7 +731,7 @@ class ScalingPageTests(TestCase):
         """
         import resource
 
-        names, _ = runAll("scaling.md")
+        names, _ = runAll("howto-scale.md")
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.assertEqual(names["allowStreams"](10), 10)
         self.assertEqual(resource.getrlimit(resource.RLIMIT_NOFILE), before)
@@ -743,7 +743,7 @@ class ScalingPageTests(TestCase):
         """
         from twisted.internet import reactor
 
-        names, _ = runAll("many.md")
+        names, _ = runAll("howto-redis.md")
         names["reactor"] = reactor
         site = Site(EventStreamResource(lambda stream: None))
         first = names["listen"](site, 0, "127.0.0.1")

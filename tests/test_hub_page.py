@@ -29,7 +29,7 @@ class HubPageTests(SynchronousTestCase):
         """
         Run the page.
         """
-        self.names, reactor = runAll("hub.md")
+        self.names, reactor = runAll("howto-hub.md")
         _, site, *_ = reactor.tcpServers[0]
         self.client = MemoryClient(cast(Site, site).resource)
         self.addCleanup(self.client.close)
@@ -45,7 +45,7 @@ class HubPageTests(SynchronousTestCase):
         """
         Subscribe to what the page's script subscribes to.
         """
-        script = blocks("hub.md", "js", "## Subscribing")[0]
+        script = blocks("howto-hub.md", "js", "## Subscribing")[0]
         topics = re.findall(r'append\("topic", "(.*)"\)', script)
         query = urlencode([("topic", topic) for topic in topics])
         return self.client.get(f"{HUB}?{query}", headers)
@@ -59,7 +59,7 @@ class HubPageTests(SynchronousTestCase):
             self.subscribe(headers)
             for headers in ({}, self.bearer(subscribe=["https://shop.example/orders/7"]))
         )
-        [session] = [each for each in blocks("hub.md", "console") if "$ curl" in each]
+        [session] = [each for each in blocks("howto-hub.md", "console") if "$ curl" in each]
         fields = re.findall(r"-d (\S+)", session)
         self.assertEqual(len(fields), 2)
         form = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -114,7 +114,7 @@ class HubPageTests(SynchronousTestCase):
         refused = MemoryClient(hub).post(
             HUB, {**form, **self.bearer(publish=[])}, "topic=https://shop.example/orders/7"
         )
-        said = blocks("hub.md", "text", "## When something is refused")
+        said = blocks("howto-hub.md", "text", "## When something is refused")
         self.assertEqual((refused.status, [refused.text]), (403, said))
 
     def test_options(self) -> None:
@@ -123,7 +123,7 @@ class HubPageTests(SynchronousTestCase):
         """
         options = Options()
         known = {f"--{name}" for name in options.docs}
-        for page in "hub.md", "from-mercure.md", "from-nchan.md":
+        for page in "howto-hub.md", "howto-mercure.md", "howto-nchan.md":
             named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", read(page))
             # Those of twisted-sse token.
             named = [each for each in named if each not in ("--key", "--publish", "--topic")]

@@ -111,6 +111,6 @@ class CheckHubTests(ErrorMixin):
         with mock.patch.object(sys, "stdout", io.StringIO()) as printed:
             self.assertRaises(SystemExit, checkhub.parseCheck, ["check-hub", "--help"])
         actual = set(re.findall(r"--[a-z-]+", printed.getvalue().partition("exit status")[0]))
-        rows = table("conformance.md", "## Check a hub")
+        rows = table("ref-conformance.md", "## Check a hub")
         documented = {name for row in rows for name in re.findall("--[a-z-]+", row[0])}
         self.assertEqual(documented, actual - {"--help"})

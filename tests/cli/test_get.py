@@ -638,7 +638,7 @@ class MainTests(ErrorMixin):
         options = set(re.findall(r"(?<![\w-])--?[a-z-]+(?=[\s,])", said, re.IGNORECASE))
         documented = {
             name
-            for cell, *_ in table("command.md", "## Options")
+            for cell, *_ in table("ref-get.md", "## Options")
             for name in re.findall(r"`(--?[\w-]+)`", cell)
         }
         self.assertEqual(documented, options - {"-h", "--help"})
@@ -655,13 +655,13 @@ class PageTests(Terminal, ErrorMixin):
         """
         Terminal.setUp(self)
         ErrorMixin.setUp(self)
-        self.sessions = "".join(blocks("command.md", "console"))
+        self.sessions = "".join(blocks("ref-get.md", "console"))
 
     def test_statuses(self) -> None:
         """
         The documented exit statuses are the actual ones.
         """
-        rows = table("command.md", "## Exit status")
+        rows = table("ref-get.md", "## Exit status")
         self.assertEqual(
             [row[0] for row in rows], [*(str(int(each)) for each in Status), "130", "143"]
         )
@@ -670,7 +670,7 @@ class PageTests(Terminal, ErrorMixin):
         """
         The documented kinds of output are the actual ones.
         """
-        rows = table("command.md", "## What is printed")
+        rows = table("ref-get.md", "## What is printed")
         self.assertEqual([row[0].strip("`") for row in rows], list(OUTPUTS))
 
     def test_printed(self) -> None:

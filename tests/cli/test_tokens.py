@@ -461,7 +461,7 @@ class CommandTests(TokenCase):
             options = set(re.findall(r"(?m)^  (?:-h, )?(--[a-z-]+)", shown))
             documented = {
                 name
-                for cell, *_ in table("tokens.md", f"### `twisted-sse token {command}`")
+                for cell, *_ in table("howto-tokens.md", f"### `twisted-sse token {command}`")
                 for name in re.findall(r"`(--[\w-]+)`", cell)
             }
             self.assertEqual(documented, options - {"--help"})
@@ -475,7 +475,7 @@ class CommandTests(TokenCase):
             "file:private.pem": self.write("private.pem", privatePEM("P-256")),
             "file:other.pem": self.write("other.pem", publicPEM("P-256")),
         }
-        session = "".join(blocks("tokens.md", "console")).replace("\\\n", "")
+        session = "".join(blocks("howto-tokens.md", "console")).replace("\\\n", "")
         made: list[str] = []
         ran = []
         for line, shown in re.findall(
@@ -499,14 +499,14 @@ class CommandTests(TokenCase):
         """
         The documented reasons are the actual ones.
         """
-        rows = table("tokens.md", "## Why a token is refused")
+        rows = table("howto-tokens.md", "## Why a token is refused")
         self.assertEqual([row[0].strip("`") for row in rows], [each.value for each in Reason])
 
     def test_algorithms(self) -> None:
         """
         The documented algorithms are the actual ones.
         """
-        rows = table("tokens.md", "## Keys")
+        rows = table("howto-tokens.md", "## Keys")
         documented = [name for row in rows for name in re.findall(r"`(\w+)`", row[1])]
         self.assertEqual(documented, list(ALGORITHMS))
 
@@ -514,7 +514,7 @@ class CommandTests(TokenCase):
         """
         The documented claims are those of tokens that are good.
         """
-        old, new = (json.loads(block) for block in blocks("tokens.md", "json"))
+        old, new = (json.loads(block) for block in blocks("howto-tokens.md", "json"))
         self.patch(self, "now", old["exp"] - 60)
         for claims, header in ((old, None), (new, {"alg": "HS256", "typ": "at+jwt"})):
             topic = "https://shop.example/orders/7"

@@ -14,7 +14,7 @@ from tests.support.documents import blocks
 from tests.support.many import ManyMixin
 from tests.support.requirements import needs
 
-PAGE = "applications.md"
+PAGE = "howto-applications.md"
 TOKEN = "s3cret"
 
 #: The ways to publish: the headings of the module that does it.

@@ -27,7 +27,7 @@ from tests.support.ports import freePort
 from tests.support.proxies import startNginx
 from tests.support.requirements import ROOT, needs
 
-PAGE = "many.md"
+PAGE = "howto-redis.md"
 
 
 class AskMixin(ManyMixin):

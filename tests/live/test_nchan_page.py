@@ -14,7 +14,7 @@ from tests.support.ports import freePort
 from tests.support.proxies import startNginx
 from tests.support.requirements import needs
 
-PAGE = "from-nchan.md"
+PAGE = "howto-nchan.md"
 
 #: What decides about subscribers, in place of an application.
 SERVER = """

@@ -347,7 +347,7 @@ class PageCodeTests(Publishing):
         """
         @return: the batch that is shown.
         """
-        (shown,) = [block for block in blocks("publishing.md", "console") if "cat batch" in block]
+        (shown,) = [block for block in blocks("howto-publish.md", "console") if "cat batch" in block]
         return "".join(f"{line}\n" for line in shown.splitlines() if line.startswith('{"data"'))
 
     async def publishes(self, command: list[str], code: str, name: str) -> None:
@@ -364,7 +364,7 @@ class PageCodeTests(Publishing):
         """
         The programs in Python publish.
         """
-        programs = blocks("publishing.md", "py")
+        programs = blocks("howto-publish.md", "py")
         self.assertEqual(len(programs), 3)
         for number, program in enumerate(programs):
             await self.publishes([sys.executable], program, f"program{number}.py")
@@ -376,7 +376,7 @@ class PageCodeTests(Publishing):
         """
         The shell script publishes.
         """
-        (script,) = blocks("publishing.md", "sh")
+        (script,) = blocks("howto-publish.md", "sh")
         await self.publishes(["sh"], script, "script")
         self.assertEqual(
             [(event.event, event.data) for event in self.recorder.events],
@@ -389,7 +389,7 @@ class PageCodeTests(Publishing):
         The commands that are shown publish, and print what is shown.
         """
         found = re.findall(
-            r"^\$ (curl -H .*)\n(.*)$", "".join(blocks("publishing.md", "console")), re.MULTILINE
+            r"^\$ (curl -H .*)\n(.*)$", "".join(blocks("howto-publish.md", "console")), re.MULTILINE
         )
         self.assertEqual(len(found), 2)
         for command, shown in found:
@@ -408,7 +408,7 @@ class PageCodeTests(Publishing):
         """
         The program in JavaScript publishes.
         """
-        (program,) = blocks("publishing.md", "js")
+        (program,) = blocks("howto-publish.md", "js")
         await self.publishes([shutil.which("node") or "node"], program, "program.mjs")
         self.assertEqual(self.recorder.data, ['{"price":17.5}'])
 
@@ -417,7 +417,7 @@ class PageCodeTests(Publishing):
         """
         The program in PHP publishes.
         """
-        (program,) = blocks("publishing.md", "php")
+        (program,) = blocks("howto-publish.md", "php")
         await self.publishes([shutil.which("php") or "php"], program, "program.php")
         self.assertEqual(self.recorder.data, ['{"price":17.5}'])
 

@@ -34,7 +34,7 @@ class ProgramTests(SynchronousTestCase):
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(rmtree, directory)
-        (program,) = blocks("tokens.md", language)
+        (program,) = blocks("howto-tokens.md", language)
         for name, content in (("key", f"{SECRET}\n"), ("program", program)):
             with open(os.path.join(directory, name), "w") as file:
                 file.write(content)

@@ -196,7 +196,7 @@ class LogTests(StreamTestCase):
         """
         A Klein route says it, and what the documentation does instead sends the events themselves.
         """
-        names, _ = runAll("events.md")
+        names, _ = runAll("ref-events.md")
         app = Klein()
 
         @app.route("/wrong")

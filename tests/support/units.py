@@ -70,7 +70,7 @@ def documentedOptions() -> list[str]:
     """
     @return: the documented options for the daemon behind a proxy.
     """
-    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "howto-deploy.md").read_text(encoding="utf-8")
     found = re.search(r"^\$ twistd -n sse (.*--trusted-proxy.*)$", text, re.MULTILINE)
     assert found is not None
     return shlex.split(found[1])

@@ -1,5 +1,5 @@
 """
-The contract of a hub, number by number, over real sockets: see C{docs/conformance.md}, which also says
+The contract of a hub, number by number, over real sockets: see C{docs/ref-conformance.md}, which also says
 what is tested elsewhere.
 """
 
@@ -625,7 +625,7 @@ class PageTests(SynchronousTestCase):
         """
         Each number is there once, in order, with tests that exist, and each test of a number is at it.
         """
-        rows = table("conformance.md", "## The contract")
+        rows = table("ref-conformance.md", "## The contract")
         self.assertEqual([row[0] for row in rows], [str(number) for number in range(1, 25)])
         here = Path(__file__).parent
         named = set()

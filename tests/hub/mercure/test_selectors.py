@@ -261,7 +261,7 @@ class PageTests(SynchronousTestCase):
 
         @param heading: the text of its first column's heading.
         """
-        table = read("topics.md").partition(f"| {heading} | Matches |")[2].partition("\n\n")[0]
+        table = read("ref-topics.md").partition(f"| {heading} | Matches |")[2].partition("\n\n")[0]
         rows = [row.split("|")[1:-1] for row in table.splitlines()[2:]]
         self.assertGreater(len(rows), 5)
         for first, *columns in rows:
