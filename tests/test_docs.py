@@ -175,7 +175,10 @@ class CodeTests(SynchronousTestCase):
         """
         Where C{curl} is shown with the daemon, it asks for an event stream: it would get C{ok}.
         """
-        pages = [DOCS / f"{name}.md" for name in ("ref-serve", "howto-deploy", "howto-access", "howto-redis")]
+        pages = [
+            DOCS / f"{name}.md"
+            for name in ("ref-serve", "howto-deploy", "howto-access", "howto-redis")
+        ]
         shown = []
         for page in (ROOT / "README.md", *pages, *(ROOT / "examples" / "deploy").iterdir()):
             for command in re.findall(r"curl [^`\n]*-N[^`\n]*", page.read_text(encoding="utf-8")):
@@ -293,7 +296,9 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({name for name, _ in rows}, actual)
         for name, kind in rows:
             self.assertEqual(kind, "counter" if name.endswith("_total") else "gauge", name)
-        alerts = {each for block in blocks("ref-metrics.md", "yaml") for each in STORE.findall(block)}
+        alerts = {
+            each for block in blocks("ref-metrics.md", "yaml") for each in STORE.findall(block)
+        }
         self.assertLessEqual(alerts, actual)
 
     def test_redisStore(self) -> None:

@@ -347,7 +347,9 @@ class PageCodeTests(Publishing):
         """
         @return: the batch that is shown.
         """
-        (shown,) = [block for block in blocks("howto-publish.md", "console") if "cat batch" in block]
+        (shown,) = [
+            block for block in blocks("howto-publish.md", "console") if "cat batch" in block
+        ]
         return "".join(f"{line}\n" for line in shown.splitlines() if line.startswith('{"data"'))
 
     async def publishes(self, command: list[str], code: str, name: str) -> None:
