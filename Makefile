@@ -11,10 +11,14 @@ bin = .venv/bin
 
 help:
 	@echo 'make serve   serve events on port $(PORT) (PORT=8081 ARGS="--data hi")'
-	@echo 'make test    the tests, with pytest and with trial (ARGS="-k channel" for pytest)'
+	@echo 'make quick   the tests that run in memory, for between (ARGS="-k channel -x")'
+	@echo 'make lint    style and types'
+	@echo 'make test    all tests, with pytest and with trial (ARGS="-k channel" for pytest)'
 	@echo 'make check   lint, types, docs, installs, the other Pythons, the oldest Twisted'
 	@echo 'make docs    the documentation, in docs/_build/html'
 	@echo 'make bench   the figures, in half an hour (ARGS="--quick", ARGS="fanout storm")'
+	@echo 'make news    CHANGELOG.md out of newsfragments/'
+	@echo 'make dist    the files of a release, in dist/'
 	@echo 'make clean   remove all that these commands made'
 
 serve: .venv/.serve
@@ -24,6 +28,12 @@ test: .venv/.test
 	.ci/provide
 	$(bin)/python .ci/test.py $(ARGS)
 
+quick: .venv/.test
+	$(bin)/python -m pytest -q --in-memory $(ARGS)
+
+lint: .venv/.check
+	$(bin)/python .ci/check.py ruff mypy
+
 check: .venv/.check
 	$(bin)/python .ci/check.py $(ARGS)
 
@@ -32,6 +42,13 @@ docs: .venv/.docs
 
 bench: .venv/.bench
 	$(bin)/python benchmarks/run.py $(ARGS)
+
+news: .venv/.check
+	$(bin)/towncrier build --yes
+
+dist: .venv/.check
+	$(bin)/python -m build --outdir dist
+	$(bin)/twine check --strict dist/*
 
 clean:
 	rm -rf .venv .bench .go node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
@@ -53,5 +70,5 @@ clean:
 $(bin)/pip:
 	$(PYTHON) -m venv .venv
 
-.PHONY: help serve test check docs bench clean
+.PHONY: help serve test quick lint check docs bench news dist clean
 .DELETE_ON_ERROR:

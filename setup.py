@@ -128,7 +128,9 @@ setup(
             "build>=1.2",  # wheel and sdist, as a release makes them
             "mypy>=1.13",  # --strict
             "mypy-zope>=1.0.9",  # teaches mypy zope.interface
+            "pypiserver>=2.3",  # the index that a release is tried with
             "ruff>=0.9",  # lints and formats
+            "twine>=6",  # checks the description of a release, and uploads it
         ],
     },
 )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -18,9 +19,11 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.request import Request, urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -45,11 +48,11 @@ MARKERS = (
 LIVE = MARKERS.replace(" and not redis", "")
 STORES = ["tests/live/test_redis.py"]
 
-#: What is left for versions between the ends: what needs no socket and no process.
-IN_MEMORY = f"{MARKERS} and not network"
-
 #: What reads the project's own files: `make test` has done that.
 FILES = ["tests/test_house.py", "tests/test_tests.py"]
+
+#: For the Pythons between the ends: the tests that need nothing from the machine.
+IN_MEMORY = ["--in-memory"]
 
 #: For the newest Python, of those over sockets: what depends on its own modules, which are for TLS,
 #: asyncio, processes and signals.  What is in the others says the same as with ours.
@@ -71,6 +74,9 @@ PYTHONS_OWN = [
 
 #: Commands at the same time: the tests with different Pythons, the installs.
 JOBS = 2
+
+#: Seconds for a server to start and answer.
+PATIENCE = 60
 
 #: Characters of a failed step's output that are shown again at the end.
 LAST = 4000
@@ -237,13 +243,46 @@ class Package:
             raise Failed("twistd --help lists sse after uninstalling")
         return "twistd and twist list sse; uninstalling leaves Twisted"
 
-    def test(self, python: Path, name: str, markers: str, live: list[str], *pins: str) -> str:
+    def release(self) -> str:
+        """
+        Release to an index on this machine, install from it by name, and serve.
+        """
+        files = [self.sdist, self.wheel]
+        run(sys.executable, "-m", "twine", "check", "--strict", *files)
+        version = self.sdist.name.removeprefix("twisted_sse-").removesuffix(".tar.gz")
+        heading = f"## {version} ("
+        if heading not in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"):
+            raise Failed(f"CHANGELOG.md has no section {heading!r}...: make news")
+        index = self.work / "index"
+        index.mkdir()
+        port = freePort()
+        address = f"http://127.0.0.1:{port}"
+        # Without a password, and without sending pip on to another index.
+        options = ["--authenticate", ".", "--passwords", ".", "--disable-fallback"]
+        server = [sys.executable, "-m", "pypiserver", "run", "-p", str(port), "-i", "127.0.0.1"]
+        with running(*server, *options, index):
+            fetch(f"{address}/simple/", "Simple Index")
+            upload = [sys.executable, "-m", "twine", "upload", "--disable-progress-bar"]
+            login = ["--username", "anyone", "--password", "anything"]
+            run(*upload, "--repository-url", f"{address}/", *login, *files)
+            bin_ = newEnvironment(self.work / "released", Path(sys.executable))
+            named = f"twisted-sse=={version}"
+            pip: list[str | Path] = [bin_ / "pip", "install", "--quiet"]
+            run(*pip, "--no-deps", "--index-url", f"{address}/simple/", named, cwd=self.work)
+        run(*pip, named, cwd=self.work)  # what it needs
+        port = freePort()
+        served: list[str | Path] = [bin_ / "twistd", "-n", "--pidfile=", "sse", "--port", str(port)]
+        with running(*served):
+            fetch(f"http://127.0.0.1:{port}/", "data: hello")
+        return f"{named}, from an index to an event"
+
+    def test(self, python: Path, name: str, chosen: list[str], live: list[str], *pins: str) -> str:
         """
         Run the tests out of the unpacked sdist.
 
         @param python: the interpreter.
         @param name: for the folders.
-        @param markers: which tests.
+        @param chosen: which tests, as pytest's options.
         @param live: files with more tests.
         @param pins: other requirements than the newest of everything.
         """
@@ -252,12 +291,62 @@ class Package:
         twisted = run(bin_ / "python", "-c", "import twisted; print(twisted.__version__)").strip()
         folder = self.unpack(name)
         ignored = [f"--ignore={file}" for file in FILES]
-        output = run(bin_ / "python", "-m", "pytest", "-q", "-m", markers, *ignored, cwd=folder)
+        output = run(bin_ / "python", "-m", "pytest", "-q", *chosen, *ignored, cwd=folder)
         more = ""
         if live:
             more = run(bin_ / "python", "-m", "pytest", "-q", "-m", LIVE, *live, cwd=folder)
             more = f"; live: {lastLine(more)}"
         return f"Twisted {twisted}: {lastLine(output)}{more}"
+
+
+def freePort() -> int:
+    """
+    @return: a port that is free now.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def running(*command: str | Path) -> Iterator[None]:
+    """
+    Run a server, and stop it.
+
+    @raise Failed: with what it wrote, if something fails meanwhile.
+    """
+    with TemporaryDirectory() as folder, Path(folder, "output").open("w+") as output:
+        server = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        try:
+            yield
+        except Failed as failure:
+            output.seek(0)
+            raise Failed(f"{failure}\n$ {' '.join(map(str, command))}\n{output.read()}") from None
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def fetch(url: str, wanted: str) -> None:
+    """
+    Ask a server that may still be starting for a text, which an event stream may send later.
+
+    @raise Failed: if it has not come within the time.
+    """
+    request = Request(url, headers={"Accept": "text/event-stream, text/html;q=0.5"})
+    until = time.monotonic() + PATIENCE
+    problem: object = "the response ended without it"
+    while time.monotonic() < until:
+        try:
+            with urlopen(request, timeout=PATIENCE) as response:
+                if any(wanted in line.decode() for line in response):
+                    return
+        except OSError as error:
+            problem = error
+        time.sleep(0.2)
+    raise Failed(f"{url} did not send {wanted!r}: {problem}")
 
 
 def newEnvironment(folder: Path, python: Path) -> Path:
@@ -321,7 +410,7 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
     between: list[Step] = []
     if found:
         python = next(iter(found.values()))
-        oldest = partial(package.test, python, "oldest", MARKERS, STORES, *OLDEST)
+        oldest = partial(package.test, python, "oldest", ["-m", MARKERS], STORES, *OLDEST)
         ends.append((f"tests with {OLDEST[0]}", oldest))
     for version in PYTHONS + NEWER:
         name = f"tests with Python {version}"
@@ -338,6 +427,7 @@ def stepsFor(package: Package) -> Iterator[list[Step]]:
         *ends,
         *between,
         *((f"install {how}", partial(package.install, how)) for how in installs),
+        ("release", package.release),
     ]
 
 
@@ -374,12 +464,14 @@ def main(chosen: list[str]) -> int:
     """
     results: list[tuple[str, bool]] = []
     with TemporaryDirectory(prefix="twisted-sse-check-") as work:
-        for group in stepsFor(Package(Path(work))):
-            wanted = [
-                step
-                for step in group
-                if not chosen or step[0] == "build" or step[0].startswith(tuple(chosen))
-            ]
+        package = Package(Path(work))
+        first, second = (
+            [step for step in group if not chosen or step[0].startswith(tuple(chosen))]
+            for group in stepsFor(package)
+        )
+        if second and "build" not in dict(first):
+            first.append(("build", package.build))
+        for wanted in first, second:
             with ThreadPoolExecutor(JOBS) as pool:
                 results += pool.map(attempt, wanted)
 

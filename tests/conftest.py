@@ -16,7 +16,7 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, global
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tests.support.requirements import nothingMayBeLeftOut
+from tests.support.requirements import MARKERS, nothingMayBeLeftOut
 
 
 def _isTestCase(item: object) -> bool:
@@ -24,10 +24,21 @@ def _isTestCase(item: object) -> bool:
     return cls is not None and issubclass(cls, TestCase)
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
     """
-    Run all C{TestCase}s before all test functions.
+    Add C{--in-memory}.
+    """
+    parser.addoption(
+        "--in-memory",
+        action="store_true",
+        help="only tests that need no sockets, processes or other programs",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """
+    Leave out what C{--in-memory} excludes, and run all C{TestCase}s before all test functions.
 
     trial's asynchronous C{TestCase} runs the reactor itself.  pytest-twisted starts it in a
     greenlet at the first test function, a synchronous one included, and never stops it: every
@@ -35,6 +46,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     pytest-twisted's issues 147, 93 and 91
     (https://github.com/pytest-dev/pytest-twisted/issues/147).
     """
+    if config.getoption("--in-memory"):
+        needy = [item for item in items if any(map(item.get_closest_marker, MARKERS))]
+        items[:] = [item for item in items if item not in set(needy)]
+        config.hook.pytest_deselected(items=needy)
     items.sort(key=lambda item: not _isTestCase(item))
 
 

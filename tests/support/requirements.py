@@ -29,6 +29,7 @@ except ImportError:  # trial alone is enough to run the tests
 
 __all__ = [
     "FAKETIME",
+    "MARKERS",
     "R3LABS",
     "ROOT",
     "SBIN",
@@ -185,15 +186,16 @@ _PROBES = {
     "root": _root,
 }
 
+#: All that a test may need.
+MARKERS = tuple(_PROBES)
+
 
 @cache
 def missing(name: str) -> str | None:
     """
     Check what a marker stands for.
 
-    @param name: C{"network"}, C{"browser"}, C{"curl"}, C{"deploy"}, C{"docs"}, C{"faketime"},
-        C{"firefox"}, C{"go"}, C{"node"}, C{"php"},
-        C{"processes"}, C{"redis"} or C{"root"}.
+    @param name: one of L{MARKERS}.
     @return: C{None} if the machine has it, else the marker and the reason.
     """
     reason = _PROBES[name]()
