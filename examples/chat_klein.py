@@ -1,5 +1,5 @@
 """
-A chat.  Its rooms are topics of one channel; whoever enters one sees what was said there last.
+A chat.  Its rooms are topics of one channel.  A new client sees the last lines of its room.
 
     $ python examples/chat_klein.py 8080
     $ curl -N http://127.0.0.1:8080/rooms/lobby
@@ -33,7 +33,7 @@ def page(request: Request) -> str:
 @app.route("/rooms/<room>", methods=["GET"])
 @eventStream
 async def listen(request: IRequest, room: str) -> None:
-    # Who comes back gets the lines that it has missed, who is new the last 20 of the room.
+    # A reconnecting client gets the lines it missed, a new one the last 20 of the room.
     channel.subscribe(EventStream.of(request), topics=[room], last=20)
 
 

@@ -1,18 +1,18 @@
 """
-The chat again, for any number of processes and machines, which share a Redis server.  Whichever of
-them a line is said to, all their clients read it; and when one of them ends, its clients go on in
-another.
+The chat again, for any number of processes and machines that share a Redis server.  A line sent to
+one of them reaches the clients of all.  When a process ends, its clients reconnect to another and miss
+nothing.
 
     $ redis-server
     $ python examples/chat_redis.py 8080
     $ curl -N http://127.0.0.1:8080/rooms/lobby
     $ curl -d name=Ada -d text=hello http://127.0.0.1:8080/rooms/lobby
 
-Start as many as you like, on other ports and machines.  Any program may join in::
+Start more of them on other ports and machines.  Any program can join in::
 
     $ redis-cli XADD sse:chat '*' topic lobby event line data '{"name":"Redis","text":"hello"}'
 
-C{REDIS_URL} says where the server is, if it is not on this machine.
+Set C{REDIS_URL} if the server is on another machine.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def page(request: Request) -> str:
 @app.route("/rooms/<room>", methods=["GET"])
 @eventStream
 async def listen(request: IRequest, room: str) -> None:
-    # Who comes back, to whichever process, gets the lines that it has missed.
+    # A client that reconnects, to any of the processes, gets the lines it missed.
     channel.subscribe(EventStream.of(request), topics=[room], last=20)
 
 
@@ -54,7 +54,7 @@ async def say(request: Request, room: str) -> str:
         request.setResponseCode(400)
         return "a line has a name and a text\n"
     line = {"name": name, "text": text}
-    # A page that got no answer sends the line again, perhaps to another process.
+    # A page that got no response sends the line again, perhaps to another process.
     key = request.getHeader("idempotency-key")
     try:
         await channel.publishAndWait(

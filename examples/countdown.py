@@ -1,8 +1,8 @@
 """
-A stream that has an end, and browsers that know it.
+A stream that ends, and browsers that know it is complete.
 
-With C{once=True} the last event is C{event: end}, C{id: end}.  A browser connects again after
-every end, but now with that ID; it is answered 204, and stops.
+With C{once=True} the last event is C{event: end}, C{id: end}.  A browser reconnects after
+every end, and now sends that ID.  The response is 204, and the browser stops.
 
     $ python examples/countdown.py 8080
     $ curl -N http://127.0.0.1:8080/

@@ -1,6 +1,6 @@
 """
-A dashboard of this process: several types of events, each at a rate of its own.  For a client
-that does not read only the newest of each type is kept, and it is told how many there were.
+A dashboard of this process, with several event types, each at its own rate.  For a slow client
+only the newest event of each type is queued; the client receives the number of those it missed.
 
     $ python examples/dashboard.py 8080
 
@@ -22,13 +22,13 @@ from twisted.web.static import Data
 from twisted_sse import Channel, Event, EventStream, EventStreamResource, SlowReader
 
 log = Logger()
-# It shows what is, so there is nothing to replay, and nothing that a client could miss.
+# It shows the present state, so there is nothing to replay.
 channel = Channel(history=None, resetEvent=None, name="dashboard")
 newest: dict[str, Event] = {}
 started = time.monotonic()
 gauges: dict[
     str, tuple[float, Callable[[], float]]
-] = {  # event type: seconds from one to the next, and what is measured
+] = {  # event type: interval in seconds, and the measurement
     "waiting": (0.5, lambda: sum(stream.bytesPending for stream in channel.streams)),
     "streams": (1, lambda: len(channel.streams)),
     "uptime": (0.1, lambda: round(time.monotonic() - started, 1)),
@@ -48,7 +48,7 @@ def show(name: str, measure: Callable[[], float]) -> None:
 
 
 def connected(stream: EventStream) -> None:
-    # First all that is known, then what changes.
+    # First the present values, then the changes.
     for event in newest.values():
         stream.send(event)
     channel.subscribe(stream)
@@ -81,7 +81,7 @@ source.addEventListener("stream-gap", ({ data }) => say(`${skipped += JSON.parse
 """
 
 page = Data(PAGE.encode(), "text/html; charset=utf-8")
-# Little may wait for a client, so that what it gets is not old.
+# A short queue for each client, so that it never gets old values.
 resource = EventStreamResource(connected, fallback=page, slow=SlowReader.LATEST, maxPending=4096)
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """
-A Django application that publishes to a hub with a token, and lets its visitors see their own updates.
+A Django application that publishes to a hub with a token.  Each user sees their own updates.
 
     $ export MERCURE_PUBLISHER_JWT_KEY=$(openssl rand -hex 32)
     $ export MERCURE_SUBSCRIBER_JWT_KEY=$(openssl rand -hex 32)
@@ -9,7 +9,7 @@ A Django application that publishes to a hub with a token, and lets its visitors
     $ curl -N -b jar 'http://127.0.0.1:3000/.well-known/mercure?topic=users/ada'
     $ curl -d user=ada -d text=hello http://127.0.0.1:8080/notify
 
-Django needs no Twisted for it: PyJWT is enough.
+Django does not need Twisted for this, only PyJWT.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ def publish(topic: str, data: str, private: bool = True) -> str:
     Publish an update, and return its ID.
     """
     fields = {"topic": topic, "data": data, **({"private": "on"} if private else {})}
-    # It may publish this and nothing else.
+    # The token allows publishing this topic only.
     headers = {"Authorization": f"Bearer {token('MERCURE_PUBLISHER_JWT_KEY', publish=[topic])}"}
     request = Request(HUB, urlencode(fields).encode(), headers)
     with urlopen(request, timeout=10) as response:
         return response.read().decode()
 
 
-@csrf_exempt  # so that curl can do it
+@csrf_exempt  # so that curl can call it
 @require_POST
 def login(request: HttpRequest) -> HttpResponse:
-    # Here a password would be checked.
+    # A real application checks a password here.
     user = request.POST.get("user", "")
     if not user.isidentifier():
         return HttpResponse("who are you?\n", status=400)
     response = HttpResponse(f"hello, {user}\n")
-    # The hub has the host of the application, behind one proxy.  With https:// also secure=True.
+    # One proxy serves the hub and the application from one host.  With https://, add secure=True.
     response.set_cookie(
         "mercureAuthorization",
         token("MERCURE_SUBSCRIBER_JWT_KEY", subscribe=[f"users/{user}"]),

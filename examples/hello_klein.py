@@ -1,5 +1,5 @@
 """
-Routes of Klein that are event streams.
+Klein routes that are event streams.
 
     $ python examples/hello_klein.py 8080
     $ curl -N http://127.0.0.1:8080/hello

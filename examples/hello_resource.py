@@ -1,5 +1,5 @@
 """
-Workerman's example: C{hello} every two seconds for who wants an event stream, C{ok} for others.
+Workerman's example: C{hello} every two seconds for clients that accept an event stream, C{ok} for others.
 
     $ python examples/hello_resource.py 8080
     $ curl -N -H 'Accept: text/event-stream' http://127.0.0.1:8080/

@@ -30,7 +30,7 @@ from twisted_sse.testing.stores import EventStoreTests, FailingStoreTests
 
 class Row(NamedTuple):
     channel: str
-    place: str  # the name of the place after this row
+    place: str  # identifies the position after this row
     record: Record | None = None
     key: str | None = None
     isHole: bool = False  # a record is missing here
@@ -44,7 +44,7 @@ class ListLog:
         self.problem: str | None = None
         self.isClosed = False
         self.prefix = newToken()
-        rows.append(Row(name, self.prefix))  # a place before the first record
+        rows.append(Row(name, self.prefix))  # a position before the first record
         mine = self.mine()
         newest: list[Record] = []
         index = len(mine) - 1

@@ -1,13 +1,13 @@
 """
-Somebody else's event stream, for many clients of yours: one connection there, any number here.
+Mirrors an event stream of another server: one connection to it, any number of clients here.
 
     $ twisted-sse serve --port 8081 --source file:app.log
     $ python examples/mirror.py 8080 http://127.0.0.1:8081/ mirror.jsonl
     $ curl -N http://127.0.0.1:8080/
 
-The IDs stay as they are, and the newest events are in a file.  So whichever of the two servers is
-started again, clients of this one go on where they were, if the other one has IDs and keeps what
-this one has missed.  If it does not, it tells them, in its own way: that is an event as well.
+The IDs stay the same, and the newest events are kept in a file.  When either server restarts,
+clients of this one resume after their last event, provided the other server sends IDs and still has
+what this one missed.  If it reports a loss, that event reaches the clients like any other.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Mirror:
     def __init__(self, reactor: Any, url: str, path: Path) -> None:
         self.channel = Channel(History(maxEvents=KEPT), reactor=reactor)
         lines = path.read_text(encoding="utf-8").splitlines()[-KEPT:] if path.exists() else []
-        # What was being written when the power failed is no line.
+        # A power failure may have left an incomplete line.
         lines = [line for line in lines if line.endswith("}")]
         lastEventID = ""
         for line in lines:
@@ -45,11 +45,11 @@ class Mirror:
 
     def take(self, message: MessageEvent) -> None:
         fields = {}
-        # A place in the other sequence: our clients are told those of ours.
+        # A position in the other server's sequence: our channel sends its own.
         if message.type != "stream-position":
             event = self.channel.publish(Event.fromMessage(message))
             fields = {"event": event.event, "data": event.data, "id": event.id}
-        # It is in the file before it is on its way: what is published goes out in the next turn.
+        # It is in the file before any client gets it: events go out in the next turn of the reactor.
         self.file.write(json.dumps({**fields, "last": message.lastEventID}) + "\n")
         self.file.flush()
 

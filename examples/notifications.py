@@ -1,9 +1,9 @@
 """
-Notifications for the user who is logged in.  Who is not gets a status instead of a stream.
+Notifications for the user who is logged in.  Anyone else gets an HTTP status instead of a stream.
 
     $ python examples/notifications.py 8080
 
-Then open http://127.0.0.1:8080/ in two windows, one of them private, as ada, as grace, as eve.
+Then open http://127.0.0.1:8080/ in two windows, one of them private, and log in as ada, grace or eve.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from twisted_sse import Channel, EventStream, EventStreamResource
 
 app = Klein()
 channel = Channel(name="notifications")
-users = {"ada": True, "grace": True, "eve": False}  # whether they may have notifications
+users = {"ada": True, "grace": True, "eve": False}  # user: whether notifications are allowed
 sessions: dict[bytes, str] = {}
 
 
 async def connected(stream: EventStream) -> None:
-    # Nothing has been sent yet, so what is raised is the status of the answer.
+    # Nothing has been sent yet, so an exception becomes the status of the response.
     token = stream.request.getCookie(b"session")
     user = await findUser(token)
     if user is None:
@@ -37,7 +37,7 @@ async def connected(stream: EventStream) -> None:
 
 
 async def findUser(token: bytes | None) -> str | None:
-    return sessions.get(token or b"")  # a database would be asked here
+    return sessions.get(token or b"")  # a real application queries a database here
 
 
 resource = EventStreamResource(connected)
@@ -52,7 +52,7 @@ def events(request: IRequest) -> EventStreamResource:
 def login(request: Request) -> None:
     fields: dict[bytes, list[bytes]] = request.args or {}
     user = fields.get(b"user", [b""])[0].decode("utf-8", "replace")
-    if user in users:  # a password would be asked for here
+    if user in users:  # a real application checks a password here
         token = secrets.token_urlsafe().encode()
         sessions[token] = user
         request.addCookie(b"session", token, path=b"/", httpOnly=True, sameSite=b"lax")
@@ -64,7 +64,7 @@ def login(request: Request) -> None:
 def logout(request: Request) -> None:
     token = request.getCookie(b"session") or b""
     sessions.pop(token, None)
-    # Who it is was asked when a stream began: it does not end with the session by itself.
+    # The stream checked the session when it began, so it does not end with the session by itself.
     resource.disconnect(token)
     request.redirect(b"/")
 

@@ -1,11 +1,11 @@
 """
-A shop with a hub: customers see what happens to their orders, and nobody else's.
+A shop with a hub: each customer follows their own orders.
 
     $ python examples/orders_hub.py 8080
     $ curl -c jar -d customer=ada -d article=tea http://127.0.0.1:8080/orders
     $ curl -N -g -b jar 'http://127.0.0.1:8080/.well-known/mercure?topic=customers/ada/orders/{id}'
 
-Or open http://127.0.0.1:8080/ in two browsers, and order as two customers.  It needs twisted-sse[hub].
+Or open http://127.0.0.1:8080/ in two browsers, and order as two customers.  It needs C{twisted-sse[hub]}.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ HOUR = 3600
 
 app = Klein()
 channel = Channel(History(maxEvents=1000), name="orders")
-# Without anonymous=True: everybody needs a token.
+# Without anonymous=True, every subscriber needs a token.
 hub = Hub(channel, subscriberJwtKey=KEY, protocols=["0.x"])
 numbers = count(1)
 log = Logger()
@@ -51,15 +51,15 @@ async def order(request: Request) -> str:
     customer, article = (
         fields.get(name, [b""])[0].decode("utf-8", "replace") for name in (b"customer", b"article")
     )
-    # A real shop knows its customers by a password; and a name that is part of a topic has no
-    # braces, or it would be a template that grants more.
+    # A real shop checks a password.  A name that becomes part of a topic must not contain
+    # braces: they would make it a template that grants more.
     if not re.fullmatch("[a-z]{1,20}", customer):
         request.setResponseCode(400)
         return "a customer is up to 20 letters, a to z\n"
     number = next(numbers)
     claims = {"mercure": {"subscribe": [f"customers/{customer}/orders/{{id}}"]}}
     token = jwt.encode({**claims, "exp": int(time.time()) + HOUR}, KEY, "HS256")
-    # With https:// also secure=True.
+    # With https://, add secure=True.
     request.addCookie(
         "mercureAuthorization", token, path=HUB, max_age=str(HOUR), httpOnly=True, sameSite="strict"
     )

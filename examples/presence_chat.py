@@ -1,12 +1,12 @@
 """
-A chat that shows who is in the room: a hub with presence.
+A chat that shows who is in the room, by a hub with presence.
 
     $ python examples/presence_chat.py 8080
     $ curl -c jar -d name=Ada http://127.0.0.1:8080/rooms/lobby/enter
     $ curl -N -b jar 'http://127.0.0.1:8080/.well-known/mercure?topic=lobby'
 
-Or open http://127.0.0.1:8080/ in two windows of different browsers, since one browser has one cookie.  It
-needs twisted-sse[hub].
+Or open http://127.0.0.1:8080/ in two different browsers; windows of one browser share a cookie.  It
+needs C{twisted-sse[hub]}.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ hub = Hub(
     channel,
     subscriberJwtKey=KEY,
     presence=True,
-    # Who has not entered a room is not shown there.
+    # Shows only users who entered the room.
     visible=lambda topic, subscriber: bool(subscriber["granted"]),
     protocols=["0.x"],
 )
@@ -52,7 +52,7 @@ def enter(request: Request, room: str) -> str:
     if not (name and re.fullmatch(r"\w{1,20}", room, re.ASCII)):
         return refuse(request, "enter with a name, and a room of letters and digits\n")
     claims = {
-        # The lines of the room; who comes and goes; and who is there.
+        # The lines of the room, arrivals and departures, and the list of users.
         "mercure": {
             "subscribe": [room, f"{HUB}/subscriptions/{room}{{/subscriber}}"],
             "payload": {"name": name},
@@ -60,7 +60,7 @@ def enter(request: Request, room: str) -> str:
         "exp": int(time.time()) + DAY,
     }
     token = jwt.encode(claims, KEY, "HS256")
-    # With https:// also secure=True.
+    # With https://, add secure=True.
     request.addCookie(
         "mercureAuthorization", token, path=HUB, max_age=str(DAY), httpOnly=True, sameSite="strict"
     )

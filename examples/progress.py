@@ -1,5 +1,5 @@
 """
-The progress of a long job, for a page that may be reloaded and a stream that may be cut.
+The progress of a long job.  Reloading the page or losing the connection does no harm.
 
     $ python examples/progress.py 8080
     $ curl -i -X POST http://127.0.0.1:8080/jobs
@@ -29,9 +29,9 @@ log = Logger()
 class Jobs(Resource):
     def render_POST(self, request: Request) -> bytes:
         assert request.site is not None
-        # Nobody guesses the name of a job; whoever has it may look.
+        # The ID of a job cannot be guessed: it grants access.
         name, channel = secrets.token_urlsafe(), Channel()
-        # Who comes is told the newest, who comes back also what it has missed.
+        # A new client gets the newest event, a reconnecting one everything it missed.
         stream = EventStreamResource(lambda stream: channel.subscribe(stream, last=1), once=True)
         self.putChild(name.encode(), stream)
         ensureDeferred(self.run(name.encode(), channel, request.site.reactor))
@@ -48,9 +48,9 @@ class Jobs(Resource):
         except Exception:
             log.failure("A job has failed")
             channel.publish("It has failed.", event="result")
-        # It ends its streams; with `once` browsers know that this was all.
+        # Ends the streams; because of `once`, browsers do not reconnect.
         channel.close()
-        await deferLater(clock, 3600)  # for so long the result can be had
+        await deferLater(clock, 3600)  # seconds until the result is removed
         del self.children[name]
 
 

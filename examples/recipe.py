@@ -1,5 +1,5 @@
 """
-An event stream with nothing but Twisted.
+An event stream in plain Twisted.
 
     $ python examples/recipe.py 8080
     $ curl -N http://127.0.0.1:8080/

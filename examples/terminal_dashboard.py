@@ -1,6 +1,6 @@
 """
-A dashboard in the terminal: a line for each of several streams, with how many events come and what
-the newest says.  Ctrl-C ends it.
+A dashboard in the terminal: one line for each stream, with its rate and its newest event.  Press
+Ctrl-C to quit.
 
     $ python examples/terminal_dashboard.py http://127.0.0.1:8080/ http://127.0.0.1:8081/
 """
@@ -23,7 +23,7 @@ from twisted_sse.client import EventSource
 BARS = " ▁▂▃▄▅▆▇█"
 SECONDS = 10
 
-# The other screen, without a cursor and without breaking lines; and back.
+# The alternate screen, without cursor and line wrapping; and back.
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l\x1b[?7l", "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 
@@ -60,7 +60,7 @@ class Row:
         bars = "".join(BARS[-(-each * (len(BARS) - 1) // most)] for each in self.perSecond)
         url = self.url.partition("://")[2]
         text = f"{url:<24.24} {self.count:>8,} {self.perSecond[-1]:>6,}/s  {bars}  {self.state}"
-        # What comes from a server must not command the terminal.
+        # Control characters from a server must not reach the terminal.
         return "".join(c if c.isprintable() else " " for c in text)[:width]
 
 

@@ -1,11 +1,11 @@
 """
-A language model's answer, word by word, through a server of yours to the browser.
+Relays the answer of a language model, word by word, to the browser.
 
     $ python examples/tokens_klein.py 8080
     $ curl -N 'http://127.0.0.1:8080/answer?question=why'
 
-Or open http://127.0.0.1:8080/ in a browser.  The model is a stand-in, served by the same process;
-what it answers is what such services answer.
+Or open http://127.0.0.1:8080/ in a browser.  The model is a stand-in in the same process that sends
+the same format as real services.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ async def answer(request: Request) -> AsyncIterator[Event]:
     question = fields.get(b"question", [b""])[0].decode("utf-8", "replace")
     source = EventSource(
         addresses["model"],
-        method="POST",  # asked once: an answer that is cut off is not asked for again
+        method="POST",  # only once: an answer that breaks off is not requested again
         headers={"Content-Type": "application/json", "Authorization": "Bearer secret"},
         body=json.dumps({"stream": True, "question": question}).encode(),
         readTimeout=60,
     )
-    # Whoever closes the page stops the model too: this is cancelled, and the source closed.
+    # Closing the page cancels this coroutine and closes the source, so the model stops, too.
     async with source:
         async for event in source:
             if event.data == "[DONE]":
