@@ -9,19 +9,17 @@ Chromium and its driver, as the tests do.
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from selenium import webdriver
 from selenium.webdriver.support.wait import WebDriverWait
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).parent))
+
+from camera import chromium, freePort, serving  # beside this file
+
 PICTURE = Path(__file__).with_name("page.png")
 
 #: The log of a shop: text and JSON, with times and levels, a traceback, and a worker's colours.
@@ -59,21 +57,7 @@ def take(port: int) -> None:
     """
     Open the page in Chromium, and save a screenshot.
     """
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium") or "chromium"
-    for argument in ("--headless=new", "--disable-gpu", "--no-proxy-server", "--hide-scrollbars"):
-        options.add_argument(argument)
-    if os.getuid() == 0:
-        # Chromium's sandbox does not work as root.
-        options.add_argument("--no-sandbox")
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    browser = webdriver.Chrome(options=options, service=service)
-    try:
-        light = [{"name": "prefers-color-scheme", "value": "light"}]
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": light})
-        browser.execute_cdp_cmd("Emulation.setTimezoneOverride", {"timezoneId": "Etc/UTC"})
-        size = {"width": 1280, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    with chromium(1280, 800) as browser:
         browser.get(f"http://127.0.0.1:{port}/")
         wait = WebDriverWait(browser, 20)
         wait.until(lambda it: it.execute_script("return document.querySelector('.head') !== null"))
@@ -91,46 +75,19 @@ def take(port: int) -> None:
         )
         time.sleep(1.2)  # the counts and the title
         browser.save_screenshot(str(PICTURE))
-    finally:
-        browser.quit()
 
 
 def main() -> None:
     """
     Run the daemon on the log, and take the picture.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "app.log")
-        log.write_text(LOG, encoding="utf-8")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [sys.executable, "-m", "twisted_sse", "serve", f"--port={port}", "app.log"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        quiet = subprocess.DEVNULL
-        with subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=quiet, stderr=quiet
-        ) as daemon:
-            try:
-                until(port)
-                take(port)
-            finally:
-                daemon.terminate()
-
-
-def until(port: int) -> None:
-    """
-    Wait until the daemon accepts connections.
-    """
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
+    port = freePort()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "app.log").write_text(LOG, encoding="utf-8")
+        command = ["-m", "twisted_sse", "serve", f"--port={port}", "app.log"]
+        with serving(port, *command, folder=folder):
+            take(port)
 
 
 if __name__ == "__main__":

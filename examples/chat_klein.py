@@ -42,7 +42,7 @@ def say(request: Request, room: str) -> str:
     name, text = field(request, b"name")[:40], field(request, b"text")[:1000]
     if not (name and text):
         request.setResponseCode(400)
-        return "a line has a name and a text\n"
+        return "name and text must not be empty\n"
     channel.publish(json={"name": name, "text": text}, event="line", topics=[room])
     request.setResponseCode(204)
     return ""
@@ -60,8 +60,10 @@ PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
 ul { padding: 0; list-style: none; overflow-wrap: anywhere }
+b { color: light-dark(#4053d6, #9db0ff); margin-inline-end: .3rem }
 form { display: grid; grid-template-columns: 8rem 1fr auto; gap: .5rem }
-input, button { font: inherit; padding: .3rem .6rem; min-width: 0 }
+input, button { font: inherit; padding: .4rem .8rem; min-width: 0; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 </style>
 <h1></h1><ul></ul>
 <form><input name="name" placeholder="name" required>
@@ -74,12 +76,12 @@ const source = new EventSource(address);
 source.addEventListener("line", (event) => {
   const { name, text } = JSON.parse(event.data);
   const line = lines.appendChild(document.createElement("li"));
-  // What others have typed is text: innerHTML would run their scripts.
+  // Never innerHTML: it would run the scripts that others typed.
   line.appendChild(document.createElement("b")).textContent = name;
   line.append(" ", text);
   form.scrollIntoView();
 });
-// It was away for too long.  All lines of the room that are still kept follow.
+// The server no longer has all missed lines.  Those that it has follow.
 source.addEventListener("stream-reset", () => lines.replaceChildren());
 form.addEventListener("submit", async (event) => {
   event.preventDefault();

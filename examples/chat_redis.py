@@ -52,7 +52,7 @@ async def say(request: Request, room: str) -> str:
     name, text = field(request, b"name")[:40], field(request, b"text")[:1000]
     if not (name and text):
         request.setResponseCode(400)
-        return "a line has a name and a text\n"
+        return "name and text must not be empty\n"
     line = {"name": name, "text": text}
     # A page that got no response sends the line again, perhaps to another process.
     key = request.getHeader("idempotency-key")

@@ -60,7 +60,7 @@ PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem }
 dl { display: flex; flex-wrap: wrap; gap: 1rem }
-div { flex: 1; min-width: 9rem; padding: .6rem 1rem; border: 1px solid #8886; border-radius: 8px }
+div { flex: 1; min-width: 6rem; padding: .6rem 1rem; border: 1px solid #8886; border-radius: 8px }
 dd { margin: 0; font-size: 1.8rem; font-variant-numeric: tabular-nums }
 </style>
 <h1>Dashboard</h1><dl></dl><p></p>
@@ -75,7 +75,7 @@ for (const name of ["uptime", "cpu", "streams", "waiting"]) {
 }
 let skipped = 0, say = (text) => { document.querySelector("p").textContent = text; };
 source.onopen = () => say("connected");
-source.onerror = () => say("connecting again");
+source.onerror = () => say("reconnecting");
 source.addEventListener("stream-gap", ({ data }) => say(`${skipped += JSON.parse(data).dropped} skipped`));
 </script>
 """

@@ -55,7 +55,7 @@ async def order(request: Request) -> str:
     # braces: they would make it a template that grants more.
     if not re.fullmatch("[a-z]{1,20}", customer):
         request.setResponseCode(400)
-        return "a customer is up to 20 letters, a to z\n"
+        return "customer must be 1 to 20 letters from a to z\n"
     number = next(numbers)
     claims = {"mercure": {"subscribe": [f"customers/{customer}/orders/{{id}}"]}}
     token = jwt.encode({**claims, "exp": int(time.time()) + HOUR}, KEY, "HS256")
@@ -67,7 +67,7 @@ async def order(request: Request) -> str:
     assert request.site is not None
     for seconds, state in (2, "packed"), (4, "shipped"):
         later = deferLater(request.site.reactor, seconds, tell, customer, number, article, state)
-        later.addErrback(lambda failure: log.failure("Nobody is told", failure))
+        later.addErrback(lambda failure: log.failure("The update was not published", failure))
     request.setResponseCode(201)
     return f"{number}\n"
 
@@ -84,7 +84,8 @@ PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
 form { display: grid; grid-template-columns: 1fr 1fr auto; gap: .5rem }
-input, button { font: inherit; padding: .3rem .6rem; min-width: 0 }
+input, button { font: inherit; padding: .4rem .8rem; min-width: 0; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 </style>
 <h1>Orders</h1>
 <form><input name="customer" placeholder="your name, a to z" pattern="[a-z]{1,20}" required>

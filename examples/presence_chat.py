@@ -72,7 +72,7 @@ def enter(request: Request, room: str) -> str:
 async def say(request: Request, room: str) -> str:
     name, text = field(request, b"name")[:40], field(request, b"text")[:1000]
     if not (name and text and re.fullmatch(r"\w{1,20}", room, re.ASCII)):
-        return refuse(request, "a line has a name and a text\n")
+        return refuse(request, "name and text must not be empty\n")
     await hub.publish(room, json.dumps({"name": name, "text": text}), private=True)
     request.setResponseCode(204)
     return ""
@@ -96,10 +96,12 @@ PAGE = """<!DOCTYPE html>
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
 main { display: grid; grid-template-columns: 2fr 1fr; gap: 1rem }
 ul { padding: 0; margin: 0; list-style: none; overflow-wrap: anywhere }
+b { color: light-dark(#4053d6, #9db0ff); margin-inline-end: .3rem }
 #people { border-inline-start: 1px solid; padding-inline-start: 1rem }
 form { display: grid; grid-template-columns: 1fr auto; gap: .5rem; margin-block: 1rem }
 form[hidden] { display: none }
-input, button { font: inherit; padding: .3rem .6rem; min-width: 0 }
+input, button { font: inherit; padding: .4rem .8rem; min-width: 0; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 </style>
 <h1></h1>
 <form id="enter"><input name="name" placeholder="name" maxlength="40" required autofocus>
@@ -119,7 +121,7 @@ const here = new Map();
 
 function present({ subscriber, active, payload }) {
   if (active && !here.has(subscriber)) {
-    // What others have typed is text: innerHTML would run their scripts.
+    // Never innerHTML: it would run the scripts that others typed.
     here.set(subscriber, people.appendChild(document.createElement("li")));
     here.get(subscriber).textContent = payload.name;
   } else if (!active) {
@@ -147,7 +149,7 @@ function follow() {
   hub.searchParams.append("topic", subscriptions + "/{subscriber}");
   hub.searchParams.append("lastEventID", "earliest");
   source = new EventSource(hub);
-  // First the stream, then who is there already; what has changed since waits until that is known.
+  // Open the stream first, then list who is present; apply changes when the list is known.
   let listed;
   source.onopen = () => { listed = list(); };
   source.onmessage = async (event) => {
@@ -163,7 +165,7 @@ enter.onsubmit = async (event) => {
   say.elements.text.focus();
   follow();
 };
-// A browser may keep the page for when its visitor comes back, and its stream with it.
+// A browser may keep the page and its stream for when the visitor returns.
 window.onpagehide = () => source?.close();
 window.onpageshow = ({ persisted }) => { if (persisted && !say.hidden) follow(); };
 say.onsubmit = (event) => {

@@ -59,15 +59,15 @@ PAGE = b"""<!DOCTYPE html>
 <style>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
-button { font: inherit; padding: .3rem .6rem }
-progress { width: 100%; height: 1.5rem; margin: 1rem 0 }
+button { font: inherit; padding: .4rem .8rem; background: #4053d6; color: #fff; border: 0; border-radius: 8px }
+progress { width: 100%; height: 1.5rem; margin: 1rem 0; accent-color: #4053d6 }
 </style>
 <h1>Progress</h1><button>Start</button><progress max="100" value="0"></progress><p></p>
 <script>
 const [button, bar, result] = ["button", "progress", "p"].map((name) => document.querySelector(name));
 button.onclick = async () => {
   const response = await fetch("jobs", { method: "POST" });
-  location.hash = response.headers.get("Location"); // found again after a reload
+  location.hash = response.headers.get("Location"); // so that a reload finds it
   location.reload();
 };
 if (location.hash) {

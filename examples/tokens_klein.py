@@ -64,7 +64,7 @@ PAGE = """<!DOCTYPE html>
 <style>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
-input { font: inherit; padding: .3rem .6rem; width: 100%; box-sizing: border-box }
+input { font: inherit; padding: .4rem .8rem; width: 100%; box-sizing: border-box; border-radius: 8px; border: 1px solid #8888 }
 </style>
 <h1>Ask</h1><form><input aria-label="Question" autofocus></form><p aria-live="polite"></p>
 <script>

@@ -5,6 +5,7 @@ Tests for the examples, in memory.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from unittest import mock
 from urllib.parse import urlencode
@@ -13,7 +14,8 @@ from twisted.internet.defer import Deferred, fail
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.channels import received
-from tests.support.examples import ACCEPT, FORM, HELLO, example
+from tests.support.documents import DOCS, read
+from tests.support.examples import ACCEPT, EXAMPLES, FORM, HELLO, example
 from twisted_sse import Channel, EventStreamResource, MessageEvent
 from twisted_sse.store import NotStored
 from twisted_sse.testing import MemoryClient, MemoryStream
@@ -331,3 +333,26 @@ class HubTests(SynchronousTestCase):
                 answer = client.post(f"/rooms/{room}/{what}", FORM, f"{form}&text=x")
                 self.assertEqual(answer.status, 400, room)
         client.close()
+
+
+class GalleryTests(SynchronousTestCase):
+    """
+    Tests that the gallery is complete.
+    """
+
+    def test_examples(self) -> None:
+        """
+        Each example is in the gallery once, and everything there exists.
+        """
+        linked = re.findall(r"\]\(\.\./examples/([\w./-]+)\)", read("gallery.md"))
+        actual = [path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"]
+        self.assertEqual(sorted(linked), sorted(actual))
+
+    def test_pictures(self) -> None:
+        """
+        Each picture is shown once, and belongs to an example.
+        """
+        shown = re.findall(r"\]\(gallery/(\w+)\.png\)", read("gallery.md"))
+        made = [path.stem for path in (DOCS / "gallery").iterdir()]
+        self.assertEqual(sorted(shown), sorted(made))
+        self.assertLessEqual(set(made), {path.stem for path in EXAMPLES.iterdir()})
