@@ -1,5 +1,5 @@
 """
-The pages of the API: what is on them, and how they look.
+The site of the documentation: what is on the pages of the API, how all pages look, and how they are found.
 """
 
 from __future__ import annotations
@@ -14,13 +14,20 @@ from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote
 
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.browsers import Browsing
 from tests.support.documents import DOCS
+from tests.support.patience import PATIENCE
 from tests.support.requirements import ROOT, needs
+
+try:
+    from selenium.webdriver.support.wait import WebDriverWait
+except ImportError:
+    WebDriverWait = None  # type: ignore[assignment,misc]
 
 #: Packages that nobody imports from: a command, and tools of ours.
 NOT_PUBLIC = {
@@ -32,6 +39,9 @@ NOT_PUBLIC = {
 
 #: The width of a phone, in CSS pixels.
 PHONE = 390
+
+#: That of a small desktop.
+DESKTOP = 1280
 
 
 @cache
@@ -55,6 +65,14 @@ def apiPages() -> list[Path]:
     Find the pages of the API.
     """
     return sorted((build() / "api").glob("*.html"))
+
+
+def allPages() -> list[Path]:
+    """
+    Find the pages that were written, without those that lead to them.
+    """
+    written = [path.with_suffix(".html").name for path in DOCS.glob("*.md")]
+    return [*(build() / name for name in sorted(written)), *apiPages()]
 
 
 @needs("docs")
@@ -143,30 +161,41 @@ class LookTests(Browsing):
         """
         No page is wider than a phone.
         """
-        pages = apiPages()
-        self.assertGreater(len(pages), 10)
-        widths = await deferToThread(self.widths, await self.browse(), pages)
+        script = "return document.documentElement.scrollWidth"
+        widths = await deferToThread(self.measure, await self.browse(), PHONE, script)
         self.assertEqual({page: width for page, width in widths.items() if width > PHONE}, {})
 
-    def widths(self, browser: Any, pages: list[Path]) -> dict[str, int]:
+    async def test_tables(self) -> None:
         """
-        Measure pages on a phone.
+        On a desktop no table has to be scrolled.
         """
-        metrics = {"width": PHONE, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+        script = (
+            "return [...document.querySelectorAll('.table-wrapper')]"
+            ".filter((it) => it.scrollWidth > it.clientWidth)"
+            ".map((it) => it.textContent.trim().slice(0, 60))"
+        )
+        wide = await deferToThread(self.measure, await self.browse(), DESKTOP, script)
+        self.assertEqual({page: tables for page, tables in wide.items() if tables}, {})
+
+    def measure(self, browser: Any, width: int, script: str) -> dict[str, Any]:
+        """
+        Run a script on all pages.
+
+        @param width: of the window, in CSS pixels.
+        """
+        metrics = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width == PHONE}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        widths = {}
-        for page in pages:
+        results = {}
+        for page in allPages():
             browser.get(page.as_uri())
-            widths[page.name] = browser.execute_script(
-                "return document.documentElement.scrollWidth"
-            )
-        return widths
+            results[page.name] = browser.execute_script(script)
+        return results
 
     async def test_dark(self) -> None:
         """
         The pages are dark where the others are, and have their colours and fonts.
         """
-        pages = [build() / "resource.html", build() / "api" / "twisted_sse.client.html"]
+        pages = [build() / "ref-resource.html", build() / "api" / "twisted_sse.client.html"]
         looks = await deferToThread(self.looks, await self.browse(), pages)
         self.assertEqual(looks["light"][0], looks["light"][1])
         self.assertEqual(looks["dark"][0], looks["dark"][1])
@@ -188,3 +217,63 @@ class LookTests(Browsing):
                 )
                 looks.setdefault(scheme, []).append(look)
         return looks
+
+
+@needs("docs", "browser", "network")
+class FindingTests(Browsing):
+    """
+    How pages are found.
+    """
+
+    async def test_moved(self) -> None:
+        """
+        What was at another address leads to its page.
+        """
+        redirects = runpy.run_path(str(DOCS / "conf.py"))["redirects"]
+        ends = await deferToThread(self.follow, await self.browse(), list(redirects))
+        self.assertEqual(ends, redirects)
+
+    def follow(self, browser: Any, names: list[str]) -> dict[str, str]:
+        """
+        Open pages.
+
+        @return: the name of the file where each ended.
+        """
+        ends = {}
+        for name in names:
+            browser.get((build() / f"{name}.html").as_uri())
+            WebDriverWait(browser, PATIENCE).until(
+                lambda it: it.execute_script("return document.querySelector('article') !== null")
+            )
+            ends[name] = browser.current_url.rpartition("/")[2]
+        return ends
+
+    async def test_search(self) -> None:
+        """
+        A search finds the pages about a thing first, the name of an option and that of a class.
+        """
+        browser = await self.browse()
+        for words, page in (
+            ("lost resume", "resuming.html"),
+            ("--max-pending-total", "ref-serve.html"),
+            ("RedisStore", "api/twisted_sse.store.redis.html"),
+        ):
+            found = await deferToThread(self.search, browser, words)
+            self.assertIn(page, found[:5], words)
+
+    def search(self, browser: Any, words: str) -> list[str]:
+        """
+        Search.
+
+        @return: the pages found, the best first.
+        """
+        browser.get((build() / "search.html").as_uri() + "?q=" + quote(words))
+        done = (
+            "return document.querySelector('#search-results h2')?.textContent === 'Search Results'"
+        )
+        WebDriverWait(browser, PATIENCE).until(lambda it: it.execute_script(done))
+        pages: list[str] = browser.execute_script(
+            "return [...document.querySelectorAll('#search-results li > a')]"
+            ".map((it) => it.getAttribute('href').split(/[?#]/)[0])"
+        )
+        return pages
