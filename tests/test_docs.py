@@ -27,7 +27,7 @@ from twisted.web.server import Site
 
 from tests.support import documents
 from tests.support.channels import received
-from tests.support.documents import DOCS, PAGES, blocks, read, runAll, table
+from tests.support.documents import DOCS, PAGES, blocks, read, runAll, table, tables
 from tests.support.requirements import ROOT, needs
 from twisted_sse import (
     Channel,
@@ -224,7 +224,7 @@ class TableTests(SynchronousTestCase):
         constants = {"1 MiB": 2**20, "256 MiB": 2**28, "`DISCONNECT`": SlowReader.DISCONNECT}
         documented = {
             name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
-            for name, default, _ in table("ref-resource.md", "## Options")
+            for name, default, _ in tables("ref-resource.md", "## Options")
         }
         parameters = inspect.signature(EventStreamResource).parameters
         self.assertEqual(
@@ -243,7 +243,7 @@ class TableTests(SynchronousTestCase):
         """
         The documented policies for slow readers are the actual ones.
         """
-        rows = table("ref-resource.md", "## Clients that read slowly")
+        rows = table("ref-resource.md", "### `SlowReader`")
         self.assertEqual([row[0].strip("`") for row in rows], [str(each) for each in SlowReader])
 
     def test_channel(self) -> None:
@@ -253,9 +253,9 @@ class TableTests(SynchronousTestCase):
         """
         constants = {"1 MiB": 2**20, "16 MiB": 2**24, "a `History()` of its own": History}
         for heading, what, others in (
-            ("## Arguments of a channel", Channel, set()),
+            ("## Options", Channel, set()),
             ("## History", History, set()),
-            ("## Who gets what", Channel.subscribe, {"self", "stream"}),
+            ("## Subscribing", Channel.subscribe, {"self", "stream"}),
         ):
             documented = {
                 name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
@@ -383,14 +383,14 @@ class TableTests(SynchronousTestCase):
 
 class ChannelPageTests(SynchronousTestCase):
     """
-    Tests that the examples of the page about channels do what it says.
+    Tests that the examples of the page about choosing events do what it says.
     """
 
     def setUp(self) -> None:
         """
         Run the page.
         """
-        self.names, _ = runAll("ref-channel.md")
+        self.names, _ = runAll("howto-channel.md")
         self.channel: Channel = self.names["channel"]
         self.clock = MemoryClock()
 
@@ -412,7 +412,7 @@ class ChannelPageTests(SynchronousTestCase):
         Topics, a function and a number choose what a stream gets.
         """
         streams = [self.get(name) for name in ("forUser", "urgent", "withTheLastTen")]
-        self.assertEqual(len(received(streams[2])), 6)
+        self.assertEqual(len(received(streams[2])), 1)
         self.channel.publish("fire", event="alarm")
         self.channel.publish("sold", topics=["shop"])
         self.channel.publish("sent", topics=["shop", "user:7", "news"])
@@ -473,13 +473,12 @@ class ChannelPageTests(SynchronousTestCase):
 
     def test_logOut(self) -> None:
         """
-        Logging a user out ends the streams of that user.
+        Logging a user out ends the streams of that user, and no others.
         """
-        streams = [self.get("forUser"), self.get("forUser")]
-        one, _ = self.channel.streams
-        one.state["user"] = "ada"
-        self.names["logOut"]("ada")
-        self.assertEqual(sorted(stream.complete for stream in streams), [False, True])
+        client = MemoryClient(self.names["private"], clock=self.clock)
+        stream = client.get("/", headers={"Cookie": "session=secret"})
+        self.assertEqual(self.names["logOut"]("grace"), 0)
+        self.assertEqual((self.names["logOut"]("ada"), stream.complete), (1, True))
 
     def test_klein(self) -> None:
         """
@@ -504,8 +503,9 @@ class ChannelPageTests(SynchronousTestCase):
         """
         The last event comes before the end.
         """
-        stream = self.get("withTheLastTen")
-        self.names["over"]()
+        names, _ = runAll("ref-channel.md")
+        stream = MemoryClient(names["resource"], clock=self.clock).get("/")
+        names["over"]()
         self.assertEqual((received(stream)[-1].data, stream.complete), ("That was all", True))
 
 

@@ -59,6 +59,25 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
+def tables(page: str | Path, heading: str) -> list[list[str]]:
+    """
+    Read all tables of options in a section and its subsections.
+
+    @param heading: that of the section, with its C{#}s.
+    @return: the cells of their rows, without the header rows.
+    """
+    _, _, text = read(page).partition(f"\n{heading}\n")
+    marks, _, _ = heading.partition(" ")
+    text, *_ = re.split(rf"^#{{1,{len(marks)}}} ", text, maxsplit=1, flags=re.MULTILINE)
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for rows in re.findall(r"^\| Option \|.*\n\|[-|]+\n((?:\|.*\|\n)+)", text, re.MULTILINE)
+        for line in rows.splitlines()
+    ]
+    assert found, f"no options below {heading!r} in {page}"
+    return found
+
+
 #: What the pages have in the file C{key}.
 SECRET = "a secret made by openssl rand -hex 32"
 
