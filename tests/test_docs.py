@@ -34,12 +34,15 @@ from twisted_sse import (
     CloseReason,
     Event,
     EventStream,
+    EventStreamParser,
     EventStreamResource,
     EventTooLarge,
     History,
     InvalidEvent,
     SlowReader,
 )
+from twisted_sse.client import Backoff, EventSource, readEvents
+from twisted_sse.client.retrying import PASSING
 from twisted_sse.daemon import Options
 from twisted_sse.daemon.sources import tick
 from twisted_sse.hub import Hub
@@ -267,6 +270,32 @@ class TableTests(SynchronousTestCase):
                 if name not in others
             }
             self.assertEqual(documented, defaults)
+
+    def test_client(self) -> None:
+        """
+        The documented options of the client, of its backoff, of C{readEvents} and of the parser are the
+        actual ones, with their defaults.
+        """
+        constants = {"": inspect.Parameter.empty, "16 MiB": 2**24, "14 statuses": PASSING}
+        for page, heading, what in (
+            ("ref-client.md", "## Options", EventSource),
+            ("ref-client.md", "## Backoff", Backoff),
+            ("ref-client.md", "## `readEvents`", readEvents),
+            ("ref-events.md", "## The parser", EventStreamParser),
+        ):
+            documented = {
+                name.strip("`"): constants[default]
+                if default in constants
+                else ast.literal_eval(default.strip("`"))
+                for name, default, _ in tables(page, heading)
+            }
+            defaults = {
+                name: each.default
+                for name, each in inspect.signature(what).parameters.items()
+                if name != "response"
+            }
+            self.assertEqual(documented, defaults)
+        self.assertEqual(len(PASSING), 14)
 
     def test_hub(self) -> None:
         """

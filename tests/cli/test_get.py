@@ -29,7 +29,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
 from tests.support.commands import ErrorMixin, FakeReactor, Selected
-from tests.support.documents import blocks, table
+from tests.support.documents import blocks, table, tables
 from tests.support.python import EXTRAS, LATE, run
 from twisted_sse import MessageEvent, release
 from twisted_sse.cli import get, main, options
@@ -638,7 +638,7 @@ class MainTests(ErrorMixin):
         options = set(re.findall(r"(?<![\w-])--?[a-z-]+(?=[\s,])", said, re.IGNORECASE))
         documented = {
             name
-            for cell, *_ in table("ref-get.md", "## Options")
+            for cell, *_ in tables("ref-get.md", "## Options")
             for name in re.findall(r"`(--?[\w-]+)`", cell)
         }
         self.assertEqual(documented, options - {"-h", "--help"})
@@ -655,7 +655,8 @@ class PageTests(Terminal, ErrorMixin):
         """
         Terminal.setUp(self)
         ErrorMixin.setUp(self)
-        self.sessions = "".join(blocks("ref-get.md", "console"))
+        pages = "ref-get.md", "howto-client.md"
+        self.sessions = "".join("".join(blocks(page, "console")) for page in pages)
 
     def test_statuses(self) -> None:
         """
@@ -670,7 +671,7 @@ class PageTests(Terminal, ErrorMixin):
         """
         The documented kinds of output are the actual ones.
         """
-        rows = table("ref-get.md", "## What is printed")
+        rows = table("ref-get.md", "## Output formats")
         self.assertEqual([row[0].strip("`") for row in rows], list(OUTPUTS))
 
     def test_printed(self) -> None:
@@ -700,7 +701,7 @@ class PageTests(Terminal, ErrorMixin):
         """
         self.patch(options, "read", lambda name: b"{}")
         commands = re.findall(r"twisted-sse (get [^|\n]*)", self.sessions)
-        self.assertEqual(len(commands), 10)
+        self.assertEqual(len(commands), 11)
         for command in commands:
             if "many" not in command:
                 parse(shlex.split(command))

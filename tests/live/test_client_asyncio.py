@@ -67,7 +67,7 @@ class AsyncioTests(SynchronousTestCase):
         Events arrive in an asyncio queue, cancelling the future closes the source, and iterating in
         a task raises.
         """
-        [block] = [block for block in blocks("ref-client.md", "python") if "asFuture" in block]
+        [block] = [block for block in blocks("howto-client.md", "python") if "asFuture" in block]
         program = f"{ASYNCIO_BEGIN}{block}{ASYNCIO_END}"
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", program],
