@@ -692,25 +692,25 @@ class LossTests(SynchronousTestCase):
 
     def test_told(self) -> None:
         """
-        The client is told exactly what the table says.
+        The client receives exactly the notices that the tables list.
         """
         scenarios: dict[str, Callable[[], list[str]]] = {
-            "The connection breaks": lambda: self.away(2),
-            "The history was trimmed": lambda: self.away(4),
-            "It was away while the history was trimmed": lambda: self.away(4, topics=["mine"]),
-            "It reads so slowly": self.overtaken,
-            "The server was restarted": self.elsewhere,
-            "An ID that never was": lambda: self.resume(self.serve(), "made up"),
-            "It comes back without an ID": self.reloaded,
-            "It does not read, `SlowReader.DISCONNECT`": lambda: self.slow(SlowReader.DISCONNECT),
-            "It does not read, `SlowReader.DROP_OLDEST`": lambda: self.slow(SlowReader.DROP_OLDEST),
-            "It does not read for `stallTimeout`": self.stalled,
+            "The connection broke": lambda: self.away(2),
+            "The history was trimmed past its ID by": lambda: self.away(4),
+            "The history was trimmed past its ID, but": lambda: self.away(4, topics=["mine"]),
+            "The history overtakes a slow client": self.overtaken,
+            "It sends no ID": self.reloaded,
+            "It sends an ID that never": lambda: self.resume(self.serve(), "made up"),
+            "`SlowReader.DISCONNECT`": lambda: self.slow(SlowReader.DISCONNECT),
+            "`SlowReader.DROP_OLDEST`": lambda: self.slow(SlowReader.DROP_OLDEST),
+            "It takes no byte for `stallTimeout`": self.stalled,
+            "The server restarted": self.elsewhere,
+            "It reconnects to another process": self.elsewhere,
             "`Channel(history=None)`": self.withoutHistory,
-            "A polyfill": self.byQuery,
-            "It comes back to another process": self.elsewhere,
             "The stream is subscribed to several channels": self.severalChannels,
+            "A polyfill": self.byQuery,
         }
-        rows = table("resuming.md", "## What can be lost, when")
+        rows = tables("resuming.md", "## What can be lost, when", "Cause")
         for beginning, scenario in scenarios.items():
             [told] = [row[1] for row in rows if row[0].startswith(beginning)]
             self.setUp()

@@ -59,11 +59,12 @@ def table(page: str | Path, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows[2:]]
 
 
-def tables(page: str | Path, heading: str) -> list[list[str]]:
+def tables(page: str | Path, heading: str, column: str = "Option") -> list[list[str]]:
     """
-    Read all tables of options in a section and its subsections.
+    Read all tables of a section and its subsections whose first column has a given heading.
 
     @param heading: that of the section, with its C{#}s.
+    @param column: that of the first column.
     @return: the cells of their rows, without the header rows.
     """
     _, _, text = read(page).partition(f"\n{heading}\n")
@@ -71,10 +72,10 @@ def tables(page: str | Path, heading: str) -> list[list[str]]:
     text, *_ = re.split(rf"^#{{1,{len(marks)}}} ", text, maxsplit=1, flags=re.MULTILINE)
     found = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for rows in re.findall(r"^\| Option \|.*\n\|[-|]+\n((?:\|.*\|\n)+)", text, re.MULTILINE)
+        for rows in re.findall(rf"^\| {column} \|.*\n\|[-|]+\n((?:\|.*\|\n)+)", text, re.MULTILINE)
         for line in rows.splitlines()
     ]
-    assert found, f"no options below {heading!r} in {page}"
+    assert found, f"no {column!r} below {heading!r} in {page}"
     return found
 
 
