@@ -285,8 +285,8 @@ def clients(bench: Bench) -> Section:
     return Section(
         "Reading: clients for Python",
         f"Over a connection on this machine: {many:,} events of {EVENT_SIZE} bytes as fast as the"
-        f" client reads them, in two kinds of chunks; then {RATE:,} a second, as they come in real"
-        " life. Each client is used as its documentation says, and does nothing but count.",
+        f" client reads them, in two kinds of chunks; then {RATE:,} a second, one at a time. Each client"
+        " is used as documented, and only counts.",
         tables,
     )
 

@@ -66,14 +66,14 @@ def hubs(bench: Bench) -> Section:
     server = Server("twisted-sse", "this checkout", command, environment=environment, path=PATH)
     return Section(
         "A hub",
-        f"Each event of {SIZE} bytes is about one of {TOPICS} topics, and goes to one of {TOPICS}"
+        f"Each event of {SIZE} bytes has one of {TOPICS} topics, and goes to one of {TOPICS}"
         f" subscribers, {bench.scale.deliveries * 2:,} deliveries a second in all. Half of the hub's"
-        " subscribers have selected their topic by a URI template; in nchan, each topic is a channel."
+        " subscribers select their topic with a URI template; in nchan, each topic is a channel."
         "\n\n"
-        f"{PUBLISHERS} publishers send a form, and a token to our hub, and wait for each answer;"
-        " plain Twisted reads the form and sends an answer.\n\n"
-        f"Clients that come back have missed one event. With presence, {WATCHERS} of them are told"
-        " of each.",
+        f"{PUBLISHERS} publishers send a form, to our hub with a token, and wait for each response;"
+        " plain Twisted reads the form and responds.\n\n"
+        f"Clients that reconnect have missed one event. With presence, {WATCHERS} clients are notified"
+        " of each of them.",
         [delivered(bench, server), published(bench, server), returning(bench, server)],
     )
 
@@ -158,11 +158,11 @@ def returning(bench: Bench, server: Server) -> Table:
     )
     table = Table(
         [
-            f"{streams:,} clients come back",
+            f"{streams:,} clients reconnect",
             "accepted a second",
             "x without",
             "CPU µs per client",
-            "reactor held at most, ms",
+            "reactor blocked at most, ms",
             "garbage collected at most, ms",
         ]
     )

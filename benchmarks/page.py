@@ -367,6 +367,6 @@ def page(bench: Bench) -> Section:
         f"A log of {BACKLOG:,} lines is open in Chromium and gets {RATE:,} more a second. A frame is"
         " the time from one to the next, a long task takes at least 50 ms, and the heap is that of the"
         " page's scripts at the end. The second table scrolls from the newest event to the oldest,"
-        " searches with a pattern of exponential running time, and only reads lines.",
+        " searches with a pattern that needs exponential time, and only reads lines.",
         [flood, other],
     )

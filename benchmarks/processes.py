@@ -132,7 +132,7 @@ def processes(bench: Bench) -> Section:
     return Section(
         "Several processes on the same processors",
         f"A daemon with `--store redis://` and `--processes`, {bench.scale.streams[0]:,} streams in"
-        f" all; another program adds {added} events a second, up to the first rate that it cannot"
-        " keep up with. Redis, that program and the load generator have the same two processors.",
+        f" all; another program adds {added} events a second, up to the first rate that it can't"
+        " keep up with. Redis, that program and the load generator share the two processors.",
         [table],
     )

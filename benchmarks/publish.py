@@ -177,9 +177,9 @@ def publish(bench: Bench) -> Section:
             table.rows.append([name, str(count), rate, ratio(found, plain, "rate"), us])
     return Section(
         "Publishing over HTTP",
-        f"{PUBLISHERS} publishers post as fast as they get answers, each on one connection;"
-        f" {SIZE} bytes of data in an event; there are no subscribers. Plain Twisted reads the body"
-        " and sends the same answer, but does nothing with the events. Ours checks who publishes, and"
-        " keeps the events in memory.",
+        f"{PUBLISHERS} publishers post as fast as they receive responses, each on one connection, events"
+        f" with {SIZE} bytes of data; there are no subscribers. Plain Twisted reads the body and sends the"
+        " same response, but does nothing with the events. twisted-sse checks who publishes, and keeps the"
+        " events in memory.",
         [table],
     )

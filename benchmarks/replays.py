@@ -70,7 +70,7 @@ def replays(bench: Bench) -> Section:
             "CPU \N{MICRO SIGN}s per client",
             "x memory",
             "seconds",
-            "reactor held at most, ms",
+            "reactor blocked at most, ms",
         ]
     )
     for ids, text in (1, "from one ID"), (MISSED, f"from {MISSED:,} IDs"):
@@ -85,9 +85,9 @@ def replays(bench: Bench) -> Section:
             held = middle(samples, "held_ms", 0)
             table.rows.append([name, *cost, spread(samples, "seconds", 2), held])
     return Section(
-        "Clients that come back need what is only in the store",
+        "Clients that resume from a store",
         f"Each asks by its `Last-Event-ID` for {MISSED:,} events of 100 bytes or more: all of them"
-        " the same, or each from an ID of its own. With a store, all but the newest 100 are only"
-        " there. Redis has the load's processor.",
+        " for the same events, or each from its own ID. With a store, all but the newest 100 are only"
+        " there. Redis shares the load generator's processor.",
         [table],
     )

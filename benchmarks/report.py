@@ -58,7 +58,7 @@ class Section:
         """
         Write it.
         """
-        parts = [f"### {self.title}", self.text, *(table.markdown() for table in self.tables)]
+        parts = [f"## {self.title}", self.text, *(table.markdown() for table in self.tables)]
         parts.extend(self.notes)
         return "\n\n".join(parts) + "\n"
 

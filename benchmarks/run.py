@@ -8,8 +8,8 @@ and runs each case: candidates in turn, three times, of which the median counts.
 the first processor, all else the last.  What is counted is the CPU time of the server, which
 others on the machine disturb least; absolute figures hold for one machine, ratios travel better.
 
-The tables go to standard output, and with the chart into two files: those of the documentation if
-everything was measured in full, else in C{build/bench}.
+The tables go to standard output, and with the chart and the text of C{figures.md} into two files:
+those of the documentation if everything was measured in full, else in C{build/bench}.
 """
 
 from __future__ import annotations
@@ -68,10 +68,12 @@ def introduce(bench: Bench, leftOut: Mapping[str, str]) -> str:
         command += f" ARGS={shlex.quote(shlex.join(sys.argv[1:]))}"
     today = datetime.now().astimezone().date()
     runs = bench.scale.runs
-    which = f"the median of {runs} runs, with the least and the most" if runs > 1 else "of one run"
+    which = f"the median of {runs} runs, with the lowest and highest" if runs > 1 else "of one run"
     python = f"{platform.python_implementation()} {platform.python_version()}"
     lines = [f"`{command}` on {today}; {describe()}; {python}, Twisted {version('Twisted')}."]
-    lines.append(f"The server has one processor, the load another. A figure is {which}.")
+    lines.append(
+        f"The server has one processor, the load generator another. Each figure is {which}."
+    )
     if bench.peers:
         peers = "; ".join(f"{server.name} {server.version}" for server in bench.peers)
         lines.append(f"Measured in the same run: {peers}.")
@@ -84,7 +86,9 @@ def write(folder: Path, introduction: str, sections: list[Section]) -> None:
     Write the files that the documentation shows.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = "\n".join([introduction, *(section.markdown() for section in sections)])
+    head = (Path(__file__).parent / "figures.md").read_text(encoding="utf-8")
+    runs = f"## Machine and runs\n\n{introduction}"
+    text = "\n".join([head, runs, *(section.markdown() for section in sections)])
     (folder / "ref-figures.md").write_text(text, encoding="utf-8")
     for section in sections:
         if section.chart is not None:

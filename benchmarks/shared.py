@@ -319,7 +319,7 @@ def shared(bench: Bench) -> Section:
         rate, us = middle(samples, "rate", 0), spread(samples, "us_event", 1)
         first.rows.append([name, rate, half, most, us])
     followed = bench.inTurn("redis", {"what was missed": partial(follow, bench)})
-    second = Table(["followed", "events/s", "CPU µs per event", "reactor held at most, ms"])
+    second = Table(["followed", "events/s", "CPU µs per event", "reactor blocked at most, ms"])
     for name, samples in followed.items():
         rate, us = spread(samples, "rate", 0), spread(samples, "cpu_us", 1)
         second.rows.append([name, rate, us, middle(samples, "held_ms", 1)])
@@ -330,7 +330,7 @@ def shared(bench: Bench) -> Section:
         "redis, publish",
         {
             f"`publish`, {IN_FLIGHT} in a turn": partial(published, bench, "plenty"),
-            f"`publishAndWait`, {IN_FLIGHT} on their way": partial(published, bench, "wait"),
+            f"`publishAndWait`, {IN_FLIGHT} in flight": partial(published, bench, "wait"),
             "over HTTP": one,
             f"over HTTP, {BATCH} in a request": partial(
                 posted, bench, "application/x-ndjson", batch, BATCH
@@ -343,12 +343,12 @@ def shared(bench: Bench) -> Section:
         third.rows.append([name, spread(samples, "rate", 0), spread(samples, "us", 1)])
     return Section(
         "Several processes: Redis",
-        f"One process serves a stream; the events of {SIZE} bytes come from another, through a Redis"
-        " server that has the load's processor, as has the publisher. What was missed is what was"
-        " added while the process was held up: it is taken as fast as possible, and nobody reads."
-        " A process that publishes follows its own events, too.",
+        f"One process serves a stream. Events of {SIZE} bytes arrive from another process through a Redis"
+        " server. Redis and the publisher share the load generator's processor. Missed events are those"
+        " added while the process was suspended: it reads them as fast as possible, without clients."
+        " A process that publishes also follows its own events.",
         [first, second, third],
-        ["nchan sends what is published to the servers that have subscribers, and keeps nothing."]
+        ["nchan forwards events to the servers that have subscribers, and keeps nothing."]
         if peers
         else [],
     )

@@ -158,12 +158,12 @@ def stores(bench: Bench) -> Section:
     )
     table = Table(
         [
-            "`synchronous`, events on their way",
+            "`synchronous`, events in flight",
             "stored, events/s",
             "wait, ms",
             "CPU µs per event",
             "events per transaction",
-            "reactor held at most, ms",
+            "reactor blocked at most, ms",
         ]
     )
     for name, samples in found.items():
@@ -179,9 +179,9 @@ def stores(bench: Bench) -> Section:
         )
     return Section(
         "Storing: SQLite",
-        "Events of 100 bytes are appended one by one to a log of `SQLiteStore`, which keeps the newest"
-        " 100,000. The CPU time includes making the events and receiving the answers. How late a timer"
-        " was is counted in real time, so whatever else the machine does adds to it.",
+        "Events of 100 bytes are appended one at a time to a log of `SQLiteStore`, which keeps the newest"
+        " 100,000. The CPU time includes creating the events and receiving the answers. Delays of the"
+        " reactor are measured in real time, so other programs on the machine add to them.",
         [table],
     )
 

@@ -36,8 +36,8 @@ def timer(bench: Bench) -> Section:
     """
     return Section(
         "A timer for each stream",
-        "At each tick a new event of 100 bytes: `EventStream.every`; in plain Twisted a"
-        " `LoopingCall`. The floor is a loop in C that only sends, with one timer for all.",
+        "Each tick sends a new event of 100 bytes: `EventStream.every`; in plain Twisted, a"
+        " `LoopingCall`. The floor is a C loop that only sends, with one timer for all streams.",
         costTables(bench, atSizes(bench, "timer"), "timer", "event"),
     )
 
@@ -49,8 +49,8 @@ def fanout(bench: Bench) -> Section:
     sizes = atSizes(bench, "fanout")
     return Section(
         "One event to all streams",
-        "An event of 100 bytes at a fixed rate: `Channel.publish`, with a history; in plain Twisted"
-        " `request.write` to each. The floor is a loop in C that only sends.",
+        "An event of 100 bytes at a fixed rate: `Channel.publish` with a history; in plain Twisted,"
+        " `request.write` for each stream. The floor is a C loop that only sends.",
         costTables(bench, sizes, "fanout", "delivery"),
         chart=drawCosts(bench, sizes),
     )
@@ -129,9 +129,9 @@ def saturation(bench: Bench) -> Section:
         table.rows.append([name, spread(samples, "within", 0), spread(samples, "most", 0)])
     rates = ", ".join(f"{rate:,}" for rate in bench.scale.rates)
     return Section(
-        "As much as one processor can send",
+        "What one processor can send",
         f"{streams:,} streams; {rates} events a second are published, up to the first rate that the"
-        " server cannot keep up with. An event that is published late counts from when it was due.",
+        " server can't keep up with. An event that is published late counts from when it was due.",
         [table],
     )
 
@@ -179,7 +179,7 @@ def memory(bench: Bench) -> Section:
         table.rows.append([name, spread(samples, "kB_conn", 1), middle(samples, "connect_s", 1)])
     return Section(
         "Memory",
-        "By how much the resident memory of the server grows. A request has two headers.",
+        "The growth of the server's resident memory. A request has two headers.",
         [table],
     )
 
@@ -212,9 +212,9 @@ def storm(bench: Bench) -> Section:
         costs = [spread(samples, "us_client", 0), ratio(samples, bare, "us_client")]
         table.rows.append([name, *rates, *costs])
     return Section(
-        "All clients come back at once",
-        "The time is up when each has the first bytes of the answer, or, with a replay, the last"
-        f" of the {MISSED} events of 100 bytes that it asks for by its `Last-Event-ID`.",
+        "All clients reconnect at once",
+        "Measured until each client has the first bytes of its response or, with a replay, the last of"
+        f" the {MISSED} events of 100 bytes that its `Last-Event-ID` asks for.",
         [table],
     )
 
@@ -244,13 +244,13 @@ def hold(bench: Bench) -> Section:
     candidates = {
         server.name: partial(longestTurn, bench, server) for server in (bench.ours, bench.plain)
     }
-    table = Table([f"one event to {streams:,} streams", "the reactor is held for ms, at most"])
+    table = Table([f"one event to {streams:,} streams", "reactor blocked at most, ms"])
     for name, samples in bench.inTurn("hold", candidates).items():
         table.rows.append([name, spread(samples, "held_ms", 0)])
     return Section(
-        "How long one event holds the reactor",
-        "The longest time between two turns, as a timer in the server sees it, while five events"
-        " are published a second apart.",
+        "How long one event blocks the reactor",
+        "The longest time between two turns of the reactor, seen by a timer in the server, while five"
+        " events are published a second apart.",
         [table],
     )
 
@@ -279,7 +279,7 @@ def stalled(bench: Bench) -> Section:
         candidates[f"{server.name}, {few} do not read"] = partial(withStalled, bench, server, few)
     found = bench.inTurn("stalled", candidates)
     table = Table(
-        [f"{streams:,} streams", "CPU µs per delivery", "99 % within, ms", "x without", "waiting"]
+        [f"{streams:,} streams", "CPU µs per delivery", "99 % within, ms", "x without", "queued"]
     )
     for name, samples in found.items():
         without = found.get(name.partition(",")[0])
@@ -293,10 +293,10 @@ def stalled(bench: Bench) -> Section:
             ]
         )
     return Section(
-        "Clients that do not read",
+        "Clients that don't read",
         f"{bench.rate(streams):.3g} events a second to {streams:,} clients, and to {few} more that never"
-        " read. Their buffers are small, and before the measurement one event of 128 KiB fills them:"
-        ' what comes after that waits in the server ("waiting": for so many clients).',
+        " read. Their buffers are small, and one event of 128 KiB fills them before the measurement."
+        ' Later events are queued in the server: "queued" is the number of clients with a queue.',
         [table],
     )
 
@@ -336,8 +336,8 @@ def cycles(bench: Bench) -> Section:
     table.rows.append([f"{count // 10:,}", f"{first:,}", "", "", ""])
     table.rows.append([f"{count:,}", f"{last:,}", growth, str(left["streams"]), str(left["calls"])])
     return Section(
-        "Clients that come and go",
-        "One after another, each of which leaves when it has read the headers.",
+        "Clients that connect and disconnect",
+        "One after another; each disconnects after it has read the headers.",
         [table],
     )
 

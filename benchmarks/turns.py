@@ -210,10 +210,10 @@ def turns(bench: Bench) -> Section:
         table.rows.append([name, *figures])
     return Section(
         "Reading: the worst that a server can do",
-        "Over a connection on this machine, with a function for comments. A turn of the reactor is"
-        " counted in CPU time, without the modules that are there in Python's collector of garbage;"
-        " memory is how much more the client needs at most than before. The least of all runs: what"
-        " disturbs the machine can only add to the longest turn.",
+        "Over a connection on this machine, with a callback for comments. A turn of the reactor is"
+        " measured in CPU time, without imported modules in Python's garbage collector. Memory is what"
+        " the client needs at most, beyond what it needed before. The lowest figure of all runs counts:"
+        " other programs can only lengthen the longest turn.",
         [table],
     )
 

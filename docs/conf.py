@@ -34,8 +34,7 @@ extensions = ["myst_parser", "sphinx_copybutton", "sphinx_reredirects", "referen
 # A reference to nothing is an error.
 nitpicky = True
 primary_domain = "py"
-# performance.md includes the other one.
-exclude_patterns = ["_build", "ref-figures.md"]
+exclude_patterns = ["_build"]
 
 # Where a page was before the pages were sorted by kind.
 redirects = {

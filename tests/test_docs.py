@@ -377,12 +377,34 @@ class TableTests(SynchronousTestCase):
         if not hasattr(os, "sched_getaffinity"):
             raise SkipTest("the benchmarks are for Linux")
         documented = [
-            row[0].strip("`") for row in table("performance.md", "## How to read the figures")
+            row[0].strip("`")
+            for row in tables("ref-figures.md", "## How to read the figures", "Case")
         ]
         command = [sys.executable, ROOT / "benchmarks" / "run.py", "no such case"]
         said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
         cases = said.partition("there is only ")[2].rstrip().split(", ")
         self.assertEqual(sorted(documented), sorted(cases))
+
+    def test_figures(self) -> None:
+        """
+        The page of figures begins and is divided as C{make bench} would write it.
+        """
+        folder = ROOT / "benchmarks"
+        head = (folder / "figures.md").read_text(encoding="utf-8")
+        page = read("ref-figures.md")
+        self.assertTrue(page.startswith(head))
+        first, *titles = re.findall(r"^## (.*)$", page[len(head) :], re.MULTILINE)
+        self.assertEqual(first, "Machine and runs")
+        written = {
+            call.args[0].value
+            for script in folder.glob("*.py")
+            for call in ast.walk(ast.parse(script.read_text(encoding="utf-8")))
+            if isinstance(call, ast.Call)
+            and isinstance(call.func, ast.Name)
+            and call.func.id == "Section"
+            and isinstance(call.args[0], ast.Constant)
+        }
+        self.assertEqual(set(titles), written)
 
     def test_daemon(self) -> None:
         """
