@@ -1,8 +1,8 @@
 """
-The recipe, as it is often seen, each time with one mistake.  The tests show what it does.
+The recipe as it is often seen, each time with one mistake.  Tests show the effect of each.
 """
 
-# ruff: noqa: D102 -- the methods are as they are seen elsewhere
+# ruff: noqa: D102 -- the methods look as they do elsewhere
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HELLO = b"event: message\nid: 1\ndata: hello\n\n"
 
 class NeverRemoved(Resource):
     """
-    One list of requests.  notifyFinish gives its callbacks None or a Failure, not the request.
+    A set of requests.  notifyFinish passes None or a Failure to its callbacks, not the request.
     """
 
     isLeaf = True
@@ -41,7 +41,7 @@ class NeverRemoved(Resource):
 
 class NeverStopped(Resource):
     """
-    Nobody looks at notifyFinish.  Writing to a client that has gone is no error.
+    Ignores notifyFinish.  Writing to a disconnected client raises nothing.
     """
 
     isLeaf = True
@@ -57,8 +57,8 @@ class NeverStopped(Resource):
 
 class DiesSilently(Resource):
     """
-    An exception ends a LoopingCall, and is given to the Deferred of start().  This one keeps it,
-    and looks at it never.
+    An exception ends a LoopingCall, and reaches the Deferred of start().  This one keeps it, and
+    never looks at it.
     """
 
     isLeaf = True
@@ -115,7 +115,7 @@ def unescaped(text):
 
 class NobodyPauses(Resource):
     """
-    Without a producer nobody is told that the client does not read.
+    Without a producer, nothing reports that the client does not read.
     """
 
     isLeaf = True
