@@ -40,7 +40,7 @@ OF_INTERFACES = [
 #: The same for pyright, which has no plugins.
 OF_PYRIGHT = [
     r'attribute "(listenTCP|run|stop|adoptStreamPort|callFromThread)" for class "_?IReactor',
-    r"many_python.py:\d+: Expected 0 positional arguments",  # IReactorSocket(reactor)
+    r"howto_redis_python.py:\d+: Expected 0 positional arguments",  # IReactorSocket(reactor)
     r'parameter "child" of type "IResource" in function "putChild"',
     r'-> (EventStreamResource|Hub|KleinResource)" .* "KleinRouteHandlerT@route"',
     r'parameter "agent" of type "IAgent" in function',  # of CookieAgent

@@ -132,7 +132,7 @@ class ReferenceTests(SynchronousTestCase):
         """
         for page in apiPages():
             text = page.read_text("utf-8")
-            for part in "sidebar-search", "theme-toggle", "The recipe":
+            for part in "sidebar-search", "theme-toggle", "An event stream in twelve lines":
                 self.assertIn(part, text, page.name)
         self.assertIn("api/twisted_sse.client", (build() / "searchindex.js").read_text("utf-8"))
 
