@@ -458,7 +458,7 @@ class RegistryTests(MetricsTestCase):
         """
         rows = [
             (name.strip("`"), kind, [label.strip("` ") for label in labels.split(",")])
-            for name, kind, labels, _ in table("ref-metrics.md", "## Metrics")
+            for name, kind, labels, _ in table("ref-metrics.md", "### Streams and channels")
         ]
         self.assertEqual(
             rows,
@@ -483,7 +483,7 @@ class RegistryTests(MetricsTestCase):
         self.patch(_exposition, "reactor", reactor)
         self.emptyDefault()
         with redirect_stdout(StringIO()) as accessLog:
-            names, _ = runAll("ref-metrics.md")
+            names, _ = runAll("howto-monitor.md")
             self.addCleanup(names["metrics"].close)
             with MemoryClient(names["site"]().resource) as client:
                 client.get("/events")
