@@ -4,6 +4,7 @@ Tests for L{twisted_sse.metrics}: the metrics for Prometheus.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.twisted import _exposition
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.documents import runAll, table
+from tests.support.documents import blocks, read, runAll, table
 from twisted_sse import Channel, CloseReason, EventStream, EventStreamResource, SlowReader
 from twisted_sse.metrics import BUCKETS, PrometheusObserver
 from twisted_sse.observe import Observer, Observers
@@ -471,6 +472,29 @@ class RegistryTests(MetricsTestCase):
                 for metric in self.observer.describe()
             ],
         )
+
+    def test_alerts(self) -> None:
+        """
+        The documented alerts use documented metrics, with labels that these have.
+        """
+        rows = re.findall(
+            r"^\| `(sse_\w+)` \| (\w+) \| ([^|]*)\|", read("ref-metrics.md"), re.MULTILINE
+        )
+        known = {
+            name + "_bucket" * (kind == "histogram"): {*re.findall(r"\w+", labels), "le"}
+            for name, kind, labels in rows
+        }
+        (alerts,) = [each for each in blocks("howto-monitor.md", "yaml") if "alert:" in each]
+        expressions = re.findall(r"expr: (.*)", alerts)
+        self.assertEqual(len(expressions), alerts.count("alert:"))
+        for expression in expressions:
+            names = re.findall(r"\bsse_\w+", expression)
+            self.assertNotEqual(names, [], expression)
+            self.assertLessEqual({*names}, {*known}, expression)
+            labels = set(re.findall(r"\b(\w+)=", expression))
+            for group in re.findall(r"by \(([^)]*)\)", expression):
+                labels |= {*group.split(", ")}
+            self.assertLessEqual(labels, set.union(*(known[name] for name in names)), expression)
 
     def test_served(self) -> None:
         """

@@ -15,13 +15,16 @@ from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.documents import PAGES, SECRET, blocks, read, table
+from tests.support.channels import received
+from tests.support.documents import PAGES, SECRET, blocks, read, runAll, table
+from twisted_sse import Channel, EventStreamResource
 from twisted_sse.daemon import Options
 from twisted_sse.daemon.help import HELP
 from twisted_sse.daemon.mercureoptions import PROTOCOLS
 from twisted_sse.daemon.parameters import DEFAULT_PORT, SHARED, STORED
 from twisted_sse.daemon.paths import RESERVED
 from twisted_sse.daemon.sourceoptions import TAIL
+from twisted_sse.testing import MemoryClient
 
 PAGE = "ref-serve.md"
 
@@ -209,3 +212,40 @@ class CommandTests(SynchronousTestCase):
             except SystemExit:
                 return said.getvalue()
         return ""
+
+
+class SourceTests(SynchronousTestCase):
+    """
+    Tests for the functions on the page about sources.
+    """
+
+    def setUp(self) -> None:
+        """
+        Run the page.
+        """
+        self.names, _ = runAll("howto-sources.md")
+
+    def test_load(self) -> None:
+        """
+        The function sends the load of the machine each second.
+        """
+        client = MemoryClient(EventStreamResource(self.names["load"]))
+        stream = client.get("/")
+        client.clock.advance(2)
+        self.assertEqual(
+            [(each.type, len(each.json())) for each in received(stream)], 2 * [("load", 3)]
+        )
+
+    def test_mine(self) -> None:
+        """
+        With a channel, a user gets the events of all and those of this user, and an unknown one a 401.
+        """
+        channel = Channel()
+        client = MemoryClient(
+            EventStreamResource(lambda stream: self.names["mine"](stream, channel))
+        )
+        self.assertEqual(client.get("/").status, 401)
+        stream = client.get("/", headers={"X-User": "7"})
+        for topic in "all", "user:8", "user:7":
+            channel.publish(topic, topics=[topic])
+        self.assertEqual([each.data for each in received(stream)], ["all", "user:7"])
