@@ -40,6 +40,9 @@ LATER = {
     "tail": f"{TAIL} lines, 0 posted events",
 }
 
+#: The headings of groups that have other ones than in the help.
+HEADINGS = {"Mercure hub": "A Mercure hub", "python: sources": "Events of your own"}
+
 #: The files that the pages have made by their commands.
 FILES = {
     "app.log": "",
@@ -68,6 +71,14 @@ DAEMON = re.compile(
 #: A group of the help, and an option in it: its letter, its name, and whether it may be repeated.
 GROUP = re.compile(r"^(\S.*)\n((?: {2,6}-.*\n)+)", re.MULTILINE)
 LISTED = re.compile(r"^ +(?:-(\w), )?--([a-z-]+)(?: [^ ]+)?( \*)?", re.MULTILINE)
+
+
+def headingOf(group: str) -> str:
+    """
+    @return: the heading of a group of the help on the page.
+    """
+    title = group.partition(" (")[0]
+    return HEADINGS.get(title, title[0].upper() + title[1:])
 
 
 def documented(heading: str) -> list[tuple[str, str, bool, str]]:
@@ -119,8 +130,7 @@ class ReferenceTests(SynchronousTestCase):
         headings = []
         every = set()
         for title, lines in groups:
-            heading = re.sub(r"^(python:)", r"`\1`", title.partition(" (")[0])
-            heading = heading[0].upper() + heading[1:]
+            heading = headingOf(title)
             headings.append(heading)
             listed = [(letter, name, bool(star)) for letter, name, star in LISTED.findall(lines)]
             self.assertEqual([each[:3] for each in documented(heading)], listed)
@@ -139,8 +149,7 @@ class ReferenceTests(SynchronousTestCase):
         options = Options()
         sizes = {"1 MiB": str(2**20), "256 MiB": str(2**28)}
         for title, _ in GROUP.findall(HELP):
-            heading = re.sub(r"^(python:)", r"`\1`", title.partition(" (")[0])
-            for _, name, isRepeated, default in documented(heading[0].upper() + heading[1:]):
+            for _, name, isRepeated, default in documented(headingOf(title)):
                 shown = sizes.get(default, default.replace("`", ""))
                 actual = options.defaults.get(name)
                 if f"{name}=" not in options.longOpt:
