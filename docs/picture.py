@@ -1,18 +1,23 @@
 """
-Makes the picture of the live page: docs/page.png.
+Makes the pictures of the live page: docs/page.png, docs/search.png and docs/sources.png.
 
-usage: python docs/picture.py
+usage: python docs/picture.py [page | search | sources]...
 
-The log is always the same, so the picture is, too, except for the browser's font rendering.  It needs
-Chromium and its driver, as the tests do.
+The logs are always the same, so the pictures are, too, except for the browser's font rendering.  It
+needs Chromium and its driver, as the tests do.
 """
 
 from __future__ import annotations
 
+import json
+import random
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -20,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from camera import chromium, freePort, serving  # beside this file
 
-PICTURE = Path(__file__).with_name("page.png")
+HERE = Path(__file__).parent
 
 #: The log of a shop: text and JSON, with times and levels, a traceback, and a worker's colours.
 LOG = """\
@@ -52,42 +57,116 @@ shop.errors.GatewayTimeout: no answer within 30 s
 2026-11-29 10:14:10,094 DEBUG [shop.cache] 1,204 keys, 38 expired
 """
 
+#: The sources of the list: their paths, newest lines, ages of these in seconds, and mean rates.
+SOURCES = [
+    ("/app.log", "2026-11-29 10:14:09 INFO [shop.mail] sent 1 message to ada@example.com", 0, 6),
+    ("/worker.log", "\x1b[1mworker-2\x1b[0m \x1b[32mINFO\x1b[0m job #1843 done in 18ms", 4, 1),
+    ("/access.log", '192.0.2.7 - - [29/Nov/2026:10:14:08 +0000] "POST /pay HTTP/1.1" 200', 1, 27),
+]
 
-def take(port: int) -> None:
+
+@contextmanager
+def opened(width: int, height: int, *names: str, view: str = "", script: str = "") -> Iterator[Any]:
     """
-    Open the page in Chromium, and save a screenshot.
+    Run the daemon on files with the log, and open its page.
+
+    @param width: of the page, in pixels.
+    @param height: of the page, in pixels.
+    @param names: of the files.
+    @param view: what follows C{#} in the address.
+    @param script: JavaScript that runs before the page's own.
+    @return: selenium's driver.
     """
-    with chromium(1280, 800) as browser:
-        browser.get(f"http://127.0.0.1:{port}/")
-        wait = WebDriverWait(browser, 20)
-        wait.until(lambda it: it.execute_script("return document.querySelector('.head') !== null"))
+    port = freePort()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for name in names:
+            (folder / name).write_text(LOG, encoding="utf-8")
+        command = ["-m", "twisted_sse", "serve", f"--port={port}", *names]
+        with serving(port, *command, folder=folder), chromium(width, height) as browser:
+            browser.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+            browser.get(f"http://127.0.0.1:{port}/#{view}")
+            yield browser
+
+
+def waitFor(browser: Any, condition: str) -> None:
+    """
+    Wait until an expression is true in the page.
+    """
+    WebDriverWait(browser, 20).until(lambda it: it.execute_script(f"return {condition}"))
+
+
+def save(browser: Any, name: str) -> None:
+    """
+    Save a screenshot in this directory.
+    """
+    time.sleep(1.2)  # the counts and the title
+    browser.save_screenshot(str(HERE / f"{name}.png"))
+
+
+def takePage() -> None:
+    """
+    Take the picture of the page, with an open row.
+    """
+    with opened(1280, 800, "app.log") as browser:
+        waitFor(browser, "document.querySelector('.head') !== null")
         # Open one of the objects, as a user would.
         browser.execute_script(
             "[...document.querySelectorAll('.head')]"
             ".find((it) => it.textContent.includes('504')).querySelector('button').click();"
             "document.activeElement.blur()"
         )
-        wait.until(lambda it: it.execute_script("return document.querySelector('.opened')"))
+        waitFor(browser, "document.querySelector('.opened') !== null")
         # Replace the parts that depend on time and place.
         browser.execute_script(
             "document.querySelector('.facts').textContent = 'ID 15 · arrived 10:14:07.103';"
             "document.getElementById('detail').textContent = '/srv/shop/app.log'"
         )
-        time.sleep(1.2)  # the counts and the title
-        browser.save_screenshot(str(PICTURE))
+        save(browser, "page")
+
+
+def takeSearch() -> None:
+    """
+    Take the picture of a search, with columns.
+    """
+    with opened(820, 270, "app.log", view="q=ms:>10&cols=status,ms") as browser:
+        waitFor(browser, "document.querySelector('.head') !== null")
+        browser.execute_script(
+            "document.getElementById('detail').textContent = '/srv/shop/app.log'"
+        )
+        save(browser, "search")
+
+
+def takeSources() -> None:
+    """
+    Take the picture of the list of sources.
+    """
+    numbers = random.Random(7)  # always the same
+    told: list[dict[str, Any]] = [
+        {"path": path, "kind": "file", "label": path.strip("/"), "lines": 20, "last": last}
+        | {"age": age, "rates": [numbers.randint(0, 2 * rate) for _ in range(60)]}
+        for path, last, age, rate in SOURCES
+    ]
+    # What the daemon would respond while the logs are written.
+    script = f"""
+        const told = {json.dumps(told)};
+        const answer = () => told.map((it) => ({{...it, lastAt: Date.now() - 1000 * it.age}}));
+        window.fetch = async () => new Response(
+            JSON.stringify(answer()), {{headers: {{"content-type": "application/json"}}}});
+    """
+    names = [path.strip("/") for path, *_ in SOURCES]
+    with opened(820, 300, *names, script=script) as browser:
+        waitFor(browser, "document.body.textContent.includes('ada@example.com')")
+        save(browser, "sources")
 
 
 def main() -> None:
     """
-    Run the daemon on the log, and take the picture.
+    Take the pictures that the command line names, or all.
     """
-    port = freePort()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / "app.log").write_text(LOG, encoding="utf-8")
-        command = ["-m", "twisted_sse", "serve", f"--port={port}", "app.log"]
-        with serving(port, *command, folder=folder):
-            take(port)
+    pictures = {"page": takePage, "search": takeSearch, "sources": takeSources}
+    for name in sys.argv[1:] or pictures:
+        pictures[name]()
 
 
 if __name__ == "__main__":

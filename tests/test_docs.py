@@ -41,7 +41,6 @@ from twisted_sse import (
 )
 from twisted_sse.client import Backoff, EventSource, readEvents
 from twisted_sse.client.retrying import PASSING
-from twisted_sse.daemon import Options
 from twisted_sse.daemon.sources import tick
 from twisted_sse.hub import Hub
 from twisted_sse.store import RedisStore, SQLiteStore
@@ -49,9 +48,6 @@ from twisted_sse.store.redis.address import PARAMETERS
 from twisted_sse.testing import MemoryClient, MemoryClock, MemoryStream
 
 ACCEPT = {"Accept": "text/event-stream"}
-
-#: The name of a metric of a store.
-STORE = re.compile(r"\bsse_store_(\w+)")
 
 
 def globalsOf(code: CodeType) -> set[str]:
@@ -323,10 +319,6 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({name for name, _ in rows}, actual)
         for name, kind in rows:
             self.assertEqual(kind, "counter" if name.endswith("_total") else "gauge", name)
-        alerts = {
-            each for block in blocks("ref-metrics.md", "yaml") for each in STORE.findall(block)
-        }
-        self.assertLessEqual(alerts, actual)
 
     def test_redisStore(self) -> None:
         """
@@ -403,31 +395,6 @@ class TableTests(SynchronousTestCase):
             and isinstance(call.args[0], ast.Constant)
         }
         self.assertEqual(set(titles), written)
-
-    def test_daemon(self) -> None:
-        """
-        The documented options of the daemon are the actual ones.
-        """
-        documented = set(re.findall(r"(?<=`--)[a-z-]+", read("ref-serve.md")))
-        options = {each.rstrip("=") for each in Options().longOpt}
-        self.assertEqual(documented, options - {"version", "help"})
-
-    def test_daemonDefaults(self) -> None:
-        """
-        The documented defaults of the daemon are the actual ones.
-        """
-        options = Options()
-        for heading in (
-            "### Lines",
-            "### A store",
-            "### Ticks",
-            "## Operation",
-            "## The other options",
-        ):
-            for name, default, _ in table("ref-serve.md", heading):
-                if default and not default.startswith("by "):
-                    option = name.partition("`,")[0].strip("`-")
-                    self.assertEqual(str(options.defaults[option]), default.strip("`"), option)
 
 
 class ChannelPageTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ Tests for L{twisted_sse.metrics}: the metrics for Prometheus.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from io import StringIO
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.twisted import _exposition
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.documents import runAll, table
+from tests.support.documents import blocks, read, runAll, table
 from twisted_sse import Channel, CloseReason, EventStream, EventStreamResource, SlowReader
 from twisted_sse.metrics import BUCKETS, PrometheusObserver
 from twisted_sse.observe import Observer, Observers
@@ -458,7 +459,7 @@ class RegistryTests(MetricsTestCase):
         """
         rows = [
             (name.strip("`"), kind, [label.strip("` ") for label in labels.split(",")])
-            for name, kind, labels, _ in table("ref-metrics.md", "## Metrics")
+            for name, kind, labels, _ in table("ref-metrics.md", "### Streams and channels")
         ]
         self.assertEqual(
             rows,
@@ -472,6 +473,29 @@ class RegistryTests(MetricsTestCase):
             ],
         )
 
+    def test_alerts(self) -> None:
+        """
+        The documented alerts use documented metrics, with labels that these have.
+        """
+        rows = re.findall(
+            r"^\| `(sse_\w+)` \| (\w+) \| ([^|]*)\|", read("ref-metrics.md"), re.MULTILINE
+        )
+        known = {
+            name + "_bucket" * (kind == "histogram"): {*re.findall(r"\w+", labels), "le"}
+            for name, kind, labels in rows
+        }
+        (alerts,) = [each for each in blocks("howto-monitor.md", "yaml") if "alert:" in each]
+        expressions = re.findall(r"expr: (.*)", alerts)
+        self.assertEqual(len(expressions), alerts.count("alert:"))
+        for expression in expressions:
+            names = re.findall(r"\bsse_\w+", expression)
+            self.assertNotEqual(names, [], expression)
+            self.assertLessEqual({*names}, {*known}, expression)
+            labels = set(re.findall(r"\b(\w+)=", expression))
+            for group in re.findall(r"by \(([^)]*)\)", expression):
+                labels |= {*group.split(", ")}
+            self.assertLessEqual(labels, set.union(*(known[name] for name in names)), expression)
+
     def test_served(self) -> None:
         """
         The documented site serves the metrics of its streams.
@@ -483,7 +507,7 @@ class RegistryTests(MetricsTestCase):
         self.patch(_exposition, "reactor", reactor)
         self.emptyDefault()
         with redirect_stdout(StringIO()) as accessLog:
-            names, _ = runAll("ref-metrics.md")
+            names, _ = runAll("howto-monitor.md")
             self.addCleanup(names["metrics"].close)
             with MemoryClient(names["site"]().resource) as client:
                 client.get("/events")
