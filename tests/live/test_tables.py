@@ -4,6 +4,7 @@ How the tables of the documentation look on a phone.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from shutil import rmtree
@@ -42,6 +43,10 @@ PAGE = """
 | Case | Events a second |
 |---|---|
 | one stream | 100,000 |
+
+| | |
+|---|---|
+| `https://example.com/books/1` | a book |
 """
 
 #: The cells of each table that are seen: what is in them, and where their left edges are.
@@ -93,7 +98,7 @@ class TableTests(Browsing):
         columns; a table of numbers stays one.
         """
         browser = await self.browse()
-        sentences, numbers = await deferToThread(self.look, browser, self.build(), PHONE)
+        sentences, numbers, _ = await deferToThread(self.look, browser, self.build(), PHONE)
         path, file, *others = sentences["texts"]
         self.assertEqual((path, file[:8]), ("path", "the file"))
         self.assertEqual(others[:2], ["maxEvents", "Default: 100,000"])
@@ -103,10 +108,19 @@ class TableTests(Browsing):
 
     async def test_desk(self) -> None:
         """
-        On a desk, both are tables, and the names of the columns are there once.
+        On a desk, all are tables, the names of the columns are there once, and there is no heading
+        with nothing in it.
         """
         browser = await self.browse()
-        sentences, _ = await deferToThread(self.look, browser, self.build(), DESK)
+        sentences, _, books = await deferToThread(self.look, browser, self.build(), DESK)
         self.assertEqual(sentences["texts"][:5], ["Argument", "Default", "", "path", ""])
         self.assertIn("100,000", sentences["texts"])
         self.assertEqual(len(set(sentences["lefts"])), 3)
+        self.assertEqual(books["texts"], ["https://example.com/books/1", "a book"])
+
+    def test_breaks(self) -> None:
+        """
+        A long URL in a table may be broken after its slashes, but not between two of them.
+        """
+        found = re.findall(r"<wbr>(?:<span.*?>)?(\w+)", self.build().read_text("utf-8"))
+        self.assertEqual(found, ["example", "books", "1"])
