@@ -29,7 +29,7 @@ author = "the twisted-sse contributors"
 copyright = f"{author}; MIT licence"
 release = readVersion()
 
-extensions = ["myst_parser", "sphinx_copybutton", "sphinx_reredirects", "reference"]
+extensions = ["myst_parser", "sphinx_copybutton", "sphinx_reredirects", "reference", "tables"]
 
 # A reference to nothing is an error.
 nitpicky = True

@@ -298,7 +298,8 @@ class TableTests(SynchronousTestCase):
         constants = {"1 MiB": 2**20, "`time.time`": time.time}
         documented = {
             name.strip("`"): constants.get(default) or ast.literal_eval(default.strip("`"))
-            for name, default, _ in table("howto-hub.md", "## Arguments of a hub")
+            for group in ("Keys and tokens", "Access", "Protocol", "Tests")
+            for name, default, _ in table("ref-hub.md", f"### {group}")
         }
         parameters = inspect.signature(Hub).parameters
         others = ("channel", "options")
@@ -320,24 +321,25 @@ class TableTests(SynchronousTestCase):
         for name, kind in rows:
             self.assertEqual(kind, "counter" if name.endswith("_total") else "gauge", name)
 
-    def test_redisStore(self) -> None:
+    def test_stores(self) -> None:
         """
         The documented URLs of Redis servers are valid, all parts of one are shown, and the documented
-        arguments of the store are the actual ones, with their defaults.
+        arguments of the stores are the actual ones, with their defaults.
         """
-        rows = table("howto-redis.md", "### Which server")
+        rows = table("ref-stores.md", "### Redis URLs")
         for url in re.findall(r"`(\w[\w+]*://.*?)`", str(rows)):
             RedisStore(url)
         for name in PARAMETERS:
             self.assertIn(name, str(rows))
-        documented = {
-            name.strip("`"): inspect.Parameter.empty
-            if default == ""
-            else ast.literal_eval(default.strip("`").replace(",", "_"))
-            for name, default, _ in table("howto-redis.md", "## In an application of your own")
-        }
-        parameters = inspect.signature(RedisStore).parameters
-        self.assertEqual(documented, {name: each.default for name, each in parameters.items()})
+        for what, heading in (RedisStore, "## RedisStore"), (SQLiteStore, "## SQLiteStore"):
+            documented = {
+                name.strip("`"): inspect.Parameter.empty
+                if default == ""
+                else ast.literal_eval(default.strip("`").replace(",", "_"))
+                for name, default, _ in table("ref-stores.md", heading)
+            }
+            parameters = inspect.signature(what).parameters
+            self.assertEqual(documented, {name: each.default for name, each in parameters.items()})
 
     def test_publishRaises(self) -> None:
         """

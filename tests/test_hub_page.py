@@ -45,7 +45,7 @@ class HubPageTests(SynchronousTestCase):
         """
         Subscribe to what the page's script subscribes to.
         """
-        script = blocks("howto-hub.md", "js", "## Subscribing")[0]
+        script = blocks("howto-hub.md", "js", "## Subscribe in a page")[0]
         topics = re.findall(r'append\("topic", "(.*)"\)', script)
         query = urlencode([("topic", topic) for topic in topics])
         return self.client.get(f"{HUB}?{query}", headers)

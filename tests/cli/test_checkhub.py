@@ -106,11 +106,14 @@ class CheckHubTests(ErrorMixin):
 
     def test_documented(self) -> None:
         """
-        The documented options are the actual ones.
+        The documented options and exit statuses are the actual ones.
         """
         with mock.patch.object(sys, "stdout", io.StringIO()) as printed:
             self.assertRaises(SystemExit, checkhub.parseCheck, ["check-hub", "--help"])
-        actual = set(re.findall(r"--[a-z-]+", printed.getvalue().partition("exit status")[0]))
-        rows = table("ref-conformance.md", "## Check a hub")
+        options, _, statuses = printed.getvalue().partition("exit status:")
+        actual = set(re.findall(r"--[a-z-]+", options))
+        rows = table("ref-publish.md", "### Options of check-hub")
         documented = {name for row in rows for name in re.findall("--[a-z-]+", row[0])}
         self.assertEqual(documented, actual - {"--help"})
+        rows = table("ref-publish.md", "### Exit status of check-hub")
+        self.assertEqual([row[0] for row in rows], re.findall(r"(?m)^  (\d+) ", statuses))

@@ -671,11 +671,11 @@ class MainTests(ErrorMixin):
         options = set(re.findall(r"(?<![\w-])--?[a-z-]+(?=[\s,])", said, re.IGNORECASE))
         documented = {
             name
-            for cell, *_ in table("howto-publish.md", "### Options")
+            for cell, *_ in table("ref-publish.md", "### Options of publish")
             for name in re.findall(r"`(--?[\w-]+)`", cell)
         }
         self.assertEqual(documented, options - {"-h", "--help"})
-        rows = table("howto-publish.md", "### Exit status")
+        rows = table("ref-publish.md", "### Exit status of publish")
         self.assertEqual(
             [row[0] for row in rows], [*(str(int(each)) for each in Status), "130", "143"]
         )

@@ -461,7 +461,7 @@ class CommandTests(TokenCase):
             options = set(re.findall(r"(?m)^  (?:-h, )?(--[a-z-]+)", shown))
             documented = {
                 name
-                for cell, *_ in table("howto-tokens.md", f"### `twisted-sse token {command}`")
+                for cell, *_ in table("ref-publish.md", f"### Options of token {command}")
                 for name in re.findall(r"`(--[\w-]+)`", cell)
             }
             self.assertEqual(documented, options - {"--help"})
@@ -493,20 +493,20 @@ class CommandTests(TokenCase):
             else:
                 self.assertEqual(_withoutTimes(printed), _withoutTimes(shown), line)
             ran.append(words[0])
-        self.assertEqual(ran, ["mint", "inspect", "mint", "inspect"])
+        self.assertEqual(ran, ["mint", "inspect", "inspect", "mint"])
 
     def test_reasons(self) -> None:
         """
         The documented reasons are the actual ones.
         """
-        rows = table("howto-tokens.md", "## Why a token is refused")
+        rows = table("ref-tokens.md", "## Why a token is refused")
         self.assertEqual([row[0].strip("`") for row in rows], [each.value for each in Reason])
 
     def test_algorithms(self) -> None:
         """
         The documented algorithms are the actual ones.
         """
-        rows = table("howto-tokens.md", "## Keys")
+        rows = table("ref-tokens.md", "## Keys")
         documented = [name for row in rows for name in re.findall(r"`(\w+)`", row[1])]
         self.assertEqual(documented, list(ALGORITHMS))
 
@@ -514,7 +514,7 @@ class CommandTests(TokenCase):
         """
         The documented claims are those of tokens that are good.
         """
-        old, new = (json.loads(block) for block in blocks("howto-tokens.md", "json"))
+        old, new = (json.loads(block) for block in blocks("ref-tokens.md", "json"))
         self.patch(self, "now", old["exp"] - 60)
         for claims, header in ((old, None), (new, {"alg": "HS256", "typ": "at+jwt"})):
             topic = "https://shop.example/orders/7"

@@ -18,7 +18,7 @@ PAGE = "howto-applications.md"
 TOKEN = "s3cret"
 
 #: The ways to publish: the headings of the module that does it.
-WAYS = ("## `events.py`, by HTTP", "## `events.py`, through Redis")
+WAYS = ("## `events.py` for HTTP", "## `events.py` for Redis")
 
 #: A project with the settings that Django cannot do without.
 DJANGO = """
@@ -297,7 +297,7 @@ class RedisTests(ApplicationMixin):
         """
         redis-py's own method publishes.
         """
-        self.write("program.py", self.code("## `events.py`, through Redis", index=1))
+        self.write("program.py", self.code("## `events.py` for Redis", index=1))
         self.assertPublishes("user:7", ("greeting", "hello"), by=self.program)
 
     def test_several(self) -> None:
@@ -312,7 +312,7 @@ class RedisTests(ApplicationMixin):
         """
         The shell script publishes.
         """
-        self.write("script", self.code("## From a shell, through Redis", "sh"))
+        self.write("script", self.code("## A shell, through Redis", "sh"))
         backup = ("backup", "the backup is done")
         self.assertPublishes("operations", backup, by=lambda: self.runs("sh", "script"))
 
@@ -321,7 +321,7 @@ class RedisTests(ApplicationMixin):
         """
         The program in JavaScript publishes.
         """
-        self.write("program.mjs", self.code("## From Node, through Redis", "js"))
+        self.write("program.mjs", self.code("## Node, through Redis", "js"))
         price = ("price", '{"price":17.5}')
         self.assertPublishes("user:7", price, by=lambda: self.runs("node", "program.mjs"))
 
@@ -330,7 +330,7 @@ class RedisTests(ApplicationMixin):
         """
         The program in PHP publishes.
         """
-        self.write("program.php", self.code("## From PHP, through Redis", "php"))
+        self.write("program.php", self.code("## PHP, through Redis", "php"))
         price = ("price", '{"price":17.5}')
         self.assertPublishes("user:7", price, by=lambda: self.runs("php", "program.php"))
 
@@ -341,10 +341,10 @@ class RedisTests(ApplicationMixin):
         """
         self.redis.cli("CONFIG", "SET", "maxmemory", "1")
         for heading, language, command in (
-            ("## `events.py`, through Redis", "py", [sys.executable, "program"]),
-            ("## From a shell, through Redis", "sh", ["sh", "program"]),
-            ("## From Node, through Redis", "js", ["node", "--input-type=module"]),
-            ("## From PHP, through Redis", "php", ["php", "program"]),
+            ("## `events.py` for Redis", "py", [sys.executable, "program"]),
+            ("## A shell, through Redis", "sh", ["sh", "program"]),
+            ("## Node, through Redis", "js", ["node", "--input-type=module"]),
+            ("## PHP, through Redis", "php", ["php", "program"]),
         ):
             self.write("program", self.code(heading, language, index=int(language == "py")))
             with (self.directory / "program").open() as program:

@@ -135,7 +135,7 @@ class PageTests(AskMixin):
         """
         The program that is shown delivers what is added to the stream of its channel.
         """
-        program = blocks(PAGE, "python", "## In an application of your own")[0]
+        program = blocks(PAGE, "python", "## In your own application")[0]
         self.port = freePort()
         for shown, here in ("redis://localhost:6379/0", self.redisURL), ("8081", str(self.port)):
             self.assertEqual(program.count(shown), 1)
@@ -155,7 +155,7 @@ class PageTests(AskMixin):
         An entry that any program has added as documented is an event; what is none is skipped and
         counted; the ID of an entry, and C{<} and the ID, are places to resume from.
         """
-        [command] = re.findall(r"^`(XADD .*)`$", read(PAGE), re.MULTILINE)
+        [command] = re.findall(r"^`(XADD .*)`$", read("ref-stores.md"), re.MULTILINE)
         _, port = self.daemon()
         staff = self.subscribe(port, "/?topic=staff")
         everything = self.subscribe(port)
@@ -190,7 +190,7 @@ class PageTests(AskMixin):
         The users that are shown have all rights that they need, and no others; without those that may
         be left out, everything works as well.
         """
-        [shown] = blocks(PAGE, "text", "## What Redis needs")
+        [shown] = blocks(PAGE, "text", "## Restrict access to Redis")
         users = {line.split()[2]: line.split()[3:] for line in shown.splitlines()}
         self.assertEqual(list(users), ["server", "shop"])
         for name, rights in users.items():

@@ -32,17 +32,24 @@ def read(page: str | Path) -> str:
     return (DOCS / page).read_text(encoding="utf-8")
 
 
+def section(page: str | Path, heading: str) -> str:
+    """
+    Read a section of a page, up to the next one of the second level.
+
+    @param heading: its heading, with its C{#}s.
+    """
+    _, _, text = read(page).partition(f"\n{heading}\n")
+    assert text, f"no {heading!r} in {page}"
+    return re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)[0]
+
+
 def blocks(page: str | Path, language: str, heading: str = "") -> list[str]:
     """
     Find the code blocks of a page, or of one of its sections.
 
     @param heading: that of the section, with its C{#}s; empty for the whole page.
     """
-    text = read(page)
-    if heading:
-        _, _, text = text.partition(f"\n{heading}\n")
-        assert text, f"no {heading!r} in {page}"
-        text, *_ = re.split(r"^## ", text, maxsplit=1, flags=re.MULTILINE)
+    text = section(page, heading) if heading else read(page)
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 

@@ -1,0 +1,70 @@
+"""
+Tables that can be read on a phone.
+
+Where a table has sentences, columns would be a word wide on a phone.  There, each row is a block with one
+cell below the other: C{_static/phone.css} does that.  Here the cells get the names of their columns, which
+are only seen there.  Long URLs in a table may be broken after a slash, on any screen, and a heading with
+nothing in it, which Markdown demands, is left out.
+"""
+
+from __future__ import annotations
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+#: A table with a longer cell than this, in characters, has sentences.
+LONGEST = 40
+
+#: A longer code than this, in characters, may be broken after each of its slashes.
+LONGEST_CODE = 24
+
+
+def arrange(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """
+    Prepare all tables of a page.
+    """
+    for table in doctree.findall(nodes.table):
+        for code in table.findall(nodes.literal):
+            breakAtSlashes(code)
+        if max(len(cell.astext()) for cell in table.findall(nodes.entry)) > LONGEST:
+            table["classes"].append("sentences")
+            nameCells(table)
+        for head in list(table.findall(nodes.thead)):
+            if not head.astext().strip():
+                head.parent.remove(head)
+
+
+def breakAtSlashes(code: nodes.literal) -> None:
+    """
+    Let a long code be broken.
+    """
+    if len(code.astext()) > LONGEST_CODE:
+        first, *others = re.split(r"(?<=/)(?=[^/])", code.astext())
+        code.children = [nodes.Text(first)]
+        for part in others:
+            code += [nodes.raw("", "<wbr>", format="html"), nodes.Text(part)]
+
+
+def nameCells(table: nodes.table) -> None:
+    """
+    Put the names of the columns before the cells, except the first of each row, which is its heading.
+    """
+    rows = [[*row.findall(nodes.entry)] for row in table.findall(nodes.row)]
+    names = [cell.astext() for cell in rows[0]]
+    for row in rows[1:]:
+        for cell, column in list(zip(row, names, strict=True))[1:]:
+            paragraph = cell.next_node(nodes.paragraph)
+            if paragraph is None or not cell.astext():
+                cell["classes"].append("empty")
+            elif column:
+                paragraph.insert(0, nodes.inline("", f"{column}: ", classes=["column"]))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """
+    Called by Sphinx.
+    """
+    app.connect("doctree-resolved", arrange)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
