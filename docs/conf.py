@@ -76,7 +76,7 @@ html_theme = "furo"
 html_title = f"twisted-sse {release}"
 html_copy_source = False
 html_static_path = ["_static"]
-html_css_files = ["phone.css"]
+html_css_files = ["phone.css", "tables.css"]
 
 # Markdown, since README, CHANGELOG and CONTRIBUTING are.
 myst_enable_extensions = ["deflist"]
