@@ -40,9 +40,6 @@ LATER = {
     "tail": f"{TAIL} lines, 0 posted events",
 }
 
-#: The headings of groups that have other ones than in the help.
-HEADINGS = {"Mercure hub": "A Mercure hub", "python: sources": "Events of your own"}
-
 #: The files that the pages have made by their commands.
 FILES = {
     "app.log": "",
@@ -77,8 +74,8 @@ def headingOf(group: str) -> str:
     """
     @return: the heading of a group of the help on the page.
     """
-    title = group.partition(" (")[0]
-    return HEADINGS.get(title, title[0].upper() + title[1:])
+    title = re.sub(r"^(python:)", r"`\1`", group.partition(" (")[0])
+    return title[0].upper() + title[1:]
 
 
 def documented(heading: str) -> list[tuple[str, str, bool, str]]:
