@@ -3,8 +3,9 @@ Tables that can be read on a phone.
 
 Where a table has sentences, columns would be a word wide on a phone.  There, each row is a block with one
 cell below the other: C{_static/phone.css} does that.  Here the cells get the names of their columns, which
-are only seen there.  Long URLs in a table may be broken after a slash, on any screen, and a heading with
-nothing in it, which Markdown demands, is left out.
+are only seen there.  On any screen, long URLs in a table may be broken after a slash, but the name of an
+option is never broken after a hyphen; and a heading with nothing in it, which Markdown demands, is left
+out.
 """
 
 from __future__ import annotations
@@ -38,13 +39,15 @@ def arrange(app: Sphinx, doctree: nodes.document, page: str) -> None:
 
 def breakAtSlashes(code: nodes.literal) -> None:
     """
-    Let a long code be broken.
+    Let a long code be broken, and no other.
     """
     if len(code.astext()) > LONGEST_CODE:
         first, *others = re.split(r"(?<=/)(?=[^/])", code.astext())
         code.children = [nodes.Text(first)]
         for part in others:
             code += [nodes.raw("", "<wbr>", format="html"), nodes.Text(part)]
+    else:
+        code["classes"].append("short")
 
 
 def nameCells(table: nodes.table) -> None:

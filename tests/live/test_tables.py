@@ -47,7 +47,14 @@ PAGE = """
 | | |
 |---|---|
 | `https://example.com/books/1` | a book |
+
+| | |
+|---|---|
+| `--audience` | {sentence} |
 """
+
+#: So long that nothing is left for the column beside it.
+SENTENCE = 40 * "the URL of the hub, "
 
 #: The cells of each table that are seen: what is in them, and where their left edges are.
 CELLS = """
@@ -56,6 +63,7 @@ return [...document.querySelectorAll("table")].map((table) => {
     return {
         texts: cells.map((cell) => cell.innerText.trim()),
         lefts: cells.map((cell) => cell.getBoundingClientRect().left),
+        lines: [...table.querySelectorAll("code")].map((code) => code.getClientRects().length),
     };
 });
 """
@@ -75,7 +83,7 @@ class TableTests(Browsing):
         self.addCleanup(rmtree, directory)
         configuration = CONFIGURATION.format(docs=str(DOCS), static=str(DOCS / "_static"))
         (directory / "conf.py").write_text(configuration, "utf-8")
-        (directory / "index.md").write_text(PAGE, "utf-8")
+        (directory / "index.md").write_text(PAGE.format(sentence=SENTENCE), "utf-8")
         made = directory / "made"
         command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html"]
         run([*command, str(directory), str(made)], check=True)
@@ -98,7 +106,7 @@ class TableTests(Browsing):
         columns; a table of numbers stays one.
         """
         browser = await self.browse()
-        sentences, numbers, _ = await deferToThread(self.look, browser, self.build(), PHONE)
+        sentences, numbers, *_ = await deferToThread(self.look, browser, self.build(), PHONE)
         path, file, *others = sentences["texts"]
         self.assertEqual((path, file[:8]), ("path", "the file"))
         self.assertEqual(others[:2], ["maxEvents", "Default: 100,000"])
@@ -109,14 +117,16 @@ class TableTests(Browsing):
     async def test_desk(self) -> None:
         """
         On a desk, all are tables, the names of the columns are there once, and there is no heading
-        with nothing in it.
+        with nothing in it.  The name of an option stays in a line.
         """
         browser = await self.browse()
-        sentences, _, books = await deferToThread(self.look, browser, self.build(), DESK)
+        tables = await deferToThread(self.look, browser, self.build(), DESK)
+        sentences, _, books, option = tables
         self.assertEqual(sentences["texts"][:5], ["Argument", "Default", "", "path", ""])
         self.assertIn("100,000", sentences["texts"])
         self.assertEqual(len(set(sentences["lefts"])), 3)
         self.assertEqual(books["texts"], ["https://example.com/books/1", "a book"])
+        self.assertEqual(option["lines"], [1])
 
     def test_breaks(self) -> None:
         """
