@@ -346,7 +346,7 @@ class LogTests(StoreTestCase):
             self.said(None),
             [
                 "'news': an event could not be stored, and more may follow: full",
-                "'news': events are stored again; 2 were not",
+                "'news': events are stored again; 2 were not stored",
             ],
         )
 
@@ -356,7 +356,7 @@ class LogTests(StoreTestCase):
         it concerned.
         """
         self.assertEqual(
-            self.said("the disk is full"), ["'news': events are stored again; 2 were not"]
+            self.said("the disk is full"), ["'news': events are stored again; 2 were not stored"]
         )
 
 

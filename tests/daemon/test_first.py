@@ -104,4 +104,4 @@ class FirstClientTests(OptionsMixin):
         """
         The time means nothing where nothing ends.
         """
-        self.assertIn("--once-wait is for --once", self.refusal("-", "--once-wait=5"))
+        self.assertIn("--once-wait only applies with --once", self.refusal("-", "--once-wait=5"))

@@ -166,10 +166,12 @@ class MercureTests(OptionsMixin):
         answer = client.get(f"{PATH}?topic=a", {**ACCEPT, "Origin": "https://evil.example"})
         self.assertNotIn("access-control-allow-origin", answer.headers)
         refused = self.refusal("--origin=https://*", *HUB)
-        self.assertRegex(refused, r"^sse: --origin has 'https://\*': an origin is .*\*\.example")
+        self.assertRegex(
+            refused, r"^sse: --origin has 'https://\*': an origin must be .*\*\.example"
+        )
         refused = self.refusal(given[0], "/news=post", *HUB)
         self.assertRegex(
-            refused, "^sse: --origin has 'https://.* only those of a hub may have a star"
+            refused, "^sse: --origin has 'https://.* only the origins of a hub may contain a star"
         )
 
     def test_publishOrigins(self) -> None:
@@ -455,7 +457,7 @@ class MercureTests(OptionsMixin):
         lines = [each["log_format"].format(**each) for each in said if "log_format" in each]
         text = "\n".join(lines)
         self.assertIn(f"serving a Mercure hub at http://localhost:8080{PATH}", text)
-        self.assertEqual(text.count("--publisher-jwt-key has a secret"), 1)
+        self.assertEqual(text.count("--publisher-jwt-key is a secret"), 1)
         self.assertNotIn(KEY, text)
 
     def test_uninstalled(self) -> None:

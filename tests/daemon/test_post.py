@@ -208,11 +208,11 @@ class TokenTests(PostTestCase):
             self.assertTold("must be file:PATH", "post", f"--publish-token={value}")
         self.assertTold("/nowhere: No such file", "post", "--publish-token=file:/nowhere")
         for content, says in (
-            (b"", "there is no token in it. This makes one: "),
-            (b"\n \n", "there is no token in it"),
-            (b"good\nsword fish\n", "line 2 is no token"),
-            (b"swordfish\xff\n", "line 1 is no token"),
-            ("swordf\xefsh".encode(), "line 1 is no token"),
+            (b"", "it contains no token; this makes one: "),
+            (b"\n \n", "it contains no token"),
+            (b"good\nsword fish\n", "line 2 is not a token"),
+            (b"swordfish\xff\n", "line 1 is not a token"),
+            ("swordf\xefsh".encode(), "line 1 is not a token"),
         ):
             self.file.write_bytes(content)
             self.assertTold(f"--publish-token file:{self.file}: {says}", "post", self.token)
@@ -221,8 +221,8 @@ class TokenTests(PostTestCase):
         """
         C{--public} demands a token if clients can publish, and a token is for these only.
         """
-        self.assertTold("--public: everybody could publish at /a", "/a=post", "--public")
-        self.assertTold("there is only tick", "tick", self.token)
+        self.assertTold("--public would let everyone publish at /a", "/a=post", "--public")
+        self.assertTold("and tick has none", "tick", self.token)
         self.options("post", "--auth=memory:a:b")
 
     def test_where(self) -> None:

@@ -99,7 +99,7 @@ class BodyTests(SynchronousTestCase):
         refused = self.assertRaises(Refused, parsed, text)
         # Counting each name takes a minute.
         self.assertLess(time.process_time() - start, 5)
-        self.assertIn("an object has 'n59999' twice", str(refused))
+        self.assertIn("an object has the name 'n59999' twice", str(refused))
 
 
 class MadeTests(SynchronousTestCase):

@@ -117,7 +117,7 @@ class CheckTests(ContractCase):
         self.server = Server(self, Anything())
         await self.refused("is not a Mercure hub: a subscriber was answered 200", *OLD)
         self.begin(now=time.time, anonymous=False)
-        await self.refused("give --key or --subscriber-token")
+        await self.refused("add --key or --subscriber-token")
         with mock.patch.dict(os.environ, {"OTHER": f"another {KEY}"}):
             await self.refused("refuses the subscriber's token (401)", "--key", "env:OTHER")
             good = token({"mercure": {"subscribe": ["*"]}})

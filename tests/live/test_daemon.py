@@ -278,9 +278,9 @@ class RefusalTests(DaemonMixin):
         Path(modules.name, "failing.py").write_text("1 / 0\n", encoding="ascii")
         self.environment["PYTHONPATH"] += os.pathsep + modules.name
         for source, why in (
-            ("python:nosuch_module:connected", "there is no module"),
+            ("python:nosuch_module:connected", "module 'nosuch_module' was found neither"),
             ("python:failing:connected", "importing failing failed in "),
-            ("command:nosuch-command -x", "there is no command"),
+            ("command:nosuch-command -x", "command 'nosuch-command' was not found"),
             ("file:/dev", "it is a directory"),
         ):
             self.assertRefused(f"--source {source}: {why}", "--source", source)

@@ -403,7 +403,7 @@ class FailureTests(AskMixin):
             *FOREGROUND, "sse", "post", "--store", self.redisURL, "--port", str(self.port)
         )
         self.assertEqual(done.returncode, 64)
-        self.assertIn("the key holds something else than a stream", done.stdout + done.stderr)
+        self.assertIn("the key is not a stream", done.stdout + done.stderr)
         self.assertNotIn("Traceback", done.stdout + done.stderr)
 
     def test_wrongPassword(self) -> None:

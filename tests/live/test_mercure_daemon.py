@@ -183,7 +183,7 @@ class BrowserTests(Browsing):
         await untilTold("return told", published)
         text = log.getContent().decode()
         self.assertNotIn("Traceback", text)
-        self.assertNotIn("has a secret", text)
+        self.assertNotIn("is a secret", text)
         self.assertNotIn(KEY, text)
 
 
@@ -333,8 +333,8 @@ class SeveralTests(SeveralTestCase):
         )
         self.assertEqual(await daemon.ended(), 64)
         [line] = daemon.log().splitlines()
-        self.assertTrue(line.startswith("sse: --presence is for one process: "), line)
-        self.assertIn("each knows its own subscribers only", line)
+        self.assertTrue(line.startswith("sse: --presence needs a single process: "), line)
+        self.assertIn("each process knows only its own subscribers", line)
 
     async def test_shared(self) -> None:
         """

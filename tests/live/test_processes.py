@@ -238,7 +238,7 @@ class ReplacementTests(SeveralTestCase):
         before = daemon.children()
         module.write_text("1 / 0\n")
         daemon.signal(signal.SIGUSR2)
-        await until(lambda: "The processes are not replaced" in daemon.log(), "it is told")
+        await until(lambda: "The processes were not replaced" in daemon.log(), "it is told")
         self.assertIn("ZeroDivisionError", daemon.log())
         self.assertEqual(daemon.children(), before)
         module.write_text("def connected(stream): return ['two, that is']\n")

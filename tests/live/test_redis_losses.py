@@ -20,7 +20,7 @@ from twisted_sse.store import NotStored
 NOTICED = 0.8
 
 #: What the log says then.
-LOST = "are lost, or may be"
+LOST = "may be lost"
 
 
 @needs("network", "redis")

@@ -52,7 +52,7 @@ class NetworkTests(SidesTestCase):
         await self.one.write("c")
         await self.assertGot(*self.stored())
         self.assertEqual([each for each in self.stored() if each != "lost"], ["a", "b", "c"])
-        self.assertSaid("cannot be reached: ", "can be reached again")
+        self.assertSaid("Cannot reach ", "Connected to ")
 
     async def test_nobodyThere(self) -> None:
         """
@@ -67,7 +67,7 @@ class NetworkTests(SidesTestCase):
         self.addCleanup(silent.stopListening)
         for port, why in (
             (freePort(), "refused"),
-            (server.getHost().port, "this is no Redis server"),
+            (server.getHost().port, "this is not a Redis server"),
             (silent.getHost().port, "the server does not answer"),
         ):
             for scheme in "redis", "rediss":
@@ -80,7 +80,7 @@ class NetworkTests(SidesTestCase):
                 await deferLater(reactor, 0.1)
                 await store.close()
                 await self.assertFailure(opening, StoreAway)
-                self.assertSaid("cannot be reached: ")
+                self.assertSaid("Cannot reach ")
 
 
 class _Greeter(Protocol):
@@ -236,7 +236,7 @@ class ReplicaTests(SidesTestCase):
         for url, why in (
             (sentinel.url.replace("/main", "/other"), "does not know 'other'"),
             (f"redis://127.0.0.1:{sentinel.port}", "it is a Sentinel"),
-            (f"redis+sentinel://127.0.0.1:{self.replica.port}/main", "no Sentinel names the"),
+            (f"redis+sentinel://127.0.0.1:{self.replica.port}/main", "no Sentinel knows the"),
         ):
             store = self.store(url)
             await self.assertFailure(store.open("news", MemoryTail(), 1), StoreAway)
@@ -341,7 +341,7 @@ class LoginTests(SidesTestCase):
         right.
         """
         for url, why in (
-            (self.server.url, "it wants a password"),
+            (self.server.url, "it requires a password"),
             (self.url.replace("secret", "sesame"), "the password is wrong"),
             (self.url.replace("//:", "//joe:"), "the password is wrong"),
         ):
@@ -411,13 +411,13 @@ class LoginTests(SidesTestCase):
         with self.assertRaises(ValueError) as caught:
             # It has no beginning, and cannot get one.
             await store.open("news", MemoryTail(), 1)
-        self.assertIn("the user may not do this", str(caught.exception))
+        self.assertIn("the user is not allowed to do this", str(caught.exception))
         self.one = Side(self, self.url)
         await self.one.channel.whenReady()
         self.two = Side(self, url)
         self.readers = [await self.one.read(), await self.two.read()]
         await self.one.write("b")
-        self.assertIn("may not do this", str(await self.failed(self.two, "in vain")))
+        self.assertIn("not allowed to do this", str(await self.failed(self.two, "in vain")))
         await self.assertGot("b")
 
     async def test_forbidden(self) -> None:

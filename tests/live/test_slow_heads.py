@@ -196,7 +196,7 @@ class SlowHeadTests(DaemonMixin):
         output = self.finish(process)
         self.assertNotIn("EMFILE", output)
         self.assertNotIn(" 401 ", output)
-        self.assertLess(output.count("without a whole request"), 3)
+        self.assertLess(output.count("without a complete request"), 3)
 
     def test_handshakes(self) -> None:
         """

@@ -160,7 +160,7 @@ class RefusalTests(StoreMixin):
             name = "python -m twisted_sse serve" if command is SERVE else "sse"
             self.assertEqual(
                 result.stderr,
-                f"{name}: --store events.db: the store is in use by process {process.pid}: end that"
+                f"{name}: --store events.db: the store is in use by process {process.pid}: stop it"
                 " first, or use another file\n",
             )
             self.assertTrue(self.isFree(second))
@@ -178,7 +178,7 @@ class RefusalTests(StoreMixin):
         self.assertEqual(result.returncode, 64)
         self.assertEqual(
             result.stderr,
-            "python -m twisted_sse serve: --store nowhere/events.db: there is no directory nowhere:"
+            "python -m twisted_sse serve: --store nowhere/events.db: directory nowhere does not exist:"
             " make it first\n",
         )
         result = self.run_(*FOREGROUND, "sse", "post", "--store=/sys/events.db", f"-p{self.port}")
@@ -267,7 +267,7 @@ class JailTests(StoreMixin):
             (result.returncode, result.stderr),
             (
                 64,
-                f"sse: --store {jail}/var/events.db: there is no directory {jail}/var: make it first\n",
+                f"sse: --store {jail}/var/events.db: directory {jail}/var does not exist: create it first\n",
             ),
         )
         (jail / "var").mkdir()

@@ -80,18 +80,18 @@ class EntriesTests(SynchronousTestCase):
         """
         for fields, why in (
             (None, "it was deleted"),
-            ([], "it has no field data"),
-            ([b"foo", b"bar"], "it has no field data"),
-            ([b"topic", b"x", b"time", b"1"], "it has no field data"),
+            ([], "it has no data field"),
+            ([b"foo", b"bar"], "it has no data field"),
+            ([b"topic", b"x", b"time", b"1"], "it has no data field"),
             ([b"data", b"\xff"], "not UTF-8"),
             ([b"data", b"x", b"topic", b"\xff"], "not UTF-8"),
-            ([b"data", b"x", b"data", b"x"], "more than one field data"),
+            ([b"data", b"x", b"data", b"x"], "more than one data field"),
             ([b"data", b"x", b"event", b"a\nb"], "event"),
             ([b"data", b"x", b"retry", b""], "retry is ''"),
             ([b"data", b"x", b"retry", b"+1"], "retry is '+1'"),
             ([b"data", b"x", b"retry", b"1" * 21], "retry is "),
             ([b"data", b"x", b"retry", "\u0663".encode()], "retry is "),
-            ([b"data", b"x" * LARGEST], "more than"),
+            ([b"data", b"x" * LARGEST], "larger than"),
         ):
             with self.assertRaises(NoEvent) as caught:
                 toRecord(ID, fields)

@@ -38,7 +38,7 @@ class ErrorsTests(SynchronousTestCase):
         for reply in None, b"", 0, []:
             self.assertIs(checked(reply), reply)
         for text, isFinal, meaning in (
-            ("WRONGTYPE Operation", True, "something else than a stream"),
+            ("WRONGTYPE Operation", True, "not a stream"),
             ("ERR unknown command", True, "ERR unknown command"),
             ("OOM command", False, "its memory is full"),
             ("LOADING x", False, "LOADING x"),

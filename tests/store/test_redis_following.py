@@ -410,7 +410,7 @@ class FollowerTests(SynchronousTestCase):
         # A proxy that refuses to wait may take the command without.
         self.assertIn("BLOCK", command)
         connection.answer([entry(1)])
-        self.assertIn("may not do this", str(connection.why))
+        self.assertIn("not allowed to do this", str(connection.why))
         self.assertEqual(self.link.done, [])
 
     def test_passing(self) -> None:

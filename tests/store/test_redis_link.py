@@ -177,7 +177,7 @@ class LinkTests(LinkTestCase):
         pauses = []
         for replies, info, why in (
             ([ReplyError("WRONGPASS invalid")] * 2, "", "password is wrong"),
-            ([ReplyError("NOAUTH secret wanted"), "PONG"], "", "it wants a password"),
+            ([ReplyError("NOAUTH secret wanted"), "PONG"], "", "it requires a password"),
             (["OK", ReplyError("LOADING data")], "", "LOADING data"),
             (["OK", "PONG"], "redis_version:6.0.16\r\n", "it is Redis 6.0.16: 6.2 or newer"),
             (["OK", "PONG"], "redis_mode:sentinel\r\n", "it is a Sentinel"),
@@ -215,7 +215,7 @@ class LinkTests(LinkTestCase):
         self.start("redis://:a@host")
         none = "ERR AUTH <password> called without any password configured for the default user."
         self.accept().enter(ReplyError(f"{none} Are you sure?"), "PONG")
-        self.assertEqual(self.told[-1], "it has no password: give none")
+        self.assertEqual(self.told[-1], "it has no password: remove yours")
 
     def test_silent(self) -> None:
         """
@@ -406,18 +406,18 @@ class SentinelTests(LinkTestCase):
         """
         for reply, why in (
             (None, "10.0.0.2:7 does not know 'main'"),
-            (ReplyError("NOAUTH wanted"), "it wants a password"),
+            (ReplyError("NOAUTH wanted"), "it requires a password"),
             (ReplyError("ERR unknown command"), "unknown command"),
             (7, "10.0.0.2:7: "),
             (["host"], "10.0.0.2:7: "),
-            (ReplyError("ERR unknown command `SENTINEL`, with args: "), "7: it is no Sentinel"),
+            (ReplyError("ERR unknown command `SENTINEL`, with args: "), "7: it is not a Sentinel"),
         ):
             self.setUp()
             self.start(self.url)
             for _ in range(2):
                 self.accept().answer("OK", reply)
                 self.reactor.advance(0)
-            self.assertIn("no Sentinel names the master", self.told[-1])
+            self.assertIn("no Sentinel knows the master", self.told[-1])
             self.assertIn(why, self.told[-1])
             self.pause()
             self.assertEqual(self.wanted, [26379])

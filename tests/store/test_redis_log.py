@@ -439,7 +439,7 @@ class AppendingTests(LogTestCase):
             appending = log.append([Record(Event("a"))] * count, key)
             error = self.failureResultOf(appending, NotStored).value
             self.assertTrue(error.maybe)
-            self.assertIn("news: the server has answered ", str(error))
+            self.assertIn("news: the server returned ", str(error))
 
     def test_noText(self) -> None:
         """
@@ -450,7 +450,7 @@ class AppendingTests(LogTestCase):
             appending = log.append([Record(Event("a"), topics)], key)
             error = self.failureResultOf(appending, NotStored).value
             self.assertFalse(error.maybe)
-            self.assertIn("is no text", str(error))
+            self.assertIn("is not valid text", str(error))
         self.assertEqual(self.streams.asked, [])
 
 

@@ -443,7 +443,7 @@ class CorruptionTests(SQLiteTestCase):
                 await keeper.read(ids[1])
             self.assertEqual(await keeper.read(None), ["4", "5"])
             self.assertEqual(await keeper.read(ids[2]), ["4", "5"])
-            self.assertIn("no event", self.flushLogged()[0])
+            self.assertIn("not an event", self.flushLogged()[0])
             self.flushLoggedErrors()
             self.edit(f"UPDATE events SET {column} = {value} WHERE position = 4")
             await store.close()

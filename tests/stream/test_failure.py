@@ -284,7 +284,7 @@ class FailureTests(DriverTestCase):
                 self.clock.advance(1)
                 self.assertEqual(self.data(), ["fine"])
                 [failure] = self.flushLoggedErrors(TypeError)
-                self.assertIn(f"{wrong!r} is no event", failure.getErrorMessage())
+                self.assertIn(f"got {wrong!r}", failure.getErrorMessage())
                 self.assertCut()
 
     def test_noEventAtFirst(self) -> None:

@@ -124,9 +124,11 @@ class Channel:
             raise ValueError("liveComment needs a history: without it nothing is replayed")
         checkObserver(observer, ChannelObserver, StreamObserver)
         if store is not None and history is None:
-            raise ValueError("a store needs a history: it is the window in front of the store")
+            raise ValueError(
+                "store needs a history: the history is the window in front of the store"
+            )
         if store is not None and not name:
-            raise ValueError("a store needs a name for the channel: it keeps many channels")
+            raise ValueError("store needs a name: under this name the store keeps the channel")
         if history is not None:
             history.claim()
         self.name = name
@@ -344,13 +346,15 @@ class Channel:
         if choice is None:
             choice = choiceOf(topics, where)
         elif topics is not None or where is not None:
-            raise ValueError("give either choice, or topics and where: each says what is sent")
+            raise ValueError("give either choice, or topics and where, not both")
         checkInteger("last", last, 0, optional=False)
         if last and earliest:
-            raise ValueError("give either last or earliest: each says what a new client is sent")
+            raise ValueError("give either last or earliest, not both")
         if (last or earliest) and self.history is None:
             which = "last" if last else "earliest"
-            raise ValueError(f"{which} needs a history: there is nothing to take the events from")
+            raise ValueError(
+                f"{which} needs a history: without it there are no past events to send"
+            )
         response = responseOf(stream)
         seen = stream.lastEventID if lastEventID is None else lastEventID
         self._subscribers.subscribe(response, seen, choice, last, earliest)
@@ -400,9 +404,9 @@ class Channel:
         """
         checkThread(self._thread, "channel.beginAfter")
         if self.history is None:
-            raise ValueError("beginAfter needs a history: without it no client resumes")
+            raise ValueError("beginAfter needs a history: without it no client can resume")
         if self._storage is not None:
-            raise ValueError("beginAfter is not for a channel with a store: the store knows")
+            raise ValueError("beginAfter cannot be used with a store, which keeps its own position")
         self.history.beginAfter(lastEventID)
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ class Publishing:
         @raise TypeError: if something has the wrong type.
         """
         if self._broadcast.isClosed:
-            raise RuntimeError(f"{channel!r} is closed: nothing can be published any more")
+            raise RuntimeError(f"{channel!r} is closed: it accepts no more events")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         if self._twice.isNews(event):
             _log.warn(ENCODED_TWICE, where=repr(channel))

@@ -139,7 +139,7 @@ class Storage:
         if self.writing.size and self.writing.size + size > MOST:
             raise NotStored(
                 False,
-                f"{MOST >> 20} MiB are waiting to be stored: publish again when there are less",
+                f"{MOST >> 20} MiB of events are waiting to be stored: publish again later",
             )
         self.writing.publish(entries, time.time(), key, waiting)
         if self.older is not None:
@@ -219,11 +219,13 @@ class Storage:
             # What the store itself says is not repeated by each channel.
             if not self._isAway and self._store.problem() is None:
                 self._isAway = True
-                _log.warn("{name!r}: the store is away: {why}", name=self._name, why=why)
+                _log.warn(
+                    "Channel {name!r}: the store is unavailable: {why}", name=self._name, why=why
+                )
         else:
             if self._isAway:
                 self._isAway = False
-                _log.info("{name!r}: the store is back", name=self._name)
+                _log.info("Channel {name!r}: the store is available again", name=self._name)
             if self.older is not None:
                 self.older.retry()
 
@@ -286,7 +288,7 @@ class Storage:
         self._expireLater()
 
     def _fail(self, failure: Failure) -> None:
-        _log.failure("{name!r}: the store cannot be opened", failure, name=self._name)
+        _log.failure("Channel {name!r}: the store cannot be opened", failure, name=self._name)
         self._end(failure)
 
     def _end(self, failure: Failure) -> None:

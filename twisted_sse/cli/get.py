@@ -111,7 +111,7 @@ def get(arguments: Sequence[str]) -> int:
     """
     options = parse(arguments)
     if sys.stdout is None:
-        say("there is no standard output")
+        say("standard output is closed")
         return Status.FAILED
     fd = sys.stdout.fileno()
 

@@ -206,4 +206,4 @@ def makeDecoder(contentEncoding: str) -> Decoder:
     if len(codings) == 1 and codings[0] in DECODED:
         return Inflater(isGzip=codings[0] != "deflate")
     coding = ", ".join(codings)
-    raise ValueError(f"the body is encoded as {coding}: it must be gzip, deflate or plain")
+    raise ValueError(f"the body is encoded as {coding}: it must be gzip, deflate or identity")

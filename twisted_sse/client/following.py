@@ -335,7 +335,7 @@ class Following:
         return response
 
     def _tooLate(self, result: object, seconds: float) -> None:
-        raise ReadTimeout(f"there was no answer within {seconds} seconds")
+        raise ReadTimeout(f"there was no response within {seconds} seconds")
 
     async def _read(self, response: IResponse, decoder: Decoder) -> bool:
         """

@@ -52,7 +52,8 @@ class Listeners:
         """
         if not self._listeners and self._queue.isAwaited:
             raise RuntimeError(
-                "another caller is already iterating over the events: have it call your function"
+                "another caller is already iterating over the events: call your "
+                "function from that loop"
             )
         listener = _Listener(self._remove, callback, eventType)
         self._listeners.append(listener)

@@ -221,7 +221,7 @@ class EventSource:
         """
         checkThread(self._thread, "source.reconnectNow")
         if self._following.isClosed:
-            raise RuntimeError("the event source is closed: make another one")
+            raise RuntimeError("the event source is closed: make a new one")
         self._following.hurry()
 
     def __del__(self) -> None:

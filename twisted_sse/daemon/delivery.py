@@ -125,7 +125,7 @@ class Delivery(Service):
             _log.info("Events are delivered again")
 
     def _broken(self, failure: Failure) -> None:
-        _log.failure("Nothing checks any more whether events are delivered", failure)
+        _log.failure("The check of event delivery has stopped", failure)
 
     def _send(self) -> None:
         channel, resource = self._channel, self._resource

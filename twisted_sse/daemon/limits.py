@@ -44,8 +44,8 @@ def raiseFileLimit() -> int | None:
     streams = max(1, soft - max(64, soft // 16))
     if soft < FEW_FILES:
         _log.warn(
-            "Only {files} files may be open: that is enough for {streams} clients. Raise the"
-            " limit with ulimit -Hn, or LimitNOFILE= of systemd.",
+            "The limit of {files} open files is enough for {streams} clients; raise it with"
+            " ulimit -Hn, or LimitNOFILE= of systemd",
             files=soft,
             streams=streams,
         )

@@ -133,7 +133,7 @@ class Admission:
         if self._undecided >= MOST_UNDECIDED:
             # The hub asks again when the request is whole.
             admitting.addErrback(_ignoreRefusal)
-            return fail(Refused(503, "too many publishers wait for keys: try again later"))
+            return fail(Refused(503, "too many publishers are waiting for keys: try again later"))
         self._undecided += 1
         return admitting.addBoth(self._decided)
 

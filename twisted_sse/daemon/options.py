@@ -213,7 +213,7 @@ class Options(SourceOptions):
         for place, each in enumerate(arguments):
             if each == "--" and not self._takesNext(arguments[:place]):
                 if not arguments[place + 1 :]:
-                    raise usage.UsageError("after -- there must be a command")
+                    raise usage.UsageError("a command must follow --")
                 return arguments[:place], arguments[place + 1 :]
         return arguments, []
 
@@ -240,15 +240,15 @@ class Options(SourceOptions):
                 jsonFileLogObserver if isJSON else textFileLogObserver
             )
         if self["once-wait"] != self.defaults["once-wait"] and not self["once"]:
-            raise usage.UsageError("--once-wait is for --once: add --once")
+            raise usage.UsageError("--once-wait only applies with --once: add --once")
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
-                f"--publish-token is for a source post: there is only {self.named()}"
+                f"--publish-token only applies to posted events, and {self.none()}"
             )
         if self.published and self["public"] and not self["publish-token"]:
             raise usage.UsageError(
-                f"--public: everybody could publish at {self.published[0]}. Give --publish-token"
-                " file:PATH, too"
+                f"--public would let everyone publish at {self.published[0]}: add "
+                "--publish-token file:PATH"
             )
         for name in self["allow-host"]:
             if not isHostName(name):

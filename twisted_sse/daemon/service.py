@@ -258,7 +258,7 @@ def _makeMetrics(registry: CollectorRegistry | None, member: Member | None) -> I
     """
     if registry is None:
         return errorPage(
-            501, "Not Implemented", "Metrics need twisted-sse[metrics]: pip install it"
+            501, "Not Implemented", "Metrics are not installed: pip install 'twisted-sse[metrics]'"
         )
     from .metrics import MetricsPage
 

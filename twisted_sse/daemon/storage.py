@@ -38,7 +38,7 @@ def checkURL(where: str) -> None:
         from ..store.redis.address import readAddress
     except ImportError as e:
         raise UsageError(
-            f"--store: Redis needs a library ({e}): pip install 'twisted-sse[redis]'"
+            f"--store: Redis support is not installed ({e}): pip install 'twisted-sse[redis]'"
         ) from e
     try:
         readAddress(where)
@@ -71,9 +71,9 @@ def checkFile(path: str) -> None:
         raise UsageError(f"--store is {path!r}: it must be the name of a file")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise UsageError(f"--store {path}: there is no directory {folder}: make it first")
+        raise UsageError(f"--store {path}: directory {folder} does not exist: create it first")
     if os.path.isdir(path):
-        raise UsageError(f"--store {path}: this is a directory. Name a file in it")
+        raise UsageError(f"--store {path}: it is a directory: name a file in it")
     try:
         with open(path, "rb") as file:
             begin = file.read(len(MAGIC))
@@ -87,11 +87,12 @@ def checkFile(path: str) -> None:
     # A store that is broken is set aside, but this was none.
     if begin not in (b"", MAGIC) and not os.path.exists(f"{path}-lock"):
         raise UsageError(
-            f"--store {path}: this is no store, but another file. Name one that does not exist"
+            f"--store {path}: it is not a store, but another file: name one that does not exist"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--store {path}: {folder} cannot be written, but files have to be made there"
+            f"--store {path}: the directory {folder} must be writable: the store "
+            "creates files there"
         )
     if not os.path.exists(f"{path}-lock"):
         # Not made now: we may give up root's rights before it is needed.

@@ -70,7 +70,7 @@ class Everybody:
             isOurs = origin is None or origin.partition(b"://")[2] == request.getHeader(b"host")
         if not isOurs:
             raise Refused(
-                403, "a page of another origin may not publish here: its origin must be in origins"
+                403, "pages of another origin may not publish here: add their origin to origins"
             )
 
 

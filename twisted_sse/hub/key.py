@@ -43,6 +43,6 @@ def keyOf(request: Request) -> str | None:
             return value.decode("ascii")
     raise Refused(
         400,
-        "the Idempotency-Key is not valid: send one, of 1 to"
-        f" {LONGEST_KEY} printable ASCII characters, such as a UUID",
+        f"the Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters, "
+        "such as a UUID, and sent once",
     )

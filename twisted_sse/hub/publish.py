@@ -188,7 +188,7 @@ class PublishResource(Resource):
         elif self._tokens:
             raise self._tokens.ask()
         else:
-            raise Refused(403, "nobody may publish here: there are no tokens")
+            raise Refused(403, "publishing is not allowed here: no tokens are set")
 
     def _collect(
         self, request: Request, batch: Iterator[Item], items: list[Item], key: str | None
@@ -248,8 +248,8 @@ class PublishResource(Resource):
         elif isinstance(error, (NotStored, StoreAway)):
             self._refuse(request, _notStored(error))
         else:
-            _log.failure("Nothing could be published at {path}", failure, path=pathOf(request))
-            self._refuse(request, Refused(500, "an error on the server: its log says more"))
+            _log.failure("Publishing at {path} failed", failure, path=pathOf(request))
+            self._refuse(request, Refused(500, "an error on the server: see its log"))
 
     def _refuse(self, request: Request, refused: Refused) -> None:
         if getattr(request, "channel", None) is None:
@@ -286,18 +286,15 @@ def _tooLarge(error: EventTooLarge, items: Sequence[Item]) -> Refused:
         which = f"event {sizes.index(max(sizes)) + 1} of the batch"
     return Refused(
         413,
-        f"{which} is larger than {error.maxEventSize} bytes, which is the limit of the channel;"
-        " nothing was published",
+        f"{which} is larger than {error.maxEventSize} bytes, the limit of the "
+        "channel; nothing was published",
     )
 
 
 def _notStored(error: NotStored | StoreAway) -> Refused:
     maybe = isinstance(error, NotStored) and error.maybe
     if maybe:
-        what = (
-            "it may have been stored or delivered all the same: repeat it with the same"
-            " Idempotency-Key"
-        )
+        what = "it may still have been stored or delivered: repeat it with the same Idempotency-Key"
     else:
         what = "nothing was stored: try again later"
     return Refused(503, f"{error}; {what}", maybe=maybe)

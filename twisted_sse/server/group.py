@@ -256,7 +256,7 @@ class StreamGroup(Owner):
 
         def abortRest() -> None:
             rest = self._all()
-            _log.info("Aborting {count} streams that would not end", count=len(rest))
+            _log.info("Aborting {count} streams that did not end in time", count=len(rest))
             inSlices(clock, rest, lambda response: response.abort(CloseReason.DRAIN))
             # Those that are still cleaning up get no more time.
             self.cleaningUp.clear()
@@ -286,7 +286,9 @@ def _farewellTo(response: Response, farewell: Farewell) -> Event | None:
     try:
         event = farewell(response.stream)
         if event is not None and not isinstance(event, Event):
-            raise TypeError(f"{farewell!r} returned {event!r}: farewell is an Event, or None")
+            raise TypeError(
+                f"{farewell!r} returned {event!r}: farewell must return an Event, or None"
+            )
         return event
     except Exception:
         failure = Failure()

@@ -279,8 +279,8 @@ class EventStreamResource(Resource):
         if group is not None and group.streams and not EventStreamResource._dropped:
             EventStreamResource._dropped = True
             _log.warn(
-                "An EventStreamResource was dropped while its stream is open. Make it once, not"
-                " for each request: else its limits and its drain are void."
+                "An EventStreamResource was dropped while its stream was open: make it once, not for"
+                " each request, or its limits and its drain do not work"
             )
 
     def render(self, request: IRequest) -> int:
@@ -326,7 +326,9 @@ class EventStreamResource(Resource):
             answer(request, 405)
         elif not accept.acceptable and method != b"POST":
             # Clients of language models ask for application/json, whatever the answer will be.
-            answer(request, 406, "This is an event stream: text/event-stream")
+            answer(
+                request, 406, "This is an event stream: request it with Accept: text/event-stream"
+            )
         elif len(lastEventID) > LONGEST_ID:
             answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
@@ -418,9 +420,9 @@ def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
     checked = checkList("methods", methods, "methods")
     for method in checked:
         if not (isinstance(method, str) and _METHOD.fullmatch(method)):
-            raise InvalidOption("methods", f"has {method!r}: a method is a word in capitals")
+            raise InvalidOption("methods", f"has {method!r}: a method must be a word in capitals")
         if method in ("HEAD", "OPTIONS"):
             raise InvalidOption("methods", f"has {method!r}, which is answered without a stream")
     if not checked:
-        raise InvalidOption("methods", "is empty: nothing could be answered")
+        raise InvalidOption("methods", "is empty: it must name at least one method")
     return tuple(method.encode("ascii") for method in checked)

@@ -76,7 +76,7 @@ class History:
         checkInteger("maxBytes", maxBytes, 1)
         checkSeconds("maxAge", maxAge)
         if maxEvents is None and maxBytes is None and maxAge is None:
-            raise ValueError("give maxEvents, maxBytes or maxAge: memory has an end")
+            raise ValueError("set at least one of maxEvents, maxBytes and maxAge")
         self.maxEvents = maxEvents
         self.maxBytes = maxBytes
         self.maxAge = maxAge
@@ -135,7 +135,9 @@ class History:
         @raise ValueError: if the store already belongs to another channel.
         """
         if self._claimed:
-            raise ValueError(f"{self!r} belongs to another channel: make one for each")
+            raise ValueError(
+                f"{self!r} belongs to another channel: make a History for each channel"
+            )
         self._claimed = True
 
     @property

@@ -225,7 +225,7 @@ class Lag:
             stalled = False
         if stalled:
             _log.info(
-                "{address} ({asked}) took no byte for {timeout} s. Disconnecting it.",
+                "Disconnected {address} ({asked}): it read nothing for {timeout} s",
                 timeout=response.stallTimeout,
                 **response.asked.logged(),
             )

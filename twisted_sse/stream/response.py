@@ -602,7 +602,8 @@ class Response:
                 return self.enqueue(event)
             if options.slow is SlowReader.DISCONNECT:
                 _log.info(
-                    "{address} ({asked}) does not read: {pending} bytes are waiting for it. Disconnecting it.",
+                    "Disconnected {address} ({asked}): it does not read, and "
+                    "{pending} bytes are buffered for it",
                     pending=pending.bytes,
                     **self.asked.logged(),
                 )
@@ -639,8 +640,8 @@ class Response:
         Too much is queued for all clients together, and most of it for this one.
         """
         _log.info(
-            "{where}: {pending} bytes are waiting for this client, and too many for all together."
-            " Disconnecting it.",
+            "Disconnected a client of {where}: {pending} bytes are buffered for it, "
+            "and too many for all clients together",
             where=str(self.asked),
             pending=self.bytesPending,
             **self.asked.logged(),

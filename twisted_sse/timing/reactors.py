@@ -58,7 +58,7 @@ def checkThread(home: int, call: str) -> None:
     """
     if get_ident() != (cast("int | None", threadable.ioThread) or home):
         raise RuntimeError(
-            f"{call}() was called in a thread that is not the reactor's:"
+            f"{call}() was called outside the reactor's thread:"
             f" use reactor.callFromThread({call}, ...)"
         )
 

@@ -333,7 +333,7 @@ class RefusalTests(ParentTestCase):
         wants = f"python:{__name__}:subscribing"
         for source in "post", "-", "command:true", wants:
             with self.subTest(source):
-                why = f"several processes share what comes from {source} through Redis only: give"
+                why = f"several processes can share {source} only through Redis: add"
                 self.assertIn(why, self.several(source))
                 self.assertIn(why, self.several(source, "--store=events.db"))
                 self.make(source, REDIS)
@@ -367,7 +367,7 @@ class RefusalTests(ParentTestCase):
         self.assertRaises(SystemExit, options.parseOptions, ["--processes=2"])
         self.assertEqual(
             stderr.getvalue(),
-            "sse: --processes: after --chroot no other process can be started\n",
+            "sse: --processes: no other process can be started after --chroot\n",
         )
 
     def test_numbers(self) -> None:

@@ -467,7 +467,7 @@ class TimeTests(VerifierCase):
         self.verify(verifier, handmade({**ALL, "nbf": NOW + LEEWAY}))
         error = self.refused(verifier, handmade({**ALL, "nbf": NOW + LEEWAY + 1}))
         self.assertEqual(error.reason, Reason.EARLY)
-        self.assertIn("for another 6 seconds", str(error))
+        self.assertIn("becomes valid in 6 seconds", str(error))
 
     def test_numbers(self) -> None:
         """

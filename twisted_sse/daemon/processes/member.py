@@ -100,7 +100,7 @@ class Member:
         self._listening = listening
         self._count = count
         self._counting.start(COUNTING, now=False).addErrback(
-            lambda failure: _log.failure("Nothing counts the connections any more", failure)
+            lambda failure: _log.failure("The count of connections has stopped", failure)
         )
 
     def _tellCount(self) -> None:

@@ -257,7 +257,7 @@ class Supervisor(Service):
         for place in self._places:
             place.current = self._begin(place)
         self._ticks.start(INTERVAL, now=False).addErrback(
-            lambda failure: _log.failure("Nothing watches the processes any more", failure)
+            lambda failure: _log.failure("The supervision of the processes has stopped", failure)
         )
 
     def unready(self) -> None:
@@ -300,9 +300,9 @@ class Supervisor(Service):
             return
         if self._roll:
             self._rollAgain = True
-            _log.info("The processes are replaced once more after this")
+            _log.info("The processes will be replaced once more after this")
             return
-        _log.info("The processes are replaced, one after another")
+        _log.info("Replacing the processes, one after another")
         self._roll = list(self._places)
         self._rollOn()
 
@@ -334,7 +334,7 @@ class Supervisor(Service):
         wait = min(SHORTEST_WAIT * 2.0**place.early, longest)
         # More would only be a large number.
         place.early = min(place.early + 1, 20)
-        _log.error("{why}. It is replaced in {wait:.1f} s.", why=why, wait=wait)
+        _log.error("{why}; starting another in {wait:.1f} s", why=why, wait=wait)
         place.restart = self._reactor.callLater(wait, self._restart, place)
 
     def becameReady(self, child: Child) -> None:
@@ -380,7 +380,7 @@ class Supervisor(Service):
             place.next = None
             self._roll, self._rollAgain = [], False
             _log.error(
-                "The processes are not replaced: the new {child} has ended: {why}",
+                "The processes were not replaced: the new {child} has ended: {why}",
                 child=str(child),
                 why=child.why or how,
             )
@@ -400,7 +400,7 @@ class Supervisor(Service):
             # The one that was to take its place anyway.
             _log.error("{child} has ended: {how}", child=str(child), how=how)
         elif child.why is None and self._reactor.seconds() - child.since >= GOOD_LIFE:
-            _log.error("{child} has ended: {how}. It is replaced.", child=str(child), how=how)
+            _log.error("{child} has ended: {how}; starting another", child=str(child), how=how)
             place.early = 0
             self._restart(place)
         else:
@@ -420,7 +420,7 @@ class Supervisor(Service):
 
     def _kill(self, child: Child, why: str) -> None:
         child.isDoomed = True
-        _log.error("{child} {why}: it is killed", child=str(child), why=why)
+        _log.error("Killing {child}: it {why}", child=str(child), why=why)
         if child.handle is not None:
             child.handle.kill()
 

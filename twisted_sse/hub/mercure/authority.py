@@ -67,7 +67,7 @@ class Authority:
         presented = self._presented(request, query, dialect)
         if presented is None:
             if not self._anonymous:
-                raise self._challenges.missing("this hub needs a token to subscribe")
+                raise self._challenges.missing("subscribing to this hub requires a token")
             return None
         token = await self._verified(presented, Use.SUBSCRIBE, dialect)
         if dialect is Dialect.V1 and token.dialect is Dialect.V0:

@@ -44,7 +44,8 @@ class Challenges:
         if metadata is not None and not _URL.fullmatch(metadata):
             raise InvalidOption(
                 "resourceIdentifier",
-                f"makes {metadata!r} the URL of the metadata: a URL has no such characters",
+                f"makes {metadata!r} the URL of the metadata, with characters that a "
+                "URL cannot have",
             )
         self._metadata = metadata
         self._notGranted = 401 if unauthorized else 403

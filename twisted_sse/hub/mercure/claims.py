@@ -142,7 +142,7 @@ def checkTimes(said: Registered, now: float) -> None:
     if said.begins is not None and said.begins > now + LEEWAY:
         raise Unverified(
             Reason.EARLY,
-            f"the token is not valid for another {_seconds(said.begins - now)}: is a clock wrong?",
+            f"the token becomes valid in {_seconds(said.begins - now)}: check the clocks",
         )
     if said.expires is not None and now >= said.expires:
         raise Unverified(

@@ -84,7 +84,7 @@ async def fetch(agent: AnyAgent, url: str) -> tuple[bytes, float]:
         raise CannotFetch(f"it redirects more than {MOST_REDIRECTS} times")
     if response.code != 200:
         discard(response)
-        raise CannotFetch(f"the server answers {response.code}")
+        raise CannotFetch(f"the server returned {response.code}")
     return await _Body(response).whole, _ageOf(response)
 
 
@@ -135,7 +135,7 @@ def _redirected(url: str, response: IResponse) -> str:
         parts = urlsplit(target)
         isSame = _originOf(parts) == _originOf(urlsplit(url)) and "@" not in parts.netloc
         if not _SENDABLE.fullmatch(target):
-            raise ValueError("it cannot be asked for")
+            raise ValueError("the request cannot be made")
     except ValueError:
         raise CannotFetch("it redirects to something that is not a URL") from None
     if not isSame:

@@ -161,7 +161,7 @@ class Hub(Resource):
         if not isinstance(channel, Channel):
             raise TypeError(f"channel is {channel!r}: it must be a Channel")
         if channel.history is None:
-            raise ValueError("the channel has no history: each update needs an ID")
+            raise ValueError("the channel must have a history: each update needs an ID")
         checkText("url", url)
         checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
@@ -222,7 +222,7 @@ class Hub(Resource):
         if presence:
             self._presence = Presence(channel, self._path, self._dialects, visible)
         elif visible is not None:
-            raise TypeError("visible decides who is shown: it is for presence=True")
+            raise TypeError("visible only applies with presence=True")
         self._queries = Queries()
         self._receiving = Receiving(self._publishing, self._authority, self._queries, maxBody)
         reservesType = presence and Dialect.V1 in self._dialects
@@ -398,7 +398,7 @@ class Hub(Resource):
         @raise ValueError: if nothing is given.
         """
         if sub is None and jti is None and topic is None:
-            raise ValueError("give sub, jti or topic: whose streams to end")
+            raise ValueError("give sub, jti or topic: they select the streams to end")
         checkInteger("retry", retry, SHORTEST_RETRY)
         return self._control.disconnect(sub, jti, topic, retry)
 
@@ -417,7 +417,7 @@ class Hub(Resource):
         @raise ValueError: if not one of C{sub} and C{jti} is given.
         """
         if (sub is None) == (jti is None):
-            raise ValueError("give sub or jti: which tokens to revoke")
+            raise ValueError("give sub or jti: they select the tokens to revoke")
         checkSeconds("until", until, optional=False)
         return self._control.revoke(sub, jti, until)
 

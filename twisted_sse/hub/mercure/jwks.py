@@ -67,7 +67,7 @@ class FileKeys:
         except (OSError, InvalidSet) as e:
             raise InvalidOption(name, f"is 'file:{path}': {_why(e)}") from e
         if not self._keys:
-            raise InvalidOption(name, f"is 'file:{path}': it has no usable key")
+            raise InvalidOption(name, f"is 'file:{path}': it contains no usable key")
 
     def held(self) -> tuple[Key, ...]:
         """
@@ -86,7 +86,7 @@ class FileKeys:
             if not self._isBroken:
                 self._isBroken = True
                 _log.warn(
-                    "Cannot read the keys in {path} again: {why}. The old ones are used.",
+                    "Cannot read the keys in {path} again: {why}; the old ones are still used",
                     path=self._path,
                     why=_why(e),
                 )
@@ -235,10 +235,10 @@ class RemoteKeys:
             _log.failure("Unexpected error while fetching keys", failure)
         if self._failures == 1:
             _log.warn(
-                "Cannot fetch the keys at {url}: {why}.{more}",
+                "Cannot fetch the keys at {url}: {why}{more}",
                 url=self._shown,
                 why=self._why,
-                more="" if self._usable(now) is None else " Old ones are used, for up to a day.",
+                more="" if self._usable(now) is None else "; the old ones are used for up to a day",
             )
 
     async def _fetch(self) -> None:
@@ -255,9 +255,9 @@ class RemoteKeys:
         if self._keys is None or document != self._document:
             self._document, self._keys = document, keys
             if not keys:
-                _log.warn("No usable key at {url}: every token is refused.", url=self._shown)
+                _log.warn("No usable key at {url}: every token is refused", url=self._shown)
         if self._failures:
-            _log.info("Fetched the keys at {url} again.", url=self._shown)
+            _log.info("Fetched the keys at {url} again", url=self._shown)
         self._failures = 0
         self._nextTry = 0.0
 

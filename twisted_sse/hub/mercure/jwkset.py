@@ -51,7 +51,7 @@ def keysIn(document: bytes, algorithm: str | None, withSecrets: bool) -> tuple[K
         raise InvalidSet("it is not JSON") from e
     keys = parsed.get("keys") if isinstance(parsed, dict) else None
     if not isinstance(keys, list):
-        raise InvalidSet('it is not a set of keys: there is no array "keys" in it')
+        raise InvalidSet('it is not a set of keys: it contains no array "keys"')
     return tuple(
         Key(each, material, identifier)
         for material, identifier, fitting in (

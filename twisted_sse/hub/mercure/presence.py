@@ -175,7 +175,7 @@ class Presence:
                 if visible(each.text, {**described, "granted": permits(each.text)})
             )
         except Exception:
-            _log.failure("The function that decides who is visible has failed: this one is not")
+            _log.failure("The function visible failed: the subscriber is not shown")
             return ()
 
     def _unknown(self, subscriber: Subscriber) -> _News | None:

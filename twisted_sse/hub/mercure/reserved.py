@@ -70,7 +70,7 @@ def checkedPath(hubURL: str) -> str:
 def _hubPath(hubURL: str) -> str:
     path = pathOf("", hubURL)
     if path is None:
-        raise ValueError(f"{hubURL!r} is no URL")
+        raise ValueError(f"{hubURL!r} is not a URL")
     return _undone(path)
 
 

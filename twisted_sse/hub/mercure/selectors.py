@@ -132,7 +132,9 @@ def matcher(kind: str, text: str, base: str) -> Selector:
     if text == "*":
         return Selector(kind, text)
     if kind not in KINDS:
-        raise InvalidSelector(f"there is no match type {kind[:40]!r}: there are {', '.join(KINDS)}")
+        raise InvalidSelector(
+            f"unknown match type {kind[:40]!r}: it must be one of {', '.join(KINDS)}"
+        )
     if not text:
         raise InvalidSelector("it is empty")
     character = forbidden(text)

@@ -104,7 +104,7 @@ def readAddress(url: str) -> Address:
     # A password that is not quoted may contain anything.
     text = _hidden(url)
     if not url.isprintable() or " " in url:
-        raise _wrong(text, "it may have no spaces, line breaks or control characters")
+        raise _wrong(text, "it must not contain spaces, line breaks or control characters")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -113,7 +113,7 @@ def readAddress(url: str) -> Address:
     try:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        raise _wrong(text, "what follows the ? must be NAME=VALUE&NAME=VALUE") from None
+        raise _wrong(text, "after the ? it must be NAME=VALUE&NAME=VALUE") from None
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
         raise _wrong(text, "a parameter is given twice")
@@ -127,14 +127,14 @@ def readAddress(url: str) -> Address:
     ):
         raise _wrong(text, f"it must be like {EXAMPLES}")
     if parts.fragment:
-        raise _wrong(text, "a # in a password is written %23")
+        raise _wrong(text, "a # in a password must be written %23")
     if not parameters.keys() <= set(PARAMETERS):
         raise _wrong(text, f"the only parameters are {', '.join(PARAMETERS)}")
     login, at, place = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     inFile = parameters.get("password_file", "")
     if at and not (password or inFile):
-        raise _wrong(text, "what precedes the @ must be USER:PASSWORD, or :PASSWORD")
+        raise _wrong(text, "before the @ it must be USER:PASSWORD, or :PASSWORD")
     theirs = parameters.get("sentinel_password", "")
     theirsInFile = parameters.get("sentinel_password_file", "")
     if (password and inFile) or (theirs and theirsInFile):
@@ -197,7 +197,7 @@ def _readHosts(text: str, place: str, isSentinel: bool) -> tuple[tuple[str, int]
             raise _wrong(text, "it must name a host, and a port from 1 to 65535 may follow")
         hosts.append((found[1] or unquote(found[2]), port))
     if len(hosts) > 1 and not isSentinel:
-        raise _wrong(text, "it must name one host: several are for redis+sentinel://")
+        raise _wrong(text, "it must name one host: only redis+sentinel:// takes several")
     return tuple(hosts)
 
 

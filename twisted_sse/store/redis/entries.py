@@ -69,7 +69,7 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
     if fields is None:
         raise NoEvent("it was deleted")
     if sizeOf(fields) > LARGEST:
-        raise NoEvent(f"it has more than {LARGEST} bytes")
+        raise NoEvent(f"it is larger than {LARGEST} bytes")
     topics: list[str] = []
     found: dict[bytes, str] = {}
     try:
@@ -78,12 +78,12 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
                 topics.append(value.decode())
             elif name in _KNOWN:
                 if name in found:
-                    raise NoEvent(f"it has more than one field {name.decode()}")
+                    raise NoEvent(f"it has more than one {name.decode()} field")
                 found[name] = value.decode()
     except UnicodeDecodeError as e:
         raise NoEvent(f"a field is not UTF-8: {e.reason}") from e
     if _SAYING.isdisjoint(found):
-        raise NoEvent("it has no field data")
+        raise NoEvent("it has no data field")
     retry = found.get(b"retry")
     if retry is not None and not (retry.isascii() and retry.isdigit() and len(retry) <= 20):
         raise NoEvent(f"retry is {retry[:50]!r}: it must be a number of milliseconds")

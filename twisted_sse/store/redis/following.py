@@ -159,7 +159,7 @@ class Follower:
             if not failure.check(Unanswered, Refused) and not self._hasFailed:
                 # A server with answers of its own has them each time.
                 self._hasFailed = True
-                _log.failure("Following streams has failed", failure)
+                _log.failure("Following streams failed", failure)
             connection.abort(failure.getErrorMessage())
 
         Deferred.fromCoroutine(self._follow(connection)).addErrback(ended)

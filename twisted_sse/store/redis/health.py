@@ -76,8 +76,9 @@ class Health:
         """
         if server.policy != self._policy and server.policy.startswith("allkeys-"):
             _log.warn(
-                "{url}: when its memory is full this server drops whole streams, with all their events"
-                " (maxmemory-policy {policy}): use noeviction, or one of the volatile policies",
+                "{url}: when its memory is full, this server drops whole streams "
+                "(maxmemory-policy {policy}): use noeviction, or one of the volatile "
+                "policies",
                 url=self._url,
                 policy=server.policy,
             )
@@ -88,9 +89,9 @@ class Health:
         The server cannot be reached, or can be again.
         """
         if why is not None and self.away is None:
-            _log.warn("{url} cannot be reached: {why}", url=self._url, why=why)
+            _log.warn("Cannot reach {url}: {why}", url=self._url, why=why)
         elif why is None and self.away is not None:
-            _log.info("{url} can be reached again", url=self._url)
+            _log.info("Connected to {url} again", url=self._url)
         self.away = why
 
     def lost(self, key: str) -> None:
@@ -101,8 +102,8 @@ class Health:
         """
         self.resets += 1
         _log.warn(
-            "{url}: events of {key} are lost, or may be: the newest that was known is not there.  All"
-            " subscribers are told (stream-reset)",
+            "{url}: events of {key} may be lost: the newest known event is not "
+            "there. All subscribers receive a stream-reset",
             url=self._url,
             key=key,
         )
@@ -119,8 +120,8 @@ class Health:
         if key not in self._haveSkipped:
             self._haveSkipped.add(key)
             _log.warn(
-                "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others like"
-                " it without a line in the log",
+                "{key}: the entry {entry} is not an event: {why}. It is skipped; "
+                "further ones are skipped without a log line",
                 key=key,
                 entry=entry,
                 why=why,

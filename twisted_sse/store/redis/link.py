@@ -228,13 +228,13 @@ class Link:
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")
             if self.server.isOld:
-                raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is needed")
+                raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is required")
             if self.server.isSentinel:
                 raise CannotConnect(
                     "it is a Sentinel: the URL must be redis+sentinel://HOST/SERVICE"
                 )
             if address.service and self.server.role not in ("", "master"):
-                raise CannotConnect("the Sentinels name a server that is not the master")
+                raise CannotConnect("the server that the Sentinels name is not the master")
         except BaseException as e:
             connection.abort(str(e))
             raise

@@ -145,12 +145,17 @@ class RedisStore:
         losses = health.losses + (0 if session is None else session.losses)
         behind = 0.0 if session is None else session.follower.behind
         return [
-            Figure("behind_seconds", "For how long not everything was received.", behind, False),
+            Figure(
+                "behind_seconds",
+                "Seconds since everything was last received.",
+                behind,
+                False,
+            ),
             Figure("appends", "Requests that added events.", health.appends),
             Figure("errors", "Requests to add events that were refused.", health.errors),
-            Figure("losses", "Connections to the server that were lost.", losses),
-            Figure("resets", "Streams that had not what followed.", health.resets),
-            Figure("skipped", "Entries of streams that were no events.", health.skipped),
+            Figure("losses", "Lost connections to the server.", losses),
+            Figure("resets", "Streams that had lost the events that followed.", health.resets),
+            Figure("skipped", "Entries of streams that were not events.", health.skipped),
         ]
 
     def problem(self) -> str | None:

@@ -58,7 +58,7 @@ class Batch:
         for number, record in zip(numbers, append.records, strict=True):
             position = base + number
             if position <= last:
-                raise NotStored(False, f"{record!r} is not numbered as it should be")
+                raise NotStored(False, f"{record!r} does not have the expected number")
             row = toRow(channel, position, record)
             self.rows.append(row)
             ids.append(record.event.id or "")

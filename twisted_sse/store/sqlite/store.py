@@ -81,7 +81,7 @@ class SQLiteStore:
         """
         found = os.fspath(path)
         if not isinstance(found, str):
-            raise TypeError(f"path is {path!r}: it must be a str, or a path of text")
+            raise TypeError(f"path is {path!r}: it must be a str, or a path object of str")
         if not found or "\0" in found or found == ":memory:":
             raise InvalidOption("path", f"is {found!r}: it must be the name of a file")
         checkInteger("maxEvents", maxEvents, 1)
@@ -173,11 +173,11 @@ class SQLiteStore:
         @return: what is counted.
         """
         return [
-            Figure("size_bytes", "The size of the store's files.", self.size, False),
-            Figure("commits", "Transactions that were committed.", self.commits),
-            Figure("bytes", "Bytes of events that were stored.", self.bytesWritten),
-            Figure("errors", "Transactions that failed.", self.errors),
-            Figure("resets", "Files that were broken, and replaced.", self.resets),
+            Figure("size_bytes", "Size of the store's files.", self.size, False),
+            Figure("commits", "Committed transactions.", self.commits),
+            Figure("bytes", "Bytes of stored events.", self.bytesWritten),
+            Figure("errors", "Failed transactions.", self.errors),
+            Figure("resets", "Broken files that were replaced.", self.resets),
         ]
 
     # See EventStore
