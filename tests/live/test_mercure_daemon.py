@@ -364,4 +364,4 @@ class SeveralTests(SeveralTestCase):
         self.assertEqual(await daemon.stop(), 0)
         self.assertNotIn("Traceback", daemon.log())
         # The processes have said it once, not each.
-        self.assertEqual(daemon.log().count("--publisher-jwt-key has a secret"), 1)
+        self.assertEqual(daemon.log().count("--publisher-jwt-key is a secret"), 1)

@@ -431,7 +431,7 @@ class LoginTests(SidesTestCase):
         for command in "xread", "xrange":
             self.server.ask("ACL", "SETUSER", "app", f"-{command}")
             await self.one.write(command)
-            await until(lambda: "may not" in str(self.two.store.problem()), "it is said")
+            await until(lambda: "not allowed" in str(self.two.store.problem()), "it is said")
             await deferLater(reactor, 1)
             self.server.ask("ACL", "SETUSER", "app", f"+{command}")
             await until(lambda: self.two.store.problem() is None, "it is over")

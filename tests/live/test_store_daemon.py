@@ -179,7 +179,7 @@ class RefusalTests(StoreMixin):
         self.assertEqual(
             result.stderr,
             "python -m twisted_sse serve: --store nowhere/events.db: directory nowhere does not exist:"
-            " make it first\n",
+            " create it first\n",
         )
         result = self.run_(*FOREGROUND, "sse", "post", "--store=/sys/events.db", f"-p{self.port}")
         self.assertEqual(result.returncode, 64, result)
