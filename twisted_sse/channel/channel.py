@@ -97,9 +97,9 @@ class Channel:
             With a history a stream is sent one before anything else if its client is new, and
             again when half of the history has passed since the last ID that it was sent: so the
             client resumes exactly even if there was no event for it.  With L{None} there is none,
-            and then a client that has not received an event yet may miss some without being told.
-        @param resetEvent: the type of the event that tells a client that it has missed events for
-            good; L{None} for no such event.
+            and then a client that has not received an event yet may miss some without notice.
+        @param resetEvent: the type of the event that tells a client that it has missed events
+            permanently; L{None} for no such event.
         @param liveComment: a comment sent once to each stream, after the replayed events or at once if
             there are none; all later events are new.  Needs a history.
         @param observer: the channel's observer.
@@ -200,7 +200,7 @@ class Channel:
     def makesID(self, identifier: str) -> bool:
         """
         Whether an ID is of the kind that the channel makes itself.  To an event that has it because
-        somebody else chose it, the ID of another event will lead, or that of a place.
+        the caller chose it, the ID of another event will lead, or that of a place.
 
         @param identifier: the ID, which may be any text.
         """

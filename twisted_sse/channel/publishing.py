@@ -49,7 +49,7 @@ class Publishing:
         self._listeners = listeners
         self._twice = Twice()
         self._keys = Keys()
-        # What the observer is about to be told.
+        # What the observer is about to receive.
         self._news: list[tuple[Event, bool]] = []
         self._telling: IDelayedCall | None = None
 
@@ -138,7 +138,7 @@ class Publishing:
     def _add(self, channel: object, entry: Entry) -> None:
         self._broadcast.add(entry, partial(self._listeners.delivered, channel))
 
-    # What the observer is told: last, since it may publish
+    # The call of the observer: last, since it may publish
 
     def _tell(self, channel: object, entries: Iterable[Entry]) -> None:
         """

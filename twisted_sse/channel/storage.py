@@ -86,7 +86,7 @@ class Storage:
         self._why: str | None = None
         self._call: IDelayedCall | None = None
         self._turn: IDelayedCall | None = None
-        # When what waits now has waited long enough.
+        # When the queued writes have waited long enough.
         self._expiry: IDelayedCall | None = None
 
     # What the channel calls
@@ -100,8 +100,8 @@ class Storage:
 
     def whenReady(self) -> Deferred[None]:
         """
-        @return: a new L{Deferred} each time, which fires when the log is open, or has failed for
-            good.
+        @return: a new L{Deferred} each time, which fires when the log is open, or has failed
+            permanently.
         """
         self.open()
         if self._failure is not None:
@@ -275,7 +275,7 @@ class Storage:
 
     def _expireLater(self) -> None:
         """
-        Publishers are told before long that a store cannot be opened now.
+        Publishing fails before long if a store cannot be opened now.
         """
         if self.log is None and self._expiry is None and self.writing.writes:
             self._expiry = self._clock().callLater(PATIENCE, self._expire, self.writing.writes)

@@ -26,7 +26,7 @@ class Topics:
     __slots__ = ("topics", "where")
 
     patterns: frozenset[Pattern] = frozenset()
-    #: Whether an event is private means nothing here: there is nobody who may not read it.
+    #: Whether an event is private means nothing here: everyone may read it.
     guards = False
     isTold = True
 

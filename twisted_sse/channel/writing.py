@@ -30,8 +30,8 @@ __all__ = ["MOST", "Writing"]
 #: How many bytes may wait to be stored.
 MOST = 16 * 2**20
 
-#: After so many events the next begin another C{append}, unless they were published as one batch:
-#: the store does nothing for others while it keeps what came with one.
+#: After this number of events the next begin another C{append}, unless they were published as one
+#: batch: the store does nothing for others while it keeps what came with one.
 MOST_TOGETHER = 1000
 
 _log = Logger()
@@ -205,7 +205,7 @@ class Writing:
 
             def settle(outcome: Sequence[str] | Failure | None, write: _Write = write) -> None:
                 if not isinstance(outcome, Failure) and len(outcome or ()) != len(write.entries):
-                    # Else those who wait would wait for ever.
+                    # Otherwise callers would wait forever.
                     why = f"the store returned {outcome!r:.100} for {len(write.entries)} events"
                     outcome = Failure(NotStored(True, why))
                 write.outcome = outcome

@@ -57,7 +57,7 @@ examples:
 
 class NoHub(Exception):
     """
-    There is nothing to check: nobody is served.  The message says what to give.
+    There is nothing to check: the hub serves no client. The message says what to give.
     """
 
 
@@ -154,7 +154,7 @@ async def checkURL(
 
     @param options: those that L{parseCheck} returns.
     @param now: the time of day, in seconds since 1970.
-    @raise NoHub: if it serves nobody.
+    @raise NoHub: if it serves no client.
     """
     making = None if options.signing is None else _minting(options, options.signing, now)
     publisher, subscriber = (

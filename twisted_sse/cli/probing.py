@@ -43,7 +43,7 @@ class NotTried(Exception):
 
 class Answer(NamedTuple):
     """
-    What a hub has answered, if it is no stream.
+    The answer of a hub, if it is not a stream.
     """
 
     status: int
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 
     def json(self) -> Any:
         """
-        @raise Differs: if the body is no JSON.
+        @raise Differs: if the body is not JSON.
         """
         try:
             return json.loads(self.body)

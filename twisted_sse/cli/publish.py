@@ -114,7 +114,7 @@ class Publisher:
         @param data: the data of each.
         @param key: the idempotency key, by which the server knows them when they come again.
         @return: their IDs, when they are stored.
-        @raise Exception: if that has failed for good.
+        @raise Exception: if it failed permanently.
         """
         lines = [json.dumps({"data": each, **self._fields}) for each in data]
         body = "\n".join(lines).encode("ascii")

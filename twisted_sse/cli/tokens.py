@@ -25,7 +25,7 @@ from .tokenoptions import parseToken
 
 __all__ = ["token"]
 
-#: Who tokens are made for, and by which program, if nobody says so: RFC 9068, 2.2 demands both.
+#: The default subject of tokens, and the program that makes them: RFC 9068, 2.2 demands both.
 NOBODY = "twisted-sse"
 
 

@@ -67,7 +67,7 @@ PIECE_OF_HEAD = 2**12
 @implementer(IHandshakeListener)
 class _Connection(ProtocolWrapper):
     """
-    A connection that does not wait for its peer for ever: neither for the end of the TLS
+    A connection that does not wait for its peer forever: neither for the end of the TLS
     handshake, nor for the end of the response's head.
 
     @ivar allowed: how many more bytes may arrive; L{None} for any number.

@@ -34,7 +34,7 @@ class Listeners:
     def __init__(self, queue: EventQueue, close: Callable[[], object]) -> None:
         """
         @param queue: the queue that the source takes its events from.
-        @param close: called when the last listener has gone, when one of them has raised an error,
+        @param close: called when the last listener has ended, when one of them has raised an error,
             and at the end of the events.
         """
         self._queue = queue

@@ -204,7 +204,7 @@ class Place:
                 f"the server redirects from https to {place.shown}, without encryption"
             )
         # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: headers that were removed for
-        # another origin do not come back.
+        # another origin are not restored.
         place.isOwn = self.isOwn and place.origin == self.origin
         if place.authorization is not None and place.origin != self.origin:
             # The same steps: a network error.

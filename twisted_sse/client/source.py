@@ -46,7 +46,7 @@ class EventSource:
     @cvar CONNECTING: the L{readyState} of a source that has no stream: it has not been used yet,
         makes a connection, or waits to do so.
     @cvar OPEN: the L{readyState} of a source that reads a stream.
-    @cvar CLOSED: the L{readyState} of a source that has ended, for good.
+    @cvar CLOSED: the L{readyState} of a source that has ended permanently.
 
     @since: 0.1
     """

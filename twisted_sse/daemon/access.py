@@ -170,7 +170,7 @@ _UNKNOWN = object()
 @implementer(IRealm)
 class _Realm:
     """
-    Gives every user the same resource, and an error page if nobody knows whether it is a user.
+    Gives every user the same resource, and an error page if users cannot be checked.
     """
 
     def __init__(self, resource: IResource) -> None:

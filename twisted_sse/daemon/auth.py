@@ -23,7 +23,7 @@ class AuthOptions(usage.Options, AuthOptionMixin):
     def opt_auth(self, description: str) -> None:
         """
         who may read: file:PATH with lines name:password, memory:name:password, or what
-        --help-auth lists; may be given several times
+        --help-auth lists; may be repeated
         """
         kind, _, path = description.partition(":")
         if kind == "file":

@@ -425,7 +425,7 @@ class Connections:
 
         Twisted accepts until there is no descriptor left, and then closes whatever comes.
 
-        @param port: what listens.  One that is no socket of ours is left as it is.
+        @param port: what listens.  One that is not a socket of ours is left as it is.
         """
         if not isinstance(port, tcp.Port):
             return

@@ -85,7 +85,7 @@ class Delivery(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-        # Nobody waits for it any more.
+        # Nothing waits for it any more.
         self._missing = set()
         if self._subscriber is not None:
             self._subscriber.disconnect()

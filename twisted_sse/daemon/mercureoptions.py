@@ -131,21 +131,21 @@ class MercureOptions(AuthOptions):
     def opt_trusted_issuer(self, description: str) -> None:
         """
         the hub: an issuer of 1.0 tokens, and its keys: ISSUER=KEY, ISSUER=file:PATH, or ISSUER=URL of
-        a JWK set; may be given several times
+        a JWK set; may be repeated
         """
         self["trusted-issuer"].append(description)
 
     def opt_publish_origin(self, origin: str) -> None:
         """
         the hub: origin whose pages may publish with a cookie, such as https://example.com, or
-        https://*.example.com for all hosts below one; may be given several times
+        https://*.example.com for all hosts below one; may be repeated
         """
         self["publish-origin"].append(origin)
 
     def opt_cookie_name(self, description: str) -> None:
         """
         the hub: 0.x=NAME or 1.0=NAME: the name of the cookie with a token, if it is not that of the
-        protocol; may be given several times
+        protocol; may be repeated
         """
         protocol, mark, name = description.partition("=")
         if not mark:
@@ -158,7 +158,7 @@ class MercureOptions(AuthOptions):
         """
         Check the options of the hub, as far as that needs no key.
 
-        @raise UsageError: if one has no effect, or nobody could publish or subscribe.
+        @raise UsageError: if one has no effect, or no client could publish or subscribe.
         """
         if not self["mercure"]:
             for name in _FOR_HUB:

@@ -57,7 +57,7 @@ class SourceOptions(MercureOptions):
         """
         where the events come from, as if given as an argument: a file, tick, - (standard
         input), post, file:PATH, command:LINE or python:module:callable; /path=... for another path
-        than /; may be given several times
+        than /; may be repeated
         """
         self["source"].append(description)
 

@@ -118,8 +118,8 @@ class _Opening(NamedTuple):
 
 class LaterStore:
     """
-    A store that is opened only when the daemon has started: C{twistd} may have gone into the
-    background by then, and no thread comes with it.
+    A store that is opened only when the daemon has started: C{twistd} may be in the background by
+    then, and no thread comes with it.
 
     It is an L{EventStore<twisted_sse.store.contract.EventStore>}.
     """
@@ -148,7 +148,8 @@ class LaterStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep so many events of one channel, whatever is kept of the others, if the store can do that.
+        Keep this number of events of one channel, whatever is kept of the others, if the store can
+        do that.
         """
         keepOnly = getattr(self._store, "keepOnly", None)
         if keepOnly is not None:

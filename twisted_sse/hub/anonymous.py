@@ -76,9 +76,9 @@ class Everybody:
 
 class ThisMachine:
     """
-    What runs on this machine may publish, but no web page, and nobody who comes through a proxy: it
-    would be on this machine for all of its clients.  A proxy that sends none of the headers by which
-    proxies say what they are is not recognised: then a token is needed.
+    What runs on this machine may publish, but no web page, and no client behind a proxy: a proxy on
+    this machine would make all of its clients local.  A proxy that sends none of the headers by
+    which proxies say what they are is not recognised: then a token is needed.
 
     @since: 0.1
     """

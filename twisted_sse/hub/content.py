@@ -135,7 +135,7 @@ def made(make: Callable[..., Event], data: object, fields: dict[str, Any]) -> Ev
     Make an event.
 
     @param make: L{Event}, or L{Event.json}.
-    @raise Refused: if it is not valid, no client could send its ID, or its C{retry} is no time.
+    @raise Refused: if it is not valid, no client could send its ID, or its C{retry} is not a time.
     """
     try:
         event = make(data, **fields)

@@ -29,7 +29,7 @@ def keyOf(request: Request) -> str | None:
     Find the idempotency key of a request: draft-ietf-httpapi-idempotency-key-header, 2.1.  There it
     is a quoted string; it is the same key without quotes.
 
-    @raise Refused: if it is no key.
+    @raise Refused: if it is not a key.
     """
     values = request.requestHeaders.getRawHeaders(b"idempotency-key")
     if values is None:

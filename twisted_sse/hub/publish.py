@@ -43,7 +43,7 @@ __all__ = ["PublishResource"]
 #: What is answered, besides OPTIONS and what the reader answers.
 METHODS = (b"GET", b"POST")
 
-#: When to try again after a 503, in seconds: so that not all come back at once.
+#: When to try again after a 503, in seconds: so that not all return at once.
 RETRY_AFTER = (1, 5)
 
 _log = Logger()
@@ -99,9 +99,9 @@ class PublishResource(Resource):
         """
         @param channel: where events are published.
         @param tokens: the tokens of those who may publish: each sends one as C{Authorization: Bearer
-            TOKEN}.  Without tokens nobody may publish, unless C{anonymous} says so.
-        @param anonymous: whether everybody may publish who can connect, but no page of another
-            origin; or an object that decides, such as L{ThisMachine
+            TOKEN}.  Without tokens no client may publish, unless C{anonymous} allows it.
+        @param anonymous: whether every client that can connect may publish, except pages of
+            another origin; or an object that decides, such as L{ThisMachine
             <twisted_sse.hub.anonymous.ThisMachine>}.
         @param origins: the origins whose pages may publish and subscribe (CORS), such as
             C{"https://example.com"}, or C{"*"} for all.
@@ -178,7 +178,7 @@ class PublishResource(Resource):
         """
         @raise Refused: if a request may not publish.
         """
-        # A page has a token only if somebody gave it one; and to send it, its origin has to be
+        # A page has a token only if it was given one; and to send it, its origin has to be
         # among ours, since Authorization is not CORS-safelisted.
         if self._tokens and self._tokens.check(request):
             return
@@ -197,7 +197,7 @@ class PublishResource(Resource):
         Read a batch, for as long as that may block the reactor; then go on in its next turn.
         """
         if getattr(request, "channel", None) is None:
-            # Nothing is published, and nobody waits for that.
+            # Nothing is published, and nothing waits for it.
             return
         clock = clockFor(None, request)
         until = clock.seconds() + SLICE

@@ -34,8 +34,8 @@ class NotStored(Exception):
     """
     An event was not stored.
 
-    @ivar maybe: whether it may be kept, or delivered, all the same: nobody knows, because the
-        answer of the store was lost, or because subscribers were sent it before.
+    @ivar maybe: whether it may still be kept, or delivered: that is not known if the answer of the
+        store was lost, or because subscribers were sent it before.
 
     @since: 0.1
     """
@@ -186,7 +186,7 @@ class EventLog(Protocol):
         If it fails, and the channel makes the IDs, subscribers may have been sent the records all
         the same.  So what is appended next does not follow what is kept: there is a hole, and a
         C{read} that would have to pass it fails with L{NotKept}.  A log that makes the IDs has no
-        holes: nobody has seen what it did not keep.
+        holes: no subscriber has seen what it did not keep.
 
         @param records: at least one.  If the log makes the IDs, none has an ID.
         @param idempotencyKey: if records were appended with this key before, do nothing.  A log
@@ -236,7 +236,7 @@ class EventStore(Protocol):
         Open the log of a channel.
 
         @param name: the name of the channel.
-        @param tail: is told what happens.
+        @param tail: receives what happens.
         @param recent: how many of the newest records to hand to the tail at once.
         @return: fires with the log.  Fails with L{StoreAway} if it should be tried again later;
             whatever else it fails with is final, such as C{ValueError} if the log is open already

@@ -28,7 +28,7 @@ class Replay(NamedTuple):
     """
     Events for a client that is behind.
 
-    @ivar isLost: whether earlier events that the client wanted are lost for good.
+    @ivar isLost: whether earlier events that the client wanted are lost permanently.
     @ivar start: the position where reading began, whether or not the client wants the event there.
     @ivar next: the position to go on from.
     @ivar entries: the events, in order.
@@ -69,7 +69,7 @@ class History:
         """
         @param maxEvents: how many events to keep at most; L{None} for no limit.
         @param maxBytes: how many bytes of encoded events to keep at most; L{None} for no limit.
-        @param maxAge: how many seconds to keep an event at most; L{None} for ever.
+        @param maxAge: how many seconds to keep an event at most; L{None} for no limit.
         @raise ValueError: if a limit is out of range, or there is none at all.
         """
         checkInteger("maxEvents", maxEvents, 1)

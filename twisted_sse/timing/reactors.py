@@ -65,7 +65,7 @@ def checkThread(home: int, call: str) -> None:
 
 def makeSteady(reactor: Any) -> None:
     """
-    Let a reactor measure time with a clock that nobody sets.
+    Let a reactor measure time with a clock that is never set.
 
     Twisted's reactors use the system's clock.  When that is set back by an hour, all their delayed
     calls are an hour late, and when it is set forward, they are early.

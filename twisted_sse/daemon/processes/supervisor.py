@@ -39,8 +39,8 @@ LONGEST_WAIT_READY = 1.0
 #: How much longer than a drain the end of a child may take, in seconds: its store is closed then.
 LONGEST_CLOSE = 10.0
 
-#: For how many seconds a child that has too many connections accepts none, unless it is told again:
-#: we may be gone by then.
+#: For how many seconds a child with too many connections accepts none, unless it is asked again: we
+#: may have ended by then.
 PAUSE = 2.5 * INTERVAL
 
 #: A child that was asked so often in vain may hang: the others do not wait for it.
@@ -89,7 +89,7 @@ class Child:
     @ivar since: when it was started.
     @ivar missed: how often it was asked in vain whether it lives.
     @ivar connections: how many clients it has, as it has told last.
-    @ivar isPaused: whether it was told to accept nothing for a while.
+    @ivar isPaused: whether it was asked to accept nothing for a while.
     @ivar waits: whether it is to accept nothing before it is ready, since others are.
     @ivar why: why it cannot start, as it says; L{None} if it has not said so.
     @ivar status: the exit status for that.
@@ -172,7 +172,7 @@ class _Place:
     The place of a child.
 
     @ivar current: who is there; L{None} between two.
-    @ivar next: who is about to take it, when it is ready; L{None} for nobody.
+    @ivar next: who is about to take it, when it is ready; L{None} for none.
     @ivar restart: starts the next child after a while; L{None} if nothing does.
     @ivar early: how many children in a row have died early.
     """
@@ -435,7 +435,7 @@ class Supervisor(Service):
             # What begins soon is new: as soon as it is ready, this is done.
             return
         if place.current.state is State.STARTING:
-            # It serves nobody yet, and may have read what has changed since.
+            # It serves no client yet, and may have read what has changed since.
             self._leave(place.current)
             place.current = self._begin(place)
             return
@@ -471,7 +471,7 @@ class Supervisor(Service):
                 self._kill(child, f"has not answered for {most * INTERVAL:.0f} s")
             child.say("ping", needed=False)
         for child in self.children():
-            # It is told again.
+            # It is asked again.
             child.isPaused = False
         self.balance()
 

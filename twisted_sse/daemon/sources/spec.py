@@ -211,7 +211,7 @@ def _close(text: str) -> list[str]:
 
 def _advice(text: str) -> str:
     """
-    @return: what to write instead of something that is no source.
+    @return: what to write instead of something that is not a source.
     """
     prefix, colon, value = text.partition(":")
     known = get_close_matches(prefix, PREFIXES, 1, CLOSE)

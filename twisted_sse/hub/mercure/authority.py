@@ -61,7 +61,7 @@ class Authority:
         Find out who subscribes.
 
         @param dialect: that of the request.
-        @return: L{None} if it is somebody without a token.
+        @return: L{None} for a client without a token.
         @raise Refused: if it may not.
         """
         presented = self._presented(request, query, dialect)

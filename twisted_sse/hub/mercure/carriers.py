@@ -3,7 +3,7 @@ Where the token of a request is.
 
 It is in the header C{Authorization} (RFC 6750, 2.1); for the protocol 0.x also in the query; or in a
 cookie.  The first of these that is there decides, even if there is no token in it, or a bad one: else a
-request would do less than its sender believes, and nobody would know why.
+request would do less than its sender believes, and the reason would be hidden.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COOKIES = {Dialect.V0: "mercureAuthorization", Dialect.V1: "__Secure-mercure_acc
 #: The parameter of the query, for 0.x.
 PARAMETER = "authorization"
 
-#: Parameters of the query that are tokens, wherever somebody may have put one.
+#: Parameters of the query that are tokens, wherever a client may have put one.
 SECRETS = (b"authorization", b"access_token")
 
 #: RFC 6750, 2.1.  Spaces at the end belong to the header, not to the token: RFC 9110, 5.5.
@@ -82,8 +82,8 @@ class Carriers:
         """
         @param dialects: those that the hub speaks.
         @param cookieNames: the names of cookies that are not the usual ones, by the protocol.
-        @raise InvalidOption: if one of them is no name, or would never be looked for.
-        @raise TypeError: if C{cookieNames} is no mapping.
+        @raise InvalidOption: if one of them is not a name, or would never be looked for.
+        @raise TypeError: if C{cookieNames} is not a mapping.
         """
         self._dialects = frozenset(dialects)
         self.cookies = {

@@ -1,7 +1,7 @@
 """
 What is answered to a request whose token is missing, bad, or not enough: RFC 6750, 3.
 
-A client is told which of the three it is, and no more: the reason is for the log.
+A client learns which of the three it is, and no more: the reason is for the log.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def checkURL(name: str, url: str) -> None:
     if "@" in parts.netloc or parts.fragment:
         raise InvalidOption(name, "must be a URL without a user or a fragment")
     if parts.scheme == "http" and not isLoopbackName(host):
-        # Somebody between could put in keys of their own.
+        # An attacker in between could insert other keys.
         raise InvalidOption(name, f"is {said!r}: it must be https, unless it is on this machine")
     if parts.scheme == "https":
         try:

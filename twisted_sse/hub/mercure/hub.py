@@ -125,7 +125,7 @@ class Hub(Resource):
         @param trustedIssuers: the issuers of tokens of 1.0, and their keys: C{ISSUER=KEY}, where the
             key is as C{publisherJwtKey}, or the URL of a JWK set.
         @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
-            there are issuers.  If it is a URL, those who are refused are told where C{metadata} is.
+            there are issuers.  If it is a URL, refusals name the URL of C{metadata}.
         @param url: the URL of the hub, as its clients know it: relative topics and patterns are
             resolved against it.
         @param anonymous: whether clients without a token may subscribe to public updates.
@@ -138,16 +138,16 @@ class Hub(Resource):
         @param cookieNames: the names of the cookies with a token, if they are not those of the
             protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
-        @param presence: whether subscribers that may read it are told who comes and goes.
-        @param visible: a function that decides of whom they are told, and who is listed: called with
+        @param presence: whether subscribers that may read it are notified of subscriptions.
+        @param visible: a function that decides which subscriptions they see: called with
             a selector of a new subscriber, and what L{listSubscribers} has about that, with
             C{granted}, which is whether its token grants what it has selected there.  L{None} for all.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
-            that its client comes back with a new token; L{None} for never.
+            that its client reconnects with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
         @param ownEvents: whether subscribers are sent the channel's own events too, such as
             C{stream-reset}, which Mercure's clients do not know.
-        @param explain: whether clients are told why they are refused; the log says it anyway.
+        @param explain: whether refusals name the reason; the log always does.
         @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
             granted; its text says 403.
         @param now: returns the time in seconds since 1970.
@@ -362,7 +362,7 @@ class Hub(Resource):
         """
         Publish an update, as the application that the hub is part of: it needs no token.
 
-        @param topics: the topic, or several, of which the first is the canonical one.
+        @param topics: the topic, or several: the first is the canonical one.
         @param data: what subscribers get.
         @param private: whether only those get it whose token lets them read one of the topics.
         @param id: its ID, which it gets if it is new, and the store does not make the IDs.
@@ -388,12 +388,12 @@ class Hub(Resource):
     ) -> Deferred[None]:
         """
         End the streams of some subscribers, in all processes that share the store: of those to whom
-        everything applies that is given.  They come back, unless their tokens are not good any more.
+        everything applies that is given.  They reconnect, unless their tokens are no longer valid.
 
         @param sub: the subject of their tokens.
         @param jti: the ID of their token.
         @param topic: a topic that they have selected.
-        @param retry: the reconnection time that they are told first, in milliseconds, at least 500.
+        @param retry: the reconnection time that they are sent first, in milliseconds, at least 500.
         @return: fires when it is said to all.
         @raise ValueError: if nothing is given.
         """

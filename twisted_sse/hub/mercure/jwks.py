@@ -134,7 +134,7 @@ class RemoteKeys:
         @param reactor: the reactor; the installed one if L{None}.
         @param algorithm: the only algorithm that is wanted; L{None} for all.
         @param agent: what makes the requests, without following redirects.
-        @raise InvalidOption: if it is no such URL.
+        @raise InvalidOption: if it is not such a URL.
         """
         checkURL(name, url)
         self._url = url
@@ -163,7 +163,7 @@ class RemoteKeys:
             return keys
         if not self._failures:
             return None
-        # The server is down: nobody has to wait for it.
+        # The server is down: do not wait for it.
         if now >= self._nextTry:
             self._begin()
         return keys
@@ -187,7 +187,7 @@ class RemoteKeys:
             self._begin()
             await waiting
             keys = self._usable(self._reactor.seconds())
-        # If there may be newer keys that nobody has seen, the token may be good.
+        # If there may be newer keys, the token may be good.
         if keys is None or ((self._failures or self._isClosed) and not _has(keys, identifier)):
             raise Unverified(
                 Reason.UNAVAILABLE, f"cannot fetch the keys at {self._shown}: {self._why}"
@@ -274,7 +274,7 @@ def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> Ke
     @param given: the URL of a JWK set; C{file:PATH} of one; or what L{readKey} takes.
     @param algorithm: the only algorithm of the keys; L{None} for what they are for.
     @raise InvalidOption: if it is none of these.
-    @raise TypeError: if it is no text.
+    @raise TypeError: if it is not text.
     """
     checkText(name, given)
     if _URL.match(given):

@@ -83,7 +83,7 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTAL
 #: A public key as OpenSSH writes it.
 _SSH = re.compile(r"\s*(?:ssh-|ecdsa-sha2-|sk-)[a-z0-9@.-]+ +[A-Za-z0-9+/]", re.IGNORECASE)
 
-#: What C{cryptography} raises for data that is no key, or none that it knows.
+#: What C{cryptography} raises for data that is not a key, or not one that it knows.
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 #: How a public key is made of a private one.
@@ -217,8 +217,8 @@ def readKey(name: str, given: str, algorithm: str | None = None) -> Key:
     @param name: the name of the option that it is from, for errors.
     @param given: a secret, a public key or a certificate in PEM, or C{file:PATH} of one of them.
     @param algorithm: the algorithm; if not given, the one that is usual for the kind of key.
-    @raise InvalidOption: if it is no such key, is too weak, or does not fit the algorithm.  The error
-        shows nothing of it.
+    @raise InvalidOption: if it is not such a key, is too weak, or does not fit the algorithm.  The
+        error shows nothing of it.
     """
     return Key(*_read(name, given, algorithm, isPrivate=False))
 
@@ -402,8 +402,8 @@ def _privateIn(name: str, text: str) -> Any:
 
 def _whatElse(text: str) -> str | None:
     """
-    Find out whether a text is a key that is no secret, in another form than PEM.  As a secret it would
-    be known to everybody who has the public key.
+    Find out whether a text is a key that is not secret, in another form than PEM.  As a secret it
+    would be known to everybody who has the public key.
 
     @return: what it is; L{None} if it may be a secret.
     """

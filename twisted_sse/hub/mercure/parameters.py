@@ -1,5 +1,5 @@
 """
-The parameters of requests, some of which are secret.
+The parameters of requests.  Some are secret.
 """
 
 from __future__ import annotations

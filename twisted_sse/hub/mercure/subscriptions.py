@@ -123,7 +123,7 @@ async def _found(
     isSingle = len(rest) == 2
     documents = []
     async for subscriber, selector in givingWay(clock, subscriptions(iter(subscribers))):
-        # Somebody may have left meanwhile.
+        # A subscriber may have left meanwhile.
         if isMeant(subscriber, selector) and not subscriber.stream.closed:
             if not isSingle:
                 documents.append(document(hub, dialect, subscriber, selector, True))

@@ -97,7 +97,7 @@ class _Known(NamedTuple):
     """
     A token that is known to be good.
 
-    @ivar held: the keys, of which one was good for it.
+    @ivar held: the keys: one was good for it.
     @ivar patterns: its templates and patterns, each once.
     @ivar size: how many characters it has.
     """

@@ -100,10 +100,10 @@ class Rules:
     What an update may be.
 
     @ivar dialect: the protocol of the request.
-    @ivar hubURL: the URL of the hub, below which nobody may publish.
+    @ivar hubURL: the URL of the hub: publishing below it is not allowed.
     @ivar maxTopics: how many topics an update may have.
     @ivar reservesType: whether the type of what the hub itself says is reserved in 0.x, too: where
-        subscribers of 1.0 are told who comes and goes, they would take such an update for that.
+        subscribers of 1.0 are notified of subscriptions, they would take such an update for that.
     @ivar maxTopicSize: how long a topic may be, in bytes of UTF-8.  What matches topics is limited so
         that no pattern takes longer than some milliseconds with one of the usual 8192.
     """

@@ -177,7 +177,7 @@ def readPassword(password: str, path: str) -> str:
     Find a password.
 
     @param password: the password itself; empty if it is in a file.
-    @param path: the name of the file, of which a line break at the end does not count; empty for
+    @param path: the name of the file; a line break at its end does not count; empty for
         none.
     @return: the password; empty for none.
     @raise OSError: if the file cannot be read.
@@ -212,14 +212,14 @@ def _readDatabase(text: str, inPath: str, inQuery: str) -> int:
 
 def _hidden(url: str) -> str:
     """
-    Leave out of a URL whatever may be a password, even if it is no URL.
+    Leave out of a URL whatever may be a password, even if it is not a URL.
     """
     start, _, end = url.rpartition("@")
     if start:
         scheme, mark, _ = start.partition("://")
         url = f"{scheme if mark else ''}{mark}***@{end}"
     else:
-        # What is no port may be a password, too: the @ is missing.
+        # Text that is not a port may be a password, too: the @ is missing.
         url = re.sub(r"(://[^/:\[]*:)(?!\d{1,5}(?:[/,?]|$))[^/?]*", r"\1***", url)
     known = "|".join(set(PARAMETERS) - SECRET)
     return re.sub(rf"([?&])(?!(?:{known})=)([^=&]*)=[^&]*", r"\1\2=***", url)

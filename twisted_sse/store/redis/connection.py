@@ -81,7 +81,7 @@ class Connection(Protocol):
         @param seconds: for how long the server may be silent before the last reply has come.
         @return: fires with the replies, in which errors are C{ReplyError}s; fails with
             L{Unanswered} if the connection is lost.
-        @raise UnicodeEncodeError: if an argument is no text: nothing is sent then.
+        @raise UnicodeEncodeError: if an argument is not valid text: nothing is sent then.
         """
         if self._why is not None:
             return fail(Unanswered(False, self._why))

@@ -20,7 +20,7 @@ from .places import EntryID
 
 __all__ = ["NoEvent", "begin", "isBegin", "sizeOf", "toFields", "toRecord"]
 
-#: The fields of an entry that is no event: see L{begin}.
+#: The fields of an entry that is not an event: see L{begin}.
 BEGIN = ("sse", "begin")
 
 #: The most bytes of an entry.  A foreign program may have added a film.
@@ -32,7 +32,7 @@ OVERHEAD = 40
 
 class NoEvent(ValueError):
     """
-    An entry is no event.
+    An entry is not an event.
     """
 
 
@@ -103,8 +103,8 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
 
 def begin(key: str, ms: int | None = None) -> Command:
     """
-    Make the command that adds an entry that is no event, from which one can go on: the first of a
-    stream, and that after something was lost.
+    Make the command that adds an entry that is not an event, but a place to continue from: the
+    first of a stream, and that after something was lost.
 
     The second part of its ID is random, so that no other stream has it: not that of another
     channel, and not one with the same key, before or after.

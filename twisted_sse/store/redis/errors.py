@@ -29,7 +29,7 @@ PASSING = frozenset(
     )
 )
 
-#: Errors that stay until somebody changes how we are used.
+#: Errors that stay until the configuration changes.
 FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
 
 #: What some errors mean, where the server's own words do not say what to do.
@@ -125,7 +125,7 @@ def isFinal(error: ReplyError) -> bool:
 
 def checked(reply: Any) -> Any:
     """
-    @return: a reply that is no error.
+    @return: a reply that is not an error.
     @raise Refused: if it is one.
     @raise Moved: if it says which server has the key.
     """

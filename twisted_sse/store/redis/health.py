@@ -20,7 +20,7 @@ class Health:
     @ivar appends: how many requests to add events were carried out.
     @ivar errors: how many were refused.
     @ivar resets: how often a stream had not what followed.
-    @ivar skipped: how many entries of streams were no events.
+    @ivar skipped: how many entries of streams were not events.
     @ivar losses: how often a connection was lost.
     @ivar away: why the server cannot be reached; L{None} if it can.
     """
@@ -33,7 +33,7 @@ class Health:
         self.errors = 0
         self.resets = 0
         self.skipped = 0
-        # Those streams of which it was said.
+        # The streams for which this was logged.
         self._haveSkipped: set[str] = set()
         self.losses = 0
         # What cannot be added now, and why; and which streams cannot be read.
@@ -110,7 +110,7 @@ class Health:
 
     def skip(self, key: str, entry: str, why: str) -> None:
         """
-        An entry of a stream is no event.
+        An entry of a stream is not an event.
 
         @param key: the key of the stream.
         @param entry: the ID of the entry.
@@ -129,7 +129,7 @@ class Health:
 
     def closed(self, key: str) -> None:
         """
-        Nobody asks for a stream any more: it is not known what becomes of it.
+        A stream is no longer read: its state is unknown from now on.
 
         @param key: the key of the stream.
         """

@@ -122,11 +122,11 @@ class Link:
 
     def stop(self) -> None:
         """
-        Disconnect, for good.
+        Disconnect permanently.
         """
         self._isStopped = True
         connection, self.connection = self.connection, None
-        # Those who are told something may stop it, while nothing is waited for.
+        # The callback may stop it, while nothing is waited for.
         if self._keeping is not None and not self._isTelling:
             self._keeping.cancel()
         if connection is not None:
@@ -166,7 +166,7 @@ class Link:
 
     def _tell(self, told: Callable[[_T], object], what: _T) -> bool:
         """
-        @return: whether to go on: those who are told may have stopped us.
+        @return: whether to go on: the callback may have stopped us.
         """
         self._isTelling = True
         told(what)

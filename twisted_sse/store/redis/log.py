@@ -40,11 +40,11 @@ class RedisLog:
     the stream's entries.
 
     @ivar key: the key of the stream.
-    @ivar newest: the newest entry that the tail was told of.
+    @ivar newest: the newest entry that the tail has received.
     @ivar last: its ID.
     @ivar pages: how large the entries are.
     @ivar maxEvents: about how many events are kept; L{None} for all.
-    @ivar maxAge: for how many seconds an event is kept; L{None} for ever.
+    @ivar maxAge: for how many seconds an event is kept; L{None} for no limit.
     """
 
     makesIDs = True
@@ -81,7 +81,7 @@ class RedisLog:
         self._ended: Deferred[None] | None = None
         # How many calls have not been answered.
         self._unanswered = 0
-        # Reads that wait until the tail was told of an entry.
+        # Reads that wait until the tail has received an entry.
         self._readers: list[tuple[EntryID, Deferred[None]]] = []
 
     async def open(self, recent: int) -> None:
@@ -402,7 +402,7 @@ class RedisLog:
                         continue
                     raise NotKept(f"{self.key} no longer has {place.entry}")
                 if place.entry > self.last:
-                    # Somebody else has seen it before us.
+                    # Another reader has seen it before us.
                     await self._until(place.entry)
                     continue
             isAll = len(entries) <= count
@@ -427,8 +427,8 @@ class RedisLog:
 
     async def _isKnown(self, newest: Entry) -> bool:
         """
-        Find out whether the stream is still the one that the tail was told of.  If not, let the tail
-        be told first that it is another: what was lost is then lost once.
+        Find out whether the stream is still the one that the tail knows. If not, notify the tail
+        first that it is another: what was lost is then lost once.
 
         @param newest: what was its newest entry.
         """

@@ -47,7 +47,7 @@ class Batch:
 
         @return: their IDs.
         @raise NotStored: if they are not numbered as they should be.
-        @raise UnicodeEncodeError: if a topic is no text.
+        @raise UnicodeEncodeError: if a topic is not valid text.
         """
         state = append.log.state
         channel, last, base = state.channel, state.last, state.base

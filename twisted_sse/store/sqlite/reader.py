@@ -33,7 +33,7 @@ _log = Logger()
 
 class _Invalid(Exception):
     """
-    A row is no record.
+    A row is not a record.
 
     @ivar position: which.
     @ivar why: what is wrong with it.
@@ -127,7 +127,7 @@ def read(
     Read what directly follows a place: see C{EventLog.read}.
 
     @raise NotKept: if it is not known what does.
-    @raise _Invalid: if the first row is no record.
+    @raise _Invalid: if the first row is not a record.
     """
     # Before the transaction: what the file learns meanwhile is seen twice, not missed.
     hole = state.hole

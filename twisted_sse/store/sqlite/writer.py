@@ -149,7 +149,7 @@ class Writer:
         item = None if appends or not items else items.pop(0)
         if item is not None and not isinstance(item, Append):
             self._tell(item.then)
-        # What it has left undone is done soon, but not at once, and for ever.
+        # What it has left undone is done soon, but not at once and without end.
         self._full.clear()
         self._due = time.time() + PAUSE
 
@@ -241,7 +241,7 @@ class Writer:
         except (KeyReused, NotStored) as error:
             refused = error
         except UnicodeEncodeError as error:
-            refused = NotStored(False, f"a topic or key is no text: {error}")
+            refused = NotStored(False, f"a topic or key is not valid text: {error}")
         else:
             batch.outcomes.append(partial(append.log.settle, append, ids))
             return
@@ -344,7 +344,7 @@ class Writer:
 
     def replace(self, generation: int, error: sqlite3.Error) -> None:
         """
-        Somebody has found that the file is broken: replace it, unless that was done meanwhile.
+        The file was found to be broken: replace it, unless that was done meanwhile.
         The caller holds the file's C{writing}.
 
         @param generation: which file it was.
