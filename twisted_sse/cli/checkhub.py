@@ -57,7 +57,7 @@ examples:
 
 class NoHub(Exception):
     """
-    There is nothing to check: the hub serves no client. The message says what to give.
+    There is nothing to check: the hub serves no client.  The message says what to give.
     """
 
 

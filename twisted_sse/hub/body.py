@@ -101,7 +101,7 @@ def batchIn(uri: bytes, body: bytes) -> Iterator[Item]:
     Read the events of a batch, one at a time: each is a JSON object on a line of its own.  Empty
     lines are skipped.
 
-    @raise Refused: if one of them is not an event. The error names its line.
+    @raise Refused: if one of them is not an event.  The error names its line.
     """
     for name in fieldsIn(uri):
         raise Refused(

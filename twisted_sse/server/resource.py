@@ -201,7 +201,7 @@ class EventStreamResource(Resource):
         End all streams with this L{key<EventStream.key>}, such as those of a user who has logged
         out.  What is queued for them is sent first, as with L{EventStream.end}.
 
-        Browsers reconnect. C{connected} can turn them away then, with C{Error(204)} or
+        Browsers reconnect.  C{connected} can turn them away then, with C{Error(204)} or
         C{Error(401)}.
 
         @param key: the key; streams without one are never ended.

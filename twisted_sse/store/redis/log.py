@@ -427,7 +427,7 @@ class RedisLog:
 
     async def _isKnown(self, newest: Entry) -> bool:
         """
-        Find out whether the stream is still the one that the tail knows. If not, notify the tail
+        Find out whether the stream is still the one that the tail knows.  If not, notify the tail
         first that it is another: what was lost is then lost once.
 
         @param newest: what was its newest entry.
