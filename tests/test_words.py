@@ -112,5 +112,5 @@ class WordTests(SynchronousTestCase):
         """
         Neither have the README, the pages beside it and the news.
         """
-        paths = [*ROOT.glob("*.md"), *ROOT.glob("newsfragments/*.md")]
+        paths = [*ROOT.glob("*.md"), *ROOT.glob("newsfragments/**/*.md")]
         self.assertEqual([line for path in sorted(paths) for line in words.found(path)], [])
