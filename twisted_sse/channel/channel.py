@@ -184,8 +184,8 @@ class Channel:
     @property
     def lookups(self) -> dict[str, int]:
         """
-        How often it was looked up who has chosen a pattern that matches a topic: C{"hit"} if that was
-        remembered, C{"miss"} if the topic had to be compared with patterns.
+        How often the patterns that match a topic were looked up: C{"hit"} if they were cached,
+        C{"miss"} if the topic had to be compared with all patterns.
         """
         patterns = self._broadcast.audience.index.patterns
         return {"hit": patterns.hits, "miss": patterns.misses}
@@ -199,8 +199,8 @@ class Channel:
 
     def makesID(self, identifier: str) -> bool:
         """
-        Whether an ID is of the kind that the channel makes itself.  To an event that has it because
-        the caller chose it, the ID of another event will lead, or that of a place.
+        Whether an ID has the form of those that the channel makes itself.  An event that was
+        published with such an ID could be confused with another event, or with a place.
 
         @param identifier: the ID, which may be any text.
         """
@@ -247,11 +247,10 @@ class Channel:
             that chose by C{topics} and C{where} are not asked for that: see L{Choice
             <twisted_sse.channel.choice.Choice>}.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
-        @return: the event as it is sent: with a history, every event has an ID; with a store, if it
-            is the channel that makes the IDs, and the store is open.
+        @return: the event as it is sent: with a history, every event has an ID; with a store, only
+            if the channel makes the IDs and the store is open.
         @raise NotStored: if too much is waiting to be stored.
-        @raise InvalidEvent: if a field is not valid, or there is an ID, and it is the store that makes
-            the IDs.
+        @raise InvalidEvent: if a field is not valid, or an ID is given and the store makes the IDs.
         @raise EventTooLarge: if the event is larger than C{maxEventSize}.
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
@@ -372,8 +371,8 @@ class Channel:
 
     def placeOf(self, stream: EventStream) -> str:
         """
-        Find the ID from which the client of a stream resumes with what it has not been sent yet: an
-        event that is sent to this stream alone, with this ID, costs it nothing.
+        Find the ID of the place that a stream has reached.  An event that is sent to this stream
+        alone should have this ID, so that its client still resumes exactly.
 
         @return: the ID; empty if there is none yet, or the stream is not subscribed.
         @raise RuntimeError: if this is not the reactor's thread.
@@ -383,7 +382,7 @@ class Channel:
 
     def resumes(self, lastEventID: str) -> Deferred[bool]:
         """
-        Find out whether a client that comes with an ID misses nothing.
+        Find out whether a client can resume from an ID without missing events.
 
         @param lastEventID: the ID, which may be any text.
         @return: fires with whether everything after the event with this ID is kept.  Fails with
@@ -435,8 +434,8 @@ class Channel:
 
     def whenDelivered(self) -> Deferred[None]:
         """
-        Wait until published events have gone out, so that code that publishes what it reads need
-        not read faster than that.
+        Wait until published events have gone out, so that code that publishes what it reads can
+        pause until then.
 
         @return: a new L{Deferred} each time, which fires when everything has been handed to the
             live streams, at once if it has been already.

@@ -58,7 +58,7 @@ class PublishResource(Resource):
     Then C{curl -H "Authorization: Bearer $TOKEN" -d hello "https://example.com/events?event=greeting"}
     publishes, and prints C{{"id": ".."}}.
 
-    What the body is depends on its C{Content-Type}:
+    The body is read according to its C{Content-Type}:
 
       - C{text/plain}: the data of an event, as it is.  So is C{application/x-www-form-urlencoded},
         which C{curl -d} sends, and a body without a type;
@@ -68,14 +68,14 @@ class PublishResource(Resource):
         sent as JSON.  All of them are published, in order, or none.
 
     The other fields of an event are in the query of the URL: C{event}, C{id}, C{retry} and
-    C{topic}, which may be there several times.
+    C{topic}, which may be repeated.
 
     With an C{Idempotency-Key} the same request can be repeated, and is published once: see
     L{Channel.publishAndWait<twisted_sse.Channel.publishAndWait>}.
 
     It is answered when everything is stored, with C{{"id": ".."}} or C{{"ids": [..]}}.  An error is
-    answered with C{{"error": ".."}}, a sentence; a 503 has C{maybe} too, which says whether it may
-    have been stored all the same.
+    answered with C{{"error": ".."}}, a sentence; a 503 also has C{maybe}: whether it may still have
+    been stored.
 
     GET subscribes to the channel: to the topics that C{topic=} in the query names.
 
@@ -98,7 +98,7 @@ class PublishResource(Resource):
     ) -> None:
         """
         @param channel: where events are published.
-        @param tokens: the tokens of those who may publish: each sends one as C{Authorization: Bearer
+        @param tokens: the tokens of publishers: each sends one as C{Authorization: Bearer
             TOKEN}.  Without tokens no client may publish, unless C{anonymous} allows it.
         @param anonymous: whether every client that can connect may publish, except pages of
             another origin; or an object that decides, such as L{ThisMachine
@@ -108,7 +108,7 @@ class PublishResource(Resource):
         @param maxBody: how large a body may be, in bytes.  Twisted receives the whole body before it
             asks any resource: see L{LimitedRequest<twisted_sse.guard.LimitedRequest>}.
         @param reader: the resource that answers GET; if not given, an L{EventStreamResource
-            <twisted_sse.EventStreamResource>} that is called C{channel.name}.  One with other
+            <twisted_sse.EventStreamResource>} with the name C{channel.name}.  One with other
             options subscribes with L{byQuery<twisted_sse.hub.subscribe.byQuery>}.
 
         @raise ValueError: if an argument is out of range.

@@ -136,7 +136,7 @@ class EventStreamResource(Resource):
         @param trustedProxies: networks such as C{"10.0.0.0/8"} whose C{X-Forwarded-For} is
             trusted.
         @param maxPending: how many bytes may be queued for a client that does not read.
-        @param slow: what happens beyond that.
+        @param slow: the policy beyond that.
         @param maxPendingTotal: how many bytes may be queued for all clients together, where an
             event that is queued for many counts once; beyond that, the clients with the longest
             queues are disconnected.  L{None} for any number; or a L{PendingTotal

@@ -65,7 +65,7 @@ class Subscriber:
 
 class Subscribers:
     """
-    The subscribers of a hub, in the order in which they came.
+    The subscribers of a hub, in the order in which they connected.
     """
 
     def __init__(self) -> None:
