@@ -114,3 +114,16 @@ class WordTests(SynchronousTestCase):
         """
         paths = [*ROOT.glob("*.md"), *ROOT.glob("newsfragments/**/*.md")]
         self.assertEqual([line for path in sorted(paths) for line in words.found(path)], [])
+
+    def test_tests(self) -> None:
+        """
+        Neither have the docstrings and comments of the tests, examples and benchmarks.
+        """
+        own = {Path(words.__file__), Path(__file__)}
+        paths = {
+            each
+            for folder in ("tests", "examples", "benchmarks", ".ci", "docs")
+            for end in ("py", "js")
+            for each in (ROOT / folder).rglob(f"*.{end}")
+        } - own
+        self.assertEqual([line for path in sorted(paths) for line in words.found(path, False)], [])

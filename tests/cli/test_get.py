@@ -580,7 +580,7 @@ class MainTests(ErrorMixin):
 
     def test_noErrors(self) -> None:
         """
-        A closed standard error, or one that nobody reads, is ignored.
+        A closed standard error, or one that nothing reads, is ignored.
         """
         self.patch(sys, "stderr", None)
         say("something")

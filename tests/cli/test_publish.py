@@ -363,8 +363,8 @@ class PublishTests(ErrorMixin):
 
     def test_cannotPrint(self) -> None:
         """
-        If nobody reads the IDs, the rest is published without; if they cannot be written, the command
-        ends.
+        If nothing reads the IDs, the rest is published without; if they cannot be written, the
+        command ends.
         """
         self.printer.error = BrokenPipeError()
         lines = Lines([b"1"], [b"2"])
@@ -423,7 +423,7 @@ class ParseTests(ErrorMixin):
 
     def test_input(self) -> None:
         """
-        C{-} is the standard input, as is no C{DATA}; an empty C{DATA} is an event.
+        C{-} is the standard input, as is the absence of C{DATA}; an empty C{DATA} is an event.
         """
         self.assertEqual(parsePublish(["publish", URL]).data, None)
         self.assertEqual(parsePublish(["publish", URL, "-"]).data, None)

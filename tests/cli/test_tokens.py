@@ -263,7 +263,7 @@ class InspectTests(TokenCase):
 
     def test_old(self) -> None:
         """
-        It is said what a token may do, until when, and that nobody knows who has made it.
+        It is shown what a token may do, until when, and that its origin is not known.
         """
         text = self.minted(
             *["--key", "env:KEY", "--publish", "*", "--subscribe", "a", "--subscribe", "/b/{c}"],
@@ -390,7 +390,7 @@ class InspectTests(TokenCase):
 
     def test_noToken(self) -> None:
         """
-        What is no token at all is said to be none, and is not repeated.
+        Text that is not a token is reported as such, and is not repeated.
         """
         for text in ("abc", "", "a.b.c", "x" * 20_000):
             said = self.inspected(text, "--key", "env:KEY", wrong=True)

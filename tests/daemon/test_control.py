@@ -92,7 +92,7 @@ class ControlTests(OptionsMixin):
 
     def test_disconnect(self) -> None:
         """
-        Those are disconnected who are meant, and may come back.
+        Those are disconnected who are meant, and may reconnect.
         """
         self.serve()
         ada, bob = self.subscribe(sub="ada"), self.subscribe(sub="bob")

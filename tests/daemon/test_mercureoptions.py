@@ -89,7 +89,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_keys(self) -> None:
         """
-        What is no good key is refused at the start, under the name of its option.
+        An invalid key is refused at the start, under the name of its option.
         """
         pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
         for says, *arguments in (
@@ -126,7 +126,7 @@ class MercureOptionsTests(OptionsMixin):
 
     def test_nobody(self) -> None:
         """
-        A hub to which nobody could publish, or subscribe, is refused.
+        A hub to which no client could publish, or subscribe, is refused.
         """
         self.assertRefused("--mercure: publishing needs a key", *HUB)
         self.assertRefused(
@@ -189,7 +189,7 @@ class MercureOptionsTests(OptionsMixin):
         )
         several = ("--processes=2", "--store=redis://localhost")
         self.options(*HUB, PUBLISHER, *several)
-        # The process that would serve nobody checks the keys all the same.
+        # The process that would serve no client checks the keys all the same.
         self.assertRefused(
             "--publisher-jwt-key is a secret of 5 bytes",
             *(*HUB, "--publisher-jwt-key=short", *several),

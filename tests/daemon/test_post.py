@@ -100,7 +100,7 @@ class PostTests(PostTestCase):
             answer = client.post("/", headers, "x")
             self.assertEqual((answer.status, "token" in answer.text), (403, True), headers)
         self.assertEqual(client.post("/", body="x", address="192.0.2.1").status, 403)
-        # Even a name that is not known is told nothing else.
+        # Even a name that is not known receives nothing else.
         self.assertEqual(client.post("/", {"Host": "evil.example"}, "x").status, 421)
 
     def test_withToken(self) -> None:
@@ -118,7 +118,7 @@ class PostTests(PostTestCase):
 
     def test_passwords(self) -> None:
         """
-        C{--auth} is for readers: a publisher needs no password, and a password is no token.
+        C{--auth} is for readers: a publisher needs no password, and a password is not a token.
         """
         client = self.client("/a=post", "/t=tick", "--auth=memory:alice:wonderland", self.token)
         self.assertEqual(client.post("/a", TOKEN, "x").status, 200)
@@ -136,7 +136,7 @@ class PostTests(PostTestCase):
 
     def test_large(self) -> None:
         """
-        A large body is published for those who may, and others are told that they may not.
+        A large body is published for those who may, and others learn that they may not.
         """
         lines = "".join(f'{{"data": "{"x" * 100}"}}\n' for _ in range(1000))
         batch = {"Content-Type": "application/x-ndjson"}

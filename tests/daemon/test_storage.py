@@ -216,7 +216,7 @@ class DaemonTests(StorageTestCase):
     def test_unusable(self) -> None:
         """
         If the store can never be opened, that is one line in the log, and the daemon does not start:
-        C{twistd} is told, and leaves nothing.
+        C{twistd} learns it, and leaves nothing.
         """
         said = self.failures()
         self.opening = OSError(11, "the store is in use by process 1", "/x/events.db")
@@ -236,7 +236,7 @@ class DaemonTests(StorageTestCase):
 
     def test_unusableInForeground(self) -> None:
         """
-        In the foreground the user is told so, in one line on standard error.
+        In the foreground the user sees it, in one line on standard error.
         """
         self.failures()
         for opening, told in (
@@ -301,7 +301,7 @@ class DaemonTests(StorageTestCase):
         client = self.start("post")
         self.reactor.advance(1)
         self.assertEqual(client.get("/healthz/delivery").text, "ok")
-        # That keeps one event, as the store was told before it was opened.
+        # That keeps one event, as the store was asked to before it was opened.
         self.assertEqual(self.store.kept, ("/healthz/delivery", 1, 0))
         self.store.told = "events cannot be stored: the disk is full"
         self.store.failing = NotStored(False, "the disk is full")

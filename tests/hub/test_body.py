@@ -95,7 +95,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A line that is no event is named, and what is wrong with it.
+        A line that is not an event is named, and what is wrong with it.
         """
         for line, why in (
             ("{", "this is not JSON"),
@@ -160,7 +160,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         """
-        A batch has at most so many events as can be published at once.
+        A batch has at most as many events as can be published at once.
         """
         line = '{"data":""}'
         body = "\n".join([line] * MOST_EVENTS).encode()

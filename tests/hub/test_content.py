@@ -116,7 +116,7 @@ class MadeTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What is no event is refused, with the reason.
+        What is not an event is refused, with the reason.
         """
         deep: list[Any] = []
         for _ in range(100_000):
@@ -179,7 +179,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         """
-        A batch has at least one event, and at most so many as can be published at once.
+        A batch has at least one event, and at most as many as can be published at once.
         """
         refused = self.assertRaises(Refused, list, readEach([], "line", str))
         self.assertEqual(refused.status, 400)

@@ -434,7 +434,7 @@ class AccessTests(PublishTestCase):
 
     def test_nobody(self) -> None:
         """
-        Without tokens nobody may publish, with or without one.
+        Without tokens no client may publish, with or without one.
         """
         self.serve(anonymous=False)
         self.assertRefused(self.post(), 403, "no tokens are set")
@@ -500,7 +500,7 @@ class AccessTests(PublishTestCase):
 
     def test_sameOrigin(self) -> None:
         """
-        A page of the same origin may publish, as may what is no browser.
+        A page of the same origin may publish, as may what is not a browser.
         """
         self.serve()
         for headers in (

@@ -39,7 +39,7 @@ class Puller:
 
     def stopProducing(self) -> None:
         """
-        Do nothing when the client has gone.
+        Do nothing when the client has disconnected.
         """
 
 

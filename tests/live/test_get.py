@@ -245,7 +245,7 @@ class FollowTests(Certified):
 
     async def test_page(self) -> None:
         """
-        Of a page that is no stream, the title is told.
+        Of a page that is not a stream, the title is reported.
         """
         page = b"<!DOCTYPE html>\n<html><head>\n<title>404\n Nothing</title><style>a {} </style>"
         for response in (
@@ -359,7 +359,7 @@ class FollowTests(Certified):
 
     async def test_slowReader(self) -> None:
         """
-        When nobody reads the output, the server is not read any further, and nothing is lost.
+        When nothing reads the output, the server is not read any further, and nothing is lost.
         """
         reactor.removeReader(self.reader)
         server = ScriptedServer(self, close=False)

@@ -86,7 +86,7 @@ def publish(port: int, bearer: str, data: str = "hello") -> int:
 
 def head(port: int, bearer: str) -> int:
     """
-    @return: the status of the answer to somebody who would subscribe.
+    @return: the status of the answer to someone who would subscribe.
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with closing(connection):
@@ -255,8 +255,8 @@ class SeveralTests(SeveralTestCase):
 
     async def test_replaced(self) -> None:
         """
-        While the processes are replaced, subscribers come back to the new ones and miss nothing that
-        is published meanwhile; what was revoked stays so, and the metrics are still the sums.
+        While the processes are replaced, subscribers reconnect to the new ones and miss nothing
+        that is published meanwhile; what was revoked stays so, and the metrics are still the sums.
         """
         port, daemon = await self.hub("--retry=500")
         reads = {"mercure": {"subscribe": ["*"]}}
@@ -338,7 +338,7 @@ class SeveralTests(SeveralTestCase):
 
     async def test_shared(self) -> None:
         """
-        What one process is sent, and is told to do, reaches the subscribers of all.
+        What one process is sent, and is asked to do, reaches the subscribers of all.
         """
         port, daemon = await self.hub()
         bearer = token({"mercure": {"subscribe": ["*"]}, "sub": "ada"})

@@ -203,7 +203,7 @@ class ReplacementTests(SeveralTestCase):
 
     async def test_terminated(self) -> None:
         """
-        A child that somebody terminates ends well, and is replaced.
+        A child that someone terminates ends well, and is replaced.
         """
         daemon = await self.several().ready()
         first, _ = daemon.children()
@@ -265,7 +265,7 @@ class StartTests(SeveralTestCase):
 
     async def test_importFails(self) -> None:
         """
-        A module that fails only in a child is told once, with status 64.
+        A module that fails only in a child is reported once, with status 64.
         """
         (self.directory / "events.py").write_text(
             "import sys\n"
@@ -278,7 +278,7 @@ class StartTests(SeveralTestCase):
 
     async def test_dies(self) -> None:
         """
-        A child that exits at once is told once, and its status is that of the daemon.
+        A child that exits at once is reported once, and its status is that of the daemon.
         """
         (self.directory / "events.py").write_text(
             "import os, sys\n"
@@ -291,7 +291,7 @@ class StartTests(SeveralTestCase):
 
     async def test_inUse(self) -> None:
         """
-        A port that is in use is told in one line, as by one process.
+        A port that is in use is reported in one line, as by one process.
         """
         with socket.create_server(("127.0.0.1", 0)) as other:
             port = other.getsockname()[1]
@@ -438,7 +438,7 @@ class RedisTests(SeveralTestCase):
 
     async def test_unusable(self) -> None:
         """
-        A store that can never be used is told once, with status 64.
+        A store that can never be used is reported once, with status 64.
         """
         redis = await self.redis()
         redis.ask("SET", "sse:/", "no stream")

@@ -185,7 +185,7 @@ class ResourceTests(Publishing):
 
     async def test_unfinished(self) -> None:
         """
-        A body of which nothing more comes is given up after the timeout of the site.
+        A body that stops arriving is given up after the timeout of the site.
         """
         server = self.publisher(timeout=0.2)
         client: Any = server.connect(Connection)

@@ -31,8 +31,8 @@ class LossTests(SidesTestCase):
 
     async def assertNoticed(self, *before: str) -> None:
         """
-        Assert that all readers are told soon that they may have missed something, although nothing
-        is published, and that publishing goes on, with new IDs.
+        Assert that all readers are notified soon that they may have missed something, although
+        nothing is published, and that publishing goes on, with new IDs.
         """
         await self.assertGot(*before, RESET)
         [event] = await self.one.write("new")
@@ -41,7 +41,7 @@ class LossTests(SidesTestCase):
         said = self.logged()
         self.assertEqual([line for line in said if LOST not in line], [])
         self.assertEqual(len(said), 2, "each process says it once")
-        # It is told once, and the reader goes on from there.
+        # It is notified once, and the reader goes on from there.
         reader = self.readers[0]
         reader.leave()
         await self.one.write("newest")
@@ -82,7 +82,7 @@ class LossTests(SidesTestCase):
 
     async def test_flushed(self) -> None:
         """
-        When everything is deleted, all are told so within the timeout.
+        When everything is deleted, all receive a reset within the timeout.
         """
         await self.write()
         self.server.cli("FLUSHALL")
@@ -145,8 +145,8 @@ class LossTests(SidesTestCase):
 
     async def test_othersTrimmed(self) -> None:
         """
-        Nobody is told anything when events are dropped that all have received; but a client that
-        was away for longer is.
+        No one is notified anything when events are dropped that all have received; but a client
+        that was away for longer is.
         """
         await self.write()
         gone = await self.one.read()
@@ -164,7 +164,7 @@ class LossTests(SidesTestCase):
 
     async def test_flushedWhilePublishing(self) -> None:
         """
-        When everything is deleted while others publish, all are told before they get what comes
+        When everything is deleted while others publish, all are notified before they get what comes
         after it, in order, and nothing twice.
         """
         await self.write()
@@ -194,8 +194,8 @@ class LossTests(SidesTestCase):
 
     async def test_evicted(self) -> None:
         """
-        When the server drops the stream, since its memory is full, all are told; and the log has
-        warned of it.
+        When the server drops the stream, since its memory is full, all are notified; and the log
+        has warned of it.
         """
         self.server.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
         await self.write()

@@ -140,8 +140,8 @@ class ReplicaTests(SidesTestCase):
 
     async def test_lostTail(self) -> None:
         """
-        When a replica is promoted that lacks the newest events, all are told; publishing goes on,
-        and no ID is given twice.
+        When a replica is promoted that lacks the newest events, all are notified; publishing goes
+        on, and no ID is given twice.
         """
         await self.replicate()
         proxy = Proxy(self, self.main)
@@ -164,7 +164,7 @@ class ReplicaTests(SidesTestCase):
         events += await self.two.write("f")
         await self.assertGot("a", "b", "c", "d", RESET, "e", "f")
         self.assertEqual(len({event.id for event in events}), 6)
-        # One that had the lost ones is told, one that had none of them goes on exactly.
+        # One that had the lost ones is notified, one that had none of them goes on exactly.
         gone.connect()
         kept.connect()
         await self.assertGot("e", "f", readers=[kept])
@@ -402,8 +402,8 @@ class LoginTests(SidesTestCase):
 
     async def test_readOnlyUser(self) -> None:
         """
-        A user who may only read gets everything that others publish, and is told that publishing
-        is forbidden.
+        A user who may only read gets everything that others publish, and is notified that
+        publishing is forbidden.
         """
         self.server.ask("ACL", "SETUSER", "app", "on", ">pw", "~t:*", "+@read", "+@connection")
         url = self.server.url.replace("//", "//app:pw@")

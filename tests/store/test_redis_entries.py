@@ -44,7 +44,7 @@ class EntriesTests(SynchronousTestCase):
     @given(events, st.lists(texts), st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
     def test_roundTrip(self, fields: Any, topics: list[str], private: bool, time: float) -> None:
         """
-        What was stored comes back, with the ID of the entry.
+        What was stored is read again, with the ID of the entry.
         """
         record = Record(Event(**fields), tuple(topics), private, time)
         stored = [each.encode() for each in toFields(record)]
@@ -76,7 +76,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        It is said why something is no event.
+        It is said why something is not an event.
         """
         for fields, why in (
             (None, "it was deleted"),
@@ -107,7 +107,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_time(self) -> None:
         """
-        What is no time is that of the ID.
+        What is not a time is that of the ID.
         """
         for time in b"", b"now", b"nan", b"inf", b"-inf", b"1e999", b"9" * 10_000, b"1_0":
             record = toRecord(ID, [b"data", b"x", b"time", time])
@@ -124,7 +124,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_begin(self) -> None:
         """
-        A beginning is no event, and no two have the same ID.
+        A beginning is not an event, and no two have the same ID.
         """
         first, second = begin("news", 7), begin("news", 7)
         self.assertNotEqual(first, second)

@@ -70,7 +70,7 @@ class ErrorsTests(SynchronousTestCase):
 
     def test_said(self) -> None:
         """
-        The code is told with the meaning, for those who look it up.
+        The code is reported with the meaning, for users who look it up.
         """
         self.assertIn("(WRONGPASS)", said(ReplyError("WRONGPASS invalid username-password pair")))
         self.assertEqual(said(ReplyError("ERR x")), "ERR x")

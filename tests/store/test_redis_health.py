@@ -65,7 +65,7 @@ class HealthTests(SynchronousTestCase):
     def test_storedElsewhere(self) -> None:
         """
         What is the matter with one stream is said once, too, whatever becomes of the events of
-        others, until it is over, or nobody asks for that stream any more.
+        others, until it is over, or no one asks for that stream any more.
         """
         for end in self.health.stored, self.health.closed:
             for _ in range(3):
@@ -99,7 +99,7 @@ class HealthTests(SynchronousTestCase):
 
     def test_skip(self) -> None:
         """
-        Of each stream one entry that is no event is told.
+        Of each stream one entry that is not an event is reported.
         """
         for key in "a", "a", "b", "a":
             self.health.skip(key, "1-0", "why")

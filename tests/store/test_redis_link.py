@@ -132,7 +132,7 @@ class LinkTests(LinkTestCase):
 
     def test_reasons(self) -> None:
         """
-        That there is no connection is told in the words of the system, once.
+        A missing connection is reported in the words of the system, once.
         """
         for error, why in (
             (ConnectionRefusedError(ECONNREFUSED, "Connection refused"), "Connection refused"),
@@ -149,7 +149,7 @@ class LinkTests(LinkTestCase):
 
     def test_unreadable(self) -> None:
         """
-        Which file cannot be read is told.
+        A file that cannot be read is named.
         """
         for url in "redis://host?password_file=/none/such", "rediss://host?ssl_ca_certs=/none/such":
             self.setUp()
@@ -170,7 +170,7 @@ class LinkTests(LinkTestCase):
 
     def test_refused(self) -> None:
         """
-        If it cannot log in, or the server is none for us, this is told, and it tries again with
+        If it cannot log in, or the server is none for us, this is reported, and it tries again with
         longer pauses of at most a second.
         """
         self.start("redis://:secret@host")
@@ -267,7 +267,7 @@ class LinkTests(LinkTestCase):
 
     def test_renew(self) -> None:
         """
-        A connection that is replaced is replaced at once, and this is no loss; but one that has
+        A connection that is replaced is replaced at once, and this is not a loss; but one that has
         been of no use is.
         """
         link = self.start()
@@ -316,7 +316,7 @@ class LinkTests(LinkTestCase):
 
     def test_toAndFro(self) -> None:
         """
-        Two servers that send it to each other are told, and it does not connect in a hurry.
+        Two servers that send it to each other are reported, and it does not connect in a hurry.
         """
         link = self.start()
         for number in range(4):
@@ -354,7 +354,7 @@ class LinkTests(LinkTestCase):
 
     def test_stoppedByTheTold(self) -> None:
         """
-        It can be stopped by those who are told that there is a connection, or none.
+        It can be stopped by those who are notified that there is a connection, or none.
         """
         for atOnce in True, False:
             self.setUp()
@@ -402,7 +402,7 @@ class SentinelTests(LinkTestCase):
 
     def test_unknown(self) -> None:
         """
-        If none names it this is told, with what the last has said, and they are asked again.
+        If none names it this is reported, with what the last has said, and they are asked again.
         """
         for reply, why in (
             (None, "10.0.0.2:7 does not know 'main'"),
@@ -424,7 +424,7 @@ class SentinelTests(LinkTestCase):
 
     def test_refused(self) -> None:
         """
-        If it does not let us in, its answer to the password is told, without the password.
+        If it does not let us in, its answer to the password is reported, without the password.
         """
         for reply, why in (
             (ReplyError("WRONGPASS invalid"), "the user or the password is wrong"),

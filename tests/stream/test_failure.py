@@ -76,7 +76,7 @@ class RefusalTests(DriverTestCase):
 
     def test_noContent(self) -> None:
         """
-        C{Error(204)} becomes a 204 without a body, so that a browser stops for good.
+        C{Error(204)} becomes a 204 without a body, so that a browser stops permanently.
         """
         for connected in self.ways(Error(204)):
             self.connect(connected)

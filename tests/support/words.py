@@ -28,7 +28,7 @@ HABITS = [
         # 1. Denials that only a noun carries.  "There is no X" and "X has no Y" are fine.
         (
             _NOT_THERE
-            + r"\b(?:is|are|was|were|be) no (?!longer\b|(?:more|less|fewer) than\b|use\b)[a-z]+",
+            + r"\b(?:is|are|was|were|be) no (?!(?:larger|longer|later|older|better|faster|more|less|fewer|use)\b)[a-z]+",
             "is not a ...; in errors: what was expected, and what came",
         ),
         # 2. Nameless actors.
@@ -39,7 +39,10 @@ HABITS = [
         (r"\b(?:lest|thereof|therein|wherein|whereof)\b", "so that ... not; in which"),
         # 3. Clients that come and go.
         (r"\b(?:comes?|came|coming) back\b", "reconnects, returns, recovers"),
-        (r"\b(?:has|have|had) gone\b(?! out\b)", "has disconnected, was removed, has ended"),
+        (
+            r"\b(?:has|have|had) gone\b(?! (?:out|wrong)\b)",
+            "has disconnected, was removed, has ended",
+        ),
         (r"\bwho comes(?: (?:and|or) goes)?\b", "who connects, who subscribes"),
         # 4. Options and logs that speak.
         (r"\b(?:is|are|was|were|be|been|being) told\b", "receives, is notified; the log reports"),
@@ -56,7 +59,10 @@ HABITS = [
         (r"\bmemory has an end\b", "a limit must be set"),
         (r"\bway to die\b", "clean teardown"),
         # 7. Numbers without a name.
-        (r"\b(?:so|that) many (?!that\b)[a-z]+", "the name of the number: N seconds"),
+        (
+            r"\b(?:so|(?<!so )that) many (?:at|bytes|clients|entries|events|lines|of|seconds|streams|times)\b",
+            "the name of the number: N seconds",
+        ),
         (r"\btook no bytes?\b", "read nothing"),
         (r"\bmay be given several times\b", "may be repeated"),
     ]
@@ -67,18 +73,21 @@ _BLOCK = re.compile(r"^( *)(`{3,}|~{3,})[^\n]*\n.*?^\1\2[ \t]*$", re.MULTILINE |
 _CODE = re.compile(r"`[^`\n]*`|C\{[^}]*\}")
 
 
-def texts(path: Path) -> Iterator[tuple[int, str]]:
+def texts(path: Path, messages: bool = True) -> Iterator[tuple[int, str]]:
     """
     Find the prose of a file: docstrings, comments and messages of a module, the comments and texts
     of a script, everything but code in Markdown.
 
+    @param messages: whether the texts of a module count that are not docstrings.
     @return: the number of the first line of each piece, and the piece.
     """
     source = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                yield node.lineno, node.value
+            text = node if messages else getattr(node, "value", None)
+            isText = isinstance(text, ast.Constant) and isinstance(text.value, str)
+            if isText and (messages or isinstance(node, ast.Expr)):
+                yield text.lineno, text.value
         lines = source.splitlines()
         start, comment = 0, ""
         for token in tokenize.generate_tokens(io.StringIO(source).readline):
@@ -96,13 +105,14 @@ def texts(path: Path) -> Iterator[tuple[int, str]]:
         yield 1, source
 
 
-def found(path: Path) -> Iterator[str]:
+def found(path: Path, messages: bool = True) -> Iterator[str]:
     """
     Find the habits in a file.
 
+    @param messages: see L{texts}.
     @return: the place of each, what is there, and what to write instead.
     """
-    for first, text in texts(path):
+    for first, text in texts(path, messages):
         for comment in r"\n[ \t]*(?://|#:?|\*)[ \t]?", r"\n":
             text = re.sub(comment, "\n", text)
         plain = _CODE.sub(lambda code: re.sub(r"[^\n]", "_", code[0]), text)

@@ -127,8 +127,8 @@ class ParentTests(ParentTestCase):
 
     def test_about(self) -> None:
         """
-        The ports are open when it is made, and children are told what they need; they are started
-        with the service.
+        The ports are open when it is made, and children receive what they need; they are
+        started with the service.
         """
         made = self.make("--port=8080", "--admin=tcp:9090", "--interval=7")
         (spawner,) = self.spawners
@@ -204,7 +204,7 @@ class ParentTests(ParentTestCase):
 
     def test_metrics(self) -> None:
         """
-        A child that asks is told the sum, with the parent's own.
+        A child that asks receives the sum, with the parent's own.
         """
         first, second = self.start()
         first.child.heard("gather", {"number": 5})
@@ -230,7 +230,7 @@ class ParentTests(ParentTestCase):
 
     def test_givesUp(self) -> None:
         """
-        If the children cannot start, the user is told once, and the process exits with their
+        If the children cannot start, the user sees one line, and the process exits with their
         status.
         """
         self.parent = self.make("--drain-delay=3")
@@ -388,7 +388,7 @@ class RefusalTests(ParentTestCase):
 
     def test_file(self) -> None:
         """
-        A file that cannot be read is told at once, though only children read it.
+        A file that cannot be read is reported at once, though only children read it.
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(rmtree, directory)

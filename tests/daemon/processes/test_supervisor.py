@@ -79,7 +79,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_neverReady(self) -> None:
         """
-        Children that are never ready again are tried for ever, at last each half a minute.
+        Children that are never ready again are tried forever, at last each half a minute.
         """
         first, _ = self.family.allReady()
         first.crash()
@@ -93,7 +93,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_cannotStart(self) -> None:
         """
-        If the first children cannot start, that is told with their status, and nothing is tried
+        If the first children cannot start, that is reported with their status, and nothing is tried
         again.
         """
         self.family.supervisor.startService()
@@ -202,7 +202,7 @@ class StopTests(SupervisorTestCase):
 
     def test_together(self) -> None:
         """
-        All are told to stop, and the end is when all have ended.
+        All are asked to stop, and the end is when all have ended.
         """
         first, second = self.family.allReady()
         self.family.supervisor.unready()
@@ -438,7 +438,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_paused(self) -> None:
         """
-        A child with too many accepts none until it has no longer too many; it is told again and
+        A child with too many accepts none until it has no longer too many; it is asked again and
         again.
         """
         first, second = self.family.allReady()
@@ -485,7 +485,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_hangs(self) -> None:
         """
-        One that hangs does not count, since nobody may wait for it.
+        One that hangs does not count, since no client may wait for it.
         """
         first, second = self.family.allReady()
         second.answers = False

@@ -137,7 +137,7 @@ class ArgumentTests(OptionsMixin):
 
     def test_wrong(self) -> None:
         """
-        What is no source is refused with advice.
+        What is not a source is refused with advice.
         """
         for argument, advice in (
             ("ap.log", "file 'ap.log' does not exist: did you mean app.log?"),

@@ -420,7 +420,8 @@ class FailureTests(RemoteCase):
 
     def test_bug(self) -> None:
         """
-        An error that is no server's fault is logged with its traceback, and leaves the rest as it is.
+        An error that is not a server's fault is logged with its traceback, and leaves the rest as
+        it is.
         """
         self.answers(ZeroDivisionError("a bug"))
         self.assertIn("a bug", self.unavailable())
@@ -613,7 +614,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A URL, a file with a set, a file with a key, and a key are told apart.
+        A URL, a file with a set, a file with a key, and a key are distinguished.
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, directory)

@@ -77,7 +77,7 @@ class SelectorTests(SynchronousTestCase):
 
     def test_exact(self) -> None:
         """
-        What is no template is a topic, whatever it contains, and of any length.
+        What is not a template is a topic, whatever it contains, and of any length.
         """
         for text in [
             "urn:a",

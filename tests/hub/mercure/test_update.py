@@ -219,7 +219,7 @@ class FormTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        In 1.0 nobody may publish to all topics; in 0.x C{*} is one like another.
+        In 1.0 no client may publish to all topics; in 0.x C{*} is one like another.
         """
         self.assertEqual(
             self.refusal("topic=a&topic=*"),
@@ -230,7 +230,7 @@ class FormTests(SynchronousTestCase):
 
     def test_reserved(self) -> None:
         """
-        Nobody may publish in the hub's namespace, whatever the other topics are.
+        No client may publish in the hub's namespace, whatever the other topics are.
         """
         for topic in ["/.well-known/mercure/x", "https://x/a/../.well-known/%6Dercure", "mercure"]:
             body = f"topic=urn:a&topic={quote_plus(topic)}"
@@ -487,7 +487,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_noList(self) -> None:
         """
-        JSON that is no list is refused, also the single object that it might have been.
+        JSON that is not a list is refused, also the single object that it might have been.
         """
         for body, why in [
             (b'{"topic": "urn:t", "data": "x"}', "must be a list"),
@@ -519,7 +519,7 @@ class KindTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A form, JSON and lines of JSON are told apart, whatever their case and parameters.
+        A form, JSON and lines of JSON are distinguished, whatever their case and parameters.
         """
         for contentType, kind in [
             (FORM, Kind.FORM),
