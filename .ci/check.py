@@ -180,7 +180,7 @@ class Package:
         run(sys.executable, "-m", "build", "--outdir", self.work / "dist", ROOT)
         with zipfile.ZipFile(self.wheel) as archive:
             names = archive.namelist()
-        # All else would land in somebody else's package, "tests" or Twisted itself.
+        # All else would land in another package, "tests" or Twisted itself.
         ours = re.compile(
             r"twisted_sse/|twisted_sse-[^/]+\.dist-info/|twisted/plugins/twisted_sse_plugin\.py$"
         )

@@ -100,7 +100,7 @@ class Bench:
 
     def rate(self, streams: int) -> float:
         """
-        How many events a second so many streams get.
+        How many events a second N streams get.
         """
         return self.scale.deliveries / streams
 

@@ -104,7 +104,7 @@ class Floor(Server):
 
 class Nchan(Server):
     """
-    nginx, with its files in a folder of its own and somebody who publishes.
+    nginx, with its files in a separate folder, and a publisher.
     """
 
     @contextmanager

@@ -45,7 +45,7 @@ RATE = 2000
 #: How events are sent: to whom, those of a body over and over, and how many.
 Send = Callable[[socket.socket, bytes, int], None]
 
-#: A client has failed if it takes nothing for so many seconds.
+#: How long a client may take nothing before it has failed, in seconds.
 PATIENCE = 30
 
 
@@ -181,7 +181,7 @@ def inChunks() -> bytes:
 
 def oneByOne() -> bytes:
     """
-    Make events of which each is a chunk: as most servers send them.
+    Make events, each a chunk: as most servers send them.
     """
     body = b"".join(makeChunks(EVENT_SIZE * CHUNK_SIZE))
     return framed([body[at : at + EVENT_SIZE] for at in range(0, len(body), EVENT_SIZE)])

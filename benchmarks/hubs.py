@@ -24,10 +24,10 @@ __all__ = ["form", "hubs", "paths"]
 #: How many topics there are.
 TOPICS = 100
 
-#: How many of the clients that come back are told who else does.
+#: How many of the clients that reconnect receive events about the others.
 WATCHERS = 10
 
-#: A server has failed if its clients are not there after so many seconds.
+#: How long clients may take to connect before the server has failed, in seconds.
 PATIENCE = 60
 
 PATH = "/.well-known/mercure"
@@ -143,7 +143,7 @@ def published(bench: Bench, server: Server) -> Table:
 
 def returning(bench: Bench, server: Server) -> Table:
     """
-    Measure clients that all come back at once.
+    Measure clients that all reconnect at once.
 
     @param server: the hub.
     """
@@ -175,7 +175,8 @@ def returning(bench: Bench, server: Server) -> Table:
 
 def comeBack(bench: Bench, server: Server, mode: str) -> Sample:
     """
-    Have all clients come back; with presence, some of them were there before, and are told.
+    Reconnect all clients; with presence, some of them stayed, and receive the events about the
+    others.
 
     @raise Failed: if one is not sent what it has missed, or not told of all, or if what was kept is
         kept no longer.

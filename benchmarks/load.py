@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 #: What was measured, by name: of the load generator, see the head of C{sseload.c}.
 Sample = dict[str, float]
 
-#: The load generator has said what it has to say after so many seconds.
+#: How long the load generator may take to report, in seconds.
 PATIENCE = 240
 
 

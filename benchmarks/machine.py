@@ -60,7 +60,7 @@ def prepare() -> None:
 
 def freePort() -> int:
     """
-    Find a port that nobody listens on.
+    Find a free port.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
@@ -87,8 +87,8 @@ def running(
     try:
         yield process
     finally:
-        # Not asked politely: some would wait for their clients. Its children are in its group,
-        # which is gone if it has ended by itself.
+        # Killed, not asked: some would wait for their clients. Its children are in its group, which
+        # no longer exists if it has ended by itself.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -98,7 +98,7 @@ def waitFor(process: subprocess.Popen[str], port: int, patience: float = 20) -> 
     """
     Wait until a server listens.
 
-    @param patience: for so many seconds at most.
+    @param patience: the limit, in seconds.
     @raise Failed: if it does not.
     """
     deadline = time.monotonic() + patience
@@ -116,7 +116,7 @@ def readLine(process: subprocess.Popen[str], patience: float) -> str:
     """
     Read a line that a process writes.
 
-    @param patience: for so many seconds at most.
+    @param patience: the limit, in seconds.
     @raise Failed: if there is none.
     """
     assert process.stdout is not None, "running() has made a pipe"
@@ -133,7 +133,7 @@ def ask(process: subprocess.Popen[str], patience: float = 30) -> str:
     """
     Have a server say how it is, on SIGUSR1.
 
-    @param patience: for so many seconds at most.
+    @param patience: the limit, in seconds.
     @return: the line that it writes.
     @raise Failed: if there is none.
     """

@@ -31,7 +31,7 @@ FACTORS = (0.25, 0.5, 1, 2, 4)
 LATE = 50
 
 
-#: All processes have begun after so many seconds.
+#: How long processes may take to begin, in seconds.
 PATIENCE = 20
 
 

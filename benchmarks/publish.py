@@ -2,7 +2,7 @@
 How many events a second can be published over HTTP?
 
 This process is all publishers, on the load's processor: each has a connection, posts, waits for the
-answer, and posts the next.  The server does nothing else: nobody reads.
+answer, and posts the next.  The server does nothing else: there are no subscribers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ PUBLISHERS = 16
 BATCH = 100
 SIZE = 100
 
-#: A server has failed if it does not answer for so many seconds.
+#: How long a server may take to answer before it has failed, in seconds.
 PATIENCE = 10
 
 #: How many ticks of its clock the system counts in a second.

@@ -1,5 +1,5 @@
 """
-The case: clients that come back, and need what is only in the store.
+The case: clients that reconnect, and need events that are only in the store.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def server(url: str) -> Server:
 
 def resume(bench: Bench, mode: str, ids: int, streams: int) -> Sample:
     """
-    Have all clients come back.
+    Reconnect all clients.
 
     @param mode: where the events are.
     @param ids: how many different last event IDs the clients have.
@@ -61,7 +61,7 @@ def resume(bench: Bench, mode: str, ids: int, streams: int) -> Sample:
 
 def replays(bench: Bench) -> Section:
     """
-    Many clients come back, and each needs a thousand events.
+    Many clients reconnect, and each needs a thousand events.
     """
     streams = bench.scale.streams[0]
     table = Table(

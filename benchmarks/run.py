@@ -4,7 +4,7 @@ All figures: C{make bench}.
 usage: python benchmarks/run.py [--quick] [--peers NAME,..] [--output FOLDER] [case ...]
 
 It builds a load generator and a floor with C{cc}, installs the servers of others (C{peers.py}),
-and runs each case: candidates in turn, three times, of which the median counts.  The server has
+and runs each case: candidates in turn, three times; the median counts.  The server has
 the first processor, all else the last.  What is counted is the CPU time of the server, which
 others on the machine disturb least; absolute figures hold for one machine, ratios travel better.
 

@@ -188,7 +188,7 @@ def publishing(url: str) -> Iterator[None]:
 @contextmanager
 def posting(port: int, path: str) -> Iterator[None]:
     """
-    Have somebody publish over HTTP.
+    Start a publisher over HTTP.
     """
     command = [sys.executable, str(SERVERS / "publish.py"), str(port), path, str(RATE), "0"]
     with running(command, LOAD):

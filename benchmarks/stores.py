@@ -1,8 +1,8 @@
 """
 How many events can be stored, and for how long is the reactor held by it?
 
-A program of its own appends events to a store, a fixed number of which are always on their way: for
-each that is stored, the next is appended.  A timer says how late it was at most.
+A program of its own appends events to a store, with a fixed number always on their way: for each
+that is stored, the next is appended.  A timer says how late it was at most.
 
 usage: python benchmarks/stores.py ROOT PATH normal|full IN_FLIGHT SECONDS
 

@@ -23,7 +23,7 @@ __all__ = ["CASES"]
 #: An event that arrives later than this has come too late, in milliseconds.
 LATE = 50
 
-#: How many events a client that comes back has missed.
+#: How many events a client that reconnects has missed.
 MISSED = 10
 
 #: The figures of all servers, by the number of streams and by name.
@@ -193,7 +193,7 @@ def idle(bench: Bench, server: Server, mode: str) -> Sample:
 
 def storm(bench: Bench) -> Section:
     """
-    All clients come back at once.
+    All clients reconnect at once.
     """
     streams = bench.scale.streams[-1]
     replay = f"twisted-sse, each with a replay of {MISSED} events"
@@ -221,7 +221,7 @@ def storm(bench: Bench) -> Section:
 
 def arrive(bench: Bench, server: Server, mode: str) -> Sample:
     """
-    Have all clients come, and come back.
+    Connect all clients, then reconnect them.
 
     @param mode: if it is C{storm}, the clients ask for what they have missed.
     """
@@ -346,7 +346,7 @@ def comeAndGo(port: int, count: int) -> None:
     """
     Connect, read the headers and leave.
 
-    @param count: so many times.
+    @param count: how often.
     @raise Failed: if that does not work.
     """
     request = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"

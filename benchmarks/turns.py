@@ -87,7 +87,7 @@ def follow(root: str, port: str) -> None:
         gc.freeze()
         last = time.thread_time()
         turn()
-        # However it ends: most of what is sent is no stream.
+        # However it ends: most of what is sent is not a stream.
         Deferred.fromCoroutine(read()).addErrback(lambda failure: None).addBoth(
             lambda _: run.callLater(0, run.stop)
         )

@@ -65,7 +65,7 @@ async def say(request: Request, room: str) -> str:
         return "another line was said with this key\n"
     except NotStored as e:
         request.setResponseCode(503)
-        return f"nobody has heard that: {e}\n"
+        return f"the message was not sent: {e}\n"
     request.setResponseCode(204)
     return ""
 

@@ -177,7 +177,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     report = os.environ.get("SSE_LEFT_OUT")
     if report:
-        # Its runs of pytest, of which there are two, have one report.
+        # Its two runs of pytest have one report.
         with Path(report).open("a", encoding="utf-8") as file:
             file.write("".join(f"{line}\n" for line in lines))
 

@@ -271,8 +271,8 @@ class HubTests(SynchronousTestCase):
 
     def test_orders(self) -> None:
         """
-        A customer is told of each state of the orders that are theirs, and of no others, whatever
-        name is given; without a token nobody is told anything.
+        A customer receives each state of their own orders, and of no others, whatever name is
+        given; without a token a client receives nothing.
         """
         client = MemoryClient(example("orders_hub").app.resource())
         ordered = client.post("/orders", FORM, "customer=ada&article=tea")
@@ -296,7 +296,7 @@ class HubTests(SynchronousTestCase):
 
     def test_presence(self) -> None:
         """
-        Who is in a room reads its lines, and is told who else comes and goes; who is not, is not.
+        A member of a room reads its lines, and sees who else joins and leaves; others do not.
         """
         client = MemoryClient(example("presence_chat").app.resource())
         ada, eve = (

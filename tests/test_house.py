@@ -12,7 +12,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.modules import ARCHAIC, PACKAGE, imports, modules, prose
+from tests.support.modules import PACKAGE, imports, modules
 
 #: The packages and modules in order, and the modules of each package in order: each imports only
 #: from those before it.
@@ -229,15 +229,3 @@ class FileTests(SynchronousTestCase):
             )
         ]
         self.assertEqual(strange, [])
-
-    def test_plainEnglish(self) -> None:
-        """
-        Docstrings and comments contain no archaic words.
-        """
-        archaic = [
-            f"{path.relative_to(PACKAGE)}: {word}"
-            for path in sorted(PACKAGE.rglob("*.py"))
-            for text in prose(path.read_text(encoding="utf-8"))
-            for word in ARCHAIC.findall(text)
-        ]
-        self.assertEqual(archaic, [])

@@ -449,7 +449,7 @@ class ErrorTests(KleinTestCase):
 
     def test_noContent(self) -> None:
         """
-        C{Error(204)} tells a browser to stop for good.
+        C{Error(204)} tells a browser to stop permanently.
         """
         self.raising(Error(204))
         for path in self.PATHS:

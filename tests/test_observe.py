@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.observe}: what observers are told.
+Tests for L{twisted_sse.observe}: what observers receive.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BIG = "x" * 70_000
 
 class Recorder(Observer):
     """
-    Records what it is told.
+    Records what it receives.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class ObserverTests(SynchronousTestCase):
 
     def told(self, *names: str) -> list[tuple[object, ...]]:
         """
-        List what was told of these kinds, without the stream.
+        List what was received of these kinds, without the stream.
         """
         for what in self.recorder.told:
             self.assertIs(what[1], self.stream)
@@ -86,7 +86,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_life(self) -> None:
         """
-        The observer is told when a stream opens, sends and closes, once each and in order.
+        The observer is notified when a stream opens, sends and closes, once each and in order.
         """
         browser = self.connect()
         event = Event("hello", id=1)
@@ -154,7 +154,7 @@ class ObserverTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        The reported drops add up to what the client is told.
+        The reported drops add up to what the client receives.
         """
         browser = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)
         browser.stopReading(kernelBuffer=0)

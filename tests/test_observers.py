@@ -18,7 +18,7 @@ from twisted_sse.testing import MemoryClient
 
 class Recorder(Observer):
     """
-    Records what it is told in a list shared with others.
+    Records what it receives in a list shared with others.
     """
 
     def __init__(self, name: str, told: list[tuple[str, str]]) -> None:
@@ -74,7 +74,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_order(self) -> None:
         """
-        Each observer is told everything, in the given order, and L{None} is ignored.
+        Each observer receives everything, in the given order, and L{None} is ignored.
         """
         observers = Observers(Recorder("a", self.told), None, Recorder("b", self.told))
         self.run_(observers)
@@ -84,7 +84,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_partial(self) -> None:
         """
-        Each observer is told only what it has methods for.
+        Each observer receives only what it has methods for.
         """
         closings = Closings()
         self.run_(Observers(closings, Recorder("a", self.told)))
@@ -135,7 +135,7 @@ class ObserversTests(SynchronousTestCase):
 
     def test_parts(self) -> None:
         """
-        An observer with only some of the methods type-checks, and is told what it listens to.
+        An observer with only some of the methods type-checks, and receives what it listens to.
         """
         sizes, closings, words = Bytes(), typed.Closings(), Words()
         several, one, channel = typed.observed(sizes, closings, words)

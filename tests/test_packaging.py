@@ -168,7 +168,7 @@ class ImportTests(SynchronousTestCase):
 
     def test_sameNames(self) -> None:
         """
-        What type checkers are told of C{twisted_sse} is what is imported.
+        What type checkers see of C{twisted_sse} is what is imported.
         """
         tree = modules()["__init__"]
         told = {

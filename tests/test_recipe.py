@@ -116,7 +116,8 @@ class WrongVersionTests(SynchronousTestCase):
 
     def test_neverStopped(self) -> None:
         """
-        A loop that is never stopped runs on after its client has gone, and nothing is logged.
+        A loop that is never stopped runs on after its client has disconnected, and nothing is
+        logged.
         """
         client = MemoryClient(self.wrong.NeverStopped())
         client.get("/").disconnect()

@@ -1,6 +1,5 @@
 """
-Tests for the tests themselves: their folders, their imports, and the length and English of their
-files.
+Tests for the tests themselves: their folders, their imports, and the length of their files.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.modules import ARCHAIC, prose
 from tests.support.requirements import ROOT
 
 TESTS = ROOT / "tests"
@@ -147,23 +145,3 @@ class FileTests(SynchronousTestCase):
             self.assertTrue((TESTS / path / "__init__.py").is_file(), path)
             if path.parts and path.parts[0] not in OWN_FOLDERS:
                 self.assertTrue((ROOT / "twisted_sse" / path / "__init__.py").is_file(), path)
-
-
-class EnglishTests(SynchronousTestCase):
-    """
-    Tests for the English of docstrings and comments.
-    """
-
-    def test_archaicWords(self) -> None:
-        """
-        No docstring or comment has an archaic word.
-        """
-        sample = '"""\nLest it ends.\n"""\nwords = ["wherein"]  # Whoever reads.\n'
-        self.assertEqual(ARCHAIC.findall("\n".join(prose(sample))), ["Lest", "Whoever"])
-        found = [
-            f"{path}: {word}"
-            for path, source in sources()
-            for text in prose(source)
-            for word in ARCHAIC.findall(text)
-        ]
-        self.assertEqual(found, [])

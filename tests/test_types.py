@@ -17,7 +17,7 @@ from tests.support.requirements import ROOT, needs
 
 #: What mypy finds wrong with Twisted itself.
 OF_TWISTED = [
-    # A Site is no factory of protocols that have the attribute "factory".
+    # A Site is not a factory of protocols that have the attribute "factory".
     r'Argument \d to "(listenTCP|adoptStreamPort)" .* incompatible type "Site"',
     # What getHost() of a port returns is an IAddress, and that has no port.
     r'"IAddress" has no attribute "port"',

@@ -162,7 +162,7 @@ class AccessLog(Observer):
             return
         if self._missing:
             _log.info(
-                "The access log can be written again. {missing} lines may be missing.",
+                "The access log can be written again; {missing} lines may be missing",
                 missing=self._missing,
             )
             self._missing = 0

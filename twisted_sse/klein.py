@@ -96,11 +96,12 @@ def eventStream(function: Any = None, /, **options: Any) -> Any:
         or iscoroutinefunction(function)
     ):
         raise TypeError(
-            f"{function!r} is no event stream: it must be an asynchronous generator function, a "
-            "generator function, or a coroutine function (and @app.route comes above)"
+            f"{function!r} is not an event stream: it must be an asynchronous "
+            "generator function, a generator function or a coroutine function (and "
+            "@app.route comes above)"
         )
     if "methods" in options:
-        raise TypeError("methods are what the route says: @app.route(.., methods=[..])")
+        raise TypeError("methods must be set on the route: @app.route(.., methods=[..])")
     resource = EventStreamResource(lambda stream: function(stream.request), **options)
 
     @wraps(function)

@@ -1,7 +1,7 @@
 """
 The methods of an observer, each bound once.
 
-Observers are told of every delivery, a million times a second: looking a method up by name each
+Observers are called for every delivery, a million times a second: looking a method up by name each
 time would cost more than calling it.
 """
 

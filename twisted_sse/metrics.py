@@ -49,7 +49,7 @@ _METRICS: tuple[tuple[Any, str, tuple[str, ...], str], ...] = (
         CounterMetricFamily,
         "streams_closed_total",
         ("resource", "reason"),
-        "Streams that were closed, by the reason.",
+        "Streams that were closed, by reason.",
     ),
     (
         CounterMetricFamily,
@@ -67,25 +67,25 @@ _METRICS: tuple[tuple[Any, str, tuple[str, ...], str], ...] = (
         CounterMetricFamily,
         "events_dropped_total",
         ("resource",),
-        "Events that were dropped, since the client does not read.",
+        "Events dropped because the client was not reading.",
     ),
     (
         CounterMetricFamily,
         "events_replayed_total",
         ("resource",),
-        "Events of a history that were handed to connections.",
+        "Events replayed to connections.",
     ),
     (
         CounterMetricFamily,
         "resets_total",
         ("resource",),
-        "Clients that were told that they have missed something for good.",
+        "Clients that missed events permanently, and received a stream-reset.",
     ),
     (
         GaugeMetricFamily,
         "pending_bytes",
         ("resource",),
-        "Bytes that wait for clients that do not read.",
+        "Bytes buffered for clients that are not reading.",
     ),
     (CounterMetricFamily, "events_published_total", ("channel",), "Events that were published."),
     (
@@ -98,7 +98,7 @@ _METRICS: tuple[tuple[Any, str, tuple[str, ...], str], ...] = (
         HistogramMetricFamily,
         "delivery_seconds",
         ("channel",),
-        "Time from publishing until all streams were handed what was published.",
+        "Time from publishing until the events were handed to all streams.",
     ),
 )
 
@@ -174,9 +174,10 @@ class PrometheusObserver(Observer):
             registry.register(self)
         except ValueError as e:
             raise ValueError(
-                f"The registry has metrics whose names begin with {namespace}_ already. Give one"
-                " PrometheusObserver to all resources and channels; or close() the one before;"
-                f" or choose another registry or namespace. ({e})"
+                "The registry already has metrics with names that begin with "
+                f"{namespace}_: use one PrometheusObserver for all resources and "
+                "channels, close() the previous one, or choose another registry or "
+                f"namespace ({e})"
             ) from None
         self._registry: CollectorRegistry | None = registry
 

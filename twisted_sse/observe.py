@@ -19,8 +19,8 @@ AnyObserver = AnyStreamObserver | AnyChannelObserver
 
 class Observer(StreamObserver, ChannelObserver, Protocol):
     """
-    Everything that an observer can be told, by resources and by channels.  An observer needs only
-    the methods that it is interested in.
+    Everything that an observer can receive, from resources and from channels.  An observer needs
+    only the methods that it is interested in.
 
     They are called while events are being sent, so they should be quick.  Exceptions are logged
     and otherwise ignored.
@@ -31,14 +31,14 @@ class Observer(StreamObserver, ChannelObserver, Protocol):
 
 class Observers(Observer):
     """
-    Several observers as one: each is told everything, in the order given.
+    Several observers as one: each receives everything, in the order given.
 
         >>> observer = Observers(PrometheusObserver(), AccessLog(sys.stdout))
 
     If one of them raises, that is logged, and the others are still told.
 
-    An observer that ends streams in its methods should be the last: those after it would be told
-    of the end of a stream before its beginning.
+    An observer that ends streams in its methods should be the last: those after it would receive
+    the end of a stream before its beginning.
 
     @since: 0.1
     """

@@ -6,9 +6,9 @@ usage: hub.py MODE PORT RATE STREAMS
     topics     a channel: each client has chosen topics
     hub        a hub
     post       a hub publishes what is posted, with a token
-    presence   a hub whose clients come back: it says the ID after which an event is about each topic,
-               and the path for those who are told who is there
-    absence    the same, and it does not tell who is there
+    presence   a hub whose clients reconnect: it prints the ID before an event about each topic, and
+               the path for subscribers of presence
+    absence    the same, without presence
 
 In the first two, when there are STREAMS clients, RATE events a second, about each of a hundred topics in
 turn.  On SIGUSR1 it says how many streams there are, which events are kept, and since it was last asked: for
@@ -38,7 +38,7 @@ PATH = "/.well-known/mercure"
 
 TOPICS = [f"https://example.com/rooms/{number}/messages" for number in range(100)]
 
-#: How many events there are for those who come back.
+#: How many events there are for clients that reconnect.
 KEPT = 1000
 
 mode, port, rate, streams = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])

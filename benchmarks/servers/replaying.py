@@ -1,5 +1,5 @@
 """
-What is measured: a L{Channel} whose clients come back, with a history in memory or a store.
+What is measured: a L{Channel} whose clients reconnect, with a history in memory or a store.
 
 usage: replaying.py MODE PORT RATE STREAMS
 

@@ -3,10 +3,10 @@ What is measured: a L{Channel} on a L{RedisStore}, which several processes share
 
 usage: sharing.py MODE PORT RATE STREAMS URL
 
-    serve      whoever asks gets the stream, and what is posted is published
+    serve      every client gets the stream, and posted events are published
     publish    RATE events a second are published
     plenty     publish as many events as possible: STREAMS of them in each turn of the reactor
-    wait       the same, STREAMS of which are always on their way, and waited for
+    wait       the same, with STREAMS always on their way, and waited for
 
 The last two say, on SIGUSR1, how many events were published, and how much CPU time that took.
 """

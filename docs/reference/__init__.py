@@ -2,7 +2,7 @@
 The pages of the API: Sphinx's autodoc, for docstrings in epytext.
 
 autodoc finds what there is and writes the signatures.  pydoctor's parser reads the docstrings;
-what it makes of them is a tree of docutils, of which Sphinx makes all pages.  So these pages look
+what it makes of them is a tree of docutils, from which Sphinx makes all pages.  So these pages look
 like the others, are searched with them and linked to them.
 
     .. api:: twisted_sse.client

@@ -160,8 +160,8 @@ class CallbackTests(ChannelTestCase):
 
     def test_observerEnds(self) -> None:
         """
-        An observer that ends or unsubscribes every stream it is told about leaves no subscription
-        and no delayed call.
+        An observer that ends or unsubscribes every stream it is notified about leaves no
+        subscription and no delayed call.
         """
         acts: list[Callable[[EventStream], object]] = [
             EventStream.end,
@@ -470,7 +470,7 @@ class ReplayTests(ChannelTestCase):
 
     def test_observerEndsAReset(self) -> None:
         """
-        Observers are told of a replay with its stream, even if one of them has ended it.
+        Observers receive a replay with its stream, even if one of them has ended it.
         """
         told: list[tuple[str, object]] = []
 

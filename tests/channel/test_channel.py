@@ -198,12 +198,12 @@ class ArgumentTests(ChannelTestCase):
 
 class ObserverTests(ChannelTestCase):
     """
-    Tests for what observers are told.
+    Tests for what observers receive.
     """
 
     def test_published(self) -> None:
         """
-        Observers are told of each published event and its size, with the ID assigned to it.
+        Observers receive each published event and its size, with the ID assigned to it.
         """
         channel = self.serve()
         events = [channel.publish("1"), channel.publish("2", topics=["t"])]
@@ -214,7 +214,7 @@ class ObserverTests(ChannelTestCase):
 
     def test_delivered(self) -> None:
         """
-        Observers are told of each round once: its events, the streams that got any, and its
+        Observers receive each round once: its events, the streams that got any, and its
         duration.
         """
         channel = self.serve()

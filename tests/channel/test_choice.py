@@ -198,7 +198,7 @@ class ChoiceTests(ChannelTestCase):
             self.assertEqual(data(browser), [])
             self.assertTrue(browser.ended)
             [failure] = self.flushLoggedErrors(TypeError)
-            self.assertIn("where has to know at once", failure.getErrorMessage())
+            self.assertIn("where must return a bool", failure.getErrorMessage())
 
     def test_whereRaisesInReplay(self) -> None:
         """

@@ -147,8 +147,8 @@ class Client:
     @ivar due: the number of the first event that it has neither received nor passed.
     @ivar choices: those that may apply to what it has not received yet.
     @ivar mustReset: whether the next event must tell it that it has missed some.
-    @ivar lostBelow: it was told that it may have missed events before this number.
-    @ivar gap: how many events it was told were dropped that are not accounted for yet.
+    @ivar lostBelow: it received a reset for the events before this number.
+    @ivar gap: how many events were reported as dropped to it that are not accounted for yet.
     @ivar exact: whether its choice has never changed.
     @ivar end: it must get nothing from this number on; L{None} if it must get everything.
     @ivar ending: whether its stream was ended.
@@ -592,7 +592,7 @@ class ChannelMachine(RuleBasedStateMachine):
 
     def checkPosition(self, client: Client, event: Any) -> None:
         """
-        Check that a client that is told its place has received everything before it.
+        Check that a client that receives its place has received everything before it.
         """
         assert event.data == "{}"
         history = self.channel.history

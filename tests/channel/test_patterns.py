@@ -82,7 +82,7 @@ class PatternsTests(SynchronousTestCase):
 
     def test_newPattern(self) -> None:
         """
-        A pattern that nobody had before is found for topics that were looked up already; only with
+        A pattern that no one had before is found for topics that were looked up already; only with
         it are they compared then.
         """
         self.assertEqual(self.find("shop/1"), set())
@@ -113,8 +113,8 @@ class PatternsTests(SynchronousTestCase):
 
     def test_search(self) -> None:
         """
-        A search may be left off after each pattern; who comes and goes meanwhile is found, or not,
-        as if there had been none, and nothing is compared twice.
+        A search may be left off after each pattern; who connects and disconnects meanwhile is
+        found, or not, as if there had been none, and nothing is compared twice.
         """
         self.patch(patterns, "MOST_IDLE", 2)
         kept = [Beginning("shop/", end) for end in ("/1", "", "/2")]
@@ -142,7 +142,7 @@ class PatternsTests(SynchronousTestCase):
 
     def test_bounded(self) -> None:
         """
-        What nobody subscribes to any more, and what was found, is kept up to a limit.
+        Patterns without subscribers, and what was found, are kept up to a limit.
         """
         self.patch(patterns, "MOST_IDLE", 10)
         self.patch(patterns, "MOST_TOPICS", 10)

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.channel.positions}: clients that are told their place.
+Tests for L{twisted_sse.channel.positions}: clients that receive their place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from twisted_sse.testing import MemoryStream
 
 def positions(browser: MemoryStream) -> int:
     """
-    Count how often a client was told its place.
+    Count how often a client received its place.
     """
     return [event.type for event in browser.events].count("stream-position")
 
@@ -44,8 +44,8 @@ class FirstTests(ChannelTestCase):
 
     def test_notIfItHasOne(self) -> None:
         """
-        A client that resumes from an ID that is kept is told nothing, and neither is one that is
-        told of a loss.
+        A client that resumes from an ID that is kept receives no place, and neither does one that
+        receives a reset.
         """
         channel = self.serve()
         seen = channel.publish("seen").id or ""
@@ -54,7 +54,7 @@ class FirstTests(ChannelTestCase):
 
     def test_lostWithoutReset(self) -> None:
         """
-        A client with an unknown ID is told its place if it is not told of the loss and there is
+        A client with an unknown ID receives its place if it receives no reset and there is
         nothing else to send it.
         """
         channel = self.serve(Channel(resetEvent=None))
@@ -112,7 +112,7 @@ class QuietTests(ChannelTestCase):
 
     def test_half(self) -> None:
         """
-        A client is told its place when half of what is kept has passed since its last ID, and not
+        A client receives its place when half of what is kept has passed since its last ID, and not
         before; and again after another half.
         """
         for choice in self.choices:
@@ -160,7 +160,7 @@ class QuietTests(ChannelTestCase):
 
     def test_burst(self) -> None:
         """
-        A client is told its place after a burst of more than is kept, all in one turn.
+        A client receives its place after a burst of more than is kept, all in one turn.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browser = self.connect(topics=["mine"])
@@ -174,7 +174,7 @@ class QuietTests(ChannelTestCase):
 
     def test_age(self) -> None:
         """
-        A client is told its place when half of C{maxAge} has passed since what followed its last
+        A client receives its place when half of C{maxAge} has passed since what followed its last
         ID was published, even if nothing is published then.
         """
         for choice in self.choices:
@@ -194,7 +194,7 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfAll(self) -> None:
         """
-        Clients of a channel that has fallen silent are told their place before the ID of its last
+        Clients of a channel that has fallen silent receive their place before the ID of its last
         event expires, once, whatever they choose.
         """
         channel = self.serve(Channel(History(maxAge=10)))
@@ -214,7 +214,7 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfOneThatResumes(self) -> None:
         """
-        A client that comes back with an ID that will soon expire gets another.
+        A client that reconnects with an ID that will soon expire gets another.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         self.connect().disconnect()
@@ -230,8 +230,8 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfAPlace(self) -> None:
         """
-        The ID of a place does not get old with the event before it: a client that comes back with
-        it is told nothing.
+        The ID of a place does not get old with the event before it: a client that reconnects with
+        it receives nothing.
         """
         channel = self.serve(Channel(History(maxAge=10)))
         self.connect().disconnect()
@@ -264,7 +264,7 @@ class QuietTests(ChannelTestCase):
 
     def test_otherChoice(self) -> None:
         """
-        A stream that changes its choice is told its place no later.
+        A stream that changes its choice receives its place no later.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browser = self.connect()
@@ -284,7 +284,7 @@ class QuietTests(ChannelTestCase):
     def test_unsubscribed(self) -> None:
         """
         A stream that was unsubscribed while much was published gets what it missed; and a quiet one
-        is told its place when it subscribes again.
+        receives its place when it subscribes again.
         """
         channel = self.serve(Channel(History(maxEvents=10)))
         browser = self.connect(topics=["mine"])
@@ -302,7 +302,7 @@ class QuietTests(ChannelTestCase):
 
     def test_behind(self) -> None:
         """
-        A client that does not read is told its place after everything else.
+        A client that does not read receives its place after everything else.
         """
         channel = self.serve(Channel(History(maxEvents=10)), stallTimeout=None)
         browser = self.connect(topics=["mine"])
@@ -319,7 +319,7 @@ class QuietTests(ChannelTestCase):
 
     def test_dropped(self) -> None:
         """
-        A place that is dropped, since its client does not read, is no event that was dropped.
+        A place that is dropped, since its client does not read, is not an event that was dropped.
         """
         for policy in (SlowReader.DROP_OLDEST, SlowReader.LATEST):
             channel = self.serve(
@@ -368,7 +368,7 @@ class QuietTests(ChannelTestCase):
 
     def test_observerEndsThem(self) -> None:
         """
-        An observer that ends streams while they are told disturbs nobody.
+        An observer that ends streams while places are sent disturbs no other client.
         """
         self.serve(Channel(History(maxEvents=10)))
         browsers = [self.connect(topics=["mine"]) for _ in range(4)]
@@ -389,8 +389,8 @@ class QuietTests(ChannelTestCase):
 
     def test_observerPublishes(self) -> None:
         """
-        An observer that publishes while clients are told, so that their ages are looked at in
-        between, disturbs nobody.
+        An observer that publishes while places are sent, so that their ages are looked at in
+        between, disturbs no other client.
         """
         self.serve(Channel(History(maxEvents=10, maxAge=10)))
         browsers = [self.connect(topics=["mine"]) for _ in range(4)]
@@ -452,7 +452,7 @@ class QuietTests(ChannelTestCase):
 
     def test_ageTooLate(self) -> None:
         """
-        Clients are told their place also if that comes too late for their IDs, since the reactor
+        Clients receive their place also if that comes too late for their IDs, since the reactor
         was held up, or its clock was set back.
         """
         for choice in ({}, *self.choices):
@@ -469,7 +469,7 @@ class QuietTests(ChannelTestCase):
 
     def test_ageOfNothing(self) -> None:
         """
-        A new client of a channel with nothing in its history is told its place once.
+        A new client of a channel with nothing in its history receives its place once.
         """
         for published in (0, 1):
             channel = self.serve(Channel(History(maxAge=10)))

@@ -236,7 +236,7 @@ class FreshTests(ChannelTestCase):
 
     def test_publishedAtAReset(self) -> None:
         """
-        An observer may publish to a full history when it is told of a reset.
+        An observer may publish to a full history when it is notified of a reset.
         """
         self.serve(Channel(History(maxEvents=2)))
         for number in range(3):

@@ -80,7 +80,7 @@ class ResetTests(ChannelTestCase):
 
     def test_againIfLost(self) -> None:
         """
-        A client is told again after it has lost more events.
+        A client receives another reset after it has lost more events.
         """
         channel = self.serve(Channel(History(maxEvents=2)))
         browser = self.connect("unknown")

@@ -302,7 +302,7 @@ class PlaceTests(StoreTestCase):
 
     def test_untoldByStore(self) -> None:
         """
-        A subscriber that is not to be told of a loss is not told by what is read from the store either.
+        A subscriber that is to receive no reset receives none from the store either.
         """
         self.start(window=2)
         self.publish(*range(10))
@@ -327,7 +327,7 @@ class PlaceTests(StoreTestCase):
     def test_resumesFromStore(self) -> None:
         """
         With a store, it is asked about what is not in memory, when it is open; when the channel is
-        closed nobody knows.
+        closed it is not known.
         """
         self.start(window=2, open=False)
         early = self.channel.resumes("unknown")
@@ -352,7 +352,7 @@ class PlaceTests(StoreTestCase):
     def test_earliest(self) -> None:
         """
         With C{earliest} a new client gets everything that is kept, from memory or from the store,
-        without being told that it has missed something; one that has an ID resumes.
+        without a reset; one that has an ID resumes.
         """
         channel = self.serve(Channel(History(maxEvents=3), observer=None))
         ids = [channel.publish(str(number)).id or "" for number in range(5)]
@@ -379,14 +379,14 @@ class PlaceTests(StoreTestCase):
 
 class ReceivedTests(StoreTestCase):
     """
-    Tests for what an observer is told of the events.
+    Tests for the events that an observer receives.
     """
 
     def observed(self) -> tuple[Any, list[tuple[str | None, bool]]]:
         """
         Make an observer.
 
-        @return: the observer, and what it is told.
+        @return: the observer, and what it receives.
         """
         told: list[tuple[str | None, bool]] = []
 
@@ -399,7 +399,7 @@ class ReceivedTests(StoreTestCase):
 
     def test_memory(self) -> None:
         """
-        Without a store it is told of each event when that is published, and may publish itself.
+        Without a store it receives each event when that is published, and may publish itself.
         """
         observer, told = self.observed()
         channel = Channel(observer=observer)
@@ -413,8 +413,8 @@ class ReceivedTests(StoreTestCase):
 
     def test_store(self) -> None:
         """
-        With a store it is told of what is there already, and then of what is new, when that may be
-        sent.
+        With a store it receives the events that are there already, and then new ones, when they may
+        be sent.
         """
         self.start()
         self.publish(1, 2)

@@ -35,7 +35,7 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        With C{DROP_OLDEST} the client is told how many events were dropped, where they are missing.
+        With C{DROP_OLDEST} the client learns how many events were dropped, where they are missing.
         """
         channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
         browser = self.connect()
@@ -54,8 +54,8 @@ class SlowReaderTests(ChannelTestCase):
 
     def test_dropOldestAtOnce(self) -> None:
         """
-        With C{DROP_OLDEST} the client is told of the dropped events when all were published in one
-        turn.
+        With C{DROP_OLDEST} the client is notified of the dropped events when all were published in
+        one turn.
         """
         channel = self.serve(maxPending=1000, slow=SlowReader.DROP_OLDEST)
         browser = self.connect()

@@ -112,8 +112,8 @@ class PublishTests(StoreTestCase):
 
     def test_failed(self) -> None:
         """
-        If an event cannot be stored, those who wait are told that it may have been delivered;
-        subscribers have it all the same, and a client that needs what is missing is told.
+        If an event cannot be stored, callers that wait learn that it may have been delivered;
+        subscribers have it all the same, and a client that needs it later receives a reset.
         """
         channel = self.start(window=3)
         first = self.publish(0)
@@ -132,8 +132,8 @@ class PublishTests(StoreTestCase):
 
     def test_failedAtTheEnd(self) -> None:
         """
-        While events cannot be stored, a client that comes back gets them from memory; one that
-        needs those that are not there any more is told.
+        While events cannot be stored, a client that reconnects gets them from memory; one that
+        needs those that are not there any more receives a reset.
         """
         for lost, expected in (
             (2, ["message"] * 11),
@@ -186,7 +186,7 @@ class PublishTests(StoreTestCase):
     def test_closedWhileReading(self) -> None:
         """
         When the channel is closed, a client that reads from the store gets an end, without being
-        told that something was lost; so does one that waits for the store.
+        notified that something was lost; so does one that waits for the store.
         """
         self.start(window=3)
         events = self.publish(*range(20))
@@ -298,7 +298,7 @@ class KeyTests(StoreTestCase):
 
 class ReplayTests(StoreTestCase):
     """
-    Tests for clients that come back.
+    Tests for clients that reconnect.
     """
 
     def test_fromTheStore(self) -> None:
@@ -343,7 +343,7 @@ class ReplayTests(StoreTestCase):
 
     def test_shared(self) -> None:
         """
-        Hundreds of clients that come back at once read each event once.
+        Hundreds of clients that reconnect at once read each event once.
         """
         self.start(window=10)
         events = self.publish(*range(800))
@@ -355,7 +355,7 @@ class ReplayTests(StoreTestCase):
 
     def test_unknown(self) -> None:
         """
-        A client with an ID that the store does not know is told, and sent what is kept.
+        A client with an ID that the store does not know receives a reset, and what is kept.
         """
         self.start(window=3)
         self.publish(*range(10))
@@ -366,7 +366,8 @@ class ReplayTests(StoreTestCase):
 
     def test_trimmed(self) -> None:
         """
-        A client whose ID was trimmed is told; with topics, only if something about them was.
+        A client whose ID was trimmed receives a reset; with topics, only if an event about them was
+        trimmed.
         """
         self.start(window=3)
         events = self.publish(*range(5), topics=["a"])
@@ -409,7 +410,7 @@ class ReplayTests(StoreTestCase):
 
     def test_quietTopic(self) -> None:
         """
-        A client for which there is nothing is told its place, and resumes exactly.
+        A client for which there is nothing receives its place, and resumes exactly.
         """
         self.start(window=10)
         browser = self.connect(topics=["quiet"])
@@ -535,7 +536,7 @@ class AwayTests(StoreTestCase):
 
     def test_neverOpens(self) -> None:
         """
-        If the store cannot be opened for good, everybody is told why.
+        If the store can never be opened, every caller learns why.
         """
         self.store = LateStore(self.time)
         self.store.opening = ValueError("no such store")
@@ -549,7 +550,7 @@ class AwayTests(StoreTestCase):
 
     def test_broken(self) -> None:
         """
-        When continuity is lost everybody is told, once, and goes on.
+        When continuity is lost every subscriber receives one reset, and goes on.
         """
         self.start(window=3)
         events = self.publish(*range(10))

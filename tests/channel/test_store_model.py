@@ -89,8 +89,8 @@ class Client:
     @ivar placed: at most the number of the event after its last ID.
     @ivar must: the number of the first event that it must get, if it is chosen.
     @ivar last: the number of the event that gave it its last ID; L{None} if none did.
-    @ivar mustReset: whether it must be told first that it has missed something.
-    @ivar mayReset: whether it may be told so, for a reason that the events do not show.
+    @ivar mustReset: whether it must receive a reset first.
+    @ivar mayReset: whether it may receive one, for a reason that the events do not show.
     @ivar isPaused: whether its stream was unsubscribed.
     """
 
@@ -333,7 +333,7 @@ class StoreMachine(RuleBasedStateMachine):
         run = self.run
 
         def done(outcome: Event | Failure) -> None:
-            # The answers of a process that was killed reach nobody.
+            # The answers of a process that was killed reach no one.
             if isinstance(outcome, Event) and run == self.run:
                 self.updateStored()
                 assert event.state is State.STORED, "it is said to be stored"
@@ -474,7 +474,7 @@ class StoreMachine(RuleBasedStateMachine):
         self, number: int, missed: int, given: str | None, fails: bool, restarts: str | None
     ) -> None:
         """
-        Let a client miss some events, of which the first may not be stored, and perhaps a restart.
+        Let a client miss some events (the first may not be stored), and perhaps a restart.
         """
         client = self.pick(number, connected=True)
         self.disconnect(number)
@@ -597,7 +597,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: hasattr(self, "channel"))
     def check(self) -> None:
         """
-        Check what the publishers were told, and what the clients have received.
+        Check what the publishers received, and what the clients have received.
         """
         for error in self.errors:
             error.raiseException()
@@ -649,7 +649,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def mayReset(self, client: Client) -> bool:
         """
-        Tell whether a client may be told that it has missed something.
+        Tell whether a client may receive a reset.
         """
         before = [
             number

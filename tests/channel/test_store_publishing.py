@@ -59,7 +59,8 @@ class OpeningTests(StoreTestCase):
 
     def test_nothingLeft(self) -> None:
         """
-        If nothing is left to be delivered when the store is open, those who wait for that are told.
+        If nothing is left to be delivered when the store is open, those who wait for that are
+        notified.
         """
         for makesIDs in True, False:
             channel = self.start(open=False, makesIDs=makesIDs)
@@ -346,7 +347,7 @@ class LogTests(StoreTestCase):
             self.said(None),
             [
                 "'news': an event could not be stored, and more may follow: full",
-                "'news': events are stored again; 2 were not",
+                "'news': events are stored again; 2 were not stored",
             ],
         )
 
@@ -356,7 +357,7 @@ class LogTests(StoreTestCase):
         it concerned.
         """
         self.assertEqual(
-            self.said("the disk is full"), ["'news': events are stored again; 2 were not"]
+            self.said("the disk is full"), ["'news': events are stored again; 2 were not stored"]
         )
 
 
@@ -368,7 +369,7 @@ class UnopenedTests(StoreTestCase):
     def test_away(self) -> None:
         """
         What is published while the store cannot be opened is not stored after at most ten seconds,
-        and its publisher is told why; what is published later is stored when it can be.
+        and its publisher learns why; what is published later is stored when it can be.
         """
         self.start(open=False, isAway=True)
         early = self.channel.publishAndWait("early")

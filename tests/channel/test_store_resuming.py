@@ -45,8 +45,8 @@ class GivenIDTests(StoreTestCase):
 
     def test_unread(self) -> None:
         """
-        A client that has come with an ID, and has read nothing when that ID is given again, is told
-        that it may have missed something, and misses nothing that is kept.
+        A client that has come with an ID, and has read nothing when that ID is given again,
+        receives a reset, and misses nothing that is kept.
         """
         self.start(window=1)
         self.publish(0, id="a")
@@ -230,8 +230,8 @@ class CallbackTests(StoreTestCase):
 
     def test_unsubscribedBeforeTheReset(self) -> None:
         """
-        A stream that is unsubscribed before it could be told that it has missed something is told
-        when it is subscribed again.
+        A stream that is unsubscribed before it could receive a reset receives it when it is
+        subscribed again.
         """
         self.start(window=3)
         self.publish(*range(20))
@@ -289,12 +289,12 @@ class OrderTests(StoreTestCase):
 
 class SliceTests(StoreTestCase):
     """
-    Tests that many clients that wait for the store do not hold up the reactor.
+    Tests for the reactor while many clients wait for the store.
     """
 
     def wait(self) -> Deferred[Any]:
         """
-        Let a hundred clients come back with different IDs, before the store answers.
+        Let a hundred clients reconnect with different IDs, before the store answers.
 
         @return: what the first read returns, to be fired with C{self.found}.
         """
@@ -366,7 +366,7 @@ class BrokenTests(StoreTestCase):
 
     def test_unsubscribed(self) -> None:
         """
-        A stream that was unsubscribed then is told when it is subscribed again.
+        A stream that was unsubscribed then receives the reset when it is subscribed again.
         """
         self.start(window=3)
         browser = self.connect()
@@ -391,7 +391,7 @@ class BrokenTests(StoreTestCase):
 
     def test_reading(self) -> None:
         """
-        A client that reads from the store then is told nothing if the store has what follows.
+        A client that reads from the store then receives nothing if the store has what follows.
         """
         browser = self.read()
         self.content.origins["new"] = len(self.content.records)
@@ -402,7 +402,7 @@ class BrokenTests(StoreTestCase):
 
     def test_readingLost(self) -> None:
         """
-        A client that reads from the store then is told, once, if the store has not what follows.
+        A client that reads from the store then receives one reset if the store lacks what follows.
         """
         browser = self.read()
         self.breakLog()
@@ -435,8 +435,8 @@ class BrokenTests(StoreTestCase):
 
     def test_whileSending(self) -> None:
         """
-        Clients that are just being sent an event are told at once instead; and a stream that an
-        observer unsubscribes then is told nothing.
+        Clients that are just being sent an event receive it at once instead; and a stream that an
+        observer unsubscribes then receives nothing.
         """
         self.start(window=10)
         browsers = [self.connect(where=lambda event: True) for _ in range(4)]
@@ -526,8 +526,8 @@ class MemoryTests(StoreTestCase):
 
     def test_placeIsGone(self) -> None:
         """
-        A stream whose place has no name any more is told when it is subscribed again, and sent what
-        is kept.
+        A stream whose place has no name any more receives a reset when it is subscribed again, and
+        what is kept.
         """
         channel = self.start(window=1)
         browsers = [self.connect() for _ in range(40)]

@@ -294,7 +294,7 @@ class SliceTests(ChannelTestCase):
 
     def many(self, number: int = 300, **options: Any) -> list[MemoryStream]:
         """
-        Connect many clients, each of which takes time to write to.
+        Connect many clients that each take time to write to.
         """
         self.serve()
         browsers = [self.connect(**options) for _ in range(number)]

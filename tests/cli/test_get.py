@@ -575,12 +575,12 @@ class MainTests(ErrorMixin):
         calls = self.following(Status.ENDED)
         self.patch(sys, "stdout", None)
         self.assertEqual(main(["get", URL]), 1)
-        self.assertEqual(self.told(), "twisted-sse: there is no standard output")
+        self.assertEqual(self.told(), "twisted-sse: standard output is closed")
         self.assertEqual(calls, [])
 
     def test_noErrors(self) -> None:
         """
-        A closed standard error, or one that nobody reads, is ignored.
+        A closed standard error, or one that nothing reads, is ignored.
         """
         self.patch(sys, "stderr", None)
         say("something")

@@ -209,7 +209,11 @@ class PublishTests(ErrorMixin):
         """
         self.assertEqual(self.run_("--json", "[1.10]", answers=[stored("1")]), (Status.ENDED, ""))
         self.assertEqual(self.sent(), [[{"data": "[1.10]"}]])
-        for wrong, why in ((b"{", "Expecting"), (b"NaN", "NaN is no number"), (b"", "Expecting")):
+        for wrong, why in (
+            (b"{", "Expecting"),
+            (b"NaN", "NaN is not a number"),
+            (b"", "Expecting"),
+        ):
             lines = Lines([b"1"], [b'"2"', b" [3] ", wrong, b"5"])
             status, told = self.run_("--json", answers=[stored("1"), stored("2", "3")], lines=lines)
             self.assertEqual(status, Status.REFUSED)
@@ -230,8 +234,8 @@ class PublishTests(ErrorMixin):
         for failure, why in (
             (ConnectionRefusedError(), "refused"),
             (DNSLookupError(), "DNS lookup failed"),
-            (lost, "the server has closed the connection"),
-            (brokenOffAfter(b'{"ids": ["'), "has broken off"),
+            (lost, "the server closed the connection"),
+            (brokenOffAfter(b'{"ids": ["'), "was cut off"),
             (answer(503, {"error": "the disk is full"}), "answered 503: the disk is full"),
             (answer(500, {"error": "x"}), "answered 500"),
             (answer(429, "x"), "answered 429"),
@@ -240,7 +244,7 @@ class PublishTests(ErrorMixin):
             status, told = self.run_("x", answers=[failure, stored("1")])
             self.assertEqual(status, Status.ENDED, failure)
             self.assertIn(why, told)
-            self.assertTrue(told.endswith("; trying again\n"), told)
+            self.assertTrue(told.endswith("; retrying\n"), told)
             first, second = self.agent.requests
             self.assertEqual(first.body, second.body)
             self.assertEqual(first.field(b"Idempotency-Key"), second.field(b"Idempotency-Key"))
@@ -271,7 +275,7 @@ class PublishTests(ErrorMixin):
         running = self.begin("x", answers=[None, stored("1")])
         self.clock.advance(ANSWER_TIMEOUT)
         self.assertTrue(self.agent.requests[0].isCancelled)
-        self.assertIn("has not answered for 20 seconds; trying again", self.told())
+        self.assertIn("did not answer within 20 seconds; retrying", self.told())
         self.clock.advance(1)
         self.assertEqual(self.successResultOf(running), Status.ENDED)
 
@@ -287,7 +291,7 @@ class PublishTests(ErrorMixin):
             started = self.clock.seconds()
             status, told = self.run_("x", "--timeout", "30", answers=[failure] * 100)
             self.assertEqual(status, expected)
-            self.assertRegex(told.splitlines()[-1], "^twisted-sse: given up after [0-9]+ failures")
+            self.assertRegex(told.splitlines()[-1], "^twisted-sse: gave up after [0-9]+ failures")
             self.assertTrue(20 < self.clock.seconds() - started <= 30)
 
     def test_refused(self) -> None:
@@ -300,10 +304,10 @@ class PublishTests(ErrorMixin):
             (answer(404, ["x"]), '404 Phrase: ["x"]'),
             (answer(307, "x"), "307"),
             (MemoryResponse(405, {}, b"<html><title>No POST</title>", True), "405 Phrase: No POST"),
-            (MemoryResponse(200, {}, b"ok\n", True), "nothing can be published at this URL"),
-            (answer(200, {"id": "1"}), "nothing can be published at this URL"),
-            (answer(200, {"ids": []}), "nothing can be published at this URL"),
-            (answer(200, {"ids": ["1", "2"]}), "nothing can be published at this URL"),
+            (MemoryResponse(200, {}, b"ok\n", True), "this URL does not accept events"),
+            (answer(200, {"id": "1"}), "this URL does not accept events"),
+            (answer(200, {"ids": []}), "this URL does not accept events"),
+            (answer(200, {"ids": ["1", "2"]}), "this URL does not accept events"),
             (MemoryResponse(204, {}, b"", True), "204"),
         ):
             status, told = self.run_("x", answers=[response])
@@ -359,8 +363,8 @@ class PublishTests(ErrorMixin):
 
     def test_cannotPrint(self) -> None:
         """
-        If nobody reads the IDs, the rest is published without; if they cannot be written, the command
-        ends.
+        If nothing reads the IDs, the rest is published without; if they cannot be written, the
+        command ends.
         """
         self.printer.error = BrokenPipeError()
         lines = Lines([b"1"], [b"2"])
@@ -419,7 +423,7 @@ class ParseTests(ErrorMixin):
 
     def test_input(self) -> None:
         """
-        C{-} is the standard input, as is no C{DATA}; an empty C{DATA} is an event.
+        C{-} is the standard input, as is the absence of C{DATA}; an empty C{DATA} is an event.
         """
         self.assertEqual(parsePublish(["publish", URL]).data, None)
         self.assertEqual(parsePublish(["publish", URL, "-"]).data, None)
@@ -642,9 +646,9 @@ class MainTests(ErrorMixin):
         self.patch(sys, "stdin", None)
         self.patch(sys, "stdout", None)
         self.assertEqual(main(["publish", URL]), 1)
-        self.assertEqual(self.told(), "twisted-sse: there is no standard input")
+        self.assertEqual(self.told(), "twisted-sse: standard input is closed")
         self.assertEqual(main(["publish", "-v", URL, "x"]), 1)
-        self.assertEqual(self.told(), "twisted-sse: there is no standard output")
+        self.assertEqual(self.told(), "twisted-sse: standard output is closed")
         self.assertEqual(self.calls, [])
         self.assertEqual(main(["publish", URL, "x"]), 3)
 

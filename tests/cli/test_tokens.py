@@ -214,9 +214,9 @@ class MintTests(TokenCase):
         """
         for given in (SECRET, "file:", "env:", "secret"):
             said = self.refused("mint", "--key", given)
-            self.assertIn("everybody on this machine can see", said)
+            self.assertIn("every user of this machine can see", said)
             self.assertNotIn(SECRET, said)
-        self.assertIn("no variable NOTHING in", self.refused("mint", "--key", "env:NOTHING"))
+        self.assertIn("has no variable NOTHING", self.refused("mint", "--key", "env:NOTHING"))
         self.assertIn("required: --key", self.refused("mint"))
 
     def test_badKeys(self) -> None:
@@ -245,8 +245,8 @@ class MintTests(TokenCase):
             (["--protocol", "1.0", "--issuer", "i"], "--audience"),
             ([*NEW, "--expires", "never"], "must expire"),
             ([*NEW, "--payload", "[]"], "must be a JSON object"),
-            ([*NEW, "--publish-pattern", "/("], "a hub would refuse it"),
-            ([*NEW, "--publish", ""], "a hub would refuse it"),
+            ([*NEW, "--publish-pattern", "/("], "a hub would reject it"),
+            ([*NEW, "--publish", ""], "a hub would reject it"),
             ([*NEW, *["--publish", "a"] * 101], "more than 100 topics"),
             (["--payload", "{"], "not JSON"),
             (["--protocol", "2.0"], "invalid choice"),
@@ -263,7 +263,7 @@ class InspectTests(TokenCase):
 
     def test_old(self) -> None:
         """
-        It is said what a token may do, until when, and that nobody knows who has made it.
+        It is shown what a token may do, until when, and that its origin is not known.
         """
         text = self.minted(
             *["--key", "env:KEY", "--publish", "*", "--subscribe", "a", "--subscribe", "/b/{c}"],
@@ -275,10 +275,10 @@ class InspectTests(TokenCase):
             "Subject: 7\n"
             "It expires 2027-01-18 08:00:00 UTC, in 3 days.\n"
             "It may publish to every topic.\n"
-            "It may get the private updates of:\n"
+            "It may receive private updates of:\n"
             "  a\n"
             "  the URI template /b/{c}\n"
-            "The signature was not checked: give --key.\n",
+            "The signature was not checked: add --key.\n",
         )
 
     def test_new(self) -> None:
@@ -298,7 +298,7 @@ class InspectTests(TokenCase):
             "ID: x\n"
             "It expires 2027-01-15 09:00:00 UTC, in 60 minutes.\n"
             "It may publish to no topic.\n"
-            "It may get the private updates of:\n"
+            "It may receive private updates of:\n"
             "  the URL pattern /o/:id\n"
             f"A hub with this key and the resource identifier {RESOURCE} would accept it.\n",
         )
@@ -309,9 +309,17 @@ class InspectTests(TokenCase):
         """
         text = self.minted("--key", "env:KEY", "--publish", "a", "--subscribe", "/b/{c}")
         said = self.inspected(text, "--topic", "a", "--topic", "/b/1", "--topic", "c\x1b[2J")
-        self.assertIn("a: it may publish there, and may not get its private updates.\n", said)
-        self.assertIn("/b/1: it may not publish there, and may get its private updates.\n", said)
-        self.assertIn("c\\u001b[2J: it may not publish there, and may not get", said)
+        self.assertIn(
+            "a: the token may publish to this topic, and may not receive its private updates.\n",
+            said,
+        )
+        self.assertIn(
+            "/b/1: the token may not publish to this topic, and may receive its private updates.\n",
+            said,
+        )
+        self.assertIn(
+            "c\\u001b[2J: the token may not publish to this topic, and may not receive", said
+        )
 
     def test_keys(self) -> None:
         """
@@ -326,7 +334,7 @@ class InspectTests(TokenCase):
         other = self.write("other", publicPEM("P-384"))
         for key, said in ((other, "the key is for ES384"), ("env:KEY", "the key is for HS256")):
             self.assertIn(
-                f"A hub would refuse it: the algorithm of the token is 'ES256', but {said}",
+                f"A hub would reject it: the algorithm of the token is 'ES256', but {said}",
                 (self.inspected(text, "--key", key, wrong=True)),
             )
         changed = handmade({}, secret="x" * 32)
@@ -349,7 +357,7 @@ class InspectTests(TokenCase):
         """
         for claims, header, reasons in (
             ({"exp": NOW - 7200}, None, ["the token expired 7200 seconds ago"]),
-            ({"nbf": NOW + 60}, None, ["is not valid for another 60 seconds"]),
+            ({"nbf": NOW + 60}, None, ["becomes valid in 60 seconds"]),
             ({"mercure": "x"}, None, ["it is not an object"]),
             ({"exp": "x"}, None, ["exp that is not a number"]),
             (
@@ -371,7 +379,7 @@ class InspectTests(TokenCase):
                     *["--issuer", ISSUER, "--audience", RESOURCE, *key],
                     wrong=True,
                 )
-                found = re.findall("A hub would refuse it: (.*)", said)
+                found = re.findall("A hub would reject it: (.*)", said)
                 self.assertEqual(len(found), len(reasons), said)
                 for reason, each in zip(reasons, found, strict=True):
                     self.assertIn(reason, each)
@@ -382,11 +390,11 @@ class InspectTests(TokenCase):
 
     def test_noToken(self) -> None:
         """
-        What is no token at all is said to be none, and is not repeated.
+        Text that is not a token is reported as such, and is not repeated.
         """
         for text in ("abc", "", "a.b.c", "x" * 20_000):
             said = self.inspected(text, "--key", "env:KEY", wrong=True)
-            self.assertRegex(said, r"^A hub would refuse it: the token is not a JWT: [^\n]*\n$")
+            self.assertRegex(said, r"^A hub would reject it: the token is not a JWT: [^\n]*\n$")
             self.assertLess(len(said), 200)
 
     def test_input(self) -> None:
@@ -428,7 +436,7 @@ class InspectTests(TokenCase):
         """
         self.patch(sys, "stdout", None)
         self.assertEqual(token(["token", "inspect", "x"]), Status.FAILED)
-        self.assertIn("no standard output", self.told())
+        self.assertIn("standard output is closed", self.told())
         full = io.StringIO()
         self.patch(full, "write", mock.Mock(side_effect=OSError(28, "No space left on device")))
         self.patch(sys, "stdout", full)
@@ -486,7 +494,7 @@ class CommandTests(TokenCase):
             if source:
                 words[words.index("-")] = made[0]
             status, printed = self.run_(*words)
-            self.assertEqual(status, Status.REFUSED if "would refuse" in shown else 0, line)
+            self.assertEqual(status, Status.REFUSED if "would reject" in shown else 0, line)
             if words[0] == "mint":
                 made.append(printed.strip())
                 self.assertTrue(printed.startswith(shown.removesuffix("...\n")), line)
@@ -519,7 +527,7 @@ class CommandTests(TokenCase):
         for claims, header in ((old, None), (new, {"alg": "HS256", "typ": "at+jwt"})):
             topic = "https://shop.example/orders/7"
             said = self.inspected(handmade(claims, header), "--key", "env:KEY", "--topic", topic)
-            self.assertIn("may get its private updates", said)
+            self.assertIn("may receive its private updates", said)
 
 
 def _withoutTimes(said: str) -> str:

@@ -160,7 +160,7 @@ class AgentTests(SynchronousTestCase):
         self.assertEqual(transport.calls, ["keepalive True", "abort"])
         protocol.connectionLost(Failure(ConnectionAborted()))
         error = self.failureResultOf(responding, StreamBroken).value
-        self.assertIn("TLS was not done within 30 seconds", str(error))
+        self.assertIn("the TLS handshake did not finish within 30 seconds", str(error))
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_handshake(self) -> None:

@@ -70,7 +70,7 @@ def receive(pieces: list[bytes], together: bool = True) -> tuple[Body, Any]:
 
 def outcome(pieces: list[bytes], together: bool) -> tuple[bytes, list[type] | None, Any]:
     """
-    @return: the body, how it ended, and whether the transport was told to disconnect.
+    @return: the body, how it ended, and whether the transport was asked to disconnect.
     """
     body, protocol = receive(pieces, together)
     ends = None

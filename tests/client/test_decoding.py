@@ -253,7 +253,7 @@ class MakeDecoderTests(SynchronousTestCase):
     def test_nothing(self) -> None:
         """
         A body without an encoding is read as it is, also if C{Content-Encoding} has names that are
-        no codings: C{none} keeps a proxy from compressing.
+        not codings: C{none} keeps a proxy from compressing.
         """
         for name in (
             *("", " ", "identity", " Identity ", "identity, ,"),

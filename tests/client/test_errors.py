@@ -35,10 +35,10 @@ SAYS: list[tuple[EventSourceError, str]] = [
     (BadCertificate("why"), "why"),
     (BadStatus(503, "Busy", HEADERS), "the server answered 503 Busy"),
     (BadStatus(404, "Gone", HEADERS, b"<p>no\n  here"), "the server answered 404 Gone: <p>no here"),
-    (BadContentType("text/html"), "the answer is text/html: it must be text/event-stream"),
-    (BadContentType(None), "the answer says no type: it must be text/event-stream"),
+    (BadContentType("text/html"), "the response is text/html: it must be text/event-stream"),
+    (BadContentType(None), "the response has no content type: it must be text/event-stream"),
     (BadContentType(None, "it is encoded"), "it is encoded"),
-    (GaveUp(3, OSError("down")), "given up after 3 failures; the last one: down"),
+    (GaveUp(3, OSError("down")), "gave up after 3 failures; the last one: down"),
 ]
 
 

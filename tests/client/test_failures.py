@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.client.failures}: what a user is told of an agent's errors.
+Tests for L{twisted_sse.client.failures}: what a user learns about an agent's errors.
 
 L{tests.live.test_get} meets them with real servers.
 """

@@ -1,6 +1,6 @@
 """
 Tests for L{twisted_sse.client.following} and L{twisted_sse.client.abandoned}, in memory: where a source
-goes, and how it ends when nobody refers to it.
+goes, and how it ends when nothing refers to it.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class URLTests(SourceTestCase):
 
     def test_wrong(self) -> None:
         """
-        What the function raises, and what is no URL, ends the iteration.
+        What the function raises, and what is not a URL, ends the iteration.
         """
 
         def url() -> str:
@@ -175,7 +175,7 @@ class AttributeTests(SourceTestCase):
     def test_readyState(self) -> None:
         """
         The state is C{CONNECTING} before the first use, during a request and between two, C{OPEN}
-        while there is a stream, C{onOpen} included, and C{CLOSED} for good.
+        while there is a stream, C{onOpen} included, and C{CLOSED} permanently.
         """
         self.assertEqual((EventSource.CONNECTING, EventSource.OPEN, EventSource.CLOSED), (0, 1, 2))
         states: list[int] = []
@@ -196,7 +196,7 @@ class AttributeTests(SourceTestCase):
 
 class AbandonedTests(SourceTestCase):
     """
-    Tests for sources and readers that nobody refers to any more.
+    Tests for sources and readers that nothing refers to any more.
     """
 
     def setUp(self) -> None:
@@ -333,7 +333,7 @@ class AbandonedTests(SourceTestCase):
 
     def test_between(self) -> None:
         """
-        A source that nobody refers to makes no other connection, and does not keep its timer.
+        A source that nothing refers to makes no other connection, and does not keep its timer.
         """
         source = self.source("http://sse.example/", ConnectionError(), backoff=STEADY)
         taking = Deferred.fromCoroutine(source.__anext__())
@@ -396,7 +396,7 @@ class AbandonedTests(SourceTestCase):
 
     def test_error(self) -> None:
         """
-        An error that comes after the last reference has gone is no unhandled one.
+        An error that comes after the last reference was dropped is not an unhandled one.
         """
         source = self.source("http://sse.example/", self.response, reconnect=False)
         self.successResultOf(Deferred.fromCoroutine(source.__anext__()))

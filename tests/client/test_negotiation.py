@@ -125,8 +125,8 @@ class NegotiationTests(SynchronousTestCase):
 
     def test_encoding(self) -> None:
         """
-        A C{Content-Encoding} that is no coding makes no difference, and one that cannot be decoded
-        raises an error with the response.
+        A C{Content-Encoding} that is not a coding makes no difference, and one that cannot be
+        decoded raises an error with the response.
         """
         for name in b"none", b"UTF-8", b"identity", b"none, identity", b"":
             for make in self.read, self.follow:

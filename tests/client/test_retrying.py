@@ -23,7 +23,7 @@ STEADY = Backoff(jitter=0)
 
 def refusal(status: int, **fields: bytes) -> MemoryResponse:
     """
-    @return: a response that is no stream.
+    @return: a response that is not a stream.
     """
     headers = {name.encode(): value for name, value in fields.items()}
     return MemoryResponse(status, headers, b'{"error": 1}', end=True)
@@ -213,7 +213,7 @@ class EndTests(RetryTestCase):
 
     def test_withEvents(self) -> None:
         """
-        A stream that has brought an event is no failure, however short it was.
+        A stream that has brought an event is not a failure, however short it was.
         """
         streams = [eventStream(b"retry: 100\n" + ONE, end=True) for _ in range(9)]
         taking = self.begin(*streams, backoff=Backoff(jitter=0, maxTries=1))
@@ -241,7 +241,7 @@ class EndTests(RetryTestCase):
 
     def test_random(self) -> None:
         """
-        Clients whose streams end at the same time come back spread, with C{retry}, without it, and
+        Clients whose streams end at the same time reconnect spread, with C{retry}, without it, and
         for a C{Retry-After}.
         """
         for answer in (

@@ -174,7 +174,8 @@ class TurnTests(SynchronousTestCase):
 
     def test_end(self) -> None:
         """
-        How the body ends is told after its last event, though the connection is lost long before.
+        The end of the body is reported after its last event, though the connection is lost long
+        before.
         """
         for reason, kind in (None, type(None)), (ConnectionLost(), StreamBroken):
             response = eventStream()

@@ -364,23 +364,27 @@ class PathTests(ExposureTestCase):
             "/a/..",
             "/.",
         ):
-            self.assertIn("a path is letters", self.refusal("--source", f"{path}=tick"))
+            self.assertIn("the path must be letters", self.refusal("--source", f"{path}=tick"))
         line = self.refusal("--source", "/a=tick", "--source", f"/a={SOURCE}")
-        self.assertIn("there is one at /a already", line)
+        self.assertIn("another source is already at /a", line)
         line = self.refusal("--source", "-", "--source", "/x=-")
-        self.assertIn("only one standard input", line)
+        self.assertIn("standard input is already used", line)
 
     def test_suits(self) -> None:
         """
         Options that do not apply to the sources are refused, and so are incomplete sources.
         """
-        self.assertIn("--tail is for lines", self.refusal("--tail", "5"))
-        self.assertIn("--data is for ticks", self.refusal("--source", self.source, "--data", "x"))
+        self.assertIn("--tail only applies to lines", self.refusal("--tail", "5"))
+        self.assertIn(
+            "--data only applies to ticks", self.refusal("--source", self.source, "--data", "x")
+        )
         self.assertIn("has no end", self.refusal("--source", self.source, "--once"))
-        self.assertIn("names no file", self.refusal("--source", "file:"))
-        self.assertIn("names no command", self.refusal("--source", "command:"))
+        self.assertIn("must name a file", self.refusal("--source", "file:"))
+        self.assertIn("must name a command", self.refusal("--source", "command:"))
         self.assertIn("No closing quotation", self.refusal("--source", "command:'x"))
-        self.assertIn("no command 'nosuch'", self.refusal("--source", "command:nosuch x"))
+        self.assertIn(
+            "command 'nosuch' was not found", self.refusal("--source", "command:nosuch x")
+        )
         self.assertIn("it is a directory", self.refusal("--source", f"file:{self.directory}"))
         self.assertIn("one of text, events", self.refusal("--format", "xml"))
         options = Options()

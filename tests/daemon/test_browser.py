@@ -97,7 +97,7 @@ class OpenTests(OptionsMixin):
             webbrowser.GenericBrowser("w3m"),
         ):
             (line,) = self.open(found)
-            self.assertRegex(line, r"^No browser can be opened here \(.+\): open http://localhost")
+            self.assertRegex(line, r"^No browser could be opened \(.+\): open http://localhost")
 
     def test_terminal(self) -> None:
         """

@@ -67,14 +67,14 @@ class Transport(StringTransport):
     @property
     def isOpen(self) -> bool:
         """
-        Whether nobody has closed it.
+        Whether it is open.
         """
         return not self.aborted and not self.disconnecting
 
 
 class Root(Resource):
     """
-    Answers at once, or when it is told to.
+    Answers at once, or when it is asked to.
     """
 
     isLeaf = True
@@ -495,7 +495,7 @@ class HTTP2Tests(ConnectionTestCase):
 
     def test_reset(self) -> None:
         """
-        A stream that the server resets itself, of which Twisted does not tell, does not count.
+        A stream that the server resets itself does not count, though Twisted does not report it.
         """
         self.request("/hold")
         self.root.held.pop().channel.abortConnection()

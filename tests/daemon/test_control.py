@@ -92,7 +92,7 @@ class ControlTests(OptionsMixin):
 
     def test_disconnect(self) -> None:
         """
-        Those are disconnected who are meant, and may come back.
+        Those are disconnected who are meant, and may reconnect.
         """
         self.serve()
         ada, bob = self.subscribe(sub="ada"), self.subscribe(sub="bob")
@@ -135,7 +135,11 @@ class ControlTests(OptionsMixin):
             ("disconnect", {"sub": 7}, "sub must be a string"),
             ("disconnect", {"sub": "a", "retry": True}, "retry must be a number"),
             ("disconnect", {"sub": "a", "retry": 1}, "retry"),
-            ("disconnect", {"user": "a"}, "unknown field 'user': there are sub, jti, topic, retry"),
+            (
+                "disconnect",
+                {"user": "a"},
+                "unknown field 'user': the fields are sub, jti, topic, retry",
+            ),
             ("revoke", {"until": 2**33}, "give sub or jti"),
             ("revoke", {"sub": "a"}, "until is missing"),
             ("revoke", {"sub": "a", "until": -1}, "until"),

@@ -55,7 +55,7 @@ class FirstClientTests(OptionsMixin):
 
     def test_nobody(self) -> None:
         """
-        If nobody comes, the daemon stops after a time that can be set, or at once.
+        If no client connects, the daemon stops after a time that can be set, or at once.
         """
         for arguments, seconds in (((), 60), (("--once-wait=5",), 5), (("--once-wait=off",), 0)):
             self.start(*arguments)
@@ -104,4 +104,4 @@ class FirstClientTests(OptionsMixin):
         """
         The time means nothing where nothing ends.
         """
-        self.assertIn("--once-wait is for --once", self.refusal("-", "--once-wait=5"))
+        self.assertIn("--once-wait only applies with --once", self.refusal("-", "--once-wait=5"))

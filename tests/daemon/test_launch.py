@@ -34,7 +34,7 @@ class LaunchTests(SynchronousTestCase):
 
     def assertTold(self, expected: bytes) -> None:
         """
-        Assert what the waiting process is told, and that nothing follows.
+        Assert what the waiting process receives, and that nothing follows.
         """
         self.assertEqual(os.read(self.reading, 200), expected)
         self.assertEqual(os.read(self.reading, 200), b"")
@@ -42,7 +42,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_succeeded(self) -> None:
         """
-        A success is told once, as C{twistd} tells it.
+        A success is reported once, as C{twistd} does it.
         """
         launch = self.begin()
         launch.succeeded()
@@ -51,7 +51,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_failed(self) -> None:
         """
-        A failure is told with the reason, of which not all may be read.
+        A failure is reported with the reason, even if not all of it is read.
         """
         launch = self.begin()
         launch.failed("\u00e9" + "x" * 200)
@@ -60,7 +60,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_long(self) -> None:
         """
-        Nobody is kept waiting for longer than some seconds.
+        The waiting process waits for some seconds at most.
         """
         self.begin()
         self.clock.advance(LONGEST)
@@ -68,7 +68,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_gone(self) -> None:
         """
-        If nobody waits any more, nothing happens.
+        If nothing waits any more, nothing happens.
         """
         launch = self.begin()
         with open(os.devnull, "rb") as null:
@@ -78,7 +78,7 @@ class LaunchTests(SynchronousTestCase):
 
     def test_nobody(self) -> None:
         """
-        In the foreground nobody waits.
+        In the foreground nothing waits.
         """
         for options in None, {"statusPipe": None}, {}:
             launch = Launch(None, options)

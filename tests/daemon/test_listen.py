@@ -73,7 +73,7 @@ class CannotListenTests(SynchronousTestCase):
         A port out of range is reported as such.
         """
         error = OverflowError("bind(): port must be 0-65535.")
-        self.assertRegex(self.why(error), "no endpoint that we have .*port must be 0-65535")
+        self.assertRegex(self.why(error), "not a known endpoint .*port must be 0-65535")
 
     def test_systemd(self) -> None:
         """
@@ -82,7 +82,7 @@ class CannotListenTests(SynchronousTestCase):
         service = ListeningService(MemoryReactorClock())
         for description in "systemd:domain=INET:index=7", "systemd:domain=INET:name=nosuch":
             refusal = self.assertRaises(CannotListen, service.listen, description, Factory())
-            self.assertIn("systemd has passed no such socket", str(refusal))
+            self.assertIn("systemd passed no such socket", str(refusal))
 
     def test_noTLS(self) -> None:
         """

@@ -102,7 +102,7 @@ class WatchedFileTests(LogFileTestCase):
 
     def test_unreadable(self) -> None:
         """
-        A file that may be written and not read is taken for whole, and so is what is no file.
+        A file that may be written and not read is taken for whole, and so is what is not a file.
         """
         self.path.write_text("half", encoding="ascii")
         opened = os.open

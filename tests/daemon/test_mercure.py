@@ -136,7 +136,7 @@ class MercureTests(OptionsMixin):
         """
         client = self.client(*HUB, "--max-streams=1", "--heartbeat=5", "--history=2")
         stream = client.get(f"{PATH}?topic=a", ACCEPT)
-        # One too many is told to come back.
+        # One too many is asked to reconnect.
         self.assertTrue(client.get(f"{PATH}?topic=a", ACCEPT).ended)
         self.assertFalse(stream.ended)
         client.clock.advance(5)
@@ -166,10 +166,12 @@ class MercureTests(OptionsMixin):
         answer = client.get(f"{PATH}?topic=a", {**ACCEPT, "Origin": "https://evil.example"})
         self.assertNotIn("access-control-allow-origin", answer.headers)
         refused = self.refusal("--origin=https://*", *HUB)
-        self.assertRegex(refused, r"^sse: --origin has 'https://\*': an origin is .*\*\.example")
+        self.assertRegex(
+            refused, r"^sse: --origin has 'https://\*': an origin must be .*\*\.example"
+        )
         refused = self.refusal(given[0], "/news=post", *HUB)
         self.assertRegex(
-            refused, "^sse: --origin has 'https://.* only those of a hub may have a star"
+            refused, "^sse: --origin has 'https://.* only the origins of a hub may contain a star"
         )
 
     def test_publishOrigins(self) -> None:
@@ -189,7 +191,7 @@ class MercureTests(OptionsMixin):
 
     def test_cookieName(self) -> None:
         """
-        The token is in the cookie of C{--cookie-name}, which clients of 1.0 are told.
+        The token is in the cookie of C{--cookie-name}, which clients of 1.0 can find out.
         """
         client = self.client(*HUB[:1], *HUB[2:], "--cookie-name=0.x=a", "--cookie-name=1.0=b")
         text = token({"mercure": ALL})
@@ -316,8 +318,8 @@ class MercureTests(OptionsMixin):
 
     def test_unknownYet(self) -> None:
         """
-        While the keys are being fetched a body is kept; if they cannot be, its sender is told to try
-        again.
+        While the keys are being fetched a body is kept; if they cannot be, its sender is asked to
+        try again.
         """
         options = ("--mercure", "--anonymous", "--jwks=http://localhost:1/")
         agent = MemoryAgent()
@@ -364,7 +366,7 @@ class MercureTests(OptionsMixin):
 
     def test_explain(self) -> None:
         """
-        The log says why a request is refused, and with C{--explain} its client is told.
+        The log says why a request is refused, and with C{--explain} its client learns it.
         """
         bad = {**FORM, "Authorization": "Bearer x"}
         said: list[Any] = []
@@ -400,7 +402,7 @@ class MercureTests(OptionsMixin):
 
     def test_drain(self) -> None:
         """
-        When the daemon stops, subscribers are told when to come back, and their streams end.
+        When the daemon stops, subscribers receive a time to reconnect, and their streams end.
         """
         reactor: Any = DaemonReactor()
         service = makeService(self.options(*HUB), reactor)
@@ -416,7 +418,7 @@ class MercureTests(OptionsMixin):
 
     def test_close(self) -> None:
         """
-        When the daemon has stopped, it fetches no keys any more: who waits for them is told so, when
+        When the daemon has stopped, it fetches no keys any more: pending requests are refused when
         the time for that is over, and nothing is left that calls the reactor.
         """
         reactor: Any = DaemonReactor()
@@ -455,12 +457,12 @@ class MercureTests(OptionsMixin):
         lines = [each["log_format"].format(**each) for each in said if "log_format" in each]
         text = "\n".join(lines)
         self.assertIn(f"serving a Mercure hub at http://localhost:8080{PATH}", text)
-        self.assertEqual(text.count("--publisher-jwt-key has a secret"), 1)
+        self.assertEqual(text.count("--publisher-jwt-key is a secret"), 1)
         self.assertNotIn(KEY, text)
 
     def test_uninstalled(self) -> None:
         """
-        Where the libraries are missing, that is told.
+        Where the libraries are missing, that is reported.
         """
         with patch.dict("sys.modules", {"twisted_sse.hub.mercure.hub": None}):
             self.assertIn("pip install 'twisted-sse[hub]'", self.refusal(*HUB))
@@ -473,7 +475,8 @@ class AdmissionTests(SynchronousTestCase):
 
     def test_undecided(self) -> None:
         """
-        While keys are being fetched, only so many large bodies are kept; others are to try again.
+        While keys are being fetched, only a number of large bodies are kept; others are to try
+        again.
         """
         waiting: list[Deferred[None]] = []
 
@@ -493,7 +496,7 @@ class AdmissionTests(SynchronousTestCase):
         self.successResultOf(kept[0])
         waiting[1].errback(Refused(401, "no"))
         self.failureResultOf(kept[1], Refused)
-        # It is known now, and nobody waits for it.
+        # It is known now, and nothing waits for it.
         waiting[MOST_UNDECIDED].errback(Refused(401, "no"))
         again = [admission.check(request) for _ in range(2)]
         for each in again:

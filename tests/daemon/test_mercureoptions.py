@@ -51,9 +51,9 @@ class MercureOptionsTests(OptionsMixin):
         options = self.options("tick", *HUB, PUBLISHER, "--public")
         self.assertEqual((options.streams, options.isPrivate), ({"/": "Ticks"}, False))
         self.assertIsNone(self.options().hub)
-        self.assertRefused(f"there is one at {PATH} already", f"{PATH}=post", *HUB, PUBLISHER)
+        self.assertRefused(f"another source is already at {PATH}", f"{PATH}=post", *HUB, PUBLISHER)
         self.assertRefused("--once: --mercure has no end", "--once", *HUB, PUBLISHER)
-        self.assertRefused("--tail is for", "--tail=1", *HUB, PUBLISHER)
+        self.assertRefused("--tail only applies to", "--tail=1", *HUB, PUBLISHER)
         self.options("--history=10", "--history-age=60", *HUB, PUBLISHER)
 
     def test_environment(self) -> None:
@@ -85,11 +85,11 @@ class MercureOptionsTests(OptionsMixin):
             "--unauthorized",
         ):
             name = option.partition("=")[0]
-            self.assertRefused(f"{name} is for a hub: give --mercure, too", option)
+            self.assertRefused(f"{name} only applies to a hub: add --mercure", option)
 
     def test_keys(self) -> None:
         """
-        What is no good key is refused at the start, under the name of its option.
+        An invalid key is refused at the start, under the name of its option.
         """
         pem = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----"
         for says, *arguments in (
@@ -119,20 +119,22 @@ class MercureOptionsTests(OptionsMixin):
             ("--cookie-name is 'a': it must be 0.x=NAME", PUBLISHER, "--cookie-name=a"),
             ("--cookie-name has 'a b'", PUBLISHER, "--cookie-name=0.x=a b"),
             ("--cookie-name has a name for '2.0'", PUBLISHER, "--cookie-name=2.0=a"),
-            ("--cookie-name: there are two for 0.x", PUBLISHER, *["--cookie-name=0.x=a"] * 2),
+            ("--cookie-name: given twice for 0.x", PUBLISHER, *["--cookie-name=0.x=a"] * 2),
             ("--max-lifetime is '0'", PUBLISHER, "--max-lifetime=0"),
         ):
             self.assertRefused(says, *HUB, *arguments)
 
     def test_nobody(self) -> None:
         """
-        A hub to which nobody could publish, or subscribe, is refused.
+        A hub to which no client could publish, or subscribe, is refused.
         """
-        self.assertRefused("--mercure: nobody could publish", *HUB)
+        self.assertRefused("--mercure: publishing needs a key", *HUB)
         self.assertRefused(
-            "--mercure: nobody could publish", "--mercure", f"--subscriber-jwt-key={KEY}"
+            "--mercure: publishing needs a key", "--mercure", f"--subscriber-jwt-key={KEY}"
         )
-        self.assertRefused("--mercure: nobody could subscribe", "--mercure", PUBLISHER)
+        self.assertRefused(
+            "--mercure: subscribing needs a key or --anonymous", "--mercure", PUBLISHER
+        )
         self.options("--mercure", "--jwks=https://example.com/")
         self.options("--mercure", f"--trusted-issuer=https://a={KEY}")
 
@@ -144,19 +146,21 @@ class MercureOptionsTests(OptionsMixin):
         self.assertRefused("--jwks has no effect", *both, "--jwks=https://example.com/")
         self.options(*HUB, PUBLISHER, "--jwks=https://example.com/")
         self.assertRefused(
-            "--subscriber-jwt-alg is the algorithm of a key: give --subscriber-jwt-key",
+            "--subscriber-jwt-alg is the algorithm of a key: add --subscriber-jwt-key",
             *(*HUB, PUBLISHER, "--subscriber-jwt-alg=HS256"),
         )
         old, new = "--mercure-protocol=0.x", "--mercure-protocol=1.0"
         issuer = f"--trusted-issuer=https://a={KEY}"
-        self.assertRefused("--publisher-jwt-key is for tokens of 0.x", *HUB, PUBLISHER, new)
-        self.assertRefused("--jwks is for tokens of 0.x", *HUB, "--jwks=https://a.example/", new)
-        self.assertRefused("--trusted-issuer is for tokens of 1.0", *HUB, issuer, old)
+        self.assertRefused("--publisher-jwt-key only applies to 0.x tokens", *HUB, PUBLISHER, new)
+        self.assertRefused(
+            "--jwks only applies to 0.x tokens", *HUB, "--jwks=https://a.example/", new
+        )
+        self.assertRefused("--trusted-issuer only applies to 1.0 tokens", *HUB, issuer, old)
         self.options(*HUB, issuer, new)
         self.assertRefused(
             "--cookie-name has a name for '1.0'", *HUB, PUBLISHER, "--cookie-name=1.0=a", old
         )
-        self.assertRefused("--unauthorized is about", *HUB, issuer, "--unauthorized", new)
+        self.assertRefused("--unauthorized only applies to", *HUB, issuer, "--unauthorized", new)
 
     def test_protocols(self) -> None:
         """
@@ -176,14 +180,16 @@ class MercureOptionsTests(OptionsMixin):
         """
         Several processes need Redis, where presence is refused, with the reason.
         """
-        self.assertRefused("what comes from --mercure", *HUB, PUBLISHER, "--processes=2")
         self.assertRefused(
-            "--presence is for one process: with --store redis://..",
+            "several processes can share --mercure", *HUB, PUBLISHER, "--processes=2"
+        )
+        self.assertRefused(
+            "--presence needs a single process: with --store redis://..",
             *(*HUB, PUBLISHER, "--presence", "--store=redis://localhost"),
         )
         several = ("--processes=2", "--store=redis://localhost")
         self.options(*HUB, PUBLISHER, *several)
-        # The process that would serve nobody checks the keys all the same.
+        # The process that would serve no client checks the keys all the same.
         self.assertRefused(
             "--publisher-jwt-key is a secret of 5 bytes",
             *(*HUB, "--publisher-jwt-key=short", *several),

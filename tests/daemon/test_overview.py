@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.daemon.overview}: what the index is told of each source.
+Tests for L{twisted_sse.daemon.overview}: what the index shows of each source.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ class PostTests(PostTestCase):
             answer = client.post("/", headers, "x")
             self.assertEqual((answer.status, "token" in answer.text), (403, True), headers)
         self.assertEqual(client.post("/", body="x", address="192.0.2.1").status, 403)
-        # Even a name that is not known is told nothing else.
+        # Even a name that is not known receives nothing else.
         self.assertEqual(client.post("/", {"Host": "evil.example"}, "x").status, 421)
 
     def test_withToken(self) -> None:
@@ -118,7 +118,7 @@ class PostTests(PostTestCase):
 
     def test_passwords(self) -> None:
         """
-        C{--auth} is for readers: a publisher needs no password, and a password is no token.
+        C{--auth} is for readers: a publisher needs no password, and a password is not a token.
         """
         client = self.client("/a=post", "/t=tick", "--auth=memory:alice:wonderland", self.token)
         self.assertEqual(client.post("/a", TOKEN, "x").status, 200)
@@ -136,7 +136,7 @@ class PostTests(PostTestCase):
 
     def test_large(self) -> None:
         """
-        A large body is published for those who may, and others are told that they may not.
+        A large body is published for those who may, and others learn that they may not.
         """
         lines = "".join(f'{{"data": "{"x" * 100}"}}\n' for _ in range(1000))
         batch = {"Content-Type": "application/x-ndjson"}
@@ -208,11 +208,11 @@ class TokenTests(PostTestCase):
             self.assertTold("must be file:PATH", "post", f"--publish-token={value}")
         self.assertTold("/nowhere: No such file", "post", "--publish-token=file:/nowhere")
         for content, says in (
-            (b"", "there is no token in it. This makes one: "),
-            (b"\n \n", "there is no token in it"),
-            (b"good\nsword fish\n", "line 2 is no token"),
-            (b"swordfish\xff\n", "line 1 is no token"),
-            ("swordf\xefsh".encode(), "line 1 is no token"),
+            (b"", "it contains no token; this makes one: "),
+            (b"\n \n", "it contains no token"),
+            (b"good\nsword fish\n", "line 2 is not a token"),
+            (b"swordfish\xff\n", "line 1 is not a token"),
+            ("swordf\xefsh".encode(), "line 1 is not a token"),
         ):
             self.file.write_bytes(content)
             self.assertTold(f"--publish-token file:{self.file}: {says}", "post", self.token)
@@ -221,8 +221,8 @@ class TokenTests(PostTestCase):
         """
         C{--public} demands a token if clients can publish, and a token is for these only.
         """
-        self.assertTold("--public: everybody could publish at /a", "/a=post", "--public")
-        self.assertTold("there is only tick", "tick", self.token)
+        self.assertTold("--public would let everyone publish at /a", "/a=post", "--public")
+        self.assertTold("and tick has none", "tick", self.token)
         self.options("post", "--auth=memory:a:b")
 
     def test_where(self) -> None:

@@ -97,7 +97,7 @@ class RequestTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no target is refused, and reaches no resource.
+        What is not a target is refused, and reaches no resource.
         """
         for target, status in (
             (b"\x9fpage/page.js", b"400"),

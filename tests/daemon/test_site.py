@@ -115,7 +115,7 @@ class SiteTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """
-        A body is kept in memory, however its length is told: there may be no place for files.
+        A body is kept in memory, however its length is reported: there may be no place for files.
         """
         self.send(b"hello")
         self.send(b"5\r\nhello\r\n0\r\n\r\n", head=b"Transfer-Encoding: chunked\r\n")

@@ -216,7 +216,7 @@ class DaemonTests(StorageTestCase):
     def test_unusable(self) -> None:
         """
         If the store can never be opened, that is one line in the log, and the daemon does not start:
-        C{twistd} is told, and leaves nothing.
+        C{twistd} learns it, and leaves nothing.
         """
         said = self.failures()
         self.opening = OSError(11, "the store is in use by process 1", "/x/events.db")
@@ -236,7 +236,7 @@ class DaemonTests(StorageTestCase):
 
     def test_unusableInForeground(self) -> None:
         """
-        In the foreground the user is told so, in one line on standard error.
+        In the foreground the user sees it, in one line on standard error.
         """
         self.failures()
         for opening, told in (
@@ -301,7 +301,7 @@ class DaemonTests(StorageTestCase):
         client = self.start("post")
         self.reactor.advance(1)
         self.assertEqual(client.get("/healthz/delivery").text, "ok")
-        # That keeps one event, as the store was told before it was opened.
+        # That keeps one event, as the store was asked to before it was opened.
         self.assertEqual(self.store.kept, ("/healthz/delivery", 1, 0))
         self.store.told = "events cannot be stored: the disk is full"
         self.store.failing = NotStored(False, "the disk is full")
@@ -399,9 +399,9 @@ class OptionTests(StorageTestCase):
         store = f"--store={self.path}"
         for source in "file:x.log", "tick":
             line = self.refusal(source, store)
-            self.assertIn(f"There is only {source}: a file is a store itself", line)
+            self.assertIn(f"and {source} has none (a file is its own store)", line)
         for option in "--store-events=1", "--store-age=1", "--store-sync":
-            self.assertIn("is for a store: give --store", self.refusal("post", option))
+            self.assertIn("only applies to a store: add --store", self.refusal("post", option))
         for option in "--store-events=0", "--store-age=0":
             self.assertIn(f"sse: {option[:-2]} ", self.refusal("post", store, option))
         self.assertEqual(list(self.directory.iterdir()), [])
@@ -432,10 +432,10 @@ class OptionTests(StorageTestCase):
         """
         A file that cannot be used as a store is refused, and left as it is.
         """
-        self.assertTold("there is no directory /nowhere: make it", "/nowhere/events.db")
-        self.assertTold("this is a directory", str(self.directory))
+        self.assertTold("directory /nowhere does not exist: create it", "/nowhere/events.db")
+        self.assertTold("it is a directory", str(self.directory))
         Path(self.path).write_text("a letter\n", encoding="ascii")
-        self.assertTold("this is no store, but another file")
+        self.assertTold("it is not a store, but another file")
         self.assertEqual([each.name for each in self.directory.iterdir()], ["events.db"])
         for path in "", ":memory:":
             self.assertIn(f"--store is {path!r}", self.refusal("post", "--store", path))
@@ -465,7 +465,7 @@ class OptionTests(StorageTestCase):
         A file that another process uses is refused, with its number.
         """
         lock = Lock(self.path)
-        self.assertTold("the store is in use by this process: end that first")
+        self.assertTold("the store is in use by this process: stop it first")
         lock.release()
         checkFile(self.path)
 
@@ -477,13 +477,15 @@ class OptionTests(StorageTestCase):
         for name in str(self.directory), self.path:
             self.patch(os, "access", lambda path, mode, name=name: path != name)
             self.assertTold(
-                f"{self.directory} cannot be written" if name != self.path else "it cannot"
+                f"the directory {self.directory} must be writable"
+                if name != self.path
+                else "it cannot"
             )
             Path(self.path).touch()
         self.assertFalse(os.path.exists(f"{self.path}-lock"))
         Path(f"{self.path}-lock").touch()
         self.patch(os, "access", lambda path, mode: path != str(self.directory))
-        self.assertTold(f"{self.directory} cannot be written")
+        self.assertTold(f"the directory {self.directory} must be writable")
         self.patch(os, "access", allowed)
 
     def test_broken(self) -> None:

@@ -68,7 +68,7 @@ class TailTests(OptionsMixin):
 
     def test_wrong(self) -> None:
         """
-        What is no number is refused, and not taken for a source without lines.
+        What is not a number is refused, and not taken for a source without lines.
         """
         for client in self.lines(), self.client("post"):
             for value in "", "x", "-1", "1.5", "%2B1", "%D9%A1", "1%20", "%FF":

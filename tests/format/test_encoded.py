@@ -63,7 +63,7 @@ class EncodedTests(SynchronousTestCase):
 
     def test_commentAlone(self) -> None:
         """
-        A comment alone is not ended by a blank line, of which some clients would make a message;
+        A comment alone is not ended by a blank line: some clients would make a message of it;
         whatever needs the blank line keeps it.
         """
         self.assertEqual(Encoded(Event(comment="a\nb")).data, b": a\n: b\n")

@@ -198,8 +198,8 @@ class BodiesMixin:
 
     def test_formsAreQuick(self) -> None:
         """
-        Nobody asks a parser of mail for the type of a usual form, which takes as long as all else;
-        but Twisted does if it is so old that it cannot be told.
+        No parser of mail is asked for the type of a usual form, which takes as long as all else;
+        but Twisted asks one if it is so old that it cannot be avoided.
         """
         asked: list[bytes] = []
         self.patch(http, "_parseContentType", lambda line: asked.append(line) or b"")
@@ -221,7 +221,7 @@ class BodiesMixin:
     def test_declared(self) -> None:
         """
         A C{Content-Length} that is too large is answered at once, and the connection is closed when
-        the body has come, of which nothing is kept.
+        the body has arrived; nothing of it is kept.
         """
         self.assertTooLarge(self.send(b"Content-Length: 101"))
         request = self.protocol._channel.requests[0]
@@ -264,7 +264,7 @@ class BodiesMixin:
 
     def test_endless(self) -> None:
         """
-        A body that does not end is not read for ever, and its connection is closed after a while.
+        A body that does not end is not read forever, and its connection is closed after a while.
         """
         self.assertTooLarge(
             self.send(b"Transfer-Encoding: chunked", body=chunk(b"x" * (MOST_READ + 100)))

@@ -106,7 +106,7 @@ class ErrorTests(HTTP2TestCase):
 
     def assertAborted(self, data: bytes) -> None:
         """
-        Assert that a connection that sends this is aborted, its requests are told, and nothing
+        Assert that a connection that sends this is aborted, its requests are notified, and nothing
         that follows is kept or handled.
         """
         client = self.connect()
@@ -128,7 +128,7 @@ class ErrorTests(HTTP2TestCase):
 
     def test_rubbish(self) -> None:
         """
-        Bytes that are no frames end the connection.
+        Bytes that are not frames end the connection.
         """
         self.assertAborted(b"\xff" * 2**16)
 
@@ -257,7 +257,7 @@ class FloodTests(HTTP2TestCase):
 
     def test_settings(self) -> None:
         """
-        Settings that nobody knows are not kept without bound.
+        Unknown settings are not kept without bound.
         """
         client = self.connect()
         unknown = b"".join(struct.pack(">HI", number, 1) for number in range(100, 2000))
@@ -489,7 +489,7 @@ class WindowTests(HTTP2TestCase):
 
     def test_shut(self) -> None:
         """
-        While the window of a client is shut, only so many of its requests are answered as the
+        While the window of a client is shut, only as many of its requests are answered as the
         transport would hold gladly.
         """
         client = self.connect(INITIAL_WINDOW_SIZE=0)

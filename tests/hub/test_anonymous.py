@@ -55,8 +55,8 @@ class EverybodyTests(AnonymousTestCase):
 
     def test_table(self) -> None:
         """
-        C{Sec-Fetch-Site} decides; without it C{Origin} is compared with C{Host}; without both it is no
-        browser, or one that is older than these headers.
+        C{Sec-Fetch-Site} decides; without it C{Origin} is compared with C{Host}; without both it is
+        not a browser, or one that is older than these headers.
         """
         for fields, may in (
             ({}, True),

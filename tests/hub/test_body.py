@@ -95,18 +95,18 @@ class BatchTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A line that is no event is named, and what is wrong with it.
+        A line that is not an event is named, and what is wrong with it.
         """
         for line, why in (
             ("{", "this is not JSON"),
             ('{"data":"a"}{"data":"b"}', "this is not JSON: Extra data at character 13"),
             ("7", "it must be an object"),
             ('["data"]', "it must be an object"),
-            ("{}", "it has no data"),
-            ('{"event":"e"}', "it has no data"),
+            ("{}", "data is missing"),
+            ('{"event":"e"}', "data is missing"),
             (
                 '{"data":"","evnt":""}',
-                "unknown field 'evnt': there are data, event, id, retry, topics",
+                "unknown field 'evnt': the fields are data, event, id, retry, topics",
             ),
             ('{"data":"","comment":""}', "unknown field 'comment'"),
             ('{"data":"","topics":"user:7"}', "topics must be a list"),
@@ -125,11 +125,11 @@ class BatchTests(SynchronousTestCase):
             (f'{{"data":"","retry":{2**64}}}', "retry is too large"),
             ('{"data":"\\ud800"}', "lone surrogate"),
             ('{"data":"a","topics":["b","\\ud800"]}', "lone surrogate"),
-            ('{"data":NaN}', "NaN is no number"),
-            ('{"data":-Infinity}', "-Infinity is no number"),
-            ('{"data":1e999}', "has no JSON"),
-            ('{"data":"a","data":"b"}', "an object has 'data' twice"),
-            ('{"data":{"a":1,"a":2}}', "an object has 'a' twice"),
+            ('{"data":NaN}', "NaN is not a number"),
+            ('{"data":-Infinity}', "-Infinity is not a number"),
+            ('{"data":1e999}', "cannot be written as JSON"),
+            ('{"data":"a","data":"b"}', "an object has the name 'data' twice"),
+            ('{"data":{"a":1,"a":2}}', "an object has the name 'a' twice"),
             (f'{{"data":{"1" * 5000}}}', "this is not JSON"),
             (f'{{"data":{"[" * 100000}{"]" * 100000}}}', "nested too deeply"),
             (b'{"data":"\xff"}', "byte 10 of the text is not UTF-8"),
@@ -160,7 +160,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         """
-        A batch has at most so many events as can be published at once.
+        A batch has at most as many events as can be published at once.
         """
         line = '{"data":""}'
         body = "\n".join([line] * MOST_EVENTS).encode()

@@ -99,7 +99,7 @@ class BodyTests(SynchronousTestCase):
         refused = self.assertRaises(Refused, parsed, text)
         # Counting each name takes a minute.
         self.assertLess(time.process_time() - start, 5)
-        self.assertIn("an object has 'n59999' twice", str(refused))
+        self.assertIn("an object has the name 'n59999' twice", str(refused))
 
 
 class MadeTests(SynchronousTestCase):
@@ -116,7 +116,7 @@ class MadeTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What is no event is refused, with the reason.
+        What is not an event is refused, with the reason.
         """
         deep: list[Any] = []
         for _ in range(100_000):
@@ -179,7 +179,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         """
-        A batch has at least one event, and at most so many as can be published at once.
+        A batch has at least one event, and at most as many as can be published at once.
         """
         refused = self.assertRaises(Refused, list, readEach([], "line", str))
         self.assertEqual(refused.status, 400)

@@ -49,7 +49,7 @@ class PairsTests(SynchronousTestCase):
     @given(st.lists(st.tuples(TEXT, TEXT)))
     def test_roundTrip(self, fields: list[tuple[str, str]]) -> None:
         """
-        What was encoded comes back.
+        What was encoded is decoded to the same.
         """
         data = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in fields)
         self.assertEqual(pairs(data.encode()), fields)

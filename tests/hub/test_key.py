@@ -42,7 +42,7 @@ class KeyTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no key is refused: an event would be published twice, or not at all.
+        What is not a key is refused: an event would be published twice, or not at all.
         """
         for values in (
             [""],

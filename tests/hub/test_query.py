@@ -56,14 +56,14 @@ class FieldTests(SynchronousTestCase):
         What is unknown, given twice or empty would be lost, and is refused by name.
         """
         for query, why in (
-            (b"topics=a", "'topics': there are event, id, retry, topic"),
+            (b"topics=a", "'topics': the parameters are event, id, retry, topic"),
             (b"Event=a", "'Event'"),
             (b"data=a", "'data'"),
             (b"lastEventID=a", "'lastEventID'"),
             (b"=a", "''"),
-            (b"event=a&event=a", "event is twice"),
-            (b"id=1&id=2", "id is twice"),
-            (b"retry=1&retry=1", "retry is twice"),
+            (b"event=a&event=a", "event is in the query of the URL twice"),
+            (b"id=1&id=2", "id is in the query of the URL twice"),
+            (b"retry=1&retry=1", "retry is in the query of the URL twice"),
             (b"event", "event in the query of the URL is empty"),
             (b"topic=a&topic=", "topic in the query of the URL is empty"),
             (b"id=", "id in the query of the URL is empty"),

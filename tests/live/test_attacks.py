@@ -53,7 +53,7 @@ class AttackTests(DaemonMixin):
         ]
         options = [option for each in listen for option in ("--listen", each)]
         self.process = self.start(*FOREGROUND, "sse", *options)
-        # It logs each request, and waits if nobody reads that.
+        # It logs each request, and waits if nothing reads that.
         self.log: list[str] = []
         log = self.process.stdout
         assert log is not None
@@ -146,7 +146,7 @@ class AttackTests(DaemonMixin):
 
     def test_pipeline(self) -> None:
         """
-        Many requests whose answers nobody reads, over TCP, cost little.
+        Many requests with answers that are not read, over TCP, cost little.
         """
         self.pipeline("tcp")
 
@@ -179,7 +179,7 @@ class AttackTests(DaemonMixin):
 
     def test_rubbish(self) -> None:
         """
-        Bytes that are no frames cost little.
+        Bytes that are not frames cost little.
         """
         self.flood(b"\xff" * 2**18)
 

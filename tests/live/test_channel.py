@@ -194,7 +194,7 @@ class KleinTests(ChannelTestCase):
 
     async def assertChats(self, app: Klein) -> None:
         """
-        Let three clients talk, one of which is disconnected for a while.
+        Let three clients talk; one is disconnected for a while.
         """
         self.channel = Channel()
         server = self.serve(app.resource())

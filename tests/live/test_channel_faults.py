@@ -121,7 +121,7 @@ class FaultTests(ChannelTestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        With DROP_OLDEST, a client that reads a byte at a time is told how many events it missed,
+        With DROP_OLDEST, a client that reads a byte at a time learns how many events it missed,
         where they are missing.
         """
         await self.begin(slow=SlowReader.DROP_OLDEST)
@@ -142,7 +142,7 @@ class FaultTests(ChannelTestCase):
 
     async def test_dropBehindLargeEvent(self) -> None:
         """
-        A client is told of every dropped event, even when more are dropped while the gap event
+        A client learns of every dropped event, even when more are dropped while the gap event
         waits behind a large one.
         """
         for policy in SlowReader.DROP_OLDEST, SlowReader.LATEST:
@@ -164,7 +164,7 @@ class FaultTests(ChannelTestCase):
 
     async def test_latest(self) -> None:
         """
-        With LATEST a client gets the newest event of each type in order, and is told how many it
+        With LATEST a client gets the newest event of each type in order, and learns how many it
         missed.
         """
         await self.begin(slow=SlowReader.LATEST)

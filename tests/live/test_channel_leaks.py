@@ -1,5 +1,5 @@
 """
-Tests for channels on real sockets: nothing is left of clients that have gone.
+Tests for channels on real sockets: nothing is left of clients that have disconnected.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
 @needs("network")
 class LeakTests(ChannelLeakTestCase):
     """
-    Tests that nothing is left of clients that have gone.
+    Tests that nothing is left of clients that have disconnected.
     """
 
     async def test_comeAndGo(self) -> None:

@@ -198,7 +198,7 @@ class StormTests(ChannelTestCase):
     async def test_storm(self) -> None:
         """
         200 clients that are cut off, stall and resume at random get each event they chose once and
-        in order, unless they are told that it is lost, which happens no more than necessary.
+        in order, unless a reset reports the loss, which happens no more than necessary.
         """
         choose = random.Random(STORM)
         self.kept = History(maxEvents=120)

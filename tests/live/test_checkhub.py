@@ -115,14 +115,14 @@ class CheckTests(ContractCase):
         Where no subscriber or no publisher is served, nothing is tried, and one line says what to give.
         """
         self.server = Server(self, Anything())
-        await self.refused("is not a Mercure hub: a subscriber was answered 200", *OLD)
+        await self.refused("is not a Mercure hub: it answered 200 to a subscriber", *OLD)
         self.begin(now=time.time, anonymous=False)
-        await self.refused("give --key or --subscriber-token")
+        await self.refused("add --key or --subscriber-token")
         with mock.patch.dict(os.environ, {"OTHER": f"another {KEY}"}):
-            await self.refused("refuses the subscriber's token (401)", "--key", "env:OTHER")
+            await self.refused("rejected the subscriber's token (401)", "--key", "env:OTHER")
             good = token({"mercure": {"subscribe": ["*"]}})
             options = ["--key", "env:OTHER", "--subscriber-token", good]
-            await self.refused("refuses the publisher's token (401)", *options)
+            await self.refused("rejected the publisher's token (401)", *options)
 
     async def refused(self, why: str, *options: str) -> None:
         """

@@ -39,7 +39,7 @@ class Puller:
 
     def stopProducing(self) -> None:
         """
-        Do nothing when the client has gone.
+        Do nothing when the client has disconnected.
         """
 
 
@@ -382,7 +382,7 @@ class BodyTests(ClientTestCase):
 
         server = ScriptedServer(self, endless)
         error = await self.raises(StreamBroken, self.source(server, reconnect=False))
-        self.assertIn("head of the response is larger", str(error))
+        self.assertIn("headers of the response are larger", str(error))
         await until(lambda: not server.open, "no connection")
 
     async def test_garbage(self) -> None:

@@ -189,8 +189,8 @@ class TableTests(ClientTestCase):
 
     async def test_encoding(self) -> None:
         """
-        C{Content-Encoding: none}, which keeps proxies from compressing, is no encoding; one that is
-        and cannot be decoded raises an error.
+        C{Content-Encoding: none}, which keeps proxies from compressing, is not an encoding; one
+        that is and cannot be decoded raises an error.
         """
         for name in b"none", b"UTF-8":
             server = ScriptedServer(self, stream(ONE, fields=b"Content-Encoding: %b\r\n" % name))

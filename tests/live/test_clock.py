@@ -90,7 +90,7 @@ class ClockTests(DaemonMixin):
         self.assertLess(time.monotonic() - before, PATIENCE / 2)
         # A stream that was open is not taken for one that stalls.
         self.client().readUntil(b"after")
-        # What is told of the time of day is the new one.
+        # The time of day that is reported is the new one.
         expected = datetime.now(timezone.utc) + SET[seconds]
         found = re.search(r"^Date: (.*)\r$", self.get("/healthz"), re.MULTILINE)
         assert found is not None
@@ -127,7 +127,8 @@ class ClockTests(DaemonMixin):
 
     def assertTimesOut(self, seconds: str) -> None:
         """
-        Assert that C{get} waits for a silent server as long as it is told to when the clock is set.
+        Assert that C{get} waits for a silent server as long as it is asked to when the clock is
+        set.
         """
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(PATIENCE)

@@ -234,8 +234,8 @@ class RunningTests(ManyMixin):
 
     def follow(self, numbers: Iterable[int]) -> None:
         """
-        Assert that a client which comes back whenever its stream ends has received these numbers, once
-        each and in order.
+        Assert that a client which reconnects whenever its stream ends has received these numbers,
+        once each and in order.
         """
         expected = [str(number) for number in numbers]
 
@@ -292,7 +292,7 @@ class RunningTests(ManyMixin):
 
     def test_stopped(self) -> None:
         """
-        When a server is stopped, its clients are told when to come back, and miss nothing.
+        When a server is stopped, its clients receive a time to reconnect, and miss nothing.
         """
         self.redirect()
         subscribers = [self.subscribe(self.nginxPort) for _ in range(4)]

@@ -338,7 +338,7 @@ class ContractTests(LiveTestCase):
     async def test_listeners(self) -> None:
         """
         A service with C{event-type-listeners} reports messages, and events of the types that it was
-        told to listen to, each once and in order.
+        asked to listen to, each once and in order.
         """
         service = ContractService(reactor, lambda: None, hasListeners=True)
         self.addCleanup(service.pool.closeCachedConnections)

@@ -278,9 +278,9 @@ class RefusalTests(DaemonMixin):
         Path(modules.name, "failing.py").write_text("1 / 0\n", encoding="ascii")
         self.environment["PYTHONPATH"] += os.pathsep + modules.name
         for source, why in (
-            ("python:nosuch_module:connected", "there is no module"),
+            ("python:nosuch_module:connected", "module 'nosuch_module' was found neither"),
             ("python:failing:connected", "importing failing failed in "),
-            ("command:nosuch-command -x", "there is no command"),
+            ("command:nosuch-command -x", "command 'nosuch-command' was not found"),
             ("file:/dev", "it is a directory"),
         ):
             self.assertRefused(f"--source {source}: {why}", "--source", source)
@@ -391,7 +391,7 @@ class SourceTests(DaemonMixin):
         With an empty standard input the daemon keeps serving, and with C{--once} it exits.
         """
         process = self.serve("-", stdin=subprocess.DEVNULL)
-        self.waitFor(process, "The standard input has ended after 0 lines")
+        self.waitFor(process, "Standard input ended after 0 lines")
         self.client().readUntil(b"text/event-stream")
         process.terminate()
         self.end(process)
@@ -410,7 +410,7 @@ class SourceTests(DaemonMixin):
             *("--source", "-"),
         )
         self.assertEqual(result.returncode, 64)
-        self.assertRegex(result.stderr, r"^sse: --source -: the standard input is closed.*\n$")
+        self.assertRegex(result.stderr, r"^sse: --source -: standard input is closed.*\n$")
 
     def test_file(self) -> None:
         """

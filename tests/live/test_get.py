@@ -147,10 +147,8 @@ class FollowTests(Certified):
                 self.assertEqual(told, "")
             else:
                 broken, busy = told.splitlines()
-                self.assertRegex(
-                    broken, "^twisted-sse: the stream was broken off: .*; trying again$"
-                )
-                self.assertRegex(busy, "^twisted-sse: the server answered 503 Busy; trying again$")
+                self.assertRegex(broken, "^twisted-sse: the stream was cut off: .*; retrying$")
+                self.assertRegex(busy, "^twisted-sse: the server answered 503 Busy; retrying$")
 
     async def test_request(self) -> None:
         """
@@ -247,7 +245,7 @@ class FollowTests(Certified):
 
     async def test_page(self) -> None:
         """
-        Of a page that is no stream, the title is told.
+        Of a page that is not a stream, the title is reported.
         """
         page = b"<!DOCTYPE html>\n<html><head>\n<title>404\n Nothing</title><style>a {} </style>"
         for response in (
@@ -271,8 +269,8 @@ class FollowTests(Certified):
             ),
             (answer("503 Busy"), ["--strict"], "503 Busy"),
             (answer("503 Busy"), ["--no-reconnect"], "503 Busy"),
-            (answer("503 Busy"), ["--max-tries", "1"], "given up after 1 failure; .* 503 Busy"),
-            (answer("200 OK", "Content-Type: text/html"), [], "the answer is text/html"),
+            (answer("503 Busy"), ["--max-tries", "1"], "gave up after 1 failure; .* 503 Busy"),
+            (answer("200 OK", "Content-Type: text/html"), [], "the response is text/html"),
             (answer("302 Found", "Location: ftp://x/"), [], "the server redirects to"),
             (large, [], "larger"),
         ):
@@ -287,13 +285,13 @@ class FollowTests(Certified):
         nobody = f"http://127.0.0.1:{freePort()}/"
         for server, arguments, says in (
             (nobody, ["--no-reconnect"], "Connection was refused"),
-            (nobody, ["--max-tries", "1"], "given up after 1 failure; .*Connection was refused"),
+            (nobody, ["--max-tries", "1"], "gave up after 1 failure; .*Connection was refused"),
             ("http://nosuch.invalid/", ["--no-reconnect"], "DNS lookup failed"),
-            (ScriptedServer(self, stream(ONE, end=False)), ["-d", ""], "broken off"),
+            (ScriptedServer(self, stream(ONE, end=False)), ["-d", ""], "cut off"),
             (
                 ScriptedServer(self, b"HTTP/1.1 200"),
                 ["--no-reconnect"],
-                "there was no answer that can be read",
+                "no valid response was received",
             ),
         ):
             status, told = await self.end(server, *arguments)
@@ -361,7 +359,7 @@ class FollowTests(Certified):
 
     async def test_slowReader(self) -> None:
         """
-        When nobody reads the output, the server is not read any further, and nothing is lost.
+        When nothing reads the output, the server is not read any further, and nothing is lost.
         """
         reactor.removeReader(self.reader)
         server = ScriptedServer(self, close=False)

@@ -177,7 +177,7 @@ class ProcessTests(Certified):
         server = ScriptedServer(self, quiet, quiet)
         for line, status, says in (
             ('exec "$@" <&-', 2, b"-: Bad file descriptor\n"),
-            ('exec "$@" >&-', 1, b"twisted-sse: there is no standard output\n"),
+            ('exec "$@" >&-', 1, b"twisted-sse: standard output is closed\n"),
             ('exec "$@" >&- 2>&-', 1, b""),
         ):
             arguments = ["-d", "@-"] if status == 2 else []

@@ -335,7 +335,7 @@ class SlowReaderTests(HTTP2TestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        With DROP_OLDEST, the client is told how many events were dropped when it reads again.
+        With DROP_OLDEST, the client learns how many events were dropped when it reads again.
         """
         client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)
         sent = await self.fill(stream)

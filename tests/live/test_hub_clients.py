@@ -63,7 +63,7 @@ fetchEventSource(process.argv[1], {
     onopen: response => tell({ open: response.status }),
     // It takes the blank line behind a retry for the end of an event.
     onmessage: ({ data, id }) => { if (data) tell({ message: [data, id] }) },
-    // If this did not throw, it would not come back.
+    // If this did not throw, it would not reconnect.
     onclose: () => { throw new Error("closed") },
     onerror: error => { tell({ error: error.message }) },
 })
@@ -180,7 +180,7 @@ class BrowserTests:
     async def test_private(self: Any) -> None:
         """
         A page of another origin gets the private updates that its cookie grants, and no others; and
-        when it comes back, what it has missed, once.
+        when it reconnects, what it has missed, once.
         """
         reads = {"mercure": {"subscribe": [TOPIC]}, "sub": "ada", "exp": int(time.time()) + 600}
         site = Pages(token(reads))
@@ -273,7 +273,7 @@ class FetchEventSourceTests(HubLive):
 
     async def test_header(self) -> None:
         """
-        With a token in a header it gets private updates, and comes back for what it has missed.
+        With a token in a header it gets private updates, and reconnects for what it has missed.
         """
         url = f"{self.hubbed()}?topic={TOPIC}"
         reads = token({"mercure": {"subscribe": [TOPIC]}, "sub": "ada"})
@@ -348,7 +348,7 @@ class PublisherTests(HubLive):
 
     async def test_publish(self) -> None:
         """
-        It publishes what it is given, with tokens that it makes, and is told what was refused.
+        It publishes what it is given, with tokens that it makes, and learns what was refused.
         """
         url = self.hubbed(anonymous=True)
         _, response = self.server.get(f"{PATH}?topic={TOPIC}")

@@ -175,14 +175,14 @@ class ChromiumTests(CookieCase, Browsing):
 
     async def test_away(self) -> None:
         """
-        A page comes back until the store can say whether its token was revoked, and gets nothing
+        A page reconnects until the store can say whether its token was revoked, and gets nothing
         before.
         """
         self.patch(control, "PATIENCE", 0.2)
         self.patch(refusals, "COME_BACK", (500, 600))
         store = LateStore(reactor, isAway=True)
         hub, told = await self.begin(False, PLAIN["1.0"], PLAIN, store)
-        # 0 is CONNECTING: it will come back.
+        # 0 is CONNECTING: it will reconnect.
         await until(lambda: told.count(["error", 0]) > 2, "it has come several times")
         self.assertEqual([each[1] for each in told if each[0] == "answer"], [503])
         self.assertEqual(hub.subscribers, 0)

@@ -85,7 +85,7 @@ class PresenceChatTests(Browsing):
     async def test_page(self) -> None:
         """
         The page shows who is there, before and after it came, until they leave, and what they say;
-        also after its stream has ended and come back.
+        also after its stream has ended and returned.
         """
         chat = example("presence_chat")
         server = self.serve(chat.app.resource())

@@ -24,7 +24,7 @@ EVERYTHING = {"mercure": {"publish": ["*"], "subscribe": ["*"]}}
 
 def bearer(**claims: Any) -> dict[str, str]:
     """
-    @return: the headers of somebody who may do everything; in lower case, as in HTTP/2.
+    @return: the headers of someone who may do everything; in lower case, as in HTTP/2.
     """
     return {"authorization": f"Bearer {token({**EVERYTHING, **claims})}"}
 

@@ -34,7 +34,7 @@ UPDATES = 1000
 
 def bearer(**claims: Any) -> dict[str, str]:
     """
-    @return: the headers of somebody who may do everything.
+    @return: the headers of someone who may do everything.
     """
     everything = {"publish": ["*"], "subscribe": ["*"]}
     return {"Authorization": f"Bearer {token({'mercure': everything, **claims})}"}
@@ -48,7 +48,7 @@ class StoreTests:
     #: How many updates are in memory, in front of the store.
     window = 3
 
-    #: How many clients come back: twice as many events as this are enough to fill any window.
+    #: How many clients reconnect: twice as many events as this are enough to fill any window.
     reconnections = 3000
 
     def makeStore(self, **options: Any) -> EventStore | None:
@@ -121,7 +121,7 @@ class StoreTests:
     async def test_revokedInReplay(self: Any) -> None:
         """
         A subscriber whose token is revoked while it reads a replay is not sent the rest, and refused
-        when it comes back; another gets everything.
+        when it reconnects; another gets everything.
         """
         hub = await self.begin()
         first = await hub.publish("a", "first", private=True)
@@ -151,8 +151,8 @@ class StoreTests:
 
     async def test_reconnections(self: Any) -> None:
         """
-        However many come back, and are told of to those who watch, the history and the store keep what
-        they had.
+        However many reconnect, and are announced to watchers, the history and the store
+        keep what they had.
         """
         hub = await self.begin(presence=True)
         ids = [await hub.publish("a", str(number)) for number in range(5)]
@@ -196,8 +196,9 @@ class KeepingTests(StoreTests):
 
     async def test_away(self: Any) -> None:
         """
-        While nothing can be stored, publishers are told by 503 to try again; streams stay, with their
-        heartbeats, and go on afterwards; one that was closed meanwhile is told if others got more.
+        While nothing can be stored, publishers receive a 503 and try again; streams stay, with
+        their heartbeats, and go on afterwards; one that was closed meanwhile receives a reset if
+        others got more.
         """
         await self.begin(self.impatient, heartbeat=0.2)
         _, stays = self.server.get(f"{PATH}?topic=a")

@@ -124,7 +124,7 @@ class LiveTests(TestCase):
         """
         resource = self.serve(lambda _: b'{"keys": []}')
         said = await self.unavailable(self.verifier(trusted=False))
-        self.assertIn("the certificate of the server is not good", said)
+        self.assertIn("the server's certificate was rejected", said)
         self.assertEqual(resource.asked, 0)
 
     async def test_redirectToLoopback(self) -> None:

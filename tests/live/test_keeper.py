@@ -131,7 +131,7 @@ class KeeperTests(KeeperMixin):
 
     def test_status(self) -> None:
         """
-        It exits as the command does, whose output it hands on, and of which no core is left.
+        It exits as the command does, whose output it hands on, and leaves no core behind.
         """
         for script, status, output in (
             ("echo a; exit 7", 7, "a\n"),

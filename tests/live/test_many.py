@@ -118,7 +118,7 @@ class PageTests(AskMixin):
         words = command.replace("redis://localhost", self.redisURL).split()
         process = self.spawn(*SERVE, *words, "--port", str(self.port))
         until(self.isListening)
-        # Not all processes may be ready, but from this place on nobody misses anything.
+        # Not all processes may be ready, but from this place on no one misses anything.
         place = self.redis.cli("XADD", "sse:/", "*", "data", "begin")
         subscribers = [self.subscribe(self.port, lastEventID=place) for _ in range(20)]
         for number in range(5):
@@ -283,8 +283,8 @@ class FailureTests(AskMixin):
 
     def test_emptied(self) -> None:
         """
-        When Redis is emptied, every subscriber is told so soon, and each client that comes back with
-        an older ID; IDs go on increasing.
+        When Redis is emptied, every subscriber soon receives a reset, and so does each client that
+        reconnects with an older ID; IDs go on increasing.
         """
         here, there = self.pair()
         subscribers = [self.subscribe(port) for port in (here, there)]
@@ -332,8 +332,8 @@ class FailureTests(AskMixin):
 
     def test_full(self) -> None:
         """
-        When Redis' memory is full, publishers are told so at once, health says so, and clients resume
-        all the same; then publishing goes on.
+        When Redis' memory is full, publishers learn it at once, health reports it, and clients
+        resume all the same; then publishing goes on.
         """
         here, there = self.pair()
         subscriber = self.subscribe(there)
@@ -357,8 +357,8 @@ class FailureTests(AskMixin):
 
     def test_lostTail(self) -> None:
         """
-        When a replica that lacks the newest events takes over, subscribers are told so, and clients
-        that have seen what is lost; one that was away before resumes.
+        When a replica that lacks the newest events takes over, subscribers receive a reset, and so
+        do clients that have seen what is lost; one that was away before resumes.
         """
         # What the daemons connect to, as a name that is then given to another machine.
         name = self.directory / "redis.sock"
@@ -403,7 +403,7 @@ class FailureTests(AskMixin):
             *FOREGROUND, "sse", "post", "--store", self.redisURL, "--port", str(self.port)
         )
         self.assertEqual(done.returncode, 64)
-        self.assertIn("the key holds something else than a stream", done.stdout + done.stderr)
+        self.assertIn("the key is not a stream", done.stdout + done.stderr)
         self.assertNotIn("Traceback", done.stdout + done.stderr)
 
     def test_wrongPassword(self) -> None:
@@ -462,7 +462,7 @@ class BrowserTests(Browsing, AskMixin):
     async def test_killed(self) -> None:
         """
         A browser follows one of two daemons through nginx, and the other publishes.  When the one that
-        it follows is killed, it comes back to the other, and nothing is missing or there twice.
+        it follows is killed, it reconnects to the other, and nothing is missing or there twice.
         """
         daemons = dict(self.daemon() for _ in range(2))
         ports = {port: daemon for daemon, port in daemons.items()}
@@ -493,8 +493,8 @@ class BrowserTests(Browsing, AskMixin):
 
     async def test_chat(self) -> None:
         """
-        What somebody says in the chat with Redis is shown by the page once, although each of the
-        processes is killed in turn, and nginx is told by nobody.
+        What someone says in the chat with Redis is shown by the page once, although each of the
+        processes is killed in turn, and nginx is not informed.
         """
         processes = {}
         self.environment["REDIS_URL"] = self.redisURL

@@ -86,7 +86,7 @@ def publish(port: int, bearer: str, data: str = "hello") -> int:
 
 def head(port: int, bearer: str) -> int:
     """
-    @return: the status of the answer to somebody who would subscribe.
+    @return: the status of the answer to someone who would subscribe.
     """
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with closing(connection):
@@ -183,7 +183,7 @@ class BrowserTests(Browsing):
         await untilTold("return told", published)
         text = log.getContent().decode()
         self.assertNotIn("Traceback", text)
-        self.assertNotIn("has a secret", text)
+        self.assertNotIn("is a secret", text)
         self.assertNotIn(KEY, text)
 
 
@@ -255,8 +255,8 @@ class SeveralTests(SeveralTestCase):
 
     async def test_replaced(self) -> None:
         """
-        While the processes are replaced, subscribers come back to the new ones and miss nothing that
-        is published meanwhile; what was revoked stays so, and the metrics are still the sums.
+        While the processes are replaced, subscribers reconnect to the new ones and miss nothing
+        that is published meanwhile; what was revoked stays so, and the metrics are still the sums.
         """
         port, daemon = await self.hub("--retry=500")
         reads = {"mercure": {"subscribe": ["*"]}}
@@ -333,12 +333,12 @@ class SeveralTests(SeveralTestCase):
         )
         self.assertEqual(await daemon.ended(), 64)
         [line] = daemon.log().splitlines()
-        self.assertTrue(line.startswith("sse: --presence is for one process: "), line)
-        self.assertIn("each knows its own subscribers only", line)
+        self.assertTrue(line.startswith("sse: --presence needs a single process: "), line)
+        self.assertIn("each process knows only its own subscribers", line)
 
     async def test_shared(self) -> None:
         """
-        What one process is sent, and is told to do, reaches the subscribers of all.
+        What one process is sent, and is asked to do, reaches the subscribers of all.
         """
         port, daemon = await self.hub()
         bearer = token({"mercure": {"subscribe": ["*"]}, "sub": "ada"})
@@ -364,4 +364,4 @@ class SeveralTests(SeveralTestCase):
         self.assertEqual(await daemon.stop(), 0)
         self.assertNotIn("Traceback", daemon.log())
         # The processes have said it once, not each.
-        self.assertEqual(daemon.log().count("--publisher-jwt-key has a secret"), 1)
+        self.assertEqual(daemon.log().count("--publisher-jwt-key is a secret"), 1)

@@ -77,7 +77,7 @@ class NchanPageTests(DaemonMixin):
 
     def test_locations(self) -> None:
         """
-        Those who may subscribe to a channel get what was published to it, and nobody else does.
+        Those who may subscribe to a channel get what was published to it, and no one else does.
         """
         for channel in "7", "8":
             status, _ = self.ask(f"/pub?id={channel}", {}, f"to {channel}".encode())

@@ -12,7 +12,7 @@ from tests.support.live import until
 from tests.support.pages import PHONE, Paging, atSecond
 from tests.support.requirements import needs
 
-#: What must come back to the byte.
+#: What must be returned to the byte.
 EXACT = (
     "2026-11-29 02:00:00.000Z ERROR \x1b[1mbold\x1b[0m  two  blanks ",
     "\ttab, é, 😀, \u202e, <b>&amp;",

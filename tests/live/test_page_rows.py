@@ -324,7 +324,7 @@ class RowTests(Paging):
 
     async def test_openedStays(self) -> None:
         """
-        What is open stays open when the row looks different, leaves the window, and comes back.
+        What is open stays open when the row looks different, leaves the window, and returns.
         """
         await self.show(backlog=[f"2026-11-29 02:00:00Z INFO line {n}" for n in range(900)])
         await self.run_("found('line 890').querySelector('.time').click()")
@@ -460,7 +460,7 @@ class MarkerTests(Paging):
 
     async def test_live(self) -> None:
         """
-        What was there before is told from what is new, if there was anything.
+        What was there before is distinguished from what is new, if there was anything.
         """
         await self.show(backlog=["old"])
         await self.add("new")
@@ -532,7 +532,7 @@ class MarkerTests(Paging):
         self.child = self.daemon("--history=3")
         await self.until("return found('three') !== undefined")
         self.assertEqual(await self.run_("return messages()"), ["one", "two", "three"])
-        # What was replayed is told from what is new, too.
+        # What was replayed is distinguished from what is new, too.
         await self.becomes("Live from here", "return markers()[1]")
         self.assertRegex(
             await self.run_("return markers()[0]"),

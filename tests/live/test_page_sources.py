@@ -153,7 +153,7 @@ class SourcesPageTests(PageCase):
         self.assertEqual(await self.run_("return document.title"), "Sources")
         text = await self.run_("return document.body.innerText")
         self.assertIn("Open all together", text)
-        self.assertIn("There is a Mercure hub at /.well-known/mercure.", text)
+        self.assertIn("The Mercure hub is at /.well-known/mercure.", text)
 
         self.write(f"2026-11-29T01:33:13.250Z ERROR \x1b[31mred\x1b[0m {HOSTILE}")
         rows = await self.find(ROWS, lambda rows: rows[0]["last"] != "")

@@ -58,7 +58,7 @@ class StateTests(PageCase):
 
     async def test_refused(self) -> None:
         """
-        A response that is no stream is named, and says what can be done about it.
+        A response that is not a stream is named, and says what can be done about it.
         """
         await self.start()
         server = self.page()
@@ -285,7 +285,7 @@ class ResumingTests(PageCase):
     async def test_ways(self) -> None:
         """
         However a stream ends, by a reset, properly, or in the middle of an event, and however often
-        the server refuses in between, the page comes back with the last event ID.
+        the server refuses in between, the page reconnects with the last event ID.
         """
         await self.start()
         server = self.page()

@@ -203,8 +203,8 @@ class ProxyMixin:
 
     def test_down(self) -> None:
         """
-        While nothing listens behind the proxy, an event source gets a C{retry} and comes back, and other
-        clients get a 503; then the documented command, without systemd, serves them.
+        While nothing listens behind the proxy, an event source gets a C{retry} and reconnects, and
+        other clients get a 503; then the documented command, without systemd, serves them.
         """
         self.listening.close()
         until(lambda: self.ask("/", STREAM)[0] == 200)
@@ -298,7 +298,7 @@ class CaddyTests(ProxyMixin, UnitMixin):
     """
 
     file = "Caddyfile"
-    # Over HTTP: nobody gives us a certificate for this name.
+    # Over HTTP: no one gives us a certificate for this name.
     listen = (f"\n{NAME} {{", f"\nhttp://{NAME}:{{port}} {{{{\n\tbind 127.0.0.1")
     # It has an empty answer for whom it does not know.
     misdirected = 200

@@ -185,7 +185,7 @@ class ResourceTests(Publishing):
 
     async def test_unfinished(self) -> None:
         """
-        A body of which nothing more comes is given up after the timeout of the site.
+        A body that stops arriving is given up after the timeout of the site.
         """
         server = self.publisher(timeout=0.2)
         client: Any = server.connect(Connection)
@@ -247,7 +247,7 @@ class CommandTests(Certified, Publishing):
         """
         port = freePort()
         process = self.command(f"http://127.0.0.1:{port}/", "hello")
-        await until(lambda: b"trying again" in process.errors)
+        await until(lambda: b"retrying" in process.errors)
         with socket.create_server(("127.0.0.1", port)) as listening:
             listening.setblocking(False)
             self.publisher(listening=listening)
@@ -511,7 +511,7 @@ class PageTests(Browsing):
                 await deferToThread(browser.get, address)
                 await deferToThread(browser.execute_script, SUBMIT, events, enctype)
                 text = await deferToThread(self.textOf, browser, "events")
-                self.assertRegex(text, "a page of another origin may not publish here")
+                self.assertRegex(text, "pages of another origin may not publish here")
         self.assertEqual(self.recorder.data, [])
 
     def textOf(self, browser: Any, path: str) -> str:

@@ -1,5 +1,5 @@
 """
-Tests for how clients come back: after which time, and with which ID.  Chromium and Firefox apply a
+Tests for how clients reconnect: after which time, and with which ID.  Chromium and Firefox apply a
 C{retry} for the life of the page, as soon as its line ends; Node's C{EventSource}, undici's, when a
 blank line follows.
 """
@@ -41,10 +41,10 @@ setInterval(() => {{}}, 60_000)
 {SCRIPT}"""
 
 #: Times told to the clients, in seconds.  Each differs enough from the others, and from what a
-#: client waits that is told nothing (5 s in Firefox, else 3), even on a busy machine.
+#: client waits that receives nothing (5 s in Firefox, else 3), even on a busy machine.
 USUAL, LONG, DEFAULT = 0.6, 1.6, 3.0
 
-#: How much longer a client may stay away than it was told.
+#: How much longer a client may stay away than it was notified.
 LATE = 1.3
 
 
@@ -100,8 +100,8 @@ class ReconnectionTests:
 
     async def test_retry(self: Any) -> None:
         """
-        The client stays away as long as it was told last: at the beginning of the response; before
-        the end, by a drain; and at the beginning of the next response.
+        The client stays away as long as it was notified last: at the beginning of the response;
+        before the end, by a drain; and at the beginning of the next response.
         """
         arrivals: list[float] = []
 

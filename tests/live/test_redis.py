@@ -41,7 +41,7 @@ class RedisStoreTests(
 
     def makeLimitedStore(self, maxEvents: int) -> EventStore:
         """
-        Make a store that keeps only so many events.
+        Make a store that keeps a limited number of events.
         """
         self.prefix = f"{next(self._numbers)}:"
         self.limit = maxEvents

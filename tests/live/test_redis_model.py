@@ -71,9 +71,8 @@ class Reader:
 
     @ivar last: the ID of the last event received.
     @ivar must: the ID after which it must get everything; L{None} if that is not known.
-    @ivar mayReset: whether it may be told that it has missed something.
-    @ivar mustReset: the ID after which it gets nothing before it is told so; L{None} if it need not
-        be told.
+    @ivar mayReset: whether it may be notified that it has missed something.
+    @ivar mustReset: the ID after which it gets nothing before a reset; L{None} if none is due.
     """
 
     def __init__(self) -> None:
@@ -190,7 +189,7 @@ class RedisMachine(RuleBasedStateMachine):
         reader.seen = 0
         headers = {"Last-Event-ID": reader.lastEventID} if reader.lastEventID else {}
         reader.browser = self.processes[side].server.get("/", headers)
-        # Its place may be gone, or before an entry that is no event.
+        # Its place may be gone, or before an entry that is not an event.
         reader.mayReset |= bool(reader.lastEventID)
         if not reader.lastEventID:
             reader.must = None
@@ -221,7 +220,7 @@ class RedisMachine(RuleBasedStateMachine):
 
     def lose(self) -> None:
         """
-        Everybody may be told of a loss.
+        Everybody may be notified of a loss.
         """
         self.isLost = True
         for reader in self.readers:
@@ -310,7 +309,7 @@ class RedisMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 100))
     def deleteOne(self, number: int) -> None:
         """
-        Delete some other entry, which nobody needs to notice.
+        Delete some other entry, which no one needs to notice.
         """
         if not self.isFrozen:
             self.settle()

@@ -52,7 +52,7 @@ class NetworkTests(SidesTestCase):
         await self.one.write("c")
         await self.assertGot(*self.stored())
         self.assertEqual([each for each in self.stored() if each != "lost"], ["a", "b", "c"])
-        self.assertSaid("cannot be reached: ", "can be reached again")
+        self.assertSaid("Cannot reach ", "Connected to ")
 
     async def test_nobodyThere(self) -> None:
         """
@@ -67,7 +67,7 @@ class NetworkTests(SidesTestCase):
         self.addCleanup(silent.stopListening)
         for port, why in (
             (freePort(), "refused"),
-            (server.getHost().port, "this is no Redis server"),
+            (server.getHost().port, "this is not a Redis server"),
             (silent.getHost().port, "the server does not answer"),
         ):
             for scheme in "redis", "rediss":
@@ -80,7 +80,7 @@ class NetworkTests(SidesTestCase):
                 await deferLater(reactor, 0.1)
                 await store.close()
                 await self.assertFailure(opening, StoreAway)
-                self.assertSaid("cannot be reached: ")
+                self.assertSaid("Cannot reach ")
 
 
 class _Greeter(Protocol):
@@ -140,8 +140,8 @@ class ReplicaTests(SidesTestCase):
 
     async def test_lostTail(self) -> None:
         """
-        When a replica is promoted that lacks the newest events, all are told; publishing goes on,
-        and no ID is given twice.
+        When a replica is promoted that lacks the newest events, all are notified; publishing goes
+        on, and no ID is given twice.
         """
         await self.replicate()
         proxy = Proxy(self, self.main)
@@ -164,7 +164,7 @@ class ReplicaTests(SidesTestCase):
         events += await self.two.write("f")
         await self.assertGot("a", "b", "c", "d", RESET, "e", "f")
         self.assertEqual(len({event.id for event in events}), 6)
-        # One that had the lost ones is told, one that had none of them goes on exactly.
+        # One that had the lost ones is notified, one that had none of them goes on exactly.
         gone.connect()
         kept.connect()
         await self.assertGot("e", "f", readers=[kept])
@@ -236,7 +236,7 @@ class ReplicaTests(SidesTestCase):
         for url, why in (
             (sentinel.url.replace("/main", "/other"), "does not know 'other'"),
             (f"redis://127.0.0.1:{sentinel.port}", "it is a Sentinel"),
-            (f"redis+sentinel://127.0.0.1:{self.replica.port}/main", "no Sentinel names the"),
+            (f"redis+sentinel://127.0.0.1:{self.replica.port}/main", "no Sentinel knows the"),
         ):
             store = self.store(url)
             await self.assertFailure(store.open("news", MemoryTail(), 1), StoreAway)
@@ -341,7 +341,7 @@ class LoginTests(SidesTestCase):
         right.
         """
         for url, why in (
-            (self.server.url, "it wants a password"),
+            (self.server.url, "it requires a password"),
             (self.url.replace("secret", "sesame"), "the password is wrong"),
             (self.url.replace("//:", "//joe:"), "the password is wrong"),
         ):
@@ -402,8 +402,8 @@ class LoginTests(SidesTestCase):
 
     async def test_readOnlyUser(self) -> None:
         """
-        A user who may only read gets everything that others publish, and is told that publishing
-        is forbidden.
+        A user who may only read gets everything that others publish, and is notified that
+        publishing is forbidden.
         """
         self.server.ask("ACL", "SETUSER", "app", "on", ">pw", "~t:*", "+@read", "+@connection")
         url = self.server.url.replace("//", "//app:pw@")
@@ -411,13 +411,13 @@ class LoginTests(SidesTestCase):
         with self.assertRaises(ValueError) as caught:
             # It has no beginning, and cannot get one.
             await store.open("news", MemoryTail(), 1)
-        self.assertIn("the user may not do this", str(caught.exception))
+        self.assertIn("the user is not allowed to do this", str(caught.exception))
         self.one = Side(self, self.url)
         await self.one.channel.whenReady()
         self.two = Side(self, url)
         self.readers = [await self.one.read(), await self.two.read()]
         await self.one.write("b")
-        self.assertIn("may not do this", str(await self.failed(self.two, "in vain")))
+        self.assertIn("not allowed to do this", str(await self.failed(self.two, "in vain")))
         await self.assertGot("b")
 
     async def test_forbidden(self) -> None:
@@ -431,7 +431,7 @@ class LoginTests(SidesTestCase):
         for command in "xread", "xrange":
             self.server.ask("ACL", "SETUSER", "app", f"-{command}")
             await self.one.write(command)
-            await until(lambda: "may not" in str(self.two.store.problem()), "it is said")
+            await until(lambda: "not allowed" in str(self.two.store.problem()), "it is said")
             await deferLater(reactor, 1)
             self.server.ask("ACL", "SETUSER", "app", f"+{command}")
             await until(lambda: self.two.store.problem() is None, "it is over")

@@ -45,7 +45,7 @@ READERS = 204 if LONG else 12
 HOPS = 5 if LONG else 4
 ROUNDS = 15 if LONG else 1
 
-#: So many readers stay where they are, and show what a failover means for each.
+#: How many readers stay where they are, and show what a failover means for each.
 STAYING = 4
 
 #: How many seconds a fault takes, while readers come and go.
@@ -85,7 +85,7 @@ class Seen(NamedTuple):
 
 class Reset(NamedTuple):
     """
-    A reader was told that it has lost events.
+    A reader received a reset.
 
     @ivar place: the ID that it has from then on.
     """
@@ -106,8 +106,8 @@ class Lost(NamedTuple):
 
     def isBetween(self, before: Seen | None, after: Seen) -> bool:
         """
-        Whether it is what was lost between two events, of which the first may itself be lost; what
-        comes then may be all that is kept.
+        Whether it is what was lost between two events (the first may itself be lost); what follows
+        may be all that is kept.
         """
         fork = number(self.fork)
         if before in self.events:
@@ -148,7 +148,7 @@ class Reader(Follower):
     @property
     def resets(self) -> int:
         """
-        How often it was told that it has lost events.
+        How often it received a reset.
         """
         return sum(isinstance(each, Reset) for each in self.story)
 
@@ -207,7 +207,7 @@ class Histories:
         """
         before: Seen | None = None
         reset: Reset | None = None
-        # Each is told of at most once.
+        # Each is notified of at most once.
         left = list(self.losses)
         for seen in story:
             if isinstance(seen, Reset):
@@ -286,7 +286,7 @@ class StormTests(LiveTestCase):
             self,
             *(*command, f"--logfile={logFile.path}"),
             *("sse", "post", f"--port={port}", f"--store={self.pair.url}"),
-            # Enough for everything, so that nobody is told of a reset because it was dropped.
+            # Enough for everything, so that no one is notified of a reset because it was dropped.
             *("--store-events=10000000", "--history=50"),
         )
 
@@ -413,8 +413,8 @@ class StormTests(LiveTestCase):
     async def test_storm(self) -> None:
         """
         Whatever happens to the server, each reader gets each event once and in order, wherever it
-        resumes; if events are lost, it is told exactly there, and else never; all events that were
-        acknowledged are there, but for those.
+        resumes; if events are lost, it is notified exactly there, and else never; all events that
+        were acknowledged are there, but for those.
         """
         await self.begin()
         running = [Deferred.fromCoroutine(publisher.run()) for publisher in self.publishers]

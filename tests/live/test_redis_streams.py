@@ -19,7 +19,7 @@ from twisted_sse.store import NotStored, Record
 from twisted_sse.store.redis.log import RedisLog
 from twisted_sse.testing.stores import MemoryTail, OpenedLog
 
-#: Entries that are no events.
+#: Entries that are not events.
 RUBBISH: list[list[Any]] = [
     ["foo", "bar"],
     ["", ""],
@@ -62,8 +62,8 @@ class ForeignTests(SidesTestCase):
 
     async def test_rubbish(self) -> None:
         """
-        What is no event is skipped, with one line in the log, and everything else comes: to those
-        that are connected, to those that resume, and when the log is opened.
+        What is not an event is skipped, with one line in the log, and everything else comes: to
+        those that are connected, to those that resume, and when the log is opened.
         """
         await self.begin()
         resuming = await self.one.read()
@@ -120,7 +120,7 @@ class ForeignTests(SidesTestCase):
 
     async def test_lastID(self) -> None:
         """
-        If somebody has used the last ID there is, publishing fails and says why, and reading goes
+        If someone has used the last ID there is, publishing fails and says why, and reading goes
         on.
         """
         await self.begin()
@@ -164,7 +164,7 @@ class LargeTests(SidesTestCase):
 
     async def test_trimmedWhileBehind(self) -> None:
         """
-        If the stream is trimmed faster than a process follows, all its readers are told.
+        If the stream is trimmed faster than a process follows, all its readers are notified.
         """
         await self.begin()
         await self.one.write("a")
@@ -303,7 +303,7 @@ class ClosingTests(SidesTestCase):
     async def test_everyMoment(self) -> None:
         """
         A store can be closed at any moment: while it connects, opens, publishes, reads, waits, is
-        away, or comes back; then nothing is left waiting.
+        away, or reconnects; then nothing is left waiting.
         """
         self.server.ask("XADD", "t:news", "*", "data", "x")
         for state in "there", "frozen", "gone":

@@ -29,7 +29,7 @@ try:
 except ImportError:
     WebDriverWait = None  # type: ignore[assignment,misc]
 
-#: Packages that nobody imports from: a command, and tools of ours.
+#: Packages that no one imports from: a command, and tools of ours.
 NOT_PUBLIC = {
     "twisted_sse.cli",
     "twisted_sse.daemon.processes",

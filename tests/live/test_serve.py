@@ -1,5 +1,5 @@
 """
-Tests for C{twisted-sse serve} as somebody runs it: on a terminal, and without one.
+Tests for C{twisted-sse serve} as someone runs it: on a terminal, and without one.
 """
 
 from __future__ import annotations
@@ -212,7 +212,7 @@ class ServeTests(DaemonMixin):
     def test_second(self) -> None:
         """
         A second daemon in the same directory works, on a port of its own, and leaves no files; on the
-        same port it is told which is free.
+        same port it reports which is free.
         """
         first = self.spawn(*SERVE, "--port", str(self.port))
         until(self.isListening)

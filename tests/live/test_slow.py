@@ -67,7 +67,7 @@ class SlowReaderTests(LiveTestCase):
 
     async def test_dropOldest(self) -> None:
         """
-        With DROP_OLDEST the client is told how many events it missed, where they are missing, and
+        With DROP_OLDEST the client learns how many events it missed, where they are missing, and
         gets the rest in order.
         """
         client, response, stream = await self.stalled(slow=SlowReader.DROP_OLDEST)

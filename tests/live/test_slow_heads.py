@@ -196,7 +196,7 @@ class SlowHeadTests(DaemonMixin):
         output = self.finish(process)
         self.assertNotIn("EMFILE", output)
         self.assertNotIn(" 401 ", output)
-        self.assertLess(output.count("without a whole request"), 3)
+        self.assertLess(output.count("without a complete request"), 3)
 
     def test_handshakes(self) -> None:
         """
@@ -250,7 +250,7 @@ class SlowHeadTests(DaemonMixin):
             client = self.client()
             client.readUntil(b"\n\n")
             if client.received.count(b"retry: ") > 1:
-                # It is told to come back, and the connection is closed.
+                # It is asked to reconnect, and the connection is closed.
                 self.assertTrue(client.readAll().endswith(b"\r\n0\r\n\r\n"))
                 break
             streams.append(client)

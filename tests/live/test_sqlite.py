@@ -44,7 +44,7 @@ class KillTests(SQLiteTestCase):
 
     async def test_killed(self) -> None:
         """
-        Whenever the process is killed, all events of which it said that they are stored are there,
+        Whenever the process is killed, all events that it reported as stored are there,
         in order and once, the file is sound, no ID is given twice, and from each ID of any run one
         can go on exactly.
         """
@@ -83,8 +83,8 @@ class KillTests(SQLiteTestCase):
 
     async def test_reactorEnds(self) -> None:
         """
-        What was appended before the reactor ends is stored and told, although nobody has closed the
-        store, and the file is closed.
+        What was appended before the reactor ends is stored and reported, although the application
+        has not closed the store, and the file is closed.
         """
         with self.write(1, "1000") as process:
             output, _ = process.communicate()
@@ -193,7 +193,7 @@ class ManyTests(SQLiteTestCase):
     async def test_readingWhileWriting(self) -> None:
         """
         Readers who begin while 40,000 events are stored and old ones dropped get each event once
-        and in order, or are told.
+        and in order, or are notified.
         """
         store = self.store(maxEvents=20_000)
         keeper = await self.keep(store)
@@ -231,7 +231,7 @@ class ManyTests(SQLiteTestCase):
 
     async def test_trimmingUnderReading(self) -> None:
         """
-        A reader who is overtaken by the trimming is told, never given something with a gap.
+        A reader that is overtaken by the trimming receives a reset, never events with a gap.
         """
         store = self.store(maxEvents=1000)
         keeper = await self.keep(store)

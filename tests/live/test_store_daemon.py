@@ -74,7 +74,7 @@ class StoreMixin(DaemonMixin):
         """
 
         def isAnswered() -> bool:
-            # Each is a line of the log, which nobody reads yet.
+            # Each is a line of the log, which nothing reads yet.
             time.sleep(0.2)
             return self.ask(path, body)[0] == status
 
@@ -108,7 +108,7 @@ class StopTests(StoreMixin):
 
     def test_inFlight(self) -> None:
         """
-        Who publishes when the daemon is told to end is answered when the event is stored, also if
+        Who publishes when the daemon is asked to end is answered when the event is stored, also if
         the rest of it comes only then; what was answered is there after a restart.
         """
         process = self.serve()
@@ -160,7 +160,7 @@ class RefusalTests(StoreMixin):
             name = "python -m twisted_sse serve" if command is SERVE else "sse"
             self.assertEqual(
                 result.stderr,
-                f"{name}: --store events.db: the store is in use by process {process.pid}: end that"
+                f"{name}: --store events.db: the store is in use by process {process.pid}: stop it"
                 " first, or use another file\n",
             )
             self.assertTrue(self.isFree(second))
@@ -178,8 +178,8 @@ class RefusalTests(StoreMixin):
         self.assertEqual(result.returncode, 64)
         self.assertEqual(
             result.stderr,
-            "python -m twisted_sse serve: --store nowhere/events.db: there is no directory nowhere:"
-            " make it first\n",
+            "python -m twisted_sse serve: --store nowhere/events.db: directory nowhere does not exist:"
+            " create it first\n",
         )
         result = self.run_(*FOREGROUND, "sse", "post", "--store=/sys/events.db", f"-p{self.port}")
         self.assertEqual(result.returncode, 64, result)
@@ -190,7 +190,7 @@ class RefusalTests(StoreMixin):
     def test_foreign(self) -> None:
         """
         A database of another program is left as it is.  C{twistd} that becomes a daemon says so in
-        one line of its log, and its caller is told.
+        one line of its log, and its caller learns it.
         """
         path = self.directory / "events.db"
         with sqlite3.connect(path) as connection:
@@ -267,7 +267,7 @@ class JailTests(StoreMixin):
             (result.returncode, result.stderr),
             (
                 64,
-                f"sse: --store {jail}/var/events.db: there is no directory {jail}/var: make it first\n",
+                f"sse: --store {jail}/var/events.db: directory {jail}/var does not exist: create it first\n",
             ),
         )
         (jail / "var").mkdir()
@@ -294,9 +294,9 @@ class FullDiskTests(StoreMixin):
 
     def test_full(self) -> None:
         """
-        Events are delivered while the disk is full, but publishers are told that they are not kept;
-        when there is space again all is well, and clients of the next daemon are told what is
-        missing.  The log says both once.
+        Events are delivered while the disk is full, but publishers learn that they are not kept;
+        when there is space again all is well, and clients of the next daemon receive a reset.  The
+        log says both once.
         """
         disk = self.directory / "disk"
         disk.mkdir()
@@ -345,7 +345,7 @@ class BrokenTests(StoreMixin):
     def test_garbage(self) -> None:
         """
         A file that was broken while no daemon ran is set aside: this is said once, in the log and in
-        the metrics, and clients of the old one are told.
+        the metrics, and clients of the old one are notified.
         """
         process = self.serve()
         identifier = self.publish("one")

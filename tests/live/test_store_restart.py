@@ -137,7 +137,7 @@ class StoreRestartTests(LiveTestCase):
         acknowledged is there, and each reader gets each event once and in order.
         """
         allowDescriptors(self, 2 * READERS + 100)
-        # Enough for everything, so that nobody is told of a reset.
+        # Enough for everything, so that no client receives a reset.
         daemons = Daemons(self, "post", "--store-events=10000000", "--history=100")
         followers = self.follow(daemons.port, READERS)
         await self.allOpen(followers)

@@ -113,7 +113,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        What is no token ends with 3, and is not repeated.
+        What is not a token ends with 3, and is not repeated.
         """
         status, printed, said = self.run_("inspect", "-", sent="not a token")
         self.assertEqual((status, said), (3, ""))

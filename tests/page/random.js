@@ -21,7 +21,7 @@ export class Random {
     return list[this.below(list.length)];
   }
 
-  // Up to so many of the list, as a text.
+  // At most a number of the list, as a text.
   text(list, most) {
     return Array.from({ length: this.below(most + 1) }, () => this.of(list)).join("");
   }

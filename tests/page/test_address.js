@@ -233,7 +233,7 @@ test("a change by the user is obeyed once, and wins over what was still to be wr
   equal(seen, ["theirs"]);
 });
 
-test("a page that writes what it was told does not go round in a circle", () => {
+test("a page that writes what it received does not go round in a circle", () => {
   const page = new Page();
   let told = 0;
   const address = new Address((view) => {

@@ -10,7 +10,7 @@ import {
 } from "../../twisted_sse/daemon/page/announce.js";
 import { equal, test } from "./testing.js";
 
-// A window whose time passes if it is told to.
+// A window whose time passes if it is asked to.
 class Clock {
   now = 0;
   performance = { now: () => this.now };
@@ -119,7 +119,7 @@ test("nothing is announced while the list is held, neither afterwards what came 
   equal(region.said, ["2 new events."]);
 });
 
-test("to be told again that the list follows does not silence it", () => {
+test("a repeated message that the list follows does not silence it", () => {
   const { region, clock, news } = listen();
   news.add(3, 0);
   news.following = true;
@@ -127,7 +127,7 @@ test("to be told again that the list follows does not silence it", () => {
   equal(region.said, ["3 new events."]);
 });
 
-test("what waits to be announced is not, once it is switched off", () => {
+test("a queued announcement is dropped once it is switched off", () => {
   const { region, clock, news } = listen();
   news.add(3, 0);
   news.enabled = false;

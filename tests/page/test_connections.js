@@ -9,7 +9,7 @@ import { equal, test } from "./testing.js";
 
 const clock = new Clock();
 
-// Runs with the connections of so many sources, and a server that answers no stream.
+// Runs with the connections of a number of sources, and a server that answers no stream.
 async function withSources(number, run) {
   const { fetch } = globalThis;
   const connected = [];

@@ -210,7 +210,7 @@ test("what a key does is not done by the browser as well, neither on its release
   ok(!page.send("keyup", " "), "once");
 });
 
-test("a key without an action, or whose event somebody else took, is left alone", () => {
+test("a key without an action, or whose event another client took, is left alone", () => {
   const { done, page } = listen("wrap");
   ok(!page.press("r"));
   page.press("w", 0, { defaultPrevented: true });
@@ -218,7 +218,7 @@ test("a key without an action, or whose event somebody else took, is left alone"
   equal(done, []);
 });
 
-test("a target without closest(), as a document is, is no field", () => {
+test("a target without closest(), as a document is, is not a field", () => {
   const { done, page } = listen("wrap");
   page.press("w", 0, { target: {} });
   equal(done, ["wrap"]);

@@ -103,7 +103,7 @@ test("the cells have what was moved", () => {
   equal(cells("x ERROR y"), [null, null]);
 });
 
-test("a prefix stays, and is told", () => {
+test("a prefix stays, and is reported", () => {
   equal(read("web-1  | 2026-11-29 02:25:25 ERROR x").prefix, "web-1  | ");
   equal(rest("web-1  | 2026-11-29 02:25:25 ERROR x"), "web-1  | x");
   equal(rest("[pod/shop-1/app] 2026-11-29T02:25:25Z ERROR x"), "[pod/shop-1/app] x");

@@ -12,7 +12,7 @@ test("pairs are read, with the positions of the whole and of the value", () => {
   ]);
 });
 
-test("what stands in quotes is no pair", () => {
+test("what stands in quotes is not a pair", () => {
   equal(pairsOf('msg="a=1 \\"b=2\\" c=3" d=4'), [
     ["msg", 'a=1 "b=2" c=3'],
     ["d", "4"],
@@ -31,7 +31,7 @@ test("a pair begins a word", () => {
   equal(pairsOf("https://example.com/?a=1 (b=2) c==3"), [["c", "=3"]]);
 });
 
-test("reading begins where it is told to", () => {
+test("reading begins where it is asked to", () => {
   equal(
     readPairs("a=1 b=2", 4).map(({ key }) => key),
     ["b"],

@@ -93,7 +93,7 @@ testPage("the first item has the focus in an open menu, and arrows lead round", 
 
 testPage("Esc closes a menu and gives the focus back to its button", () => {
   const { button, menu } = open();
-  ok(press(document.activeElement, "Escape"), "nobody else takes it");
+  ok(press(document.activeElement, "Escape"), "no other handler takes it");
   ok(!menu.isOpen, "closed");
   ok(document.activeElement === button, "focus");
   ok(!press(button, "Escape"), "a closed one does not listen");
@@ -118,7 +118,7 @@ testPage("a menu closes if Tab leads out of it", () => {
   ok(document.activeElement === next, "and the focus is where the user went");
 });
 
-testPage("what is checked is told and stays open; what is chosen is done, and closes", () => {
+testPage("what is checked is reported and stays open; what is chosen is done, and closes", () => {
   const { button, menu, chosen } = open();
   menu.panel.querySelector("input").click();
   equal(chosen, ["wrap true"]);

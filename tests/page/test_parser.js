@@ -24,7 +24,7 @@ test("event streams are parsed as the standard says", async () => {
   }
 });
 
-test("comments are told, wherever they are cut", () => {
+test("comments are reported, wherever they are cut", () => {
   const comments = [];
   const parser = new EventStreamParser("", () => {}, (text) => comments.push(text));
   for (const part of [":li", "ve\n", ":", "\r", "\n: two\n\n"]) {

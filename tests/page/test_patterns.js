@@ -14,7 +14,7 @@ const TOO_SLOW = "Pattern too slow, stopped";
 // Node.js has no workers of this kind; what needs a real one is tested in browsers.
 const browserTest = typeof Worker === "undefined" ? () => {} : test;
 
-// Workers that do what they are told, and remember what they were asked.
+// Workers that do as they are asked, and remember what they were asked.
 class Workers {
   all = [];
 
@@ -61,7 +61,7 @@ function make() {
   return { workers, failures, answers, patterns, ask };
 }
 
-// Timers that fire when they are told to, while run() runs.
+// Timers that fire when they are asked to, while run() runs.
 function withTimers(run) {
   const { setTimeout: set, clearTimeout: clear } = globalThis;
   const timers = new Map();
@@ -118,7 +118,7 @@ test("questions wait for the worker, and are answered in order, empty ones too",
   patterns.set(false);
 });
 
-test("many texts are asked for in parts, of which each has its own time", () => {
+test("many texts are asked for in parts, and each has its own time", () => {
   const { workers, answers, patterns, ask } = make();
   patterns.set(true);
   workers.say({ ready: true });
@@ -228,7 +228,7 @@ test("answers to an older query are dropped, and what it asked is forgotten", ()
   patterns.set(false);
 });
 
-test("an older query that hangs is no problem of the next, which gets a new worker", () => {
+test("an older query that hangs is not a problem of the next, which gets a new worker", () => {
   withTimers((timers, fire) => {
     const { workers, failures, answers, patterns, ask } = make();
     patterns.set(true);

@@ -90,7 +90,7 @@ test("the time is under any of its keys, in any of its forms", () => {
   }
 });
 
-test("what is no valid time is none", () => {
+test("an invalid time is none", () => {
   for (const time of ["12:30:00", 12, -1, 1e300, null, true, [], {}, { seconds: {} }, "", "x"]) {
     equal(read({ time }).time, null, JSON.stringify(time));
   }
@@ -151,7 +151,7 @@ test("what Docker wraps is unwrapped", () => {
   equal(showRecord(line.record, new Set()).text, "2026-11-29T02:25:24Z ERROR x  stream=stderr");
 });
 
-test("JSON that is no object, too long, or broken, is text", () => {
+test("JSON that is not an object, too long, or broken, is text", () => {
   for (const text of ["{", "{]", '{"a":1} x', `{"a":"${"x".repeat(100_000)}"}`]) {
     equal(read(text), null, text.slice(0, 20));
   }

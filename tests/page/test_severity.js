@@ -1,4 +1,4 @@
-// Each rule that gives a level, by its name; and what is no level.
+// Each rule that gives a level, by its name; and what is not a level.
 
 import { readLine } from "../../twisted_sse/daemon/page/line/line.js";
 import { FAILURES, RULES } from "../../twisted_sse/daemon/page/line/severity.js";
@@ -226,7 +226,7 @@ test("an event has the level that its type names, unless its text says another",
   equal(levelOfLine("x", "order"), "");
 });
 
-test("words in other places are no levels", () => {
+test("words in other places are not levels", () => {
   for (const text of [
     "no error here, 0 errors",
     "/var/log/error.log",

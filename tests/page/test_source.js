@@ -5,7 +5,7 @@
 import { Source } from "../../twisted_sse/daemon/page/source.js";
 import { equal, ok, test } from "./testing.js";
 
-// Answers fetch() as it is told, one body after the other, and remembers what it was asked.
+// Answers fetch() as it is asked to, one body after the other, and remembers what it was asked.
 class Server {
   requests = [];
   #answers = [];
@@ -111,7 +111,7 @@ async function withPage(kind, run) {
   }
 }
 
-test("what was there before is told from what is new, and has no time of arrival", () =>
+test("what was there before is distinguished from what is new, and has no time of arrival", () =>
   withPage("file", async (page, server) => {
     server.streams(["id: 1\ndata: old\n\n: live\n\n", "data: new\n\n"]);
     page.source.toggle();
@@ -196,7 +196,7 @@ test("an ID beyond ASCII is sent as UTF-8", () =>
     equal(new TextDecoder().decode(bytes), "é😀");
   }));
 
-test("what is no stream ends the connection, but for a server that is busy", async () => {
+test("what is not a stream ends the connection, but for a server that is busy", async () => {
   for (const [status, type, state] of [
     [204, "text/event-stream", "refused"],
     [401, "text/plain", "refused"],

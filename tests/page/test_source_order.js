@@ -126,7 +126,7 @@ test("that nothing was lost is not said of a reset which still waits to be read"
     equal(page.markers, ["Events are missing here: the server no longer had them."]);
   }));
 
-test("a gap is said with its number, and what has none is no fault", () =>
+test("a gap is said with its number, and what has none is not a fault", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write('event: stream-gap\ndata: {"dropped": 1204}\n\n');
@@ -159,7 +159,7 @@ test("events of types are asked for without a number where each client has its o
     equal(addresses, ["/log"]);
   }, "python"));
 
-test("events of a type are no lines of an event before them, of another type or none", () =>
+test("events of a type are not lines of an event before them, of another type or none", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write("data: one\n\ndata:     two\n\nevent: paid\ndata:     three\n\n");
@@ -168,7 +168,7 @@ test("events of a type are no lines of an event before them, of another type or 
     equal(page.lines, [["one", "    two"], ["    three"], [""], [""], ["last"]]);
   }));
 
-test("empty lines are no events, but belong to a group", () =>
+test("empty lines are not events, but belong to a group", () =>
   withSource(async ({ page, write, connect }) => {
     await connect();
     write("data:\n\ndata: one\n\ndata:\n\ndata: two\n\n");

@@ -154,7 +154,7 @@ test("a connection that is silent for long is given up, also if the clock was se
     ok(server.requests[0].signal.aborted, "whether the first was ended");
   }));
 
-test("connections that end again and again without events are no failures", () =>
+test("connections that end again and again without events are not failures", () =>
   follow(async ({ server, stream }) => {
     for (let i = 1; i <= 8; i += 1) {
       stream.connect();

@@ -145,7 +145,7 @@ class DrainTests(ResourceTestCase):
 
     def test_farewellEnds(self) -> None:
         """
-        A function that ends its stream, or another, disturbs nobody.
+        A function that ends its stream, or another, disturbs no other client.
         """
         client = self.serve()
         browsers = [client.get("/") for _ in range(4)]

@@ -74,7 +74,7 @@ class KeyTests(ResourceTestCase):
 
     def test_retry(self) -> None:
         """
-        With C{retry} the clients are told it before the end.
+        With C{retry} the clients receive it before the end.
         """
         browser = self.get("ada")
         self.resource.disconnect(b"ada", retry=60_000)
@@ -84,7 +84,7 @@ class KeyTests(ResourceTestCase):
 
     def test_badRetry(self) -> None:
         """
-        A C{retry} that would make browsers hammer the server is refused, and nothing ends.
+        A C{retry} that would make browsers reconnect in a tight loop is refused, and nothing ends.
         """
         browser = self.get("ada")
         for retry in (499, -1, 1.5, True, "1000"):
@@ -165,7 +165,7 @@ class KeyTests(ResourceTestCase):
 
     def test_whileConnecting(self) -> None:
         """
-        A stream whose C{connected} is still waiting is ended too, and what waits is cancelled.
+        A stream whose C{connected} is still waiting is ended too, and what it awaits is cancelled.
         """
         cancelled: list[str] = []
 
@@ -198,7 +198,7 @@ class KeyTests(ResourceTestCase):
 
     def test_ofItself(self) -> None:
         """
-        Code that is told of an end may disconnect others, and the same key again.
+        Code that is notified of an end may disconnect others, and the same key again.
         """
         browsers = [self.get(user) for user in ("ada", "ada", "bob")]
         counted: list[int] = []

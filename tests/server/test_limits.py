@@ -102,7 +102,7 @@ class LimitTests(ResourceTestCase):
 
     def test_limitReason(self) -> None:
         """
-        Observers are told the reason LIMIT.
+        Observers receive the reason LIMIT.
         """
         told: list[object] = []
 

@@ -207,12 +207,12 @@ class RequestTests(SynchronousTestCase):
 
 class ResponseTests(ResourceTestCase):
     """
-    Tests for what a browser is told.
+    Tests for what a browser receives.
     """
 
     def assertAllowed(self, browser: MemoryStream, origin: str | None, credentials: bool) -> None:
         """
-        Assert what a browser is told, whatever it asks.
+        Assert what a browser receives, whatever it asks.
 
         @param origin: the origin that is allowed; L{None} for none.
         """
@@ -223,8 +223,8 @@ class ResponseTests(ResourceTestCase):
 
     def test_listed(self) -> None:
         """
-        An origin that is listed is told that it is allowed, with cookies if that is asked for; any
-        other is told nothing, and never what it has sent.
+        A listed origin receives headers that allow it, with cookies if that is asked for;
+        any other receives nothing, and never what it has sent.
         """
         good = "https://a.shop.example"
         for credentials in False, True:

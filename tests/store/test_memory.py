@@ -76,7 +76,7 @@ class ArgumentTests(SynchronousTestCase):
         A history without any limit is refused, and one limit is enough.
         """
         error = self.assertRaises(ValueError, History, None, None, None)
-        self.assertIn("maxEvents, maxBytes or maxAge", str(error))
+        self.assertIn("maxEvents, maxBytes and maxAge", str(error))
         History(maxEvents=None, maxBytes=None, maxAge=1)
         History(maxEvents=None, maxBytes=1, maxAge=None)
         History(maxEvents=1, maxBytes=None, maxAge=None)

@@ -73,7 +73,7 @@ GOOD: list[tuple[str, str, dict[str, Any]]] = [
     ),
 ]
 
-#: What is no URL, and a part of what is said of it.
+#: What is not a URL, and a part of what is said of it.
 BAD = [
     ("", "it must be like redis://"),
     ("localhost", "it must be like redis://"),
@@ -103,9 +103,9 @@ BAD = [
     ("redis://host?timeout=5", "the only parameters are db, "),
     ("unix://run/redis.sock", "three slashes"),
     ("unix://", "three slashes"),
-    ("redis://host\n", "no spaces, line breaks"),
-    ("redis://ho st", "no spaces, line breaks"),
-    ("redis://host\0", "no spaces, line breaks"),
+    ("redis://host\n", "must not contain spaces, line breaks"),
+    ("redis://ho st", "must not contain spaces, line breaks"),
+    ("redis://host\0", "must not contain spaces, line breaks"),
     ("redis://host#x", "%23"),
     ("redis://joe@host", "USER:PASSWORD"),
     ("redis://:@host", "USER:PASSWORD"),
@@ -160,7 +160,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_bad(self) -> None:
         """
-        What is no URL is refused, with a reason.
+        What is not a URL is refused, with a reason.
         """
         for url, why in BAD:
             with self.assertRaises(InvalidOption) as caught:
@@ -179,7 +179,7 @@ class AddressTests(SynchronousTestCase):
 
     def test_type(self) -> None:
         """
-        What is no text is refused, and not shown either.
+        What is not text is refused, and not shown either.
         """
         for url in None, b"redis://:secret@host", 6379:
             with self.assertRaises(TypeError) as caught:

@@ -92,8 +92,8 @@ class CommandsTests(SynchronousTestCase):
 
     def test_late(self) -> None:
         """
-        What waits for too long fails, each after its own time, with the reason why there is no
-        connection; and it is not sent any more.
+        A request that is queued for too long fails, each after its own time, with the reason why
+        there is no connection; and it is not sent any more.
         """
         [first] = self.ask("a")
         self.clock.advance(1)
@@ -143,7 +143,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_askedByFailure(self) -> None:
         """
-        What is asked by those that are told of a failure has its own time.
+        A request from a callback of a failure has its own time.
         """
         again: list[Deferred[Any]] = []
         for each in self.ask("a", "b"):
@@ -331,7 +331,7 @@ class CommandsTests(SynchronousTestCase):
 
     def test_many(self) -> None:
         """
-        Thousands of requests may wait, and come back after a loss.
+        Thousands of requests may wait, and are sent again after a loss.
         """
         asking = self.ask(*(["a"] * 5000), isRepeatable=True)
         for _ in range(2):

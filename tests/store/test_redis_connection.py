@@ -144,9 +144,9 @@ class ConnectionTests(SynchronousTestCase):
         self.peer.lose()
         self.assertEqual(self.successResultOf(asking[0]), [b"x", b"x"])
         for each in asking[1:]:
-            self.assertUnanswered(each, True, "the server has closed the connection")
+            self.assertUnanswered(each, True, "the server closed the connection")
         self.assertUnanswered(
-            self.connection.ask(5, ("A",)), False, "the server has closed the connection"
+            self.connection.ask(5, ("A",)), False, "the server closed the connection"
         )
         self.assertIn("closed", self.successResultOf(self.connection.lost))
 
@@ -166,8 +166,8 @@ class ConnectionTests(SynchronousTestCase):
         Another server, or one that answers what was not asked, is not believed.
         """
         for said, why in (
-            (b"HTTP/1.1 400 Bad Request\r\n", "this is no Redis server"),
-            (b"+OK\r\n+OK\r\n", "a reply to nothing"),
+            (b"HTTP/1.1 400 Bad Request\r\n", "this is not a Redis server"),
+            (b"+OK\r\n+OK\r\n", "a reply without a request"),
         ):
             self.setUp()
             asking = self.connection.ask(5, ("A",))

@@ -44,7 +44,7 @@ class EntriesTests(SynchronousTestCase):
     @given(events, st.lists(texts), st.booleans(), st.floats(allow_nan=False, allow_infinity=False))
     def test_roundTrip(self, fields: Any, topics: list[str], private: bool, time: float) -> None:
         """
-        What was stored comes back, with the ID of the entry.
+        What was stored is read again, with the ID of the entry.
         """
         record = Record(Event(**fields), tuple(topics), private, time)
         stored = [each.encode() for each in toFields(record)]
@@ -76,22 +76,22 @@ class EntriesTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        It is said why something is no event.
+        It is said why something is not an event.
         """
         for fields, why in (
             (None, "it was deleted"),
-            ([], "it has no field data"),
-            ([b"foo", b"bar"], "it has no field data"),
-            ([b"topic", b"x", b"time", b"1"], "it has no field data"),
+            ([], "it has no data field"),
+            ([b"foo", b"bar"], "it has no data field"),
+            ([b"topic", b"x", b"time", b"1"], "it has no data field"),
             ([b"data", b"\xff"], "not UTF-8"),
             ([b"data", b"x", b"topic", b"\xff"], "not UTF-8"),
-            ([b"data", b"x", b"data", b"x"], "more than one field data"),
+            ([b"data", b"x", b"data", b"x"], "more than one data field"),
             ([b"data", b"x", b"event", b"a\nb"], "event"),
             ([b"data", b"x", b"retry", b""], "retry is ''"),
             ([b"data", b"x", b"retry", b"+1"], "retry is '+1'"),
             ([b"data", b"x", b"retry", b"1" * 21], "retry is "),
             ([b"data", b"x", b"retry", "\u0663".encode()], "retry is "),
-            ([b"data", b"x" * LARGEST], "more than"),
+            ([b"data", b"x" * LARGEST], "larger than"),
         ):
             with self.assertRaises(NoEvent) as caught:
                 toRecord(ID, fields)
@@ -107,7 +107,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_time(self) -> None:
         """
-        What is no time is that of the ID.
+        What is not a time is that of the ID.
         """
         for time in b"", b"now", b"nan", b"inf", b"-inf", b"1e999", b"9" * 10_000, b"1_0":
             record = toRecord(ID, [b"data", b"x", b"time", time])
@@ -124,7 +124,7 @@ class EntriesTests(SynchronousTestCase):
 
     def test_begin(self) -> None:
         """
-        A beginning is no event, and no two have the same ID.
+        A beginning is not an event, and no two have the same ID.
         """
         first, second = begin("news", 7), begin("news", 7)
         self.assertNotEqual(first, second)

@@ -38,7 +38,7 @@ class ErrorsTests(SynchronousTestCase):
         for reply in None, b"", 0, []:
             self.assertIs(checked(reply), reply)
         for text, isFinal, meaning in (
-            ("WRONGTYPE Operation", True, "something else than a stream"),
+            ("WRONGTYPE Operation", True, "not a stream"),
             ("ERR unknown command", True, "ERR unknown command"),
             ("OOM command", False, "its memory is full"),
             ("LOADING x", False, "LOADING x"),
@@ -70,7 +70,7 @@ class ErrorsTests(SynchronousTestCase):
 
     def test_said(self) -> None:
         """
-        The code is told with the meaning, for those who look it up.
+        The code is reported with the meaning, for users who look it up.
         """
         self.assertIn("(WRONGPASS)", said(ReplyError("WRONGPASS invalid username-password pair")))
         self.assertEqual(said(ReplyError("ERR x")), "ERR x")

@@ -26,7 +26,7 @@ def entry(number: int, data: bytes = b"x") -> list[Any]:
 
 class FakeStream:
     """
-    A stream that remembers what it is told.
+    A stream that remembers what it receives.
     """
 
     def __init__(self, key: str, number: int = 1) -> None:
@@ -164,7 +164,7 @@ class FollowerTests(SynchronousTestCase):
     def test_lost(self) -> None:
         """
         If the answer does not begin with the newest entry, another is added, above all IDs, and the
-        stream is told to go on from the newest there is.
+        stream is asked to go on from the newest there is.
         """
         for answer in (
             [],
@@ -190,8 +190,8 @@ class FollowerTests(SynchronousTestCase):
 
     def test_lostAgain(self) -> None:
         """
-        If the stream is deleted again before it is told, this is tried again; and if nothing can be
-        added the stream is told why.
+        If the stream is deleted again before the notification, this is tried again; and if nothing
+        can be added the stream learns why.
         """
         stream = FakeStream("one")
         connection = self.connect(stream)
@@ -267,7 +267,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_removed(self) -> None:
         """
-        A stream that is removed is told nothing more, at whatever moment.
+        A stream that is removed receives nothing more, at whatever moment.
         """
         for moment in range(3):
             self.setUp()
@@ -345,7 +345,7 @@ class FollowerTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """
-        A stream that cannot be read is told so once, the others go on, and it is tried again in
+        A stream that cannot be read is reported once, the others go on, and it is tried again in
         every timeout.
         """
         one, two = FakeStream("one"), FakeStream("two")
@@ -410,7 +410,7 @@ class FollowerTests(SynchronousTestCase):
         # A proxy that refuses to wait may take the command without.
         self.assertIn("BLOCK", command)
         connection.answer([entry(1)])
-        self.assertIn("may not do this", str(connection.why))
+        self.assertIn("not allowed to do this", str(connection.why))
         self.assertEqual(self.link.done, [])
 
     def test_passing(self) -> None:

@@ -42,11 +42,11 @@ class HealthTests(SynchronousTestCase):
         for why in "one", "two", "two":
             self.health.setAway(why)
             self.assertEqual(self.health.problem(), f"redis://host cannot be reached: {why}")
-        self.assertSaid("redis://host cannot be reached: one")
+        self.assertSaid("Cannot reach redis://host: one")
         for _ in range(2):
             self.health.setAway(None)
             self.assertIsNone(self.health.problem())
-        self.assertSaid("redis://host can be reached again")
+        self.assertSaid("Connected to redis://host again")
 
     def test_stored(self) -> None:
         """
@@ -65,7 +65,7 @@ class HealthTests(SynchronousTestCase):
     def test_storedElsewhere(self) -> None:
         """
         What is the matter with one stream is said once, too, whatever becomes of the events of
-        others, until it is over, or nobody asks for that stream any more.
+        others, until it is over, or no one asks for that stream any more.
         """
         for end in self.health.stored, self.health.closed:
             for _ in range(3):
@@ -99,13 +99,11 @@ class HealthTests(SynchronousTestCase):
 
     def test_skip(self) -> None:
         """
-        Of each stream one entry that is no event is told.
+        Of each stream one entry that is not an event is reported.
         """
         for key in "a", "a", "b", "a":
             self.health.skip(key, "1-0", "why")
-        rest = (
-            " is no event: why.  It is skipped, and so are others like it without a line in the log"
-        )
+        rest = " is not an event: why. It is skipped; further ones are skipped without a log line"
         self.assertSaid(f"a: the entry 1-0{rest}", f"b: the entry 1-0{rest}")
         self.assertEqual(self.health.skipped, 4)
 

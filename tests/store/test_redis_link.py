@@ -132,7 +132,7 @@ class LinkTests(LinkTestCase):
 
     def test_reasons(self) -> None:
         """
-        That there is no connection is told in the words of the system, once.
+        A missing connection is reported in the words of the system, once.
         """
         for error, why in (
             (ConnectionRefusedError(ECONNREFUSED, "Connection refused"), "Connection refused"),
@@ -149,7 +149,7 @@ class LinkTests(LinkTestCase):
 
     def test_unreadable(self) -> None:
         """
-        Which file cannot be read is told.
+        A file that cannot be read is named.
         """
         for url in "redis://host?password_file=/none/such", "rediss://host?ssl_ca_certs=/none/such":
             self.setUp()
@@ -170,14 +170,14 @@ class LinkTests(LinkTestCase):
 
     def test_refused(self) -> None:
         """
-        If it cannot log in, or the server is none for us, this is told, and it tries again with
+        If it cannot log in, or the server is none for us, this is reported, and it tries again with
         longer pauses of at most a second.
         """
         self.start("redis://:secret@host")
         pauses = []
         for replies, info, why in (
             ([ReplyError("WRONGPASS invalid")] * 2, "", "password is wrong"),
-            ([ReplyError("NOAUTH secret wanted"), "PONG"], "", "it wants a password"),
+            ([ReplyError("NOAUTH secret wanted"), "PONG"], "", "it requires a password"),
             (["OK", ReplyError("LOADING data")], "", "LOADING data"),
             (["OK", "PONG"], "redis_version:6.0.16\r\n", "it is Redis 6.0.16: 6.2 or newer"),
             (["OK", "PONG"], "redis_mode:sentinel\r\n", "it is a Sentinel"),
@@ -215,7 +215,7 @@ class LinkTests(LinkTestCase):
         self.start("redis://:a@host")
         none = "ERR AUTH <password> called without any password configured for the default user."
         self.accept().enter(ReplyError(f"{none} Are you sure?"), "PONG")
-        self.assertEqual(self.told[-1], "it has no password: give none")
+        self.assertEqual(self.told[-1], "it has no password: remove yours")
 
     def test_silent(self) -> None:
         """
@@ -267,7 +267,7 @@ class LinkTests(LinkTestCase):
 
     def test_renew(self) -> None:
         """
-        A connection that is replaced is replaced at once, and this is no loss; but one that has
+        A connection that is replaced is replaced at once, and this is not a loss; but one that has
         been of no use is.
         """
         link = self.start()
@@ -316,7 +316,7 @@ class LinkTests(LinkTestCase):
 
     def test_toAndFro(self) -> None:
         """
-        Two servers that send it to each other are told, and it does not connect in a hurry.
+        Two servers that send it to each other are reported, and it does not connect in a hurry.
         """
         link = self.start()
         for number in range(4):
@@ -354,7 +354,7 @@ class LinkTests(LinkTestCase):
 
     def test_stoppedByTheTold(self) -> None:
         """
-        It can be stopped by those who are told that there is a connection, or none.
+        It can be stopped by those who are notified that there is a connection, or none.
         """
         for atOnce in True, False:
             self.setUp()
@@ -402,29 +402,29 @@ class SentinelTests(LinkTestCase):
 
     def test_unknown(self) -> None:
         """
-        If none names it this is told, with what the last has said, and they are asked again.
+        If none names it this is reported, with what the last has said, and they are asked again.
         """
         for reply, why in (
             (None, "10.0.0.2:7 does not know 'main'"),
-            (ReplyError("NOAUTH wanted"), "it wants a password"),
+            (ReplyError("NOAUTH wanted"), "it requires a password"),
             (ReplyError("ERR unknown command"), "unknown command"),
             (7, "10.0.0.2:7: "),
             (["host"], "10.0.0.2:7: "),
-            (ReplyError("ERR unknown command `SENTINEL`, with args: "), "7: it is no Sentinel"),
+            (ReplyError("ERR unknown command `SENTINEL`, with args: "), "7: it is not a Sentinel"),
         ):
             self.setUp()
             self.start(self.url)
             for _ in range(2):
                 self.accept().answer("OK", reply)
                 self.reactor.advance(0)
-            self.assertIn("no Sentinel names the master", self.told[-1])
+            self.assertIn("no Sentinel knows the master", self.told[-1])
             self.assertIn(why, self.told[-1])
             self.pause()
             self.assertEqual(self.wanted, [26379])
 
     def test_refused(self) -> None:
         """
-        If it does not let us in, its answer to the password is told, without the password.
+        If it does not let us in, its answer to the password is reported, without the password.
         """
         for reply, why in (
             (ReplyError("WRONGPASS invalid"), "the user or the password is wrong"),

@@ -61,7 +61,7 @@ class LogTestCase(SynchronousTestCase):
 
     def told(self) -> str:
         """
-        @return: the data of what the tail was told.
+        @return: the data of what the tail received.
         """
         return "".join(str(record.event.data) for record in self.tail.records)
 
@@ -94,7 +94,7 @@ class OpeningTests(LogTestCase):
 
     def test_rubbish(self) -> None:
         """
-        What is no event does not count.
+        What is not an event does not count.
         """
         for _ in range(50):
             self.streams.add(b"foo", b"bar")
@@ -149,7 +149,7 @@ class OpeningTests(LogTestCase):
             self.assertIn("news: ", str(self.failureResultOf(opening, kind).value))
         self.streams.failure = Unanswered(False, "no server")
         opening = Deferred.fromCoroutine(opened.open(1))
-        # Publishers who wait for the log are told this.
+        # Publishers that wait for the log receive this.
         self.assertEqual(str(self.failureResultOf(opening, StoreAway).value), "Redis: no server")
 
 
@@ -175,7 +175,7 @@ class ReadingTests(LogTestCase):
 
     def test_notKept(self) -> None:
         """
-        A place that is not there is refused, and text that is no place without asking.
+        A place that is not there is refused, and text that is not a place without asking.
         """
         log = self.open()
         for after in "1000-10", "999-0", "0-0", "<0-0", f"{2**64 - 1}-0":
@@ -350,7 +350,7 @@ class AppendingTests(LogTestCase):
     def test_refused(self) -> None:
         """
         It says whether something may have been stored: not if the server refuses it, but if there
-        is no answer, or a part was not refused.
+        is not an answer, or a part was not refused.
         """
         log = self.open()
         wrong = ReplyError("WRONGTYPE Operation")
@@ -381,7 +381,7 @@ class AppendingTests(LogTestCase):
     def test_unanswered(self) -> None:
         """
         Without an answer it may be stored if it was sent.  A publisher, who has a connection of its
-        own, is told that it was Redis that did not answer.
+        own, learns that it was Redis that did not answer.
         """
         log = self.open()
         for wasSent in False, True:
@@ -412,7 +412,7 @@ class AppendingTests(LogTestCase):
 
     def test_topics(self) -> None:
         """
-        What has so many topics that the script could not add it is refused, without one, too.
+        An event with too many topics for the script is refused, without one, too.
         """
         log = self.open()
         many = Record(Event("b"), tuple(map(str, range(4000))))
@@ -439,7 +439,7 @@ class AppendingTests(LogTestCase):
             appending = log.append([Record(Event("a"))] * count, key)
             error = self.failureResultOf(appending, NotStored).value
             self.assertTrue(error.maybe)
-            self.assertIn("news: the server has answered ", str(error))
+            self.assertIn("news: the server returned ", str(error))
 
     def test_noText(self) -> None:
         """
@@ -450,7 +450,7 @@ class AppendingTests(LogTestCase):
             appending = log.append([Record(Event("a"), topics)], key)
             error = self.failureResultOf(appending, NotStored).value
             self.assertFalse(error.maybe)
-            self.assertIn("is no text", str(error))
+            self.assertIn("is not valid text", str(error))
         self.assertEqual(self.streams.asked, [])
 
 
@@ -503,7 +503,7 @@ class ClosingTests(LogTestCase):
 
     def test_ahead(self) -> None:
         """
-        What waits for the tail is to be asked again.
+        A read that waits for the tail is to be asked again.
         """
         log = self.open()
         self.add(1)

@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.store.redis.log}: reading a stream that was lost, before the tail was told.
+Tests for L{twisted_sse.store.redis.log}: reading a stream that was lost, before the tail was
+notified.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class LossTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        A reader whose place is lost is told so when the tail was.
+        A reader whose place is lost learns it when the tail does.
         """
         reading = self.log.read("3-0", 2**16)
         self.assertNoResult(reading)
@@ -87,7 +88,7 @@ class LossTests(SynchronousTestCase):
 
     def test_dropped(self) -> None:
         """
-        A reader whose place was only dropped is told so at once.
+        A reader whose place was only dropped learns it at once.
         """
         self.commands.kept = OLD[2:]
         self.failureResultOf(self.log.read("1-0", 2**16), NotKept)
@@ -95,7 +96,7 @@ class LossTests(SynchronousTestCase):
     def test_end(self) -> None:
         """
         A reader that has everything until the loss is not told that nothing follows, but goes on
-        when the tail was told.
+        when the tail was notified.
         """
         reading = self.log.read("2-0", 2**16)
         self.assertNoResult(reading)
@@ -110,7 +111,7 @@ class LossTests(SynchronousTestCase):
 
     def test_theEnd(self) -> None:
         """
-        Without a loss, a reader that has everything is told at once.
+        Without a loss, a reader that has everything learns it at once.
         """
         self.commands.kept = list(OLD)
         self.assertEqual(self.successResultOf(self.log.read("4-0", 2**16)), [])

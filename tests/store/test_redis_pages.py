@@ -16,7 +16,7 @@ class PagesTests(SynchronousTestCase):
 
     def test_unknown(self) -> None:
         """
-        Of entries of which nothing is known a few are asked for.
+        A few entries are asked for if nothing is known about them.
         """
         self.assertEqual(Pages().count(2**18), 16)
         self.assertEqual(Pages().count(1), 1)

@@ -120,7 +120,7 @@ class SessionTests(SynchronousTestCase):
 
     def test_nudgeInVain(self) -> None:
         """
-        It is not tried for ever.
+        It is not tried forever.
         """
         self.open("one")
         self.store.open("two", MemoryTail(), 10)
@@ -133,8 +133,8 @@ class SessionTests(SynchronousTestCase):
 
     def test_away(self) -> None:
         """
-        Each log is told that the server is away, whichever connection is lost, and those that are
-        opened meanwhile as well; and that it is back when both are of use.
+        Each log is notified that the server is away, whichever connection is lost, and those that
+        are opened meanwhile as well; and that it is back when both are of use.
         """
         [log] = self.open("one")
         self.follower.lose()

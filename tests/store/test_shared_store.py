@@ -35,7 +35,7 @@ class SharedStoreTests(
 
     def makeLimitedStore(self, maxEvents: int) -> EventStore:
         """
-        Make a server that keeps only so many events of each channel, and a store there.
+        Make a server that keeps a limited number of events of each channel, and a store there.
         """
         from twisted.internet import reactor
 
@@ -72,7 +72,7 @@ class SharedStoreTests(
 
     async def test_processes(self) -> None:
         """
-        Two processes are told the same, in the same order.
+        Two processes receive the same, in the same order.
         """
         first = await OpenedLog.of(self.newStore())
         second = await OpenedLog.of(self.closedAtTheEnd(self.reopenStore()))

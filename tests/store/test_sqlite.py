@@ -151,7 +151,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_everyField(self) -> None:
         """
-        A record comes back exactly as it was, whatever is in it.
+        A record is read exactly as it was, whatever is in it.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -376,7 +376,7 @@ class PlaceTests(SQLiteTestCase):
 
     async def test_unknown(self) -> None:
         """
-        Whatever a client may send that is no place is not kept.
+        Whatever a client may send that is not a place is not kept.
         """
         keeper = await self.keep(self.store())
         ids = await keeper.fill(20)
@@ -601,7 +601,7 @@ class TopicTests(SQLiteTestCase):
 
     async def test_strangeTopics(self) -> None:
         """
-        A topic that is no text is refused with its record alone, and costs the others nothing.
+        A topic that is not text is refused with its record alone, and costs the others nothing.
         """
         keeper = await self.keep(self.store())
         good, bad, better = keeper.record(), keeper.record(None, "\ud800"), keeper.record()
@@ -720,7 +720,7 @@ class KeyTests(SQLiteTestCase):
 
     async def test_noText(self) -> None:
         """
-        A key that is no text is refused.
+        A key that is not text is refused.
         """
         keeper = await self.keep(self.store())
         with self.assertRaises(NotStored):

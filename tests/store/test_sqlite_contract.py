@@ -31,7 +31,7 @@ class SQLiteStoreTests(EventStoreTests, LimitedStoreTests, FailingStoreTests, SQ
 
     def makeLimitedStore(self, maxEvents: int) -> EventStore:
         """
-        Make a store that keeps only so many events.
+        Make a store that keeps a limited number of events.
         """
         self.count += 1
         self.path = os.path.join(self.folder, f"{self.count}.db")

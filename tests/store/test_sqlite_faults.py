@@ -71,7 +71,7 @@ class FullDiskTests(SQLiteTestCase):
     async def test_fullAndFree(self) -> None:
         """
         On a full disk storing fails, which is said once; reading goes on; when there is space again
-        storing goes on, which is said too; and nobody passes what is missing without being told.
+        storing goes on, which is said too; and no client passes what is missing without a reset.
         """
         store, keeper = await self.keepLimited()
         ids = await keeper.fill(5)
@@ -238,8 +238,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_header(self) -> None:
         """
-        If the file is no database at the opening, it is set aside under a name that the log says,
-        and a new one begins.
+        If the file is not a database at the opening, it is set aside under a name that the log
+        says, and a new one begins.
         """
         store, _, ids = await self.full()
         await store.close()
@@ -275,8 +275,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_middleWhileRunning(self) -> None:
         """
-        If garbage is found while the store is in use, all channels are told, no old ID is good any
-        more, and new events are kept.
+        If garbage is found while the store is in use, all channels are notified, no old ID is good
+        any more, and new events are kept.
         """
         store, keeper, ids = await self.full()
         other = await self.keep(store, "other")
@@ -311,7 +311,7 @@ class CorruptionTests(SQLiteTestCase):
         store, keeper, _ = await self.full(maxEvents=200)
         self.edit("PRAGMA wal_checkpoint")
         self.spoil(4096 * 3)
-        # Now nobody believes any more what he has in memory.
+        # Now no connection trusts its memory any more.
         self.edit("PRAGMA user_version = 1")
         failures = 0
         for _ in range(1000):
@@ -330,13 +330,13 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_noNewFile(self) -> None:
         """
-        While there can be no new file the store is away; when there can, all goes on.
+        While no new file can be made the store is away; when there can, all goes on.
         """
         self.patch(writer, "PAUSE", 0.05)
         store, keeper, _ = await self.full(maxEvents=200)
         self.edit("PRAGMA wal_checkpoint")
         self.spoil(4096 * 3)
-        # Now nobody believes any more what he has in memory.
+        # Now no connection trusts its memory any more.
         self.edit("PRAGMA user_version = 1")
 
         def fail(self: File) -> None:
@@ -364,7 +364,7 @@ class CorruptionTests(SQLiteTestCase):
     async def test_deleted(self) -> None:
         """
         If the file is deleted, or another is put in its place, while it is in use, that is noticed:
-        a new one is begun, everybody is told, and the other is kept.
+        a new one is begun, every channel is notified, and the other is kept.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -422,8 +422,8 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_rowsOfOthers(self) -> None:
         """
-        A row that is no event is dropped, which the log says; who would have to pass it is told,
-        and the rest is read.
+        A row that is not an event is dropped, which the log says; a reader that would have to pass
+        it receives a reset, and the rest is read.
         """
         for column, value in (
             ("id", "'a' || char(10)"),
@@ -443,7 +443,7 @@ class CorruptionTests(SQLiteTestCase):
                 await keeper.read(ids[1])
             self.assertEqual(await keeper.read(None), ["4", "5"])
             self.assertEqual(await keeper.read(ids[2]), ["4", "5"])
-            self.assertIn("no event", self.flushLogged()[0])
+            self.assertIn("not an event", self.flushLogged()[0])
             self.flushLoggedErrors()
             self.edit(f"UPDATE events SET {column} = {value} WHERE position = 4")
             await store.close()
@@ -453,7 +453,7 @@ class CorruptionTests(SQLiteTestCase):
 
     async def test_numbersOfOthers(self) -> None:
         """
-        Sizes and times that are no numbers do not stop anything.
+        Sizes and times that are not numbers do not stop anything.
         """
         for options in {"maxBytes": 3}, {"maxAge": 100}, {"maxEvents": 3}:
             self.path += "x"
@@ -470,7 +470,7 @@ class CorruptionTests(SQLiteTestCase):
 
 class ThreadTests(SQLiteTestCase):
     """
-    Tests for threads that fail in ways that nobody expects.
+    Tests for threads that fail in ways that no one expects.
     """
 
     async def test_writerFails(self) -> None:
@@ -557,7 +557,7 @@ class ErrorTests(SQLiteTestCase):
 
     def test_kinds(self) -> None:
         """
-        Errors are told apart by their codes, and before Python 3.11 by their texts.
+        Errors are distinguished by their codes, and before Python 3.11 by their texts.
         """
         corrupt = sqlite3.DatabaseError("database disk image is malformed")
         self.assertTrue(isCorrupt(corrupt))

@@ -48,7 +48,7 @@ class MomentTests(SQLiteTestCase):
         keeper = await self.keep(store, recent=12)
         kept = {str(each.event.data): str(each.event.id) for each in keeper.told[0][1]}
         self.assertEqual(len(set(kept.values())), len(keeper.told[0][1]))
-        # What was stored is there, with the ID that was told, or that is unknown: but for the
+        # What was stored is there, with the ID that was reported, or that is unknown: but for the
         # oldest, since more may have been stored, and not told.
         for data in list(stored)[-8:]:
             self.assertIn(data, kept, self.path)

@@ -100,14 +100,14 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_isDirectory(self) -> None:
         """
-        A directory is no file.
+        A directory is not a file.
         """
         os.mkdir(self.path)
         await self.refused(IsADirectoryError, self.path)
 
     async def test_noFile(self) -> None:
         """
-        What is no file, such as a device, is refused, and stays where it is.
+        What is not a file, such as a device, is refused, and stays where it is.
         """
         os.mkfifo(self.path)
         await self.refused(OSError, "not a regular file", self.path)
@@ -115,7 +115,7 @@ class OpeningTests(SQLiteTestCase):
 
     async def test_strangeName(self) -> None:
         """
-        A channel whose name is no text is refused, and disturbs no other.
+        A channel whose name is not text is refused, and disturbs no other.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -233,7 +233,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_walGone(self) -> None:
         """
-        If the file -wal is gone, nobody goes on as if nothing were lost.
+        If the file -wal is gone, no client goes on as if nothing were lost.
         """
         for _ in range(2):
             await self._walGone()
@@ -257,7 +257,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_somebodyLooked(self) -> None:
         """
-        If somebody has opened the file with other means after the death of the process, which
+        If another program has opened the file after the death of the process, which
         removes the file -wal, nothing is lost.
         """
         ids = await self.died()
@@ -269,7 +269,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_oldCopy(self) -> None:
         """
-        If an old copy is put back, nobody goes on as if nothing were lost.
+        If an old copy is put back, no client goes on as if nothing were lost.
         """
         store = self.store()
         keeper = await self.keep(store)
@@ -290,8 +290,8 @@ class LossTests(SQLiteTestCase):
 
     async def test_rebooted(self) -> None:
         """
-        If the machine was restarted under an open store, what is kept is kept, but nobody goes on
-        as if nothing were lost: also not by IDs that the application gave.
+        If the machine was restarted under an open store, what is kept is kept, but no client goes
+        on as if nothing were lost: also not by IDs that the application gave.
         """
         self.dead = self.store()
         keeper = await self.keep(self.dead)
@@ -350,7 +350,7 @@ class LossTests(SQLiteTestCase):
 
     async def test_otherSystem(self) -> None:
         """
-        Where nobody knows whether the machine was restarted, that alone is no loss.
+        Where it is unknown whether the machine was restarted, that alone is not a loss.
         """
         file.bootID.cache_clear()
         self.addCleanup(file.bootID.cache_clear)

@@ -183,7 +183,7 @@ class TrimmingTests(SQLiteTestCase):
 
     async def test_foreignDeletion(self) -> None:
         """
-        If somebody else deletes events, the others are kept, and as many as before.
+        If another program deletes events, the others are kept, and as many as before.
         """
         keeper = await self.keep(self.store(maxEvents=10))
         await keeper.fill(10)
@@ -243,7 +243,7 @@ class TopicTests(SQLiteTestCase):
     async def test_tooManyTopics(self) -> None:
         """
         If dropped events were about very many topics, only the newest are remembered, and no place
-        is taken for good that may not be.
+        is taken for valid that may not be.
         """
         self.patch(trimming, "MOST_TOPICS", 20)
         self.patch(trimming, "SLICE", 5)

@@ -106,7 +106,7 @@ class BackpressureTests(StreamTestCase):
 
     def test_dropOldest(self) -> None:
         """
-        DROP_OLDEST drops events from the front of the queue, and the client is told how many before
+        DROP_OLDEST drops events from the front of the queue, and the client learns how many before
         the rest.
         """
         stream = self.connect(maxPending=60, slow=SlowReader.DROP_OLDEST)

@@ -333,7 +333,7 @@ class EveryTests(StreamTestCase):
             self.client.clock.advance(1)
             self.assertEqual(reasons, [CloseReason.ERROR])
             [failure] = self.flushLoggedErrors(TypeError)
-            self.assertIn("it may return an Event, a str", failure.getErrorMessage())
+            self.assertIn("it must return an Event, a str", failure.getErrorMessage())
             self.assertGone()
 
     def test_invalidText(self) -> None:

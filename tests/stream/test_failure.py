@@ -76,7 +76,7 @@ class RefusalTests(DriverTestCase):
 
     def test_noContent(self) -> None:
         """
-        C{Error(204)} becomes a 204 without a body, so that a browser stops for good.
+        C{Error(204)} becomes a 204 without a body, so that a browser stops permanently.
         """
         for connected in self.ways(Error(204)):
             self.connect(connected)
@@ -284,7 +284,7 @@ class FailureTests(DriverTestCase):
                 self.clock.advance(1)
                 self.assertEqual(self.data(), ["fine"])
                 [failure] = self.flushLoggedErrors(TypeError)
-                self.assertIn(f"{wrong!r} is no event", failure.getErrorMessage())
+                self.assertIn(f"got {wrong!r}", failure.getErrorMessage())
                 self.assertCut()
 
     def test_noEventAtFirst(self) -> None:

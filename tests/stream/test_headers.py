@@ -106,7 +106,7 @@ class HeaderTests(StreamTestCase):
 
     def test_noRetry(self) -> None:
         """
-        Without C{retry} it is 3 seconds, so that nothing that a browser was told before lasts.
+        Without C{retry} it is 3 seconds, so that no earlier C{retry} of a browser lasts.
         """
         self.connect()
         self.assertEqual(self.browser.retry, 3000)

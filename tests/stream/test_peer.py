@@ -118,7 +118,7 @@ class VanishTests(StreamTestCase):
 
     def test_off(self) -> None:
         """
-        Without a C{stallTimeout} nobody looks.
+        Without a C{stallTimeout} there is no check.
         """
         gone = self.vanish()
         stream = self.connect(stallTimeout=None, heartbeat=None)
@@ -141,7 +141,7 @@ class VanishTests(StreamTestCase):
 
     def test_notInMemory(self) -> None:
         """
-        Where there is no socket, nobody looks.
+        Where there is no socket, there is no check.
         """
         stream = self.connect(heartbeat=None)
         assert stream.request is not None

@@ -133,10 +133,10 @@ class SendTests(StreamTestCase):
         stream = self.connect()
         before = self.browser.text
         for arguments, fields, message in [
-            ((b"bytes",), {}, "no event"),
-            ((5,), {}, "5 is no event"),
+            ((b"bytes",), {}, "got b'bytes'"),
+            ((5,), {}, "got 5"),
             (({"a": 1},), {}, "json=value"),
-            (("text",), {"json": 1}, "either the data or json"),
+            (("text",), {"json": 1}, "either data or json"),
             ((Event("x"),), {"id": "1"}, "id cannot be added"),
             ((Event("x"),), {"json": 1}, "json cannot be added"),
             (("text",), {"nonsense": 1}, "nonsense"),

@@ -41,7 +41,7 @@ except ImportError:  # pragma: no cover
 
 class Socket:
     """
-    A socket that takes as many bytes as it is told to.
+    A socket that takes as many bytes as it is asked to.
     """
 
     def __init__(self, *takes: int | OSError) -> None:

@@ -25,7 +25,7 @@ from twisted_sse.testing.transport import MemoryTransport
 
 class Recorder(Observer):
     """
-    Records what it is told, and calls C{act} with it.
+    Records what it receives, and calls C{act} with it.
 
     @ivar cost: how long each write takes, in seconds.
     """
@@ -231,7 +231,7 @@ class ChannelTestCase(SynchronousTestCase):
 
     def told(self, *names: str) -> list[tuple[object, ...]]:
         """
-        List what the observer was told of these kinds.
+        List what the observer received of these kinds.
         """
         return [news for news in self.recorder.told if news[0] in names]
 

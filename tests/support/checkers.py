@@ -51,7 +51,7 @@ def _lines(text: str, language: str, prompt: str) -> list[str]:
 
 def mypy(folder: Path, plugin: bool) -> list[str]:
     """
-    Run mypy, as somebody does who has no configuration.
+    Run mypy, as someone does who has no configuration.
 
     @param folder: the files to check, and where mypy may write.
     @param plugin: whether mypy-zope is used.

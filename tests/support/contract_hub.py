@@ -140,7 +140,8 @@ class ContractCase(LiveTestCase):
             return [event.data for event in response.events if event.type != "end"]
 
         await until(lambda: len(data()) >= len(expected), f"{expected}")
-        # What would come too much has come when somebody else has got what was published after it.
+        # What would come too much has arrived when another client has received what was published
+        # after it.
         other = await self.ask("topic=end")
         await self.publish("end", data="end", type="end")
         await until(lambda: other.events, "the end")

@@ -65,7 +65,7 @@ class Client2(Connection):
         Make a request.
 
         @param body: its body, which fits in a frame.
-        @param more: more headers, of which several may have the same name.
+        @param more: more headers; several may have the same name.
         @return: its number, and its response.
         """
         number = self.http.get_next_available_stream_id()

@@ -87,7 +87,7 @@ class HubCase(SynchronousTestCase):
 
     def assertToldToComeBack(self, *streams: MemoryStream) -> None:
         """
-        Assert that the streams have ended as a browser understands it, which then comes back.
+        Assert that the streams have ended as a browser understands it, which then reconnects.
         """
         for stream in streams:
             self.assertEqual((stream.status, stream.ended), (200, True))

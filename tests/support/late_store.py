@@ -1,5 +1,5 @@
 """
-A store in memory that takes its time, and fails when it is told to.
+A store in memory that takes its time, and fails when it is asked to.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-What exists before clients connect and after they have gone.
+What exists before clients connect and after they have disconnected.
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ def openDescriptors() -> int:
 
 def allowDescriptors(test: TestCase, count: int) -> None:
     """
-    Allow this process that many open files until a test ends, or skip the test.
+    Allow this process N open files until a test ends, or skip the test.
     """
     soft, hard = limits.getrlimit(limits.RLIMIT_NOFILE)
     if soft == limits.RLIM_INFINITY or soft >= count:

@@ -33,7 +33,7 @@ async def turns(count: int = 3) -> None:
 class Progress:
     """
     Checks what one client receives: each event as published, once and in order, unless the client
-    is told that it has missed some.
+    receives a reset.
 
     @ivar next: the number of the next event; L{None} after a C{stream-reset}.
     @ivar last: the number of the last event.

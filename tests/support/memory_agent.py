@@ -72,7 +72,7 @@ class MemoryResponse:
     A response whose body arrives when the test says so.
 
     What is written before the body is read, or while it is paused, is queued.  When the connection
-    is closed, the protocol is told within the call, which is the worst case.
+    is closed, the protocol is notified within the call, which is the worst case.
 
     @ivar isCut: whether the reader closed the connection.
     @ivar isPaused: whether delivery is paused.

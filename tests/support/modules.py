@@ -1,25 +1,17 @@
 """
-The package's modules as syntax trees, what they import, and their prose.
+The package's modules as syntax trees, and what they import.
 """
 
 from __future__ import annotations
 
 import ast
-import io
-import re
-import tokenize
 from collections.abc import Iterator
 
 from tests.support.requirements import ROOT
 
-__all__ = ["ARCHAIC", "PACKAGE", "imports", "modules", "prose"]
+__all__ = ["PACKAGE", "imports", "modules"]
 
 PACKAGE = ROOT / "twisted_sse"
-
-#: Words that no native speaker writes any more.
-ARCHAIC = re.compile(
-    r"\b(?:whoever|whomever|lest|thereof|therein|wherein|whereof)\b", re.IGNORECASE
-)
 
 
 def modules() -> dict[str, ast.Module]:
@@ -60,15 +52,3 @@ def imports(name: str, tree: ast.AST, forTypes: bool = True) -> Iterator[str]:
             yield from (".".join([*base, alias.name]) for alias in node.names)
         else:
             yield from imports(name, node, forTypes)
-
-
-def prose(source: str) -> Iterator[str]:
-    """
-    @return: the docstrings and the comments of a module, attributes' docstrings too.
-    """
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            yield str(node.value.value)
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string

@@ -63,7 +63,7 @@ def refuses(
     status: int, headers: Mapping[str, str] = {}, body: bytes = b"", type: str = "text/plain"
 ) -> Answer:
     """
-    Make an answer that is no stream.
+    Make an answer that is not a stream.
     """
 
     def answer(request: Request) -> None:
@@ -140,7 +140,7 @@ class Source(Resource):
 
 class _Sources(Resource):
     """
-    C{page/sources}: what the index is told.
+    C{page/sources}: what the index receives.
 
     @ivar told: an item for each source.
     @ivar status: that of the answer.
@@ -189,7 +189,7 @@ class PageServer:
     The page of one source at C{/}, or of several, with an index and C{/all}.
 
     @ivar sources: by path.
-    @ivar told: what the index is told, see L{_Sources}.
+    @ivar told: what the index receives, see L{_Sources}.
     """
 
     def __init__(

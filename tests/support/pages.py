@@ -71,7 +71,7 @@ def atSecond(second: int, text: str) -> str:
     """
     Make a line with a time of its own.
 
-    @param second: that many seconds after two o'clock in the night, on a day in 2026, in UTC.
+    @param second: how many seconds after two o'clock in the night, on a day in 2026, in UTC.
     """
     hours, rest = divmod(second, 3600)
     minutes, seconds = divmod(rest, 60)

@@ -35,5 +35,5 @@ def freePort() -> int:
                 _given.add(port)
                 return port
         except OSError:
-            # Somebody else has it.
+            # Another program has it.
             continue

@@ -28,7 +28,7 @@ class Publisher:
     @ivar name: what the data of its events begin with.
     @ivar sent: how many events it has begun to send.
     @ivar ids: the IDs of those that were acknowledged.
-    @ivar repeated: how many had to be sent again, since nobody knows whether they were stored.
+    @ivar repeated: how many had to be sent again, since it is unknown whether they were stored.
     """
 
     def __init__(self, test: TestCase, ports: Sequence[int], name: str, pause: float = 0.0) -> None:

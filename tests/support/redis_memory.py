@@ -63,7 +63,7 @@ class Peer:
 
     def abortConnection(self) -> None:
         """
-        Close the connection, which is told in another turn, as a reactor does.
+        Close the connection, which is reported in another turn, as a reactor does.
         """
         if not self.isClosed:
             self.isClosed = True

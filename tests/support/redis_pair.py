@@ -128,7 +128,7 @@ class Pair:
 
     def shut(self) -> None:
         """
-        Cut off all connections, and let nobody in.
+        Cut off all connections, and accept none.
         """
         self._forwarding.isShut = True
         self.cut()

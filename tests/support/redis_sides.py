@@ -15,7 +15,7 @@ from twisted_sse.store import NotStored, RedisStore
 
 __all__ = ["RESET", "Reader", "Side", "SidesTestCase"]
 
-#: What a reader notes when it is told that it may have missed something.
+#: What a reader notes when it receives a reset.
 RESET = "reset"
 
 

@@ -2,7 +2,7 @@
 A server in memory that makes the IDs of the events, as Redis does, and stores that any number of
 processes have there.
 
-Requests and answers take a turn of the reactor each, and so does what a store is told.
+Requests and answers take a turn of the reactor each, and so does what a store receives.
 """
 
 from __future__ import annotations

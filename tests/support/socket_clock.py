@@ -1,5 +1,5 @@
 """
-A clock for models that talk to a real server: a small reactor that runs only when it is told.
+A clock for models that talk to a real server: a small reactor that runs only when it is asked to.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class _Transport:
 
     def abortConnection(self) -> None:
         """
-        Close the connection, which is told in another turn.
+        Close the connection, which is reported in another turn.
         """
         self.clock.callLater(0, self.lose, ConnectionAborted())
 

@@ -4,7 +4,8 @@ A program that stores numbered events, and says when each is stored::
     python -m tests.support.store_writer PATH FIRST
 
 It prints its prefix, then the data and the ID of each event that was stored, until it is killed.
-With C{STOP} for a number, it stores so many at once and ends its reactor without closing anything.
+With C{STOP} for a number, it stores that number at once and ends its reactor without closing
+anything.
 """
 
 from __future__ import annotations

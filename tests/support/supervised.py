@@ -17,7 +17,7 @@ class FakeProcess:
     """
     The process of a child.
 
-    @ivar said: what it was told, without pings.
+    @ivar said: what it received, without pings.
     @ivar pings: how often it was asked whether it lives.
     @ivar killed: how often it was killed.
     """
@@ -32,7 +32,7 @@ class FakeProcess:
 
     def say(self, kind: str, fields: dict[str, Any] | None = None, needed: bool = True) -> None:
         """
-        Record what it is told, and answer pings.
+        Record what it receives, and answer pings.
         """
         if kind != "ping":
             self.said.append((kind, fields or {}))
@@ -68,7 +68,7 @@ class FakeProcess:
     @property
     def kinds(self) -> list[str]:
         """
-        The kinds of what it was told.
+        The kinds of what it received.
         """
         return [kind for kind, _ in self.said]
 

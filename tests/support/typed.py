@@ -15,7 +15,7 @@ __all__ = ["Bytes", "Closings", "Everything", "Words", "observed"]
 
 class Bytes:
     """
-    Is told only of what is sent.
+    Receives only what is sent.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Bytes:
 
 class Closings:
     """
-    Is told only of the ends.
+    Receives only the ends.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Closings:
 
 class Words:
     """
-    Is told only of what is published.
+    Receives only what is published.
     """
 
     def __init__(self) -> None:
@@ -60,7 +60,7 @@ class Words:
 
 class Everything(Observer):
     """
-    May be told everything, and does nothing with it.
+    Receives everything, and does nothing with it.
     """
 
 
@@ -82,5 +82,5 @@ def observed(
 
 
 if TYPE_CHECKING:
-    # What is no observer does not type-check.
+    # What is not an observer does not type-check.
     Observers(object())  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
 """
 Tests for L{twisted_sse.testing.stores.faults}: its tests find stores that drop silently, and stores
-that do not come back.
+that do not reconnect.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def dropsNothing(self: Stream, records: Sequence[Record], key: Any, most: int) -
 
 def saysNothing(self: SharedStore) -> None:
     """
-    Nobody is told what is the matter.
+    Nothing reports the problem.
     """
     setAway(self)
     for log in self.logs:
@@ -99,7 +99,7 @@ def staysTroubled(self: SharedStore) -> str:
 
 def repeats(self: SharedLog) -> None:
     """
-    After a pause everything is told again.
+    After a pause everything is reported again.
     """
     if self.number == self.stream.number and self.number:
         self.tail.received([each.record for each in self.stream.kept])

@@ -195,7 +195,7 @@ def losesTheLast(log: Any) -> Any:
 @foundBy("test_closeInTheMiddle")
 def talksOn(log: Any) -> Any:
     """
-    The tail is told something after the end.
+    The tail receives something after the end.
     """
 
     class Faulty(log):
@@ -229,7 +229,7 @@ def goesOn(log: Any) -> Any:
 @foundBy("test_received")
 def echoes(log: Any) -> Any:
     """
-    The tail is told of the channel's own records.
+    The tail receives the channel's own records.
     """
 
     class Faulty(log):

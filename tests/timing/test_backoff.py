@@ -76,7 +76,7 @@ class AfterEndTests(DrawingTestCase):
 
     def test_spread(self) -> None:
         """
-        Forty clients of a server that ends all streams at once come back spread over a second or
+        Forty clients of a server that ends all streams at once reconnect spread over a second or
         more, whatever it asks for.
         """
         for retry in None, 0, 500, 3000:

@@ -1,5 +1,5 @@
 """
-Tests for L{twisted_sse.timing.reactors}: a reactor whose time nobody sets.
+Tests for L{twisted_sse.timing.reactors}: a reactor with a time that is never set.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Ageing:
     def __init__(self, store: History, positions: Positions | None) -> None:
         """
         @param store: has a C{maxAge}.
-        @param positions: which clients have old IDs, if they are told.
+        @param positions: which clients have old IDs, if they receive new ones.
         """
         self.clock: IReactorTime | None = None
         self._store = store

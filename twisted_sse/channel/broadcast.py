@@ -276,7 +276,7 @@ class Broadcast:
 
     def lost(self, place: int | None) -> Encoded | None:
         """
-        Make the event that tells a client that it has missed events for good.
+        Make the event that tells a client that it has missed events permanently.
         """
         if self._resetEvent is None:
             return None

@@ -97,9 +97,9 @@ class Channel:
             With a history a stream is sent one before anything else if its client is new, and
             again when half of the history has passed since the last ID that it was sent: so the
             client resumes exactly even if there was no event for it.  With L{None} there is none,
-            and then a client that has not received an event yet may miss some without being told.
-        @param resetEvent: the type of the event that tells a client that it has missed events for
-            good; L{None} for no such event.
+            and then a client that has not received an event yet may miss some without notice.
+        @param resetEvent: the type of the event that tells a client that it has missed events
+            permanently; L{None} for no such event.
         @param liveComment: a comment sent once to each stream, after the replayed events or at once if
             there are none; all later events are new.  Needs a history.
         @param observer: the channel's observer.
@@ -124,9 +124,11 @@ class Channel:
             raise ValueError("liveComment needs a history: without it nothing is replayed")
         checkObserver(observer, ChannelObserver, StreamObserver)
         if store is not None and history is None:
-            raise ValueError("a store needs a history: it is the window in front of the store")
+            raise ValueError(
+                "store needs a history: the history is the window in front of the store"
+            )
         if store is not None and not name:
-            raise ValueError("a store needs a name for the channel: it keeps many channels")
+            raise ValueError("store needs a name: under this name the store keeps the channel")
         if history is not None:
             history.claim()
         self.name = name
@@ -182,8 +184,8 @@ class Channel:
     @property
     def lookups(self) -> dict[str, int]:
         """
-        How often it was looked up who has chosen a pattern that matches a topic: C{"hit"} if that was
-        remembered, C{"miss"} if the topic had to be compared with patterns.
+        How often the patterns that match a topic were looked up: C{"hit"} if they were cached,
+        C{"miss"} if the topic had to be compared with all patterns.
         """
         patterns = self._broadcast.audience.index.patterns
         return {"hit": patterns.hits, "miss": patterns.misses}
@@ -197,8 +199,8 @@ class Channel:
 
     def makesID(self, identifier: str) -> bool:
         """
-        Whether an ID is of the kind that the channel makes itself.  To an event that has it because
-        somebody else chose it, the ID of another event will lead, or that of a place.
+        Whether an ID has the form of those that the channel makes itself.  An event that was
+        published with such an ID could be confused with another event, or with a place.
 
         @param identifier: the ID, which may be any text.
         """
@@ -245,11 +247,10 @@ class Channel:
             that chose by C{topics} and C{where} are not asked for that: see L{Choice
             <twisted_sse.channel.choice.Choice>}.
         @param fields: C{json}, any value to be sent as JSON, or the fields of the event.
-        @return: the event as it is sent: with a history, every event has an ID; with a store, if it
-            is the channel that makes the IDs, and the store is open.
+        @return: the event as it is sent: with a history, every event has an ID; with a store, only
+            if the channel makes the IDs and the store is open.
         @raise NotStored: if too much is waiting to be stored.
-        @raise InvalidEvent: if a field is not valid, or there is an ID, and it is the store that makes
-            the IDs.
+        @raise InvalidEvent: if a field is not valid, or an ID is given and the store makes the IDs.
         @raise EventTooLarge: if the event is larger than C{maxEventSize}.
         @raise RuntimeError: if the channel is closed, or this is not the reactor's thread.
         """
@@ -344,13 +345,15 @@ class Channel:
         if choice is None:
             choice = choiceOf(topics, where)
         elif topics is not None or where is not None:
-            raise ValueError("give either choice, or topics and where: each says what is sent")
+            raise ValueError("give either choice, or topics and where, not both")
         checkInteger("last", last, 0, optional=False)
         if last and earliest:
-            raise ValueError("give either last or earliest: each says what a new client is sent")
+            raise ValueError("give either last or earliest, not both")
         if (last or earliest) and self.history is None:
             which = "last" if last else "earliest"
-            raise ValueError(f"{which} needs a history: there is nothing to take the events from")
+            raise ValueError(
+                f"{which} needs a history: without it there are no past events to send"
+            )
         response = responseOf(stream)
         seen = stream.lastEventID if lastEventID is None else lastEventID
         self._subscribers.subscribe(response, seen, choice, last, earliest)
@@ -368,8 +371,8 @@ class Channel:
 
     def placeOf(self, stream: EventStream) -> str:
         """
-        Find the ID from which the client of a stream resumes with what it has not been sent yet: an
-        event that is sent to this stream alone, with this ID, costs it nothing.
+        Find the ID of the place that a stream has reached.  An event that is sent to this stream
+        alone should have this ID, so that its client still resumes exactly.
 
         @return: the ID; empty if there is none yet, or the stream is not subscribed.
         @raise RuntimeError: if this is not the reactor's thread.
@@ -379,7 +382,7 @@ class Channel:
 
     def resumes(self, lastEventID: str) -> Deferred[bool]:
         """
-        Find out whether a client that comes with an ID misses nothing.
+        Find out whether a client can resume from an ID without missing events.
 
         @param lastEventID: the ID, which may be any text.
         @return: fires with whether everything after the event with this ID is kept.  Fails with
@@ -400,9 +403,9 @@ class Channel:
         """
         checkThread(self._thread, "channel.beginAfter")
         if self.history is None:
-            raise ValueError("beginAfter needs a history: without it no client resumes")
+            raise ValueError("beginAfter needs a history: without it no client can resume")
         if self._storage is not None:
-            raise ValueError("beginAfter is not for a channel with a store: the store knows")
+            raise ValueError("beginAfter cannot be used with a store, which keeps its own position")
         self.history.beginAfter(lastEventID)
 
     def close(self) -> None:
@@ -431,8 +434,8 @@ class Channel:
 
     def whenDelivered(self) -> Deferred[None]:
         """
-        Wait until published events have gone out, so that code that publishes what it reads need
-        not read faster than that.
+        Wait until published events have gone out, so that code that publishes what it reads can
+        pause until then.
 
         @return: a new L{Deferred} each time, which fires when everything has been handed to the
             live streams, at once if it has been already.

@@ -26,8 +26,8 @@ class Index(Generic[_Subscriber]):
     def __init__(self) -> None:
         self._topics: dict[str, dict[_Subscriber, None]] = {}
         self.patterns: Patterns[_Subscriber] = Patterns()
-        # The subscribers of a topic that nobody has chosen.
-        self._nobody: dict[_Subscriber, None] = {}
+        # The subscribers of a topic without subscribers.
+        self._none: dict[_Subscriber, None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._topics or self.patterns)
@@ -64,7 +64,7 @@ class Index(Generic[_Subscriber]):
         # Each once, though it may match many of the topics.
         matching: dict[int, dict[_Subscriber, None]] = {}
         for topic in topics:
-            found.update(self._topics.get(topic, self._nobody))
+            found.update(self._topics.get(topic, self._none))
             if self.patterns:
                 for subscribed in self.patterns.matching(topic):
                     matching[id(subscribed)] = subscribed

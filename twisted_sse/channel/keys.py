@@ -128,8 +128,8 @@ class Keys:
             return None
         if use.content != content:
             raise KeyReused(
-                f"the idempotency key {key!r} was used for other content: every event, or batch of"
-                " events, needs a key of its own"
+                f"the idempotency key {key!r} was already used for different content: "
+                "each event or batch needs its own key"
             )
         return use
 

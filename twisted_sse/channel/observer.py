@@ -40,7 +40,7 @@ AnyChannelObserver = _Published | _Delivered | _Received
 
 class ChannelObserver(Protocol):
     """
-    Everything that an observer of channels can be told.  An observer needs only the methods that
+    Everything that an observer of channels can receive.  An observer needs only the methods that
     it is interested in.
 
     They are called while events are being sent, so they should be quick.  Exceptions are logged

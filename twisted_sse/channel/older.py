@@ -145,7 +145,7 @@ class Older:
         self._reading: Deferred[Sequence[Record]] | None = None
         self._pause = PAUSE
         self._call: IDelayedCall | None = None
-        # Those who have yet to be told what was found, and what that is.
+        # The answers that have not been delivered yet, and to whom they go.
         self._answers: deque[tuple[dict[Deferred[Part], None], Part | Failure]] = deque()
         self._turn: IDelayedCall | None = None
         self._isTelling = False
@@ -171,7 +171,7 @@ class Older:
         self._readers -= 1
         if not self._readers:
             self.clear()
-            # By now nobody waits.
+            # By now nothing waits.
             self._answers.clear()
             if self._turn is not None:
                 self._turn.cancel()
@@ -272,7 +272,7 @@ class Older:
 
     def retry(self) -> None:
         """
-        The store has come back: ask again now.
+        The store is available again: ask again now.
         """
         if self._call is not None:
             self._call.cancel()
@@ -280,7 +280,7 @@ class Older:
 
     def close(self) -> None:
         """
-        Stop reading.  Those who wait are told L{StoreAway<twisted_sse.store.contract.StoreAway>}.
+        Stop reading.  Pending reads fail with L{StoreAway<twisted_sse.store.contract.StoreAway>}.
         """
         if self._call is not None:
             self._call.cancel()
@@ -329,7 +329,7 @@ class Older:
             self._reading = None
             self._pause = PAUSE
             if self._losses != losses:
-                # The log is asked again, if somebody still wants to know.
+                # The log is asked again, if an answer is still wanted.
                 return
             position = self._history.place(request.after)
             if request.again is not None and not self._isBefore(records, request.again):

@@ -17,8 +17,8 @@ MOST_TOPICS = 10_000
 MOST_CHARACTERS = 4_000_000
 MOST_FOUND = 1_000_000
 
-#: How many patterns are kept that nobody subscribes to now: when a server is restarted, the same
-#: come back.
+#: How many patterns without subscribers are kept: after a restart of a server, its clients select
+#: the same ones again.
 MOST_IDLE = 1000
 
 _Subscriber = TypeVar("_Subscriber")
@@ -54,7 +54,7 @@ class Patterns(Generic[_Subscriber]):
         self._numbers: dict[Pattern, int] = {}
         self._numbered: dict[int, Pattern] = {}
         self._learned = 0
-        # Those of them that nobody subscribes to; the longest without a subscriber first.
+        # Those without subscribers; the longest without one first.
         self._idle: dict[Pattern, None] = {}
         self._prefixed: dict[str, dict[Pattern, None]] = {}
         # How many prefixes have each length.

@@ -2,9 +2,8 @@
 Telling clients their place in a channel's sequence, so that they can resume from it.
 
 A client resumes from the ID of the last event that it was sent.  A new client has none; and that
-of a client for which there was nothing for a long time is perhaps no longer kept: it would be told
-that it has lost events although it has missed none.  Both are sent an event of our own, with the
-ID of their place.
+of a client for which there was nothing for a long time is perhaps no longer kept: it would receive
+a reset although it has missed none.  Both are sent an event of our own, with the ID of their place.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class Positions:
         self._store = store
         self._event = event
         self._all = all
-        # The place that these have been told, or are being told; and those still to be told.
+        # The place that has been, or is being, sent to these; and those it is still to be sent to.
         self._toldAll = -1
         self._waiting: list[Response] = []
         # The others, by a last ID.  It is not moved each time that it is sent an event: when the
@@ -100,7 +99,7 @@ class Positions:
             if self._store.maxAge is None:
                 return False
             if self._toldAll != position and self._due(newest) is not None:
-                # It will be told with all others.
+                # It will be sent with all others.
                 return False
         return self.isOld(last, now)
 

@@ -45,7 +45,7 @@ class Publisher(Protocol[_Subscription]):
 
     def lost(self, place: int | None) -> Encoded | None:
         """
-        Make the event that tells a client that it has missed events for good; L{None} for none.
+        Make the event that tells a client that it has missed events permanently; L{None} for none.
 
         @param place: where it resumes; L{None} if that place has no name.
         """

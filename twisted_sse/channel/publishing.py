@@ -49,7 +49,7 @@ class Publishing:
         self._listeners = listeners
         self._twice = Twice()
         self._keys = Keys()
-        # What the observer is about to be told.
+        # What the observer is about to receive.
         self._news: list[tuple[Event, bool]] = []
         self._telling: IDelayedCall | None = None
 
@@ -69,7 +69,7 @@ class Publishing:
         @raise TypeError: if something has the wrong type.
         """
         if self._broadcast.isClosed:
-            raise RuntimeError(f"{channel!r} is closed: nothing can be published any more")
+            raise RuntimeError(f"{channel!r} is closed: it accepts no more events")
         event = what if type(what) is Event and not fields else makeEvent(what, fields)
         if self._twice.isNews(event):
             _log.warn(ENCODED_TWICE, where=repr(channel))
@@ -138,7 +138,7 @@ class Publishing:
     def _add(self, channel: object, entry: Entry) -> None:
         self._broadcast.add(entry, partial(self._listeners.delivered, channel))
 
-    # What the observer is told: last, since it may publish
+    # The call of the observer: last, since it may publish
 
     def _tell(self, channel: object, entries: Iterable[Entry]) -> None:
         """

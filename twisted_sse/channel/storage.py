@@ -86,7 +86,7 @@ class Storage:
         self._why: str | None = None
         self._call: IDelayedCall | None = None
         self._turn: IDelayedCall | None = None
-        # When what waits now has waited long enough.
+        # When the queued writes have waited long enough.
         self._expiry: IDelayedCall | None = None
 
     # What the channel calls
@@ -100,8 +100,8 @@ class Storage:
 
     def whenReady(self) -> Deferred[None]:
         """
-        @return: a new L{Deferred} each time, which fires when the log is open, or has failed for
-            good.
+        @return: a new L{Deferred} each time, which fires when the log is open, or has failed
+            permanently.
         """
         self.open()
         if self._failure is not None:
@@ -139,7 +139,7 @@ class Storage:
         if self.writing.size and self.writing.size + size > MOST:
             raise NotStored(
                 False,
-                f"{MOST >> 20} MiB are waiting to be stored: publish again when there are less",
+                f"{MOST >> 20} MiB of events are waiting to be stored: publish again later",
             )
         self.writing.publish(entries, time.time(), key, waiting)
         if self.older is not None:
@@ -219,11 +219,13 @@ class Storage:
             # What the store itself says is not repeated by each channel.
             if not self._isAway and self._store.problem() is None:
                 self._isAway = True
-                _log.warn("{name!r}: the store is away: {why}", name=self._name, why=why)
+                _log.warn(
+                    "Channel {name!r}: the store is unavailable: {why}", name=self._name, why=why
+                )
         else:
             if self._isAway:
                 self._isAway = False
-                _log.info("{name!r}: the store is back", name=self._name)
+                _log.info("Channel {name!r}: the store is available again", name=self._name)
             if self.older is not None:
                 self.older.retry()
 
@@ -273,7 +275,7 @@ class Storage:
 
     def _expireLater(self) -> None:
         """
-        Publishers are told before long that a store cannot be opened now.
+        Publishing fails before long if a store cannot be opened now.
         """
         if self.log is None and self._expiry is None and self.writing.writes:
             self._expiry = self._clock().callLater(PATIENCE, self._expire, self.writing.writes)
@@ -286,7 +288,7 @@ class Storage:
         self._expireLater()
 
     def _fail(self, failure: Failure) -> None:
-        _log.failure("{name!r}: the store cannot be opened", failure, name=self._name)
+        _log.failure("Channel {name!r}: the store cannot be opened", failure, name=self._name)
         self._end(failure)
 
     def _end(self, failure: Failure) -> None:

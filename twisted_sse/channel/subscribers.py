@@ -74,8 +74,9 @@ class Subscribers:
         if broadcast.store is not None and not self._warned and any(map(_resumes, response.feeds)):
             self._warned = True
             _log.warn(
-                "{stream} is subscribed to several channels: when its client comes back, only"
-                " one of them will know the last event ID. Use one channel, and topics.",
+                "{stream} is subscribed to several channels: when its client "
+                "reconnects, only one of them will recognise its last event ID. Use "
+                "one channel with topics",
                 stream=repr(response),
             )
         subscription = Subscription(broadcast, response, choice)

@@ -93,7 +93,7 @@ class Subscription(Feed):
         self._call: IDelayedCall | None = None
         # What is read from the store, or its opening.
         self._reading: Deferred[Any] | None = None
-        # Whether it has missed events, and goes on with the oldest: the client is told with it.
+        # Whether it has missed events, and continues with the oldest, sent with a reset.
         self._wasOldest = False
         response.attach(self)
 
@@ -180,7 +180,7 @@ class Subscription(Feed):
         """
         self._behind = True
         self.last, self.after, self.given = last, after, given
-        # What was to be told when it unsubscribed is told now.
+        # A reset that was due when it unsubscribed is sent now.
         self._wasOldest = after is None
         self._goOlder()
         self._read()
@@ -218,7 +218,7 @@ class Subscription(Feed):
     def doubt(self) -> None:
         """
         Continuity is lost.  If the store is being read, it is asked again, and says whether it has
-        what comes after what the client has; otherwise nobody knows.
+        which events follow the client's; otherwise they are not known.
         """
         if self.isOlder:
             self._leaveRead()
@@ -227,7 +227,7 @@ class Subscription(Feed):
 
     def lose(self) -> None:
         """
-        Begin behind again: nobody knows what comes after what the client has.
+        Begin behind again: it is not known which events follow the client's.
         """
         self._leaveOlder()
         self._behind = True
@@ -443,7 +443,7 @@ class Subscription(Feed):
         if failure.check(NotKept):
             self._readOldest()
         elif failure.check(StoreAway):
-            # The channel is closed.  The client comes back, and asks again.
+            # The channel is closed. The client reconnects, and asks again.
             self.response.end(CloseReason.ENDED)
         else:
             self.response.fail(failure)

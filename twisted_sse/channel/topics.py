@@ -26,7 +26,7 @@ class Topics:
     __slots__ = ("topics", "where")
 
     patterns: frozenset[Pattern] = frozenset()
-    #: Whether an event is private means nothing here: there is nobody who may not read it.
+    #: Whether an event is private means nothing here: everyone may read it.
     guards = False
     isTold = True
 
@@ -94,5 +94,7 @@ def _chooses(where: Callable[[Event], object], event: Event) -> bool:
     if isawaitable(answer) or isinstance(answer, Deferred):
         if iscoroutine(answer):
             answer.close()
-        raise TypeError(f"{where!r} returned {answer!r}: where has to know at once")
+        raise TypeError(
+            f"{where!r} returned {answer!r}: where must return a bool, not wait for one"
+        )
     return bool(answer)

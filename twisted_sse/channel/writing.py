@@ -30,8 +30,8 @@ __all__ = ["MOST", "Writing"]
 #: How many bytes may wait to be stored.
 MOST = 16 * 2**20
 
-#: After so many events the next begin another C{append}, unless they were published as one batch:
-#: the store does nothing for others while it keeps what came with one.
+#: After this number of events the next begin another C{append}, unless they were published as one
+#: batch: the store does nothing for others while it keeps what came with one.
 MOST_TOGETHER = 1000
 
 _log = Logger()
@@ -156,7 +156,7 @@ class Writing:
             return Entry(event, topics, private=private)
         if log.makesIDs:
             if event.id:
-                raise InvalidEvent(f"id is {event.id!r}: the store makes the IDs", "id")
+                raise InvalidEvent(f"id is {event.id!r}: this store makes the IDs itself", "id")
             return Entry(event, topics, private=private)
         # Each record takes a number.
         self._number += 1
@@ -205,8 +205,8 @@ class Writing:
 
             def settle(outcome: Sequence[str] | Failure | None, write: _Write = write) -> None:
                 if not isinstance(outcome, Failure) and len(outcome or ()) != len(write.entries):
-                    # Else those who wait would wait for ever.
-                    why = f"the store has answered {outcome!r:.100} for {len(write.entries)} events"
+                    # Otherwise callers would wait forever.
+                    why = f"the store returned {outcome!r:.100} for {len(write.entries)} events"
                     outcome = Failure(NotStored(True, why))
                 write.outcome = outcome
                 self._settle()
@@ -278,7 +278,7 @@ class Writing:
         assert log is not None, "it has answered"
         if self._lost:
             _log.info(
-                "{where}: events are stored again; {lost} were not",
+                "{where}: events are stored again; {lost} were not stored",
                 where=self._where,
                 lost=self._lost,
             )

@@ -71,7 +71,7 @@ def makePolicy(pem: bytes | None, insecure: bool) -> IPolicyForHTTPS | None:
     try:
         certificates = [Certificate.loadPEM(each) for each in _CERTIFICATE.findall(pem)]
     except (Error, ValueError) as e:
-        raise ValueError("a certificate in it cannot be read") from e
+        raise ValueError("it has a certificate that cannot be read") from e
     if not certificates:
-        raise ValueError("there is no certificate in it")
+        raise ValueError("it contains no certificate")
     return BrowserLikePolicyForHTTPS(trustRootFromCertificates(certificates))

@@ -37,13 +37,13 @@ NOBODY = "twisted-sse"
 
 EPILOG = """\
 It publishes a few updates, with topics below https://twisted-sse.invalid/ that
-nobody else uses.  The numbers are those of the page "What the hub conforms to"
+nothing else uses.  The numbers are those of the page "What the hub conforms to"
 of the documentation.
 
 exit status:
   0    nothing differs
   1    something differs, or the hub cannot be reached
-  2    a mistake in the command line
+  2    the command line is wrong
   4    the hub's certificate is not trusted
 
 examples:
@@ -57,7 +57,7 @@ examples:
 
 class NoHub(Exception):
     """
-    There is nothing to check: nobody is served.  The message says what to give.
+    There is nothing to check: the hub serves no client.  The message says what to give.
     """
 
 
@@ -75,7 +75,7 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = Parser(
         prog="twisted-sse check-hub",
-        description="Check whether a Mercure hub does what its protocol says.",
+        description="Check whether a Mercure hub follows the protocol.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -97,13 +97,13 @@ def parseCheck(arguments: Sequence[str]) -> argparse.Namespace:
         "--subscriber-token",
         metavar="TOKEN",
         type=token,
-        help="a token that may get all private updates; @FILE reads it",
+        help="a token that may receive all private updates; @FILE reads it",
     )
     parser.add_argument(
         "--key",
         metavar="KEY",
         type=key,
-        help="a key to make tokens with, instead of the two: file:PATH or env:NAME",
+        help="a key to make both tokens with: file:PATH or env:NAME",
     )
     parser.add_argument("--algorithm", metavar="ALG", choices=ALGORITHMS, help="its algorithm")
     parser.add_argument("--issuer", type=text, help="the iss of these tokens; required in 1.0")
@@ -154,7 +154,7 @@ async def checkURL(
 
     @param options: those that L{parseCheck} returns.
     @param now: the time of day, in seconds since 1970.
-    @raise NoHub: if it serves nobody.
+    @raise NoHub: if it serves no client.
     """
     making = None if options.signing is None else _minting(options, options.signing, now)
     publisher, subscriber = (
@@ -199,12 +199,14 @@ def _bearer(token: str | None) -> list[tuple[str, str]]:
 def _noHub(url: str, status: int, who: str, token: str | None) -> NoHub:
     if status not in (401, 403):
         return NoHub(
-            f"{url} is not a Mercure hub: a subscriber was answered {status}; the URL of a hub usually"
+            f"{url} is not a Mercure hub: it answered {status} to a subscriber; the "
+            "URL "
+            "of a hub usually"
             " ends with /.well-known/mercure"
         )
     if token is None:
-        return NoHub("the hub needs a token to subscribe: give --key or --subscriber-token")
-    return NoHub(f"the hub refuses the {who}'s token ({status}): check --key or --{who}-token")
+        return NoHub("the hub requires a token to subscribe: add --key or --subscriber-token")
+    return NoHub(f"the hub rejected the {who}'s token ({status}): check --key or --{who}-token")
 
 
 async def _check(options: argparse.Namespace, reactor: Any) -> Status:
@@ -243,6 +245,6 @@ def checkHub(arguments: Sequence[str]) -> int:
     """
     options = parseCheck(arguments)
     if sys.stdout is None:
-        say("there is no standard output")
+        say("standard output is closed")
         return Status.FAILED
     return run(lambda reactor: Deferred.fromCoroutine(_check(options, reactor)))

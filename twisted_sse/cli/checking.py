@@ -214,11 +214,11 @@ class Checks:
         await self._probe.publish(writing, *fields, ("data", "private"), ("private", "on"))
         await self._probe.publish(writing, *fields, ("data", "public"))
         if await reader.data(2) != ["private", "public"]:
-            raise Differs(f"a subscriber that may read them got {_short(await reader.data(2))}")
+            raise Differs(f"a permitted subscriber received {_short(await reader.data(2))}")
         if isinstance(stranger, Stream) and await stranger.data(1) != ["public"]:
-            raise Differs("a subscriber without a token got a private update")
-        return "only subscribers that may read them get private updates" + (
-            "" if isinstance(stranger, Stream) else "; nobody may subscribe without a token"
+            raise Differs("a subscriber without a token received a private update")
+        return "only subscribers that may read private updates receive them" + (
+            "" if isinstance(stranger, Stream) else "; subscribing requires a token"
         )
 
     async def check06(self) -> str:
@@ -257,7 +257,7 @@ class Checks:
             (await self._resumed(("Last-Event-ID", ids[1]), name=name, value=ids[0]), ["3"]),
         ):
             if await stream.data(len(expected)) != expected:
-                raise Differs(f"{_short(await stream.data(1))} came, not {_short(expected)}")
+                raise Differs(f"received {_short(await stream.data(1))}, not {_short(expected)}")
         return f"resumes by Last-Event-ID and {name}; the header wins"
 
     async def check08(self) -> str:
@@ -382,7 +382,7 @@ class Checks:
         answer = await self._probe.ask("POST", (), (), [("topic", self._base)])
         challenge = answer.header("www-authenticate")
         if answer.status != 401:
-            raise Differs(f"a publisher without a token was answered {answer.status}")
+            raise Differs(f"a publisher without a token received {answer.status}")
         if not self._isOld and (not challenge.startswith("Bearer") or "error=" in challenge):
             raise Differs(f"WWW-Authenticate was {challenge!r}")
         return "401 without a token" + (f", {challenge}" if challenge else "")
@@ -457,9 +457,9 @@ class Checks:
             raise Differs(f"the status was {answer.status}")
         document = answer.json()
         if not isinstance(document, dict) or not isinstance(document.get("subscriptions"), list):
-            raise Differs("there are no subscriptions in the JSON")
+            raise Differs("the JSON contains no subscriptions")
         if self._isOld and "lastEventID" not in document:
-            raise Differs("there is no lastEventID")
+            raise Differs("the JSON contains no lastEventID")
         await self._refused(self._probe.ask("GET", url=url), 401)
         return f"{len(document['subscriptions'])} subscriptions, {answer.header('content-type')}"
 
@@ -473,10 +473,10 @@ class Checks:
         url = urljoin(self._probe.url, f"/.well-known/oauth-protected-resource{path}")
         answer = await self._probe.ask("GET", url=url)
         if answer.status != 200 or not isinstance(answer, Answer):
-            raise Differs(f"{url} was answered {answer.status}")
+            raise Differs(f"{url} returned {answer.status}")
         document = answer.json()
         if not isinstance(document, dict) or not document.get("resource"):
-            raise Differs("there is no resource in the metadata")
+            raise Differs("the metadata contains no resource")
         return f"the resource is {document['resource']}"
 
     async def check24(self) -> str:

@@ -96,7 +96,7 @@ async def follow(options: argparse.Namespace, reactor: Any, fd: int) -> Status:
 def _isEnd(event: MessageEvent) -> bool:
     """
     @return: whether this is the last event of a stream that is finite, as a resource with C{once}
-        sends it: a client that comes back with its ID gets a 204.
+        sends it: a client that reconnects with its ID receives a 204.
     """
     return (event.type, event.lastEventID, event.data) == (END.event, END.id, END.data)
 
@@ -111,7 +111,7 @@ def get(arguments: Sequence[str]) -> int:
     """
     options = parse(arguments)
     if sys.stdout is None:
-        say("there is no standard output")
+        say("standard output is closed")
         return Status.FAILED
     fd = sys.stdout.fileno()
 

@@ -92,7 +92,7 @@ class Inspection:
         """
         source = readSource("key", key, algorithm, None)
         if isinstance(source, RemoteKeys):
-            raise InvalidOption("key", "is a URL: download it, and give the file")
+            raise InvalidOption("key", "is a URL: download it and give the file")
         self._isChecked = True
         if self._parsed is None or self._said is None:
             return
@@ -119,15 +119,16 @@ class Inspection:
             yield from self._about(self._parsed)
         if self._granted is not None:
             yield from _may("It may publish to", self._granted.publish)
-            yield from _may("It may get the private updates of", self._granted.subscribe)
+            yield from _may("It may receive private updates of", self._granted.subscribe)
             publish, subscribe = Grants(self._granted.publish), Grants(self._granted.subscribe)
             for topic in topics:
                 yield (
-                    f"{shown(topic)}: it {_can(publish, topic)} publish there, and"
-                    f" {_can(subscribe, topic)} get its private updates."
+                    f"{shown(topic)}: the token {_can(publish, topic)} publish to "
+                    f"this topic, and {_can(subscribe, topic)} receive its private "
+                    "updates."
                 )
         for why in dict.fromkeys(self.wrong):
-            yield f"A hub would refuse it: {why}."
+            yield f"A hub would reject it: {why}."
         if not self.wrong:
             if self._isChecked:
                 isNew = self._dialect is Dialect.V1
@@ -136,7 +137,7 @@ class Inspection:
                 )
                 yield f"A hub with this key{named} would accept it."
             else:
-                yield "The signature was not checked: give --key."
+                yield "The signature was not checked: add --key."
 
     def _attempt(self, read: Callable[[], Any]) -> Any:
         """

@@ -30,18 +30,18 @@ from .values import (
 __all__ = ["addCertificates", "parse", "parsePublish", "readPolicy"]
 
 GET_EPILOG = """\
-A stream that ends or breaks off is requested again, from its last event ID, if the method is GET.
-What went wrong is reported on standard error.  A finite stream ends with its "event: end".
+With GET, a stream that ends or breaks off is requested again, from its last event ID.
+Errors are reported on standard error.  A finite stream ends with "event: end".
 
 exit status:
   0    the server has no more events (204, or "event: end"); the stream has ended and is not
-       requested again; --count is reached; the output is closed by its reader
-  1    the connection failed or broke off, and there is no other try
-  2    a mistake in the command line
-  3    the response is not an event stream: its status, its content type or its redirect is wrong;
+       requested again; --count is reached; the reader closed the output
+  1    the connection failed or broke off, with no retries left
+  2    the command line is wrong
+  3    the response is not an event stream: its status, content type or redirect is wrong;
        or an event is larger than 16 MiB
   4    the server's certificate is not valid, or not trusted
-  5    nothing was received for --timeout seconds, and there is no other try
+  5    nothing was received for --timeout seconds, with no retries left
   130  Ctrl-C
   143  SIGTERM
 
@@ -58,12 +58,12 @@ seconds, with a key by which the server knows what it has stored already: nothin
 
 exit status:
   0    everything is stored
-  1    the server cannot be reached, and there is no other try
-  2    a mistake in the command line
-  3    the server refuses it, or nothing can be published at this URL; or a line is not JSON (--json),
+  1    the server cannot be reached, with no retries left
+  2    the command line is wrong
+  3    the server refuses it, or this URL does not accept events; or a line is not JSON (--json),
        or longer than 1 MiB
   4    the server's certificate is not valid, or not trusted
-  5    the server does not answer, and there is no other try
+  5    the server does not answer, with no retries left
   130  Ctrl-C
   143  SIGTERM
 
@@ -106,27 +106,30 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
     )
     # Only for the list of commands: their own command lines never get here.
     commands.add_parser("serve", help="show a log live in the browser")
-    commands.add_parser("token", help="make the tokens of a Mercure hub, and say what they may do")
-    commands.add_parser("check-hub", help="check whether a Mercure hub does what its protocol says")
-    get.add_argument("url", metavar="URL", type=url, help="where the stream is")
+    commands.add_parser("token", help="make and inspect tokens for a Mercure hub")
+    commands.add_parser("check-hub", help="check whether a Mercure hub follows the protocol")
+    get.add_argument("url", metavar="URL", type=url, help="the URL of the stream")
     _addHeader(get)
     get.add_argument(
-        "-X", "--method", type=method, help="its method: GET, or POST if there is --data"
+        "-X", "--method", type=method, help="the HTTP method (default: GET, or POST with --data)"
     )
     get.add_argument(
-        "-d", "--data", metavar="BODY", help="its body: text, @FILE, or @- for standard input"
+        "-d",
+        "--data",
+        metavar="BODY",
+        help="the body of the request: text, @FILE, or @- for standard input",
     )
     get.add_argument(
         "--type",
         action="append",
-        help="print only the events of this type; may be given several times",
+        help="print only events of this type; may be repeated",
     )
     get.add_argument(
         "--last-event-id",
         metavar="ID",
         default="",
         type=lastEventID,
-        help="begin after the event with this ID",
+        help="start after the event with this ID",
     )
     get.add_argument("-n", "--count", metavar="N", type=number, help="exit after N events")
     get.add_argument(
@@ -134,34 +137,34 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
         "--output",
         choices=OUTPUTS,
         default="text",
-        help="what is printed of an event: text for people (the default), with colours on a"
-        " terminal unless NO_COLOR is set; json, an object on one line; data, and nothing else",
+        help="how to print an event: text (the default), with colours on a terminal "
+        "unless NO_COLOR is set; json, an object on one line; or data, the data alone",
     )
     get.add_argument(
         "--timeout",
         metavar="SECONDS",
         type=seconds,
-        help="how long the server may be silent, before the stream counts as broken (default: any"
-        " time)",
+        help="how long the server may be silent before the connection counts as broken "
+        "(default: no limit)",
     )
     get.add_argument(
         "--reconnect",
         action=argparse.BooleanOptionalAction,
-        help="connect again, or not, when the stream ends or breaks off (default: for GET only)",
+        help="reconnect, or not, when the stream ends or breaks off (default: only for GET)",
     )
     get.add_argument(
         "--max-tries",
         metavar="N",
         type=number,
-        help="exit after N failures without a connection of a minute between them (default: never)",
+        help="exit after N failures with no connection of a minute between them (default: never)",
     )
     get.add_argument(
         "--strict",
         action="store_true",
-        help="do not try again after any status, not even 503, as browsers do not",
+        help="do not retry after an error status, not even 503, as browsers do",
     )
     addCertificates(get)
-    get.add_argument("-q", "--quiet", action="store_true", help="do not report what is tried again")
+    get.add_argument("-q", "--quiet", action="store_true", help="do not report retries")
     _addPublish(publish)
     return parser, get, publish
 
@@ -170,31 +173,27 @@ def _addPublish(publish: Parser) -> None:
     """
     Add the arguments of C{publish}.
     """
-    publish.add_argument("url", metavar="URL", type=url, help="where to publish")
+    publish.add_argument("url", metavar="URL", type=url, help="the URL to publish to")
     publish.add_argument(
         "data", metavar="DATA", nargs="?", help="the data of the event; - for lines, the default"
     )
     publish.add_argument("--event", metavar="TYPE", help="the type of the events")
-    publish.add_argument(
-        "--id", help="the ID of the event; the server makes one if it is not given"
-    )
+    publish.add_argument("--id", help="the ID of the event (default: the server makes one)")
     publish.add_argument(
         "--topic",
         action="append",
         default=[],
         type=text,
-        help="what the events are about; may be given several times",
+        help="a topic of the events; may be repeated",
     )
-    publish.add_argument(
-        "--json", action="store_true", help="the data is JSON: refuse it if it is not"
-    )
+    publish.add_argument("--json", action="store_true", help="require the data to be JSON")
     publish.add_argument(
         "--token", type=token, help="a token that may publish; @FILE or file:FILE reads it"
     )
     publish.add_argument(
         "--idempotency-key",
         metavar="KEY",
-        help="what was published with the same key before is not published again; for DATA",
+        help="do not publish DATA again if it was published with this key before",
     )
     _addHeader(publish)
     publish.add_argument(
@@ -202,15 +201,13 @@ def _addPublish(publish: Parser) -> None:
         metavar="SECONDS",
         type=seconds,
         default=PATIENCE,
-        help=f"for how long to try again what has failed (default: {PATIENCE:.0f})",
+        help=f"how long to retry (default: {PATIENCE:.0f})",
     )
     addCertificates(publish)
     publish.add_argument(
-        "-v", "--verbose", action="store_true", help="print the IDs of the events that are stored"
+        "-v", "--verbose", action="store_true", help="print the IDs of the stored events"
     )
-    publish.add_argument(
-        "-q", "--quiet", action="store_true", help="do not report what is tried again"
-    )
+    publish.add_argument("-q", "--quiet", action="store_true", help="do not report retries")
 
 
 def _addHeader(command: Parser) -> None:
@@ -221,7 +218,7 @@ def _addHeader(command: Parser) -> None:
         action="append",
         default=[],
         type=header,
-        help="a header of the request, 'Name: value'; may be given several times",
+        help="a request header, 'Name: value'; may be repeated",
     )
 
 
@@ -231,7 +228,7 @@ def addCertificates(command: Parser) -> None:
     """
     certificates = command.add_mutually_exclusive_group()
     certificates.add_argument(
-        "--cacert", metavar="FILE", help="trust the certificates in this file (PEM), and no others"
+        "--cacert", metavar="FILE", help="trust only the certificates in this file (PEM)"
     )
     certificates.add_argument(
         "--insecure", action="store_true", help="do not check the server's certificate"
@@ -292,14 +289,14 @@ def parsePublish(arguments: Sequence[str]) -> argparse.Namespace:
     if options.data is None:
         for name, value in (("--id", options.id), ("--idempotency-key", options.idempotency_key)):
             if value is not None:
-                publish.error(f"argument {name}: each line is an event: give DATA with it")
+                publish.error(f"argument {name}: it applies to one event, so DATA is required")
     for name, given in (
         ("event", [options.event]),
         ("id", [options.id]),
         ("topic", options.topic),
     ):
         if "" in given:
-            publish.error(f"argument --{name}: it is empty: leave it out, or name one")
+            publish.error(f"argument --{name}: it is empty: leave it out, or give a value")
     try:
         # Raises if a field is not valid.
         Event(options.data or "", event=options.event, id=options.id)
@@ -315,5 +312,5 @@ def parsePublish(arguments: Sequence[str]) -> argparse.Namespace:
             "argument --idempotency-key: it must have 1 to 255 printable ASCII characters"
         )
     if options.token is not None and Place(options.url).authorization is not None:
-        publish.error("argument --token: there is a user in URL, and only one can be sent")
+        publish.error("argument --token: URL already contains a user, and only one can be sent")
     return options

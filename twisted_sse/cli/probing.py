@@ -43,7 +43,7 @@ class NotTried(Exception):
 
 class Answer(NamedTuple):
     """
-    What a hub has answered, if it is no stream.
+    The answer of a hub, if it is not a stream.
     """
 
     status: int
@@ -58,7 +58,7 @@ class Answer(NamedTuple):
 
     def json(self) -> Any:
         """
-        @raise Differs: if the body is no JSON.
+        @raise Differs: if the body is not JSON.
         """
         try:
             return json.loads(self.body)
@@ -129,7 +129,7 @@ class Stream(Protocol):
         try:
             await waiting.addTimeout(seconds, self._reactor)
         except TimeoutError:
-            raise Differs(f"{what} did not come within {seconds:g} seconds") from None
+            raise Differs(f"{what} did not arrive within {seconds:g} seconds") from None
         finally:
             self._waiting.remove(pair)
 
@@ -213,7 +213,7 @@ class Probe:
         """
         answer = await self.ask("GET", parameters, headers)
         if not isinstance(answer, Stream):
-            raise Differs(f"a subscriber was answered {answer.status}: {_start(answer.body)}")
+            raise Differs(f"a subscriber received {answer.status}: {_start(answer.body)}")
         return answer
 
     async def publish(self, headers: Sequence[tuple[str, str]], *fields: tuple[str, str]) -> str:
@@ -225,7 +225,7 @@ class Probe:
         """
         answer = await self.ask("POST", (), headers, fields)
         if answer.status != 200 or isinstance(answer, Stream):
-            raise Differs(f"a publisher was answered {answer.status}")
+            raise Differs(f"a publisher received {answer.status}")
         return answer.body.decode("utf-8", "replace")
 
     def closeStreams(self) -> None:

@@ -114,7 +114,7 @@ class Publisher:
         @param data: the data of each.
         @param key: the idempotency key, by which the server knows them when they come again.
         @return: their IDs, when they are stored.
-        @raise Exception: if that has failed for good.
+        @raise Exception: if it failed permanently.
         """
         lines = [json.dumps({"data": each, **self._fields}) for each in data]
         body = "\n".join(lines).encode("ascii")
@@ -159,14 +159,15 @@ class Publisher:
                 return list(ids)
         except (ValueError, TypeError, KeyError, RecursionError) as e:
             if isinstance(response.length, int) and len(answer) < response.length:
-                raise StreamBroken("the answer of the server has broken off") from e
+                raise StreamBroken("the response of the server was cut off") from e
         raise NoPublisher(
-            "the server answered 200, but not with the IDs of events: nothing can be published at this URL"
+            "the server answered 200, but without the IDs of events: this URL does "
+            "not accept events"
         )
 
 
 def _noAnswer(result: object, seconds: float) -> object:
-    raise ReadTimeout(f"the server has not answered for {seconds:.0f} seconds")
+    raise ReadTimeout(f"the server did not answer within {seconds:.0f} seconds")
 
 
 async def publishAll(
@@ -263,7 +264,7 @@ def publish(arguments: Sequence[str]) -> int:
         ("output", sys.stdout, options.verbose),
     ):
         if needed and stream is None:
-            say(f"there is no standard {name}")
+            say(f"standard {name} is closed")
             return Status.FAILED
 
     def start(reactor: Any) -> Deferred[Status]:

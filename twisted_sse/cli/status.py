@@ -70,4 +70,4 @@ def tellTrying(error: Exception) -> None:
     """
     Report an error after which the client tries again.
     """
-    say(f"{str(error).rstrip('.')}; trying again")
+    say(f"{str(error).rstrip('.')}; retrying")

@@ -19,7 +19,7 @@ from .values import Parser, read, text
 __all__ = ["key", "parseToken"]
 
 MINT_EPILOG = """\
-Never put the key itself on the command line, which everybody on this machine
+Never put the key itself on the command line, which every user of this machine
 can see.
 
 examples:
@@ -33,12 +33,12 @@ examples:
 """
 
 INSPECT_EPILOG = """\
-Without --key the signature is not checked: anybody could have made the token.
+Without --key the signature is not checked: the token may be forged.
 
 exit status:
   0    a hub would accept it, as far as was checked
-  2    a mistake in the command line
-  3    a hub would refuse it
+  2    the command line is wrong
+  3    a hub would reject it
 
 examples:
   twisted-sse token inspect - < token
@@ -62,7 +62,7 @@ def parseToken(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = Parser(
         prog="twisted-sse token",
-        description="Make tokens (JWT) for a Mercure hub, and see what they may do.",
+        description="Make and inspect tokens (JWT) for a Mercure hub.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, dest="command")
@@ -76,8 +76,8 @@ def parseToken(arguments: Sequence[str]) -> argparse.Namespace:
             allow_abbrev=False,
         )
         for name, what, epilog in (
-            ("mint", "Make a token, and print it.", MINT_EPILOG),
-            ("inspect", "Say what a token may do, and what is wrong with it.", INSPECT_EPILOG),
+            ("mint", "Make a token and print it.", MINT_EPILOG),
+            ("inspect", "Show what a token may do, and what is wrong with it.", INSPECT_EPILOG),
         )
     )
     _addMint(mint)
@@ -105,7 +105,7 @@ def _addMint(mint: Parser) -> None:
     )
     for action, what in (
         ("publish", "a topic that it may publish to"),
-        ("subscribe", "a topic whose private updates it may get"),
+        ("subscribe", "a topic whose private updates it may receive"),
     ):
         mint.add_argument(
             f"--{action}",
@@ -121,7 +121,7 @@ def _addMint(mint: Parser) -> None:
             action="append",
             default=[],
             type=text,
-            help="the same, as a URL pattern, in 1.0",
+            help="the same as a URL pattern, in 1.0",
         )
     mint.add_argument(
         "--expires",
@@ -177,7 +177,7 @@ def _addInspect(inspect: Parser) -> None:
         action="append",
         default=[],
         type=text,
-        help="also say what the token may do with this topic; repeatable",
+        help="also show what the token may do with this topic; repeatable",
     )
 
 
@@ -186,7 +186,7 @@ def _addAlgorithm(command: Parser) -> None:
         "--algorithm",
         metavar="ALG",
         choices=ALGORITHMS,
-        help="the algorithm (default: by the kind of key: HS256, RS256, ES256, ..)",
+        help="the algorithm (default: the usual one for the key, such as HS256)",
     )
 
 
@@ -199,15 +199,15 @@ def _checkMint(mint: Parser, options: argparse.Namespace) -> None:
         for name in "publish", "subscribe":
             if getattr(options, f"{name}_pattern"):
                 mint.error(
-                    f"argument --{name}-pattern: URL patterns are for 1.0; in 0.x, give --{name} a URI"
-                    " template"
+                    f"argument --{name}-pattern: URL patterns need --protocol 1.0; in "
+                    f"0.x, give --{name} a URI template"
                 )
     else:
         for name in "issuer", "audience":
             if not getattr(options, name):
                 mint.error(f"argument --{name}: required with --protocol 1.0")
         if options.expires is None:
-            mint.error("argument --expires: a token of 1.0 must expire")
+            mint.error("argument --expires: 1.0 tokens must expire, not never")
         if options.payload is not None and not isinstance(options.payload, dict):
             mint.error("argument --payload: in 1.0 it must be a JSON object")
     try:
@@ -232,11 +232,11 @@ def key(given: str) -> str:
     if kind == "env" and name:
         value = os.environ.get(name)
         if value is None:
-            raise argparse.ArgumentTypeError(f"there is no variable {name} in the environment")
+            raise argparse.ArgumentTypeError(f"the environment has no variable {name}")
         return value
     # It may be the key itself, which is not shown.
     raise argparse.ArgumentTypeError(
-        "it must be file:PATH or env:NAME: everybody on this machine can see the command line"
+        "it must be file:PATH or env:NAME: every user of this machine can see the command line"
     )
 
 

@@ -25,7 +25,7 @@ from .tokenoptions import parseToken
 
 __all__ = ["token"]
 
-#: Who tokens are made for, and by which program, if nobody says so: RFC 9068, 2.2 demands both.
+#: The default subject of tokens, and the program that makes them: RFC 9068, 2.2 demands both.
 NOBODY = "twisted-sse"
 
 
@@ -40,7 +40,7 @@ def token(arguments: Sequence[str], now: Callable[[], float] = time.time) -> int
     """
     options = parseToken(arguments)
     if sys.stdout is None:
-        say("there is no standard output")
+        say("standard output is closed")
         return Status.FAILED
     run = _mint if options.command == "mint" else _inspect
     return run(options, now)
@@ -65,12 +65,12 @@ def _mint(options: argparse.Namespace, now: Callable[[], float]) -> Status:
     checking.addErrback(wrong.append)
     if wrong:
         wrong[0].trap(Unverified)
-        say(f"a hub would refuse it: {wrong[0].value}")
+        say(f"a hub would reject it: {wrong[0].value}")
         return Status.USAGE
     if not any(map(_given(options), ("publish", "subscribe"))):
-        say("warning: it grants nothing: give --publish or --subscribe")
+        say("warning: the token grants nothing: add --publish or --subscribe")
     if options.expires is None:
-        say("warning: it never expires: anybody who has it can use it until the key changes")
+        say("warning: the token never expires: it can be used until the key changes")
     return _print(text)
 
 

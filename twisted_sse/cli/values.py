@@ -65,7 +65,7 @@ def number(text: str) -> int:
     Read a number of something.
     """
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {text!r}")
     return int(text)
 
 
@@ -78,7 +78,7 @@ def seconds(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, not {text!r}")
     return value
 
 
@@ -101,7 +101,7 @@ def _whatElse(text: str) -> str | None:
         Place(f"http://{text}")
     except ValueError:
         return None
-    return None if "//" in text else f"{text!r} is no URL: did you mean http://{text}?"
+    return None if "//" in text else f"{text!r} is not a URL: did you mean http://{text}?"
 
 
 def method(text: str) -> str:
@@ -111,7 +111,7 @@ def method(text: str) -> str:
     try:
         checkMethod(text)
     except ValueError as e:
-        raise argparse.ArgumentTypeError(f"{text!r} is no method") from e
+        raise argparse.ArgumentTypeError(f"must be an HTTP method such as GET, not {text!r}") from e
     return text.upper()
 
 
@@ -121,7 +121,7 @@ def header(text: str) -> tuple[bytes, bytes]:
     """
     name, colon, value = os.fsencode(text).partition(b":")
     if not colon or not TOKEN.fullmatch(name) or NO_VALUE.search(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is no header: it must be 'Name: value'")
+        raise argparse.ArgumentTypeError(f"must be a header 'Name: value', not {text!r}")
     return name, value.strip()
 
 
@@ -132,7 +132,9 @@ def lastEventID(text: str) -> str:
     try:
         checkLastEventID(text)
     except ValueError as e:
-        raise argparse.ArgumentTypeError(f"{text!r} is no ID of an event") from e
+        raise argparse.ArgumentTypeError(
+            f"must be an event ID (without NUL or line breaks), not {text!r}"
+        ) from e
     return text
 
 
@@ -149,7 +151,7 @@ def token(text: str) -> bytes:
     # Without the token itself: it is a secret.
     if not value or NO_TOKEN.search(value):
         raise argparse.ArgumentTypeError(
-            f"{'it' if name is None else name} is empty, or has more than one word"
+            f"{'it' if name is None else name} must contain a single word"
         )
     return value
 
@@ -178,4 +180,4 @@ def checkJSON(data: str) -> None:
 
 
 def _noConstant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")

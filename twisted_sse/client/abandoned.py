@@ -1,5 +1,5 @@
 """
-Closing the streams that nobody can iterate over any more.
+Closing the streams that can no longer be iterated.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ __all__ = ["closeAbandoned"]
 
 def closeAbandoned(reactor: Any, close: Callable[[], object]) -> None:
     """
-    Close a stream whose last reference has gone, in the next turn of the reactor.  This is for
-    C{__del__}, which Python calls wherever that happens: in the middle of our own code or of the
-    reactor's, or in another thread.
+    Close a stream after its last reference was dropped, in the next turn of the reactor.  This is
+    for C{__del__}, which Python calls wherever that happens: in the middle of our own code or of
+    the reactor's, or in another thread.
 
     @param close: what closes the stream.
     """

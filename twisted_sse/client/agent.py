@@ -67,7 +67,7 @@ PIECE_OF_HEAD = 2**12
 @implementer(IHandshakeListener)
 class _Connection(ProtocolWrapper):
     """
-    A connection that does not wait for its peer for ever: neither for the end of the TLS
+    A connection that does not wait for its peer forever: neither for the end of the TLS
     handshake, nor for the end of the response's head.
 
     @ivar allowed: how many more bytes may arrive; L{None} for any number.
@@ -115,7 +115,7 @@ class _Connection(ProtocolWrapper):
         if self.allowed is not None:
             self.allowed -= len(data)
             if self.allowed < 0:
-                self._refuse(f"the head of the response is larger than {MOST_HEAD} bytes")
+                self._refuse(f"the headers of the response are larger than {MOST_HEAD} bytes")
                 return
             decodeTogether(self.wrappedProtocol)
             parser: Any = getattr(self.wrappedProtocol, "_parser", None)
@@ -136,8 +136,8 @@ class _Connection(ProtocolWrapper):
     def _noHandshake(self) -> None:
         self._handshake = None
         self._refuse(
-            f"the handshake of TLS was not done within {HANDSHAKE_TIMEOUT:.0f} seconds:"
-            " perhaps the server expects http://"
+            f"the TLS handshake did not finish within {HANDSHAKE_TIMEOUT:.0f} "
+            "seconds; perhaps the server expects http://"
         )
 
     def _refuse(self, why: str) -> None:

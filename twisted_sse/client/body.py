@@ -245,7 +245,7 @@ class EventBody(Protocol):
             self._timeout = self._reactor.callLater(0, self._checkTimeout)
         else:
             self._timeout = None
-            self._fail(ReadTimeout(f"nothing has come for {self._readTimeout} seconds"))
+            self._fail(ReadTimeout(f"nothing was received for {self._readTimeout} seconds"))
 
     def _stopTimeout(self) -> None:
         if self._timeout is not None:
@@ -292,6 +292,6 @@ def _broken(reason: Failure) -> StreamBroken:
     value: Any = reason.value
     if isinstance(value, ResponseFailed) and value.reasons:
         value = value.reasons[0].value
-    error = StreamBroken(f"the stream was broken off: {value}")
+    error = StreamBroken(f"the stream was cut off: {value}")
     error.__cause__ = value
     return error

@@ -16,7 +16,7 @@ __all__ = ["Decoder", "Inflater", "Pieces", "makeDecoder"]
 PIECE = 2**13
 
 #: The content codings that we cannot decode: the others in the registry of IANA, and some that are
-#: not in it.  Any other name is no coding: many servers send C{none} to keep a proxy from
+#: not in it.  Any other name is not a coding: many servers send C{none} to keep a proxy from
 #: compressing, and some send a charset.  Browsers ignore such names too (Fetch standard, 2.2.4,
 #: "handle content codings").
 CODINGS = frozenset(
@@ -206,4 +206,4 @@ def makeDecoder(contentEncoding: str) -> Decoder:
     if len(codings) == 1 and codings[0] in DECODED:
         return Inflater(isGzip=codings[0] != "deflate")
     coding = ", ".join(codings)
-    raise ValueError(f"the body is encoded as {coding}: it must be gzip, deflate or plain")
+    raise ValueError(f"the body is encoded as {coding}: it must be gzip, deflate or identity")

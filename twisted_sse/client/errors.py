@@ -127,8 +127,8 @@ class BadContentType(EventSourceError):
         if self._why is not None:
             return self._why
         contentType = self.contentType
-        says = "says no type" if contentType is None else f"is {contentType[:MOST_SHOWN]}"
-        return f"the answer {says}: it must be text/event-stream{_excerpt(self.body)}"
+        says = "has no content type" if contentType is None else f"is {contentType[:MOST_SHOWN]}"
+        return f"the response {says}: it must be text/event-stream{_excerpt(self.body)}"
 
 
 class BadRedirect(EventSourceError):
@@ -164,7 +164,7 @@ class GaveUp(EventSourceError):
 
     def __str__(self) -> str:
         times = "failure" if self.failures == 1 else "failures"
-        return f"given up after {self.failures} {times}; the last one: {self.lastError}"
+        return f"gave up after {self.failures} {times}; the last one: {self.lastError}"
 
 
 def _excerpt(body: bytes) -> str:

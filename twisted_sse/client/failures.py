@@ -38,9 +38,9 @@ def explained(error: Exception, isSecure: bool) -> Exception:
         # Twisted's RedirectAgent says this of a redirect that it does not follow.
         told = BadRedirect(f"the server redirects: {reason}")
     elif badCertificate is not None:
-        told = BadCertificate(f"the certificate of the server is not good: {badCertificate}")
+        told = BadCertificate(f"the server's certificate was rejected: {badCertificate}")
     else:
-        told = StreamBroken(f"there was no answer that can be read: {_why(error, isSecure)}")
+        told = StreamBroken(f"no valid response was received: {_why(error, isSecure)}")
     told.__cause__ = reason
     return told
 
@@ -52,11 +52,11 @@ def _why(error: Any, isSecure: bool) -> str:
     """
     reason = error.reasons[0].value
     if isSecure and any(said in str(reason) for said in NOT_TLS):
-        return "the server does not speak TLS, perhaps it expects http://"
+        return "the server does not speak TLS; perhaps it expects http://"
     isClosed = isinstance(reason, (ConnectionDone, ConnectionLost))
     if isClosed and not isSecure and isinstance(error, ResponseNeverReceived):
         # A server for https has closed the connection of a client that does not speak TLS.
-        return "the server has closed the connection, perhaps it expects https://"
+        return "the server closed the connection; perhaps it expects https://"
     return str(reason)
 
 
@@ -71,7 +71,7 @@ def _aboutCertificate(error: object) -> str | None:
     except ImportError:
         return None
     if isinstance(error, VerificationError):
-        return "it is another server's"
+        return "it belongs to another server"
     if isinstance(error, Error) and "certificate verify failed" in str(error):
         # OpenSSL's errors have a list of library, function and reason.
         return "; ".join(reason for _, _, reason in error.args[0])

@@ -59,13 +59,12 @@ class Following:
     """
     Makes the connections, one after the other, and puts the events into a queue.
 
-    It does not refer to the source that it works for, so that a source that nobody refers to can
-    be closed.
+    It does not refer to the source that it works for, so that an unreferenced source can be closed.
 
     @ivar queue: where the events go.
     @ivar url: the URL of the latest attempt; C{""} if that is not known yet.
     @ivar hasStarted: whether L{start} was called.
-    @ivar isClosed: whether it has ended, for good.
+    @ivar isClosed: whether it has ended permanently.
     @ivar isOpen: whether there is a stream at this moment.
     """
 
@@ -152,7 +151,7 @@ class Following:
 
     def abandon(self) -> None:
         """
-        End it, since nobody can ask for its events any more.
+        End it, since its events can no longer be read.
         """
         self.queue.forget()
         if self.hasStarted and not self.isClosed:
@@ -335,7 +334,7 @@ class Following:
         return response
 
     def _tooLate(self, result: object, seconds: float) -> None:
-        raise ReadTimeout(f"there was no answer within {seconds} seconds")
+        raise ReadTimeout(f"there was no response within {seconds} seconds")
 
     async def _read(self, response: IResponse, decoder: Decoder) -> bool:
         """

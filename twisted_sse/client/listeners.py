@@ -34,7 +34,7 @@ class Listeners:
     def __init__(self, queue: EventQueue, close: Callable[[], object]) -> None:
         """
         @param queue: the queue that the source takes its events from.
-        @param close: called when the last listener has gone, when one of them has raised an error,
+        @param close: called when the last listener has ended, when one of them has raised an error,
             and at the end of the events.
         """
         self._queue = queue
@@ -52,7 +52,8 @@ class Listeners:
         """
         if not self._listeners and self._queue.isAwaited:
             raise RuntimeError(
-                "another caller is already iterating over the events: have it call your function"
+                "another caller is already iterating over the events: call your "
+                "function from that loop"
             )
         listener = _Listener(self._remove, callback, eventType)
         self._listeners.append(listener)

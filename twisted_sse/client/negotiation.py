@@ -92,7 +92,7 @@ class _Start(Protocol):
 
 def readStart(response: IResponse, reactor: Any) -> Deferred[bytes]:
     """
-    Read the start of a body that is no event stream, and drop the rest.
+    Read the start of a body that is not an event stream, and drop the rest.
 
     @return: a L{Deferred} of what arrives within 5 seconds, at most 64 KiB.
     """

@@ -56,9 +56,9 @@ def checkMethod(method: object) -> None:
     @raise ValueError: if it is not a method.
     """
     if not isinstance(method, str):
-        raise TypeError(f"method is {method!r}: it must be a str, as 'GET'")
+        raise TypeError(f"method is {method!r}: it must be a str such as 'GET'")
     if not TOKEN.fullmatch(method.encode("ascii", "replace")):
-        raise ValueError(f"method is {method!r}: it must be one of HTTP, as 'GET'")
+        raise ValueError(f"method is {method!r}: it must be an HTTP method such as 'GET'")
 
 
 def checkLastEventID(lastEventID: object) -> None:
@@ -71,9 +71,11 @@ def checkLastEventID(lastEventID: object) -> None:
     if not isinstance(lastEventID, str):
         raise TypeError(f"lastEventID is {lastEventID!r}: it must be a str")
     if _NO_ID.search(lastEventID):
-        raise ValueError(f"lastEventID is {lastEventID!r}: no event has such an ID")
+        raise ValueError(f"lastEventID is {lastEventID!r}: it must not contain NUL or line breaks")
     if len(lastEventID.encode()) > LONGEST_ID:
-        raise ValueError(f"lastEventID is longer than {LONGEST_ID} bytes: no server would take it")
+        raise ValueError(
+            f"lastEventID is longer than {LONGEST_ID} bytes: no server would accept it"
+        )
 
 
 def asHeaders(fields: Fields | None) -> Headers:
@@ -95,10 +97,12 @@ def asHeaders(fields: Fields | None) -> Headers:
         # Headers itself would encode str as ISO-8859-1, and turn line breaks into spaces.
         encodedName, *encoded = [_asBytes(text) for text in (name, *values)]
         if not TOKEN.fullmatch(encodedName):
-            raise ValueError(f"{name!r} is no name of a header")
+            raise ValueError(f"{name!r} is not a valid header name")
         # Without the value: it may be a secret.
         if any(NO_VALUE.search(each) for each in encoded):
-            raise ValueError(f"the header {name} has a line break or another control character")
+            raise ValueError(
+                f"the header {name} contains a line break or another control character"
+            )
         headers.setRawHeaders(encodedName, encoded)
     return headers
 
@@ -154,14 +158,14 @@ class Place:
         try:
             parsed = _asURI(URL.from_text(url)).replace(fragment="")
         except TypeError as e:
-            raise ValueError(f"{url!r} is no URL: {e}") from e
+            raise ValueError(f"{url!r} is not a URL: {e}") from e
         except ValueError as e:
-            raise ValueError(f"{_withoutQuery(url)!r} is no URL: {e}") from e
+            raise ValueError(f"{_withoutQuery(url)!r} is not a URL: {e}") from e
         said = _withoutQuery(url)
         if parsed.scheme not in ("http", "https") or not parsed.host:
             raise ValueError(f"{said!r} must begin with http:// or https:// and a host")
         if not 0 < (parsed.port or 0) < 2**16:
-            raise ValueError(f"{said!r} has a port that there is not: it must be 1 to 65535")
+            raise ValueError(f"{said!r} has an invalid port: it must be 1 to 65535")
         self.origin = parsed.scheme, parsed.host.lower(), parsed.port
         self.authorization: bytes | None = None
         if parsed.userinfo:
@@ -200,11 +204,11 @@ class Place:
                 f"the server redirects from https to {place.shown}, without encryption"
             )
         # Fetch standard, 4.4, "HTTP-redirect fetch", step 13: headers that were removed for
-        # another origin do not come back.
+        # another origin are not restored.
         place.isOwn = self.isOwn and place.origin == self.origin
         if place.authorization is not None and place.origin != self.origin:
             # The same steps: a network error.
-            raise BadRedirect(f"the server redirects to {place.shown}, with a user for it")
+            raise BadRedirect(f"the server redirects to {place.shown} and includes a user name")
         if place.isOwn and place.authorization is None:
             place.authorization = self.authorization
         return place
@@ -234,6 +238,6 @@ def _asURI(url: URL) -> URL:
     if not host.isascii():
         return url.replace(scheme=url.scheme.lower()).to_uri()
     if host and ":" not in host and not _HOST.fullmatch(host):
-        raise ValueError(f"{host!r} is the name of no host")
+        raise ValueError(f"{host!r} is not a host name")
     # to_uri() accepts neither IPv6 addresses, nor underscores as in the names of containers.
     return url.replace(scheme=url.scheme.lower(), host="").to_uri().replace(host=host)

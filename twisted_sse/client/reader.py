@@ -26,7 +26,7 @@ __all__ = ["EventReader", "readEvents"]
 class _Reading:
     """
     Reads a response, and puts its events into a queue.  It does not refer to the reader that it
-    works for, so that a reader that nobody refers to can be closed.
+    works for, so that an unreferenced reader can be closed.
 
     @ivar queue: where the events go.
     @ivar parser: the parser of the events.
@@ -113,7 +113,7 @@ class _Reading:
 
     def abandon(self) -> None:
         """
-        End it, since nobody can ask for its events any more.  A response that has not been read
+        End it, since its events can no longer be read.  A response that has not been read
         yet is left alone.
         """
         self.queue.forget()

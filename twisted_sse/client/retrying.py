@@ -108,7 +108,7 @@ class Retries:
             return None
         if hadEvents:
             return self._backoff.afterEnd(self.retry)
-        return self.afterFailure(EventSourceError("the stream has ended without an event"), now)
+        return self.afterFailure(EventSourceError("the stream ended without an event"), now)
 
     def afterFailure(self, error: Exception, now: float) -> float:
         """

@@ -46,7 +46,7 @@ class EventSource:
     @cvar CONNECTING: the L{readyState} of a source that has no stream: it has not been used yet,
         makes a connection, or waits to do so.
     @cvar OPEN: the L{readyState} of a source that reads a stream.
-    @cvar CLOSED: the L{readyState} of a source that has ended, for good.
+    @cvar CLOSED: the L{readyState} of a source that has ended permanently.
 
     @since: 0.1
     """
@@ -221,7 +221,7 @@ class EventSource:
         """
         checkThread(self._thread, "source.reconnectNow")
         if self._following.isClosed:
-            raise RuntimeError("the event source is closed: make another one")
+            raise RuntimeError("the event source is closed: make a new one")
         self._following.hurry()
 
     def __del__(self) -> None:

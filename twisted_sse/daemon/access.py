@@ -129,7 +129,7 @@ class _Misdirected(Resource):
         # Twisted has no reason phrase for it.
         request.setResponseCode(421, b"Misdirected Request")
         request.setHeader(b"content-type", b"text/plain; charset=utf-8")
-        return b"This server does not go by that name: see --allow-host\n"
+        return b"This server does not answer to that host name: see --allow-host\n"
 
 
 @implementer(IResource)
@@ -170,7 +170,7 @@ _UNKNOWN = object()
 @implementer(IRealm)
 class _Realm:
     """
-    Gives every user the same resource, and an error page if nobody knows whether it is a user.
+    Gives every user the same resource, and an error page if users cannot be checked.
     """
 
     def __init__(self, resource: IResource) -> None:

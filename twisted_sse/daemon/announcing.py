@@ -66,8 +66,8 @@ def announce(options: Options, opened: Sequence[Opened]) -> None:
         terminal = ""
     for name in options.shownSecrets():
         _log.warn(
-            "{option} has a secret that all users of this machine can see in the list of"
-            " processes; use file:PATH to read it from a file",
+            "{option} is a secret that every user of this machine can see in the "
+            "list of processes; use file:PATH to read it from a file",
             option=name,
         )
     hint = f" {advice[0].upper()}{advice[1:]}" if advice else ""

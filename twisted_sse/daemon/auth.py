@@ -23,7 +23,7 @@ class AuthOptions(usage.Options, AuthOptionMixin):
     def opt_auth(self, description: str) -> None:
         """
         who may read: file:PATH with lines name:password, memory:name:password, or what
-        --help-auth lists; may be given several times
+        --help-auth lists; may be repeated
         """
         kind, _, path = description.partition(":")
         if kind == "file":
@@ -57,11 +57,11 @@ def _checkPasswords(path: str) -> None:
         # Twisted would take the text before the second colon for the password.
         if line.count(b":") > 1:
             raise ValueError(
-                f"line {number} has more than one colon: it must be name:password, and there can"
-                " be none in these"
+                f"line {number} has more than one colon: it must be name:password, "
+                "with no colon in either"
             )
     if not any(b":" in line for line in lines):
-        raise ValueError("there is no line name:password in it")
+        raise ValueError("it contains no line name:password")
 
 
 def _encoded(text: str | bytes) -> bytes:

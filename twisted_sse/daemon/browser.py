@@ -36,7 +36,7 @@ def openPage(url: str, reactor: Any) -> Deferred[None]:
 
     def failed(failure: Failure) -> None:
         _log.warn(
-            "No browser can be opened here ({why}): open {url} yourself",
+            "No browser could be opened ({why}): open {url} yourself",
             why=failure.getErrorMessage(),
             url=url,
         )

@@ -373,9 +373,9 @@ class Connections:
         mine = self._byAddress.setdefault(connection.address, OrderedDict())
         mine[connection] = None
         if len(mine) > self._mostPerAddress:
-            self._close(next(iter(mine)), "there are too many of its address")
+            self._close(next(iter(mine)), "its address has too many of them")
         elif len(self._waiting) > self._most:
-            self._close(next(iter(self._waiting)), "there are too many")
+            self._close(next(iter(self._waiting)), "there are too many of them")
 
     def ceasedToWait(self, connection: Connection) -> None:
         """
@@ -401,8 +401,8 @@ class Connections:
         connection.close(inHurry)
         self._closed += 1
         self._tell(
-            "A connection from {address} without a whole request was closed, since {why}. That makes"
-            " {count} of them.",
+            "Closed a connection from {address} without a complete request, since "
+            "{why}; {count} were closed so far",
             address=connection.address,
             why=why,
             count=self._closed,
@@ -425,7 +425,7 @@ class Connections:
 
         Twisted accepts until there is no descriptor left, and then closes whatever comes.
 
-        @param port: what listens.  One that is no socket of ours is left as it is.
+        @param port: what listens.  One that is not a socket of ours is left as it is.
         """
         if not isinstance(port, tcp.Port):
             return
@@ -463,7 +463,7 @@ class Connections:
         """
         closed = 0
         while closed < count and self._waiting:
-            self._close(next(iter(self._waiting)), "there are not enough descriptors", True)
+            self._close(next(iter(self._waiting)), "file descriptors are running short", True)
             closed += 1
         return closed
 
@@ -471,7 +471,7 @@ class Connections:
         """
         Accept nothing for a while: there is no descriptor, and nothing to close.
         """
-        self._tell("No connection can be accepted: there are too many open files")
+        self._tell("No connection can be accepted: too many files are open")
         port.stopReading()
 
         def resume() -> None:

@@ -51,7 +51,7 @@ class _Listed(Resource):
         asked: Any = request
         if asked.method not in (b"GET", b"HEAD"):
             allow(asked, (b"GET",))
-            _answer(asked, 405, {"error": "GET lists the subscribers"})
+            _answer(asked, 405, {"error": "only GET is supported here: it lists the subscribers"})
         else:
             listed = self._hub.listSubscribers()
             _answer(asked, 200, {"count": self._hub.subscribers, "subscribers": listed})
@@ -96,10 +96,10 @@ class _Command(Resource):
     def _read(self, request: Request) -> dict[str, Any]:
         headers = request.requestHeaders
         if request.method != b"POST":
-            raise Refused(405, "only POST does something here")
+            raise Refused(405, "only POST is supported here")
         if headers.hasHeader(b"origin") or headers.hasHeader(b"sec-fetch-site"):
             # A browser on this machine reaches it, too, with any page.
-            raise Refused(403, "this is for programs, not for web pages")
+            raise Refused(403, "web pages cannot use this: send the request from a program")
         given = parsed(decoded(bodyOf(request, MOST_BODY)))
         if not isinstance(given, dict):
             raise Refused(400, f"the JSON must be an object with {', '.join(self._fields)}")
@@ -107,7 +107,7 @@ class _Command(Resource):
             allowed = self._fields.get(name)
             if allowed is None:
                 raise Refused(
-                    400, f"unknown field {name[:80]!r}: there are {', '.join(self._fields)}"
+                    400, f"unknown field {name[:80]!r}: the fields are {', '.join(self._fields)}"
                 )
             if not isinstance(value, allowed) or isinstance(value, bool):
                 raise Refused(400, f"{name} must be {_ARTICLES[allowed[0]]}")
@@ -154,13 +154,16 @@ def makeControl(hub: Hub) -> dict[str, IResource]:
         sub: str | None = None, jti: str | None = None, until: float | None = None
     ) -> Deferred[None]:
         if until is None:
-            raise ValueError("until is missing: when the tokens expire, in seconds since 1970")
+            raise ValueError(
+                "until is missing: the time when the tokens expire, in seconds since 1970"
+            )
         return hub.revoke(sub=sub, jti=jti, until=until)
 
     def select(subscriber: str = "", topics: list[str] | None = None) -> Deferred[None]:
         if not subscriber or topics is None:
             raise ValueError(
-                "subscriber and topics are required: whose selectors to change, and to what"
+                "subscriber and topics are required: the subscriber to change, and "
+                "its new selectors"
             )
         return hub.select(subscriber, topics)
 

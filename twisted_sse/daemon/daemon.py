@@ -43,7 +43,7 @@ class Daemon(Feeding):
         no more clients;
       - the ports are closed;
       - the sources are stopped;
-      - the resources are drained: each client is told when to reconnect, and its stream ends;
+      - the resources are drained: each client is sent a time to reconnect, and its stream ends;
         other requests are answered;
       - what checks the delivery ends, and so does the hub; then the channels are closed;
       - the store is closed, with all that was published.

@@ -85,7 +85,7 @@ class Delivery(Service):
         super().stopService()  # type: ignore[no-untyped-call]
         if self._loop is not None and self._loop.running:
             self._loop.stop()
-        # Nobody waits for it any more.
+        # Nothing waits for it any more.
         self._missing = set()
         if self._subscriber is not None:
             self._subscriber.disconnect()
@@ -125,7 +125,7 @@ class Delivery(Service):
             _log.info("Events are delivered again")
 
     def _broken(self, failure: Failure) -> None:
-        _log.failure("Nothing checks any more whether events are delivered", failure)
+        _log.failure("The check of event delivery has stopped", failure)
 
     def _send(self) -> None:
         channel, resource = self._channel, self._resource

@@ -153,7 +153,7 @@ class Feeding(MultiService):
             try:
                 yield each
             except Exception:
-                _log.failure("A part of the daemon has not stopped as it should")
+                _log.failure("A part of the daemon failed to stop")
 
     def closeAll(self) -> Deferred[None]:
         """

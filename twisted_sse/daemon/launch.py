@@ -1,5 +1,5 @@
 """
-A start in the background: the process that started C{twistd} waits to be told the outcome.
+A start in the background: the process that started C{twistd} waits for the outcome.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def exitAtStart(status: int, why: str, parent: Any, program: str = "sse") -> NoR
     End the process while its services are started, as C{twistd} does when one of them raises, but
     without a traceback.
 
-    @param why: is told the process that waits for C{twistd} to become a daemon, or the user.
+    @param why: reported to the process that waits for C{twistd} to become a daemon, or to the user.
     @param parent: the options of C{twistd}, or of another program; L{None} for none.
     @param program: the program's name as the user typed it.
     """
@@ -88,7 +88,7 @@ class Launch:
             return
         if self._call is not None and self._call.active():
             self._call.cancel()
-        # The waiting process may have gone.
+        # The waiting process may have ended.
         with suppress(OSError):
             if why:
                 _tellFailure(pipe, why)

@@ -15,8 +15,8 @@ MOST_FILES = 2**20
 #: If fewer files than this may be open, that is logged at the start.
 FEW_FILES = 4096
 
-#: How many connections may wait for a request at most, by default: enough for all clients that come
-#: back at once after a restart, and with 16 KiB of a head from each still no more than 300 MB.
+#: How many connections may wait for a request at most, by default: enough for all clients that
+#: reconnect at once after a restart, and with 16 KiB of a head from each still no more than 300 MB.
 MOST_WAITING = 10_000
 
 _log = Logger()
@@ -27,7 +27,7 @@ def raiseFileLimit() -> int | None:
     Raise the soft limit on open files as far as the process may.
 
     @return: how many streams the limit is enough for; L{None} if that is not known.  Some files
-        are reserved for connections that wait for a request or are told to retry later, and for
+        are reserved for connections that wait for a request or are asked to retry later, and for
         everything else.
     """
     try:
@@ -44,8 +44,8 @@ def raiseFileLimit() -> int | None:
     streams = max(1, soft - max(64, soft // 16))
     if soft < FEW_FILES:
         _log.warn(
-            "Only {files} files may be open: that is enough for {streams} clients. Raise the"
-            " limit with ulimit -Hn, or LimitNOFILE= of systemd.",
+            "The limit of {files} open files is enough for {streams} clients; raise it with"
+            " ulimit -Hn, or LimitNOFILE= of systemd",
             files=soft,
             streams=streams,
         )
@@ -54,7 +54,7 @@ def raiseFileLimit() -> int | None:
 
 def connectionLimit() -> int:
     """
-    @return: how many connections may wait for a request, if nobody says.
+    @return: how many connections may wait for a request by default.
     """
     try:
         import resource

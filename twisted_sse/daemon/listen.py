@@ -188,7 +188,7 @@ def endpointOf(reactor: Any, description: str) -> Any:
     return endpoint
 
 
-_NOT_PASSED = "systemd has passed no such socket: start the service by its socket unit"
+_NOT_PASSED = "systemd passed no such socket: start the service through its socket unit"
 
 _IN_USE = "it is already in use; stop the other program or choose another"
 
@@ -237,7 +237,7 @@ def _explain(error: BaseException | None) -> str:
     why = f"{type(error).__name__}: {error}"
     if isinstance(error, (LookupError, OverflowError, TypeError, ValueError)):
         return (
-            f"it is no endpoint that we have ({why}). It should be like"
+            f"it is not a known endpoint ({why}); expected an endpoint such as"
             " tcp:8080:interface=127.0.0.1, unix:/run/sse.sock or"
             " ssl:8443:privateKey=key.pem:certKey=cert.pem"
         )

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_UNDECIDED", "Admission", "checkHub", "makeHub"]
 
-#: How many large bodies are kept while nobody knows whether their senders may publish, because keys are
-#: being fetched: anybody can send a token with an unknown key.
+#: How many large bodies are kept before it is known whether their senders may publish, because keys
+#: are being fetched: anybody can send a token with an unknown key.
 MOST_UNDECIDED = 16
 
 #: The options for the arguments that have another name there.
@@ -133,7 +133,7 @@ class Admission:
         if self._undecided >= MOST_UNDECIDED:
             # The hub asks again when the request is whole.
             admitting.addErrback(_ignoreRefusal)
-            return fail(Refused(503, "too many publishers wait for keys: try again later"))
+            return fail(Refused(503, "too many publishers are waiting for keys: try again later"))
         self._undecided += 1
         return admitting.addBoth(self._decided)
 

@@ -61,8 +61,12 @@ class MercureOptions(AuthOptions):
     optFlags: list[list[Any]] = [
         ["mercure", None, f"a Mercure hub at {WELL_KNOWN}"],
         ["anonymous", None, "the hub: let clients without a token subscribe to public updates"],
-        ["presence", None, "the hub: tell subscribers that may know who subscribes and leaves"],
-        ["explain", None, "the hub: tell clients why they are refused, not only the log"],
+        [
+            "presence",
+            None,
+            "the hub: report subscriptions, by events and a list, to subscribers that may know",
+        ],
+        ["explain", None, "the hub: explain refusals to clients, not only in the log"],
         [
             "unauthorized",
             None,
@@ -113,7 +117,7 @@ class MercureOptions(AuthOptions):
             "max-lifetime",
             None,
             None,
-            "the hub: end each stream after so many seconds, so that its client sends a new token; or off",
+            "the hub: end each stream after SECONDS, so that its client sends a new token; or off",
             secondsOrOff("max-lifetime"),
         ],
     ]
@@ -127,39 +131,39 @@ class MercureOptions(AuthOptions):
     def opt_trusted_issuer(self, description: str) -> None:
         """
         the hub: an issuer of 1.0 tokens, and its keys: ISSUER=KEY, ISSUER=file:PATH, or ISSUER=URL of
-        a JWK set; may be given several times
+        a JWK set; may be repeated
         """
         self["trusted-issuer"].append(description)
 
     def opt_publish_origin(self, origin: str) -> None:
         """
         the hub: origin whose pages may publish with a cookie, such as https://example.com, or
-        https://*.example.com for all hosts below one; may be given several times
+        https://*.example.com for all hosts below one; may be repeated
         """
         self["publish-origin"].append(origin)
 
     def opt_cookie_name(self, description: str) -> None:
         """
         the hub: 0.x=NAME or 1.0=NAME: the name of the cookie with a token, if it is not that of the
-        protocol; may be given several times
+        protocol; may be repeated
         """
         protocol, mark, name = description.partition("=")
         if not mark:
             raise UsageError(f"--cookie-name is {description!r}: it must be 0.x=NAME or 1.0=NAME")
         if protocol in dict(self["cookie-name"]):
-            raise UsageError(f"--cookie-name: there are two for {protocol}")
+            raise UsageError(f"--cookie-name: given twice for {protocol}")
         self["cookie-name"].append((protocol, name))
 
     def checkHub(self) -> None:
         """
         Check the options of the hub, as far as that needs no key.
 
-        @raise UsageError: if one has no effect, or nobody could publish or subscribe.
+        @raise UsageError: if one has no effect, or no client could publish or subscribe.
         """
         if not self["mercure"]:
             for name in _FOR_HUB:
                 if self[name] not in (None, 0, []):
-                    raise UsageError(f"--{name} is for a hub: give --mercure, too")
+                    raise UsageError(f"--{name} only applies to a hub: add --mercure")
             return
         self.given = {name: f"--{name}" for name in _FOR_HUB}
         for name, variable in FROM_ENVIRONMENT.items():
@@ -173,21 +177,20 @@ class MercureOptions(AuthOptions):
         hasKeys = bool(self["jwks"] or self["trusted-issuer"])
         if not (hasKeys or self["publisher-jwt-key"]):
             raise UsageError(
-                "--mercure: nobody could publish: give --publisher-jwt-key file:PATH, --jwks or"
-                " --trusted-issuer"
+                "--mercure: publishing needs a key: add --publisher-jwt-key "
+                "file:PATH, --jwks or --trusted-issuer"
             )
         if not (hasKeys or self["subscriber-jwt-key"] or self["anonymous"]):
             raise UsageError(
-                "--mercure: nobody could subscribe: give --anonymous, if everybody may get what is"
-                " not private, or --subscriber-jwt-key file:PATH"
+                "--mercure: subscribing needs a key or --anonymous: add "
+                "--subscriber-jwt-key file:PATH, or --anonymous to let every client "
+                "read public updates"
             )
 
     def _checkKey(self, use: str) -> None:
         key, algorithm = f"{use}-jwt-key", f"{use}-jwt-alg"
         if self[algorithm] is not None and self[key] is None and self["jwks"] is None:
-            raise UsageError(
-                f"{self.given[algorithm]} is the algorithm of a key: give --{key}, too"
-            )
+            raise UsageError(f"{self.given[algorithm]} is the algorithm of a key: add --{key}")
 
     def _checkUsed(self) -> None:
         """
@@ -202,17 +205,17 @@ class MercureOptions(AuthOptions):
         for name in (*keys, "jwks"):
             if self[name] is not None and OLD not in protocols:
                 raise UsageError(
-                    f"{self.given[name]} is for tokens of 0.x, which --mercure-protocol leaves out:"
-                    " those of 1.0 need --trusted-issuer"
+                    f"{self.given[name]} only applies to 0.x tokens, which "
+                    "--mercure-protocol leaves out: 1.0 tokens need --trusted-issuer"
                 )
         if self["unauthorized"] and OLD not in protocols:
             raise UsageError(
-                "--unauthorized is about tokens of 0.x, which --mercure-protocol leaves out"
+                "--unauthorized only applies to 0.x tokens, which --mercure-protocol leaves out"
             )
         for name in "trusted-issuer", "resource-identifier":
             if self[name] and NEW not in protocols:
                 raise UsageError(
-                    f"--{name} is for tokens of 1.0, which --mercure-protocol leaves out"
+                    f"--{name} only applies to 1.0 tokens, which --mercure-protocol leaves out"
                 )
 
     @property

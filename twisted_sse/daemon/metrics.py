@@ -104,8 +104,8 @@ class _Sources:
     def collect(self) -> Iterable[Metric]:
         for name, attribute, meaning in (
             ("lines", "lines", "Lines that were read."),
-            ("lines_cut", "linesCut", "Lines that were too long, and were cut."),
-            ("lines_not_json", "linesNotJSON", "Lines that were to be JSON, and were not."),
+            ("lines_cut", "linesCut", "Lines that were cut because they were too long."),
+            ("lines_not_json", "linesNotJSON", "Lines that should have been JSON, but were not."),
         ):
             family = CounterMetricFamily(f"sse_source_{name}_total", meaning, labels=["channel"])
             for path, source in self._sources.items():
@@ -161,7 +161,7 @@ class _Hub:
         )
         refusals = CounterMetricFamily(
             "sse_hub_refusals_total",
-            "Requests that the hub refused, by the reason.",
+            "Requests that the hub refused, by reason.",
             labels=["reason"],
         )
         for reason, count in sorted(self._hub.refusals.items()):
@@ -169,7 +169,7 @@ class _Hub:
         yield refusals
         lookups = CounterMetricFamily(
             "sse_hub_lookups_total",
-            "Topics that were looked up among the patterns of subscribers, by the outcome.",
+            "Topics looked up among the patterns of subscribers, by outcome.",
             labels=["outcome"],
         )
         for outcome, count in self._hub.lookups.items():
@@ -209,7 +209,7 @@ class _Store:
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
             "sse_store_waiting_events",
-            "Events that were published, and are not stored.",
+            "Events that were published but could not be stored.",
             self._waiting(),
         )
         for figure in self._store.figures():

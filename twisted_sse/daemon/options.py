@@ -86,21 +86,20 @@ class Options(SourceOptions):
 
     def opt_allow_host(self, name: str) -> None:
         """
-        name of this server that clients may ask for, besides localhost; may be given several
-        times
+        name of this server that clients may ask for, besides localhost; may be repeated
         """
         self["allow-host"].append(name)
 
     def opt_publish_token(self, description: str) -> None:
         """
-        file:PATH with the tokens of those who may publish to a source post, one in each line; may be
-        given several times
+        file:PATH with the tokens of those who may publish to a source post, one in each line; may
+        be repeated
         """
         self["publish-token"] += readTokens(description)
 
     def opt_listen(self, description: str) -> None:
         """
-        endpoint to listen on, see below; may be given several times
+        endpoint to listen on, see below; may be repeated
         """
         self["listen"].append(description)
 
@@ -109,34 +108,34 @@ class Options(SourceOptions):
     def opt_origin(self, origin: str) -> None:
         """
         origin whose pages may read the events (CORS), such as https://example.com, or * for all;
-        of a hub also https://*.example.com for all hosts below one; may be given several times
+        of a hub also https://*.example.com for all hosts below one; may be repeated
         """
         self["origin"].append(origin)
 
     def opt_embed(self, origin: str) -> None:
         """
         origin whose pages may show the live page in a frame, such as https://example.com; may be
-        given several times
+        repeated
         """
         self["embed"].append(origin)
 
     def opt_allow_headers(self, names: str) -> None:
         """
         headers that the pages of each --origin may send besides the usual ones, separated by
-        commas; may be given several times
+        commas; may be repeated
         """
         self["allow-headers"] += [name.strip() for name in names.split(",")]
 
     def opt_expose_headers(self, names: str) -> None:
         """
         headers of the responses that the pages of each --origin may read, separated by commas; may
-        be given several times
+        be repeated
         """
         self["expose-headers"] += [name.strip() for name in names.split(",")]
 
     def opt_trusted_proxy(self, network: str) -> None:
         """
-        network such as 10.0.0.0/8 whose X-Forwarded-For is believed; may be given several times
+        network such as 10.0.0.0/8 whose X-Forwarded-For is believed; may be repeated
         """
         self["trusted-proxy"].append(network)
 
@@ -213,7 +212,7 @@ class Options(SourceOptions):
         for place, each in enumerate(arguments):
             if each == "--" and not self._takesNext(arguments[:place]):
                 if not arguments[place + 1 :]:
-                    raise usage.UsageError("after -- there must be a command")
+                    raise usage.UsageError("a command must follow --")
                 return arguments[:place], arguments[place + 1 :]
         return arguments, []
 
@@ -240,15 +239,15 @@ class Options(SourceOptions):
                 jsonFileLogObserver if isJSON else textFileLogObserver
             )
         if self["once-wait"] != self.defaults["once-wait"] and not self["once"]:
-            raise usage.UsageError("--once-wait is for --once: add --once")
+            raise usage.UsageError("--once-wait only applies with --once: add --once")
         if self["publish-token"] and not self.published:
             raise usage.UsageError(
-                f"--publish-token is for a source post: there is only {self.named()}"
+                f"--publish-token only applies to posted events, and {self.none()}"
             )
         if self.published and self["public"] and not self["publish-token"]:
             raise usage.UsageError(
-                f"--public: everybody could publish at {self.published[0]}. Give --publish-token"
-                " file:PATH, too"
+                f"--public would let everyone publish at {self.published[0]}: add "
+                "--publish-token file:PATH"
             )
         for name in self["allow-host"]:
             if not isHostName(name):

@@ -219,7 +219,7 @@ class SourceList(_Alone):
         hubs = ""
         if hub is not None:
             # No link: a hub's stream needs topics, and often a token.
-            hubs = f"<p>There is a Mercure hub at <code>{escape(hub)}</code>.</p>"
+            hubs = f"<p>The Mercure hub is at <code>{escape(hub)}</code>.</p>"
         page = _PageFile(
             FILES / "sources.html",
             embedders,

@@ -206,6 +206,6 @@ def begun(options: Options, opened: Sequence[Opened], reactor: Any) -> None:
     url = pageURL(opened)
     if options["open"] and options.streams:
         if url is None:
-            raise UsageError("--open: a browser cannot open a UNIX socket: listen on a port, too")
+            raise UsageError("--open: a browser cannot open a UNIX socket: also listen on a port")
         path = "" if len(options.streams) > 1 else next(iter(options.streams))[1:]
         reactor.callWhenRunning(openPage, url + path, reactor)

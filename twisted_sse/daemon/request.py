@@ -77,9 +77,9 @@ class PlainRequest(Request):
 
     def _read(self) -> None:
         if not isMethod(self.method):
-            self.refusal = Refusal(400, "Bad Request", "There is no such method")
+            self.refusal = Refusal(400, "Bad Request", "Unknown method")
         elif self.method == b"CONNECT":
-            self.refusal = Refusal(501, "Not Implemented", "This is no proxy")
+            self.refusal = Refusal(501, "Not Implemented", "This is not a proxy")
         else:
             try:
                 host, self.uri = readTarget(self.uri)

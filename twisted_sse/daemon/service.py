@@ -4,8 +4,8 @@ The daemon's parts, put together: sources, resources, the site and the ports.
 Something that cannot be used is reported like an error in an option: see
 L{twisted_sse.daemon.options}.
 
-On SIGTERM or SIGINT the ports are closed, and each client is told when to reconnect and gets a
-clean end to its stream; then the process exits with status 0.
+On SIGTERM or SIGINT the ports are closed, and each client is sent a time to reconnect and a clean
+end to its stream; then the process exits with status 0.
 """
 
 from __future__ import annotations
@@ -258,7 +258,7 @@ def _makeMetrics(registry: CollectorRegistry | None, member: Member | None) -> I
     """
     if registry is None:
         return errorPage(
-            501, "Not Implemented", "Metrics need twisted-sse[metrics]: pip install it"
+            501, "Not Implemented", "Metrics are not installed: pip install 'twisted-sse[metrics]'"
         )
     from .metrics import MetricsPage
 

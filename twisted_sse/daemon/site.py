@@ -43,7 +43,7 @@ class CountedRequest(Request):
     """
     A request that tells its connection when it is whole, and when it was answered.
 
-    @ivar connection: L{None} while it is not whole, and if nobody counts.
+    @ivar connection: L{None} while it is not whole, and if connections are not counted.
 
     @since: 0.1
     """

@@ -57,7 +57,7 @@ class SourceOptions(MercureOptions):
         """
         where the events come from, as if given as an argument: a file, tick, - (standard
         input), post, file:PATH, command:LINE or python:module:callable; /path=... for another path
-        than /; may be given several times
+        than /; may be repeated
         """
         self["source"].append(description)
 
@@ -95,7 +95,7 @@ class SourceOptions(MercureOptions):
         self.published = [path for path, spec in self.sources.items() if spec.kind is Kind.POST]
         self._checkSuits(FOR_TICKS, "ticks", self._has(Kind.TICK))
         self._checkSuits(FOR_LINES, "lines", bool(self.lines))
-        what = "lines and what is posted"
+        what = "lines and posted events"
         self._checkSuits(FOR_KEPT, what, self._isOwnData or bool(self.channeled))
         self._checkSuits(FOR_READERS, what, bool(self.lines or self.published))
         self._checkStore()
@@ -111,8 +111,8 @@ class SourceOptions(MercureOptions):
             return
         if self["presence"] and isURL(self["store"] or ""):
             raise usage.UsageError(
-                "--presence is for one process: with --store redis://.. there may be others, and"
-                " each knows its own subscribers only"
+                "--presence needs a single process: with --store redis://.. each "
+                "process knows only its own subscribers"
             )
         if self["once"]:
             raise usage.UsageError("--once: --mercure has no end")
@@ -139,7 +139,7 @@ class SourceOptions(MercureOptions):
         except SourceError as e:
             raise usage.UsageError(f"{spec.text}: {e}") from e
         if spec.kind is Kind.INPUT and not self._inForeground():
-            raise usage.UsageError(f"{spec.text}: a daemon has no standard input. Use twistd -n.")
+            raise usage.UsageError(f"{spec.text}: a daemon has no standard input; use twistd -n")
         if spec.kind in (Kind.FILE, Kind.POST) and self["once"]:
             raise usage.UsageError(f"--once: {spec.text} has no end")
 
@@ -149,16 +149,16 @@ class SourceOptions(MercureOptions):
         """
         if not isFree(path):
             raise usage.UsageError(
-                f"{spec.text}: a path is letters, digits and -._~ between slashes, and not one of"
-                f" {', '.join('/' + each for each in RESERVED)}. Give it another:"
-                " /path=SOURCE"
+                f"{spec.text}: the path must be letters, digits and -._~ between "
+                "slashes, and not one of"
+                f" {', '.join('/' + each for each in RESERVED)}; set another with /path=SOURCE"
             )
         if path in self.sources:
             raise usage.UsageError(
-                f"{spec.text}: there is one at {path} already. Give them paths: /path=SOURCE"
+                f"{spec.text}: another source is already at {path}; set the path with /path=SOURCE"
             )
         if spec.kind is Kind.INPUT and self._has(Kind.INPUT):
-            raise usage.UsageError(f"{spec.text}: there is only one standard input")
+            raise usage.UsageError(f"{spec.text}: standard input is already used by another source")
         self.sources[path] = spec
         try:
             if spec.kind is Kind.TICK:
@@ -197,9 +197,7 @@ class SourceOptions(MercureOptions):
         """
         for name in names:
             if not suits and self[name] != self.defaults[name]:
-                raise usage.UsageError(
-                    f"--{name} is for {what}: it says nothing about {self.named()}"
-                )
+                raise usage.UsageError(f"--{name} only applies to {what}, and {self.none()}")
 
     def _checkStore(self) -> None:
         """
@@ -208,16 +206,17 @@ class SourceOptions(MercureOptions):
         if self["store"] is None:
             for name in FOR_STORE:
                 if self[name] != self.defaults.get(name, 0):
-                    raise usage.UsageError(f"--{name} is for a store: give --store, too")
+                    raise usage.UsageError(f"--{name} only applies to a store: add --store")
         elif not (self.channeled or any(spec.isStored for spec in self.sources.values())):
             raise usage.UsageError(
-                f"--store keeps what is posted, or comes from - or command:, and the channels of"
-                f" functions. There is only {self.named()}: a file is a store itself"
+                "--store only applies to posted events, lines from - or command:, and functions with a"
+                f" channel, and {self.none()} (a file is its own store)"
             )
         elif isURL(self["store"]):
             if self["store-sync"]:
                 raise usage.UsageError(
-                    "--store-sync is for a file: for Redis, set appendfsync in its configuration"
+                    "--store-sync only applies to a file: for Redis, set appendfsync "
+                    "in its configuration"
                 )
             checkURL(self["store"])
         else:
@@ -232,14 +231,14 @@ class SourceOptions(MercureOptions):
             raise usage.UsageError("--processes: this system cannot fork processes")
         parent: Any = self.parent
         if parent is not None and parent.get("chroot") is not None:
-            raise usage.UsageError("--processes: after --chroot no other process can be started")
+            raise usage.UsageError("--processes: no other process can be started after --chroot")
         shared = [
             spec for path, spec in self.sources.items() if spec.isStored or path in self.channeled
         ]
         if shared and not isURL(self["store"] or ""):
             raise usage.UsageError(
-                f"--processes: several processes share what comes from {shared[0].text} through"
-                " Redis only: give --store redis://HOST"
+                f"--processes: several processes can share {shared[0].text} only "
+                "through Redis: add --store redis://HOST"
             )
         once = [spec for spec in shared if spec.isReadOnce]
         if once and self["once"]:
@@ -250,6 +249,12 @@ class SourceOptions(MercureOptions):
         @return: the sources as the user wrote them.
         """
         return ", ".join(spec.text for spec in self.sources.values())
+
+    def none(self) -> str:
+        """
+        @return: for errors: that the sources have none of something.
+        """
+        return f"{self.named()} {'has' if len(self.sources) == 1 else 'have'} none"
 
     @property
     def streams(self) -> dict[str, str]:

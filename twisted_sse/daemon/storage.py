@@ -38,7 +38,7 @@ def checkURL(where: str) -> None:
         from ..store.redis.address import readAddress
     except ImportError as e:
         raise UsageError(
-            f"--store: Redis needs a library ({e}): pip install 'twisted-sse[redis]'"
+            f"--store: Redis support is not installed ({e}): pip install 'twisted-sse[redis]'"
         ) from e
     try:
         readAddress(where)
@@ -71,9 +71,9 @@ def checkFile(path: str) -> None:
         raise UsageError(f"--store is {path!r}: it must be the name of a file")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
-        raise UsageError(f"--store {path}: there is no directory {folder}: make it first")
+        raise UsageError(f"--store {path}: directory {folder} does not exist: create it first")
     if os.path.isdir(path):
-        raise UsageError(f"--store {path}: this is a directory. Name a file in it")
+        raise UsageError(f"--store {path}: it is a directory: name a file in it")
     try:
         with open(path, "rb") as file:
             begin = file.read(len(MAGIC))
@@ -87,11 +87,12 @@ def checkFile(path: str) -> None:
     # A store that is broken is set aside, but this was none.
     if begin not in (b"", MAGIC) and not os.path.exists(f"{path}-lock"):
         raise UsageError(
-            f"--store {path}: this is no store, but another file. Name one that does not exist"
+            f"--store {path}: it is not a store, but another file: name one that does not exist"
         )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--store {path}: {folder} cannot be written, but files have to be made there"
+            f"--store {path}: the directory {folder} must be writable: the store "
+            "creates files there"
         )
     if not os.path.exists(f"{path}-lock"):
         # Not made now: we may give up root's rights before it is needed.
@@ -117,8 +118,8 @@ class _Opening(NamedTuple):
 
 class LaterStore:
     """
-    A store that is opened only when the daemon has started: C{twistd} may have gone into the
-    background by then, and no thread comes with it.
+    A store that is opened only when the daemon has started: C{twistd} may be in the background by
+    then, and no thread comes with it.
 
     It is an L{EventStore<twisted_sse.store.contract.EventStore>}.
     """
@@ -147,7 +148,8 @@ class LaterStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep so many events of one channel, whatever is kept of the others, if the store can do that.
+        Keep this number of events of one channel, whatever is kept of the others, if the store can
+        do that.
         """
         keepOnly = getattr(self._store, "keepOnly", None)
         if keepOnly is not None:

@@ -58,6 +58,6 @@ def _tailIn(uri: bytes, most: int) -> int | None:
     for name, value in parameters(uri):
         if name == "tail":
             if not (value.isascii() and value.isdigit()):
-                raise Refused(400, "tail in the query of the URL must be a number, in digits only")
+                raise Refused(400, "tail in the query of the URL must be a number in digits")
             tail = most if len(value) > MOST_DIGITS else min(int(value), most)
     return tail

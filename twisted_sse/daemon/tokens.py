@@ -24,8 +24,8 @@ def readTokens(description: str) -> list[str]:
     if kind != "file" or not path:
         # It may be the token itself.
         raise UsageError(
-            "--publish-token must be file:PATH, a file with a token in each line: everybody on this"
-            " machine can see the command line"
+            "--publish-token must be file:PATH, a file with a token on each line: "
+            "every user of this machine can see the command line"
         )
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
@@ -40,13 +40,13 @@ def readTokens(description: str) -> list[str]:
             Tokens([line])
         except InvalidOption as e:
             raise UsageError(
-                f"--publish-token {description}: line {number} is no token: it must be of letters,"
-                " digits and -._~+/"
+                f"--publish-token {description}: line {number} is not a token: it "
+                "must be letters, digits and -._~+/"
             ) from e
         tokens.append(line)
     if not tokens:
         raise UsageError(
-            f"--publish-token {description}: there is no token in it. This makes one:"
+            f"--publish-token {description}: it contains no token; this makes one:"
             " python3 -c 'import secrets; print(secrets.token_urlsafe())'"
         )
     return tokens

@@ -74,10 +74,8 @@ def integer(name: str, least: int, most: float = math.inf) -> Callable[[str], in
     @param least: the least that is allowed.
     @param most: the most that is allowed.
     """
-    upTo = f" to {most}" if most < math.inf else " up"
-    return _reader(
-        name, f"a whole number from {least}{upTo}", int, lambda value: least <= value <= most
-    )
+    rule = f"from {least} to {most}" if most < math.inf else f"of at least {least}"
+    return _reader(name, f"an integer {rule}", int, lambda value: least <= value <= most)
 
 
 def oneOf(name: str, choices: Sequence[str]) -> Callable[[str], str]:

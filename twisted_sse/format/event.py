@@ -246,11 +246,13 @@ class Event:
             data = _toJSON(value)
         except TypeError as e:
             raise TypeError(
-                f"data: {e}; make dicts, lists, strs and numbers of it, "
-                "or use Event(json.dumps(value, default=...))"
+                f"data: {e}; convert it to dicts, lists, strs and numbers, or use "
+                "Event(json.dumps(value, default=...))"
             ) from e
         except ValueError as e:
-            raise InvalidEvent(f"data {_shown(value)} has no JSON: {e}", "data") from e
+            raise InvalidEvent(
+                f"data {_shown(value)} cannot be written as JSON: {e}", "data"
+            ) from e
         # Python's escape of a surrogate is also JSON's, and anything that is not ASCII is inside
         # a string.
         data = data.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -272,8 +274,8 @@ class Event:
         for key, value in mapping.items():
             if key not in _MAPPING_KEYS:
                 raise InvalidEvent(
-                    f"unknown key {_shown(key)}; there are 'event', 'data', 'id', 'retry' and '' "
-                    "for a comment",
+                    f"unknown key {_shown(key)}; the keys are 'event', 'data', 'id', "
+                    "'retry' and '' for a comment",
                     str(key),
                 )
             fields[_MAPPING_KEYS[key]] = value
@@ -389,15 +391,13 @@ def makeEvent(what: object, fields: dict[str, Any]) -> Event:
     """
     if isinstance(what, Event):
         if fields:
-            raise TypeError(
-                f"an Event has its fields already: {', '.join(fields)} cannot be added to it"
-            )
+            raise TypeError(f"an Event already has its fields: {', '.join(fields)} cannot be added")
         return what
     if what is not None and not isinstance(what, str):
-        raise TypeError(f"{what!r} is no event: send an Event, a str (its data), or json=value")
+        raise TypeError(f"expected an Event, a str (its data) or json=value, got {what!r}")
     if "json" in fields:
         if what is not None:
-            raise TypeError("give either the data or json=value, not both")
+            raise TypeError("give either data or json=value, not both")
         return Event.json(fields.pop("json"), **fields)
     if what is None:
         return Event(**fields)

@@ -18,7 +18,7 @@ from typing import Any, Final, final
 __all__ = ["LONGEST_ID", "EventStreamParser", "EventTooLarge", "MessageEvent"]
 
 #: The longest ID of an event, in bytes of UTF-8.  A client sends the ID in a header when it
-#: reconnects, and servers refuse long ones: with a longer ID, it could never come back.
+#: reconnects, and servers refuse long ones: with a longer ID, it could never reconnect.
 LONGEST_ID: Final = 8192
 
 # No character takes more than four bytes, so an ID of so few characters is short enough.
@@ -380,7 +380,7 @@ class EventStreamParser:
         """
         Join the lines of data that have arrived since the last time.
         """
-        # If the lines of then have gone with their event, _joined is too large now: more lines than
+        # If earlier lines were dropped with their event, _joined is too large now: more lines than
         # necessary stay as they are, until there are more.
         lines = self._data[self._joined :]
         if len(lines) > _MANY_LINES:

@@ -147,7 +147,7 @@ class LimitedRequest(Request):
         """
         kinds = self.requestHeaders.getRawHeaders(b"content-type", [])
         if kinds and self.readsForms and self._hasManyFields():
-            # Without its type, it is no form to Twisted.
+            # Without its type, Twisted does not parse it as a form.
             self._kinds = kinds
             self.requestHeaders.removeHeader(b"content-type")
         elif len(kinds) == 1 and self.readsForms:

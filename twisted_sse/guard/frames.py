@@ -150,7 +150,7 @@ class FrameReader:
         """
         if not self._begun:
             if not PREFACE.startswith(self._data[: len(PREFACE)]):
-                raise BadFrame("it does not begin as HTTP/2 does")
+                raise BadFrame("it does not begin with the HTTP/2 preface")
             if len(self._data) < len(PREFACE):
                 return None
             self._begun = True

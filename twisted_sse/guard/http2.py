@@ -241,7 +241,7 @@ class GuardedConnection(H2Connection):
             self._isReceiving = True
             super().dataReceived(frame)  # type: ignore[no-untyped-call]
             self._isReceiving = False
-            # The preface is no frame, and has another letter there.
+            # The preface is not a frame, and has another letter there.
             if frame[3] == SETTINGS and not self._over:
                 self._settingsChanged()
             if perf_counter() - started > SLICE and not self._over:
@@ -407,7 +407,7 @@ class GuardedConnection(H2Connection):
     def endRequest(self, streamID: int) -> None:
         """
         See L{H2Connection}.  A stream without headers cannot end, only be reset: its request is
-        told, as for HTTP/1.
+        notified, as for HTTP/1.
         """
         stream = self.streams.get(streamID)
         if stream is None:

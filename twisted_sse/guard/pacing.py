@@ -65,7 +65,7 @@ class PacedChannel(HTTPChannel):
         self.paused = True
         super().requestDone(request)  # type: ignore[no-untyped-call]
         if not self.persistent:
-            # Twisted would wait for ever for a client that neither reads nor closes.
+            # Twisted would wait forever for a client that neither reads nor closes.
             self.setTimeout(self._savedTimeOut)  # type: ignore[no-untyped-call]
         elif self._buffer or self._waitingForTransport:
             self._wait()

@@ -70,15 +70,15 @@ class Everybody:
             isOurs = origin is None or origin.partition(b"://")[2] == request.getHeader(b"host")
         if not isOurs:
             raise Refused(
-                403, "a page of another origin may not publish here: its origin must be in origins"
+                403, "pages of another origin may not publish here: add their origin to origins"
             )
 
 
 class ThisMachine:
     """
-    What runs on this machine may publish, but no web page, and nobody who comes through a proxy: it
-    would be on this machine for all of its clients.  A proxy that sends none of the headers by which
-    proxies say what they are is not recognised: then a token is needed.
+    What runs on this machine may publish, but no web page, and no client behind a proxy: a proxy on
+    this machine would make all of its clients local.  A proxy that sends none of the headers by
+    which proxies say what they are is not recognised: then a token is needed.
 
     @since: 0.1
     """

@@ -37,12 +37,13 @@ class Tokens:
         checked = checkList("tokens", tokens, "tokens")
         for token in checked:
             if not isinstance(token, str):
-                raise TypeError("tokens has something that is not a str")
+                raise TypeError("tokens must be a list of str, and has something else")
             if not _TOKEN.fullmatch(token):
                 raise InvalidOption(
                     "tokens",
-                    "has one that is empty, or has characters that no token has (RFC 6750, 2.1): it"
-                    " must be of letters, digits and -._~+/, perhaps with = at its end",
+                    "has a token that is empty or contains invalid characters (RFC "
+                    "6750, 2.1): it must be letters, digits and -._~+/, perhaps with "
+                    "= at its end",
                 )
         self._tokens = [token.encode("ascii") for token in checked]
 
@@ -62,7 +63,7 @@ class Tokens:
         if len(values) > 1:
             raise Refused(
                 400,
-                "there are several Authorization headers: send one",
+                "there are several Authorization headers: send only one",
                 {b"www-authenticate": CHALLENGE + b' error="invalid_request"'},
             )
         scheme, _, token = values[0].partition(b" ")

@@ -61,12 +61,13 @@ def typeOf(contentType: bytes | None, contentEncoding: bytes | None) -> bytes:
     if kind is None:
         raise Refused(
             415,
-            "the Content-Type is none of text/plain (the body is the data), application/json (the"
-            " body is the data, as JSON) and application/x-ndjson (each line is an event)",
+            "the Content-Type must be text/plain (the body is the data), "
+            "application/json (the body is the data, as JSON) or "
+            "application/x-ndjson (each line is an event)",
             {b"accept-post": ACCEPTED},
         )
     if not isUTF8(contentType):
-        raise Refused(415, "the body is not UTF-8: there is no other charset here")
+        raise Refused(415, "the charset of the body must be UTF-8")
     return kind
 
 
@@ -100,12 +101,12 @@ def batchIn(uri: bytes, body: bytes) -> Iterator[Item]:
     Read the events of a batch, one at a time: each is a JSON object on a line of its own.  Empty
     lines are skipped.
 
-    @raise Refused: if one of them is no event.  It says in which line that is.
+    @raise Refused: if one of them is not an event.  The error names its line.
     """
     for name in fieldsIn(uri):
         raise Refused(
             400,
-            f"{name} is in the query of the URL: in a batch, each event has its own, in its line",
+            f"{name} is in the query of the URL: in a batch, each line has its own",
         )
     yield from readEach(linesIn(body), "line", _itemIn)
 
@@ -119,22 +120,27 @@ def _itemIn(line: bytes) -> Item:
         raise Refused(400, 'it must be an object such as {"data": "hello", "event": "greeting"}')
     if not FIELDS.issuperset(value):
         unknown = next(name for name in value if name not in FIELDS)
-        raise Refused(400, f"unknown field {unknown[:80]!r}: there are {', '.join(sorted(FIELDS))}")
+        raise Refused(
+            400, f"unknown field {unknown[:80]!r}: the fields are {', '.join(sorted(FIELDS))}"
+        )
     if "data" not in value:
-        raise Refused(400, "it has no data")
+        raise Refused(400, "data is missing")
     fields = {name: found for name, found in value.items() if found is not None}
     data = fields.pop("data", None)
     topics = fields.pop("topics", ())
     if topics and not (
         isinstance(topics, list) and all(isinstance(each, str) and each for each in topics)
     ):
-        raise Refused(400, 'topics must be a list of texts, such as ["user:7"]')
+        raise Refused(400, 'topics must be a list of strings, such as ["user:7"]')
     for each in topics:
         if _SURROGATE.search(each):
-            raise Refused(400, f"the topic {each[:80]!a} has a lone surrogate: it is no text")
+            raise Refused(
+                400,
+                f"the topic {each[:80]!a} contains a lone surrogate, which UTF-8 cannot express",
+            )
     for name in ("event", "id"):
         if fields.get(name) == "":
-            raise Refused(400, f"{name} is empty: leave it out, or name one")
+            raise Refused(400, f"{name} is empty: leave it out, or give a value")
     if isinstance(data, str):
         return Item(made(Event, data, fields), topics)
     return Item(made(Event.json, data, fields), topics)

@@ -78,7 +78,7 @@ def checkCoding(contentEncoding: bytes | None) -> None:
     if contentEncoding is not None and contentEncoding.strip().lower() not in (b"", b"identity"):
         raise Refused(
             415,
-            "the body has a Content-Encoding: send it as it is",
+            "the body has a Content-Encoding: send it uncompressed",
             {b"accept-encoding": b"identity"},
         )
 
@@ -113,7 +113,7 @@ def parsed(text: str) -> Any:
 
 
 def _noConstant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
         [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"an object has {twice[:80]!r} twice")
+        raise ValueError(f"an object has the name {twice[:80]!r} twice")
     return made
 
 
@@ -135,7 +135,7 @@ def made(make: Callable[..., Event], data: object, fields: dict[str, Any]) -> Ev
     Make an event.
 
     @param make: L{Event}, or L{Event.json}.
-    @raise Refused: if it is not valid, no client could send its ID, or its C{retry} is no time.
+    @raise Refused: if it is not valid, no client could send its ID, or its C{retry} is not a time.
     """
     try:
         event = make(data, **fields)
@@ -174,7 +174,7 @@ def readEach(
     for number, sent in batch:
         count += 1
         if count > MOST_EVENTS:
-            raise Refused(413, f"the batch has more than {MOST_EVENTS:,} events: send several")
+            raise Refused(413, f"the batch has more than {MOST_EVENTS:,} events: split it")
         try:
             item = read(sent)
         except Refused as e:
@@ -182,4 +182,4 @@ def readEach(
             raise Refused(e.status, why, e.headers, **{what: number}) from None
         yield item
     if not count:
-        raise Refused(400, f"the batch is empty: each {what} of the body must be an event, in JSON")
+        raise Refused(400, f"the batch is empty: each {what} of the body must be an event in JSON")

@@ -29,7 +29,7 @@ def keyOf(request: Request) -> str | None:
     Find the idempotency key of a request: draft-ietf-httpapi-idempotency-key-header, 2.1.  There it
     is a quoted string; it is the same key without quotes.
 
-    @raise Refused: if it is no key.
+    @raise Refused: if it is not a key.
     """
     values = request.requestHeaders.getRawHeaders(b"idempotency-key")
     if values is None:
@@ -43,6 +43,6 @@ def keyOf(request: Request) -> str | None:
             return value.decode("ascii")
     raise Refused(
         400,
-        "the Idempotency-Key is not valid: send one, of 1 to"
-        f" {LONGEST_KEY} printable ASCII characters, such as a UUID",
+        f"the Idempotency-Key must be 1 to {LONGEST_KEY} printable ASCII characters, "
+        "such as a UUID, and sent once",
     )

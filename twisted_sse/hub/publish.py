@@ -43,7 +43,7 @@ __all__ = ["PublishResource"]
 #: What is answered, besides OPTIONS and what the reader answers.
 METHODS = (b"GET", b"POST")
 
-#: When to try again after a 503, in seconds: so that not all come back at once.
+#: When to try again after a 503, in seconds: so that not all return at once.
 RETRY_AFTER = (1, 5)
 
 _log = Logger()
@@ -58,7 +58,7 @@ class PublishResource(Resource):
     Then C{curl -H "Authorization: Bearer $TOKEN" -d hello "https://example.com/events?event=greeting"}
     publishes, and prints C{{"id": ".."}}.
 
-    What the body is depends on its C{Content-Type}:
+    The body is read according to its C{Content-Type}:
 
       - C{text/plain}: the data of an event, as it is.  So is C{application/x-www-form-urlencoded},
         which C{curl -d} sends, and a body without a type;
@@ -68,14 +68,14 @@ class PublishResource(Resource):
         sent as JSON.  All of them are published, in order, or none.
 
     The other fields of an event are in the query of the URL: C{event}, C{id}, C{retry} and
-    C{topic}, which may be there several times.
+    C{topic}, which may be repeated.
 
     With an C{Idempotency-Key} the same request can be repeated, and is published once: see
     L{Channel.publishAndWait<twisted_sse.Channel.publishAndWait>}.
 
     It is answered when everything is stored, with C{{"id": ".."}} or C{{"ids": [..]}}.  An error is
-    answered with C{{"error": ".."}}, a sentence; a 503 has C{maybe} too, which says whether it may
-    have been stored all the same.
+    answered with C{{"error": ".."}}, a sentence; a 503 also has C{maybe}: whether it may still have
+    been stored.
 
     GET subscribes to the channel: to the topics that C{topic=} in the query names.
 
@@ -98,17 +98,17 @@ class PublishResource(Resource):
     ) -> None:
         """
         @param channel: where events are published.
-        @param tokens: the tokens of those who may publish: each sends one as C{Authorization: Bearer
-            TOKEN}.  Without tokens nobody may publish, unless C{anonymous} says so.
-        @param anonymous: whether everybody may publish who can connect, but no page of another
-            origin; or an object that decides, such as L{ThisMachine
+        @param tokens: the tokens of publishers: each sends one as C{Authorization: Bearer
+            TOKEN}.  Without tokens no client may publish, unless C{anonymous} allows it.
+        @param anonymous: whether every client that can connect may publish, except pages of
+            another origin; or an object that decides, such as L{ThisMachine
             <twisted_sse.hub.anonymous.ThisMachine>}.
         @param origins: the origins whose pages may publish and subscribe (CORS), such as
             C{"https://example.com"}, or C{"*"} for all.
         @param maxBody: how large a body may be, in bytes.  Twisted receives the whole body before it
             asks any resource: see L{LimitedRequest<twisted_sse.guard.LimitedRequest>}.
         @param reader: the resource that answers GET; if not given, an L{EventStreamResource
-            <twisted_sse.EventStreamResource>} that is called C{channel.name}.  One with other
+            <twisted_sse.EventStreamResource>} with the name C{channel.name}.  One with other
             options subscribes with L{byQuery<twisted_sse.hub.subscribe.byQuery>}.
 
         @raise ValueError: if an argument is out of range.
@@ -178,7 +178,7 @@ class PublishResource(Resource):
         """
         @raise Refused: if a request may not publish.
         """
-        # A page has a token only if somebody gave it one; and to send it, its origin has to be
+        # A page has a token only if it was given one; and to send it, its origin has to be
         # among ours, since Authorization is not CORS-safelisted.
         if self._tokens and self._tokens.check(request):
             return
@@ -188,7 +188,7 @@ class PublishResource(Resource):
         elif self._tokens:
             raise self._tokens.ask()
         else:
-            raise Refused(403, "nobody may publish here: there are no tokens")
+            raise Refused(403, "publishing is not allowed here: no tokens are set")
 
     def _collect(
         self, request: Request, batch: Iterator[Item], items: list[Item], key: str | None
@@ -197,7 +197,7 @@ class PublishResource(Resource):
         Read a batch, for as long as that may block the reactor; then go on in its next turn.
         """
         if getattr(request, "channel", None) is None:
-            # Nothing is published, and nobody waits for that.
+            # Nothing is published, and nothing waits for it.
             return
         clock = clockFor(None, request)
         until = clock.seconds() + SLICE
@@ -248,8 +248,8 @@ class PublishResource(Resource):
         elif isinstance(error, (NotStored, StoreAway)):
             self._refuse(request, _notStored(error))
         else:
-            _log.failure("Nothing could be published at {path}", failure, path=pathOf(request))
-            self._refuse(request, Refused(500, "an error on the server: its log says more"))
+            _log.failure("Publishing at {path} failed", failure, path=pathOf(request))
+            self._refuse(request, Refused(500, "an error on the server: see its log"))
 
     def _refuse(self, request: Request, refused: Refused) -> None:
         if getattr(request, "channel", None) is None:
@@ -286,18 +286,15 @@ def _tooLarge(error: EventTooLarge, items: Sequence[Item]) -> Refused:
         which = f"event {sizes.index(max(sizes)) + 1} of the batch"
     return Refused(
         413,
-        f"{which} is larger than {error.maxEventSize} bytes, which is the limit of the channel;"
-        " nothing was published",
+        f"{which} is larger than {error.maxEventSize} bytes, the limit of the "
+        "channel; nothing was published",
     )
 
 
 def _notStored(error: NotStored | StoreAway) -> Refused:
     maybe = isinstance(error, NotStored) and error.maybe
     if maybe:
-        what = (
-            "it may have been stored or delivered all the same: repeat it with the same"
-            " Idempotency-Key"
-        )
+        what = "it may still have been stored or delivered: repeat it with the same Idempotency-Key"
     else:
         what = "nothing was stored: try again later"
     return Refused(503, f"{error}; {what}", maybe=maybe)

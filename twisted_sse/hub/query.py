@@ -29,7 +29,7 @@ def parameters(uri: bytes) -> list[tuple[str, str]]:
     try:
         return pairs(query)
     except UnicodeDecodeError:
-        raise Refused(400, "the query of the URL is not UTF-8, percent-encoded") from None
+        raise Refused(400, "the query of the URL must be percent-encoded UTF-8") from None
 
 
 def fieldsIn(uri: bytes) -> dict[str, Any]:
@@ -46,17 +46,17 @@ def fieldsIn(uri: bytes) -> dict[str, Any]:
         if field is None:
             raise Refused(
                 400,
-                f"the query of the URL has the unknown parameter {name[:80]!r}: there are"
-                f" {', '.join(FIELDS)}",
+                f"the query of the URL has the unknown parameter {name[:80]!r}: the "
+                f"parameters are {', '.join(FIELDS)}",
             )
         if not value:
             raise Refused(
-                400, f"{name} in the query of the URL is empty: leave it out, or name one"
+                400, f"{name} in the query of the URL is empty: leave it out, or give a value"
             )
         if field == "topics":
             fields.setdefault("topics", []).append(value)
         elif field in fields:
-            raise Refused(400, f"{name} is twice in the query of the URL: an event has only one")
+            raise Refused(400, f"{name} is in the query of the URL twice: an event has only one")
         else:
             fields[field] = _number(value) if field == "retry" else value
     return fields
@@ -65,7 +65,7 @@ def fieldsIn(uri: bytes) -> dict[str, Any]:
 def _number(text: str) -> int:
     number = milliseconds(text)
     if number is None:
-        raise Refused(400, "retry must be a number of milliseconds, of digits only")
+        raise Refused(400, "retry must be a number of milliseconds in digits")
     return number
 
 
@@ -83,5 +83,5 @@ def topicsIn(uri: bytes) -> list[str] | None:
             topics.append(value)
         elif name.lower() in ("topic", "topics"):
             # Ignored, it would mean all topics.
-            raise Refused(400, "choose topics with topic=.. in the query of the URL, one for each")
+            raise Refused(400, "the query of the URL must name each topic as topic=..")
     return topics or None

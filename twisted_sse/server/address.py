@@ -31,7 +31,7 @@ def checkedNetworks(networks: Iterable[str]) -> Networks:
         return tuple(ip_network(str(network)) for network in checked)
     except ValueError as e:
         raise InvalidOption(
-            "trustedProxies", f"is {networks!r}: {e}; a network is such as 10.0.0.0/8"
+            "trustedProxies", f"is {networks!r}: {e}; a network looks like 10.0.0.0/8"
         ) from None
 
 

@@ -46,7 +46,7 @@ class StreamGroup(Owner):
 
     @ivar streams: the responses that are open.
     @ivar connecting: those whose headers have not been sent, and which may yet be refused.
-    @ivar refused: those over a limit, until they have been told so.
+    @ivar refused: those over a limit, until they have been answered.
     @ivar draining: whether a drain has begun, so that new clients are refused.
     """
 
@@ -166,7 +166,7 @@ class StreamGroup(Owner):
 
     def reset(self, stream: EventStream) -> None:
         """
-        The client was told that it has missed events for good.
+        The client has missed events permanently, and received a reset.
         """
         self._listeners.reset(stream)
 
@@ -248,7 +248,7 @@ class StreamGroup(Owner):
 
         def end(response: Response) -> None:
             last = None
-            # Those over a limit have been told to come back, and nothing else; and those that are
+            # Those over a limit have been asked to reconnect, and nothing else; and those that are
             # still connecting might have been refused.
             if farewell is not None and response.isLiving and not response.isConnecting:
                 last = _farewellTo(response, farewell)
@@ -256,7 +256,7 @@ class StreamGroup(Owner):
 
         def abortRest() -> None:
             rest = self._all()
-            _log.info("Aborting {count} streams that would not end", count=len(rest))
+            _log.info("Aborting {count} streams that did not end in time", count=len(rest))
             inSlices(clock, rest, lambda response: response.abort(CloseReason.DRAIN))
             # Those that are still cleaning up get no more time.
             self.cleaningUp.clear()
@@ -286,7 +286,9 @@ def _farewellTo(response: Response, farewell: Farewell) -> Event | None:
     try:
         event = farewell(response.stream)
         if event is not None and not isinstance(event, Event):
-            raise TypeError(f"{farewell!r} returned {event!r}: farewell is an Event, or None")
+            raise TypeError(
+                f"{farewell!r} returned {event!r}: farewell must return an Event, or None"
+            )
         return event
     except Exception:
         failure = Failure()

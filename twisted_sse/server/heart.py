@@ -98,7 +98,7 @@ class Heart:
             elif due < next:
                 next = due
         if not self.responses or self._beat is not None:
-            # An observer that was told of a heartbeat has ended all responses, or new ones have
+            # An observer of heartbeats has ended all responses, or new ones have
             # restarted the timer.
             return
         delay = max(next - now, heartbeat / ROUNDS) if next > now else 0

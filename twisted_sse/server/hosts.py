@@ -39,8 +39,8 @@ def nameOf(request: Request) -> str | None:
     """
     Find the name by which a client knows the server.
 
-    @return: what is in C{Host}, in lower case, without port and final dot; L{None} if that is no name,
-        or there is not exactly one C{Host}.
+    @return: what is in C{Host}, in lower case, without port and final dot; L{None} if that is not a
+        name, or there is not exactly one C{Host}.
     """
     values = request.requestHeaders.getRawHeaders(b"host", [])
     found = HOST.fullmatch(values[0].decode("ascii", "replace")) if len(values) == 1 else None

@@ -79,18 +79,23 @@ class OriginList:
         if found is None or (found[1] in _PORTS and not _HOST.fullmatch(found[3])):
             self._refuse(
                 origin,
-                "an origin is scheme://host or scheme://host:port, in lower case and without a path"
-                + ("; https://*.example.com is all hosts below one" if self._mayBePatterns else ""),
+                "an origin must be scheme://host or scheme://host:port, in lower "
+                "case and without a path"
+                + (
+                    "; https://*.example.com means all hosts below one"
+                    if self._mayBePatterns
+                    else ""
+                ),
             )
         scheme, star, host, port = found.groups()
         if port is not None and not 0 < int(port) < 2**16:
-            self._refuse(origin, "there is no such port")
+            self._refuse(origin, "the port is not valid")
         if port is not None and (port.startswith("0") or port == _PORTS.get(scheme)):
             self._refuse(origin, "leave out the default port and leading zeros, as browsers do")
         if star is None:
             return None
         if not self._mayBePatterns:
-            self._refuse(origin, "name each origin: only those of a hub may have a star")
+            self._refuse(origin, "name each origin: only the origins of a hub may contain a star")
         if scheme not in _PORTS or not _DOMAIN.fullmatch(host):
             # Below com, or an IP address, are hosts of anybody, or none.
             self._refuse(origin, "a star must be followed by a domain, as in *.example.com")
@@ -147,7 +152,7 @@ class Origins:
         elif credentials:
             raise InvalidOption(
                 "origins",
-                'is "*", and credentials is True: browsers refuse that. Name the origins.',
+                'is "*", and credentials is True, which browsers refuse: name the origins',
             )
 
     def allow(self, request: Request) -> None:
@@ -195,6 +200,6 @@ def _checkedNames(option: str, names: object, credentials: bool) -> list[str]:
         # Fetch standard, 3.3.5: with credentials it is the name of a header like any other.
         if name == "*" and credentials:
             raise InvalidOption(
-                option, 'has "*", and credentials is True: then it means nothing. Name the headers.'
+                option, 'has "*", and credentials is True, which browsers ignore: name the headers'
             )
     return checked

@@ -71,7 +71,7 @@ class EventStreamResource(Resource):
 
     The headers go out when that result is known, or with the first thing sent after C{connected}
     has returned.  Until then an exception becomes an HTTP response:
-    C{twisted.web.error.Error(403)} is a 403, C{Error(204)} tells a browser to stop for good,
+    C{twisted.web.error.Error(403)} is a 403, C{Error(204)} tells a browser to stop permanently,
     anything else is logged and becomes a 500.
 
     @cvar fastWrite: whether events may go straight to the socket where that is safe.
@@ -130,13 +130,13 @@ class EventStreamResource(Resource):
         @param exposeHeaders: the headers of the response that those pages may read, besides those
             that every page may.
         @param methods: the methods that are answered with a stream.
-        @param maxStreams: how many streams there may be.  Further clients are told to retry 5 to
+        @param maxStreams: how many streams there may be.  Further clients are asked to retry 5 to
             15 seconds later.
         @param maxStreamsPerAddress: how many streams one client address may have.
         @param trustedProxies: networks such as C{"10.0.0.0/8"} whose C{X-Forwarded-For} is
             trusted.
         @param maxPending: how many bytes may be queued for a client that does not read.
-        @param slow: what happens beyond that.
+        @param slow: the policy beyond that.
         @param maxPendingTotal: how many bytes may be queued for all clients together, where an
             event that is queued for many counts once; beyond that, the clients with the longest
             queues are disconnected.  L{None} for any number; or a L{PendingTotal
@@ -201,12 +201,12 @@ class EventStreamResource(Resource):
         End all streams with this L{key<EventStream.key>}, such as those of a user who has logged
         out.  What is queued for them is sent first, as with L{EventStream.end}.
 
-        Browsers come back.  It is for C{connected} to turn them away then, with C{Error(204)} or
+        Browsers reconnect.  C{connected} can turn them away then, with C{Error(204)} or
         C{Error(401)}.
 
         @param key: the key; streams without one are never ended.
-        @param retry: the reconnection time that the clients are told first, in milliseconds, at
-            least 500.  Then they are not told, even with C{once}, that there are no more events.
+        @param retry: the reconnection time that the clients are sent first, in milliseconds, at
+            least 500.  Then they are not sent the end of C{once}.
         @return: how many streams there were.
         @raise TypeError: if the key is not hashable.
         @raise RuntimeError: if this is not the reactor's thread.
@@ -226,7 +226,7 @@ class EventStreamResource(Resource):
         """
         End all streams, before a server shuts down.
 
-        Each client is sent a random reconnection time, so that they do not all come back at once;
+        Each client is sent a random reconnection time, so that they do not all reconnect at once;
         its stream ends, and its connection is closed.  New clients are answered in the same way.
 
         What the C{finally} of a generator sends comes too late, as its stream has ended by then:
@@ -279,8 +279,8 @@ class EventStreamResource(Resource):
         if group is not None and group.streams and not EventStreamResource._dropped:
             EventStreamResource._dropped = True
             _log.warn(
-                "An EventStreamResource was dropped while its stream is open. Make it once, not"
-                " for each request: else its limits and its drain are void."
+                "An EventStreamResource was dropped while its stream was open: make it once, not for"
+                " each request, or its limits and its drain do not work"
             )
 
     def render(self, request: IRequest) -> int:
@@ -326,7 +326,9 @@ class EventStreamResource(Resource):
             answer(request, 405)
         elif not accept.acceptable and method != b"POST":
             # Clients of language models ask for application/json, whatever the answer will be.
-            answer(request, 406, "This is an event stream: text/event-stream")
+            answer(
+                request, 406, "This is an event stream: request it with Accept: text/event-stream"
+            )
         elif len(lastEventID) > LONGEST_ID:
             answer(request, 400, "The last event ID is too long")
         elif method == b"HEAD":
@@ -346,7 +348,7 @@ class EventStreamResource(Resource):
         address = clientAddress(request, self._proxies)
         full = group.full(address)
         response = group.respond(request, address, lastEventID, refused=full)
-        # Any status but 200 makes a browser give up for good (HTML standard, 9.2.2: "fail the
+        # Any status but 200 makes a browser give up permanently (HTML standard, 9.2.2: "fail the
         # connection"), so clients that should retry later are answered with a stream.
         if group.draining:
             response.end(CloseReason.DRAIN, group.drainRetry(), closeConnection=True)
@@ -418,9 +420,9 @@ def _checkedMethods(methods: Iterable[str]) -> tuple[bytes, ...]:
     checked = checkList("methods", methods, "methods")
     for method in checked:
         if not (isinstance(method, str) and _METHOD.fullmatch(method)):
-            raise InvalidOption("methods", f"has {method!r}: a method is a word in capitals")
+            raise InvalidOption("methods", f"has {method!r}: a method must be a word in capitals")
         if method in ("HEAD", "OPTIONS"):
             raise InvalidOption("methods", f"has {method!r}, which is answered without a stream")
     if not checked:
-        raise InvalidOption("methods", "is empty: nothing could be answered")
+        raise InvalidOption("methods", "is empty: it must name at least one method")
     return tuple(method.encode("ascii") for method in checked)

@@ -34,8 +34,8 @@ class NotStored(Exception):
     """
     An event was not stored.
 
-    @ivar maybe: whether it may be kept, or delivered, all the same: nobody knows, because the
-        answer of the store was lost, or because subscribers were sent it before.
+    @ivar maybe: whether it may still be kept, or delivered: that is not known if the answer of the
+        store was lost, or because subscribers were sent it before.
 
     @since: 0.1
     """
@@ -63,7 +63,7 @@ class NotKept(LookupError):
 
 class StoreAway(Exception):
     """
-    The store cannot be reached now.  What was asked may be asked again later.
+    The store cannot be reached now.  The call can be repeated later.
 
     @since: 0.1
     """
@@ -71,7 +71,7 @@ class StoreAway(Exception):
 
 class KeyReused(ValueError):
     """
-    An idempotency key came again, with other content.
+    An idempotency key was used again, with different content.
 
     @since: 0.1
     """
@@ -142,7 +142,7 @@ class Tail(Protocol):
         """
         The store cannot be reached.
 
-        @param why: what is the matter, in a few words; L{None} when it is over.
+        @param why: the problem, in a few words; L{None} when it is over.
         """
 
 
@@ -183,10 +183,10 @@ class EventLog(Protocol):
         """
         Keep some records, after all that were appended before: all of them, or none.
 
-        If it fails, and the channel makes the IDs, subscribers may have been sent the records all
-        the same.  So what is appended next does not follow what is kept: there is a hole, and a
-        C{read} that would have to pass it fails with L{NotKept}.  A log that makes the IDs has no
-        holes: nobody has seen what it did not keep.
+        If it fails, and the channel makes the IDs, subscribers may still have been sent the
+        records.  So the next records do not follow those that are kept: there is a hole, and a
+        C{read} across it fails with L{NotKept}.  A log that makes the IDs has no holes: no
+        subscriber has seen what it did not keep.
 
         @param records: at least one.  If the log makes the IDs, none has an ID.
         @param idempotencyKey: if records were appended with this key before, do nothing.  A log
@@ -219,8 +219,8 @@ class EventLog(Protocol):
         """
         Keep what was appended, and release what the log holds.  May be called again.
 
-        @return: fires when that is done.  Whatever was asked before has been answered then, and what
-            is asked after it fails with L{NotStored} or L{StoreAway}.  The log may be opened again.
+        @return: fires when that is done.  Earlier calls have been answered then, and later ones
+            fail with L{NotStored} or L{StoreAway}.  The log may be opened again.
         """
 
 
@@ -236,7 +236,7 @@ class EventStore(Protocol):
         Open the log of a channel.
 
         @param name: the name of the channel.
-        @param tail: is told what happens.
+        @param tail: receives what happens.
         @param recent: how many of the newest records to hand to the tail at once.
         @return: fires with the log.  Fails with L{StoreAway} if it should be tried again later;
             whatever else it fails with is final, such as C{ValueError} if the log is open already
@@ -245,9 +245,9 @@ class EventStore(Protocol):
 
     def problem(self) -> str | None:
         """
-        @return: what is the matter, in one line for a log or a health check; L{None} if all is well.
-            A failure is over when appending succeeds again.  The store itself says in the log what
-            this returns, once, and when it is over: the channels do not repeat it.
+        @return: the problem, in one line for a log or a health check; L{None} if there is none.
+            A failure is over when appending succeeds again.  The store itself logs the problem,
+            once, and its end: the channels do not repeat it.
         """
 
     def close(self) -> Deferred[None]:

@@ -28,7 +28,7 @@ class Replay(NamedTuple):
     """
     Events for a client that is behind.
 
-    @ivar isLost: whether earlier events that the client wanted are lost for good.
+    @ivar isLost: whether earlier events that the client wanted are lost permanently.
     @ivar start: the position where reading began, whether or not the client wants the event there.
     @ivar next: the position to go on from.
     @ivar entries: the events, in order.
@@ -69,14 +69,14 @@ class History:
         """
         @param maxEvents: how many events to keep at most; L{None} for no limit.
         @param maxBytes: how many bytes of encoded events to keep at most; L{None} for no limit.
-        @param maxAge: how many seconds to keep an event at most; L{None} for ever.
+        @param maxAge: how many seconds to keep an event at most; L{None} for no limit.
         @raise ValueError: if a limit is out of range, or there is none at all.
         """
         checkInteger("maxEvents", maxEvents, 1)
         checkInteger("maxBytes", maxBytes, 1)
         checkSeconds("maxAge", maxAge)
         if maxEvents is None and maxBytes is None and maxAge is None:
-            raise ValueError("give maxEvents, maxBytes or maxAge: memory has an end")
+            raise ValueError("set at least one of maxEvents, maxBytes and maxAge")
         self.maxEvents = maxEvents
         self.maxBytes = maxBytes
         self.maxAge = maxAge
@@ -135,7 +135,9 @@ class History:
         @raise ValueError: if the store already belongs to another channel.
         """
         if self._claimed:
-            raise ValueError(f"{self!r} belongs to another channel: make one for each")
+            raise ValueError(
+                f"{self!r} belongs to another channel: make a History for each channel"
+            )
         self._claimed = True
 
     @property

@@ -35,6 +35,6 @@ def warnOfAsyncio(failure: Failure) -> None:
     """
     if failure.check(RuntimeError) and failure.getErrorMessage() in OF_ASYNCIO:
         _log.warn(
-            "Something of asyncio was awaited, which this reactor cannot do: run twistd or"
+            "An asyncio object was awaited, which this reactor cannot do: run twistd or"
             " trial with --reactor=asyncio, and await Deferred.fromFuture(future)"
         )

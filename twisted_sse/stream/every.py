@@ -126,8 +126,9 @@ class Emission(Ticker, Feed):
             result = Event(result)
         if not isinstance(result, Event):
             raise TypeError(
-                f"{self.f!r} returned {result!r}: it may return an Event, a str (its data), "
-                "None (nothing this time), or a Deferred or coroutine of one of these"
+                f"{self.f!r} returned {result!r}: it must return an Event, a str (its "
+                "data), None (nothing this time), or a Deferred or coroutine of one "
+                "of these"
             )
         if self._emitter is not None:
             self._emitter.send(result)
@@ -145,7 +146,8 @@ class Emission(Ticker, Feed):
         elif failure is not None and not failure.check(CancelledError):
             assert self._asked is not None, "its stream has ended"
             _log.failure(
-                "An event for {address} ({asked}) was not made, and its stream has ended",
+                "The function that makes events for {address} ({asked}) failed, and "
+                "the stream has ended",
                 failure,
                 **self._asked.logged(),
             )

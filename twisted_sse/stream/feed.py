@@ -11,7 +11,7 @@ __all__ = ["Feed"]
 
 class Feed(Protocol):
     """
-    Something that sends events to a stream, and is told of its state.
+    Something that sends events to a stream, and follows its state.
     """
 
     __slots__ = ()

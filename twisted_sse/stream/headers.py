@@ -31,7 +31,7 @@ HEADERS = (
 def setHeaders(request: Request) -> None:
     """
     Set the headers of an event stream.  Those that the application has set are kept, except
-    for a type that is no event stream's.
+    for a type other than an event stream's.
     """
     headers = request.responseHeaders
     given = headers.getRawHeaders(b"content-type", [b""])[-1]

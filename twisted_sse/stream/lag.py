@@ -51,7 +51,7 @@ class Lagging(Protocol):
 
     @property
     def stallTimeout(self) -> float | None:
-        """How many seconds a client may read nothing before it is stalled; L{None} for ever."""
+        """How many seconds a client may read nothing before it is stalled; L{None} for no limit."""
 
     @property
     def asked(self) -> Asked:
@@ -111,7 +111,7 @@ class Lag:
 
     def lookLater(self) -> None:
         """
-        Poll later: something leaves in the next turn or after that, and we will not be told.
+        Poll later: something leaves in the next turn or after that, and we will not be notified.
         """
         if self._watch is None and self._look is None:
             self._look = self._response.wheel.callLater(LONGEST_LOOK, self._looked)
@@ -225,7 +225,7 @@ class Lag:
             stalled = False
         if stalled:
             _log.info(
-                "{address} ({asked}) took no byte for {timeout} s. Disconnecting it.",
+                "Disconnected {address} ({asked}): it read nothing for {timeout} s",
                 timeout=response.stallTimeout,
                 **response.asked.logged(),
             )

@@ -52,7 +52,7 @@ class _Replayed(Protocol):
 class _Reset(Protocol):
     def reset(self, stream: EventStream, /) -> object:
         """
-        A client was told that it has missed events for good.
+        A client has missed events permanently, and receives a reset.
         """
 
 
@@ -62,7 +62,7 @@ AnyStreamObserver = _Opened | _Closed | _Sent | _Dropped | _Replayed | _Reset
 
 class StreamObserver(Protocol):
     """
-    Everything that an observer of streams can be told.  An observer needs only the methods that
+    Everything that an observer of streams can receive.  An observer needs only the methods that
     it is interested in.
 
     They are called while events are being sent, so they should be quick.  Exceptions are logged
@@ -110,8 +110,8 @@ class StreamObserver(Protocol):
 
     def reset(self, stream: EventStream) -> None:
         """
-        A client was told that it has missed events for good: its last event ID is unknown or no
-        longer kept, or it read too slowly for the history.
+        A client has missed events permanently, and receives a reset: its last event ID is unknown
+        or no longer kept, or it read too slowly for the history.
         """
         return
 

@@ -16,12 +16,12 @@ from .pending import PendingTotal, SlowReader
 __all__ = ["END", "LONGEST_ID", "SHORTEST_RETRY", "USUAL_RETRY", "StreamOptions"]
 
 #: The shortest reconnection time that clients may be sent, in milliseconds.  With less, browsers
-#: would hammer the server: Chromium has no minimum of its own.
+#: would reconnect in a tight loop: Chromium has no minimum of its own.
 SHORTEST_RETRY = 500
 
 #: The reconnection time of a resource that gives none, in milliseconds.  Each response begins with
-#: one, since a browser keeps the last one that it was sent for the life of the page: what it was
-#: told during a drain or at a limit must not slow it down for ever.
+#: one, since a browser keeps the last one that it was sent for the life of the page: the time of a
+#: drain or a limit must not slow it down forever.
 USUAL_RETRY = 3000
 
 #: The last event of a stream with C{once}.  A browser that reconnects with its ID gets a 204,

@@ -28,7 +28,7 @@ class SlowReader(Enum):
     @cvar DROP_OLDEST: drop the oldest events in the queue.
     @cvar LATEST: keep only the newest event of each type in the queue.
 
-    Events dropped by the last two are lost for good, since the client's last event ID moves past
+    Events dropped by the last two are lost permanently, since the client's last event ID moves past
     them.  When the client reads again, it first gets an event of type C{stream-gap}, whose data
     is C{{"dropped": 5}}, with the number of dropped events.
 
@@ -105,7 +105,7 @@ class PendingTotal:
         """
         Disconnect clients until the rest is within the limit.
         """
-        # An application that is told of the end of one client may send to others: then the loop
+        # An application that reacts to the end of one client may send to others: then the loop
         # below goes on when it returns, rather than one call within the other for each client.
         limit = self.limit
         if limit is None or self.bytes <= limit or self._isEnforcing:
@@ -137,7 +137,7 @@ class Pending:
         # A large event that is partly sent, and its rest: no other event may come in between.
         self._partly: Encoded | None = None
         self._rest: memoryview | None = None
-        # How many events were dropped that the client has not been told about.
+        # How many events were dropped without a C{stream-gap} yet.
         self._dropped = 0
         self.bytes = 0
 

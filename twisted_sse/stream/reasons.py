@@ -18,7 +18,7 @@ class CloseReason(Enum):
     @cvar ERROR: the application's code failed; the log says how.
     @cvar SLOW: more than C{maxPending} bytes were queued for the client.
     @cvar STALLED: the client read nothing for C{stallTimeout} seconds.
-    @cvar LIMIT: there were too many streams; the client was told to retry later.
+    @cvar LIMIT: there were too many streams; the client was asked to retry later.
     @cvar DRAIN: the server is draining.
     @cvar SHUTDOWN: the reactor was stopped.
 

@@ -99,8 +99,8 @@ __all__ = ["Owner", "Response", "streamOf"]
 FIRST = 4
 
 #: An empty comment.  HTML standard, 9.2.6: a line that starts with a colon is ignored; 9.2.7
-#: recommends one every 15 seconds or so, because of proxies.  Without a blank line, of which
-#: decoders in wide use make an empty message.
+#: recommends one every 15 seconds or so, because of proxies.  Without a blank line: widespread
+#: decoders make an empty message of it.
 NOTHING = b":\n"
 
 
@@ -176,7 +176,7 @@ class Owner(Protocol):
 
     def reset(self, stream: Any, /) -> None:
         """
-        Called when the client was told that it has missed events for good.
+        Called when the client has missed events permanently, and received a reset.
 
         @param stream: see C{replayed}.
         """
@@ -188,7 +188,7 @@ class Owner(Protocol):
 
     def checkDrained(self) -> None:
         """
-        Called last, after everything else has been told that the response is closed: a drain may
+        Called last, after everything else knows that the response is closed: a drain may
         be waiting for it.
         """
 
@@ -368,7 +368,7 @@ class Response:
         """
         See L{EventStream.key<twisted_sse.stream.stream.EventStream.key>}.
         """
-        # Before anything else is changed: it raises if this is no key.
+        # Before anything else is changed: it raises if this is not a key.
         hash(key)
         before, self.key = self.key, key
         if self._phase is not _Phase.CLOSED:
@@ -530,7 +530,7 @@ class Response:
 
     def cork(self) -> None:
         """
-        Queue events until C{uncork}, so that many events become one write.
+        Queue events until C{uncork}, to write several events at once.
         """
         self._corked = True
         self.ready = False
@@ -602,7 +602,8 @@ class Response:
                 return self.enqueue(event)
             if options.slow is SlowReader.DISCONNECT:
                 _log.info(
-                    "{address} ({asked}) does not read: {pending} bytes are waiting for it. Disconnecting it.",
+                    "Disconnected {address} ({asked}): it does not read, and "
+                    "{pending} bytes are buffered for it",
                     pending=pending.bytes,
                     **self.asked.logged(),
                 )
@@ -639,8 +640,8 @@ class Response:
         Too much is queued for all clients together, and most of it for this one.
         """
         _log.info(
-            "{where}: {pending} bytes are waiting for this client, and too many for all together."
-            " Disconnecting it.",
+            "Disconnected a client of {where}: {pending} bytes are buffered for it, "
+            "and too many for all clients together",
             where=str(self.asked),
             pending=self.bytesPending,
             **self.asked.logged(),

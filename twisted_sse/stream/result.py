@@ -66,8 +66,9 @@ def follow(response: Response, result: object) -> None:
         response.fail(
             Failure(
                 TypeError(
-                    f"connected returned {result!r}: it may return None, an iterable or "
-                    "asynchronous iterable of events, or a Deferred or coroutine of one of these"
+                    f"connected returned {result!r}: it must return None, an iterable "
+                    "or asynchronous iterable of events, or a Deferred or coroutine "
+                    "of one of these"
                 )
             )
         )
@@ -88,7 +89,7 @@ def _checked(item: object) -> Event:
         return item
     if isinstance(item, str):
         return Event(item)
-    raise TypeError(f"{item!r} is no event: yield an Event or a str (its data)")
+    raise TypeError(f"expected an Event or a str (its data), got {item!r}")
 
 
 class _Iteration(Feed):
@@ -156,7 +157,8 @@ class _Iteration(Feed):
             self._close()
             if failure is not None:
                 self._tell(
-                    "A generator of events for {address} ({asked}) failed after its end", failure
+                    "A generator of events for {address} ({asked}) failed after its stream ended",
+                    failure,
                 )
         elif failure is not None:
             response.fail(failure)
@@ -266,7 +268,7 @@ class _Awaited(Feed):
         elif not failure.check(CancelledError):
             assert self._asked is not None, "its stream has ended"
             _tellFailure(
-                "What made events for {address} ({asked}) failed after its end",
+                "The coroutine of events for {address} ({asked}) failed after its stream ended",
                 failure,
                 self._asked,
             )
@@ -299,8 +301,8 @@ class _Awaited(Feed):
         if not self._done:
             assert self._asked is not None, "its stream has ended"
             _log.warn(
-                "{deferred} was cancelled as the stream to {address} ({asked}) ended, and still runs {timeout} s"
-                " later: it is abandoned",
+                "{deferred} was cancelled when the stream to {address} ({asked}) "
+                "ended, and is still running {timeout} s later: it is abandoned",
                 deferred=self._deferred,
                 timeout=self._owner.options.closeTimeout,
                 **self._asked.logged(),
@@ -337,7 +339,8 @@ class _Result(_Awaited):
         response = self._response
         if response is not None and response.isConnecting:
             _log.warn(
-                "Nothing was decided about {address} ({asked}) for {timeout} s: answering it 503",
+                "The callable sent nothing to {address} ({asked}) within {timeout} "
+                "s: responded with 503",
                 timeout=timeout,
                 **response.asked.logged(),
             )

@@ -67,7 +67,7 @@ class EventStream:
             # Not repr(), which shows the query, where tokens are.
             uri = getattr(request, "uri", b"").partition(b"?")[0]
             what = f"{type(request).__name__} {shown(uri.decode('utf-8', 'replace'))}".rstrip()
-            raise LookupError(f"{what} is not answered by an event stream (any more)")
+            raise LookupError(f"{what} is not answered by an open event stream")
         return stream
 
     @property

@@ -153,7 +153,7 @@ class Recipient(Protocol):
 
     @property
     def stream(self) -> object:
-        """The stream that observers are told of."""
+        """The stream that observers receive."""
 
     @property
     def owner(self) -> Teller:

@@ -25,8 +25,9 @@ _ENCODED = re.compile(rf"(?:(?:(?:data|event|id|retry)?:[^\r\n]*{_EOL})+{_EOL})+
 #: What the log says.
 ENCODED_TWICE = (
     "The data of an event for {where} is itself an encoded event, with its fields and a blank line."
-    " It is sent as text, so clients get no event of that type. To send what it encodes, make an"
-    " Event of it: see 'Events that are encoded already' in the documentation. This is said once."
+    " It is sent as text, so clients receive no event of that type. To send the "
+    "event that it encodes, make an Event of it: see 'Events that are encoded "
+    "already' in the documentation. This is logged once."
 )
 
 

@@ -28,8 +28,8 @@ class Backoff:
     event, it waits for C{initial}, multiplied by C{factor} for each earlier failure, but at most
     C{maximum}; jitter shortens that; the server's C{retry}, if there is one, is added.
 
-    So every wait has a random part: without it, all clients of a server that restarts would come
-    back at once.
+    So every wait has a random part: without it, all clients of a server that restarts would
+    reconnect at once.
 
     @ivar initial: seconds to wait after the first failure, and after the end of a stream whose
         server did not set C{retry}.  If it is 0, a server may ask for less than 0.1 seconds.

@@ -58,14 +58,14 @@ def checkThread(home: int, call: str) -> None:
     """
     if get_ident() != (cast("int | None", threadable.ioThread) or home):
         raise RuntimeError(
-            f"{call}() was called in a thread that is not the reactor's:"
+            f"{call}() was called outside the reactor's thread:"
             f" use reactor.callFromThread({call}, ...)"
         )
 
 
 def makeSteady(reactor: Any) -> None:
     """
-    Let a reactor measure time with a clock that nobody sets.
+    Let a reactor measure time with a clock that is never set.
 
     Twisted's reactors use the system's clock.  When that is set back by an hour, all their delayed
     calls are an hour late, and when it is set forward, they are early.

@@ -33,7 +33,7 @@ class SurplusTests(SynchronousTestCase):
 
     def test_none(self) -> None:
         """
-        Of none, and of one alone, nobody has too many.
+        Of none, and of one alone, no one has too many.
         """
         self.assertEqual(surplus({}), set())
         self.assertEqual(surplus({1: 1000}), set())

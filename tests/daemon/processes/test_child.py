@@ -60,7 +60,7 @@ class ChildReactor(DaemonReactor):
 
     def said(self) -> list[Any]:
         """
-        @return: what was told the parent.
+        @return: what the parent received.
         """
         return [readMessage(line) for line in self.transport.value().splitlines()]
 
@@ -134,7 +134,7 @@ class StartTests(ChildTestCase):
 
     def test_options(self) -> None:
         """
-        An option that is wrong by now is told the parent, not the user.
+        An option that is wrong by now is reported to the parent, not the user.
         """
         stderr = io.StringIO()
         self.patch(sys, "stderr", stderr)
@@ -144,7 +144,7 @@ class StartTests(ChildTestCase):
 
     def test_daemon(self) -> None:
         """
-        What cannot be used is told with status 64.
+        What cannot be used is reported with status 64.
         """
 
         def fail(options: Any, reactor: Any, member: Any) -> None:
@@ -156,7 +156,7 @@ class StartTests(ChildTestCase):
 
     def test_error(self) -> None:
         """
-        Any other error has its traceback on standard error, and is told with status 1.
+        Any other error has its traceback on standard error, and is reported with status 1.
         """
         stderr = io.StringIO()
         self.patch(sys, "stderr", stderr)
@@ -285,7 +285,7 @@ class RunTests(ChildTestCase):
 
     def test_storeFails(self) -> None:
         """
-        A store that can never be used is told at the start, or later.
+        A store that can never be used is reported at the start, or later.
         """
         self.daemon.why = "--store: wrong password"
         error = self.assertRaises(

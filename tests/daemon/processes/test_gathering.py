@@ -27,7 +27,7 @@ class GatheringTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """
-        Start three children, two of which are ready.
+        Start three children; two are ready.
         """
         self.family = Family(3)
         supervisor = self.family.supervisor

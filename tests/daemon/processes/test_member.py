@@ -56,7 +56,7 @@ class Port:
 
 class MemberTests(SynchronousTestCase):
     """
-    Tests for what a child is told, and tells.
+    Tests for what a child receives, and reports.
     """
 
     def setUp(self) -> None:
@@ -91,7 +91,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """
-        It ends when it is told to, and when the parent is no more, once.
+        It ends when it is asked to, and when the parent has ended, once.
         """
         self.hear("stop")
         self.hear("stop")
@@ -153,7 +153,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_notRead(self) -> None:
         """
-        What is not needed is not told while the parent does not read; then it is told how many lines
+        What is not needed is not sent while the parent does not read; then it learns how many lines
         of the log are missing, and how many connections there are now.
         """
         count = 5
@@ -172,7 +172,7 @@ class MemberTests(SynchronousTestCase):
 
     def test_log(self) -> None:
         """
-        What is logged is told, with a traceback if there is one.
+        What is logged is reported, with a traceback if there is one.
         """
         globalLogPublisher.addObserver(self.member)
         self.addCleanup(globalLogPublisher.removeObserver, self.member)
@@ -206,7 +206,8 @@ class MemberTests(SynchronousTestCase):
 
     def test_pause(self) -> None:
         """
-        It accepts nothing for as long as it is told, and again when it is told or nothing comes.
+        It accepts nothing for as long as it is asked to, and again when it is asked to or nothing
+        comes.
         """
         # What was not told of ports is not paused.
         self.hear("pause", seconds=1)

@@ -127,8 +127,8 @@ class ParentTests(ParentTestCase):
 
     def test_about(self) -> None:
         """
-        The ports are open when it is made, and children are told what they need; they are started
-        with the service.
+        The ports are open when it is made, and children receive what they need; they are
+        started with the service.
         """
         made = self.make("--port=8080", "--admin=tcp:9090", "--interval=7")
         (spawner,) = self.spawners
@@ -204,7 +204,7 @@ class ParentTests(ParentTestCase):
 
     def test_metrics(self) -> None:
         """
-        A child that asks is told the sum, with the parent's own.
+        A child that asks receives the sum, with the parent's own.
         """
         first, second = self.start()
         first.child.heard("gather", {"number": 5})
@@ -230,7 +230,7 @@ class ParentTests(ParentTestCase):
 
     def test_givesUp(self) -> None:
         """
-        If the children cannot start, the user is told once, and the process exits with their
+        If the children cannot start, the user sees one line, and the process exits with their
         status.
         """
         self.parent = self.make("--drain-delay=3")
@@ -333,7 +333,7 @@ class RefusalTests(ParentTestCase):
         wants = f"python:{__name__}:subscribing"
         for source in "post", "-", "command:true", wants:
             with self.subTest(source):
-                why = f"several processes share what comes from {source} through Redis only: give"
+                why = f"several processes can share {source} only through Redis: add"
                 self.assertIn(why, self.several(source))
                 self.assertIn(why, self.several(source, "--store=events.db"))
                 self.make(source, REDIS)
@@ -367,7 +367,7 @@ class RefusalTests(ParentTestCase):
         self.assertRaises(SystemExit, options.parseOptions, ["--processes=2"])
         self.assertEqual(
             stderr.getvalue(),
-            "sse: --processes: after --chroot no other process can be started\n",
+            "sse: --processes: no other process can be started after --chroot\n",
         )
 
     def test_numbers(self) -> None:
@@ -388,7 +388,7 @@ class RefusalTests(ParentTestCase):
 
     def test_file(self) -> None:
         """
-        A file that cannot be read is told at once, though only children read it.
+        A file that cannot be read is reported at once, though only children read it.
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(rmtree, directory)

@@ -126,7 +126,7 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_begin(self) -> None:
         """
-        It is told the options over the wire, not on its command line.
+        It receives the options over the wire, not on its command line.
         """
         kind, about = readMessage(self.reactor.transport.value().rstrip())
         self.assertEqual(
@@ -178,7 +178,7 @@ class SpawnerTests(SynchronousTestCase):
 
     def test_noDirectory(self) -> None:
         """
-        If the current directory is gone no process is started, which would wait to be told of it.
+        If the current directory is gone no process is started, which would wait to learn of it.
         """
         self.patch(self.reactor, "spawnProcess", self.fail)
         there = os.open(".", os.O_RDONLY)

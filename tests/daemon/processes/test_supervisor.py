@@ -48,7 +48,9 @@ class ReplacementTests(SupervisorTestCase):
         first.crash()
         self.assertEqual(len(self.family.processes), 3)
         self.assertEqual([child.place for child in self.family.supervisor.children()], [1, 2])
-        self.assertIn("process 1 (pid 1001) has ended: killed by SIGKILL. It is rep", self.log())
+        self.assertIn(
+            "process 1 (pid 1001) has ended: killed by SIGKILL; starting another", self.log()
+        )
         self.assertEqual(self.family.supervisor.replaced, 1)
         self.assertEqual((second.said, self.family.gaveUp), ([], []))
 
@@ -64,7 +66,7 @@ class ReplacementTests(SupervisorTestCase):
             process.crash()
             self.family.advance(1)
             self.assertIsNot(self.family.processes[-1], process)
-        waits = re.findall(r"It is replaced in (\S+) s", self.log())
+        waits = re.findall(r"starting another in (\S+) s", self.log())
         self.assertEqual(waits, ["0.1", "0.2", "0.4", "0.8", "1.0", "1.0"])
         # One that lives makes up for it.
         self.family.processes[-1].ready()
@@ -77,7 +79,7 @@ class ReplacementTests(SupervisorTestCase):
 
     def test_neverReady(self) -> None:
         """
-        Children that are never ready again are tried for ever, at last each half a minute.
+        Children that are never ready again are tried forever, at last each half a minute.
         """
         first, _ = self.family.allReady()
         first.crash()
@@ -87,11 +89,11 @@ class ReplacementTests(SupervisorTestCase):
             process.child.heard("failed", {"why": "no module", "status": 64})
             process.exit(64)
         self.assertEqual(self.family.gaveUp, [])
-        self.assertIn("has ended: no module. It is replaced in 30.0 s.", self.log())
+        self.assertIn("has ended: no module; starting another in 30.0 s", self.log())
 
     def test_cannotStart(self) -> None:
         """
-        If the first children cannot start, that is told with their status, and nothing is tried
+        If the first children cannot start, that is reported with their status, and nothing is tried
         again.
         """
         self.family.supervisor.startService()
@@ -136,7 +138,7 @@ class ReplacementTests(SupervisorTestCase):
         self.assertEqual((first.killed, second.killed), (0, 0))
         self.family.advance(5)
         self.assertEqual((first.killed, second.killed), (1, 0))
-        self.assertIn("process 1 (pid 1001) has not answered for 10 s: it is killed", self.log())
+        self.assertIn("Killing process 1 (pid 1001): it has not answered for 10 s", self.log())
         first.crash()
         self.assertEqual(len(self.family.processes), 3)
 
@@ -200,7 +202,7 @@ class StopTests(SupervisorTestCase):
 
     def test_together(self) -> None:
         """
-        All are told to stop, and the end is when all have ended.
+        All are asked to stop, and the end is when all have ended.
         """
         first, second = self.family.allReady()
         self.family.supervisor.unready()
@@ -355,7 +357,7 @@ class RollTests(SupervisorTestCase):
         third = self.family.processes[2]
         third.child.heard("failed", {"why": "a syntax error", "status": 64})
         third.exit(64)
-        self.assertIn("The processes are not replaced", self.log())
+        self.assertIn("The processes were not replaced", self.log())
         self.assertIn("a syntax error", self.log())
         self.family.advance(60)
         self.assertEqual((first.said, second.said), ([], []))
@@ -436,7 +438,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_paused(self) -> None:
         """
-        A child with too many accepts none until it has no longer too many; it is told again and
+        A child with too many accepts none until it has no longer too many; it is asked again and
         again.
         """
         first, second = self.family.allReady()
@@ -483,7 +485,7 @@ class BalanceTests(SupervisorTestCase):
 
     def test_hangs(self) -> None:
         """
-        One that hangs does not count, since nobody may wait for it.
+        One that hangs does not count, since no client may wait for it.
         """
         first, second = self.family.allReady()
         second.answers = False

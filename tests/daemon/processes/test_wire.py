@@ -70,7 +70,7 @@ class WireTests(SynchronousTestCase):
 
     def test_lost(self) -> None:
         """
-        When the other end is closed that is told, and nothing is sent any more.
+        When the other end is closed that is reported, and nothing is sent any more.
         """
         closed = self.wire.close()
         self.assertNoResult(closed)

@@ -138,7 +138,7 @@ class CommandTests(SynchronousTestCase):
         self.reactor.advance(60)
         self.finish(source, None, signal.SIGSEGV)
         self.assertIn("killed by SIGSEGV", self.logged[-1])
-        self.assertIn("again in 1 s", self.logged[-1])
+        self.assertIn("restarting in 1 s", self.logged[-1])
         source.stopService()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

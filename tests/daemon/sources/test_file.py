@@ -99,7 +99,7 @@ class TailTests(SynchronousTestCase):
         source = Tail(Channel(), MemoryClock(), os.path.join(directory, "app.log"))
         source.load(5)
         self.assertEqual(
-            told, [f"There is no directory {directory} yet: waiting for {directory}/app.log"]
+            told, [f"Directory {directory} does not exist: waiting for {directory}/app.log"]
         )
 
     def test_appended(self) -> None:
@@ -404,7 +404,7 @@ class TailTests(SynchronousTestCase):
         os.mkfifo(self.path)
         with self.assertRaises(OSError) as caught:
             self.start()
-        self.assertIn("no regular file", str(caught.exception))
+        self.assertIn("not a regular file", str(caught.exception))
         self.path.unlink()
         self.append("1\n")
         self.start()

@@ -151,7 +151,8 @@ class LoadTests(SynchronousTestCase):
         self.assertIn("'ssetestnowhere'", self.refusal("python:ssetestnowhere:connected"))
         self.write("ssetestshop/__init__.py", "")
         self.assertIn(
-            "no module 'ssetestshop.nowhere'", self.refusal("python:ssetestshop.nowhere:connected")
+            "module 'ssetestshop.nowhere' was found neither",
+            self.refusal("python:ssetestshop.nowhere:connected"),
         )
 
     def test_moduleRaises(self) -> None:
@@ -189,8 +190,10 @@ class LoadTests(SynchronousTestCase):
         """
         A missing name is reported with the object that lacks it.
         """
-        self.assertEqual(self.refusal("python:os:nowhere"), "os has no 'nowhere'")
-        self.assertEqual(self.refusal("python:os:path.nowhere"), "os.path has no 'nowhere'")
+        self.assertEqual(self.refusal("python:os:nowhere"), "os has no attribute 'nowhere'")
+        self.assertEqual(
+            self.refusal("python:os:path.nowhere"), "os.path has no attribute 'nowhere'"
+        )
 
     def test_notCallable(self) -> None:
         """

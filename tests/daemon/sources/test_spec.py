@@ -78,7 +78,7 @@ class ArgumentTests(OptionsMixin):
         )
         self.assertEqual([path for path, *_ in self.sources("/a=post", "app.log")], ["/a", "/"])
         Path("metrics").touch()
-        self.assertIn("Give it another: /path=SOURCE", self.refusal("app.log", "metrics"))
+        self.assertIn("set another with /path=SOURCE", self.refusal("app.log", "metrics"))
 
     def test_later(self) -> None:
         """
@@ -131,25 +131,25 @@ class ArgumentTests(OptionsMixin):
             self.assertEqual(shlex.split(options.sources["/"].value), words)
         options = self.options("-p", "81", "/log=app.log", "--access-log", "--", "--", "true")
         self.assertEqual((options["access-log"], list(options.sources)), ("--", ["/log", "/"]))
-        self.assertIn("after -- there must be a command", self.refusal("--public", "--"))
-        self.assertIn("there is no command 'nosuch'", self.refusal("--", "nosuch", "x"))
+        self.assertIn("a command must follow --", self.refusal("--public", "--"))
+        self.assertIn("command 'nosuch' was not found", self.refusal("--", "nosuch", "x"))
         self.assertEqual(options.sources["/"].label, "true")
 
     def test_wrong(self) -> None:
         """
-        What is no source is refused with advice.
+        What is not a source is refused with advice.
         """
         for argument, advice in (
-            ("ap.log", "there is no file 'ap.log': did you mean app.log?"),
-            ("./ap.log", "there is no file './ap.log': did you mean ./app.log?"),
-            ("/x=ap.log", "there is no file 'ap.log': did you mean app.log?"),
-            ("pots", "there is no file 'pots': did you mean post?"),
-            ("/nowhere/a.log", "there is no directory /nowhere: make it first, or check"),
+            ("ap.log", "file 'ap.log' does not exist: did you mean app.log?"),
+            ("./ap.log", "file './ap.log' does not exist: did you mean ./app.log?"),
+            ("/x=ap.log", "file 'ap.log' does not exist: did you mean app.log?"),
+            ("pots", "file 'pots' does not exist: did you mean post?"),
+            ("/nowhere/a.log", "directory /nowhere does not exist: create it first, or check"),
             (
                 "comand:true -x",
-                "there is no kind of source 'comand': did you mean command:'true -x'?",
+                "unknown kind of source 'comand': did you mean command:'true -x'?",
             ),
-            ("flie:app.log", "there is no kind of source 'flie': did you mean file:app.log?"),
+            ("flie:app.log", "unknown kind of source 'flie': did you mean file:app.log?"),
             ("true 'a b'", "did you mean command:"),
             ("shop.events:connected", "did you mean python:shop.events:connected?"),
             ("8080", "did you mean --port 8080?"),
@@ -164,12 +164,12 @@ class ArgumentTests(OptionsMixin):
         """
         Two sources cannot have one path, nor can a source have one of the daemon's.
         """
-        self.assertIn("there is one at /a already", self.refusal("/a=app.log", "/a=tick"))
+        self.assertIn("another source is already at /a", self.refusal("/a=app.log", "/a=tick"))
         os.mkdir("old")
         Path("old/app.log").touch()
         refused = self.refusal("app.log", "old/app.log")
         self.assertIn(
-            "sse: old/app.log: there is one at /app.log already. Give them paths", refused
+            "sse: old/app.log: another source is already at /app.log; set the path", refused
         )
         self.assertIn("not one of /healthz", self.refusal("/healthz=app.log"))
 
@@ -185,10 +185,10 @@ class ArgumentTests(OptionsMixin):
         An option that has no effect on any of the sources is refused, and names them.
         """
         self.assertIn(
-            "--format is for lines: it says nothing about post",
+            "--format only applies to lines, and post has none",
             self.refusal("post", "--format=events"),
         )
-        self.assertIn("it says nothing about tick", self.refusal("tick", "--history=1"))
+        self.assertIn("and tick has none", self.refusal("tick", "--history=1"))
         self.assertEqual(self.options("post", "--history=7", "--tail=3")["history"], 7)
 
     def test_completion(self) -> None:

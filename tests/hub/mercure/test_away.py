@@ -53,7 +53,7 @@ class StoreTests(StoreCase):
 
     def test_away(self) -> None:
         """
-        While the store cannot be written, publishers are told to come again, and streams stay; then
+        While the store cannot be written, publishers are asked to reconnect, and streams stay; then
         it goes on.
         """
         store = self.begin(deliver="stored")
@@ -70,8 +70,8 @@ class StoreTests(StoreCase):
 
     def test_awayAtStart(self) -> None:
         """
-        If the store cannot be reached yet, publishers are told so after some seconds, and subscribers
-        wait for it in open streams.
+        If the store cannot be reached yet, publishers learn it after some seconds, and
+        subscribers wait for it in open streams.
         """
         store = self.begin(isAway=True)
         streams = [self.get("topic=a"), self.get("topic=a&lastEventID=x")]
@@ -99,9 +99,9 @@ class StoreTests(StoreCase):
 
     def test_tokensAtStart(self) -> None:
         """
-        As long as nobody knows what was revoked, one with a token gets nothing, and is told to come
-        back, as a browser does not after an error; for others there is a 503.  Then it is let in, or
-        refused.
+        As long as it is unknown what was revoked, one with a token gets nothing, and is asked to
+        reconnect, as a browser does not after an error; for others there is a 503.  Then it is let
+        in, or refused.
         """
         kept: dict[str, Content] = {}
         self.begin(content=kept)
@@ -165,8 +165,8 @@ class VanishingTests(StoreCase):
 
     def test_closedEarly(self) -> None:
         """
-        If the hub is closed before the store was open, those with a token are told that it is not
-        there, and it is no error of ours.
+        If the hub is closed before the store was open, clients with a token learn that it is not
+        there, and it is not an error of ours.
         """
         self.begin(isAway=True)
         self.hub.close()
@@ -207,8 +207,8 @@ class VanishingTests(StoreCase):
 
     def test_publisher(self) -> None:
         """
-        A publisher that vanishes while its token is checked publishes nothing, and it is no error of
-        ours.
+        A publisher that vanishes while its token is checked publishes nothing, and it is not an
+        error of ours.
         """
         self.begin()
         self.clock.pump([0.1] * 10)
@@ -224,7 +224,7 @@ class VanishingTests(StoreCase):
 
     def test_request(self) -> None:
         """
-        The hub keeps no request whose client has gone.
+        The hub keeps no request whose client has disconnected.
         """
         store = self.begin()
         self.clock.pump([0.1] * 10)
@@ -310,7 +310,7 @@ class VanishingTests(StoreCase):
     def test_nothingLeft(self) -> None:
         """
         When the streams have ended and the hub is closed, nothing is left that calls the reactor, even
-        if keys are being fetched; who waits for them is told that they cannot be had.
+        if keys are being fetched; pending requests learn that they cannot be had.
         """
         clock, agent = MemoryClock(), MemoryAgent()
         channel = Channel(reactor=clock)

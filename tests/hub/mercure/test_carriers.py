@@ -205,7 +205,7 @@ class CarriersTests(SynchronousTestCase):
 
     def test_severalCookies(self) -> None:
         """
-        Different cookies of one name are refused: one may be from somebody who controls another host
+        Different cookies of one name are refused: one may be from someone who controls another host
         of the same domain.
         """
         self.refused([("Cookie", "mercureAuthorization=TOKEN; mercureAuthorization=TOKEN2")])
@@ -446,7 +446,8 @@ class PublishOriginsTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         """
-        What is no origin is refused when the hub is made, above all C{null}, which any page can have.
+        What is not an origin is refused when the hub is made, above all C{null}, which any page can
+        have.
         """
         for origin in (
             "null",

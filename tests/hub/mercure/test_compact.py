@@ -25,7 +25,7 @@ class ParseTests(SynchronousTestCase):
 
     def assertMalformed(self, token: str) -> None:
         """
-        Check that a text is no token, and that the error shows nothing of it.
+        Check that a text is not a token, and that the error shows nothing of it.
         """
         error = self.assertRaises(Unverified, parse, token)
         self.assertEqual(error.reason, Reason.MALFORMED)

@@ -41,7 +41,7 @@ class CompiledTests(SynchronousTestCase):
 
     def test_shared(self) -> None:
         """
-        What somebody has is not made again, however many others were made since, and counts once.
+        What someone has is not made again, however many others were made since, and counts once.
         """
         first = self.compiled.get("a")
         for text in ("bb", "ccc", "dddd"):
@@ -53,7 +53,7 @@ class CompiledTests(SynchronousTestCase):
 
     def test_kept(self) -> None:
         """
-        What nobody has is forgotten, but for the newest.
+        What no one has is forgotten, but for the newest.
         """
         for text in ("a", "bb", "ccc", "ccc", "bb"):
             self.compiled.get(text)

@@ -189,8 +189,9 @@ class SubscribingTests(ContractCase):
 
     async def test_08_place(self) -> None:
         """
-        Who resumes is told, in both headers, the ID before the first event that it gets, or that this
-        is the earliest: when it asked for that, or nothing is kept, or its ID is unknown or gone.
+        A client that resumes receives, in both headers, the ID before the first event that it gets,
+        or that this is the earliest: when it asked for that, or nothing is kept, or its ID is
+        unknown or gone.
         """
         self.begin(history=History(maxEvents=2))
         self.assertEqual(
@@ -332,7 +333,7 @@ class PublishingTests(ContractCase):
 
     async def test_14_answer(self) -> None:
         """
-        A publisher is told the ID, as text, and nothing else; too much is 413.
+        A publisher receives the ID, as text, and nothing else; too much is 413.
         """
         self.begin(maxBody=1000)
         stream = await self.ask("topic=a")
@@ -410,8 +411,9 @@ class TokenTests(ContractCase):
 
     async def test_17_tokens(self) -> None:
         """
-        A token is checked by the rules of its dialect alone: what is expired, early, of nobody, for
-        others, unsigned, or of the wrong type, is bad, and in 1.0 so is any defect of its details.
+        A token is checked by the rules of its dialect alone: what is expired, early, of no issuer,
+        for others, unsigned, or of the wrong type, is bad, and in 1.0 so is any defect of its
+        details.
         """
         self.begin()
         now = NOW
@@ -530,8 +532,8 @@ class PresenceTests(ContractCase):
 
     async def test_21_events(self) -> None:
         """
-        Those who may read it are told of each start and each end, in their dialect, privately; each
-        part of the topic is percent-encoded once, and each connection has an ID of its own.
+        Those who may read it are notified of each start and each end, in their dialect, privately;
+        each part of the topic is percent-encoded once, and each connection has an ID of its own.
         """
         self.begin(presence=True)
         old = await self.ask(f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}", self.old())

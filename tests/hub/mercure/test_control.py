@@ -50,7 +50,7 @@ class ControlTests(HubCase):
     def test_disconnect(self) -> None:
         """
         Those streams end to which everything applies that was said, after what is on its way, and
-        after they were told when to come back.
+        after they received a time to reconnect.
         """
         self.begin()
         ada = self.subscribe(sub="ada", jti="1")
@@ -67,7 +67,7 @@ class ControlTests(HubCase):
         self.successResultOf(self.hub.disconnect(topic="https://example.com/1"))
         self.assertEqual(self.ended(bob, stranger), [True, True])
         self.assertEqual(self.hub.subscribers, 0)
-        # They may come back.
+        # They may reconnect.
         self.assertEqual(self.subscribe(sub="ada", jti="1").status, 200)
 
     def test_revoke(self) -> None:
@@ -128,7 +128,7 @@ class ControlTests(HubCase):
 
     def test_select(self) -> None:
         """
-        What an open stream has selected can be changed, and those who watch are told.
+        What an open stream has selected can be changed, and those who watch are notified.
         """
         self.begin(presence=True)
         watcher = self.subscribe(f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}")
@@ -150,7 +150,7 @@ class ControlTests(HubCase):
 
     def test_wrong(self) -> None:
         """
-        What makes no sense is refused, and nobody is disconnected.
+        What makes no sense is refused, and no one is disconnected.
         """
         self.begin()
         stream = self.subscribe(sub="ada")
@@ -249,8 +249,8 @@ class SharedTests(HubCase):
 
     def test_revokedLongBefore(self) -> None:
         """
-        What was revoked before a process began is no reason to look for subscribers: of those who are
-        there already, none has a token.
+        What was revoked before a process began is not a reason to look for subscribers: of those
+        who are there already, none has a token.
         """
         clock = MemoryClock()
         kept: dict[str, Content] = {}
@@ -300,7 +300,7 @@ class SharedTests(HubCase):
 
     def test_notYetKnown(self) -> None:
         """
-        As long as the store is not open, nobody knows what was revoked, and no token is good.
+        As long as the store is not open, it is unknown what was revoked, and no token is good.
         """
         clock = MemoryClock()
         kept: dict[str, Content] = {}

@@ -21,7 +21,7 @@ class AdvertiseTests(SynchronousTestCase):
 
     def links(self, *arguments: Any, **more: Any) -> list[str]:
         """
-        Answer a request, and find what the client is told.
+        Answer a request, and find what the client receives.
         """
 
         class Book(Resource):

@@ -334,8 +334,8 @@ class ManyTests(HubCase):
 
     def test_reconnections(self) -> None:
         """
-        However many come and go, and are told of each other, the history keeps what it had, and nobody
-        is left; those who stay still resume with what they had.
+        However many come and go, and are notified of each other, the history keeps what it had, and
+        no one is left; those who stay still resume with what they had.
         """
         self.serve(presence=True, history=History(maxEvents=5))
         ids = [self.successResultOf(self.hub.publish("a", str(number))) for number in range(5)]
@@ -409,8 +409,8 @@ class ManyTests(HubCase):
 
     def test_slow(self) -> None:
         """
-        A watcher that does not read is disconnected, as any slow subscriber is, and others are told
-        all; and nobody is told of its own end.
+        A watcher that does not read is disconnected, as any slow subscriber is, and others are
+        notified all; and no one is notified of its own end.
         """
         self.serve(presence=True, maxPending=2**16)
         watching = f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}"

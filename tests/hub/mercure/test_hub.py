@@ -79,7 +79,7 @@ class CrossOriginTests(HubCase):
     def test_patterns(self) -> None:
         """
         A pattern stands for the same origins when a page reads and when it publishes with a cookie,
-        compared exactly; and C{null}, which any page can be, is nobody who sends cookies.
+        compared exactly; and C{null}, which any page can be, may not send cookies.
         """
         pattern = "https://*.wild.example"
         self.assertRaises(ValueError, self.serve, publishOrigins=[pattern, "null"])
@@ -165,7 +165,7 @@ class SubscriptionTests(HubCase):
         """
         Make a hub.
 
-        @return: the headers of somebody who may see everything.
+        @return: the headers of someone who may see everything.
         """
         self.serve(presence=True)
         claims = {"mercure": {"publish": ["*"], "subscribe": ["*"], "payload": {"user": "x"}}}
@@ -173,8 +173,8 @@ class SubscriptionTests(HubCase):
 
     def test_events(self) -> None:
         """
-        Those who may read it are told who comes and goes, in their dialect; and it costs them nothing
-        when they reconnect.
+        Those who may read it are notified of subscriptions, in their dialect; and it costs them
+        nothing when they reconnect.
         """
         headers = self.begin()
         watcher = self.get(f"topic={PATH}/subscriptions{{/topic}}{{/subscriber}}", headers.items())
@@ -295,8 +295,8 @@ class SubscriptionTests(HubCase):
 
     def test_tag(self) -> None:
         """
-        Who has the newest list is told so, however the entity tag is written; and gets another when
-        somebody comes, or something is published.
+        A client with the newest list learns it, however the entity tag is written; and gets another
+        when a subscriber connects, or something is published.
         """
         headers = self.begin()
         tag = self.subscriptions("", headers).headers["ETag"]
@@ -314,7 +314,8 @@ class SubscriptionTests(HubCase):
 
     def test_type(self) -> None:
         """
-        Nobody publishes as the hub itself, where subscribers of 1.0 may be told who comes and goes.
+        No client publishes as the hub itself, where subscribers of 1.0 may be notified of
+        subscriptions.
         """
         body = b"topic=a&type=mercure"
         for options, status in (

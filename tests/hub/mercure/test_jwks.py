@@ -310,8 +310,8 @@ class FailureTests(RemoteCase):
         self.assertEqual(
             [event["log_format"] for event in events],
             [
-                "Cannot fetch the keys at {url}: {why}.{more}",
-                "Fetched the keys at {url} again.",
+                "Cannot fetch the keys at {url}: {why}{more}",
+                "Fetched the keys at {url} again",
             ],
         )
 
@@ -400,13 +400,13 @@ class FailureTests(RemoteCase):
         """
         broken = MemoryResponse(200, {}, document("b")[:-1])
         for response, said in (
-            (MemoryResponse(404, {}, b"no"), "answers 404"),
-            (MemoryResponse(204), "answers 204"),
-            (MemoryResponse(500, {}, document("b"), end=True), "answers 500"),
+            (MemoryResponse(404, {}, b"no"), "returned 404"),
+            (MemoryResponse(204), "returned 204"),
+            (MemoryResponse(500, {}, document("b"), end=True), "returned 500"),
             (MemoryResponse(200, {}, b"<html>", end=True), "not JSON"),
             (MemoryResponse(200, {}, b'{"keys": 1}', end=True), "no array"),
             (broken, "reset"),
-            (MemoryResponse(304), "answers 304"),
+            (MemoryResponse(304), "returned 304"),
         ):
             self.setUp()
             self.answers(answer("a"), response)
@@ -420,7 +420,8 @@ class FailureTests(RemoteCase):
 
     def test_bug(self) -> None:
         """
-        An error that is no server's fault is logged with its traceback, and leaves the rest as it is.
+        An error that is not a server's fault is logged with its traceback, and leaves the rest as
+        it is.
         """
         self.answers(ZeroDivisionError("a bug"))
         self.assertIn("a bug", self.unavailable())
@@ -613,7 +614,7 @@ class ReadTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A URL, a file with a set, a file with a key, and a key are told apart.
+        A URL, a file with a set, a file with a key, and a key are distinguished.
         """
         directory = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, directory)

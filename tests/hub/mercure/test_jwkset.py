@@ -114,7 +114,7 @@ class KeysInTests(SynchronousTestCase):
 
     def test_secrets(self) -> None:
         """
-        Secrets are read only where nobody else can read the set, and if they are long enough.
+        Secrets are read only where no one else can read the set, and if they are long enough.
         """
         secret = {"kty": "oct", "k": encode(SECRET.encode()), "alg": "HS512"}
         self.assertEqual(read(secret), [])
@@ -131,7 +131,7 @@ class KeysInTests(SynchronousTestCase):
 
     def test_noSet(self) -> None:
         """
-        What is no set, or too large, is an error.
+        What is not a set, or too large, is an error.
         """
         for document in (
             b"",

@@ -101,7 +101,7 @@ class ReadTests(KeyCase):
         An algorithm that is not on the list is refused, above all C{none}.
         """
         for algorithm in ("none", "None", "hs256", "ES256K", "", "HS256 "):
-            self.assertIn("there are HS256", self.refused(SECRET, algorithm))
+            self.assertIn("it must be one of HS256", self.refused(SECRET, algorithm))
 
     def test_shortSecret(self) -> None:
         """
@@ -119,7 +119,7 @@ class ReadTests(KeyCase):
 
     def test_secretWithSpaces(self) -> None:
         """
-        A secret with spaces or line ends around it is refused: nobody sees that they are part of it.
+        A secret with spaces or line ends around it is refused: they are easily overlooked.
         """
         for text in (
             f" {SECRET}",
@@ -132,8 +132,8 @@ class ReadTests(KeyCase):
 
     def test_publicKeyAsSecret(self) -> None:
         """
-        A key that is no secret is not taken for one, in whatever form it comes: everybody who has it
-        could make tokens.
+        A key that is not a secret is not taken for one, in whatever form it comes: everybody who
+        has it could make tokens.
         """
         pem = publicPEM("RSA")
         self.assertIn("is PEM", self.refused(pem, "HS256"))
@@ -176,7 +176,7 @@ class ReadTests(KeyCase):
         self.assertIn("it is for EdDSA", self.refused(publicPEM("Ed25519"), "ES256"))
         self.assertIn("RS256 or", self.refused(publicPEM("RSA"), "EdDSA"))
         self.assertIn("needs a key in PEM", self.refused(SECRET, "RS256"))
-        self.assertIn("none of the algorithms", self.refused(publicPEM("secp256k1")))
+        self.assertIn("no supported algorithm", self.refused(publicPEM("secp256k1")))
 
     def test_weakRSA(self) -> None:
         """
@@ -186,8 +186,8 @@ class ReadTests(KeyCase):
 
     def test_privateKey(self) -> None:
         """
-        A private key is not accepted where tokens are checked: somebody who reads the configuration could
-        make tokens.  The error says how to get the public one.
+        A private key is not accepted where tokens are checked: someone who reads the configuration
+        could make tokens.  The error says how to get the public one.
         """
         for password in (None, b"secret"):
             said = self.refused(privatePEM("P-256", password))
@@ -231,7 +231,7 @@ class ReadTests(KeyCase):
 
     def test_badFile(self) -> None:
         """
-        A file that cannot be read, is too large, or is no text is refused by its name.
+        A file that cannot be read, is too large, or is not text is refused by its name.
         """
         self.assertIn("No such file", self.refused("file:/nowhere/at/all"))
         self.assertIn("is 'file:'", self.refused("file:"))
@@ -266,7 +266,7 @@ class SigningTests(KeyCase):
 
     def test_parameters(self) -> None:
         """
-        What C{openssl ecparam -genkey} writes before the key is no second key.
+        What C{openssl ecparam -genkey} writes before the key is not a second key.
         """
         parameters = (
             "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
@@ -280,5 +280,5 @@ class SigningTests(KeyCase):
         self.assertIn("only check tokens", self.refused(publicPEM("P-256"), private=True))
         self.assertIn("password", self.refused(privatePEM("P-256", b"secret"), private=True))
         self.assertIn("1024", self.refused(privatePEM("RSA1024"), private=True))
-        self.assertIn("none of the algorithms", self.refused(privatePEM("secp256k1"), private=True))
+        self.assertIn("no supported algorithm", self.refused(privatePEM("secp256k1"), private=True))
         self.assertIn("it is for ES256", self.refused(privatePEM("P-256"), "RS256", True))

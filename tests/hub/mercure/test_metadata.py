@@ -112,8 +112,8 @@ class MetadataTests(HubCase):
 
     def test_challenged(self) -> None:
         """
-        Who is refused is told where it is, if the identifier of the hub is a URL, and nothing else
-        points there.
+        A client that is refused learns where it is, if the identifier of the hub is a URL, and
+        nothing else points there.
         """
         where = f"https://hub.example{WELL_KNOWN_METADATA}{PATH}"
         options: dict[str, Any] = {"anonymous": False}

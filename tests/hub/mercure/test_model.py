@@ -111,7 +111,7 @@ class ModelTests(HubCase):
         Compare what subscribers were sent.
         """
         for each in subscribers:
-            # Without what they are told of each other.
+            # Without the notifications about each other.
             sent = [event.data for event in each.stream.events if event.data.isdigit()]
             self.assertEqual(sent, each.expected, (each.query, each.granted))
 
@@ -174,7 +174,7 @@ class ModelTests(HubCase):
                 self.check(one)
                 one.stream.disconnect()
                 if one.granted is not None:
-                    # It comes back with another token.
+                    # It reconnects with another token.
                     one.granted = chance.choice(GRANTS)
                 known = [each.id for each in self.log[-1:]] + [each.id for each in self.log[-9:-8]]
                 self.connect(one, chance.choice([None, "unknown", "earliest", *known]))

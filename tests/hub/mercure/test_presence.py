@@ -1,5 +1,6 @@
 """
-Tests for L{twisted_sse.hub.mercure.presence}: of whom others are told, and how many.
+Tests for L{twisted_sse.hub.mercure.presence}: which subscribers others are notified of, and how
+many.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class VisibleTests(HubCase):
 
     def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
         """
-        @return: of which subscriptions a watcher was told, and whether they are there.
+        @return: the subscriptions that a watcher was notified of, and whether they are there.
         """
         said = [json.loads(event.data) for event in watcher.events]
         return [(each["topic"], each["active"]) for each in said if PATH not in each["topic"]]
@@ -56,7 +57,7 @@ class VisibleTests(HubCase):
 
     def test_all(self) -> None:
         """
-        If nobody decides, others are told of all that somebody has selected, as the protocol says.
+        Without a function that decides, others are notified of all selectors, as the protocol says.
         """
         self.serve(presence=True)
         watcher = self.get(EVERYBODY, ADMIN.items())
@@ -95,8 +96,8 @@ class VisibleTests(HubCase):
 
     def test_told(self) -> None:
         """
-        The application is told who it is, once for each selector; whatever it would say later, what was
-        decided holds until the end.
+        The application is asked once for each selector; whatever it would say later, its decision
+        holds until the end.
         """
         asked: list[tuple[str, dict[str, Any]]] = []
         isVisible = True
@@ -122,7 +123,8 @@ class VisibleTests(HubCase):
 
     def test_fails(self) -> None:
         """
-        If the application cannot decide, the subscriber is served, and nobody is told of it.
+        If the application cannot decide, the subscriber is served, and others are not notified of
+        it.
         """
 
         def fail(topic: str, subscriber: dict[str, Any]) -> bool:
@@ -140,7 +142,7 @@ class VisibleTests(HubCase):
 
     def test_wrong(self) -> None:
         """
-        What is no function, or would never be called, is refused.
+        What is not a function, or would never be called, is refused.
         """
         for options in (
             {"visible": isGranted},
@@ -188,7 +190,7 @@ class PresenceTests(HubCase):
     clock: QuietClock
     makeClock = QuietClock
 
-    #: How long it takes to tell somebody something, in seconds.
+    #: How long a notification takes, in seconds.
     COST = 0.001
 
     def begin(self, count: int) -> list[MemoryStream]:
@@ -216,7 +218,7 @@ class PresenceTests(HubCase):
 
     def turns(self) -> float:
         """
-        Run turns until everything is told.
+        Run turns until all notifications are sent.
 
         @return: how long the longest took, in seconds.
         """
@@ -231,14 +233,14 @@ class PresenceTests(HubCase):
 
     def told(self, watcher: MemoryStream) -> list[tuple[str, bool]]:
         """
-        @return: what a watcher was told, but of other watchers.
+        @return: the notifications of a watcher, except those about other watchers.
         """
         all: list[Any] = [json.loads(event.data) for event in watcher.events]
         return [(each["topic"], each["active"]) for each in all if PATH not in each["topic"]]
 
     def test_granted(self) -> None:
         """
-        A watcher is told only what its token grants, whatever it has selected.
+        A watcher receives only what its token grants, whatever it has selected.
         """
         self.serve(presence=True)
         self.clock.quiet = False
@@ -258,7 +260,7 @@ class PresenceTests(HubCase):
 
     def test_later(self) -> None:
         """
-        A watcher is told of those who come after it, even if others were not told of anybody yet.
+        A watcher is notified of those who come after it, even if others have received nothing yet.
         """
         [first] = self.begin(1)
         self.subscribe("topic=before")
@@ -270,8 +272,8 @@ class PresenceTests(HubCase):
 
     def test_slices(self) -> None:
         """
-        Many are told in slices, everything in one order; who comes meanwhile is told only of what
-        comes later, and who leaves disturbs nobody.
+        Many are notified in slices, everything in one order; one that connects meanwhile is
+        notified only of what comes later, and one that leaves disturbs no other client.
         """
         watchers = self.begin(120)
         start = self.clock.rightNow
@@ -289,8 +291,8 @@ class PresenceTests(HubCase):
 
     def test_comingAndGoing(self) -> None:
         """
-        Of those who have gone before anybody was told of them nobody is told, so that they take no
-        memory, however many they are; of all others everybody is told, once.
+        Subscribers that leave before others were notified of them are not announced, so that they
+        take no memory, however many they are; all others are announced, once.
         """
         watchers = self.begin(60)
         first = self.subscribe("topic=first")
@@ -314,7 +316,7 @@ class PresenceTests(HubCase):
 
     def test_listed(self) -> None:
         """
-        If somebody has left before anybody was told of it, but was in a list, everybody is told.
+        If a subscriber leaves before it was announced, but was in a list, its end is announced.
         """
         [watcher, *_] = self.begin(60)
         self.subscribe("topic=first")
@@ -331,7 +333,8 @@ class PresenceTests(HubCase):
 
     def test_together(self) -> None:
         """
-        Of those who come in one turn of the reactor all are told in one write each.
+        Subscribers that connect in one turn of the reactor are announced in one write for each
+        watcher.
         """
         watchers = self.begin(5)
         written: list[int] = []
@@ -352,8 +355,8 @@ class PresenceTests(HubCase):
 
     def test_changed(self) -> None:
         """
-        If somebody selects something else before anybody was told of it, everybody is told of that
-        alone; unless it was in a list.
+        If a subscriber changes its selectors before it was announced, only the new ones are
+        announced; unless it was in a list.
         """
         [watcher, *_] = self.begin(60)
         self.subscribe("topic=first")

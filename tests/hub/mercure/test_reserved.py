@@ -26,7 +26,7 @@ RESERVED = [
     "/.well-known/mercure?x",
     "/.well-known/mercure#x",
     "/.well-known/mercure/?a=/../../b",
-    # Relative to the hub, of which these are other names.
+    # Relative to the hub: these are other names of it.
     "",
     "#",
     "?topic=x",
@@ -136,7 +136,7 @@ class ReservedTests(SynchronousTestCase):
 
     def test_free(self) -> None:
         """
-        What has another path, or is no URL, is not.
+        What has another path, or is not a URL, is not.
         """
         for topic in FREE:
             self.assertFalse(isReserved(topic, HUB), topic)

@@ -77,7 +77,7 @@ class SelectorTests(SynchronousTestCase):
 
     def test_exact(self) -> None:
         """
-        What is no template is a topic, whatever it contains, and of any length.
+        What is not a template is a topic, whatever it contains, and of any length.
         """
         for text in [
             "urn:a",
@@ -182,9 +182,9 @@ class MatcherTests(SynchronousTestCase):
         What cannot be a matcher raises, and says why.
         """
         for kind, text, why in [
-            ("regexp", "a", "there is no match type 'regexp': there are exact, urlpattern"),
-            ("Exact", "a", "there is no match type 'Exact'"),
-            ("topic", "a", "there is no match type 'topic'"),
+            ("regexp", "a", "unknown match type 'regexp': it must be one of exact, urlpattern"),
+            ("Exact", "a", "unknown match type 'Exact'"),
+            ("topic", "a", "unknown match type 'topic'"),
             ("exact", "", "it is empty"),
             ("urlpattern", "", "it is empty"),
             ("exact", "a\nb", "it contains U+000A, a control character"),

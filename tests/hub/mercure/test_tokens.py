@@ -467,12 +467,12 @@ class TimeTests(VerifierCase):
         self.verify(verifier, handmade({**ALL, "nbf": NOW + LEEWAY}))
         error = self.refused(verifier, handmade({**ALL, "nbf": NOW + LEEWAY + 1}))
         self.assertEqual(error.reason, Reason.EARLY)
-        self.assertIn("for another 6 seconds", str(error))
+        self.assertIn("becomes valid in 6 seconds", str(error))
 
     def test_numbers(self) -> None:
         """
-        A time that is no number, or is in milliseconds, makes the token invalid, in both dialects;
-        however large it is, nothing else happens.
+        A time that is not a number, or is in milliseconds, makes the token invalid, in both
+        dialects; however large it is, nothing else happens.
         """
         for name in ("exp", "nbf", "iat"):
             for value in (
@@ -552,7 +552,7 @@ class DialectTests(VerifierCase):
 
     def test_keysApart(self) -> None:
         """
-        The keys for 0.x are no good for 1.0, nor those of an issuer for 0.x or another issuer.
+        The keys for 0.x are not valid for 1.0, nor those of an issuer for 0.x or another issuer.
         """
         other = "https://other.example"
         verifier = self.verifier(
@@ -778,7 +778,7 @@ class KnownTests(VerifierCase):
 
     def test_badOnes(self) -> None:
         """
-        What is not good is not kept, so that nobody can drive out the good ones.
+        What is not good is not kept, so that they cannot drive out the good ones.
         """
         verifier = self.verifier()
         good = handmade(ALL)

@@ -219,7 +219,7 @@ class FormTests(SynchronousTestCase):
 
     def test_everything(self) -> None:
         """
-        In 1.0 nobody may publish to all topics; in 0.x C{*} is one like another.
+        In 1.0 no client may publish to all topics; in 0.x C{*} is one like another.
         """
         self.assertEqual(
             self.refusal("topic=a&topic=*"),
@@ -230,11 +230,11 @@ class FormTests(SynchronousTestCase):
 
     def test_reserved(self) -> None:
         """
-        Nobody may publish in the hub's namespace, whatever the other topics are.
+        No client may publish in the hub's namespace, whatever the other topics are.
         """
         for topic in ["/.well-known/mercure/x", "https://x/a/../.well-known/%6Dercure", "mercure"]:
             body = f"topic=urn:a&topic={quote_plus(topic)}"
-            why = "topic 2 is in the namespace of the hub itself, where nobody may publish"
+            why = "topic 2 is in the namespace of the hub itself, where publishing is not allowed"
             self.assertEqual(self.refusal(body, V0), (403, why))
             self.assertEqual(self.refusal(body, V1), (400, why))
 
@@ -315,7 +315,7 @@ class FormTests(SynchronousTestCase):
         for value in ["%2B5", "-5", "1.5", "x", "+5", "%D9%A1", "5s", f"{2**64}"]:
             self.assertEqual(
                 self.refusal(f"topic=a&retry={value}"),
-                (400, "retry must be a number of milliseconds, in digits only"),
+                (400, "retry must be a number of milliseconds in digits"),
             )
 
     def test_notUTF8(self) -> None:
@@ -323,7 +323,7 @@ class FormTests(SynchronousTestCase):
         A form that is not UTF-8 is refused, in any field, known or not.
         """
         for field in ["topic=a%FF", "topic=a&data=%C0%80", "topic=a&x=%ED%A0%80", "topic=a&%FF"]:
-            self.assertEqual(self.refusal(field), (400, "the form is not UTF-8, percent-encoded"))
+            self.assertEqual(self.refusal(field), (400, "the form must be percent-encoded UTF-8"))
         self.assertEqual(self.refusal(b"topic=a&data=\xff")[0], 400)
 
     def test_limits(self) -> None:
@@ -446,11 +446,11 @@ class BatchTests(SynchronousTestCase):
             (["urn:a"], "it must be an object"),
             ({}, "topic is missing"),
             ({"topics": []}, "topic is missing"),
-            ({"topic": "a", "topics": ["b"]}, "it has both topic and topics"),
-            ({"topic": ["a"]}, "topic must be a text"),
-            ({"topic": None}, "topic must be a text"),
-            ({"topics": "a"}, "topic must be a text"),
-            ({"topics": ["a", 7]}, "topic must be a text"),
+            ({"topic": "a", "topics": ["b"]}, "give either topic or topics"),
+            ({"topic": ["a"]}, "topic must be a string"),
+            ({"topic": None}, "topic must be a string"),
+            ({"topics": "a"}, "topic must be a string"),
+            ({"topics": ["a", 7]}, "topic must be a string"),
             ({"topic": ""}, "topic is empty"),
             ({"topic": "a\n"}, "topic contains U+000A"),
             ({"topic": "*"}, "topic must not be *"),
@@ -460,17 +460,20 @@ class BatchTests(SynchronousTestCase):
             ({"topic": "a", "private": "off"}, "private must be true or false"),
             ({"topic": "a", "private": None}, "private must be true or false"),
             ({"topic": "a", "private": 1}, "private must be true or false"),
-            ({"topic": "a", "id": 1}, "id must be a text"),
-            ({"topic": "a", "id": ""}, "id must be a text"),
+            ({"topic": "a", "id": 1}, "id must be a non-empty string"),
+            ({"topic": "a", "id": ""}, "id must be a non-empty string"),
             ({"topic": "a", "id": "#1"}, "id must not begin with #"),
-            ({"topic": "a", "type": ["x"]}, "type must be a text"),
+            ({"topic": "a", "type": ["x"]}, "type must be a non-empty string"),
             ({"topic": "a", "type": "mercure"}, "type must not be mercure"),
             ({"topic": "a", "retry": 2**64}, "retry is too large"),
             ({"topic": "a", "retry": "5"}, "retry must be an int"),
             ({"topic": "a", "retry": True}, "retry must be an int"),
             ({"topic": "a", "retry": -1}, "retry must be an int"),
             ({"topic": "a", "retry": 1.5}, "retry must be an int"),
-            ({"topic": "a", "event": "x"}, "unknown field 'event': there are data, id, private"),
+            (
+                {"topic": "a", "event": "x"},
+                "unknown field 'event': the fields are data, id, private",
+            ),
         ]:
             found = self.refusal(value)
             self.assertTrue(found.startswith(why), (value, found))
@@ -484,7 +487,7 @@ class BatchTests(SynchronousTestCase):
 
     def test_noList(self) -> None:
         """
-        JSON that is no list is refused, also the single object that it might have been.
+        JSON that is not a list is refused, also the single object that it might have been.
         """
         for body, why in [
             (b'{"topic": "urn:t", "data": "x"}', "must be a list"),
@@ -516,7 +519,7 @@ class KindTests(SynchronousTestCase):
 
     def test_kinds(self) -> None:
         """
-        A form, JSON and lines of JSON are told apart, whatever their case and parameters.
+        A form, JSON and lines of JSON are distinguished, whatever their case and parameters.
         """
         for contentType, kind in [
             (FORM, Kind.FORM),

@@ -190,7 +190,7 @@ class PatternTests(SynchronousTestCase):
 
     def test_noURL(self) -> None:
         """
-        What is no URL matches no pattern, and raises nothing.
+        What is not a URL matches no pattern, and raises nothing.
         """
         for topic in [
             "http://[",
@@ -240,8 +240,8 @@ class PatternTests(SynchronousTestCase):
 
     def test_panic(self) -> None:
         """
-        If the library panics, which is no C{Exception} in Python, a pattern is not valid, and a topic
-        does not match.
+        If the library panics, which is not an C{Exception} in Python, a pattern is not valid, and a
+        topic does not match.
         """
         panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
 

@@ -112,7 +112,7 @@ export class Connections {
   }
 
   // The page is being left. The browser keeps it for the Back button, and would keep its
-  // connections, of which it allows six to a server.
+  // connections: it allows six to a server.
   leave() {
     this.#left = this.#on.map(({ stream }) => stream).filter((stream) => !stream.isStopped);
     for (const stream of this.#left) {

@@ -1,7 +1,7 @@
 """
 The program of a child: C{python -m twisted_sse.daemon.processes.child}, started by the parent alone.
 
-The parent tells it the options over the wire, so that nobody can read them in the list of processes.
+The parent tells it the options over the wire, so that they do not appear in the list of processes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _readBegin(wire: socket.socket) -> dict[str, Any]:
     while not line.endswith(b"\n"):
         byte = wire.recv(1)
         if not byte:
-            # The parent is no more.
+            # The parent has ended.
             raise SystemExit(1)
         line += byte
     return readMessage(bytes(line))[1]
@@ -143,7 +143,7 @@ def run(wire: socket.socket, member: Member, daemon: Daemon, reactor: Any) -> No
     reactor.adoptStreamConnection(
         wire.fileno(), socket.AF_UNIX, Factory.forProtocol(lambda: member.wire)
     )
-    # What was logged until now is told, too.
+    # Report what was logged until now, too.
     globalLogBeginner.beginLoggingTo([member])
     daemon.privilegedStartService()  # type: ignore[no-untyped-call]
     daemon.startService()

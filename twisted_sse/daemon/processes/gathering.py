@@ -125,13 +125,13 @@ class Gathering:
             [
                 "sse_processes",
                 "gauge",
-                "Processes that serve clients; one that is silent has not told its metrics.",
+                "Processes that serve clients; a silent one has not reported its metrics.",
                 [["sse_processes", {"state": name}, states[name]] for name in names],
             ],
             [
                 "sse_processes_replaced",
                 "counter",
-                "Processes that have ended though they should not have.",
+                "Processes that ended unexpectedly and were replaced.",
                 [["sse_processes_replaced_total", {}, self._replaced()]],
             ],
         ]

@@ -1,5 +1,5 @@
 """
-A child's part: what it is told by the parent, and what it tells.
+A child's part: what it receives from the parent, and what it reports.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .wire import Wire
 
 __all__ = ["ANSWER", "Member", "NoMetrics"]
 
-#: How often it is told how many connections there are, in seconds, if that changes.
+#: How often the number of connections is reported, in seconds, if it changes.
 COUNTING = 0.2
 
 #: How long the parent may take to answer, in seconds.
@@ -100,7 +100,7 @@ class Member:
         self._listening = listening
         self._count = count
         self._counting.start(COUNTING, now=False).addErrback(
-            lambda failure: _log.failure("Nothing counts the connections any more", failure)
+            lambda failure: _log.failure("The count of connections has stopped", failure)
         )
 
     def _tellCount(self) -> None:
@@ -189,7 +189,7 @@ class Member:
 
     def _orphaned(self) -> None:
         """
-        The parent is no more.
+        The parent has ended.
         """
         asked, self._asked = self._asked, {}
         for answer in asked.values():

@@ -147,7 +147,7 @@ class Parent(Feeding):
         """
         End, because this cannot work.
 
-        @param why: is told the user, once.
+        @param why: reported to the user, once.
         """
         if self._hasGivenUp:
             return

@@ -134,7 +134,7 @@ class Spawner:
 
         @raise OSError: if that is not possible now.
         """
-        # First: a process that is not told to begin waits for ever.
+        # First: a process that is never asked to begin waits forever.
         more = {"protocol": PROTOCOL, "wait": child.waits, "now": os.getcwd()}
         ours, theirs = socket.socketpair()
         with theirs:

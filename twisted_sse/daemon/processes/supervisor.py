@@ -39,8 +39,8 @@ LONGEST_WAIT_READY = 1.0
 #: How much longer than a drain the end of a child may take, in seconds: its store is closed then.
 LONGEST_CLOSE = 10.0
 
-#: For how many seconds a child that has too many connections accepts none, unless it is told again:
-#: we may be gone by then.
+#: For how many seconds a child with too many connections accepts none, unless it is asked again: we
+#: may have ended by then.
 PAUSE = 2.5 * INTERVAL
 
 #: A child that was asked so often in vain may hang: the others do not wait for it.
@@ -89,7 +89,7 @@ class Child:
     @ivar since: when it was started.
     @ivar missed: how often it was asked in vain whether it lives.
     @ivar connections: how many clients it has, as it has told last.
-    @ivar isPaused: whether it was told to accept nothing for a while.
+    @ivar isPaused: whether it was asked to accept nothing for a while.
     @ivar waits: whether it is to accept nothing before it is ready, since others are.
     @ivar why: why it cannot start, as it says; L{None} if it has not said so.
     @ivar status: the exit status for that.
@@ -172,7 +172,7 @@ class _Place:
     The place of a child.
 
     @ivar current: who is there; L{None} between two.
-    @ivar next: who is about to take it, when it is ready; L{None} for nobody.
+    @ivar next: who is about to take it, when it is ready; L{None} for none.
     @ivar restart: starts the next child after a while; L{None} if nothing does.
     @ivar early: how many children in a row have died early.
     """
@@ -257,7 +257,7 @@ class Supervisor(Service):
         for place in self._places:
             place.current = self._begin(place)
         self._ticks.start(INTERVAL, now=False).addErrback(
-            lambda failure: _log.failure("Nothing watches the processes any more", failure)
+            lambda failure: _log.failure("The supervision of the processes has stopped", failure)
         )
 
     def unready(self) -> None:
@@ -300,9 +300,9 @@ class Supervisor(Service):
             return
         if self._roll:
             self._rollAgain = True
-            _log.info("The processes are replaced once more after this")
+            _log.info("The processes will be replaced once more after this")
             return
-        _log.info("The processes are replaced, one after another")
+        _log.info("Replacing the processes, one after another")
         self._roll = list(self._places)
         self._rollOn()
 
@@ -334,7 +334,7 @@ class Supervisor(Service):
         wait = min(SHORTEST_WAIT * 2.0**place.early, longest)
         # More would only be a large number.
         place.early = min(place.early + 1, 20)
-        _log.error("{why}. It is replaced in {wait:.1f} s.", why=why, wait=wait)
+        _log.error("{why}; starting another in {wait:.1f} s", why=why, wait=wait)
         place.restart = self._reactor.callLater(wait, self._restart, place)
 
     def becameReady(self, child: Child) -> None:
@@ -380,7 +380,7 @@ class Supervisor(Service):
             place.next = None
             self._roll, self._rollAgain = [], False
             _log.error(
-                "The processes are not replaced: the new {child} has ended: {why}",
+                "The processes were not replaced: the new {child} has ended: {why}",
                 child=str(child),
                 why=child.why or how,
             )
@@ -400,7 +400,7 @@ class Supervisor(Service):
             # The one that was to take its place anyway.
             _log.error("{child} has ended: {how}", child=str(child), how=how)
         elif child.why is None and self._reactor.seconds() - child.since >= GOOD_LIFE:
-            _log.error("{child} has ended: {how}. It is replaced.", child=str(child), how=how)
+            _log.error("{child} has ended: {how}; starting another", child=str(child), how=how)
             place.early = 0
             self._restart(place)
         else:
@@ -420,7 +420,7 @@ class Supervisor(Service):
 
     def _kill(self, child: Child, why: str) -> None:
         child.isDoomed = True
-        _log.error("{child} {why}: it is killed", child=str(child), why=why)
+        _log.error("Killing {child}: it {why}", child=str(child), why=why)
         if child.handle is not None:
             child.handle.kill()
 
@@ -435,7 +435,7 @@ class Supervisor(Service):
             # What begins soon is new: as soon as it is ready, this is done.
             return
         if place.current.state is State.STARTING:
-            # It serves nobody yet, and may have read what has changed since.
+            # It serves no client yet, and may have read what has changed since.
             self._leave(place.current)
             place.current = self._begin(place)
             return
@@ -471,7 +471,7 @@ class Supervisor(Service):
                 self._kill(child, f"has not answered for {most * INTERVAL:.0f} s")
             child.say("ping", needed=False)
         for child in self.children():
-            # It is told again.
+            # It is asked again.
             child.isPaused = False
         self.balance()
 

@@ -64,7 +64,7 @@ class Wire(protocol.Protocol):
 
     def connectionMade(self) -> None:
         """
-        Begin: we are told when the other side does not read.
+        Begin: learn when the other side does not read.
         """
         self.transport.registerProducer(self, True)
 

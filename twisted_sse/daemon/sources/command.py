@@ -112,7 +112,7 @@ class Command(LineSource):
 
     def _again(self, why: str) -> None:
         _log.warn(
-            "{command} {why}. It is started again in {wait} s.",
+            "{command} {why}; restarting in {wait} s",
             command=self.command,
             why=why,
             wait=self._wait,

@@ -56,7 +56,7 @@ class _File:
         try:
             status = os.fstat(self.fd)
             if not stat.S_ISREG(status.st_mode):
-                what = "a directory" if stat.S_ISDIR(status.st_mode) else "no regular file"
+                what = "a directory" if stat.S_ISDIR(status.st_mode) else "not a regular file"
                 raise OSError(0, f"it is {what}", path)
         except BaseException:
             os.close(self.fd)
@@ -202,7 +202,7 @@ class Tail(LineSource):
                 _log.info("{path} does not exist: waiting for it", path=self._path)
             else:
                 _log.warn(
-                    "There is no directory {directory} yet: waiting for {path}",
+                    "Directory {directory} does not exist: waiting for {path}",
                     directory=directory,
                     path=self._path,
                 )

@@ -58,19 +58,18 @@ def load(description: str) -> Connected:
     moduleName, _, path = place.partition(":")
     names = path.split(".")
     if kind != "python" or not all(map(str.isidentifier, (*moduleName.split("."), *names))):
-        raise SourceError("it must be like python:package.module:callable")
+        raise SourceError("it must look like python:package.module:callable")
     found: object = _importModule(moduleName)
     where = moduleName
     for name in names:
         try:
             found = getattr(found, name)
         except AttributeError:
-            raise SourceError(f"{where} has no {name!r}") from None
+            raise SourceError(f"{where} has no attribute {name!r}") from None
         where = f"{where}.{name}"
     if not callable(found):
         raise SourceError(
-            f"{where} is {reprlib.repr(found)}: it must be a function, to be called with each"
-            " new stream"
+            f"{where} is {reprlib.repr(found)}: it must be a function that takes each new stream"
         )
     return cast(Connected, found)
 
@@ -99,7 +98,9 @@ def _importModule(name: str) -> object:
         return import_module(name)
     except (Exception, SystemExit) as e:
         if isinstance(e, ModuleNotFoundError) and e.name and f"{name}.".startswith(f"{e.name}."):
-            raise SourceError(f"there is no module {e.name!r}, here or where Python looks") from e
+            raise SourceError(
+                f"module {e.name!r} was found neither here nor on Python's path"
+            ) from e
         raise SourceError(f"importing {name} failed{_place(e)}: {_describe(e)}") from e
 
 

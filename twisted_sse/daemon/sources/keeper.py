@@ -5,10 +5,10 @@ It runs as a process of its own, without the package::
 
     python keeper.py COMMAND [ARGUMENT..]
 
-Its standard input is a pipe that nobody writes to.  When its other end is closed, because the daemon
-wants the command to end or because the daemon is no more, even by SIGKILL, the command ends, too; and
-when the command ends, so does all that it has left behind: by SIGTERM, and by SIGKILL after
-L{PATIENCE}.  The keeper exits as the command did.
+Its standard input is a pipe that nothing is written to.  When its other end is closed, because the
+daemon wants the command to end or because the daemon has ended, even by SIGKILL, the command ends,
+too; and when the command ends, so does all that it has left behind: by SIGTERM, and by SIGKILL
+after L{PATIENCE}.  The keeper exits as the command did.
 
 On Linux nothing escapes it: what loses its parent becomes its child, whatever session it is in.
 Elsewhere it reaches the process group of the command.
@@ -97,14 +97,14 @@ class _Keeper:
 
     def run(self) -> None:
         """
-        Wait until the command has ended, or somebody wants it to.
+        Wait until the command has ended, or is to end.
         """
         while not self._isAsked:
             self._reap()
             if self.status is not None:
                 return
             if 0 in self._sleep([0, self._wake], None):
-                # Nobody writes, so this is its end.
+                # Nothing is written to it, so this is its end.
                 return
 
     def end(self) -> None:
@@ -168,7 +168,7 @@ def _become(arguments: Sequence[str]) -> NoReturn:
     """
     try:
         os.setsid()
-        # If the keeper itself is killed, nobody would end the command.
+        # If the keeper itself is killed, nothing would end the command.
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)

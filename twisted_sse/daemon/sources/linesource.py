@@ -174,8 +174,8 @@ class LineSource(Service):
         self.linesNotJSON += 1
         if self.linesNotJSON == 1:
             _log.warn(
-                "A line is no JSON object with data, event, id or retry, and was sent as text:"
-                " {text}",
+                "A line is not a JSON object with data, event, id or retry, and was "
+                "sent as text: {text}",
                 text=shown(line.text[:200]),
             )
         return None
@@ -185,11 +185,13 @@ def _makeEvent(fields: dict[str, Any], identifier: str | None) -> Event:
     data = fields.pop("data", None)
     retry = fields.get("retry")
     if isinstance(retry, int) and retry < SHORTEST_RETRY:
-        raise InvalidEvent(f"retry is {retry}: browsers would hammer", "retry")
+        raise InvalidEvent(
+            f"retry is {retry} ms: browsers would reconnect in a tight loop", "retry"
+        )
     if fields.get("id") in (None, ""):
         fields["id"] = identifier
     text = data is None or isinstance(data, str)
     event = Event(data, **fields) if text else Event.json(data, **fields)
     if event.id and len(event.id.encode()) > LONGEST_ID:
-        raise InvalidEvent("id is longer than any client could send", "id")
+        raise InvalidEvent("id is longer than any client could send back", "id")
     return event

@@ -211,14 +211,12 @@ def _close(text: str) -> list[str]:
 
 def _advice(text: str) -> str:
     """
-    @return: what to write instead of something that is no source.
+    @return: what to write instead of something that is not a source.
     """
     prefix, colon, value = text.partition(":")
     known = get_close_matches(prefix, PREFIXES, 1, CLOSE)
     if colon and known:
-        return (
-            f"there is no kind of source {prefix!r}: did you mean {known[0]}:{shlex.quote(value)}?"
-        )
+        return f"unknown kind of source {prefix!r}: did you mean {known[0]}:{shlex.quote(value)}?"
     words = text.split()
     if len(words) > 1 and shutil.which(words[0]):
         return f"did you mean command:{shlex.quote(text)}?"
@@ -228,10 +226,10 @@ def _advice(text: str) -> str:
         return f"did you mean python:{text}?"
     directory = os.path.dirname(text)
     if directory and not os.path.isdir(directory):
-        return f"there is no directory {directory}: make it first, or check the name"
+        return f"directory {directory} does not exist: create it first, or check the name"
     close = _close(text)
     if close:
-        return f"there is no file {text!r}: did you mean {close[0]}?"
+        return f"file {text!r} does not exist: did you mean {close[0]}?"
     return (
         "it must be the name of a file, tick, -, post, file:PATH, command:LINE or"
         " python:package.module:callable"
@@ -246,11 +244,9 @@ def checkLines(spec: Spec) -> None:
     """
     # This is how Python says that descriptor 0 was closed.  By now it may be another file's.
     if spec.kind is Kind.INPUT and sys.stdin is None:
-        raise SourceError(
-            "the standard input is closed: there have to be lines, or the end of them"
-        )
+        raise SourceError("standard input is closed: pipe or redirect something to it")
     if spec.kind is Kind.FILE and not spec.value:
-        raise SourceError("it names no file: it must be like file:/var/log/app.log")
+        raise SourceError("it must name a file, such as file:/var/log/app.log")
     if spec.kind is Kind.COMMAND:
         _split(spec.value)
 
@@ -301,12 +297,12 @@ def _split(line: str) -> list[str]:
     try:
         arguments = shlex.split(line)
     except ValueError as e:
-        raise SourceError(f"it cannot be split as a shell would: {e}") from e
+        raise SourceError(f"it cannot be split into words as in a shell: {e}") from e
     if not arguments:
-        raise SourceError("it names no command: write it like command:'ping localhost'")
+        raise SourceError("it must name a command, such as command:'ping localhost'")
     if shutil.which(arguments[0]) is None:
         raise SourceError(
-            f"there is no command {arguments[0]!r}. It is run without a shell: for pipes and"
-            " variables, command:'sh -c \"...\"'"
+            f"command {arguments[0]!r} was not found; it runs without a shell: for "
+            "pipes and variables, use command:'sh -c \"...\"'"
         )
     return arguments

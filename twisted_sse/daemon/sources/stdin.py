@@ -133,11 +133,11 @@ class StandardInput(LineSource):
         if reason.check(ConnectionDone):
             count = f"{self.lines:,} line{'' if self.lines == 1 else 's'}"
             _log.info(
-                "The standard input has ended after {count}",
+                "Standard input ended after {count}",
                 count=count,
-                terminal=f"The standard input has ended after {count}.",
+                terminal=f"Standard input ended after {count}.",
             )
             self.end(0)
         else:
-            _log.error("The standard input cannot be read: {why}", why=reason.getErrorMessage())
+            _log.error("Standard input cannot be read: {why}", why=reason.getErrorMessage())
             self.end(1)

@@ -1,5 +1,5 @@
 """
-The Mercure protocol: a hub to which any application publishes, and from which browsers are told.
+The Mercure protocol: a hub that any application publishes to, and that browsers subscribe to.
 """
 
 from __future__ import annotations

@@ -89,17 +89,18 @@ def askedIn(
             if name not in MATCHERS:
                 # Ignored, a matcher that is misspelt would mean fewer updates.
                 raise Refused(
-                    400, f"there is no parameter {name[:80]!r}: there are {', '.join(MATCHERS)}"
+                    400,
+                    f"unknown parameter {name[:80]!r}: the parameters are {', '.join(MATCHERS)}",
                 )
             named.append((MATCHERS[name], value))
     cursor = header or _cursor(query) or _cursor(body)
     if len(cursor.encode()) > LONGEST_ID:
         raise Refused(400, "the last event ID is too long")
     if topics and named:
-        raise Refused(400, "topic is for Mercure 0.x and match for 1.0: use one of them")
+        raise Refused(400, "topic is for Mercure 0.x, and match for 1.0: use only one of them")
     dialect = Dialect.V0 if topics else Dialect.V1
     if not topics and not named:
-        raise Refused(400, f"there are no topics: select some with {_parameters(dialects)}")
+        raise Refused(400, f"no topics are selected: select some with {_parameters(dialects)}")
     if dialect not in dialects:
         raise Refused(
             400,
@@ -116,7 +117,7 @@ def askedIn(
     if compiledSize() > max(before, MOST_MEMORY):
         raise Refused(
             503,
-            "too many different patterns are selected by all subscribers together: try again later",
+            "all subscribers together select too many different patterns: try again later",
             {b"retry-after": b"%d" % PATIENCE},
         )
     return Asked(dialect, selectors, cursor)
@@ -132,11 +133,11 @@ def selectorsFrom(given: Sequence[tuple[str, str]], hub: str) -> tuple[Selector,
     @raise InvalidSelector: if one is not valid, or they are too many or too large.
     """
     if len(given) > MOST_SELECTORS:
-        raise InvalidSelector(f"there are more than {MOST_SELECTORS:,}: select with a pattern")
+        raise InvalidSelector(f"there are more than {MOST_SELECTORS:,}: select them with a pattern")
     if any(len(text) > LONGEST_SELECTOR for _, text in given):
         raise InvalidSelector(f"one is longer than {LONGEST_SELECTOR:,} characters")
     if any(_SURROGATE.search(text) for _, text in given if not text.isascii()):
-        raise InvalidSelector("one has a lone surrogate, which no topic has")
+        raise InvalidSelector("one contains a lone surrogate, which no topic has")
     each = dict.fromkeys(given)
     # Before they are compiled, which takes the memory.
     for kind, most in MOST_PATTERNS.items():

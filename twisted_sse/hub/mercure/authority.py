@@ -61,13 +61,13 @@ class Authority:
         Find out who subscribes.
 
         @param dialect: that of the request.
-        @return: L{None} if it is somebody without a token.
+        @return: L{None} for a client without a token.
         @raise Refused: if it may not.
         """
         presented = self._presented(request, query, dialect)
         if presented is None:
             if not self._anonymous:
-                raise self._challenges.missing("this hub needs a token to subscribe")
+                raise self._challenges.missing("subscribing to this hub requires a token")
             return None
         token = await self._verified(presented, Use.SUBSCRIBE, dialect)
         if dialect is Dialect.V1 and token.dialect is Dialect.V0:

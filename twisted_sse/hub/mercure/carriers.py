@@ -3,7 +3,7 @@ Where the token of a request is.
 
 It is in the header C{Authorization} (RFC 6750, 2.1); for the protocol 0.x also in the query; or in a
 cookie.  The first of these that is there decides, even if there is no token in it, or a bad one: else a
-request would do less than its sender believes, and nobody would know why.
+request would do less than its sender believes, and the reason would be hidden.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ COOKIES = {Dialect.V0: "mercureAuthorization", Dialect.V1: "__Secure-mercure_acc
 #: The parameter of the query, for 0.x.
 PARAMETER = "authorization"
 
-#: Parameters of the query that are tokens, wherever somebody may have put one.
+#: Parameters of the query that are tokens, wherever a client may have put one.
 SECRETS = (b"authorization", b"access_token")
 
 #: RFC 6750, 2.1.  Spaces at the end belong to the header, not to the token: RFC 9110, 5.5.
@@ -82,8 +82,8 @@ class Carriers:
         """
         @param dialects: those that the hub speaks.
         @param cookieNames: the names of cookies that are not the usual ones, by the protocol.
-        @raise InvalidOption: if one of them is no name, or would never be looked for.
-        @raise TypeError: if C{cookieNames} is no mapping.
+        @raise InvalidOption: if one of them is not a name, or would never be looked for.
+        @raise TypeError: if C{cookieNames} is not a mapping.
         """
         self._dialects = frozenset(dialects)
         self.cookies = {
@@ -149,9 +149,7 @@ def _checkedCookies(names: object, dialects: Container[Dialect]) -> dict[Dialect
                 f"has a name for {protocol!r}, but this hub speaks {' and '.join(spoken)}",
             )
         if not (isinstance(name, str) and _NAME.fullmatch(name)):
-            raise InvalidOption(
-                "cookieNames", f"has {name!r}, which is not a valid name of a cookie"
-            )
+            raise InvalidOption("cookieNames", f"has {name!r}, which is not a valid cookie name")
     return {spoken[protocol]: name for protocol, name in names.items()}
 
 
@@ -221,31 +219,31 @@ class PublishOrigins:
         elif len(origins) == 1:
             origin = origins[0]
         else:
-            raise Unverified(Reason.ORIGIN, "there are several Origin headers: send one")
+            raise Unverified(Reason.ORIGIN, "there are several Origin headers: send only one")
         if not (self.isOpen or origin in self._origins):
             raise Unverified(
                 Reason.ORIGIN,
                 f"the token is in a cookie, and pages of {origin[:100].decode('ascii', 'replace')!r}"
-                " may not publish with one: if they should, allow this origin",
+                " may not publish with a cookie: to let them, allow this origin",
             )
 
 
 def _inHeader(headers: Sequence[bytes]) -> str:
     if len(headers) > 1:
-        raise Unverified(Reason.PRESENTED, "there are several Authorization headers: send one")
+        raise Unverified(Reason.PRESENTED, "there are several Authorization headers: send only one")
     found = _BEARER.fullmatch(headers[0])
     if found is None:
         raise Unverified(
-            Reason.PRESENTED, "the Authorization header must be: Bearer, a space, the token"
+            Reason.PRESENTED, "the Authorization header must be Bearer, a space and the token"
         )
     return found[1].decode("latin-1")
 
 
 def _only(values: Sequence[str], what: str) -> str:
     if len(values) > 1:
-        raise Unverified(Reason.PRESENTED, f"there are several {what}: send one")
+        raise Unverified(Reason.PRESENTED, f"there are several {what}: send only one")
     if not values[0]:
-        raise Unverified(Reason.PRESENTED, f"there is no token in the {what.split()[-1]}")
+        raise Unverified(Reason.PRESENTED, f"the {what.split()[-1]} contains no token")
     return values[0]
 
 

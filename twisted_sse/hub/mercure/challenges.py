@@ -1,7 +1,7 @@
 """
 What is answered to a request whose token is missing, bad, or not enough: RFC 6750, 3.
 
-A client is told which of the three it is, and no more: the reason is for the log.
+A client learns which of the three it is, and no more: the reason is for the log.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Challenges:
         if metadata is not None and not _URL.fullmatch(metadata):
             raise InvalidOption(
                 "resourceIdentifier",
-                f"makes {metadata!r} the URL of the metadata: a URL has no such characters",
+                f"makes {metadata!r} the URL of the metadata, with characters that a "
+                "URL cannot have",
             )
         self._metadata = metadata
         self._notGranted = 401 if unauthorized else 403

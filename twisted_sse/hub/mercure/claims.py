@@ -3,7 +3,7 @@ What the claims of a token say.
 
 In the protocol 0.x a claim C{mercure} has lists of selectors.  In 1.0 the claims are those of an OAuth
 access token (RFC 9068), and C{authorization_details} (RFC 9396) say what it may do; anything wrong
-with them makes the whole token invalid, so that nobody relies on half of what was meant.
+with them makes the whole token invalid, so that no client relies on half of what was meant.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def registered(claims: Mapping[str, Any], isStrict: bool) -> Registered:
     expires = _time(claims, "exp")
     if isStrict and expires is None:
         raise _wrong("has no exp, which 1.0 requires")
-    # When it was made is no reason to refuse it, but must be a time.
+    # The time when it was made does not matter, but must be a time.
     _time(claims, "iat")
     return Registered(
         issuer=_text(claims, "iss"),
@@ -142,7 +142,7 @@ def checkTimes(said: Registered, now: float) -> None:
     if said.begins is not None and said.begins > now + LEEWAY:
         raise Unverified(
             Reason.EARLY,
-            f"the token is not valid for another {_seconds(said.begins - now)}: is a clock wrong?",
+            f"the token becomes valid in {_seconds(said.begins - now)}: check the clocks",
         )
     if said.expires is not None and now >= said.expires:
         raise Unverified(

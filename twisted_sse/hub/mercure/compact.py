@@ -129,7 +129,7 @@ def _finite(text: str) -> float:
 
 
 def _noConstant(name: str) -> NoReturn:
-    # RFC 8259, 6: NaN and Infinity are no numbers.
+    # RFC 8259, 6: NaN and Infinity are not numbers.
     raise ValueError(name)
 
 

@@ -23,8 +23,8 @@ _Made = TypeVar("_Made", bound=_Sized)
 
 class Compiled(Generic[_Arguments, _Made]):
     """
-    Compiles what takes much memory.  What is compiled is shared for as long as somebody has it, and
-    the newest are kept for those who come next.
+    Compiles what takes much memory.  What is compiled is shared for as long as it is used, and the
+    newest are kept for the next subscribers.
 
     @ivar size: how much memory all of it takes, in bytes, as far as what is compiled knows.
     """
@@ -33,7 +33,7 @@ class Compiled(Generic[_Arguments, _Made]):
         """
         @param make: compiles it: the same for the same arguments, which are hashable; L{None} if there
             is nothing to be compiled.
-        @param kept: how many are kept that nobody has.
+        @param kept: how many unused ones are kept.
         """
         self.size = 0
         self._make = make
@@ -53,7 +53,7 @@ class Compiled(Generic[_Arguments, _Made]):
 
     def dropUnused(self) -> None:
         """
-        Keep nothing that nobody has.
+        Drop what is unused.
         """
         self.get.cache_clear()
 

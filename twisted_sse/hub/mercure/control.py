@@ -64,7 +64,7 @@ class Control:
         """
         @param channel: that of the hub.
         @param resource: that of the streams.
-        @param presence: is told what subscribers have selected instead.
+        @param presence: receives what subscribers have selected instead.
         @param now: returns the time in seconds since 1970.
         """
         self._channel = channel
@@ -167,11 +167,11 @@ class Control:
         act = self._acts.get(event.event or "")
         if act is None:
             # Of a process with another version, perhaps.
-            _log.warn("The hub was told to do what it does not know: {what!r}", what=event.event)
+            _log.warn("Ignored an unknown command to the hub: {what!r}", what=event.event)
         elif isNew:
             act(**json.loads(event.data or "{}"))
         elif event.event == REVOKE:
-            # Before this was known nobody was let in with a token.
+            # Until this was known, tokens were refused.
             self._remember(**json.loads(event.data or "{}"))
 
     def _disconnectHere(

@@ -79,7 +79,7 @@ def link(target: str, relation: str, attributes: Mapping[str, str | None]) -> st
         if value is not None:
             character = forbidden(value)
             if character is not None:
-                raise ValueError(f"{name} is {value!r}: no header may have {character}")
+                raise ValueError(f"{name} is {value!r}: a header cannot contain {character}")
             parts.append(f'{name}="{_QUOTED.sub(_ESCAPED, value)}"')
     return "; ".join(parts)
 

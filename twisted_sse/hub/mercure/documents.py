@@ -17,8 +17,8 @@ __all__ = ["CONTEXT", "document", "kindOf", "pathOf", "subscriptions"]
 #: The context of the JSON-LD of 0.x.
 CONTEXT = "https://mercure.rocks/"
 
-#: Selectors of 0.x, in 1.0: one that is no text to be compared is a URI template there, which is no type of
-#: the protocol, but better than nothing.
+#: Selectors of 0.x, in 1.0: one that is not compared as text is a URI template there, which is not
+#: a type of the protocol, but better than nothing.
 TEMPLATE = "uritemplate"
 
 
@@ -75,7 +75,7 @@ def subscriptions(
     subscribers: Iterator[Subscriber],
 ) -> Iterator[tuple[Subscriber, Selector]]:
     """
-    List the subscriptions of some subscribers: one for each selector of which others may know.
+    List the subscriptions of some subscribers: one for each selector that others may know about.
     """
     for subscriber in subscribers:
         for selector in subscriber.shown:

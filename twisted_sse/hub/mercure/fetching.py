@@ -84,7 +84,7 @@ async def fetch(agent: AnyAgent, url: str) -> tuple[bytes, float]:
         raise CannotFetch(f"it redirects more than {MOST_REDIRECTS} times")
     if response.code != 200:
         discard(response)
-        raise CannotFetch(f"the server answers {response.code}")
+        raise CannotFetch(f"the server returned {response.code}")
     return await _Body(response).whole, _ageOf(response)
 
 
@@ -104,7 +104,7 @@ def checkURL(name: str, url: str) -> None:
     if "@" in parts.netloc or parts.fragment:
         raise InvalidOption(name, "must be a URL without a user or a fragment")
     if parts.scheme == "http" and not isLoopbackName(host):
-        # Somebody between could put in keys of their own.
+        # An attacker in between could insert other keys.
         raise InvalidOption(name, f"is {said!r}: it must be https, unless it is on this machine")
     if parts.scheme == "https":
         try:
@@ -135,7 +135,7 @@ def _redirected(url: str, response: IResponse) -> str:
         parts = urlsplit(target)
         isSame = _originOf(parts) == _originOf(urlsplit(url)) and "@" not in parts.netloc
         if not _SENDABLE.fullmatch(target):
-            raise ValueError("it cannot be asked for")
+            raise ValueError("the request cannot be made")
     except ValueError:
         raise CannotFetch("it redirects to something that is not a URL") from None
     if not isSame:

@@ -64,8 +64,8 @@ EXPOSED = ("Last-Event-ID", "Link", "Mercure-Last-Event-ID")
 class Hub(Resource):
     """
     A Mercure hub: publishers POST updates about topics, and subscribers GET those about the topics
-    that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and finds out with each
-    request which one is meant.
+    that they select.  It speaks both dialects of the protocol, 0.x and 1.0, and recognises for each
+    request which one is used.
 
         >>> hub = Hub(Channel(), publisherJwtKey=secret, anonymous=True)
         >>> wellKnown.putChild(b"mercure", hub)
@@ -74,9 +74,9 @@ class Hub(Resource):
 
     @ivar channel: where the updates go.
     @ivar resource: the resource of the streams, with C{streams}, C{drain} and C{service}.
-    @ivar metadata: the resource of what clients of 1.0 want to know about the hub, RFC 9728, for
+    @ivar metadata: the resource with the metadata for clients of 1.0, RFC 9728, for
         C{/.well-known/oauth-protected-resource}.
-    @ivar refusals: how many requests were refused, by the reason: a word, or the status.
+    @ivar refusals: how many requests were refused, by reason: a word, or the status.
 
     @since: 0.1
     """
@@ -117,20 +117,20 @@ class Hub(Resource):
         @param channel: where the updates go.
         @param publisherJwtKey: the key of the tokens of 0.x that publish: a secret of at least 32
             bytes, or a public key in PEM, or C{file:PATH} of one of them.
-        @param publisherJwtAlg: its algorithm; if not given, that which is usual for such a key.
+        @param publisherJwtAlg: its algorithm; if not given, the usual one for the key.
         @param subscriberJwtKey: the key of the tokens of 0.x that subscribe.
         @param subscriberJwtAlg: its algorithm.
-        @param jwks: where the keys of tokens of 0.x are for which none is given: the URL of a JWK set,
-            or C{file:PATH}.
+        @param jwks: where to find the keys of tokens of 0.x that are not given here: the URL of a
+            JWK set, or C{file:PATH}.
         @param trustedIssuers: the issuers of tokens of 1.0, and their keys: C{ISSUER=KEY}, where the
             key is as C{publisherJwtKey}, or the URL of a JWK set.
         @param resourceIdentifier: what the audience of a token of 1.0 must contain: it is needed if
-            there are issuers.  If it is a URL, those who are refused are told where C{metadata} is.
+            there are issuers.  If it is a URL, refusals name the URL of C{metadata}.
         @param url: the URL of the hub, as its clients know it: relative topics and patterns are
             resolved against it.
         @param anonymous: whether clients without a token may subscribe to public updates.
-        @param origins: the origins whose pages may subscribe, with cookies unless they are C{"*"},
-            which is all; they may publish with a token in a header.
+        @param origins: the origins whose pages may subscribe, with cookies, or C{"*"} for all,
+            without cookies; they may publish with a token in a header.
         @param allowHeaders: headers that these pages may send besides the usual ones.
         @param exposeHeaders: headers of the answers that these pages may read, besides those of the
             protocol.
@@ -138,30 +138,30 @@ class Hub(Resource):
         @param cookieNames: the names of the cookies with a token, if they are not those of the
             protocol: C{{"0.x": "mine"}}, say.
         @param protocols: the dialects that the hub speaks.
-        @param presence: whether subscribers that may read it are told who comes and goes.
-        @param visible: a function that decides of whom they are told, and who is listed: called with
-            a selector of a new subscriber, and what L{listSubscribers} has about that, with
-            C{granted}, which is whether its token grants what it has selected there.  L{None} for all.
+        @param presence: whether subscribers that may read it are notified of subscriptions.
+        @param visible: a function that decides which subscriptions they see: called with
+            a selector of a new subscriber, and the entry of L{listSubscribers} for it, with
+            C{granted}, whether its token grants that selector.  L{None} for all.
         @param maxLifetime: after how many seconds a stream is ended, less up to a fifth at random, so
-            that its client comes back with a new token; L{None} for never.
+            that its client reconnects with a new token; L{None} for never.
         @param maxBody: how large a publisher's body may be, in bytes.
         @param ownEvents: whether subscribers are sent the channel's own events too, such as
             C{stream-reset}, which Mercure's clients do not know.
-        @param explain: whether clients are told why they are refused; the log says it anyway.
+        @param explain: whether refusals name the reason; the log always does.
         @param unauthorized: whether 0.x answers 401, as most hubs do, where something is not
             granted; its text says 403.
         @param now: returns the time in seconds since 1970.
         @param reactor: where time comes from, and what fetches keys; if not given, the installed one.
         @param options: further options of L{EventStreamResource
             <twisted_sse.EventStreamResource>}, such as C{heartbeat}.
-        @raise ValueError: if an argument is out of range, or a key is too weak or no key.
+        @raise ValueError: if an argument is out of range, or a key is too weak or not a key.
         @raise TypeError: if an argument has the wrong type.
         """
         super().__init__()  # type: ignore[no-untyped-call]
         if not isinstance(channel, Channel):
             raise TypeError(f"channel is {channel!r}: it must be a Channel")
         if channel.history is None:
-            raise ValueError("the channel has no history: each update needs an ID")
+            raise ValueError("the channel must have a history: each update needs an ID")
         checkText("url", url)
         checkText("resourceIdentifier", resourceIdentifier)
         checkFlag("anonymous", anonymous)
@@ -222,7 +222,7 @@ class Hub(Resource):
         if presence:
             self._presence = Presence(channel, self._path, self._dialects, visible)
         elif visible is not None:
-            raise TypeError("visible decides who is shown: it is for presence=True")
+            raise TypeError("visible only applies with presence=True")
         self._queries = Queries()
         self._receiving = Receiving(self._publishing, self._authority, self._queries, maxBody)
         reservesType = presence and Dialect.V1 in self._dialects
@@ -341,8 +341,7 @@ class Hub(Resource):
 
     def admit(self, request: Request) -> Deferred[None]:
         """
-        Find out whether a request may publish, before its body is received.  When it is, that is done
-        again.
+        Find out whether a request may publish, before its body is received, and again afterwards.
 
         @param request: a request with its C{uri} and headers.
         @return: fires if it may, perhaps at once.  Fails with L{Refused} if not.
@@ -362,12 +361,12 @@ class Hub(Resource):
         """
         Publish an update, as the application that the hub is part of: it needs no token.
 
-        @param topics: the topic, or several, of which the first is the canonical one.
-        @param data: what subscribers get.
-        @param private: whether only those get it whose token lets them read one of the topics.
-        @param id: its ID, which it gets if it is new, and the store does not make the IDs.
+        @param topics: the topic, or several: the first is the canonical one.
+        @param data: the data that subscribers receive.
+        @param private: whether only subscribers with a token for one of the topics receive it.
+        @param id: its ID, used if it is new and the store does not make the IDs.
         @param type: its event type.
-        @param retry: the reconnection time for those who get it, in milliseconds.
+        @param retry: the reconnection time for its receivers, in milliseconds.
         @return: fires with its ID, when it is kept as well as the channel's store can.  Fails with
             L{NotStored<twisted_sse.store.contract.NotStored>}.
         @raise InvalidEvent: if a field is not valid.
@@ -387,18 +386,18 @@ class Hub(Resource):
         retry: int | None = None,
     ) -> Deferred[None]:
         """
-        End the streams of some subscribers, in all processes that share the store: of those to whom
-        everything applies that is given.  They come back, unless their tokens are not good any more.
+        End the streams of some subscribers, in all processes that share the store: of those that
+        match all arguments given.  They reconnect, unless their tokens are no longer valid.
 
         @param sub: the subject of their tokens.
         @param jti: the ID of their token.
         @param topic: a topic that they have selected.
-        @param retry: the reconnection time that they are told first, in milliseconds, at least 500.
-        @return: fires when it is said to all.
+        @param retry: the reconnection time that they are sent first, in milliseconds, at least 500.
+        @return: fires when all processes have been notified.
         @raise ValueError: if nothing is given.
         """
         if sub is None and jti is None and topic is None:
-            raise ValueError("give sub, jti or topic: whose streams to end")
+            raise ValueError("give sub, jti or topic: they select the streams to end")
         checkInteger("retry", retry, SHORTEST_RETRY)
         return self._control.disconnect(sub, jti, topic, retry)
 
@@ -412,22 +411,23 @@ class Hub(Resource):
 
         @param sub: the subject.  Tokens that are made for it later are refused, too.
         @param jti: the ID of the token.
-        @param until: when they end anyway, their C{exp}, in seconds since 1970: then it is forgotten.
-        @return: fires when it is said to all.
+        @param until: when they expire anyway, their C{exp}, in seconds since 1970: then the
+            revocation is forgotten.
+        @return: fires when all processes have been notified.
         @raise ValueError: if not one of C{sub} and C{jti} is given.
         """
         if (sub is None) == (jti is None):
-            raise ValueError("give sub or jti: which tokens to revoke")
+            raise ValueError("give sub or jti: they select the tokens to revoke")
         checkSeconds("until", until, optional=False)
         return self._control.revoke(sub, jti, until)
 
     def select(self, subscriber: str, topics: Iterable[str]) -> Deferred[None]:
         """
-        Change what an open stream gets: from now on, what these selectors of 0.x select.
+        Change the selectors of an open stream, to these of 0.x.
 
         @param subscriber: the ID of the subscriber, as in the API of subscriptions.
         @param topics: the selectors, in place of those that it has.
-        @return: fires when it is said to all processes that share the store.
+        @return: fires when all processes that share the store have been notified.
         @raise ValueError: if one of them is too large, or they are too many.
         @raise TypeError: if they are not a list of C{str}.
         """
@@ -438,7 +438,7 @@ class Hub(Resource):
     def close(self) -> None:
         """
         Take no more commands, and fetch no more keys: when the streams have ended, by
-        C{resource.drain} or as the channel was closed, nothing is left that calls the reactor.
+        C{resource.drain} or because the channel was closed, no timer or connection is left.
         """
         for each in self._control.channels:
             each.close()
@@ -447,8 +447,8 @@ class Hub(Resource):
     @property
     def lookups(self) -> Mapping[str, int]:
         """
-        How often it was looked up which templates and URL patterns match a topic, by the outcome:
-        C{"hit"} if that was remembered, C{"miss"} if it had to be found out.
+        How often the templates and URL patterns that match a topic were looked up: C{"hit"} if they
+        were cached, C{"miss"} if not.
         """
         return self.channel.lookups
 
@@ -461,7 +461,7 @@ class Hub(Resource):
 
     def listSubscribers(self, most: int = 1000) -> list[dict[str, Any]]:
         """
-        List the subscribers of this process, in the order in which they came.
+        List the subscribers of this process, in the order in which they connected.
 
         @param most: how many at most.
         @return: JSON: of each its C{id}, what it has selected (C{topics}), the C{sub}, C{jti} and
@@ -472,7 +472,7 @@ class Hub(Resource):
     @property
     def channels(self) -> tuple[Channel, ...]:
         """
-        The channels that an application closes at its end: that of the updates, and those by which
-        processes that share a store tell each other whom to disconnect.
+        The channels that an application closes at its end: that of the updates, and those that
+        carry commands between processes that share a store.
         """
         return self.channel, *self._control.channels

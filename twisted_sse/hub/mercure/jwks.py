@@ -67,7 +67,7 @@ class FileKeys:
         except (OSError, InvalidSet) as e:
             raise InvalidOption(name, f"is 'file:{path}': {_why(e)}") from e
         if not self._keys:
-            raise InvalidOption(name, f"is 'file:{path}': it has no usable key")
+            raise InvalidOption(name, f"is 'file:{path}': it contains no usable key")
 
     def held(self) -> tuple[Key, ...]:
         """
@@ -86,7 +86,7 @@ class FileKeys:
             if not self._isBroken:
                 self._isBroken = True
                 _log.warn(
-                    "Cannot read the keys in {path} again: {why}. The old ones are used.",
+                    "Cannot read the keys in {path} again: {why}; the old ones are still used",
                     path=self._path,
                     why=_why(e),
                 )
@@ -134,7 +134,7 @@ class RemoteKeys:
         @param reactor: the reactor; the installed one if L{None}.
         @param algorithm: the only algorithm that is wanted; L{None} for all.
         @param agent: what makes the requests, without following redirects.
-        @raise InvalidOption: if it is no such URL.
+        @raise InvalidOption: if it is not such a URL.
         """
         checkURL(name, url)
         self._url = url
@@ -163,7 +163,7 @@ class RemoteKeys:
             return keys
         if not self._failures:
             return None
-        # The server is down: nobody has to wait for it.
+        # The server is down: do not wait for it.
         if now >= self._nextTry:
             self._begin()
         return keys
@@ -187,7 +187,7 @@ class RemoteKeys:
             self._begin()
             await waiting
             keys = self._usable(self._reactor.seconds())
-        # If there may be newer keys that nobody has seen, the token may be good.
+        # If there may be newer keys, the token may be good.
         if keys is None or ((self._failures or self._isClosed) and not _has(keys, identifier)):
             raise Unverified(
                 Reason.UNAVAILABLE, f"cannot fetch the keys at {self._shown}: {self._why}"
@@ -235,10 +235,10 @@ class RemoteKeys:
             _log.failure("Unexpected error while fetching keys", failure)
         if self._failures == 1:
             _log.warn(
-                "Cannot fetch the keys at {url}: {why}.{more}",
+                "Cannot fetch the keys at {url}: {why}{more}",
                 url=self._shown,
                 why=self._why,
-                more="" if self._usable(now) is None else " Old ones are used, for up to a day.",
+                more="" if self._usable(now) is None else "; the old ones are used for up to a day",
             )
 
     async def _fetch(self) -> None:
@@ -255,9 +255,9 @@ class RemoteKeys:
         if self._keys is None or document != self._document:
             self._document, self._keys = document, keys
             if not keys:
-                _log.warn("No usable key at {url}: every token is refused.", url=self._shown)
+                _log.warn("No usable key at {url}: every token is refused", url=self._shown)
         if self._failures:
-            _log.info("Fetched the keys at {url} again.", url=self._shown)
+            _log.info("Fetched the keys at {url} again", url=self._shown)
         self._failures = 0
         self._nextTry = 0.0
 
@@ -274,7 +274,7 @@ def readSource(name: str, given: str, algorithm: str | None, reactor: Any) -> Ke
     @param given: the URL of a JWK set; C{file:PATH} of one; or what L{readKey} takes.
     @param algorithm: the only algorithm of the keys; L{None} for what they are for.
     @raise InvalidOption: if it is none of these.
-    @raise TypeError: if it is no text.
+    @raise TypeError: if it is not text.
     """
     checkText(name, given)
     if _URL.match(given):

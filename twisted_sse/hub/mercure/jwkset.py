@@ -41,7 +41,7 @@ def keysIn(document: bytes, algorithm: str | None, withSecrets: bool) -> tuple[K
     @param algorithm: the only algorithm that is wanted; L{None} for all that a key can be for.
     @param withSecrets: whether a secret may be in it.  Where everybody can read the set there is none.
     @return: the keys; one that can be for several algorithms is there once for each.
-    @raise InvalidSet: if it is no set.
+    @raise InvalidSet: if it is not a set.
     """
     if len(document) > LARGEST:
         raise InvalidSet(f"it is larger than {LARGEST} bytes")
@@ -51,7 +51,7 @@ def keysIn(document: bytes, algorithm: str | None, withSecrets: bool) -> tuple[K
         raise InvalidSet("it is not JSON") from e
     keys = parsed.get("keys") if isinstance(parsed, dict) else None
     if not isinstance(keys, list):
-        raise InvalidSet('it is not a set of keys: there is no array "keys" in it')
+        raise InvalidSet('it is not a set of keys: it contains no array "keys"')
     return tuple(
         Key(each, material, identifier)
         for material, identifier, fitting in (

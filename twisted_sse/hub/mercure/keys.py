@@ -83,7 +83,7 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----", re.DOTAL
 #: A public key as OpenSSH writes it.
 _SSH = re.compile(r"\s*(?:ssh-|ecdsa-sha2-|sk-)[a-z0-9@.-]+ +[A-Za-z0-9+/]", re.IGNORECASE)
 
-#: What C{cryptography} raises for data that is no key, or none that it knows.
+#: What C{cryptography} raises for data that is not a key, or not one that it knows.
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm)
 
 #: How a public key is made of a private one.
@@ -217,8 +217,8 @@ def readKey(name: str, given: str, algorithm: str | None = None) -> Key:
     @param name: the name of the option that it is from, for errors.
     @param given: a secret, a public key or a certificate in PEM, or C{file:PATH} of one of them.
     @param algorithm: the algorithm; if not given, the one that is usual for the kind of key.
-    @raise InvalidOption: if it is no such key, is too weak, or does not fit the algorithm.  The error
-        shows nothing of it.
+    @raise InvalidOption: if it is not such a key, is too weak, or does not fit the algorithm.  The
+        error shows nothing of it.
     """
     return Key(*_read(name, given, algorithm, isPrivate=False))
 
@@ -292,7 +292,7 @@ def _textOf(name: str, given: str) -> str:
             name, f"is {given!r}: it must be a file of text, such as PEM; this is not UTF-8"
         ) from e
     if len(data) > LARGEST_FILE:
-        raise InvalidOption(name, f"is {given!r}: there is more than a key in it")
+        raise InvalidOption(name, f"is {given!r}: the file contains more than a key")
     return text.rstrip("\r\n")
 
 
@@ -302,7 +302,9 @@ def _read(name: str, given: str, algorithm: str | None, isPrivate: bool) -> tupl
     """
     if algorithm is not None and algorithm not in ALGORITHMS:
         raise InvalidOption(
-            name, f"is for the algorithm {algorithm!r}: there are {', '.join(ALGORITHMS)}"
+            name,
+            f"is for the unknown algorithm {algorithm!r}: it must be one of "
+            f"{', '.join(ALGORITHMS)}",
         )
     text = _textOf(name, given)
     material: Any
@@ -310,8 +312,9 @@ def _read(name: str, given: str, algorithm: str | None, isPrivate: bool) -> tupl
         if algorithm in SECRET:
             raise InvalidOption(
                 name,
-                f"is PEM, but {algorithm} needs a secret: if a public key were the secret, everybody"
-                " could make tokens. Give the algorithm of the key, such as RS256",
+                f"is PEM, but {algorithm} needs a secret: with a public key as the "
+                "secret, anyone could make tokens; give the algorithm of the key, "
+                "such as RS256",
             )
         material = _privateIn(name, text) if isPrivate else _publicIn(name, text)
     else:
@@ -329,7 +332,7 @@ def _read(name: str, given: str, algorithm: str | None, isPrivate: bool) -> tupl
     fitting = algorithmsFor(material)
     if not fitting:
         raise InvalidOption(
-            name, f"is a kind of key that none of the algorithms uses: {', '.join(ALGORITHMS)}"
+            name, f"is a kind of key that no supported algorithm uses: {', '.join(ALGORITHMS)}"
         )
     if algorithm is None:
         return fitting[0], material
@@ -399,13 +402,13 @@ def _privateIn(name: str, text: str) -> Any:
 
 def _whatElse(text: str) -> str | None:
     """
-    Find out whether a text is a key that is no secret, in another form than PEM.  As a secret it would
-    be known to everybody who has the public key.
+    Find out whether a text is a key that is not secret, in another form than PEM.  As a secret it
+    would be known to everybody who has the public key.
 
     @return: what it is; L{None} if it may be a secret.
     """
     if _SSH.match(text):
-        return "a key of SSH"
+        return "an SSH key"
     if text.lstrip("\ufeff \t\r\n").startswith(("{", "[")) and "kty" in text:
         return "a JWK"
     compact = "".join(text.split())

@@ -35,7 +35,7 @@ _SERVER = re.compile(r"https://[^?#]+", re.IGNORECASE)
 def metadataURL(resource: str | None) -> str | None:
     """
     @param resource: the identifier of a resource.
-    @return: where the metadata is: RFC 9728, 3.1; L{None} if the identifier is no URL.
+    @return: where the metadata is: RFC 9728, 3.1; L{None} if the identifier is not a URL.
     """
     found = _RESOURCE.fullmatch(resource or "")
     if found is None:
@@ -77,7 +77,7 @@ class Metadata(Resource):
         self._servers = [each for each in issuers if _SERVER.fullmatch(each)]
         self._cookie = cookie
         self._presence = presence
-        # It is the same for everybody, and nobody is let in by it.
+        # It is public, and grants nothing.
         self._origins = Origins("*", False)
 
     def render(self, request: IRequest) -> int:

@@ -1,5 +1,5 @@
 """
-The parameters of requests, some of which are secret.
+The parameters of requests.  Some are secret.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def parametersIn(text: bytes) -> list[tuple[str, str]]:
     try:
         return pairs(text)
     except UnicodeDecodeError:
-        raise Refused(400, "the parameters are not UTF-8, percent-encoded") from None
+        raise Refused(400, "the parameters must be percent-encoded UTF-8") from None
 
 
 class Queries:

@@ -1,5 +1,5 @@
 """
-Telling subscribers who comes and goes.
+Notifying subscribers of subscriptions that begin and end.
 
 These updates are private, and about topics below the URL of the hub.  They are sent to those who are
 there, and never kept: else those of a busy hub would push everything else out of the history.
@@ -41,14 +41,14 @@ _log = Logger()
 #: After how many watchers the clock is checked.
 ROUND = 32
 
-#: How much is told together at most: how many texts, and how often one of them.
+#: How much is sent together at most: how many texts, and how often one of them.
 MOST_TEXTS = 100
 MOST_TOGETHER = 100_000
 
 
 class _News(NamedTuple):
     """
-    Something to be told.
+    A notification.
 
     @ivar selectors: what its subscriber has selected; or does not any more, if not C{active}.
     @ivar before: how many watchers had come before.  Those who come later are not told.
@@ -71,10 +71,10 @@ class Presence:
     """
     The subscribers that may watch others.
 
-    All are told everything in one order, in slices that do not block the reactor for long, and what
-    comes together in one write for each.  Of a subscriber that has left before anybody was told of it,
-    or could find it in a list, nothing is told: so there is never more to tell than of as many as there
-    are, however fast they come and go.
+    All notifications are sent in one order, in slices that do not block the reactor for long, and
+    those that are made together in one write for each subscriber.  A subscriber that leaves before
+    it was announced or listed is never announced: so there are never more notifications than
+    subscribers, however fast they connect and disconnect.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Presence:
         @param channel: that of the hub.
         @param hub: the path of the hub.
         @param dialects: those that the hub speaks.
-        @param visible: decides of which subscriptions others may know; L{None} for all.
+        @param visible: decides which subscriptions others may know about; L{None} for all.
         """
         if visible is not None and not callable(visible):
             raise TypeError(f"visible is {visible!r}: it must be a function, or None")
@@ -105,7 +105,7 @@ class Presence:
         self._lists = 0
         # How many there are of each dialect.
         self._dialectsOf: Counter[Dialect] = Counter()
-        # What is to be told, by the subscriber and whether it has come.
+        # The notifications to send, by the subscriber and whether it has connected.
         self._news: OrderedDict[tuple[Subscriber, object], _News] = OrderedDict()
         self._telling: Iterator[None] | None = None
 
@@ -142,7 +142,8 @@ class Presence:
 
     def change(self, subscriber: Subscriber, before: Selection) -> None:
         """
-        A subscriber has selected something else: tell the others what is no more, and what is new.
+        A subscriber has selected something else: notify the others of what has ended, and what is
+        new.
 
         @param before: what it had selected.
         """
@@ -175,12 +176,13 @@ class Presence:
                 if visible(each.text, {**described, "granted": permits(each.text)})
             )
         except Exception:
-            _log.failure("The function that decides who is visible has failed: this one is not")
+            _log.failure("The function visible failed: the subscriber is not shown")
             return ()
 
     def _unknown(self, subscriber: Subscriber) -> _News | None:
         """
-        @return: that a subscriber has come, if nobody knows it yet; L{None} if somebody may.
+        @return: the notification of a new subscriber that was not sent yet; L{None} if it may have
+            been.
         """
         coming = self._news.get((subscriber, True))
         return coming if coming is not None and coming.lists == self._lists else None
@@ -206,7 +208,7 @@ class Presence:
             return
         self._news[subscriber, key] = _News(subscriber, selectors, active, self._count, self._lists)
         if self._telling is None:
-            # In the next turn, so that of many who come at once all are told at once.
+            # In the next turn, so that subscribers that connect together are announced together.
             self._telling = self._tellAll()
             clock = subscriber.stream.clock
             clock.callLater(0, self._go, clock)
@@ -267,7 +269,7 @@ class Presence:
         self, news: _News, selector: Selector, dialect: Dialect
     ) -> tuple[_Text, list[Subscriber]]:
         """
-        @return: what is told, and who is.
+        @return: the notifications, and who receives them.
         """
         subscriber = news.subscriber
         described = document(self._hub, dialect, subscriber, selector, news.active)

@@ -48,7 +48,7 @@ class Publishing:
             for update in updates:
                 topics, event, private = update
                 if event.id is not None and not await self._take(event.id, taken):
-                    # The protocol leaves it to the hub: an ID that is there twice is no place.
+                    # The protocol leaves it to the hub: an ID that is there twice is not a place.
                     event = Event(event.data, event.event, None, event.retry)
                 events.append((event, topics, private))
             if self._channel.closed:

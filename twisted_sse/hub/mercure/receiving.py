@@ -68,7 +68,7 @@ class Receiving:
         """
         token = await self.admit(request)
         if getattr(request, "channel", None) is None:
-            # The client has gone, and its body with it.
+            # The client has disconnected, and its body is dropped.
             return
         kind = kindOf(request.getHeader(b"content-type"), request.getHeader(b"content-encoding"))
         body = bodyOf(request, self._maxBody)

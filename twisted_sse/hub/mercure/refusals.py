@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Refusals"]
 
-#: When to try again after a 503, in seconds: so that not all come back at once.
+#: When to try again after a 503, in seconds: so that not all return at once.
 RETRY_AFTER = (1, 5)
 
 #: The statuses that are about what a client has sent alone, and tell nothing of keys and grants.
 MALFORMED = (400, 413, 415)
 
-#: When a subscriber that was told so is to come back, in milliseconds.
+#: When such a subscriber is to reconnect, in milliseconds.
 COME_BACK = (5000, 15000)
 
 _log = Logger()
@@ -47,7 +47,7 @@ class Refusals:
 
     def __init__(self, isOpen: bool, proxies: Networks = ()) -> None:
         """
-        @param isOpen: whether clients are told why.
+        @param isOpen: whether refusals name the reason to clients.
         @param proxies: the trusted proxies, which say where a client is.
         """
         self.counts: Counter[str] = Counter()
@@ -86,7 +86,7 @@ class Refusals:
         """
         Say in the log why a request is refused.
 
-        @return: what its client is told.
+        @return: the answer to its client.
         """
         self._count(refused, request)
         for name, value in refused.headers.items():
@@ -95,7 +95,7 @@ class Refusals:
 
     def postpone(self, refused: Refused, request: Request, stream: EventStream) -> None:
         """
-        Tell a subscriber to come back, for a reason that is not its own: after any status but 200 a
+        Ask a subscriber to reconnect, for a reason that is not its own: after any status but 200 a
         browser never would (HTML standard, 9.2.2).
 
         @param refused: why.

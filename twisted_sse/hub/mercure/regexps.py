@@ -52,7 +52,7 @@ _CLASSES = {
 
 class InvalidRegexp(ValueError):
     """
-    A text is no regular expression, or one that is not allowed here.
+    A text is not a regular expression, or one that is not allowed here.
     """
 
 
@@ -61,8 +61,8 @@ def reducedRegexp(regexp: str) -> tuple[str, int]:
     Reduce a regular expression to ASCII.
 
     @return: what to compile in its place, and what it costs.
-    @raise InvalidRegexp: if it has something that is not allowed.  Most of what is no regular expression
-        is found when it is compiled.
+    @raise InvalidRegexp: if it has something that is not allowed.  Most invalid expressions are
+        found when it is compiled.
     """
     tokens = _TOKEN.findall(regexp)
     # Classes that have others in them are not understood here.

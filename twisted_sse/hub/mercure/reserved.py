@@ -1,5 +1,5 @@
 """
-The namespace that is the hub's own: nobody else may publish there, or subscribers would take it for
+The hub's own namespace: no client may publish there, or subscribers would take it for
 what the hub says about subscriptions.
 """
 
@@ -28,7 +28,7 @@ LONGEST_CACHED = 500
 def isReserved(topic: str, hubURL: str) -> bool:
     """
     Whether a topic is the path of the hub, or below it, in any disguise: resolved as a browser would
-    do it, with any scheme and any host.  What is no URL is not.
+    do it, with any scheme and any host.  Text that is not a URL is not.
 
     @param hubURL: the hub's URL.
     @raise ValueError: if the hub's URL is none.
@@ -70,7 +70,7 @@ def checkedPath(hubURL: str) -> str:
 def _hubPath(hubURL: str) -> str:
     path = pathOf("", hubURL)
     if path is None:
-        raise ValueError(f"{hubURL!r} is no URL")
+        raise ValueError(f"{hubURL!r} is not a URL")
     return _undone(path)
 
 

@@ -94,15 +94,15 @@ _patterns = Compiled(Pattern, CACHED_PATTERNS)
 
 def compiledSize() -> int:
     """
-    @return: how much memory the templates and the URL patterns take that somebody has, about, in
-        bytes: each counts once.
+    @return: how much memory the templates and the URL patterns in use take, about, in bytes: each
+        counts once.
     """
     return _templates.size + _patterns.size
 
 
 def dropUnused() -> None:
     """
-    Keep no template and no URL pattern that nobody has.
+    Drop the templates and the URL patterns that are not in use.
     """
     _templates.dropUnused()
     _patterns.dropUnused()
@@ -132,7 +132,9 @@ def matcher(kind: str, text: str, base: str) -> Selector:
     if text == "*":
         return Selector(kind, text)
     if kind not in KINDS:
-        raise InvalidSelector(f"there is no match type {kind[:40]!r}: there are {', '.join(KINDS)}")
+        raise InvalidSelector(
+            f"unknown match type {kind[:40]!r}: it must be one of {', '.join(KINDS)}"
+        )
     if not text:
         raise InvalidSelector("it is empty")
     character = forbidden(text)

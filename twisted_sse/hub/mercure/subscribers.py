@@ -24,7 +24,7 @@ class Subscriber:
     @ivar selection: what it has selected, and may read.
     @ivar token: its token; L{None} if it is anonymous.
     @ivar dialect: the dialect in which it has subscribed.
-    @ivar shown: the selectors of which others may know.
+    @ivar shown: the selectors that others may know about.
     """
 
     __slots__ = ("_id", "dialect", "selection", "shown", "stream", "token")
@@ -65,7 +65,7 @@ class Subscriber:
 
 class Subscribers:
     """
-    The subscribers of a hub, in the order in which they came.
+    The subscribers of a hub, in the order in which they connected.
     """
 
     def __init__(self) -> None:

@@ -39,9 +39,9 @@ NO_GRANTS = Grants()
 #: The headers that tell a client where its stream begins: of Mercure 0.x, and of 1.0.
 PLACE_HEADERS = (b"last-event-id", b"mercure-last-event-id")
 
-#: For how many seconds a client waits to be told that, if the store is away.  Then its stream is
-#: opened without: it resumes all the same when the store is back, and a browser that is refused
-#: would never come back.
+#: For how many seconds a client waits for that, if the store is away.  Then its stream is
+#: opened without: it resumes all the same when the store is available again, and a browser that is
+#: refused would never reconnect.
 PATIENCE = 10.0
 
 #: How long before its token expires a stream is ended, in seconds: if there is time enough, so that
@@ -77,7 +77,7 @@ class Subscribing:
         @param url: the URL of the hub.
         @param dialects: those that the hub speaks.
         @param subscribers: who is there.
-        @param presence: is told who comes and goes.
+        @param presence: receives subscriptions that begin and end.
         @param queries: has the queries of requests.
         """
         self.maxLifetime: float | None = None
@@ -162,7 +162,7 @@ async def _isKept(channel: Channel, clock: IReactorTime, cursor: str) -> bool | 
 
     @param clock: where time comes from.
     @param cursor: the ID to resume from; empty for none.
-    @return: L{None} if nobody knows, since the store is away.
+    @return: L{None} if it is not known, since the store is away.
     """
     if not cursor or cursor == EARLIEST:
         return False
@@ -194,7 +194,7 @@ def _subscribe(
     @param isKept: from L{_isKept}.
     """
     _sayPlace(stream.request, cursor, isKept)
-    # What is unknown is no reason to be told: the header says that everything comes.
+    # No event for an unknown ID: the header says that all events are sent.
     channel.subscribe(
         stream,
         choice=selection,

@@ -113,7 +113,7 @@ async def _found(
     rest = parts[1:] if kind is not None else parts
 
     if len(rest) > 2 or "" in rest or (kind is not None and not rest):
-        raise Refused(404, "there is nothing here")
+        raise Refused(404, "not found")
 
     def isMeant(subscriber: Subscriber, selector: Selector) -> bool:
         if kind is not None and kindOf(selector) != kind:
@@ -123,7 +123,7 @@ async def _found(
     isSingle = len(rest) == 2
     documents = []
     async for subscriber, selector in givingWay(clock, subscriptions(iter(subscribers))):
-        # Somebody may have left meanwhile.
+        # A subscriber may have left meanwhile.
         if isMeant(subscriber, selector) and not subscriber.stream.closed:
             if not isSingle:
                 documents.append(document(hub, dialect, subscriber, selector, True))

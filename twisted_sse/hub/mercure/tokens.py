@@ -97,7 +97,7 @@ class _Known(NamedTuple):
     """
     A token that is known to be good.
 
-    @ivar held: the keys, of which one was good for it.
+    @ivar held: the keys: one was good for it.
     @ivar patterns: its templates and patterns, each once.
     @ivar size: how many characters it has.
     """
@@ -147,8 +147,8 @@ class Verifier:
         if self._issuers and Dialect.V1 in self.dialects and not resource:
             raise InvalidOption(
                 "resourceIdentifier",
-                "is missing: tokens of trusted issuers must name this hub in their aud, so give what"
-                " they have there, usually the URL of the hub",
+                "is missing: the aud of tokens of trusted issuers must name this "
+                "hub; give the name they use, usually the URL of the hub",
             )
         self._resource = resource
         self._base = base
@@ -269,8 +269,8 @@ class Verifier:
                 # It would be a token of 0.x that may do nothing.
                 raise Unverified(
                     Reason.TYPE,
-                    f"the token has authorization_details, which are of 1.0, but its typ is {kind}: it"
-                    " must be at+jwt",
+                    "the token has authorization_details, which belong to 1.0, but "
+                    f"its typ is {kind}: it must be at+jwt",
                 )
         return Dialect.V0
 

@@ -16,7 +16,7 @@ class Reason(Enum):
 
     #: It is not presented as it must be, or there are several.
     PRESENTED = "presented"
-    #: It is no token at all.
+    #: It is not a token.
     MALFORMED = "malformed"
     #: It is of a kind that is not accepted here.
     TYPE = "type"
@@ -31,7 +31,7 @@ class Reason(Enum):
     AUDIENCE = "audience"
     #: What it says is not as it must be.
     CLAIMS = "claims"
-    #: It was good until somebody said that it is not.
+    #: It was valid until it was revoked.
     REVOKED = "revoked"
     #: It came with a cookie, and not from a page that may publish.
     ORIGIN = "origin"

@@ -84,7 +84,8 @@ def kindOf(contentType: bytes | None, contentEncoding: bytes | None) -> Kind:
     if kind is None:
         raise Refused(
             415,
-            "the Content-Type must be application/x-www-form-urlencoded (an update), application/json"
+            "the Content-Type must be application/x-www-form-urlencoded (an update), "
+            "application/json"
             " (a list of updates) or application/x-ndjson (an update on each line)",
             {b"accept-post": ACCEPTED},
         )
@@ -99,10 +100,10 @@ class Rules:
     What an update may be.
 
     @ivar dialect: the protocol of the request.
-    @ivar hubURL: the URL of the hub, below which nobody may publish.
+    @ivar hubURL: the URL of the hub: publishing below it is not allowed.
     @ivar maxTopics: how many topics an update may have.
     @ivar reservesType: whether the type of what the hub itself says is reserved in 0.x, too: where
-        subscribers of 1.0 are told who comes and goes, they would take such an update for that.
+        subscribers of 1.0 are notified of subscriptions, they would take such an update for that.
     @ivar maxTopicSize: how long a topic may be, in bytes of UTF-8.  What matches topics is limited so
         that no pattern takes longer than some milliseconds with one of the usual 8192.
     """
@@ -161,7 +162,7 @@ class Rules:
         if isReserved(topic, self.hubURL):
             raise Refused(
                 403 if self.dialect is Dialect.V0 else 400,
-                f"{name} is in the namespace of the hub itself, where nobody may publish",
+                f"{name} is in the namespace of the hub itself, where publishing is not allowed",
             )
 
     def _checkID(self, id: str) -> None:
@@ -217,14 +218,14 @@ def _form(body: bytes, rules: Rules) -> Update:
     try:
         found = pairs(body)
     except UnicodeDecodeError:
-        raise Refused(400, "the form is not UTF-8, percent-encoded") from None
+        raise Refused(400, "the form must be percent-encoded UTF-8") from None
     topics = [value for name, value in found if name == "topic"]
     fields = dict(reversed(found))
     retry = None
     if fields.get("retry"):
         retry = milliseconds(fields["retry"])
         if retry is None:
-            raise Refused(400, "retry must be a number of milliseconds, in digits only")
+            raise Refused(400, "retry must be a number of milliseconds in digits")
     return rules.update(
         topics,
         fields.get("data", ""),
@@ -244,7 +245,9 @@ def _object(rules: Rules, value: object) -> Update:
         raise Refused(400, 'it must be an object such as {"topic": "urn:x", "data": "hello"}')
     if not FIELDS.issuperset(value):
         unknown = next(name for name in value if name not in FIELDS)
-        raise Refused(400, f"unknown field {unknown[:80]!r}: there are {', '.join(sorted(FIELDS))}")
+        raise Refused(
+            400, f"unknown field {unknown[:80]!r}: the fields are {', '.join(sorted(FIELDS))}"
+        )
     private = value.get("private", False)
     if not isinstance(private, bool):
         raise Refused(400, "private must be true or false")
@@ -260,10 +263,12 @@ def _object(rules: Rules, value: object) -> Update:
 
 def _topics(value: Mapping[str, Any]) -> list[str]:
     if "topic" in value and "topics" in value:
-        raise Refused(400, "it has both topic and topics: the first of topics is the canonical one")
+        raise Refused(400, "give either topic or topics: the first of topics is the canonical one")
     topics = value.get("topics", []) if "topic" not in value else [value["topic"]]
     if not (isinstance(topics, list) and all(isinstance(each, str) for each in topics)):
-        raise Refused(400, 'topic must be a text, and topics a list of texts, such as ["urn:x"]')
+        raise Refused(
+            400, 'topic must be a string, and topics a list of strings, such as ["urn:x"]'
+        )
     return topics
 
 
@@ -271,4 +276,4 @@ def _text(value: Mapping[str, Any], name: str) -> str | None:
     text = value.get(name)
     if text is None or (isinstance(text, str) and text):
         return text
-    raise Refused(400, f"{name} must be a text, and not empty: leave it out, or name one")
+    raise Refused(400, f"{name} must be a non-empty string: give one, or leave it out")

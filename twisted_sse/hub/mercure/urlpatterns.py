@@ -41,7 +41,7 @@ _EVERY = URLPattern()
 
 class InvalidPattern(ValueError):
     """
-    A text is no URL pattern, or one that is not allowed here.
+    A text is not a URL pattern, or one that is not allowed here.
     """
 
 
@@ -107,7 +107,7 @@ def _asked(function: Callable[..., _Answer], *arguments: str) -> _Answer:
     except TypeError:
         raise ValueError("a lone surrogate, which cannot be given to it") from None
     except BaseException as e:
-        # What Rust calls a panic is no Exception, and its class cannot be imported.
+        # What Rust calls a panic is not an Exception, and its class cannot be imported.
         if type(e).__module__ == "pyo3_runtime":
             raise ValueError("a panic") from None
         raise
@@ -170,7 +170,7 @@ def pathOf(topic: str, base: str) -> str | None:
     Resolve a topic as browsers do: URL standard, 4.4.
 
     @param base: the URL that it may be relative to.
-    @return: the path of the URL, without dot segments; L{None} if it is no URL.
+    @return: the path of the URL, without dot segments; L{None} if it is not a URL.
     """
     try:
         found = _asked(_EVERY.exec, topic, base)

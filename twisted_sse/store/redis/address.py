@@ -104,7 +104,7 @@ def readAddress(url: str) -> Address:
     # A password that is not quoted may contain anything.
     text = _hidden(url)
     if not url.isprintable() or " " in url:
-        raise _wrong(text, "it may have no spaces, line breaks or control characters")
+        raise _wrong(text, "it must not contain spaces, line breaks or control characters")
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -113,7 +113,7 @@ def readAddress(url: str) -> Address:
     try:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
-        raise _wrong(text, "what follows the ? must be NAME=VALUE&NAME=VALUE") from None
+        raise _wrong(text, "after the ? it must be NAME=VALUE&NAME=VALUE") from None
     parameters = dict(pairs)
     if len(parameters) < len(pairs):
         raise _wrong(text, "a parameter is given twice")
@@ -127,14 +127,14 @@ def readAddress(url: str) -> Address:
     ):
         raise _wrong(text, f"it must be like {EXAMPLES}")
     if parts.fragment:
-        raise _wrong(text, "a # in a password is written %23")
+        raise _wrong(text, "a # in a password must be written %23")
     if not parameters.keys() <= set(PARAMETERS):
         raise _wrong(text, f"the only parameters are {', '.join(PARAMETERS)}")
     login, at, place = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     inFile = parameters.get("password_file", "")
     if at and not (password or inFile):
-        raise _wrong(text, "what precedes the @ must be USER:PASSWORD, or :PASSWORD")
+        raise _wrong(text, "before the @ it must be USER:PASSWORD, or :PASSWORD")
     theirs = parameters.get("sentinel_password", "")
     theirsInFile = parameters.get("sentinel_password_file", "")
     if (password and inFile) or (theirs and theirsInFile):
@@ -177,7 +177,7 @@ def readPassword(password: str, path: str) -> str:
     Find a password.
 
     @param password: the password itself; empty if it is in a file.
-    @param path: the name of the file, of which a line break at the end does not count; empty for
+    @param path: the name of the file; a line break at its end does not count; empty for
         none.
     @return: the password; empty for none.
     @raise OSError: if the file cannot be read.
@@ -197,7 +197,7 @@ def _readHosts(text: str, place: str, isSentinel: bool) -> tuple[tuple[str, int]
             raise _wrong(text, "it must name a host, and a port from 1 to 65535 may follow")
         hosts.append((found[1] or unquote(found[2]), port))
     if len(hosts) > 1 and not isSentinel:
-        raise _wrong(text, "it must name one host: several are for redis+sentinel://")
+        raise _wrong(text, "it must name one host: only redis+sentinel:// takes several")
     return tuple(hosts)
 
 
@@ -212,14 +212,14 @@ def _readDatabase(text: str, inPath: str, inQuery: str) -> int:
 
 def _hidden(url: str) -> str:
     """
-    Leave out of a URL whatever may be a password, even if it is no URL.
+    Leave out of a URL whatever may be a password, even if it is not a URL.
     """
     start, _, end = url.rpartition("@")
     if start:
         scheme, mark, _ = start.partition("://")
         url = f"{scheme if mark else ''}{mark}***@{end}"
     else:
-        # What is no port may be a password, too: the @ is missing.
+        # Text that is not a port may be a password, too: the @ is missing.
         url = re.sub(r"(://[^/:\[]*:)(?!\d{1,5}(?:[/,?]|$))[^/?]*", r"\1***", url)
     known = "|".join(set(PARAMETERS) - SECRET)
     return re.sub(rf"([?&])(?!(?:{known})=)([^=&]*)=[^&]*", r"\1\2=***", url)

@@ -131,7 +131,7 @@ class Commands:
 
     def stop(self) -> None:
         """
-        Disconnect, for good: what was asked fails.
+        Disconnect permanently: pending requests fail.
         """
         self._isStopped = True
         for call in (self._deadline, self._retry):
@@ -155,7 +155,7 @@ class Commands:
 
     def _flush(self) -> None:
         """
-        Send what waits.
+        Send the queued commands.
         """
         while self._waiting and not self._refused and self._retry is None:
             connection = self.link.connection
@@ -265,7 +265,7 @@ class Commands:
                 break
             late.append(request.number)
         if late:
-            # First, so that nobody needs to say so as well.
+            # First, so that it is reported only once.
             self._setLate(why)
         for number in late:
             self._fail(number, why)

@@ -81,7 +81,7 @@ class Connection(Protocol):
         @param seconds: for how long the server may be silent before the last reply has come.
         @return: fires with the replies, in which errors are C{ReplyError}s; fails with
             L{Unanswered} if the connection is lost.
-        @raise UnicodeEncodeError: if an argument is no text: nothing is sent then.
+        @raise UnicodeEncodeError: if an argument is not valid text: nothing is sent then.
         """
         if self._why is not None:
             return fail(Unanswered(False, self._why))
@@ -124,13 +124,13 @@ class Connection(Protocol):
             try:
                 reply = self._reader.gets()
             except ProtocolError as e:
-                self.abort(f"this is no Redis server: {e}")
+                self.abort(f"this is not a Redis server: {e}")
                 return
             if reply is False:
                 return
             if not self._requests:
                 # Of one that was aborted, everything was given up.
-                self.abort("the server has sent a reply to nothing")
+                self.abort("the server sent a reply without a request")
                 return
             request = self._requests[0]
             request.replies.append(reply)
@@ -145,7 +145,7 @@ class Connection(Protocol):
         """
         if self._why is None:
             if reason.check(ConnectionDone):
-                self._why = "the server has closed the connection"
+                self._why = "the server closed the connection"
             else:
                 # Twisted's words end with a full stop, and are put into sentences.
                 self._why = f"the connection was lost: {reason.getErrorMessage().rstrip('.')}"

@@ -138,7 +138,7 @@ async def _ask(address: Address, reactor: Any, timeout: float) -> tuple[str, int
             raise
         except Exception as e:
             why = f"{host}:{port}: {reason(e)}"
-    raise CannotConnect(f"no Sentinel names the master: {why}")
+    raise CannotConnect(f"no Sentinel knows the master: {why}")
 
 
 def _trust(address: Address, host: str) -> Any:
@@ -165,5 +165,5 @@ def _certificates(path: str) -> list[bytes]:
     with open(path, "rb") as file:
         parts = file.read().split(end)[:-1]
     if not parts:
-        raise CannotConnect(f"{path} has no certificates")
+        raise CannotConnect(f"{path} contains no certificates")
     return [part + end for part in parts]

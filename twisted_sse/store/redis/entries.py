@@ -20,7 +20,7 @@ from .places import EntryID
 
 __all__ = ["NoEvent", "begin", "isBegin", "sizeOf", "toFields", "toRecord"]
 
-#: The fields of an entry that is no event: see L{begin}.
+#: The fields of an entry that is not an event: see L{begin}.
 BEGIN = ("sse", "begin")
 
 #: The most bytes of an entry.  A foreign program may have added a film.
@@ -32,7 +32,7 @@ OVERHEAD = 40
 
 class NoEvent(ValueError):
     """
-    An entry is no event.
+    An entry is not an event.
     """
 
 
@@ -69,7 +69,7 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
     if fields is None:
         raise NoEvent("it was deleted")
     if sizeOf(fields) > LARGEST:
-        raise NoEvent(f"it has more than {LARGEST} bytes")
+        raise NoEvent(f"it is larger than {LARGEST} bytes")
     topics: list[str] = []
     found: dict[bytes, str] = {}
     try:
@@ -78,12 +78,12 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
                 topics.append(value.decode())
             elif name in _KNOWN:
                 if name in found:
-                    raise NoEvent(f"it has more than one field {name.decode()}")
+                    raise NoEvent(f"it has more than one {name.decode()} field")
                 found[name] = value.decode()
     except UnicodeDecodeError as e:
         raise NoEvent(f"a field is not UTF-8: {e.reason}") from e
     if _SAYING.isdisjoint(found):
-        raise NoEvent("it has no field data")
+        raise NoEvent("it has no data field")
     retry = found.get(b"retry")
     if retry is not None and not (retry.isascii() and retry.isdigit() and len(retry) <= 20):
         raise NoEvent(f"retry is {retry[:50]!r}: it must be a number of milliseconds")
@@ -103,8 +103,8 @@ def toRecord(entry: EntryID, fields: Sequence[bytes] | None) -> Record:
 
 def begin(key: str, ms: int | None = None) -> Command:
     """
-    Make the command that adds an entry that is no event, from which one can go on: the first of a
-    stream, and that after something was lost.
+    Make the command that adds an entry that is not an event, but a place to continue from: the
+    first of a stream, and that after something was lost.
 
     The second part of its ID is random, so that no other stream has it: not that of another
     channel, and not one with the same key, before or after.

@@ -29,27 +29,28 @@ PASSING = frozenset(
     )
 )
 
-#: Errors that stay until somebody changes how we are used.
+#: Errors that stay until the configuration changes.
 FINAL = frozenset(("CROSSSLOT", "ERR", "NOPERM", "WRONGTYPE"))
 
 #: What some errors mean, where the server's own words do not say what to do.
 MEANINGS = {
-    "OOM": "its memory is full: give it more (maxmemory), or keep fewer events",
-    "NOAUTH": "it wants a password: name a file with it, redis://HOST?password_file=PATH,"
+    "OOM": "its memory is full: raise maxmemory, or keep fewer events",
+    "NOAUTH": "it requires a password: name a file that contains it, "
+    "redis://HOST?password_file=PATH,"
     " or for a Sentinel sentinel_password_file=PATH",
     "WRONGPASS": "the user or the password is wrong",
-    "NOPERM": "the user may not do this",
-    "WRONGTYPE": "the key holds something else than a stream: choose another prefix",
+    "NOPERM": "the user is not allowed to do this",
+    "WRONGTYPE": "the key is not a stream: choose another prefix",
     "MOVED": "the keys are on several servers of a cluster: choose a prefix such as {sse}:",
-    "READONLY": "it is a replica, which takes no events: connect to the master",
+    "READONLY": "it is a replica, which accepts no events: connect to the master",
     "CROSSSLOT": "in a cluster all keys must have one hash tag: choose a prefix such as {sse}:",
 }
 
 #: The same for errors whose code says nothing, by how they begin.
 BEGINNINGS = {
-    "ERR AUTH <password> called without any password": "it has no password: give none",
-    "ERR unknown command 'SENTINEL'": "it is no Sentinel",
-    "ERR unknown command `SENTINEL`": "it is no Sentinel",
+    "ERR AUTH <password> called without any password": "it has no password: remove yours",
+    "ERR unknown command 'SENTINEL'": "it is not a Sentinel",
+    "ERR unknown command `SENTINEL`": "it is not a Sentinel",
 }
 
 #: How Redis before 7 says which error a command in a script has got.
@@ -124,7 +125,7 @@ def isFinal(error: ReplyError) -> bool:
 
 def checked(reply: Any) -> Any:
     """
-    @return: a reply that is no error.
+    @return: a reply that is not an error.
     @raise Refused: if it is one.
     @raise Moved: if it says which server has the key.
     """

@@ -29,7 +29,7 @@ PIECE = 2**18
 #: The most streams to read at once.
 TOGETHER = 10
 
-#: How much longer than it was told to wait the server may take, as a part of the timeout.
+#: How much longer than requested the server may wait, as a part of the timeout.
 GRACE = 0.6
 
 _log = Logger()
@@ -139,7 +139,7 @@ class Follower:
 
     def stop(self) -> None:
         """
-        Disconnect, for good.
+        Disconnect permanently.
         """
         self.link.stop()
         self._wake()
@@ -159,7 +159,7 @@ class Follower:
             if not failure.check(Unanswered, Refused) and not self._hasFailed:
                 # A server with answers of its own has them each time.
                 self._hasFailed = True
-                _log.failure("Following streams has failed", failure)
+                _log.failure("Following streams failed", failure)
             connection.abort(failure.getErrorMessage())
 
         Deferred.fromCoroutine(self._follow(connection)).addErrback(ended)

@@ -20,7 +20,7 @@ class Health:
     @ivar appends: how many requests to add events were carried out.
     @ivar errors: how many were refused.
     @ivar resets: how often a stream had not what followed.
-    @ivar skipped: how many entries of streams were no events.
+    @ivar skipped: how many entries of streams were not events.
     @ivar losses: how often a connection was lost.
     @ivar away: why the server cannot be reached; L{None} if it can.
     """
@@ -33,7 +33,7 @@ class Health:
         self.errors = 0
         self.resets = 0
         self.skipped = 0
-        # Those streams of which it was said.
+        # The streams for which this was logged.
         self._haveSkipped: set[str] = set()
         self.losses = 0
         # What cannot be added now, and why; and which streams cannot be read.
@@ -76,8 +76,9 @@ class Health:
         """
         if server.policy != self._policy and server.policy.startswith("allkeys-"):
             _log.warn(
-                "{url}: when its memory is full this server drops whole streams, with all their events"
-                " (maxmemory-policy {policy}): use noeviction, or one of the volatile policies",
+                "{url}: when its memory is full, this server drops whole streams "
+                "(maxmemory-policy {policy}): use noeviction, or one of the volatile "
+                "policies",
                 url=self._url,
                 policy=server.policy,
             )
@@ -88,9 +89,9 @@ class Health:
         The server cannot be reached, or can be again.
         """
         if why is not None and self.away is None:
-            _log.warn("{url} cannot be reached: {why}", url=self._url, why=why)
+            _log.warn("Cannot reach {url}: {why}", url=self._url, why=why)
         elif why is None and self.away is not None:
-            _log.info("{url} can be reached again", url=self._url)
+            _log.info("Connected to {url} again", url=self._url)
         self.away = why
 
     def lost(self, key: str) -> None:
@@ -101,15 +102,15 @@ class Health:
         """
         self.resets += 1
         _log.warn(
-            "{url}: events of {key} are lost, or may be: the newest that was known is not there.  All"
-            " subscribers are told (stream-reset)",
+            "{url}: events of {key} may be lost: the newest known event is not "
+            "there. All subscribers receive a stream-reset",
             url=self._url,
             key=key,
         )
 
     def skip(self, key: str, entry: str, why: str) -> None:
         """
-        An entry of a stream is no event.
+        An entry of a stream is not an event.
 
         @param key: the key of the stream.
         @param entry: the ID of the entry.
@@ -119,8 +120,8 @@ class Health:
         if key not in self._haveSkipped:
             self._haveSkipped.add(key)
             _log.warn(
-                "{key}: the entry {entry} is no event: {why}.  It is skipped, and so are others like"
-                " it without a line in the log",
+                "{key}: the entry {entry} is not an event: {why}. It is skipped; "
+                "further ones are skipped without a log line",
                 key=key,
                 entry=entry,
                 why=why,
@@ -128,7 +129,7 @@ class Health:
 
     def closed(self, key: str) -> None:
         """
-        Nobody asks for a stream any more: it is not known what becomes of it.
+        A stream is no longer read: its state is unknown from now on.
 
         @param key: the key of the stream.
         """

@@ -122,11 +122,11 @@ class Link:
 
     def stop(self) -> None:
         """
-        Disconnect, for good.
+        Disconnect permanently.
         """
         self._isStopped = True
         connection, self.connection = self.connection, None
-        # Those who are told something may stop it, while nothing is waited for.
+        # The callback may stop it, while nothing is waited for.
         if self._keeping is not None and not self._isTelling:
             self._keeping.cancel()
         if connection is not None:
@@ -166,7 +166,7 @@ class Link:
 
     def _tell(self, told: Callable[[_T], object], what: _T) -> bool:
         """
-        @return: whether to go on: those who are told may have stopped us.
+        @return: whether to go on: the callback may have stopped us.
         """
         self._isTelling = True
         told(what)
@@ -228,13 +228,13 @@ class Link:
             self.number = number if isinstance(number, int) else None
             self.server = Server(told if isinstance(told, bytes) else b"")
             if self.server.isOld:
-                raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is needed")
+                raise CannotConnect(f"it is Redis {self.server.version}: 6.2 or newer is required")
             if self.server.isSentinel:
                 raise CannotConnect(
                     "it is a Sentinel: the URL must be redis+sentinel://HOST/SERVICE"
                 )
             if address.service and self.server.role not in ("", "master"):
-                raise CannotConnect("the Sentinels name a server that is not the master")
+                raise CannotConnect("the server that the Sentinels name is not the master")
         except BaseException as e:
             connection.abort(str(e))
             raise

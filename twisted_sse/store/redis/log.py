@@ -40,11 +40,11 @@ class RedisLog:
     the stream's entries.
 
     @ivar key: the key of the stream.
-    @ivar newest: the newest entry that the tail was told of.
+    @ivar newest: the newest entry that the tail has received.
     @ivar last: its ID.
     @ivar pages: how large the entries are.
     @ivar maxEvents: about how many events are kept; L{None} for all.
-    @ivar maxAge: for how many seconds an event is kept; L{None} for ever.
+    @ivar maxAge: for how many seconds an event is kept; L{None} for no limit.
     """
 
     makesIDs = True
@@ -81,7 +81,7 @@ class RedisLog:
         self._ended: Deferred[None] | None = None
         # How many calls have not been answered.
         self._unanswered = 0
-        # Reads that wait until the tail was told of an entry.
+        # Reads that wait until the tail has received an entry.
         self._readers: list[tuple[EntryID, Deferred[None]]] = []
 
     async def open(self, recent: int) -> None:
@@ -231,16 +231,16 @@ class RedisLog:
         See L{EventLog.append<twisted_sse.store.contract.EventLog.append>}.
         """
         if any(record.event.id is not None for record in records):
-            return fail(ValueError("Redis makes the IDs: publish the event without one"))
+            return fail(ValueError("Redis makes the IDs: publish the event without an id"))
         if self._isClosed:
             return fail(NotStored(False, "the log is closed"))
         try:
             _checkText(records, idempotencyKey)
         except UnicodeEncodeError as e:
-            return fail(NotStored(False, f"a topic or key is no text: {e}"))
+            return fail(NotStored(False, f"a topic or key is not valid text: {e}"))
         entries = [toFields(record) for record in records]
         if max(map(len, entries)) > MOST_FIELDS:
-            return fail(NotStored(False, "it has too many topics: some thousands are allowed"))
+            return fail(NotStored(False, "it has too many topics: a few thousand are allowed"))
         if idempotencyKey is None:
             return self._watched(self._add(entries))
         return self._watched(self._addOnce(entries, fingerprint(records), idempotencyKey))
@@ -257,7 +257,7 @@ class RedisLog:
         if after is not None:
             place = readPlace(after)
             if place is None:
-                return fail(NotKept("this is no ID of Redis"))
+                return fail(NotKept("this is not a Redis ID"))
         return self._watched(self._read(place, maxBytes, topics))
 
     def close(self) -> Deferred[None]:
@@ -365,7 +365,7 @@ class RedisLog:
         """
         @return: an error for an answer that Redis does not give, but a proxy or another server.
         """
-        return NotStored(True, f"{self.key}: the server has answered {reply!r:.100}")
+        return NotStored(True, f"{self.key}: the server returned {reply!r:.100}")
 
     # Reading
 
@@ -400,9 +400,9 @@ class RedisLog:
                         continue
                     if not await self._isKnown(newest):
                         continue
-                    raise NotKept(f"{self.key} has no {place.entry} any more")
+                    raise NotKept(f"{self.key} no longer has {place.entry}")
                 if place.entry > self.last:
-                    # Somebody else has seen it before us.
+                    # Another reader has seen it before us.
                     await self._until(place.entry)
                     continue
             isAll = len(entries) <= count
@@ -427,8 +427,8 @@ class RedisLog:
 
     async def _isKnown(self, newest: Entry) -> bool:
         """
-        Find out whether the stream is still the one that the tail was told of.  If not, let the tail
-        be told first that it is another: what was lost is then lost once.
+        Find out whether the stream is still the one that the tail knows.  If not, notify the tail
+        first that it is another: what was lost is then lost once.
 
         @param newest: what was its newest entry.
         """

@@ -33,7 +33,7 @@ class Pages:
 
     def count(self, maxBytes: int, most: int = MOST) -> int:
         """
-        @return: how many entries to ask for to get about so many bytes.
+        @return: how many entries to ask for to get about this number of bytes.
         """
         return max(1, min(most, int(maxBytes / self._size)))
 

@@ -114,7 +114,7 @@ class Session:
             return
 
         def told(replies: list[Any]) -> None:
-            # The server may not have been told to wait yet.
+            # The server may not have the request to wait yet.
             if replies == [0] and tries:
                 self._nudge(waits, tries - 1)
 

@@ -38,7 +38,7 @@ class RedisStore:
 
     If the server cannot be reached, streams stay open, and publishing fails after C{timeout}
     seconds.  When it is back, everything goes on where it was; if the server has lost something,
-    subscribers are told so.
+    subscribers receive a reset.
 
     @ivar url: where the server is, without passwords.
 
@@ -63,7 +63,7 @@ class RedisStore:
         @param prefix: what the keys begin with, if the URL does not say.  In a cluster it contains a
             hash tag, such as C{{sse}:}.
         @param maxEvents: about how many events of each channel to keep; L{None} for all.
-        @param maxAge: for how many seconds to keep an event at most; L{None} for ever.
+        @param maxAge: for how many seconds to keep an event at most; L{None} for no limit.
         @param timeout: how many seconds the server may take to answer.
         @param reactor: the reactor; the installed one by default.
         @raise ValueError: if an argument is out of range.
@@ -121,8 +121,8 @@ class RedisStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep so many events of one channel, however old they are, whatever is kept of the others.  To
-        be called before the channel is opened.
+        Keep this number of events of one channel, however old they are, whatever is kept of the
+        others.  To be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: about how many events of it to keep.
@@ -145,12 +145,17 @@ class RedisStore:
         losses = health.losses + (0 if session is None else session.losses)
         behind = 0.0 if session is None else session.follower.behind
         return [
-            Figure("behind_seconds", "For how long not everything was received.", behind, False),
+            Figure(
+                "behind_seconds",
+                "Seconds since everything was last received.",
+                behind,
+                False,
+            ),
             Figure("appends", "Requests that added events.", health.appends),
             Figure("errors", "Requests to add events that were refused.", health.errors),
-            Figure("losses", "Connections to the server that were lost.", losses),
-            Figure("resets", "Streams that had not what followed.", health.resets),
-            Figure("skipped", "Entries of streams that were no events.", health.skipped),
+            Figure("losses", "Lost connections to the server.", losses),
+            Figure("resets", "Streams that had lost the events that followed.", health.resets),
+            Figure("skipped", "Entries of streams that were not events.", health.skipped),
         ]
 
     def problem(self) -> str | None:

@@ -47,7 +47,7 @@ class Batch:
 
         @return: their IDs.
         @raise NotStored: if they are not numbered as they should be.
-        @raise UnicodeEncodeError: if a topic is no text.
+        @raise UnicodeEncodeError: if a topic is not valid text.
         """
         state = append.log.state
         channel, last, base = state.channel, state.last, state.base
@@ -58,7 +58,7 @@ class Batch:
         for number, record in zip(numbers, append.records, strict=True):
             position = base + number
             if position <= last:
-                raise NotStored(False, f"{record!r} is not numbered as it should be")
+                raise NotStored(False, f"{record!r} does not have the expected number")
             row = toRow(channel, position, record)
             self.rows.append(row)
             ids.append(record.event.id or "")

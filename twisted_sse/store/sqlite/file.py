@@ -109,15 +109,15 @@ class File:
         folder = os.path.dirname(self.path)
         if not os.path.isdir(folder):
             raise FileNotFoundError(
-                errno.ENOENT, "there is no such directory: make it before a store is in it", folder
+                errno.ENOENT, "the directory does not exist: create it first", folder
             )
         if os.path.isdir(self.path):
             raise IsADirectoryError(
-                errno.EISDIR, "a store is a file, and this is a directory", self.path
+                errno.EISDIR, "it is a directory: a store must be a file", self.path
             )
         if os.path.exists(self.path) and not os.path.isfile(self.path):
             # A device that is not a database would be renamed.
-            raise OSError(errno.EINVAL, "it is not a regular file, so it is no store", self.path)
+            raise OSError(errno.EINVAL, "it is not a regular file: a store must be one", self.path)
 
     def _identify(self) -> tuple[int, int] | None:
         """
@@ -145,8 +145,8 @@ class File:
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
                 raise OSError(
                     error.errno,
-                    f"the store cannot be written ({error.strerror}): SQLite needs to make files in"
-                    " its directory",
+                    f"the store cannot be written ({error.strerror}): SQLite must be "
+                    "able to create files in its directory",
                     self.path,
                 ) from error
             raise
@@ -168,11 +168,11 @@ class File:
             self.broken = "the newest events could not be stored"
         elif self.lock.commits is not None and not isNew:
             if self._commits < self.lock.commits:
-                self.broken = "it is older than it was: what was newest in it is gone"
+                self.broken = "it is older than before: its newest events are missing"
         elif wasOpen and not hadWAL:
-            self.broken = "it was not closed, and its file -wal with what was newest is gone"
+            self.broken = "it was not closed, and its -wal file with the newest events is missing"
         if not self.broken and wasOpen == 1 and boot != now and boot and now:
-            self.broken = "the machine went down before everything was on its disk"
+            self.broken = "the machine went down before everything was on disk"
         if self.broken:
             self.breaks += 1
         connection.execute("BEGIN IMMEDIATE")

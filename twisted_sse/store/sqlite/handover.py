@@ -60,4 +60,4 @@ class Handover:
         try:
             call()
         except Exception:
-            _log.failure("What a store tells was not taken")
+            _log.failure("A notification of a store failed")

@@ -62,8 +62,8 @@ class Health:
         if self.trouble is None:
             self.say(
                 LogLevel.error,
-                "Events cannot be stored in {path}: {why}.  They are still delivered, but will be"
-                " lost when the program ends; it is tried again",
+                "Events cannot be stored in {path}: {why}. They are still delivered, "
+                "but will be lost when the program ends; retrying",
                 why=why,
             )
         self.trouble = why
@@ -81,12 +81,12 @@ class Health:
         The file was broken and set aside.
         """
         self.resets += 1
-        self._aside = f"{self._path} was broken ({why}) and is now {aside}; a new one was begun"
+        self._aside = f"{self._path} was broken ({why}) and is now {aside}; a new store was begun"
         self._asideUntil = time.monotonic() + REMEMBERED
         self.say(
             LogLevel.critical,
-            "The store {path} is broken ({why}).  What is left is kept as {aside}, and a new one begins:"
-            " subscribers that come back are told that events are lost",
+            "The store {path} is broken ({why}). The rest is kept as {aside}, and a "
+            "new store begins: subscribers that reconnect receive a stream-reset",
             why=why,
             aside=aside,
         )

@@ -100,7 +100,7 @@ class Barrier(NamedTuple):
 
 class Repair(NamedTuple):
     """
-    Drop a row that is no record, then call a function in the reactor's thread.
+    Drop a row that is not a record, then call a function in the reactor's thread.
     """
 
     state: State

@@ -36,8 +36,8 @@ def findKey(
         return None
     if found[0] != content:
         raise KeyReused(
-            f"the idempotency key {key!r} was used for other content: every event, or batch of"
-            " events, needs a key of its own"
+            f"the idempotency key {key!r} was already used for different content: "
+            "each event or batch needs its own key"
         )
     return _unpacked(json.loads(found[2]))
 

@@ -68,14 +68,13 @@ class Lock:
             who = "this process" if holder == str(os.getpid()) else f"process {holder or '?'}"
             raise StoreLocked(
                 errno.EAGAIN,
-                f"the store is in use by {who}: end that first, or use another file",
+                f"the store is in use by {who}: stop it first, or use another file",
                 path,
             ) from None
         except OSError as error:
             raise OSError(
                 error.errno,
-                f"the file system cannot lock files ({error.strerror}), so it cannot hold a store:"
-                " use a local disk",
+                f"the file system cannot lock files ({error.strerror}): use a local disk",
                 path,
             ) from error
 

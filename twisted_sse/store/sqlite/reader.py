@@ -33,7 +33,7 @@ _log = Logger()
 
 class _Invalid(Exception):
     """
-    A row is no record.
+    A row is not a record.
 
     @ivar position: which.
     @ivar why: what is wrong with it.
@@ -83,10 +83,10 @@ class Reader:
         See L{Work.died<twisted_sse.store.sqlite.worker.Work.died>}.
         """
         failure = Failure(error)
-        self._tell(partial(_log.failure, "The reader of a store has failed", failure=failure))
+        self._tell(partial(_log.failure, "The reader of a store failed", failure=failure))
         item = items.pop(0) if items else None
         if isinstance(item, Read):
-            self._tell(partial(item.settle, StoreAway(f"the reader has failed: {error!r}")))
+            self._tell(partial(item.settle, StoreAway(f"the reader failed: {error!r}")))
 
     def _answer(self, question: Read) -> None:
         answer: Sequence[Record] | Exception
@@ -96,12 +96,12 @@ class Reader:
             generation = self._file.generation
             try:
                 if state.generation != generation:
-                    raise StoreAway("the file was broken, and a new one is being made")
+                    raise StoreAway("the file was broken, and a new one is being created")
                 answer = read(
                     self._file.reader(), state, question.after, question.maxBytes, question.topics
                 )
             except _Invalid as error:
-                answer = NotKept("what follows was damaged")
+                answer = NotKept("the events that follow are damaged")
                 then = partial(question.settle, answer)
                 self._write(Repair(state, error.position, error.why, then))
                 return
@@ -127,7 +127,7 @@ def read(
     Read what directly follows a place: see C{EventLog.read}.
 
     @raise NotKept: if it is not known what does.
-    @raise _Invalid: if the first row is no record.
+    @raise _Invalid: if the first row is not a record.
     """
     # Before the transaction: what the file learns meanwhile is seen twice, not missed.
     hole = state.hole
@@ -162,12 +162,12 @@ def _read(
     else:
         found = _find(connection, state, after, trimmed, trimmedID, void)
         if found is None or found > max(last, hole):
-            raise NotKept(f"the place {after!r} is not known")
+            raise NotKept(f"the place {after!r} is unknown")
         place = found
         if place < trimmed and (
             topics is None or place < forgotten or _isAbout(connection, channel, topics, place)
         ):
-            raise NotKept(f"what follows {after!r} was dropped")
+            raise NotKept(f"the events after {after!r} were dropped")
     end = connection.execute(
         "SELECT min(position) FROM holes WHERE channel = ? AND position > ?", [channel, place]
     ).fetchone()[0]
@@ -182,7 +182,7 @@ def _read(
     with closing(rows):
         records = _records(state, rows, maxBytes)
     if not records and end is not None:
-        raise NotKept("what follows could not be stored")
+        raise NotKept("the events that follow could not be stored")
     return records
 
 

@@ -62,7 +62,7 @@ def toRow(channel: int, position: int, record: Record) -> Row:
     """
     Make the row of a record.
 
-    @raise UnicodeEncodeError: if a topic is no text.
+    @raise UnicodeEncodeError: if a topic is not valid text.
     """
     event, topics, private, time, place = record
     data = event.data
@@ -96,7 +96,7 @@ def toRecord(row: Sequence[Any], own: str) -> Record:
 
     @param row: of the columns, those from C{time} on.
     @param own: the ID of the record, if it was given no other.
-    @raise ValueError: if that is no record.
+    @raise ValueError: if that is not a record.
     """
     time, given, event, data, retry, comment, topics, private = row[:8]
     try:

@@ -144,7 +144,7 @@ def replacement(trimmed: int) -> list[Run]:
 
 def extend(runs: Sequence[Run], last: int, trimmed: int) -> list[Run]:
     """
-    Begin a new run, and forget old ones of which no record is kept.
+    Begin a new run, and forget old ones without records.
 
     @param last: the last position.
     @param trimmed: the position after which there are records.

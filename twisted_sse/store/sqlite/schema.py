@@ -169,7 +169,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> bool:
     isNew = not tables
     if found != [APPLICATION, VERSION] and not (isNew and found == [0, 0]):
         whose = (
-            f"has tables of version {found[1]}, which a newer twisted-sse has made"
+            f"has tables of version {found[1]}, made by a newer twisted-sse"
             if found[0] == APPLICATION
             else "is a database of another program"
         )
@@ -188,7 +188,7 @@ def prepare(connection: sqlite3.Connection, path: str) -> bool:
         raise sqlite3.DatabaseError("malformed database schema: tables are missing")
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
-        raise NotAStore(f"{path} cannot be written as SQLite's WAL mode needs: use a local disk")
+        raise NotAStore(f"{path} cannot be used in SQLite's WAL mode: use a local disk")
     connection.execute(f"PRAGMA journal_size_limit = {WAL}")
     if isNew:
         connection.execute("BEGIN IMMEDIATE")

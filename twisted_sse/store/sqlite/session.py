@@ -66,7 +66,8 @@ class Session:
         if file.broken:
             health.say(
                 LogLevel.warn,
-                "Events may be missing in {path}: {why}.  Subscribers that come back are told so",
+                "Events may be missing in {path}: {why}. Subscribers that reconnect "
+                "receive a stream-reset",
                 why=file.broken,
             )
         try:
@@ -132,12 +133,14 @@ class Session:
         """
         writing, file = self._writing, self._file
         if name in writing.logs:
-            raise ValueError(f"the channel {name!r} is open already: each needs a name of its own")
+            raise ValueError(
+                f"the channel {name!r} is already open: each channel needs its own name"
+            )
         while True:
             generation = file.generation
             connection = file.writer
             if connection is None:
-                raise StoreAway("the file was broken, and there is no new one yet")
+                raise StoreAway("the file was broken, and the new one is not ready yet")
             try:
                 if writing.logs:
                     file.strain()
@@ -239,5 +242,7 @@ class Session:
         self._trigger = None
         self._end()
         if not self._writer.join(PATIENCE):
-            _log.critical("What waits to be stored in {path} is lost", path=self._file.path)
+            _log.critical(
+                "Events that were waiting to be stored in {path} are lost", path=self._file.path
+            )
         self._handover.finish()

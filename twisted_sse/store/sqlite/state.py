@@ -178,7 +178,7 @@ def _newest(connection: sqlite3.Connection, state: State, recent: int) -> tuple[
 
 def discard(connection: sqlite3.Connection, state: State, position: int) -> None:
     """
-    Drop a row that is no record, and remember that something is missing there.
+    Drop a row that is not a record, and remember that something is missing there.
     """
     found = connection.execute(
         "SELECT CAST(size AS INTEGER) FROM events WHERE channel = ? AND position = ?",

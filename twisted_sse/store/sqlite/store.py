@@ -37,12 +37,12 @@ class SQLiteStore:
 
     An event that was stored survives the end of the process, however it ends.  If the machine loses
     power, the events of the last seconds may be lost, unless C{synchronous} is C{"full"}; that is
-    noticed, and then no client that comes back is believed to have missed nothing.
+    noticed, and then no client that reconnects is believed to have missed nothing.
 
-    If the disk is full, events are still delivered.  What waits for them to be stored fails, it is
-    logged once, and it is tried again until there is space.  A file that is broken is kept under
+    If the disk is full, events are still delivered.  Calls that wait for storage fail, the error is
+    logged once, and storing is retried until there is space.  A file that is broken is kept under
     another name, C{PATH.corrupt-TIME}, and a new one is begun; also if the file is deleted while it
-    is in use.  In all these cases a client that may have missed something is told so.
+    is in use.  In all these cases a client that may have missed something receives a reset.
 
     Copy a file in use with SQLite's C{VACUUM INTO}, never by copying it: what is newest is in
     another file beside it.
@@ -64,14 +64,14 @@ class SQLiteStore:
         reactor: Any = None,
     ) -> None:
         """
-        The file is opened with the first channel, when the reactor runs: not before twistd has
-        gone into the background.
+        The file is opened with the first channel, when the reactor runs: not before twistd is in
+        the background.
 
         @param path: where the file is.  Its directory must exist, on a local disk.
         @param maxEvents: how many events of each channel to keep at most; L{None} for no limit.
         @param maxBytes: how many bytes of events of each channel to keep at most, without what the
             file needs besides; L{None} for no limit.
-        @param maxAge: for how many seconds to keep an event at most; L{None} for ever.
+        @param maxAge: for how many seconds to keep an event at most; L{None} for no limit.
         @param synchronous: C{"full"} to wait after each transaction until the disk has it, so that
             even a power cut loses nothing that was stored; C{"normal"} not to.
         @param deliver: when subscribers get an event: C{"at once"}, or when it is C{"stored"}, so
@@ -81,7 +81,7 @@ class SQLiteStore:
         """
         found = os.fspath(path)
         if not isinstance(found, str):
-            raise TypeError(f"path is {path!r}: it must be a str, or a path of text")
+            raise TypeError(f"path is {path!r}: it must be a str, or a path object of str")
         if not found or "\0" in found or found == ":memory:":
             raise InvalidOption("path", f"is {found!r}: it must be the name of a file")
         checkInteger("maxEvents", maxEvents, 1)
@@ -95,7 +95,7 @@ class SQLiteStore:
                 raise InvalidOption(
                     name, f"is {value!r}: it must be {' or '.join(map(repr, choices))}"
                 )
-        # After a chroot, nobody could tell any more.
+        # After a chroot this can no longer be read.
         bootID()
         self.path = os.path.abspath(found)
         self.deliver = deliver
@@ -173,11 +173,11 @@ class SQLiteStore:
         @return: what is counted.
         """
         return [
-            Figure("size_bytes", "The size of the store's files.", self.size, False),
-            Figure("commits", "Transactions that were committed.", self.commits),
-            Figure("bytes", "Bytes of events that were stored.", self.bytesWritten),
-            Figure("errors", "Transactions that failed.", self.errors),
-            Figure("resets", "Files that were broken, and replaced.", self.resets),
+            Figure("size_bytes", "Size of the store's files.", self.size, False),
+            Figure("commits", "Committed transactions.", self.commits),
+            Figure("bytes", "Bytes of stored events.", self.bytesWritten),
+            Figure("errors", "Failed transactions.", self.errors),
+            Figure("resets", "Broken files that were replaced.", self.resets),
         ]
 
     # See EventStore
@@ -203,8 +203,8 @@ class SQLiteStore:
 
     def keepOnly(self, name: str, maxEvents: int) -> None:
         """
-        Keep so many events of one channel, however old or large they are, whatever is kept of the
-        others.  To be called before the channel is opened.
+        Keep this number of events of one channel, however old or large they are, whatever is kept
+        of the others.  To be called before the channel is opened.
 
         @param name: the name of the channel.
         @param maxEvents: how many events of it to keep at most.

@@ -98,7 +98,7 @@ def _excess(
 
 def _recount(connection: sqlite3.Connection, state: State) -> None:
     """
-    Count again: somebody else has deleted events.
+    Count again: another program has deleted events.
     """
     state.count, state.bytes = connection.execute(
         "SELECT count(*), CAST(total(size) AS INTEGER) FROM events WHERE channel = ?",
@@ -145,7 +145,7 @@ def _drop(connection: sqlite3.Connection, state: State, boundary: int) -> None:
     ).fetchone()[0]
     connection.execute(f"DELETE FROM events WHERE {which[0]}", which[1])
     if connection.execute(f"DELETE FROM holes WHERE {which[0]}", which[1]).rowcount:
-        # Nobody knows what was missing there.
+        # It is not known what was missing there.
         state.forgotten = boundary
     state.count -= count
     state.bytes -= size

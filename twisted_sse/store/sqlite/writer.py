@@ -140,16 +140,16 @@ class Writer:
         """
         self._health.errors += 1
         failure = Failure(error)
-        self._tell(partial(_log.failure, "The writer of a store has failed", failure=failure))
+        self._tell(partial(_log.failure, "The writer of a store failed", failure=failure))
         with self._file.writing:
             self._restore()
         appends = leading(items)
-        self._fail(appends, NotStored(True, f"the writer has failed: {error!r}"))
+        self._fail(appends, NotStored(True, f"the writer failed: {error!r}"))
         del items[: len(appends)]
         item = None if appends or not items else items.pop(0)
         if item is not None and not isinstance(item, Append):
             self._tell(item.then)
-        # What it has left undone is done soon, but not at once, and for ever.
+        # What it has left undone is done soon, but not at once and without end.
         self._full.clear()
         self._due = time.time() + PAUSE
 
@@ -213,7 +213,7 @@ class Writer:
         if self._file.writer is None:
             self._beginAgain(None)
         elif not self._file.isThere:
-            self._beginAgain("it was deleted, or another file was put in its place")
+            self._beginAgain("it was deleted, or replaced by another file")
         assert self._file.writer is not None, "there is a new one"
         return self._file.writer
 
@@ -241,7 +241,7 @@ class Writer:
         except (KeyReused, NotStored) as error:
             refused = error
         except UnicodeEncodeError as error:
-            refused = NotStored(False, f"a topic or key is no text: {error}")
+            refused = NotStored(False, f"a topic or key is not valid text: {error}")
         else:
             batch.outcomes.append(partial(append.log.settle, append, ids))
             return
@@ -344,7 +344,7 @@ class Writer:
 
     def replace(self, generation: int, error: sqlite3.Error) -> None:
         """
-        Somebody has found that the file is broken: replace it, unless that was done meanwhile.
+        The file was found to be broken: replace it, unless that was done meanwhile.
         The caller holds the file's C{writing}.
 
         @param generation: which file it was.
@@ -409,8 +409,9 @@ class Writer:
                 self._failed([], error, False)
         self._tell(
             lambda: _log.error(
-                "The store {path} had a row of channel {name!r} that is no event: {why}.  It was"
-                " dropped; subscribers that come to it are told that events are lost",
+                "The store {path} had a row of channel {name!r} that is not an "
+                "event: {why}. It was dropped; subscribers that reach it receive a "
+                "stream-reset",
                 path=self._file.path,
                 name=state.name,
                 why=item.why,

@@ -44,7 +44,7 @@ class AppendingTests(StoreCase):
 
     async def test_received(self) -> None:
         """
-        After that the tail is told of every record, once and in order, by a log that makes the IDs,
+        After that the tail receives every record, once and in order, by a log that makes the IDs,
         and of none by others.
         """
         store = self.newStore()

@@ -170,7 +170,7 @@ class FailingStoreTests(StoreCase):
     ) -> None:
         """
         Assert that a log does not claim that some records follow others.  If it makes the IDs
-        nothing is missing in between: nobody has seen what was not stored.
+        nothing is missing in between: no subscriber has seen what was not stored.
         """
         for maxBytes in 1, 10_000:
             for number in range(len(before)):
@@ -179,7 +179,7 @@ class FailingStoreTests(StoreCase):
                 expected = before[number + 1 :]
                 self.assertEqual(isLost, not opened.log.makesIDs)
                 if not isLost:
-                    # Nobody may know whether it was kept.
+                    # It may be unknown whether it was kept.
                     found = [each for each in found if each.event.data != "lost"]
                 if isLost:
                     # It may be known at once.
@@ -254,7 +254,7 @@ class FailingStoreTests(StoreCase):
 
     async def test_holeTopics(self) -> None:
         """
-        Nobody knows whether what is missing was about the topics of a reader.
+        It is not known whether what is missing was about the topics of a reader.
         """
         store = self.newStore()
         opened = await OpenedLog.of(store)
@@ -317,7 +317,7 @@ class FailingStoreTests(StoreCase):
 
 class AwayStoreTests(StoreCase):
     """
-    For a store that can be away and come back, such as a server, besides L{EventStoreTests
+    For a store that can be away and return, such as a server, besides L{EventStoreTests
     <twisted_sse.testing.stores.every.EventStoreTests>}.
 
     A store that waits for an answer must not wait longer in these tests than a few seconds.
@@ -358,7 +358,7 @@ class AwayStoreTests(StoreCase):
         if opened.log.makesIDs:
             found = await opened.readAll()
             self.assertKept(tail.records, found)
-            # Nobody may know whether it was kept.
+            # It may be unknown whether it was kept.
             found = [each for each in found if each.event.data != "lost"]
             self.assertKept(found, [*before, *after])
         else:

@@ -182,7 +182,7 @@ class OpeningTests(StoreCase):
 
     async def test_afterClose(self) -> None:
         """
-        Whatever is asked of a log that is closed fails, rather than wait for ever; and closing the
+        Whatever is asked of a log that is closed fails, rather than wait forever; and closing the
         store again does nothing.
         """
         store = self.newStore()

@@ -27,7 +27,7 @@ def nameOf(record: Record) -> str:
 
 class MemoryTail:
     """
-    A L{Tail<twisted_sse.store.contract.Tail>} that remembers what it is told.
+    A L{Tail<twisted_sse.store.contract.Tail>} that remembers what it receives.
 
     @ivar records: all records received.
     @ivar calls: how many calls they came in.
@@ -68,7 +68,7 @@ class MemoryTail:
 
     def until(self, condition: Callable[[], bool]) -> Deferred[None]:
         """
-        Wait until something is true of what the tail was told.
+        Wait until something is true of what the tail has received.
         """
         done: Deferred[None] = Deferred()
         self._waiting.append((condition, done))
