@@ -2,7 +2,7 @@
 Tables that can be read on a phone.
 
 Where a table has sentences, columns would be a word wide on a phone.  There, each row is a block with one
-cell below the other: C{_static/phone.css} does that.  Here the cells get the names of their columns, which
+cell below the other: C{_static/tables.css} does that.  Here the cells get the names of their columns, which
 are only seen there.  On any screen, long URLs in a table may be broken after a slash, but the name of an
 option is never broken after a hyphen; and a heading with nothing in it, which Markdown demands, is left
 out.
@@ -18,8 +18,11 @@ from sphinx.application import Sphinx
 #: A table with a longer cell than this, in characters, has sentences.
 LONGEST = 40
 
-#: A longer code than this, in characters, may be broken after each of its slashes.
-LONGEST_CODE = 24
+#: A longer URL than this, in characters, may be broken after each of its slashes.
+LONGEST_URL = 24
+
+#: A longer code than this, in characters, may be broken anywhere.
+LONGEST_CODE = 30
 
 
 def arrange(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -28,7 +31,7 @@ def arrange(app: Sphinx, doctree: nodes.document, page: str) -> None:
     """
     for table in doctree.findall(nodes.table):
         for code in table.findall(nodes.literal):
-            breakAtSlashes(code)
+            limitBreaks(code)
         if max(len(cell.astext()) for cell in table.findall(nodes.entry)) > LONGEST:
             table["classes"].append("sentences")
             nameCells(table)
@@ -37,16 +40,17 @@ def arrange(app: Sphinx, doctree: nodes.document, page: str) -> None:
                 head.parent.remove(head)
 
 
-def breakAtSlashes(code: nodes.literal) -> None:
+def limitBreaks(code: nodes.literal) -> None:
     """
-    Let a long code be broken, and no other.
+    Say where a code may be broken.
     """
-    if len(code.astext()) > LONGEST_CODE:
-        first, *others = re.split(r"(?<=/)(?=[^/])", code.astext())
+    text = code.astext()
+    if len(text) > LONGEST_URL and "/" in text:
+        first, *others = re.split(r"(?<=/)(?=[^/])", text)
         code.children = [nodes.Text(first)]
         for part in others:
             code += [nodes.raw("", "<wbr>", format="html"), nodes.Text(part)]
-    else:
+    elif len(text) <= LONGEST_CODE:
         code["classes"].append("short")
 
 

@@ -29,7 +29,7 @@ sys.path.insert(0, {docs!r})
 extensions = ["myst_parser", "tables"]
 html_theme = "furo"
 html_static_path = [{static!r}]
-html_css_files = ["phone.css"]
+html_css_files = ["tables.css"]
 """
 
 PAGE = """
