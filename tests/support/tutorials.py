@@ -13,7 +13,7 @@ Between the blocks, C{Open <http://localhost:8080/>} is for the browser, and C{t
 the text is, or will be, somewhere on the page.
 
 In a terminal, C{$ } begins a command, C{^C} interrupts it, and the rest is what is printed.  A block that
-begins with neither shows what the running command prints next.  Commands that install something are not
+begins with neither shows what the running command prints next, and C{$} alone that it has ended.  Commands that install something are not
 typed, and those with C{sudo} need a machine of one's own.
 """
 
@@ -45,7 +45,7 @@ TUTORIALS = sorted(DOCS.glob("tutorial-*.md"))
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _OPEN = re.compile(r"\b[Oo]pen <(http://localhost:8080/[^>]*)>")
 _SAYS = re.compile(r"\bpage\s+says:?\s+\*([^*]+)\*")
-_PUT = re.compile(r"Put this into `([\w.-]+)`:$")
+_PUT = re.compile(r"[Pp]ut this into `([\w.-]+)`:$")
 _ADD = re.compile(r"Add this to the end of `([\w.-]+)`:$")
 _REPLACE = re.compile(r"[Ii]n `([\w.-]+)`, replace this:$")
 _TERMINAL = re.compile(r"\b(first|second|third) terminal\b")
@@ -161,7 +161,7 @@ def _session(line: int, terminal: str, block: str) -> Iterator[Step]:
             step.what += each.removeprefix("> ")
         else:
             step = step or Step(number, "see", terminal)
-            step.then += each
+            step.then += each.removeprefix("$\n")
     if step is not None:
         yield step
 
