@@ -331,11 +331,13 @@ class Reader:
     @ivar page: the tutorial.
     @ivar place: where it is followed.
     @ivar browser: what opens its pages.
+    @ivar patience: how long to wait for output and for texts on a page, in seconds.
     """
 
     page: Path
     place: Workplace
     browser: Any
+    patience: float = PATIENCE
     _terminals: dict[str, _Terminal] = field(default_factory=dict)
     _shown: list[str] = field(default_factory=list)
     _real: list[str] = field(default_factory=list)
@@ -372,7 +374,7 @@ class Reader:
 
         text = ""
         try:
-            until(says)
+            until(says, self.patience)
         except AssertionError as error:
             where = f"{self.page.name}:{step.line}"
             raise AssertionError(f"{where}: no {step.what!r} in\n{text}") from error
@@ -398,7 +400,7 @@ class Reader:
         where = f"{self.page.name}:{step.line}"
         if not step.goesOn:
             self._wait(terminal, _PROMPT, where)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while not self._agree(step, terminal.printed):
             got = terminal.printed
             if step.goesOn and time.monotonic() < deadline:
@@ -412,7 +414,7 @@ class Reader:
             terminal.take()
 
     def _wait(self, terminal: _Terminal, text: str, where: str) -> None:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self.patience
         while not terminal.printed.endswith(text):
             try:
                 terminal.read(deadline - time.monotonic())
