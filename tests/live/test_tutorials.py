@@ -4,6 +4,7 @@ Tests that the tutorials can be followed: their files, commands and output are t
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.support.patience import PATIENCE
 from tests.support.ports import freePort
 from tests.support.proxies import startNginx
 from tests.support.requirements import needs
-from tests.support.tutorials import Reader, Workplace, steps
+from tests.support.tutorials import EDITS, Reader, Workplace, steps
 
 
 @needs("network", "browser", "curl", "processes")
@@ -72,6 +73,7 @@ class TutorialTests(SynchronousTestCase):
             (f"```console\n$ echo {ID}1 {ID}2\n{ID}1 {ID}1\n```\n", f"here is\n{ID}1 {ID}2"),
             ("```console\n$ cat\n^C\n$ cat\n```\n", "nothing more was printed"),
             ("Put this into `a`:\n\n```text\nb\n```\n" + REPLACE, "found 0 times"),
+            ("Put this into `a`:\n\n```text\nb\n```\n" + NOW, "a is\nb"),
             ("```text\nb\n```\n", "what to do with this?"),
             ("Open <http://localhost:8080/>. The page says *hello*.", "no 'hello' in"),
         ]:
@@ -88,6 +90,8 @@ class TutorialTests(SynchronousTestCase):
 
 #: The beginning of the IDs of a channel.
 ID = "7c1f9a02e5d84b661"
+
+NOW = "`a` is now:\n\n```text\nc\n```\n"
 
 REPLACE = "In `a`, replace this:\n\n```text\nc\n```\n\nby this:\n\n```text\nd\n```\n"
 
@@ -122,7 +126,7 @@ class ServiceTests(DaemonMixin):
         super().setUp()
         self.place = Workplace(self.directory, self.port)
         for step in steps(DOCS / "tutorial-channel.md"):
-            if step.do in ("put", "add", "replace"):
+            if step.do in EDITS:
                 self.place.edit(step)
         self.directory = self.place.folder
 
@@ -134,6 +138,9 @@ class ServiceTests(DaemonMixin):
         [arguments] = re.findall(
             r"^ExecStart=/opt/auction/venv/bin/twistd (.*)$", unit, re.MULTILINE
         )
+        [variable] = re.findall(r"^Environment=PYTHONPATH=(.*)$", unit, re.MULTILINE)
+        folder = variable.replace("/opt/auction", str(self.directory))
+        self.environment["PYTHONPATH"] += os.pathsep + folder
         process = self.spawn(*TWISTD, *arguments.split())
         self.waitFor(process, f"Site starting on {self.port}")
         return process

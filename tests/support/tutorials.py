@@ -7,6 +7,7 @@ A page says what to do in the sentence before each block:
     - C{Put this into `board.py`:} a new file, or all of an old one
     - C{Add this to the end of `board.py`:}
     - C{In `board.py`, replace this:} and after that block C{by this:}
+    - C{`board.py` is now:} the whole file, to compare
     - C{in the second terminal} before a C{console} block; without it, the terminal of the last one.
 
 Between the blocks, C{Open <http://localhost:8080/>} is for the browser, and C{the page says *text*} means that
@@ -37,7 +38,10 @@ from tests.support.patience import PATIENCE
 from tests.support.python import TWISTD
 from tests.support.requirements import ROOT
 
-__all__ = ["TUTORIALS", "Reader", "Step", "Workplace", "snapshots", "steps"]
+__all__ = ["EDITS", "TUTORIALS", "Reader", "Step", "Workplace", "snapshots", "steps"]
+
+#: What is done with files.
+EDITS = ("put", "add", "replace", "compare")
 
 #: The pages.
 TUTORIALS = sorted(DOCS.glob("tutorial-*.md"))
@@ -48,6 +52,7 @@ _SAYS = re.compile(r"\bpage\s+says:?\s+\*([^*]+)\*")
 _PUT = re.compile(r"[Pp]ut this into `([\w.-]+)`:$")
 _ADD = re.compile(r"Add this to the end of `([\w.-]+)`:$")
 _REPLACE = re.compile(r"[Ii]n `([\w.-]+)`, replace this:$")
+_NOW = re.compile(r"`([\w.-]+)` is now:$")
 _TERMINAL = re.compile(r"\b(first|second|third) terminal\b")
 
 #: Commands for which a reader needs the internet, or the rights of root.
@@ -80,8 +85,8 @@ class Step:
     What a reader does with a block.
 
     @ivar line: where it is on the page.
-    @ivar do: C{"put"}, C{"add"}, C{"replace"}, C{"type"}, C{"interrupt"} or C{"see"}; C{"open"} or C{"read"}
-        a page.
+    @ivar do: C{"put"}, C{"add"}, C{"replace"} or C{"compare"} a file; C{"type"}, C{"interrupt"} or C{"see"} in
+        a terminal; C{"open"} or C{"read"} a page.
     @ivar where: the name of a file, or of a terminal; or C{"browser"}.
     @ivar what: the text of a file, the text to replace, or a command; a URL, or a text on the page.
     @ivar then: the new text, or what is printed.
@@ -124,6 +129,8 @@ def steps(page: Path) -> list[Step]:
             found.append(Step(line, "put", name[1], block))
         elif name := _ADD.search(paragraph):
             found.append(Step(line, "add", name[1], block))
+        elif name := _NOW.search(paragraph):
+            found.append(Step(line, "compare", name[1], block))
         elif name := _REPLACE.search(paragraph):
             replaced = name[1], block
         else:
@@ -175,7 +182,7 @@ def snapshots(page: Path) -> Iterator[tuple[str, str]]:
     files: dict[str, str] = {}
     shown: dict[str, list[str]] = {}
     for step in steps(page):
-        if step.do in ("put", "add", "replace"):
+        if step.do in EDITS:
             files[step.where] = _edited(step, files.get(step.where, ""))
         elif step.do == "type":
             for name, text in files.items():
@@ -195,6 +202,9 @@ def _edited(step: Step, text: str) -> str:
         return step.what
     if step.do == "add":
         return text + step.what
+    if step.do == "compare":
+        assert text == step.what, f"line {step.line}: {step.where} is\n{text}"
+        return text
     assert text.count(step.what) == 1, f"line {step.line}: found {text.count(step.what)} times"
     return text.replace(step.what, step.then)
 
@@ -219,13 +229,14 @@ class Workplace:
         self._commands.mkdir()
         for name, arguments in (
             ("python", []),
-            ("trial", ["-m", "twisted.trial"]),
-            ("twistd", ["-c", TWISTD]),
+            # A script that pip has installed does not look for modules in the working folder.
+            ("twistd", ["-c", f"import sys; sys.path.remove(''); {TWISTD}"]),
             ("twisted-sse", ["-m", "twisted_sse"]),
         ):
             path = self._commands / name
             words = " ".join(f"'{each}'" for each in [sys.executable, *map(_quoted, arguments)])
-            path.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+            checkout = f"export PYTHONPATH='{ROOT}'${{PYTHONPATH:+:$PYTHONPATH}}"
+            path.write_text(f'#!/bin/sh\n{checkout}\nexec {words} "$@"\n', encoding="utf-8")
             path.chmod(0o755)
 
     @property
@@ -235,8 +246,7 @@ class Workplace:
         """
         kept = {name: each for name, each in os.environ.items() if name != "NO_COLOR"}
         path = f"{self._commands}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        # The working folder is what Python itself adds, for a script.
-        added = {"PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(self.folder), "TERM": "xterm"}
+        added = {"PATH": path, "HOME": str(self.folder), "TERM": "xterm"}
         return {**kept, **added, "PS1": _PROMPT, "PS2": "", "PYTHONDONTWRITEBYTECODE": "1"}
 
     def here(self, text: str) -> str:
@@ -349,7 +359,7 @@ class Reader:
         @raise AssertionError: if something else is printed than the page shows.
         """
         for step in steps(self.page):
-            if step.do in ("put", "add", "replace"):
+            if step.do in EDITS:
                 self.place.edit(step)
             elif step.do == "open":
                 self.browser.get(self.place.here(step.what))
