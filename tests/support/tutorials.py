@@ -7,7 +7,6 @@ A page says what to do in the sentence before each block:
     - C{Put this into `board.py`:} a new file, or all of an old one
     - C{Add this to the end of `board.py`:}
     - C{In `board.py`, replace this:} and after that block C{by this:}
-    - C{`board.py` is now:} the whole file, to compare
     - C{in the second terminal} before a C{console} block; without it, the terminal of the last one.
 
 Between the blocks, C{Open <http://localhost:8080/>} is for the browser, and C{the page says *text*} means that
@@ -41,18 +40,21 @@ from tests.support.requirements import ROOT
 __all__ = ["EDITS", "TUTORIALS", "Reader", "Step", "Workplace", "snapshots", "steps"]
 
 #: What is done with files.
-EDITS = ("put", "add", "replace", "compare")
+EDITS = ("put", "add", "replace")
 
 #: The pages.
 TUTORIALS = sorted(DOCS.glob("tutorial-*.md"))
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: The second kind marks some lines.
+_BLOCK = re.compile(
+    r"^```(?:(\w+)\n|\{code-block\} \w+\n:emphasize-lines: [^\n]*\n\n)(.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
 _OPEN = re.compile(r"\b[Oo]pen <(http://localhost:8080/[^>]*)>")
 _SAYS = re.compile(r"\bpage\s+says:?\s+\*([^*]+)\*")
-_PUT = re.compile(r"[Pp]ut this into `([\w.-]+)`:$")
+_PUT = re.compile(r"[Pp]ut this into `([\w.-]+)`(?:; the marked lines are new)?:$")
 _ADD = re.compile(r"Add this to the end of `([\w.-]+)`:$")
 _REPLACE = re.compile(r"[Ii]n `([\w.-]+)`, replace this:$")
-_NOW = re.compile(r"`([\w.-]+)` is now:$")
 _TERMINAL = re.compile(r"\b(first|second|third) terminal\b")
 
 #: Commands for which a reader needs the internet, or the rights of root.
@@ -85,7 +87,7 @@ class Step:
     What a reader does with a block.
 
     @ivar line: where it is on the page.
-    @ivar do: C{"put"}, C{"add"}, C{"replace"} or C{"compare"} a file; C{"type"}, C{"interrupt"} or C{"see"} in
+    @ivar do: C{"put"}, C{"add"} or C{"replace"} in a file; C{"type"}, C{"interrupt"} or C{"see"} in
         a terminal; C{"open"} or C{"read"} a page.
     @ivar where: the name of a file, or of a terminal; or C{"browser"}.
     @ivar what: the text of a file, the text to replace, or a command; a URL, or a text on the page.
@@ -110,7 +112,10 @@ def steps(page: Path) -> list[Step]:
     replaced: tuple[str, str] | None = None
     terminal = "first"
     last = 0
-    for match in _BLOCK.finditer(text):
+    blocks = list(_BLOCK.finditer(text))
+    fences = len(re.findall(r"^```", text, re.MULTILINE))
+    assert fences == 2 * len(blocks), f"{page.name}: a block is of neither kind"
+    for match in blocks:
         language, block = match.groups()
         found += _browsing(text, last, match.start())
         paragraph = text[last : match.start()].strip().split("\n\n")[-1].replace("\n", " ")
@@ -129,8 +134,6 @@ def steps(page: Path) -> list[Step]:
             found.append(Step(line, "put", name[1], block))
         elif name := _ADD.search(paragraph):
             found.append(Step(line, "add", name[1], block))
-        elif name := _NOW.search(paragraph):
-            found.append(Step(line, "compare", name[1], block))
         elif name := _REPLACE.search(paragraph):
             replaced = name[1], block
         else:
@@ -202,9 +205,6 @@ def _edited(step: Step, text: str) -> str:
         return step.what
     if step.do == "add":
         return text + step.what
-    if step.do == "compare":
-        assert text == step.what, f"line {step.line}: {step.where} is\n{text}"
-        return text
     assert text.count(step.what) == 1, f"line {step.line}: found {text.count(step.what)} times"
     return text.replace(step.what, step.then)
 
