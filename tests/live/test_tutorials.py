@@ -19,7 +19,7 @@ from tests.support.patience import PATIENCE
 from tests.support.ports import freePort
 from tests.support.proxies import startNginx
 from tests.support.requirements import needs
-from tests.support.tutorials import EDITS, Reader, Workplace, steps
+from tests.support.tutorials import EDITS, TUTORIALS, Reader, Workplace, edited, steps
 
 
 @needs("network", "browser", "curl", "processes")
@@ -62,6 +62,29 @@ class TutorialTests(SynchronousTestCase):
         its tests pass.
         """
         self.follow("tutorial-channel.md")
+
+    def test_marked(self) -> None:
+        """
+        Where a page shows a file again, it marks the lines that are new, and those only.
+        """
+        for page in TUTORIALS:
+            files: dict[str, str] = {}
+            for step in steps(page):
+                if step.do in EDITS:
+                    before = files.get(step.where, "")
+                    files[step.where] = edited(step, before)
+                if step.do != "put" or not before:
+                    continue
+                old, new = before.splitlines(), step.what.splitlines()
+                added = {number for number, line in enumerate(new, 1) if line not in old}
+                blank = {number for number, line in enumerate(new, 1) if not line}
+                where = f"{page.name}:{step.line}"
+                self.assertEqual(added - step.marked, set(), where)
+                rest = sorted(step.marked - added - blank)
+                # What is found elsewhere in the old file may be new here.
+                self.assertEqual(
+                    [new[each - 1] for each in rest if old.count(new[each - 1]) == 1], [], where
+                )
 
     def test_mistakes(self) -> None:
         """

@@ -37,7 +37,7 @@ from tests.support.patience import PATIENCE
 from tests.support.python import TWISTD
 from tests.support.requirements import ROOT
 
-__all__ = ["EDITS", "TUTORIALS", "Reader", "Step", "Workplace", "snapshots", "steps"]
+__all__ = ["EDITS", "TUTORIALS", "Reader", "Step", "Workplace", "edited", "snapshots", "steps"]
 
 #: What is done with files.
 EDITS = ("put", "add", "replace")
@@ -47,7 +47,7 @@ TUTORIALS = sorted(DOCS.glob("tutorial-*.md"))
 
 #: The second kind marks some lines.
 _BLOCK = re.compile(
-    r"^```(?:(\w+)\n|\{code-block\} \w+\n:emphasize-lines: [^\n]*\n\n)(.*?)^```$",
+    r"^```(?:(\w+)\n|\{code-block\} \w+\n:emphasize-lines: ([\d,-]+)\n\n)(.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _OPEN = re.compile(r"\b[Oo]pen <(http://localhost:8080/[^>]*)>")
@@ -93,6 +93,7 @@ class Step:
     @ivar what: the text of a file, the text to replace, or a command; a URL, or a text on the page.
     @ivar then: the new text, or what is printed.
     @ivar goesOn: whether a command is still running when the reader does something else.
+    @ivar marked: the numbers of the lines that the page marks as new.
     """
 
     line: int
@@ -101,6 +102,7 @@ class Step:
     what: str = ""
     then: str = ""
     goesOn: bool = False
+    marked: frozenset[int] = frozenset()
 
 
 def steps(page: Path) -> list[Step]:
@@ -116,7 +118,7 @@ def steps(page: Path) -> list[Step]:
     fences = len(re.findall(r"^```", text, re.MULTILINE))
     assert fences == 2 * len(blocks), f"{page.name}: a block is of neither kind"
     for match in blocks:
-        language, block = match.groups()
+        language, marked, block = match.groups()
         found += _browsing(text, last, match.start())
         paragraph = text[last : match.start()].strip().split("\n\n")[-1].replace("\n", " ")
         last = match.end()
@@ -131,7 +133,7 @@ def steps(page: Path) -> list[Step]:
             found.append(Step(line, "replace", replaced[0], replaced[1], block))
             replaced = None
         elif name := _PUT.search(paragraph):
-            found.append(Step(line, "put", name[1], block))
+            found.append(Step(line, "put", name[1], block, marked=_marked(marked)))
         elif name := _ADD.search(paragraph):
             found.append(Step(line, "add", name[1], block))
         elif name := _REPLACE.search(paragraph):
@@ -157,6 +159,13 @@ def _browsing(text: str, start: int, end: int) -> list[Step]:
         Step(text.count("\n", 0, place) + 1, do, "browser", what)
         for place, do, what in sorted(found)
     ]
+
+
+def _marked(ranges: str | None) -> frozenset[int]:
+    pairs = (each.partition("-") for each in (ranges or "").split(",") if each)
+    return frozenset(
+        number for first, _, last in pairs for number in range(int(first), int(last or first) + 1)
+    )
 
 
 def _session(line: int, terminal: str, block: str) -> Iterator[Step]:
@@ -186,7 +195,7 @@ def snapshots(page: Path) -> Iterator[tuple[str, str]]:
     shown: dict[str, list[str]] = {}
     for step in steps(page):
         if step.do in EDITS:
-            files[step.where] = _edited(step, files.get(step.where, ""))
+            files[step.where] = edited(step, files.get(step.where, ""))
         elif step.do == "type":
             for name, text in files.items():
                 texts = shown.setdefault(name, [])
@@ -200,7 +209,10 @@ def snapshots(page: Path) -> Iterator[tuple[str, str]]:
             yield name, last
 
 
-def _edited(step: Step, text: str) -> str:
+def edited(step: Step, text: str) -> str:
+    """
+    Do what a step says with the text of a file.
+    """
     if step.do == "put":
         return step.what
     if step.do == "add":
@@ -264,7 +276,7 @@ class Workplace:
         path = self.folder / step.where
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         here = Step(step.line, step.do, step.where, self.here(step.what), self.here(step.then))
-        path.write_text(_edited(here, before), encoding="utf-8")
+        path.write_text(edited(here, before), encoding="utf-8")
 
 
 def _quoted(word: str) -> str:
