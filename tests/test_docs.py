@@ -375,6 +375,15 @@ class TableTests(SynchronousTestCase):
         for name, call in calls.items():
             self.assertRaises(exceptions[name], call)
 
+    def test_links(self) -> None:
+        """
+        The files to which the README links are there.
+        """
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(ROOT / "README.md"))
+        self.assertGreater(len(links), 30)
+        for link in links:
+            self.assertTrue((ROOT / link).exists(), link)
+
     def test_comparison(self) -> None:
         """
         The README compares what a delivery costs with the figures that were measured.
