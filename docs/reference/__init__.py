@@ -26,7 +26,6 @@ from typing import Any
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
-from sphinx.directives.code import CodeBlock
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import stringify_annotation
@@ -242,8 +241,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("api_unions", {}, "env")
     app.add_directive("api", APIDirective)
     app.add_directive("epytext", EpytextDirective)
-    # pydoctor has replaced it by one that marks no lines.
-    app.add_directive("code-block", CodeBlock, override=True)
     app.connect("builder-inited", importForTyping)
     app.connect("builder-inited", check)
     app.connect("autodoc-process-docstring", processDocstring)

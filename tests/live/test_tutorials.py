@@ -96,7 +96,7 @@ class TutorialTests(SynchronousTestCase):
             (f"```console\n$ echo {ID}1 {ID}2\n{ID}1 {ID}1\n```\n", f"here is\n{ID}1 {ID}2"),
             ("```console\n$ cat\n^C\n$ cat\n```\n", "nothing more was printed"),
             ("Put this into `a`:\n\n```text\nb\n```\n" + REPLACE, "found 0 times"),
-            ("Put this into `a`:\n\n```{code-block} text\nb\n```\n", "of neither kind"),
+            ("Put this into `a`:\n\n```{code-block} text\nb\n```\n", "a block without a language"),
             ("```text\nb\n```\n", "what to do with this?"),
             ("Open <http://localhost:8080/>. The page says *hello*.", "no 'hello' in"),
         ]:

@@ -45,10 +45,9 @@ EDITS = ("put", "add", "replace")
 #: The pages.
 TUTORIALS = sorted(DOCS.glob("tutorial-*.md"))
 
-#: The second kind marks some lines.
+#: A block, perhaps with new lines marked.
 _BLOCK = re.compile(
-    r"^```(?:(\w+)\n|\{code-block\} \w+\n:emphasize-lines: ([\d,-]+)\n\n)(.*?)^```$",
-    re.MULTILINE | re.DOTALL,
+    r'^(?:\{emphasize-lines="([\d,-]+)"\}\n)?```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL
 )
 _OPEN = re.compile(r"\b[Oo]pen <(http://localhost:8080/[^>]*)>")
 _SAYS = re.compile(r"\bpage\s+says:?\s+\*([^*]+)\*")
@@ -116,9 +115,9 @@ def steps(page: Path) -> list[Step]:
     last = 0
     blocks = list(_BLOCK.finditer(text))
     fences = len(re.findall(r"^```", text, re.MULTILINE))
-    assert fences == 2 * len(blocks), f"{page.name}: a block is of neither kind"
+    assert fences == 2 * len(blocks), f"{page.name}: a block without a language"
     for match in blocks:
-        language, marked, block = match.groups()
+        marked, language, block = match.groups()
         found += _browsing(text, last, match.start())
         paragraph = text[last : match.start()].strip().split("\n\n")[-1].replace("\n", " ")
         last = match.end()
