@@ -79,7 +79,7 @@ html_static_path = ["_static"]
 html_css_files = ["phone.css", "tables.css"]
 
 # Markdown, since README, CHANGELOG and CONTRIBUTING are.
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["attrs_block", "deflist"]
 myst_heading_anchors = 3
 
 # The API. What is in __all__ of these is public. What several of them have is described at the

@@ -14,6 +14,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from types import CodeType
@@ -130,16 +131,28 @@ class CodeTests(SynchronousTestCase):
         again = client.get("/", headers={"Last-Event-ID": first.id})
         self.assertEqual([event.data for event in received(again)], ["two"])
 
-    def test_source(self) -> None:
+    def test_opening(self) -> None:
         """
-        The README's source for the daemon ticks.
+        The few lines of code at the top of the README send C{hello}, and stay among the first 25.
         """
-        names, _ = runAll(ROOT / "README.md")
-        client = MemoryClient(EventStreamResource(names["connected"]))
+        opening = "".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines(True)[:25])
+        [code] = re.findall(r"^    def .*\n(?:    .*\n|\n)*", opening, re.MULTILINE)
+        names: dict[str, Any] = {"Event": Event, "EventStreamResource": EventStreamResource}
+        exec(textwrap.dedent(code), names)
+        client = MemoryClient(names["resource"])
         stream = client.get("/")
-        client.clock.advance(1)
-        self.assertEqual([event.data for event in received(stream)], ["tick 0", "tick 1"])
-        stream.disconnect()
+        client.clock.advance(2)
+        self.assertEqual([event.data for event in received(stream)], ["hello"])
+
+    def test_checkout(self) -> None:
+        """
+        The two commands of a checkout are on the README's first screen, and are in the Makefile.
+        """
+        first = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:40]
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        for target in "serve", "test":
+            self.assertIn(f"    make {target}", first)
+            self.assertIn(f"\n{target}:", makefile)
 
     def test_workerman(self) -> None:
         """
@@ -361,6 +374,33 @@ class TableTests(SynchronousTestCase):
         self.assertEqual(documented, list(calls))
         for name, call in calls.items():
             self.assertRaises(exceptions[name], call)
+
+    def test_links(self) -> None:
+        """
+        The files to which the README links are there.
+        """
+        links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(ROOT / "README.md"))
+        self.assertGreater(len(links), 30)
+        for link in links:
+            self.assertTrue((ROOT / link).exists(), link)
+
+    def test_comparison(self) -> None:
+        """
+        The README compares what a delivery costs with the figures that were measured.
+        """
+        figures = "ref-figures.md"
+        heading = re.search("^#+ One event to all streams$", read(figures), re.MULTILINE)
+        assert heading is not None
+        measured = {name: cells for name, *cells in table(figures, heading[0])}
+        rows = table(ROOT / "README.md", "## Compared with others")
+        for row, column in (rows[1], 0), (rows[2], 4):
+            self.assertEqual(
+                row[1:5],
+                [
+                    f"{measured[name][column].split()[0]} µs"
+                    for name in ("twisted-sse", "sse-starlette", "better-sse", "nchan")
+                ],
+            )
 
     def test_cases(self) -> None:
         """

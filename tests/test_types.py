@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.checkers import extract, mypy, pyright
 from tests.support.requirements import ROOT, needs
+from tests.support.tutorials import TUTORIALS, snapshots
 
 #: What mypy finds wrong with Twisted itself.
 OF_TWISTED = [
@@ -33,7 +34,7 @@ OF_INTERFACES = [
     r'Too many arguments for "(IReactorSocket|adoptStreamPort)"',
     r'"addBoth" .* "Callable\[\[Any\], None\]"',  # of reactor.stop()
     r'Argument 2 to "putChild" of "Resource"',
-    r'"KleinRouteHandlerT" .* "Callable\[\[IRequest\], (EventStreamResource|Hub|KleinResource)\]"',
+    r'"KleinRouteHandlerT" .* "Callable\[\[(\w+, )?IRequest\], (EventStreamResource|Hub|KleinResource)\]"',
     r'Argument 1 to "CookieAgent"',
 ]
 
@@ -225,6 +226,10 @@ class CheckerTests(SynchronousTestCase):
             # Django has no annotations.
             if example.stem != "django_hub":
                 shutil.copy(example, self.good)
+        for page in TUTORIALS:
+            for name, text in snapshots(page):
+                self.assertFalse((self.good / name).exists(), name)
+                (self.good / name).write_text(text, encoding="utf-8")
         (self.good / "users.py").write_text(CODE, encoding="utf-8")
         (self.wrong / "wrong.py").write_text(WRONG, encoding="utf-8")
 

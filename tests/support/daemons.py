@@ -46,16 +46,17 @@ REQUEST = b"GET / HTTP/1.1\r\nAccept: text/event-stream\r\n%s\r\n"
 LOCAL = b"Host: localhost\r\n"
 
 
-def until(predicate: Callable[[], object]) -> None:
+def until(predicate: Callable[[], object], patience: float = PATIENCE) -> None:
     """
     Wait until something is true.
 
     @param predicate: returns whether it is true.
+    @param patience: how long to wait, in seconds.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while not predicate():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {PATIENCE} s: {predicate}")
+            raise AssertionError(f"not within {patience} s: {predicate}")
         time.sleep(0.01)
 
 
