@@ -35,6 +35,6 @@ def warnOfAsyncio(failure: Failure) -> None:
     """
     if failure.check(RuntimeError) and failure.getErrorMessage() in OF_ASYNCIO:
         _log.warn(
-            "An asyncio object was awaited, which this reactor cannot do: run twistd or"
-            " trial with --reactor=asyncio, and await Deferred.fromFuture(future)"
+            "An asyncio object was awaited in a coroutine that Twisted runs: start twistd or"
+            " trial with --reactor=asyncio, and pass it to twisted_sse.aio.fromAsyncio"
         )
