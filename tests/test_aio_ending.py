@@ -121,6 +121,26 @@ class CancelTests(SynchronousTestCase):
         self.assertEqual(await passed(iterator.aclose()), None)
 
     @looped
+    async def test_closedWithoutCancelling(self) -> None:
+        """
+        A program that is closed may wait in its C{finally} as it likes: its task counts as not
+        cancelled.
+        """
+        counts: list[int] = []
+
+        async def counting() -> AsyncIterator[str]:
+            try:
+                yield "one"
+            finally:
+                # Python 3.10 does not count.
+                counts.append(getattr(asyncio.current_task(), "cancelling", int)())
+
+        iterator = fromAsyncio(counting())
+        await passed(iterator.__anext__())
+        await passed(iterator.aclose())
+        self.assertEqual(counts, [0])
+
+    @looped
     async def test_closedAsItIsAsked(self) -> None:
         """
         C{aclose()} just after the next item was asked for ends the program, and the item fails.

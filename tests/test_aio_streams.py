@@ -405,26 +405,6 @@ class StatusTests(DriverTestCase):
             self.assertRefused(500)
 
     @looped
-    async def test_hint(self) -> None:
-        """
-        Iterating over a program without C{fromAsyncio} logs a hint that names it.
-        """
-
-        async def program() -> AsyncIterator[str]:
-            await asyncio.sleep(1)
-            yield "never"
-
-        async def connected(stream: EventStream) -> AsyncIterator[str]:
-            async for item in program():
-                yield item
-
-        with capturedLogs() as logged:
-            self.connect(connected)
-        [hint] = warnings(logged)
-        self.assertIn("fromAsyncio", hint)
-        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
-
-    @looped
     async def test_ofTwisted(self) -> None:
         """
         Something of Twisted's inside the program fails, and is not waited for without end.

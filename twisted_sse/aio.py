@@ -56,13 +56,14 @@ def fromAsyncio(source: Any) -> Any:
     """
     Run a program of asyncio where Twisted runs, on the asyncio reactor::
 
-        async def connected(stream):
-            answer = await fromAsyncio(client.chat.completions.create(..., stream=True))
-            return words(answer)
+        async def answer(question):
+            chunks = await client.chat.completions.create(..., stream=True)
+            async with chunks:
+                async for chunk in chunks:
+                    yield Event.json(chunk.choices[0].delta.content)
 
-        async def words(answer):
-            async for chunk in fromAsyncio(answer):
-                yield Event.json(chunk.choices[0].delta.content)
+        async def connected(stream):
+            return await fromAsyncio(answer(question)).whenStarted()
 
     It runs in one asyncio task of its own, from the first line to the last C{finally}.  So
     libraries that insist on that, such as anyio, httpx and the packages built on them, can be used.
@@ -178,8 +179,6 @@ class _Work:
     """
 
     def __init__(self) -> None:
-        # What is called here from there runs in the context of the one who asked.
-        self._context = copy_context()
         self._task: asyncio.Task[Any] | None = None
         self._delayed: IDelayedCall | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
@@ -224,7 +223,7 @@ class _Work:
         self._delayed = None
         self.loop = asyncio.get_running_loop()
         self._task = self.loop.create_task(self.run())
-        self._task.add_done_callback(self._done, context=self._context)
+        self._task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._task = None
@@ -279,6 +278,8 @@ class _Iteration(_Work, Generic[_T]):
 
     def __init__(self, source: Any) -> None:
         super().__init__()
+        # What Twisted does with an item runs in the context of the one who asked.
+        self._context = copy_context()
         self._source = source
         self._asked: _Answer[_T] | None = None
         self._closing: list[_Answer[None]] = []
@@ -342,7 +343,7 @@ class _Iteration(_Work, Generic[_T]):
             loop.call_soon_threadsafe(self.stop)
 
     async def run(self) -> None:
-        source, self._source = self._source, None
+        source = self._source
         async with AsyncExitStack() as stack:
             if isinstance(source, AbstractAsyncContextManager):
                 source = await stack.enter_async_context(source)
