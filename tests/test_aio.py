@@ -414,13 +414,13 @@ class CoroutineTests(SynchronousTestCase):
         """
         Cancelling the L{Deferred} cancels the coroutine, and waits until it has cleaned up.
         """
-        watched = Watched()
+        watched = Watched(slow=True)
 
         async def waiting() -> None:
             try:
                 await watched.release.wait()
             finally:
-                await asyncio.sleep(0.01)
+                await watched.cleanUp.wait()
                 watched.log.append("cleaned up")
 
         deferred = fromAsyncio(waiting())
@@ -428,6 +428,7 @@ class CoroutineTests(SynchronousTestCase):
         deferred.cancel()
         await turns()
         self.assertNoResult(deferred)
+        watched.cleanUp.set()
         with self.assertRaises(CancelledError):
             await passed(deferred)
         self.assertEqual(watched.log, ["cleaned up"])

@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.loops import looped, passed, turns
+from tests.support.loops import looped, passed, turns, until
 from tests.support.programs import Watched, everything, numbers
 from twisted_sse.aio import fromAsyncio
 
@@ -51,7 +51,7 @@ class CancelTests(SynchronousTestCase):
         Cancelling the next item cancels the program where it waits; the item fails when the program
         has cleaned up.
         """
-        watched = Watched()
+        watched = Watched(slow=True)
         iterator = fromAsyncio(watched.waits())
         await passed(iterator.__anext__())
         item = self.noted(iterator.__anext__())
@@ -59,6 +59,7 @@ class CancelTests(SynchronousTestCase):
         item.cancel()
         await turns()
         self.assertEqual((watched.log, self.results), (["asked", "cancelled"], []))
+        watched.cleanUp.set()
         await passed(item)
         self.assertEqual(watched.log, ["asked", "cancelled", "cleaned up"])
         self.assertCancelled()
@@ -109,12 +110,13 @@ class CancelTests(SynchronousTestCase):
         C{aclose()} closes the program where it has yielded, without cancelling it, and fires when
         it has cleaned up.
         """
-        watched = Watched()
+        watched = Watched(slow=True)
         iterator = fromAsyncio(watched.waits())
         await passed(iterator.__anext__())
         closed = self.noted(iterator.aclose())
         await turns()
         self.assertEqual((watched.log, self.results), (["closed"], []))
+        watched.cleanUp.set()
         await passed(closed)
         self.assertEqual((watched.log, self.results), (["closed", "cleaned up"], [None]))
         self.assertEqual(await everything(iterator), [])
@@ -282,7 +284,7 @@ class LeavingTests(SynchronousTestCase):
                 break
 
         await passed(Deferred.fromCoroutine(leaving()))
-        await asyncio.sleep(0.05)
+        await until(lambda: len(watched.log) == 2)
         self.assertEqual(watched.log, ["closed", "cleaned up"])
 
     @looped
@@ -331,15 +333,16 @@ class LeavingTests(SynchronousTestCase):
         class Thing:
             pass
 
-        async def program(thing: Thing, failure: Exception | None) -> AsyncIterator[str]:
+        async def program(thing: Thing, how: str, failure: Exception | None) -> AsyncIterator[str]:
             yield "one"
             if failure is not None:
                 raise failure
-            await asyncio.sleep(0.01)
+            if how == "cancel":
+                await asyncio.Event().wait()
 
         async def once(how: str) -> list[weakref.ref[Any]]:
             thing = Thing()
-            iterator = fromAsyncio(program(thing, KeyError() if how == "fail" else None))
+            iterator = fromAsyncio(program(thing, how, KeyError() if how == "fail" else None))
             left = [weakref.ref(thing), weakref.ref(iterator)]
             await passed(iterator.__anext__())
             if how == "close":

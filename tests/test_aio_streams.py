@@ -27,12 +27,14 @@ class Program:
     """
     A program of asyncio that waits for what the test gives it.
 
+    @ivar cleanUp: lets it clean up.
     @ivar made: what it has yielded.
     @ivar ended: how it ended.
     """
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Event | str | Exception] = asyncio.Queue()
+        self.cleanUp = asyncio.Event()
         self.made: list[Event | str] = []
         self.ended: list[str] = []
 
@@ -54,7 +56,7 @@ class Program:
             self.ended.append("closed")
             raise
         finally:
-            await asyncio.sleep(0.01)
+            await self.cleanUp.wait()
             self.ended.append("cleaned up")
 
     def give(self, *items: Event | str | Exception) -> None:
@@ -79,10 +81,22 @@ class StreamTests(DriverTestCase):
         await turns()
         return program
 
-    async def cleanedUp(self) -> None:
+    def turned(self, predicate: Callable[[], object]) -> Callable[[], object]:
         """
-        Wait until the program has cleaned up, and the stream needs nothing any more.
+        @return: a function that makes a turn of the reactor, and returns what this returns.
         """
+
+        def turn() -> object:
+            self.clock.advance(0)
+            return predicate()
+
+        return turn
+
+    async def cleanedUp(self, program: Program) -> None:
+        """
+        Let the program clean up, and wait until the stream needs nothing any more.
+        """
+        program.cleanUp.set()
         await until(lambda: not self.clock.getDelayedCalls())
         self.assertGone()
 
@@ -92,17 +106,18 @@ class StreamTests(DriverTestCase):
         What C{fromAsyncio} returns may be returned by C{connected}: its events are sent as they come,
         and the stream ends after the last.
         """
+        more = asyncio.Event()
 
         async def events() -> AsyncIterator[Event | str]:
             yield Event("a", event="first")
-            await asyncio.sleep(0.01)
+            await more.wait()
             yield "b"
 
         self.connect(lambda stream: fromAsyncio(events()))
         await turns()
         self.assertEqual(self.data(), ["a"])
-        await asyncio.sleep(0.02)
-        self.clock.advance(0)
+        more.set()
+        await until(self.turned(lambda: self.browser.ended))
         self.assertEqual(
             [(e.type, e.data) for e in self.browser.events], [("first", "a"), ("message", "b")]
         )
@@ -156,7 +171,7 @@ class StreamTests(DriverTestCase):
         self.assertEqual(self.data(), ["a", BIG, "b", "c"])
         self.browser.disconnect()
         self.clock.advance(0)
-        await self.cleanedUp()
+        await self.cleanedUp(program)
 
     @looped
     async def test_leavesAsItWaits(self) -> None:
@@ -171,7 +186,7 @@ class StreamTests(DriverTestCase):
         self.clock.advance(0)
         await turns()
         self.assertEqual(program.ended, ["cancelled"])
-        await self.cleanedUp()
+        await self.cleanedUp(program)
         self.assertEqual(program.ended, ["cancelled", "cleaned up"])
         self.assertEqual(self.reasons, [CloseReason.CLIENT])
 
@@ -188,7 +203,7 @@ class StreamTests(DriverTestCase):
         self.clock.advance(0)
         await turns()
         self.assertEqual(program.ended, ["closed"])
-        await self.cleanedUp()
+        await self.cleanedUp(program)
         self.assertEqual(program.ended, ["closed", "cleaned up"])
 
     @looped
@@ -235,9 +250,9 @@ class StreamTests(DriverTestCase):
         What the program raises after its first event cuts the response short, and is logged once.
         """
         program = await self.opened()
+        program.cleanUp.set()
         program.give("a", ZeroDivisionError("in the middle"))
-        await asyncio.sleep(0.03)
-        self.clock.advance(0)
+        await until(self.turned(lambda: self.browser.ended))
         self.assertEqual(self.data(), ["a"])
         self.assertCut()
         [failure] = self.flushLoggedErrors(ZeroDivisionError)
@@ -270,9 +285,9 @@ class StreamTests(DriverTestCase):
         An item that is not an event ends the program, and cuts the response short.
         """
         program = await self.opened()
+        program.cleanUp.set()
         program.give(42)  # type: ignore[arg-type]
-        await asyncio.sleep(0.03)
-        self.clock.advance(0)
+        await until(self.turned(lambda: self.browser.ended))
         self.assertCut()
         self.assertEqual(program.ended, ["closed", "cleaned up"])
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
@@ -376,6 +391,7 @@ class StatusTests(DriverTestCase):
         A browser that leaves before the first item cancels the program.
         """
         program = Program()
+        program.cleanUp.set()
         for connected in self.kinds(program.events):  # type: ignore[arg-type]
             program.ended.clear()
             self.connect(connected)

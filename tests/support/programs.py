@@ -40,11 +40,19 @@ class Watched:
     An asynchronous generator that waits, and reports how it ended.
 
     @ivar log: what happened.
+    @ivar release: lets it go on.
+    @ivar cleanUp: lets it clean up.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, slow: bool = False) -> None:
+        """
+        @param slow: whether it waits until it may clean up.
+        """
         self.log: list[str] = []
         self.release = asyncio.Event()
+        self.cleanUp = asyncio.Event()
+        if not slow:
+            self.cleanUp.set()
 
     async def waits(self) -> AsyncIterator[str]:
         """
@@ -62,7 +70,8 @@ class Watched:
             self.log.append("closed")
             raise
         finally:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
+            await self.cleanUp.wait()
             self.log.append("cleaned up")
 
     async def swallows(self) -> AsyncIterator[str]:
