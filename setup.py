@@ -92,6 +92,7 @@ setup(
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
             "hypothesis>=6.100",  # properties of the format and the parser
+            "mcp>=2",  # calls tools of our example, and resumes after cuts
             "mercure-publisher>=0.1",  # publishes to the hub, as a client that is not ours
             "openai>=1.40",  # asks for JSON and reads a stream; its streams are relayed, too
             "pyyaml>=6",  # reads the Kubernetes manifest, to test it
