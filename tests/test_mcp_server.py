@@ -309,7 +309,7 @@ class ResumingTests(ServerTestCase):
         stream = self.get()
         self.announce("b")
         self.assertEqual(self.told(received(stream)), ["b"])
-        self.assertEqual([event.lastEventID for event in received(stream)], ["0-1", "0-2"])
+        self.assertEqual([event.lastEventID for event in stream.events], ["0-1", "0-2"])
 
     def announce(self, text: str) -> None:
         """
