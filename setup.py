@@ -82,6 +82,8 @@ setup(
         "all": everything,
         "test": [
             *everything,
+            "anthropic>=0.60",  # a model's answer, through our streams to the browser
+            "anyio>=4",  # task groups, which must be left where they were entered
             "celery>=5.4",  # publishes by a worker, in the code of the documentation
             "coverage[toml]>=7.6",  # lines and branches that no test ran
             "django>=4.2",  # publishes when a transaction is committed, in the same code
@@ -90,14 +92,16 @@ setup(
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
             "hypothesis>=6.100",  # properties of the format and the parser
+            "mcp>=2",  # calls tools of our example, and resumes after cuts
             "mercure-publisher>=0.1",  # publishes to the hub, as a client that is not ours
-            "openai>=1.40",  # asks for JSON and reads a stream, as clients of language models do
+            "openai>=1.40",  # asks for JSON and reads a stream; its streams are relayed, too
             "pyyaml>=6",  # reads the Kubernetes manifest, to test it
             "pytest>=8.2",  # one of the two runners; trial is in Twisted
             "pytest-twisted>=1.14.3",  # the first that runs every kind of coroutine test
             "redis>=5",  # adds to streams and carries Celery's tasks, in the same code
             "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests
+            "sniffio>=1.3",  # what libraries ask for the loop that they run in
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
             "websocket-client>=1.8",  # drives Firefox by WebDriver BiDi; selenium uses it, too
         ],

@@ -95,7 +95,7 @@ api_modules = [
     "store.redis",
     "store",
 ]
-api_modules += ["store.identifiers", "store.fingerprint", "klein", "hub"]
+api_modules += ["store.identifiers", "store.fingerprint", "klein", "aio", "hub"]
 api_modules += ["guard", "client.errors", "client.agent", "timing.backoff", "client"]
 api_modules += ["observe", "metrics", "accesslog", "testing.stores", "testing"]
 api_modules += ["daemon", "daemon.sources"]

@@ -36,6 +36,7 @@ HOUSE = {
     "channel": "observer keys choice topics patterns index lastid older publisher subscription writing storage fanout positions ageing audience broadcast publishing subscribers channel",
     "observe": "",
     "klein": "",
+    "aio": "",
     "client": "errors decoding queue negotiation abandoned body reader place asking chunks agent failures"
     " listeners retrying following source",
     "hub": "refused form query bearer anonymous key content body subscribe publish"

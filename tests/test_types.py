@@ -52,6 +52,7 @@ CODE = """
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Generator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from klein import Klein
@@ -64,6 +65,7 @@ from twisted.web.server import Request
 from twisted.web.static import Data
 
 from twisted_sse import Channel, CloseReason, Event, EventStream, EventStreamResource, History
+from twisted_sse.aio import AsyncioIterator, fromAsyncio
 from twisted_sse.client import EventSource
 from twisted_sse.klein import EventStreamRoute, eventStream
 from twisted_sse.testing import MemoryClient, MemoryClock
@@ -151,6 +153,34 @@ plain = Channel(history=None, name="plain", reactor=Clock())
 event: Event = channel.publish("x", topics=["a"])
 EventStreamResource(connected, fallback=Data(b"ok", "text/plain"), reactor=Clock())
 EventStreamResource(channel.subscribe, origins="*", allowHeaders=["X-A"], exposeHeaders=("X-B",))
+
+
+async def letters() -> AsyncIterator[str]:
+    yield "a"
+
+
+@asynccontextmanager
+async def managed() -> AsyncIterator[AsyncIterator[str]]:
+    yield letters()
+
+
+async def length(word: str) -> int:
+    return len(word)
+
+
+@app.route("/relayed")
+@eventStream
+async def relayed(request: IRequest) -> AsyncIterator[str]:
+    items: AsyncioIterator[str] = fromAsyncio(letters())
+    others: AsyncioIterator[str] = fromAsyncio(managed())
+    result: Deferred[int] = fromAsyncio(length("word"))
+    number: int = await fromAsyncio(length("word"))
+    async for letter in others:
+        print(letter.upper())
+    return await items.whenStarted()
+
+
+EventStreamResource(lambda stream: fromAsyncio(letters()))
 
 
 def sources(reactor: Any, any: IAgent, proxy: ProxyAgent) -> list[EventSource]:

@@ -419,7 +419,7 @@ class StartedTests(SynchronousTestCase):
         names = {path.stem for path in EXAMPLES.glob("*.py")}
         elsewhere = {
             *("chat_redis", "django_hub", "list_store", "mirror", "presence_chat"),
-            *("pytest_hello", "terminal_dashboard", "trial_hello"),
+            *("mcp_server", "pytest_hello", "relay_llm", "terminal_dashboard", "trial_hello"),
         }
         self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
 

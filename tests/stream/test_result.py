@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from itertools import count, pairwise
 
+import anyio
+import sniffio
 from twisted.internet.defer import succeed
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs
@@ -488,6 +490,20 @@ class AsyncioTests(DriverTestCase):
             await asyncio.sleep(1)
 
         self.assertHint(connected)
+
+    def test_libraries(self) -> None:
+        """
+        A library that asks anyio or sniffio which loop it runs in logs the hint.
+        """
+
+        async def ofAnyio(stream: EventStream) -> None:
+            await anyio.sleep(1)
+
+        async def ofSniffio(stream: EventStream) -> None:
+            sniffio.current_async_library()
+
+        for connected in (ofAnyio, ofSniffio):
+            self.assertHint(connected)
 
     def test_others(self) -> None:
         """

@@ -12,8 +12,14 @@ from twisted.python.failure import Failure
 
 __all__ = ["cancel", "warnOfAsyncio"]
 
-#: The errors of awaiting an asyncio future, or asyncio.sleep(), without the asyncio reactor.
-OF_ASYNCIO = ("await wasn't used with future", "no running event loop")
+#: The errors of awaiting an asyncio future or asyncio.sleep(), and of libraries that ask sniffio or
+#: anyio where they run, in a coroutine that Twisted runs.
+OF_ASYNCIO = (
+    "await wasn't used with future",
+    "no running event loop",
+    "unknown async library, or not in async context",
+    "Not currently running on any asynchronous event loop.",
+)
 
 
 _log = Logger()
@@ -33,8 +39,8 @@ def warnOfAsyncio(failure: Failure) -> None:
     """
     Log what to do, if the failure comes from awaiting something of asyncio's.
     """
-    if failure.check(RuntimeError) and failure.getErrorMessage() in OF_ASYNCIO:
+    if failure.check(RuntimeError) and failure.getErrorMessage().startswith(OF_ASYNCIO):
         _log.warn(
-            "An asyncio object was awaited, which this reactor cannot do: run twistd or"
-            " trial with --reactor=asyncio, and await Deferred.fromFuture(future)"
+            "An asyncio object was awaited in a coroutine that Twisted runs: start twistd or"
+            " trial with --reactor=asyncio, and pass it to twisted_sse.aio.fromAsyncio"
         )
