@@ -136,6 +136,12 @@ REQUESTS = [
     ),
     Asked("dashboard", MessageEvent("waiting", "0", "")),
     Asked(
+        "htmx_board",
+        MessageEvent("message", "*", "*"),
+        "/events",
+        form=("/updates", "state=Monitoring&text=slow"),
+    ),
+    Asked(
         "notifications",
         MessageEvent("message", "ada is here", "*"),
         "/events",

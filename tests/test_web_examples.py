@@ -1,0 +1,76 @@
+"""
+Tests for the examples that update pages with other people's scripts, in memory, and for the pages of
+the documentation about them.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.support.channels import received
+from tests.support.documents import blocks
+from tests.support.examples import EXAMPLES, FORM, example
+from twisted_sse.testing import MemoryClient
+
+#: The pages, and the files whose code they show.
+SHOWN = {
+    "howto-htmx.md": ["htmx_board.py"],
+}
+
+#: The languages of what runs in a browser.
+LANGUAGES = ["html", "js", "jsx"]
+
+
+class ShownTests(SynchronousTestCase):
+    """
+    Tests that the documentation shows what the examples do.
+    """
+
+    def test_shown(self) -> None:
+        """
+        Each line of HTML and JavaScript on a page is in its example, which runs in a browser.
+        """
+        for page, names in SHOWN.items():
+            lines = set()
+            for name in names:
+                text = (EXAMPLES / name).read_text(encoding="utf-8")
+                lines |= {line.strip() for line in text.splitlines()}
+            shown = [block for each in LANGUAGES for block in blocks(page, each)]
+            self.assertNotEqual(shown, [], page)
+            strange = [
+                line
+                for block in shown
+                for line in map(str.strip, block.splitlines())
+                if line and line not in lines
+            ]
+            self.assertEqual(strange, [], page)
+
+
+class HtmxTests(SynchronousTestCase):
+    """
+    Tests for the board with htmx.
+    """
+
+    def test_board(self) -> None:
+        """
+        An update is a fragment and a state for all clients; one without a text is refused, and so is
+        each once the board is closed, which ends the streams.
+        """
+        board = example("htmx_board")
+        client = MemoryClient(board.app.resource())
+        stream = client.get("/events")
+        update = "state=Monitoring&text=%3Ci%3E"
+        self.assertEqual(client.post("/updates", FORM, update).status, 204)
+        for form in "", "state=Monitoring&text=+", "state=Unknown&text=x":
+            self.assertEqual(client.post("/updates", FORM, form).status, 400)
+        events = received(stream)
+        self.assertEqual([event.type for event in events], ["message", "status"])
+        self.assertRegex(events[0].data, r"^<li>\n  <b data-state=\"Monitoring\">[^§]*&lt;i&gt;")
+        for _ in range(2):
+            self.assertEqual(client.post("/close").status, 204)
+        self.assertEqual(client.post("/updates", FORM, update).status, 409)
+        self.assertEqual([event.data for event in received(stream)[2:]], ["Closed", "{}"])
+        self.assertTrue(stream.complete)
+        for path, script in ("/", "htmx.org@2"), ("/4", "htmx.org@4"):
+            self.assertIn(script, client.get(path).text)
+        client.close()
