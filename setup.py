@@ -84,6 +84,7 @@ setup(
             *everything,
             "celery>=5.4",  # publishes by a worker, in the code of the documentation
             "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "datastar-py>=1",  # makes events for Datastar, in an example
             "django>=4.2",  # publishes when a transaction is committed, in the same code
             "flask>=3",  # publishes from a route, in the same code
             "h11>=0.14",  # takes our responses apart as HTTP/1.1 requires

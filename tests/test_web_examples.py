@@ -5,15 +5,24 @@ the documentation about them.
 
 from __future__ import annotations
 
+import json
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.channels import received
 from tests.support.documents import blocks
 from tests.support.examples import EXAMPLES, FORM, example
+from tests.support.requirements import nothingMayBeLeftOut
 from twisted_sse.testing import MemoryClient
+
+try:
+    import datastar_py
+except ImportError:
+    datastar_py = None  # type: ignore[assignment]
 
 #: The pages, and the files whose code they show.
 SHOWN = {
+    "howto-datastar.md": ["datastar_poll.py"],
     "howto-htmx.md": ["htmx_board.py"],
 }
 
@@ -73,4 +82,43 @@ class HtmxTests(SynchronousTestCase):
         self.assertTrue(stream.complete)
         for path, script in ("/", "htmx.org@2"), ("/4", "htmx.org@4"):
             self.assertIn(script, client.get(path).text)
+        client.close()
+
+
+class DatastarTests(SynchronousTestCase):
+    """
+    Tests for the poll with Datastar.
+    """
+
+    if datastar_py is None and not nothingMayBeLeftOut():
+        skip = "datastar-py is not installed: pip install datastar-py"
+
+    def test_poll(self) -> None:
+        """
+        A new page gets all there is, each page gets what changes, and what is no vote is refused.
+        """
+        poll = example("datastar_poll")
+        client = MemoryClient(poll.app.resource())
+        poll.cast("Ada", "Pizza")
+        stream = client.get("/updates")
+        self.assertIn("Ada", received(stream)[0].data)
+        voted = client.post("/votes", body=json.dumps({"name": " <i> ", "choice": "Salad"}))
+        self.assertEqual(
+            [event.type for event in received(voted)], ["datastar-patch-signals", "end"]
+        )
+        types = [event.type for event in received(stream)]
+        self.assertEqual(types, 3 * ["datastar-patch-elements"])
+        self.assertEqual(
+            received(stream)[-1].data,
+            "mode prepend\nselector #votes\nelements <li><b>&lt;i&gt;</b> wants Salad</li>",
+        )
+        for body in "", "[]", "{", '{"name": "x"}', '{"name": " ", "choice": "Salad"}':
+            self.assertEqual(client.post("/votes", body=body).status, 400, body)
+        stream.disconnect()
+        poll.cast("Bob", "Salad")
+        for lastEventID, count in (stream.events[-1].lastEventID, 2), ("unknown", 1):
+            again = client.get("/updates", headers={"Last-Event-ID": lastEventID})
+            self.assertEqual(len(received(again)), count, lastEventID)
+            self.assertIn("Bob", received(again)[-1].data)
+        self.assertIn("datastar@v1.", client.get("/").text)
         client.close()

@@ -134,6 +134,7 @@ REQUESTS = [
         "/rooms/lobby",
         form=("/rooms/lobby", "name=Ada&text=hi"),
     ),
+    Asked("datastar_poll", MessageEvent("datastar-patch-elements", "*", ""), "/updates"),
     Asked("dashboard", MessageEvent("waiting", "0", "")),
     Asked(
         "htmx_board",
@@ -188,10 +189,9 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
                     for event in parser.feed(chunk):
                         if event.type == "stream-position":
                             continue
-                        if event.lastEventID and asked.first.lastEventID == "*":
-                            data = "*" if asked.first.data == "*" else event.data
-                            return MessageEvent(event.type, data, "*")
-                        return event
+                        data = "*" if asked.first.data == "*" else event.data
+                        known = asked.first.lastEventID == "*" and event.lastEventID
+                        return MessageEvent(event.type, data, "*" if known else event.lastEventID)
     return None
 
 
