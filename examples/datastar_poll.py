@@ -43,7 +43,7 @@ def decoded(text: str) -> Iterator[Event]:
 @eventStream
 async def updates(request: IRequest) -> None:
     stream = EventStream.of(request)
-    if stream.lastEventID not in channel.history:
+    if not await channel.resumes(stream.lastEventID):
         # A new page, or one that was away for too long: all there is, then what changes.
         for event in decoded(Patch.patch_elements(bars() + listOfVotes())):
             stream.send(event)

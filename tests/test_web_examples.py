@@ -6,6 +6,7 @@ the documentation about them.
 from __future__ import annotations
 
 import json
+import re
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,6 +25,7 @@ except ImportError:
 SHOWN = {
     "howto-datastar.md": ["datastar_poll.py"],
     "howto-htmx.md": ["htmx_board.py"],
+    "howto-turbo.md": ["turbo_kitchen.py"],
 }
 
 #: The languages of what runs in a browser.
@@ -121,4 +123,45 @@ class DatastarTests(SynchronousTestCase):
             self.assertEqual(len(received(again)), count, lastEventID)
             self.assertIn("Bob", received(again)[-1].data)
         self.assertIn("datastar@v1.", client.get("/").text)
+        client.close()
+
+
+class TurboTests(SynchronousTestCase):
+    """
+    Tests for the kitchen with Turbo Streams.
+    """
+
+    def test_kitchen(self) -> None:
+        """
+        A new page gets all there is, each page gets what changes, and what is no order is refused.
+        """
+        kitchen = example("turbo_kitchen")
+        client = MemoryClient(kitchen.app.resource())
+        kitchen.add("Soup")
+        stream = client.get("/events")
+        self.assertIn("Soup", received(stream)[0].data)
+        answers = [
+            client.post(path, FORM, form).status
+            for path, form in (
+                ("/orders", "text=%3Ci%3E"),
+                ("/orders", "text=+"),
+                ("/orders/1", ""),
+                ("/orders/1", ""),
+                ("/orders/1", ""),
+            )
+        ]
+        self.assertEqual(answers, [204, 400, 204, 204, 404])
+        changes = [event.data for event in received(stream)[1:]]
+        actions = [re.findall(r'action="(\w+)" target="([\w-]+)"', each)[0] for each in changes]
+        expected = [("append", "orders"), ("replace", "order-1"), ("remove", "order-1")]
+        self.assertEqual(actions, expected)
+        self.assertIn("&lt;i&gt;", changes[0])
+        stream.disconnect()
+        kitchen.add("Tea")
+        for lastEventID, action in (stream.events[-1].lastEventID, "append"), ("", "update"):
+            again = client.get("/events", headers={"Last-Event-ID": lastEventID})
+            [event] = received(again)
+            self.assertIn(f'action="{action}"', event.data)
+            self.assertIn("Tea", event.data)
+        self.assertIn("@hotwired/turbo@8", client.get("/").text)
         client.close()
