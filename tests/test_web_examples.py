@@ -25,6 +25,7 @@ except ImportError:
 SHOWN = {
     "howto-datastar.md": ["datastar_poll.py"],
     "howto-htmx.md": ["htmx_board.py"],
+    "howto-react.md": ["react/app.jsx", "react/events.js"],
     "howto-turbo.md": ["turbo_kitchen.py"],
 }
 
@@ -164,4 +165,40 @@ class TurboTests(SynchronousTestCase):
             self.assertIn(f'action="{action}"', event.data)
             self.assertIn("Tea", event.data)
         self.assertIn("@hotwired/turbo@8", client.get("/").text)
+        client.close()
+
+
+class ReactTests(SynchronousTestCase):
+    """
+    Tests for the answers for a React application.
+    """
+
+    def test_answer(self) -> None:
+        """
+        An answer has an end, goes on after the words that a client has, and needs a header and a
+        question; all who follow the news see each question once, and how many they are.
+        """
+        answers = example("react_answers")
+        client = MemoryClient(answers.app.resource())
+        news, other = client.get("/news"), client.get("/news")
+        other.disconnect()
+        headers = {"Authorization": "Bearer secret"}
+        body = json.dumps({"question": "why?"})
+        self.assertEqual(client.post("/answers", {}, body).status, 401)
+        for wrong in "", "[]", "{}", "{":
+            self.assertEqual(client.post("/answers", headers, wrong).status, 400, wrong)
+        stream = client.post("/answers", headers, body)
+        client.clock.advance(0.5)
+        self.assertEqual([event.data for event in received(stream)], ["You", "asked:", "why?"])
+        stream.disconnect()
+        again = client.post("/answers", {**headers, "Last-Event-ID": "3"}, body)
+        client.clock.advance(10)
+        words = [event.data for event in received(again)]
+        self.assertEqual((words[0], words[-2:]), ("That", ["others.", "{}"]))
+        self.assertTrue(again.complete)
+        self.assertEqual(
+            [(event.type, event.data) for event in received(news)],
+            [("readers", "1"), ("readers", "2"), ("readers", "1"), ("question", "why?")],
+        )
+        self.assertIn("<main>", client.get("/").text)
         client.close()

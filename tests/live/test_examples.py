@@ -155,6 +155,7 @@ REQUESTS = [
         form=("/orders", "customer=ada&article=tea"),
     ),
     Asked("progress", MessageEvent("progress", "*", "*"), None, form=("/jobs", "")),
+    Asked("react_answers", MessageEvent("readers", "1", "*"), "/news"),
     Asked("turbo_kitchen", MessageEvent("message", "*", ""), "/events"),
     Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),
 ]

@@ -209,3 +209,17 @@ class Htmx4Tests(HtmxTests, WebCase):
         await self.shows("one")
         self.assertNotIn("gateway", await self.run_("return document.body.innerText"))
         self.assertEqual(self.whole.asked, [""])
+
+    async def test_hidden(self) -> None:
+        """
+        htmx 4 disconnects while the tab is hidden, and catches up when it is shown.
+        """
+        board = self.board()
+        await self.visitBoard(board)
+        board.channel.publish(board.fragment("Monitoring", "one"))
+        await self.shows("one")
+        await self.hide(True)
+        await until(lambda: not board.channel.streams, "it is disconnected")
+        board.channel.publish(board.fragment("Monitoring", "two"))
+        await self.hide(False)
+        await self.shows("one", "two")

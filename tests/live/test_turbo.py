@@ -83,8 +83,21 @@ class TurboTests(WebCase):
 
     async def test_restart(self) -> None:
         """
-        When the server is restarted and a proxy answers 502 meanwhile, the page shows all that the
-        new one has, and nothing else.
+        When the server is restarted, the page shows all that the new one has, and nothing else.
+        """
+        await self.restart(0)
+
+    async def test_refused(self) -> None:
+        """
+        The same holds if a proxy answers 502 meanwhile.
+        """
+        await self.restart(1)
+
+    async def restart(self, refuse: int) -> None:
+        """
+        Restart the server.
+
+        @param refuse: how many requests get a 502 then.
         """
         first, second = self.kitchen(), self.kitchen()
         await self.visitKitchen(first)
@@ -93,7 +106,7 @@ class TurboTests(WebCase):
         await self.shows("forgotten", "forgotten, too")
         await self.stopServer()
         second.add("new")
-        self.whole.refuse = 1
+        self.whole.refuse = refuse
         self.startServer(second.app.resource())
         await self.shows("new")
         second.add("newer")

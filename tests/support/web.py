@@ -198,3 +198,13 @@ class WebCase(PageCase):
         """
         found = "return [...document.querySelectorAll(arguments[0])].map((it) => it.textContent)"
         return list(await self.run_(found, selector))
+
+    async def hide(self, hidden: bool) -> None:
+        """
+        Make the page believe that its tab is hidden, or shown again.
+        """
+        await self.run_(
+            "Object.defineProperty(document, 'hidden', { value: arguments[0], configurable: true });"
+            "document.dispatchEvent(new Event('visibilitychange'));",
+            hidden,
+        )
