@@ -82,6 +82,8 @@ setup(
         "all": everything,
         "test": [
             *everything,
+            "aiohttp-sse-client>=0.2.1",  # reads the stream of a device, as home automation does
+            "aiosseclient>=0.1.8",  # the same
             "celery>=5.4",  # publishes by a worker, in the code of the documentation
             "coverage[toml]>=7.6",  # lines and branches that no test ran
             "datastar-py>=1",  # makes events for Datastar, in an example

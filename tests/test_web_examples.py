@@ -202,3 +202,32 @@ class ReactTests(SynchronousTestCase):
         )
         self.assertIn("<main>", client.get("/").text)
         client.close()
+
+
+class DeviceTests(SynchronousTestCase):
+    """
+    Tests for the device.
+    """
+
+    def test_device(self) -> None:
+        """
+        A new consumer gets a ping and all states, each then gets what changes, with pings between,
+        and nothing has an ID.
+        """
+        device = example("device_events")
+        client = MemoryClient(device.app.resource())
+        device.begin(client.clock)
+        stream = client.get("/events")
+        first = [(event.type, event.lastEventID) for event in stream.events]
+        self.assertEqual(first, [("ping", ""), ("state", ""), ("state", "")])
+        again = client.get("/events", headers={"Last-Event-ID": "1"})
+        self.assertEqual([(event.type, event.lastEventID) for event in again.events], first)
+        self.assertEqual(client.post("/switch/lamp/toggle").status, 200)
+        lamp = {"id": "switch-lamp", "state": "ON", "value": True}
+        self.assertEqual(stream.events[3].json(), lamp)
+        client.clock.advance(10)
+        types = [event.type for event in stream.events[5:]]
+        self.assertEqual((types.count("state"), types.count("ping")), (5, 1))
+        self.assertRegex(stream.events[5].json()["state"], r"^\d+\.\d °C$")
+        self.assertIn('EventSource("events")', client.get("/").text)
+        client.close()

@@ -135,6 +135,7 @@ REQUESTS = [
         form=("/rooms/lobby", "name=Ada&text=hi"),
     ),
     Asked("datastar_poll", MessageEvent("datastar-patch-elements", "*", ""), "/updates"),
+    Asked("device_events", MessageEvent("ping", "*", ""), "/events"),
     Asked("dashboard", MessageEvent("waiting", "0", "")),
     Asked(
         "htmx_board",

@@ -138,6 +138,22 @@ class ReactTests(WebCase):
         await self.until("document.querySelectorAll('li').length > 1")
         self.assertEqual(await self.texts("li"), ["missed?", "why?"])
 
+    async def test_ended(self) -> None:
+        """
+        When the server ends a stream that is not complete, as when it stops, the answer goes on in
+        another.
+        """
+        answers = self.answers()
+        await self.visitAnswers(answers)
+        await self.ask("why?")
+        await self.matches("#answer", "You asked: why. That.*")
+        [stream] = answers.answer.resource.streams
+        stream.key = "ada"
+        answers.answer.resource.disconnect("ada", retry=500)
+        await self.until("document.querySelector('#answer')?.dataset.state === 'ended'")
+        await self.matches("#answer", "You asked: why. That is .* others\\.")
+        self.assertTrue(self.whole.asked[-1].isdecimal())
+
     async def test_hidden(self) -> None:
         """
         While the tab is hidden, the answer goes on, and the request is not sent again.
