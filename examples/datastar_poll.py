@@ -1,5 +1,5 @@
 """
-A poll with Datastar: each vote changes the page of all who look at it.
+A poll with Datastar: each vote updates every open page.
 
     $ pip install klein datastar-py
     $ python examples/datastar_poll.py 8080
@@ -28,13 +28,13 @@ from twisted_sse.klein import eventStream
 CHOICES = ("Noodles", "Pizza", "Salad")
 
 app = Klein()
-# Datastar ignores the events of a channel itself.  What a page has missed is looked after below.
+# Datastar would ignore a stream-reset: `updates` does its work.
 channel = Channel(name="poll", resetEvent=None)
 votes: list[tuple[str, str]] = []
 
 
 def decoded(text: str) -> Iterator[Event]:
-    # What datastar_py makes is encoded already, with the names of the fields and the blank line.
+    # The text is an encoded event already: field names, values and a blank line.
     for message in EventStreamParser().feed(text.encode()):
         yield Event(message.data, message.type, message.lastEventID or None)
 
@@ -44,7 +44,7 @@ def decoded(text: str) -> Iterator[Event]:
 async def updates(request: IRequest) -> None:
     stream = EventStream.of(request)
     if not await channel.resumes(stream.lastEventID):
-        # A new page, or one that was away for too long: all there is, then what changes.
+        # A new page, or one that cannot resume, gets the whole state first.
         for event in decoded(Patch.patch_elements(bars() + listOfVotes())):
             stream.send(event)
         stream.lastEventID = ""
@@ -59,7 +59,7 @@ async def vote(request: Request) -> list[Event]:
     if not name or choice not in CHOICES:
         raise Error(400, b"a vote has a name and a choice\n")
     cast(name, choice)
-    # The answer is for the page that has voted, alone.
+    # Only the page that voted receives the answer.
     return list(decoded(Patch.patch_signals({"name": "", "said": f"You voted for {choice}."})))
 
 

@@ -25,8 +25,8 @@ from twisted_sse.klein import eventStream
 
 log = Logger()
 app = Klein()
-# Many consumers take each event for one of their own, so there are no others.  A new consumer gets
-# all states: then there is nothing to replay.
+# Simple consumers would misread the channel's own events, so it sends none.  A new consumer gets all
+# states, so there is nothing to replay.
 channel = Channel(history=None, resetEvent=None, name="device")
 values: dict[str, float | bool] = {"sensor-temperature": 21.0, "switch-lamp": False}
 started = time.monotonic()
@@ -55,7 +55,7 @@ def show(name: str, value: float | bool) -> None:
 
 
 def state(name: str) -> Event:
-    # One line of JSON, whatever is in it.
+    # JSON is always a single data line.
     value = values[name]
     text = ("ON" if value else "OFF") if isinstance(value, bool) else f"{value:.1f} °C"
     return Event.json({"id": name, "state": text, "value": value}, event="state")

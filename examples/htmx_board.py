@@ -25,7 +25,7 @@ app = Klein()
 channel = Channel(name="board")
 
 
-# With `once` the stream ends with an event "end", at which htmx closes its connection.
+# With `once`, the stream ends with an `end` event, and htmx closes its connection.
 @app.route("/events")
 @eventStream(once=True)
 async def events(request: IRequest) -> None:
@@ -55,7 +55,7 @@ def close(request: Request) -> str:
 
 
 def fragment(state: str, text: str) -> str:
-    # What people have typed is text: without escape() their scripts would run.
+    # Without escape(), scripts that people type would run.
     return f"""<li>
   <b data-state="{state}">{state}</b> <time>{strftime("%H:%M:%S")}</time>
   <p>{escape(text)}</p>
@@ -91,12 +91,12 @@ HTMX2 = """
   <ul id="updates" sse-swap="message" hx-swap="afterbegin" aria-live="polite"></ul>
 </main>
 <script>
-// After a 502 htmx makes a new EventSource, which does not know where the last one was.
+// After a 502, htmx creates a new EventSource. This passes on the last event ID.
 let last = "";
 document.addEventListener("htmx:sseMessage", ({ detail }) => { last = detail.lastEventId; });
 htmx.createEventSource = (url) => {
   const source = new EventSource(last ? url + "?lastEventID=" + encodeURIComponent(last) : url);
-  // The server no longer has all that was missed: what it has follows, from the oldest.
+  // Some events were lost. Everything that the server still has follows.
   source.addEventListener("stream-reset", () => document.querySelector("#updates").replaceChildren());
   return source;
 };

@@ -1,5 +1,5 @@
 """
-Answers for a React application: one stream for each question, and one for all who look.
+Answers for a React application: one stream per question, and one with news for every page.
 
     $ npm install --prefix examples/react
     $ npm run build --prefix examples/react
@@ -37,7 +37,7 @@ async def answer(request: Request) -> AsyncIterator[Event]:
     if request.getHeader("authorization") != "Bearer secret":
         raise Error(401, b"log in first")
     question = readQuestion(request)
-    # Who was cut off sends the request again, and says how many words it has.
+    # A client that was cut off repeats its request, with the number of its last word.
     had = int(stream.lastEventID) if stream.lastEventID.isdecimal() else 0
     if not had:
         news.publish(question, event="question")

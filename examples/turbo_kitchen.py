@@ -1,5 +1,5 @@
 """
-The orders of a kitchen, with Turbo Streams: each change of an order changes it on all screens.
+The orders of a kitchen, with Turbo Streams: each change appears on every screen.
 
     $ python examples/turbo_kitchen.py 8080
 
@@ -20,7 +20,7 @@ from twisted_sse import Channel, EventStream
 from twisted_sse.klein import eventStream
 
 app = Klein()
-# The page takes events without a type alone.  What it has missed is looked after below.
+# Turbo would ignore a stream-reset: `events` does its work.
 channel = Channel(name="kitchen", resetEvent=None)
 orders: dict[int, tuple[str, bool]] = {}  # what it is, and whether it is being cooked
 numbers = count(1)
@@ -31,7 +31,7 @@ numbers = count(1)
 async def events(request: IRequest) -> None:
     stream = EventStream.of(request)
     if not await channel.resumes(stream.lastEventID):
-        # A new page, or one that was away for too long: all there is, then what changes.
+        # A new page, or one that cannot resume, gets the whole state first.
         stream.send(turbo("update", "orders", "".join(map(item, orders))))
         stream.lastEventID = ""
     channel.subscribe(stream)
@@ -90,7 +90,7 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <script type="module" src="https://cdn.jsdelivr.net/npm/@hotwired/turbo@8.0.23/dist/turbo.es2017-esm.js"></script>
 <script type="module">
-// After a 502 a browser gives up.  The page gets all there is when it connects anew.
+// After a 502 the browser gives up. A new element connects again, and gets the whole state.
 setInterval(() => {
   const element = document.querySelector("turbo-stream-source");
   if (element?.streamSource?.readyState === EventSource.CLOSED) element.replaceWith(element.cloneNode());

@@ -36,7 +36,7 @@ function App() {
     setAsked({ question: new FormData(event.target).get("question"), number: asked.number + 1 });
     event.target.reset();
   }
-  // Another key is another Answer: React unmounts the one before, which ends its stream.
+  // Another key is another Answer. React unmounts the previous one, which closes its stream.
   return (
     <>
       <h1>Ask</h1>

@@ -1,10 +1,10 @@
-// Hooks for event streams.  Each ends its connection when the component is unmounted.
+// Hooks for event streams. Each closes its connection when the component unmounts.
 import { useEffect, useRef, useState } from "react";
 import { fetchEventSource } from "@microsoft/fetch-event-source";
 
 class Refused extends Error {}
 
-// A handler that is new at each rendering must not be a reason to connect anew.
+// The newest handler, so that a new one at each rendering does not reconnect.
 function useLatest(handler) {
   const latest = useRef(handler);
   useEffect(() => {
@@ -14,10 +14,10 @@ function useLatest(handler) {
 }
 
 /**
- * Follow the answer to a request, which may be a POST and have headers.
+ * Follow the response to a request, which may be a POST and have headers.
  *
- * onEvent gets { event, data, id }.  Returns "connecting", "open", "ended", or the message of an
- * error after which it does not try again.
+ * onEvent gets { event, data, id }. Returns "connecting", "open", "ended", or the message of an
+ * error that is not retried.
  */
 export function useEventStream(url, { method = "GET", headers, body, onEvent }) {
   const [state, setState] = useState("connecting");
@@ -32,7 +32,7 @@ export function useEventStream(url, { method = "GET", headers, body, onEvent }) 
       headers,
       body,
       signal: controller.signal,
-      // By default it disconnects in a hidden tab, and sends the request again later.
+      // By default it disconnects in hidden tabs, and repeats the request later.
       openWhenHidden: true,
       async onopen(response) {
         if (response.status === 204) {
@@ -54,11 +54,11 @@ export function useEventStream(url, { method = "GET", headers, body, onEvent }) 
       },
       onerror(error) {
         if (error instanceof Refused) throw error;
-        // What returns is tried again, from the last event ID.
+        // Returning means: try again, with the last event ID.
         setState("connecting");
       },
     }).catch((error) => setState(error.message));
-    // In development StrictMode mounts twice: only what is still mounted then sends its request.
+    // In development, StrictMode mounts twice. Only the second mount sends its request.
     const timer = setTimeout(follow);
     return () => {
       clearTimeout(timer);
@@ -69,9 +69,9 @@ export function useEventStream(url, { method = "GET", headers, body, onEvent }) 
 }
 
 /**
- * Follow a stream with the browser's own EventSource: a GET without headers.
+ * Follow a stream with the browser's EventSource: a GET without headers.
  *
- * onEvent gets a MessageEvent of one of the types.  Returns "connecting", "open" or "ended".
+ * onEvent gets a MessageEvent of one of the types. Returns "connecting", "open" or "ended".
  */
 export function useEventSource(url, types, onEvent) {
   const [state, setState] = useState("connecting");
@@ -85,7 +85,7 @@ export function useEventSource(url, types, onEvent) {
       source.onopen = () => setState("open");
       source.onerror = () => {
         setState("connecting");
-        // After an answer such as 502 a browser gives up.
+        // After a response such as 502 the browser gives up.
         if (source.readyState === EventSource.CLOSED) timer = setTimeout(connect, 3000);
       };
       for (const name of [...names.split(","), "stream-position", "end"]) {

@@ -54,12 +54,15 @@ class TurboTests(WebCase):
         await self.shows("Tea <i>hot</i>")
         await self.until("document.querySelector('input').value === ''")
         kitchen.add("Soup")
-        await self.shows("Tea <i>hot</i>", "Soup")
+        # Appended twice, an element with an ID is there once.
+        kitchen.channel.publish(kitchen.turbo("append", "orders", kitchen.item(2)))
+        kitchen.add("Stew")
+        await self.shows("Tea <i>hot</i>", "Soup", "Stew")
         await self.click("#order-1 button")
         await self.says("#order-1[data-cooking=True] button", "Served")
         await self.click("#order-1 button")
         await self.until("!document.querySelector('#order-1')")
-        await self.shows("Soup")
+        await self.shows("Soup", "Stew")
 
     async def test_resumes(self) -> None:
         """
