@@ -51,7 +51,7 @@ dist: .venv/.check
 	$(bin)/twine check --strict dist/*
 
 clean:
-	rm -rf .venv .bench .go node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
+	rm -rf .venv .bench .datastar .go node_modules build dist docs/_build htmlcov *.egg-info .coverage .coverage.* \
 	    _trial_temp* .hypothesis .mypy_cache .pytest_cache .ruff_cache twistd.pid twistd.log* \
 	    twisted/plugins/dropin.cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -82,22 +82,25 @@ setup(
         "all": everything,
         "test": [
             *everything,
+            "aiohttp-sse-client>=0.2.1",  # reads the stream of a device, as home automation does
+            "aiosseclient>=0.1.8",  # the same
             "anthropic>=0.60",  # a model's answer, through our streams to the browser
             "anyio>=4",  # task groups, which must be left where they were entered
             "celery>=5.4",  # publishes by a worker, in the code of the documentation
             "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "datastar-py>=1",  # makes events for Datastar, in an example
             "django>=4.2",  # publishes when a transaction is committed, in the same code
             "flask>=3",  # publishes from a route, in the same code
             "h11>=0.14",  # takes our responses apart as HTTP/1.1 requires
-            "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
+            "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "hypothesis>=6.100",  # properties of the format and the parser
             "mcp>=2",  # calls tools of our example, and resumes after cuts
             "mercure-publisher>=0.1",  # publishes to the hub, as a client that is not ours
             "openai>=1.40",  # asks for JSON and reads a stream; its streams are relayed, too
-            "pyyaml>=6",  # reads the Kubernetes manifest, to test it
-            "pytest>=8.2",  # one of the two runners; trial is in Twisted
             "pytest-twisted>=1.14.3",  # the first that runs every kind of coroutine test
+            "pytest>=8.2",  # one of the two runners; trial is in Twisted
+            "pyyaml>=6",  # reads the Kubernetes manifest, to test it
             "redis>=5",  # adds to streams and carries Celery's tasks, in the same code
             "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests

@@ -134,7 +134,15 @@ REQUESTS = [
         "/rooms/lobby",
         form=("/rooms/lobby", "name=Ada&text=hi"),
     ),
+    Asked("datastar_poll", MessageEvent("datastar-patch-elements", "*", ""), "/updates"),
+    Asked("device_events", MessageEvent("ping", "*", ""), "/events"),
     Asked("dashboard", MessageEvent("waiting", "0", "")),
+    Asked(
+        "htmx_board",
+        MessageEvent("message", "*", "*"),
+        "/events",
+        form=("/updates", "state=Monitoring&text=slow"),
+    ),
     Asked(
         "notifications",
         MessageEvent("message", "ada is here", "*"),
@@ -148,6 +156,8 @@ REQUESTS = [
         form=("/orders", "customer=ada&article=tea"),
     ),
     Asked("progress", MessageEvent("progress", "*", "*"), None, form=("/jobs", "")),
+    Asked("react_answers", MessageEvent("readers", "1", "*"), "/news"),
+    Asked("turbo_kitchen", MessageEvent("message", "*", ""), "/events"),
     Asked("tokens_klein", MessageEvent("token", "It ", ""), "/answer?question=why"),
 ]
 
@@ -182,10 +192,9 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
                     for event in parser.feed(chunk):
                         if event.type == "stream-position":
                             continue
-                        if event.lastEventID and asked.first.lastEventID == "*":
-                            data = "*" if asked.first.data == "*" else event.data
-                            return MessageEvent(event.type, data, "*")
-                        return event
+                        data = "*" if asked.first.data == "*" else event.data
+                        known = asked.first.lastEventID == "*" and event.lastEventID
+                        return MessageEvent(event.type, data, "*" if known else event.lastEventID)
     return None
 
 

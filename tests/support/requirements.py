@@ -46,7 +46,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 R3LABS = ROOT / ".go" / "r3labs"
 
 #: The npm packages that tests use.
-NPM = ["axe-core", "eventsource", "undici", "@microsoft/fetch-event-source"]
+NPM = [
+    *("@hotwired/turbo", "@microsoft/fetch-event-source", "axe-core", "esbuild", "eventsource"),
+    *("htmx-ext-sse", "htmx.org", "htmx4", "react", "react-dom", "undici"),
+]
 
 #: The search path for commands, including those of root.
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
