@@ -84,8 +84,12 @@ setup(
             *everything,
             "celery>=5.4",  # publishes by a worker, in the code of the documentation
             "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "channels>=4.1",  # sends event streams from Django, which ours replace on a page
+            "daphne>=4.1",  # its server, to compare
             "django>=4.2",  # publishes when a transaction is committed, in the same code
+            "fastapi>=0.115",  # publishes in a background task, in the same code
             "flask>=3",  # publishes from a route, in the same code
+            "Flask-SSE>=1",  # streams by Redis, which ours replace on a page
             "h11>=0.14",  # takes our responses apart as HTTP/1.1 requires
             "httpx>=0.27",  # a client that is not ours, below httpx-sse
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
@@ -98,7 +102,9 @@ setup(
             "redis>=5",  # adds to streams and carries Celery's tasks, in the same code
             "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests
+            "sse-starlette>=2.1",  # streams from Starlette, which ours replace on a page
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
+            "uvicorn>=0.30",  # runs FastAPI and Starlette
             "websocket-client>=1.8",  # drives Firefox by WebDriver BiDi; selenium uses it, too
         ],
         "docs": [

@@ -125,6 +125,12 @@ REQUESTS = [
     Asked("ticker_source", MessageEvent("tick", "tick 1", "1")),
     Asked("countdown", MessageEvent("count", "5", "5")),
     Asked(
+        "flask_beside",
+        MessageEvent("ordered", '"tea"', "*"),
+        "/events",
+        form=("/orders", "item=tea"),
+    ),
+    Asked(
         "upload_progress",
         MessageEvent("result", "*", "*"),
         "/uploads/mine",
