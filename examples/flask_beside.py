@@ -15,8 +15,7 @@ from flask import Flask, redirect, request
 from twisted.internet import reactor as _reactor
 from twisted.internet.threads import deferToThread
 from twisted.python.threadpool import ThreadPool
-from twisted.web.iweb import IRequest
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Site
 from twisted.web.wsgi import WSGIResource
 from werkzeug.wrappers import Response
@@ -56,13 +55,12 @@ class Beside(Resource):
     The children of this resource, and the application for all other paths.
     """
 
-    def __init__(self, wsgi: IResource) -> None:
+    def __init__(self, wsgi: Any) -> None:
         super().__init__()
         self.wsgi = wsgi
 
-    def getChild(self, path: bytes, request: IRequest) -> IResource:
-        asked: Any = request
-        asked.postpath.insert(0, asked.prepath.pop())
+    def getChild(self, path: bytes, request: Any) -> Any:
+        request.postpath.insert(0, request.prepath.pop())
         return self.wsgi
 
 

@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 R3LABS = ROOT / ".go" / "r3labs"
 
 #: The npm packages that tests use.
-NPM = ["axe-core", "eventsource", "undici", "@microsoft/fetch-event-source"]
+NPM = ["axe-core", "better-sse", "eventsource", "undici", "@microsoft/fetch-event-source"]
 
 #: The search path for commands, including those of root.
 SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
