@@ -5,18 +5,21 @@ its own process.
 
 from __future__ import annotations
 
+import ast
 import http.client
 import signal
 import sys
 from contextlib import closing
 from threading import Thread
 
+from tests.support.browsers import startChromium, webdriver
 from tests.support.daemons import FOREGROUND, PATIENCE, DaemonMixin, until
 from tests.support.documents import blocks
+from tests.support.examples import EXAMPLES
 from tests.support.many import Subscriber
 from tests.support.ports import freePort
 from tests.support.proxies import startNginx
-from tests.support.requirements import needs
+from tests.support.requirements import needs, nothingMayBeLeftOut
 
 PAGE = "howto-wsgi.md"
 ONE = "## Django or Flask in one process"
@@ -290,3 +293,66 @@ class AsideTests(BesideMixin):
         self.assertEqual(self.ask("/events?event=x", "x", front)[0], 401)
         server.send_signal(signal.SIGINT)
         self.finish(server)
+
+
+@needs("network", "browser")
+class ExampleTests(BesideMixin):
+    """
+    Tests for the pages of the examples, started as their docstrings say.
+    """
+
+    if webdriver is None and not nothingMayBeLeftOut():
+        skip = "browser (selenium is not installed: pip install selenium)"
+
+    def order(self, port: int) -> None:
+        """
+        Order in one window, and assert that both show it.
+        """
+        profile = self.directory / "profile"
+        browser = startChromium(str(profile))
+        self.addCleanup(browser.quit)
+        browser.get(f"http://127.0.0.1:{port}/")
+        first = browser.current_window_handle
+        browser.switch_to.new_window("window")
+        browser.get(f"http://127.0.0.1:{port}/")
+        until(lambda: browser.execute_script("return source.readyState") == 1)
+        second = browser.current_window_handle
+        browser.switch_to.window(first)
+        until(lambda: browser.execute_script("return source.readyState") == 1)
+        browser.find_element("name", "item").send_keys("<b>tea")
+        browser.find_element("tag name", "button").click()
+        shown = 'return Array.from(document.querySelectorAll("li"), (each) => each.textContent)'
+        for window in first, second:
+            browser.switch_to.window(window)
+            until(lambda: browser.execute_script(shown) == ["<b>tea"])
+
+    def test_flask(self) -> None:
+        """
+        What is ordered in one window of the Flask application appears in both.
+        """
+        port = freePort()
+        process = self.spawn(sys.executable, str(EXAMPLES / "flask_beside.py"), str(port))
+        self.waitFor(process, f"http://127.0.0.1:{port}/")
+        self.order(port)
+
+    def test_fastAPI(self) -> None:
+        """
+        What is ordered in one window of the FastAPI application appears in both.
+        """
+        documentation = ast.get_docstring(ast.parse((EXAMPLES / "fastapi_beside.py").read_text()))
+        command = (
+            "serve post --port 8001 --publish-token file:token --origin http://127.0.0.1:8080\n"
+        )
+        self.assertIn(command, documentation or "")
+        self.write("token", "s3cret")
+        application = freePort()
+        options = ("--publish-token", "file:token", "--origin", f"http://127.0.0.1:{application}")
+        self.start(*FOREGROUND, "sse", "post", *options)
+        self.environment |= {
+            "EVENTS_TOKEN": "s3cret",
+            "EVENTS_URL": f"http://127.0.0.1:{self.port}/",
+            "NO_PROXY": "*",
+        }
+        program = str(EXAMPLES / "fastapi_beside.py")
+        self.waitFor(self.spawn(sys.executable, program, str(application)), "Uvicorn running")
+        self.order(application)

@@ -426,7 +426,14 @@ class StartedTests(SynchronousTestCase):
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
         elsewhere = {
-            *("chat_redis", "django_hub", "list_store", "mirror", "presence_chat"),
+            *(
+                "chat_redis",
+                "django_hub",
+                "fastapi_beside",
+                "list_store",
+                "mirror",
+                "presence_chat",
+            ),
             *("pytest_hello", "terminal_dashboard", "trial_hello"),
         }
         self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)

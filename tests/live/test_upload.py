@@ -4,7 +4,9 @@ Tests for the progress of uploads: the page of the example in a browser, a slow 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
@@ -15,8 +17,13 @@ from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 
 from tests.support.browsers import Browsing
-from tests.support.examples import example
+from tests.support.daemons import DaemonMixin
+from tests.support.documents import blocks
+from tests.support.examples import EXAMPLES, example
 from tests.support.live import PATIENCE, LiveTestCase, reactor
+from tests.support.many import Subscriber
+from tests.support.ports import freePort
+from tests.support.proxies import startCaddy, startHAProxy, startNginx
 from tests.support.requirements import needs
 
 #: Looks at the bar at each event, and sends the file.
@@ -146,3 +153,85 @@ class ClientTests(LiveTestCase):
         """
         await self.upload(http2=True)
         await self.upload(http2=True, guarded=True)
+
+
+@needs("network", "deploy")
+class ProxyTests(DaemonMixin):
+    """
+    Tests for proxies in front of the example.
+    """
+
+    def states(self, start: Callable[..., None], text: str) -> list[str]:
+        """
+        Upload in two pieces through a proxy, the second as soon as something is reported of the first, or
+        at once if the proxy keeps the first.
+
+        @param start: what starts the proxy.
+        @param text: its configuration, with C{FRONT} and C{BACK} in place of ports.
+        @return: the states that were reported.
+        """
+        back, front = freePort(), freePort()
+        program = str(EXAMPLES / "upload_progress.py")
+        self.waitFor(self.spawn(sys.executable, program, str(back)), f"http://127.0.0.1:{back}/")
+        start(
+            self,
+            self.directory,
+            text.replace("FRONT", str(front)).replace("BACK", str(back)),
+            front,
+        )
+        follower = Subscriber(front, "/uploads/mine")
+        self.addCleanup(follower.close)
+        connection = socket.create_connection(("127.0.0.1", front), PATIENCE)
+        self.addCleanup(connection.close)
+        head = f"POST /files HTTP/1.1\r\nHost: localhost:{front}\r\nUpload-ID: mine\r\n"
+        connection.sendall(f"{head}Content-Length: 10\r\n\r\n12345".encode())
+        if "BUFFERED" not in text:
+            follower.readUntil(lambda: follower.events)
+        connection.sendall(b"67890")
+        follower.readUntil(lambda: follower.events[-1:] and follower.events[-1].type == "result")
+        return [event.json()["state"] for event in follower.events[:-1]]
+
+    def nginx(self, directives: str) -> str:
+        """
+        @return: a configuration of nginx.
+        """
+        return f"""server {{
+            listen 127.0.0.1:FRONT;
+            location / {{ proxy_pass http://127.0.0.1:BACK; {directives} }}
+        }}"""
+
+    def test_nginx(self) -> None:
+        """
+        With the directives of the page, nginx passes an upload on as it arrives.
+        """
+        [directives] = blocks("howto-upload.md", "nginx", "## Before you deploy")
+        states = self.states(startNginx, self.nginx(directives))
+        self.assertEqual(states, ["receiving", "received"])
+
+    def test_nginxBuffers(self) -> None:
+        """
+        Without these directives nginx passes it on when it is complete.
+        """
+        states = self.states(startNginx, self.nginx("# BUFFERED\n"))
+        self.assertEqual(states, ["received"])
+
+    def test_haproxy(self) -> None:
+        """
+        HAProxy passes an upload on as it arrives.
+        """
+        text = """listen upload
+            bind 127.0.0.1:FRONT
+            mode http
+            timeout connect 60s
+            timeout client 60s
+            timeout server 60s
+            server example 127.0.0.1:BACK
+"""
+        self.assertEqual(self.states(startHAProxy, text), ["receiving", "received"])
+
+    def test_caddy(self) -> None:
+        """
+        Caddy passes an upload on as it arrives.
+        """
+        text = "http://localhost:FRONT {\n\treverse_proxy 127.0.0.1:BACK\n}\n"
+        self.assertEqual(self.states(startCaddy, text), ["receiving", "received"])
