@@ -22,8 +22,8 @@ from tests.support.proxies import startNginx
 from tests.support.requirements import needs, nothingMayBeLeftOut
 
 PAGE = "howto-wsgi.md"
-ONE = "## Django or Flask in one process"
-ASIDE = "## FastAPI with the daemon"
+ONE = "## Run Django or Flask in the same process"
+ASIDE = "## Run FastAPI beside the daemon"
 OTHERS = "## Publish from other processes"
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}

@@ -204,7 +204,7 @@ class ProxyTests(DaemonMixin):
         """
         With the directives of the page, nginx passes an upload on as it arrives.
         """
-        [directives] = blocks("howto-upload.md", "nginx", "## Before you deploy")
+        [directives] = blocks("howto-upload.md", "nginx", "## Configure the proxy")
         states = self.states(startNginx, self.nginx(directives))
         self.assertEqual(states, ["receiving", "received"])
 
