@@ -209,7 +209,7 @@ class OneProcessTests(BesideMixin):
         until((self.directory / "running").exists)
         self.process.send_signal(signal.SIGTERM)
         self.assertEqual(subscriber.toEnd(), [])
-        until(lambda: not self.isListening())
+        self.waitFor(self.process, f"(TCP Port {self.port} Closed)")
         self.write("go", "")
         output, _ = self.process.communicate(timeout=PATIENCE)
         # twistd then ends by the signal.
