@@ -87,9 +87,13 @@ setup(
             "anthropic>=0.60",  # a model's answer, through our streams to the browser
             "anyio>=4",  # task groups, which must be left where they were entered
             "celery>=5.4",  # publishes by a worker, in the code of the documentation
+            "channels>=4.1",  # sends event streams from Django, which ours replace on a page
             "coverage[toml]>=7.6",  # lines and branches that no test ran
+            "daphne>=4.1",  # its server, to compare
             "datastar-py>=1",  # makes events for Datastar, in an example
             "django>=4.2",  # publishes when a transaction is committed, in the same code
+            "fastapi>=0.115",  # publishes in a background task, in the same code
+            "Flask-SSE>=1",  # streams by Redis, which ours replace on a page
             "flask>=3",  # publishes from a route, in the same code
             "h11>=0.14",  # takes our responses apart as HTTP/1.1 requires
             "httpx-sse>=0.4",  # reads our streams in the tests of real clients
@@ -105,7 +109,9 @@ setup(
             "requests>=2.31",  # publishes, in the code of the documentation
             "selenium>=4.20",  # drives Chromium, the browser of the tests
             "sniffio>=1.3",  # what libraries ask for the loop that they run in
+            "sse-starlette>=2.1",  # streams from Starlette, which ours replace on a page
             "treq>=24.9",  # in-memory requests to Klein, real ones to the live tests
+            "uvicorn>=0.30",  # runs FastAPI and Starlette
             "websocket-client>=1.8",  # drives Firefox by WebDriver BiDi; selenium uses it, too
         ],
         "docs": [

@@ -86,6 +86,7 @@ myst_heading_anchors = 3
 # first, so those with less in it come first.
 api_modules = [
     "format",
+    "server.progress",
     "server",
     "stream",
     "channel",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
@@ -119,14 +120,33 @@ def tokens(visit: Visit) -> None:
     time.sleep(1.5)
 
 
+def flask(visit: Visit) -> None:
+    for item in "tea", "two cups", "a pot":
+        visit.post("orders", item=item)
+    visit.until("a pot")
+
+
+def upload(visit: Visit) -> None:
+    slow = {"offline": False, "latency": 0, "download_throughput": -1, "upload_throughput": 200_000}
+    visit.browser.set_network_conditions(**slow)
+    with TemporaryDirectory() as directory:
+        file = Path(directory, "photos.tar")
+        file.write_bytes(bytes(1_000_000))
+        visit.type("input", str(file))
+        visit.click("button")
+        time.sleep(3)
+
+
 #: What a visitor does before the picture is taken, by example.
 SCENES: dict[str, Callable[[Visit], None]] = {
     "chat_klein": chat,
     "dashboard": dashboard,
+    "flask_beside": flask,
     "orders_hub": orders,
     "presence_chat": presence,
     "progress": progress,
     "tokens_klein": tokens,
+    "upload_progress": upload,
 }
 
 

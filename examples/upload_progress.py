@@ -1,43 +1,106 @@
 """
-A POST that is answered with an event stream: one event for each line of the upload, as soon as
-the line is done, and one with the result.
+Upload a file, and watch how much of it has arrived, then what is done with it.
 
     $ python examples/upload_progress.py 8080
-    $ printf 'one\\ntwo\\nthree\\n' | curl -N --data-binary @- http://127.0.0.1:8080/check
+
+Then open http://127.0.0.1:8080/ in a browser.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from dataclasses import asdict
+from hashlib import sha256
+from typing import IO
 
 from klein import Klein
-from twisted.internet.task import deferLater
-from twisted.web.error import Error
-from twisted.web.server import Request
+from twisted.internet.threads import deferToThread
+from twisted.web.server import Request, Site
 
-from twisted_sse import Event, EventStream
+from twisted_sse import Channel, EventStream
 from twisted_sse.klein import eventStream
+from twisted_sse.server.progress import Progress, ProgressRequest
 
 app = Klein()
+channel = Channel(name="uploads")
 
 
-@app.route("/check", methods=["POST"])
-@eventStream(once=True)
-async def check(request: Request) -> AsyncIterator[Event]:
-    # The whole body is there: Twisted reads it before it calls anybody.
+class Upload(ProgressRequest):
+    maxBody = 2**30
+
+    def progressed(self, progress: Progress) -> None:
+        if (upload := uploadOf(self)) is not None:
+            channel.publish(json=asdict(progress), event="progress", topics=[upload])
+
+
+def uploadOf(request: Request) -> str | None:
+    # Chosen by the page at random, so that others cannot watch its uploads.
+    name = request.getHeader(b"upload-id")
+    return None if name is None else name.decode("latin-1")
+
+
+@app.route("/uploads/<upload>")
+@eventStream
+async def events(request: Request, upload: str) -> None:
+    channel.subscribe(EventStream.of(request), topics=[upload], last=1)
+
+
+@app.route("/files", methods=["POST"])
+async def receive(request: Request) -> bytes:
     assert request.content is not None
-    lines = request.content.read().decode("utf-8", "replace").splitlines()
-    clock = EventStream.of(request).clock
-    if not lines:
-        raise Error(400, b"Nothing was uploaded")
-    words = 0
-    for number, line in enumerate(lines, 1):
-        await deferLater(clock, 0.2)  # the work
-        words += len(line.split())
-        yield Event.json({"done": number, "of": len(lines)}, event="progress")
-    yield Event.json({"words": words}, event="result")
+    digest = await deferToThread(digestOf, request.content)
+    if (upload := uploadOf(request)) is not None:
+        channel.publish(json={"sha256": digest}, event="result", topics=[upload])
+    return digest.encode()
+
+
+def digestOf(file: IO[bytes]) -> str:
+    digest = sha256()
+    while piece := file.read(2**20):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+@app.route("/")
+def page(request: Request) -> str:
+    request.setHeader("content-type", "text/html; charset=utf-8")
+    return """<!DOCTYPE html>
+<html lang="en"><meta charset="utf-8"><title>Upload</title><link rel="icon" href="data:,">
+<style>:root { color-scheme: light dark; margin: 2rem } * { font: 1rem/1.5 system-ui }</style>
+<form><input name="file" type="file" required> <button>Upload</button></form>
+<progress value="0" max="1"></progress> <output></output>
+<script>
+const [form] = document.forms, bar = document.querySelector("progress"), output = document.querySelector("output");
+form.onsubmit = async (event) => {
+  event.preventDefault();
+  const id = crypto.randomUUID(), source = new EventSource(`uploads/${id}`);
+  source.addEventListener("progress", ({ data }) => {
+    const { received, total, state } = JSON.parse(data);
+    bar.max = total || 1;
+    bar.value = total ? received : Number(state === "received");
+    output.textContent = `${state}: ${received} bytes`;
+  });
+  source.addEventListener("result", ({ data }) => {
+    output.textContent = `SHA-256: ${JSON.parse(data).sha256}`;
+    source.close();
+  });
+  await new Promise((open) => { source.onopen = open; });
+  // The file itself is the body, rather than one field of a form.
+  const headers = { "Upload-ID": id }, body = form.elements.file.files[0];
+  const answer = await fetch("files", { method: "POST", headers, body }).catch((error) => error);
+  if (!answer.ok) {
+    output.textContent = answer.status === 413 ? "The file is too large" : `It failed: ${answer.message ?? answer.status}`;
+    source.close();
+  }
+};
+</script>"""
 
 
 if __name__ == "__main__":
-    app.run("127.0.0.1", int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+    from twisted.internet import reactor
+
+    wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    site = Site(app.resource(), requestFactory=Upload)
+    port = reactor.listenTCP(wanted, site, interface="127.0.0.1")
+    print(f"http://127.0.0.1:{port.getHost().port}/", flush=True)
+    reactor.run()

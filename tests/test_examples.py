@@ -7,10 +7,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from hashlib import sha256
 from unittest import mock
 from urllib.parse import urlencode
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.support.channels import received
@@ -87,24 +88,24 @@ class MemoryTests(SynchronousTestCase):
 
     def test_uploadProgress(self) -> None:
         """
-        Each line is reported when it is processed, and the result at the end.
+        Those who watch an upload get its progress and its result, and nothing of another.
         """
-        client = MemoryClient(example("upload_progress").app.resource())
-        stream = client.post("/check", body="one two\nthree\n")
-        client.clock.advance(0.3)
-        self.assertEqual([event.type for event in received(stream)], ["progress"])
-        client.clock.advance(0.1)
+        upload = example("upload_progress")
+        self.patch(upload, "deferToThread", lambda work, *given: succeed(work(*given)))
+        client = MemoryClient(upload.app.resource())
+        client.site.requestFactory = upload.Upload
+        mine, other = client.get("/uploads/mine"), client.get("/uploads/other")
+        answer = client.post("/files", {"Upload-ID": "mine"}, b"hello")
+        digest = sha256(b"hello").hexdigest()
+        self.assertEqual(answer.text, digest)
+        done = {"received": 5, "total": 5, "state": "received"}
         self.assertEqual(
-            [event.type for event in received(stream)], ["progress", "progress", "result", "end"]
+            [(event.type, event.json()) for event in received(mine)],
+            [("progress", done), ("result", {"sha256": digest})],
         )
-        self.assertEqual(received(stream)[2].json(), {"words": 3})
-
-    def test_uploadNothing(self) -> None:
-        """
-        An empty upload is an HTTP error, because nothing was sent before.
-        """
-        client = MemoryClient(example("upload_progress").app.resource())
-        self.assertEqual(client.post("/check").status, 400)
+        client.post("/files", body=b"without a name")
+        self.assertEqual(received(other), [])
+        client.close()
 
     def test_chat(self) -> None:
         """

@@ -27,7 +27,7 @@ HOUSE = {
     "timing": "reactors ticker slices backoff",
     "guard": "targets bodies pacing frames http2 site",
     "stream": "reasons asked twice turn awaited headers transport peer stall pending options feed lag every response stream observer result",
-    "server": "accept address hosts answers origins drain heart group resource",
+    "server": "progress accept address hosts answers origins drain heart group resource",
     "store": "identifiers contract entry figures fingerprint memory sqlite.errors sqlite.lock sqlite.schema sqlite.rows sqlite.runs"
     " sqlite.health sqlite.handover sqlite.worker sqlite.file sqlite.state sqlite.trimming sqlite.keys"
     " sqlite.items sqlite.reader sqlite.batch sqlite.writer sqlite.log sqlite.session sqlite.store sqlite"

@@ -5,6 +5,7 @@ Tests for L{twisted_sse.guard.bodies}: bodies of requests that are too large.
 from __future__ import annotations
 
 import json
+from io import BytesIO
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -195,6 +196,23 @@ class BodiesMixin:
             self.assertTrue(answer.endswith(b"\r\n\r\n%d" % len(body)), (body, answer))
             self.assertEqual(bool(self.resource.args), isRead, body)
             self.assertEqual(self.resource.kinds, list(kinds))
+
+    def test_filesAreNotRead(self) -> None:
+        """
+        A body that is not a form is not looked at, since it may be a large file.
+        """
+        read: list[int] = []
+
+        class File(BytesIO):
+            def read(self, size: int | None = -1) -> bytes:
+                read.append(len(self.getvalue()))
+                return super().read(size)
+
+        self.patch(bodies, "MOST_FIELDS", 10)
+        self.site.getContentFile = lambda length: File()  # type: ignore[attr-defined]
+        kind = b"Content-Type: application/octet-stream"
+        self.send(kind, b"Content-Length: 20", body=b"&" * 20)
+        self.assertEqual(read, [20])  # by the resource
 
     def test_formsAreQuick(self) -> None:
         """

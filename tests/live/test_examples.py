@@ -114,7 +114,6 @@ class Asked(NamedTuple):
     name: str
     first: MessageEvent
     path: str | None = "/"
-    body: bytes | None = None
     form: tuple[str, str] | None = None
 
 
@@ -126,7 +125,16 @@ REQUESTS = [
     Asked("ticker_source", MessageEvent("tick", "tick 1", "1")),
     Asked("countdown", MessageEvent("count", "5", "5")),
     Asked(
-        "upload_progress", MessageEvent("progress", '{"done":1,"of":2}', ""), "/check", b"a b\nc\n"
+        "flask_beside",
+        MessageEvent("ordered", '"tea"', "*"),
+        "/events",
+        form=("/orders", "item=tea"),
+    ),
+    Asked(
+        "upload_progress",
+        MessageEvent("result", "*", "*"),
+        "/uploads/mine",
+        form=("/files", "hello"),
     ),
     Asked(
         "chat_klein",
@@ -178,14 +186,14 @@ def firstEvent(asked: Asked) -> MessageEvent | None:
             headers, path = ACCEPT, asked.path
             if asked.form is not None:
                 address, form = asked.form
-                connection.request("POST", address, form, FORM)
+                connection.request("POST", address, form, {**FORM, "Upload-ID": "mine"})
                 with connection.getresponse() as response:
                     response.read()
                     path = path or response.getheader("Location")
                     cookie, _, _ = (response.getheader("Set-Cookie") or "").partition(";")
                     headers = {**ACCEPT, "Cookie": cookie}
             assert path is not None, "there is no stream"
-            connection.request("GET" if asked.body is None else "POST", path, asked.body, headers)
+            connection.request("GET", path, headers=headers)
             with connection.getresponse() as response:
                 parser = EventStreamParser()
                 while chunk := response.read1():
@@ -427,8 +435,8 @@ class StartedTests(SynchronousTestCase):
         """
         names = {path.stem for path in EXAMPLES.glob("*.py")}
         elsewhere = {
-            *("chat_redis", "django_hub", "list_store", "mirror", "presence_chat"),
-            *("mcp_server", "pytest_hello", "relay_llm", "terminal_dashboard", "trial_hello"),
+            *("chat_redis", "django_hub", "fastapi_beside", "list_store", "mcp_server", "mirror"),
+            *("presence_chat", "pytest_hello", "relay_llm", "terminal_dashboard", "trial_hello"),
         }
         self.assertEqual(names, {asked.name for asked in REQUESTS} | elsewhere)
 

@@ -60,9 +60,12 @@ class Subscriber:
                 raise Ended(f"the stream was cut after {self.events}") from e
             if not data:
                 raise Ended(f"the stream has ended after {self.events}")
-            self.events += [
-                event for event in self._parser.feed(data) if event.type != "stream-position"
-            ]
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        self.events += [
+            event for event in self._parser.feed(data) if event.type != "stream-position"
+        ]
 
     def until(self, data: str) -> list[MessageEvent]:
         """
@@ -73,6 +76,16 @@ class Subscriber:
         """
         self.readUntil(lambda: self.events and self.events[-1].data == data)
         return self.events[:-1]
+
+    def toEnd(self) -> list[MessageEvent]:
+        """
+        Read until the server ends the stream.
+
+        @return: all events.
+        """
+        while data := self._response.read1():
+            self._feed(data)
+        return self.events
 
     def close(self) -> None:
         """

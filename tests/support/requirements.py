@@ -47,8 +47,8 @@ R3LABS = ROOT / ".go" / "r3labs"
 
 #: The npm packages that tests use.
 NPM = [
-    *("@hotwired/turbo", "@microsoft/fetch-event-source", "axe-core", "esbuild", "eventsource"),
-    *("htmx-ext-sse", "htmx.org", "htmx4", "react", "react-dom", "undici"),
+    *("@hotwired/turbo", "@microsoft/fetch-event-source", "axe-core", "better-sse", "esbuild"),
+    *("eventsource", "htmx-ext-sse", "htmx.org", "htmx4", "react", "react-dom", "undici"),
 ]
 
 #: The search path for commands, including those of root.

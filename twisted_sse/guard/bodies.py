@@ -146,7 +146,7 @@ class LimitedRequest(Request):
         See L{Request}, which parses forms.
         """
         kinds = self.requestHeaders.getRawHeaders(b"content-type", [])
-        if kinds and self.readsForms and self._hasManyFields():
+        if self.readsForms and self._hasManyFields(kinds):
             # Without its type, Twisted does not parse it as a form.
             self._kinds = kinds
             self.requestHeaders.removeHeader(b"content-type")
@@ -159,11 +159,13 @@ class LimitedRequest(Request):
             self._parsePOSTFormSubmission = not (self._isForm or not kind.lower().startswith(FORMS))
         super().requestReceived(command, path, version)  # type: ignore[no-untyped-call]
 
-    def _hasManyFields(self) -> bool:
+    def _hasManyFields(self, kinds: Sequence[bytes]) -> bool:
         """
         Whether the body has more fields than are read, if it is a form.
         """
-        if self._size <= MOST_FIELDS:
+        if self._size <= MOST_FIELDS or not any(
+            kind.strip().lower().startswith(FORMS) for kind in kinds
+        ):
             return False
         assert self.content is not None, "it was made before"
         self.content.seek(0)
