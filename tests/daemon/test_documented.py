@@ -98,7 +98,12 @@ def commands() -> dict[str, list[list[str]]]:
     """
     found: dict[str, list[list[str]]] = {}
     for page in PAGES:
-        for block in blocks(page, "console"):
+        sessions = blocks(page, "console")
+        if page.name == "README.md":
+            # Its opening has commands without a prompt.
+            sessions += re.findall(r"^    (.*\n)", PAGES_TEXT[page.name], re.MULTILINE)
+            sessions = [re.sub(r"^(?=.*twisted-sse serve )(?!\$)", "$ ", each) for each in sessions]
+        for block in sessions:
             for line in re.findall(r"^\$ (.*)$", block.replace("\\\n", ""), re.MULTILINE):
                 match = DAEMON.search(line)
                 if match is not None:
