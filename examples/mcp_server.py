@@ -60,7 +60,7 @@ class Messages:
         self.channel.close()
 
     def publish(self, data: str) -> None:
-        # The ID says of which stream it is: that one alone is resumed.
+        # The ID names the stream: only that one is resumed.
         self.channel.publish(data, id=f"{self.name}-{self.count}")
         self.count += 1
 
