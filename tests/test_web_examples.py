@@ -98,7 +98,7 @@ class DatastarTests(SynchronousTestCase):
 
     def test_poll(self) -> None:
         """
-        A new page gets all there is, each page gets what changes, and what is no vote is refused.
+        A new page gets all there is, each page gets what changes, and an invalid vote is refused.
         """
         poll = example("datastar_poll")
         client = MemoryClient(poll.app.resource())
@@ -134,7 +134,7 @@ class TurboTests(SynchronousTestCase):
 
     def test_kitchen(self) -> None:
         """
-        A new page gets all there is, each page gets what changes, and what is no order is refused.
+        A new page gets all there is, each page gets what changes, and an invalid order is refused.
         """
         kitchen = example("turbo_kitchen")
         client = MemoryClient(kitchen.app.resource())
