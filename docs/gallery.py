@@ -137,15 +137,40 @@ def upload(visit: Visit) -> None:
         time.sleep(3)
 
 
+def board(visit: Visit) -> None:
+    for text in "Mail is slow", "The queue is stuck; restarting a worker", "Mail is back to normal":
+        visit.type("[name=text]", text + Keys.ENTER)
+        visit.until(text)
+
+
+def poll(visit: Visit) -> None:
+    for name, choice in ("Ada", "Noodles"), ("Grace", "Salad"), ("Edsger", "Noodles"):
+        visit.type("input", name)
+        visit.type("select", choice)
+        visit.click("button")
+        visit.until(f"{name} wants")
+
+
+def kitchen(visit: Visit) -> None:
+    for order in "Noodles, no onions", "Curry", "Two teas":
+        visit.type("[name=text]", order + Keys.ENTER)
+        visit.until(order)
+    visit.click("#orders button")
+    visit.until("Served")
+
+
 #: What a visitor does before the picture is taken, by example.
 SCENES: dict[str, Callable[[Visit], None]] = {
     "chat_klein": chat,
     "dashboard": dashboard,
+    "datastar_poll": poll,
     "flask_beside": flask,
+    "htmx_board": board,
     "orders_hub": orders,
     "presence_chat": presence,
     "progress": progress,
     "tokens_klein": tokens,
+    "turbo_kitchen": kitchen,
     "upload_progress": upload,
 }
 

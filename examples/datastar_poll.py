@@ -113,7 +113,8 @@ PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
 form { display: flex; flex-wrap: wrap; gap: .5rem }
-input, select, button { font: inherit; padding: .35rem .6rem }
+input, select, button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 input { flex: 1 1 10rem; min-width: 0 }
 output { display: block; min-height: 1.5em; margin: .5rem 0; opacity: .8 }
 label { display: grid; grid-template-columns: 5rem 1fr 2rem; align-items: center; gap: .5rem }

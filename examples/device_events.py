@@ -84,7 +84,7 @@ body { max-width: 48rem; margin: 2rem auto; padding: 0 1rem }
 dl { display: flex; flex-wrap: wrap; gap: 1rem }
 div { flex: 1; min-width: 9rem; padding: .6rem 1rem; border: 1px solid #8886; border-radius: 8px }
 dd { margin: 0; font-size: 1.8rem; font-variant-numeric: tabular-nums }
-button { font: inherit; padding: .3rem .8rem }
+button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 0; background: #4053d6; color: #fff }
 pre { max-height: 12rem; overflow: auto; padding: .6rem 1rem; background: #8882; border-radius: 8px }
 </style>
 <h1>Living room</h1><dl></dl>

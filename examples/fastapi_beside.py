@@ -26,7 +26,13 @@ EVENTS = os.environ.get("EVENTS_URL", "http://127.0.0.1:8001/")
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Orders</title><link rel="icon" href="data:,">
-<style>:root { color-scheme: light dark; margin: 2rem } * { font: 1rem/1.5 system-ui }</style>
+<style>
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+input, button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
+</style>
+<h1>Orders</h1>
 <form><input name="item" required> <button>Order</button></form><ul></ul>
 <script>
 const list = document.querySelector("ul"), source = new EventSource("EVENTS?topic=orders");

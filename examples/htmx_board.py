@@ -131,7 +131,8 @@ li { padding: .6rem 0; border-top: 1px solid #8884; overflow-wrap: anywhere }
 li p { margin: .4rem 0 0 }
 time { opacity: .7; font-variant-numeric: tabular-nums }
 form { display: flex; flex-wrap: wrap; gap: .5rem }
-input, select, button { font: inherit; padding: .35rem .6rem }
+input, select, button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 input { flex: 1 1 14rem; min-width: 0 }
 </style>
 $board

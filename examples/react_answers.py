@@ -78,7 +78,8 @@ PAGE = """<!DOCTYPE html>
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
 form { display: flex; flex-wrap: wrap; gap: .5rem }
-input, button { font: inherit; padding: .35rem .6rem }
+input, button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 [name=question] { flex: 1 1 14rem; min-width: 0 }
 #answer { padding: .8rem 1rem; border-radius: .5rem; background: #8882; overflow-wrap: anywhere }
 #answer[data-state=open]::after { content: " ▍" }

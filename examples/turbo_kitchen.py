@@ -101,7 +101,8 @@ document.addEventListener("turbo:submit-end", ({ target }) => target.reset());
 :root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
 body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
 #new { display: flex; gap: .5rem }
-input, button { font: inherit; padding: .35rem .6rem }
+input, button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
 input { flex: 1; min-width: 0 }
 ul { padding: 0; list-style: none }
 li { display: flex; align-items: center; gap: .8rem; padding: .5rem; border-top: 1px solid #8884 }

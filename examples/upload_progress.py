@@ -66,7 +66,14 @@ def page(request: Request) -> str:
     request.setHeader("content-type", "text/html; charset=utf-8")
     return """<!DOCTYPE html>
 <html lang="en"><meta charset="utf-8"><title>Upload</title><link rel="icon" href="data:,">
-<style>:root { color-scheme: light dark; margin: 2rem } * { font: 1rem/1.5 system-ui }</style>
+<style>
+:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+body { max-width: 40rem; margin: 2rem auto; padding: 0 1rem }
+input, button { font: inherit; padding: .4rem .8rem; border-radius: 8px; border: 1px solid #8888 }
+button { background: #4053d6; color: #fff; border-color: transparent }
+progress { width: 100%; height: 1.5rem; margin: 1rem 0; accent-color: #4053d6 }
+</style>
+<h1>Upload</h1>
 <form><input name="file" type="file" required> <button>Upload</button></form>
 <progress value="0" max="1"></progress> <output></output>
 <script>
