@@ -36,9 +36,8 @@ __all__ = ["NoHub", "checkHub", "checkURL", "parseCheck"]
 NOBODY = "twisted-sse"
 
 EPILOG = """\
-It publishes a few updates, with topics below https://twisted-sse.invalid/ that
-nothing else uses.  The numbers are those of the page "What the hub conforms to"
-of the documentation.
+It publishes a few updates, to topics below https://twisted-sse.invalid/.  The
+numbers are those of the page "What the hub conforms to" of the documentation.
 
 exit status:
   0    nothing differs

@@ -52,9 +52,9 @@ examples:
 """
 
 PUBLISH_EPILOG = """\
-Without DATA, or if it is "-", each line of standard input is an event, as soon as it is there; those
-that are there together are published together, in order.  What fails is tried again for --timeout
-seconds, with a key by which the server knows what it has stored already: nothing is published twice.
+Without DATA, or if it is "-", each line of standard input is an event, published as soon as it is
+read; lines that arrive together are published together, in order.  Failures are retried for
+--timeout seconds, with a key that keeps the server from publishing an event twice.
 
 exit status:
   0    everything is stored
@@ -91,7 +91,7 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
     get = commands.add_parser(
         "get",
         help="follow an event stream and print its events",
-        description="Follow an event stream, and print it.",
+        description="Follow an event stream and print its events.",
         epilog=GET_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -161,7 +161,7 @@ def _makeParser() -> tuple[Parser, Parser, Parser]:
     get.add_argument(
         "--strict",
         action="store_true",
-        help="do not retry after an error status, not even 503, as browsers do",
+        help="like browsers, do not retry after an error status, not even 503",
     )
     addCertificates(get)
     get.add_argument("-q", "--quiet", action="store_true", help="do not report retries")

@@ -155,7 +155,7 @@ class SourceOptions(MercureOptions):
             )
         if path in self.sources:
             raise usage.UsageError(
-                f"{spec.text}: another source is already at {path}; set the path with /path=SOURCE"
+                f"{spec.text}: another source is already at {path}; set another path with /path=SOURCE"
             )
         if spec.kind is Kind.INPUT and self._has(Kind.INPUT):
             raise usage.UsageError(f"{spec.text}: standard input is already used by another source")

@@ -169,7 +169,7 @@ class ArgumentTests(OptionsMixin):
         Path("old/app.log").touch()
         refused = self.refusal("app.log", "old/app.log")
         self.assertIn(
-            "sse: old/app.log: another source is already at /app.log; set the path", refused
+            "sse: old/app.log: another source is already at /app.log; set another path", refused
         )
         self.assertIn("not one of /healthz", self.refusal("/healthz=app.log"))
 
