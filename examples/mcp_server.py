@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.web.resource import Resource
@@ -43,7 +42,7 @@ class Messages:
     lives longer than the connections that carry it.
     """
 
-    def __init__(self, name: str, clock: IReactorTime) -> None:
+    def __init__(self, name: str, clock: Any) -> None:
         self.name, self.count, self.clock = name, 0, clock
         self.answered: float | None = None
         # Without the events of a channel's own, which the protocol does not know.
@@ -75,7 +74,7 @@ class Messages:
 
 
 class Session:
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: Any) -> None:
         self.clock = clock
         self.made = 0
         self.streams: dict[str, Messages] = {}
@@ -213,7 +212,7 @@ class Endpoint(Resource):
 
     def initialize(self, request: Request, message: Message) -> bytes:
         assert request.site is not None
-        clock: IReactorTime = request.site.reactor
+        clock: Any = request.site.reactor
         for name, session in list(self.sessions.items()):
             idle = not any(messages.channel.streams for messages in session.streams.values())
             if idle and session.used < clock.seconds() - SESSION_KEPT:

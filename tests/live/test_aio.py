@@ -17,7 +17,9 @@ BEGIN = """
 import asyncio
 import threading
 from twisted.internet import asyncioreactor
-asyncioreactor.install()
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+asyncioreactor.install(loop)
 from twisted.internet import reactor
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.threads import deferToThread
@@ -42,7 +44,7 @@ def finish(result=None):
 
 END = """
 reactor.run()
-print("nothing is left:", asyncio.all_tasks(reactor._asyncioEventloop) == set())
+print("nothing is left:", asyncio.all_tasks(loop) == set())
 """
 
 

@@ -73,8 +73,11 @@ anyio.run(main, *sys.argv[1:])
 
 #: What is put around the code of the documentation, to close what it defines.
 BEGIN = """
+import asyncio
 from twisted.internet import asyncioreactor
-asyncioreactor.install()
+loop = asyncio.new_event_loop()
+asyncio.set_event_loop(loop)
+asyncioreactor.install(loop)
 """
 
 END = """

@@ -189,7 +189,7 @@ class RelayMixin:
         Path(folder, "shop.py").write_text(program(), encoding="utf-8")
         [command] = [line for line in blocks("howto-models.md", "console") if "shop" in line]
         port = freePort()
-        words = shlex.split(command.replace("8080", f"{port}:interface=127.0.0.1"))
+        words = shlex.split(command.replace("8080", str(port)))
         self.assertEqual(words[:3], ["$", "PYTHONPATH=.", "twistd"])
         self.program = Program(
             self,
@@ -356,9 +356,9 @@ class ExampleTests(Asking):
         Its function is a source for the daemon on the asyncio reactor, as the documentation says.
         """
         [block] = [block for block in blocks("howto-models.md", "console") if "-n sse" in block]
-        command = block.splitlines()[-1]
+        _, command, *_ = block.splitlines()
         port = freePort()
-        words = [str(port) if word == "8080" else word for word in command.split()]
+        words = command.replace("8080", str(port)).split()
         self.assertEqual(words[:2], ["$", "twistd"])
         folder = self.folder()
         shutil.copy(EXAMPLES / "relay_llm.py", folder)
