@@ -194,7 +194,7 @@ class KleinTests(ChannelTestCase):
 
     async def assertChats(self, app: Klein) -> None:
         """
-        Let three clients talk; one is disconnected for a while.
+        Let three clients talk, while one is disconnected for some time.
         """
         self.channel = Channel()
         server = self.serve(app.resource())
