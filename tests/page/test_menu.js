@@ -118,7 +118,7 @@ testPage("a menu closes if Tab leads out of it", () => {
   ok(document.activeElement === next, "and the focus is where the user went");
 });
 
-testPage("what is checked is reported and stays open; what is chosen is done, and closes", () => {
+testPage("checking an item reports it and keeps the menu open; choosing one acts and closes it", () => {
   const { button, menu, chosen } = open();
   menu.panel.querySelector("input").click();
   equal(chosen, ["wrap true"]);
@@ -207,7 +207,7 @@ testPage("a dialog has a name, and closes by its button and by a click beside it
 testPage("programs are shown for the URL, our own client first, as text", () => {
   const { dialog, open: openFor } = makeProgram();
   openFor("http://localhost:8080/other");
-  openFor("http://localhost:8080/log"); // as it is open already, it only shows that
+  openFor("http://localhost:8080/log"); // as it is open already, it is only shown
   const shown = [...dialog.querySelectorAll("pre")].map((each) => each.textContent);
   equal(shown.length, 4);
   equal(shown[0], "twisted-sse get http://localhost:8080/log");
