@@ -25,7 +25,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 FOLDER = Path(__file__).with_name("gallery")
 
-#: Of each picture, in pixels.
+#: The size of each picture, in pixels.
 SIZE = (640, 280)
 
 
@@ -42,7 +42,7 @@ class Visit:
 
     def another(self) -> Visit:
         """
-        Open the page in another browser, which stays open until the picture was taken.
+        Open the page in another browser, which stays open until the picture has been taken.
         """
         browser = self._others.enter_context(chromium(*SIZE))
         return Visit(browser, self.address, self._others)
@@ -88,7 +88,7 @@ def chat(visit: Visit) -> None:
 
 def dashboard(visit: Visit) -> None:
     visit.until("connected")
-    time.sleep(2.5)  # until each value was measured
+    time.sleep(2.5)  # until each value has been measured
 
 
 def orders(visit: Visit) -> None:
@@ -137,7 +137,7 @@ def upload(visit: Visit) -> None:
         time.sleep(3)
 
 
-#: What a visitor does before the picture is taken, by example.
+#: The visitor's actions before the picture is taken, by example.
 SCENES: dict[str, Callable[[Visit], None]] = {
     "chat_klein": chat,
     "dashboard": dashboard,
