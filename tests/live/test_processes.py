@@ -240,7 +240,7 @@ class ReplacementTests(SeveralTestCase):
         before = daemon.children()
         module.write_text("1 / 0\n")
         daemon.signal(signal.SIGUSR2)
-        await until(lambda: "The processes were not replaced" in daemon.log(), "the error in the log")
+        await until(lambda: "The processes were not replaced" in daemon.log(), "the error")
         self.assertIn("ZeroDivisionError", daemon.log())
         self.assertEqual(daemon.children(), before)
         module.write_text("def connected(stream): return ['two, that is']\n")
