@@ -290,7 +290,7 @@ class OrderTests(StoreTestCase):
 
 class SliceTests(StoreTestCase):
     """
-    Tests that many clients waiting for the store do not block the reactor.
+    Tests for the turns of the reactor while many clients wait for the store.
     """
 
     def wait(self) -> Deferred[Any]:

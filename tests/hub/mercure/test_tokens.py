@@ -394,8 +394,7 @@ class SignatureTests(VerifierCase):
 
     def test_namedKey(self) -> None:
         """
-        If keys have names, that of the token selects the key; a token without one is tried with
-        all.
+        If keys have names, that of the token selects the key; without one all keys are tried.
         """
         first = Key("HS256", b"1" * 32, "first")
         second = Key("HS256", b"2" * 32, "second")
@@ -746,8 +745,7 @@ class KnownTests(VerifierCase):
 
     def test_checkedAgain(self) -> None:
         """
-        A token that is checked again, because the keys have changed, takes no more room than
-        before.
+        A token that is checked again, since the keys have changed, takes no more room than before.
         """
         source = ChangingKeys()
         verifier = self.verifier(subscriber=source)
