@@ -157,7 +157,7 @@ class FanOutTests(ChannelTestCase):
                 come.extend(arrived(client))
                 return enough(come)
 
-            await until(look, "it has come")
+            await until(look, "it has arrived")
             received.append(bytes(come))
         return received
 

@@ -53,7 +53,7 @@ class FaultTests(ChannelTestCase):
                 progress.follow(response)
             return all(progress.last == last for progress in self.progress)
 
-        await until(come, "it has come to those who read")
+        await until(come, "the reading clients have it")
         for progress in self.progress:
             self.assertEqual({*progress.seen} & {"stream-gap", "stream-reset"}, set())
 

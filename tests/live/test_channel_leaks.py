@@ -31,7 +31,7 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
         await self.join(self.server, 1)
         self.publish()
         self.forget()
-        await until(lambda: not self.channel.streams, "it is gone")
+        await until(lambda: not self.channel.streams, "its stream is closed")
         self.opened = openDescriptors()
 
     def choose(self, stream: EventStream) -> None:
@@ -50,7 +50,7 @@ class ChannelLeakTestCase(ChannelTestCase, LeakTestCase):
         """
         Assert that clients have left nothing behind.
         """
-        await until(lambda: not self.channel.streams, "all are gone")
+        await until(lambda: not self.channel.streams, "all streams are closed")
         await turns()
         await self.assertNothingLeft()
         self.assertEqual(openDescriptors(), self.opened)

@@ -110,7 +110,7 @@ class ReplayTests(ChannelTestCase):
         self.assertEqual([event.type for event in response.events], ["stream-reset"])
         self.assertNotEqual(told(response), "")
         client.close()
-        await until(lambda: not self.channel.streams, "it is gone")
+        await until(lambda: not self.channel.streams, "its stream is closed")
         self.publish(3)
         _, again = server.get(headers=accept(told(response)))
         await self.assertAll([again])

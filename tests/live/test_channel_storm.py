@@ -251,7 +251,7 @@ class StormTests(ChannelTestCase):
         await until(lambda: len(self.channel.streams) == 200, "all are here, and once")
         for viewer in viewers:
             viewer.leave(choose.choice(["reset", "close"]))
-        await until(lambda: not self.channel.streams, "all are gone")
+        await until(lambda: not self.channel.streams, "all streams are closed")
 
 
 def numberOf(event: Event) -> int:

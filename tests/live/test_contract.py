@@ -330,7 +330,7 @@ class ContractTests(LiveTestCase):
 
         server = ScriptedServer(self, one, two, close=False)
         location = await self.create(server.url, readTimeoutMs=500)
-        await until(lambda: len(self.callbacks.told) == 3, "it is back")
+        await until(lambda: len(self.callbacks.told) == 3, "it has reconnected")
         kinds = [each["kind"] for each in self.callbacks.told]
         self.assertEqual(kinds, ["event", "error", "event"])
         await self.delete(location, server)
@@ -348,7 +348,7 @@ class ContractTests(LiveTestCase):
         connections: list[Any] = []
         server = ScriptedServer(self, connections.append, close=False)
         location = await self.create(server.url)
-        await until(lambda: connections, "it asks")
+        await until(lambda: connections, "a request")
         connections[0].transport.write(HEAD % b"" + chunk(b"event: x\ndata: early\n\n" + A))
         await self.expect(event("Hello"))
         for name in "x", "y":

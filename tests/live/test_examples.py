@@ -279,20 +279,20 @@ class MirrorTests(LiveTestCase):
         for number in sent:
             upstream.publish(number)
             if number == "10":
-                await until(lambda: told[-1:] == ["10"], "it has come")
+                await until(lambda: told[-1:] == ["10"], "it has arrived")
                 await stop(port, resource)
             if number == "20":
                 resource = EventStreamResource(upstream.subscribe)
                 port = serve("upstream", resource)
-                await until(lambda: told[-1:] == ["20"], "it has come")
+                await until(lambda: told[-1:] == ["20"], "it has arrived")
                 await stop(mirrorPort, mirror.resource)
                 await mirror.stop()
                 # A line that was not written completely.
                 path.write_text(path.read_text() + '{"data": "half')
             if number == "30":
                 mirror, mirrorPort = begin()
-                await until(lambda: told[-1:] == ["30"], "it has come")
-        await until(lambda: told[-1:] == sent[-1:], "all have come")
+                await until(lambda: told[-1:] == ["30"], "it has arrived")
+        await until(lambda: told[-1:] == sent[-1:], "all have arrived")
         self.assertEqual(told, sent)
         await client.close()
         await following

@@ -110,7 +110,7 @@ class HtmxTests:
         self.whole.refuse = 1
         self.startServer(second.app.resource())
         await publish(second, "four")
-        await until(lambda: second.channel.streams, "the page is connected again")
+        await until(lambda: second.channel.streams, "the page has reconnected")
         await publish(second, "five")
         await self.shows(*sent)
         self.assertEqual(self.whole.refuse, 0)
@@ -159,7 +159,7 @@ class HtmxTests:
         setattr(board, self.part, page.replace(self.close, ""))
         await self.visitBoard(board)
         board.channel.close()
-        await until(lambda: len(self.whole.asked) > 3, "it has asked again")
+        await until(lambda: len(self.whole.asked) > 3, "it has sent another request")
 
 
 @needs("network", "browser", "node")
@@ -184,7 +184,7 @@ class Htmx2Tests(HtmxTests, WebCase):
         await self.shows("one")
         self.whole.refuse = 1
         self.cut()
-        await until(lambda: len(self.whole.asked) > 1, "it is connected again")
+        await until(lambda: len(self.whole.asked) > 1, "it has reconnected")
         self.assertEqual(self.whole.asked, ["", ""])
 
 

@@ -183,13 +183,13 @@ class ChromiumTests(CookieCase, Browsing):
         store = LateStore(reactor, isAway=True)
         hub, told = await self.begin(False, PLAIN["1.0"], PLAIN, store)
         # 0 is CONNECTING: it will reconnect.
-        await until(lambda: told.count(["error", 0]) > 2, "it has come several times")
+        await until(lambda: told.count(["error", 0]) > 2, "it has reconnected several times")
         self.assertEqual([each[1] for each in told if each[0] == "answer"], [503])
         self.assertEqual(hub.subscribers, 0)
         store.isAway = False
         await until(lambda: hub.subscribers, "the page has reconnected")
         last = await hub.publish(TOPIC, "news", private=True)
-        await until(lambda: ["message", "news", last] in told, "it gets what is published")
+        await until(lambda: ["message", "news", last] in told, "it gets published updates")
         self.assertNotIn(["error", 2], told)
 
 

@@ -159,7 +159,9 @@ class StoreTests:
         client = MemoryClient(hub)
         topics = f"{PATH}/subscriptions{{/topic}}{{/subscriber}}"
         watcher = client.get(f"{PATH}?topic={topics}", bearer())
-        await until(lambda: hub.subscribers and newestID(hub.channel) == ids[-1], "all is there")
+        await until(
+            lambda: hub.subscribers and newestID(hub.channel) == ids[-1], "everything is there"
+        )
         for number in range(self.reconnections):
             stream = client.get(f"{PATH}?topic=a", {"Last-Event-ID": ids[3]})
             if not number % 500:
@@ -214,15 +216,15 @@ class KeepingTests(StoreTests):
             self.assertEqual(refused.status, 503)
             self.assertIn(refused.headers["retry-after"], "12345")
         beats = len(stays.comments)
-        await until(lambda: len(stays.comments) > beats + 3, "heartbeats go on")
+        await until(lambda: len(stays.comments) > beats + 3, "heartbeats continue")
         self.assertFalse(stays.complete or stays.broken)
         mend()
         # Detecting it may take a moment.
         while (await self.publish("after")).status != 200:
             await deferLater(reactor, 0.05)
-        await until(lambda: stays.data[-1] == "after", "what comes after arrives")
+        await until(lambda: stays.data[-1] == "after", "later updates arrive")
         resumed = await self.ask("GET", "topic=a", {"Last-Event-ID": last})
-        await until(lambda: resumed.data and resumed.data[-1] == "after", "it goes on")
+        await until(lambda: resumed.data and resumed.data[-1] == "after", "it continues")
         self.assertEqual(stays.data[0], "before")
         place = "earliest" if self.delivers else last
         self.assertEqual(resumed.headers["last-event-id"], place)

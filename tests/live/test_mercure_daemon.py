@@ -288,7 +288,9 @@ class SeveralTests(SeveralTestCase):
         for _ in range(10):
             await publishNext()
         for follower in followers:
-            await until(lambda follower=follower: len(follower.texts) >= len(published), "it comes")
+            await until(
+                lambda follower=follower: len(follower.texts) >= len(published), "it arrives"
+            )
             self.assertEqual(follower.texts, published)
             self.assertGreater(follower.opened, 1)
         self.assertEqual(set(old) & set(daemon.children()), set())

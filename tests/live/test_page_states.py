@@ -179,7 +179,7 @@ class StateTests(PageCase):
         await self.see("Live")
         self.assertEqual(len(server.source.requests), 1)
         await self.run_("window.ahead = 110000")
-        await until(lambda: len(server.source.requests) == 2, "it was asked anew")
+        await until(lambda: len(server.source.requests) == 2, "a new request")
         await self.see("Live")
 
     async def test_waiting(self) -> None:

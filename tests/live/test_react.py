@@ -179,7 +179,7 @@ class ReactTests(WebCase):
         self.whole.refuse = 1
         before = len(self.whole.asked)
         self.cut()
-        await until(lambda: len(self.whole.asked) > before, "it is connected again")
+        await until(lambda: len(self.whole.asked) > before, "it has reconnected")
         answers.news.publish("two", event="question")
         await self.says("li", "two")
         self.assertEqual(await self.texts("li"), ["two", "one"])

@@ -119,7 +119,7 @@ class ReconnectionTests:
             ended = reactor.seconds()
             before = len(arrivals)
             end()
-            await until(lambda: len(arrivals) > before, "the client is back")
+            await until(lambda: len(arrivals) > before, "the client has reconnected")
             return arrivals[-1] - ended
 
         def endAll(resource: EventStreamResource) -> None:
@@ -155,11 +155,11 @@ class ReconnectionTests:
         root = self.root(resource)
         channel.publish("not for it")
         await self.open(f"{self.serve(root).url}page")
-        await until(lambda: self.told.events, "the client knows its place")
+        await until(lambda: self.told.events, "the client has its position")
         [stream] = resource.streams
         stream.abort()
         sent = [channel.publish(str(number)) for number in range(3)]
-        await until(lambda: len(came) == 2, "the client is back")
+        await until(lambda: len(came) == 2, "the client has reconnected")
         sent.append(channel.publish("live"))
         await until(lambda: "live" in [data for _, data, _ in self.told.events])
         [_, data, place], *rest = self.told.events

@@ -247,7 +247,7 @@ class LossTests(SidesTestCase):
         other = Side(self, name="other", store=self.one.store)
         reader = await other.read()
         self.server.ask("SET", "t:news", "hello")
-        await until(lambda: "not a stream" in str(self.one.store.problem()), "it is said")
+        await until(lambda: "not a stream" in str(self.one.store.problem()), "the message")
         await self.isAway()
         await other.write("fine")
         await self.assertGot("fine", readers=[reader])

@@ -48,7 +48,7 @@ class NetworkTests(SidesTestCase):
         await until(lambda: self.one.store.problem(), "it is noticed")
         self.assertIsNone(self.two.store.problem())
         proxy.mend()
-        await until(lambda: self.one.store.problem() is None, "it is mended")
+        await until(lambda: self.one.store.problem() is None, "the network is restored")
         await self.one.write("c")
         await self.assertGot(*self.stored())
         self.assertEqual([each for each in self.stored() if each != "lost"], ["a", "b", "c"])
@@ -307,7 +307,7 @@ class ClusterTests(SidesTestCase):
         for name in "a", "b", "c", "d":
             outcome: Any = store.open(name, MemoryTail(), 1)
             outcome.addBoth(outcomes.append)
-        await until(lambda: "such as {sse}:" in str(store.problem()), "it is said")
+        await until(lambda: "such as {sse}:" in str(store.problem()), "the message")
 
 
 @needs("network", "redis")
@@ -431,7 +431,7 @@ class LoginTests(SidesTestCase):
         for command in "xread", "xrange":
             self.server.ask("ACL", "SETUSER", "app", f"-{command}")
             await self.one.write(command)
-            await until(lambda: "not allowed" in str(self.two.store.problem()), "it is said")
+            await until(lambda: "not allowed" in str(self.two.store.problem()), "the message")
             await deferLater(reactor, 1)
             self.server.ask("ACL", "SETUSER", "app", f"+{command}")
             await until(lambda: self.two.store.problem() is None, "it is over")

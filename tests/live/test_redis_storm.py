@@ -406,7 +406,7 @@ class StormTests(LiveTestCase):
         for reader in behind, ahead:
             reader.stopped = False
             reader.connect()
-        await until(lambda: isAfter(behind, begin) and isAfter(ahead, begin), "both go on")
+        await until(lambda: isAfter(behind, begin) and isAfter(ahead, begin), "both continue")
         # It had none of the lost events.
         self.assertEqual(behind.resets, resets)
         await pair.replicate()

@@ -282,7 +282,7 @@ class FairnessTests(LiveTestCase):
         self.assertEqual(other.data, ["hello"])
         # A turn takes 5 ms or 16 KiB; the rest is for this test's client.
         self.assertLess(longest, 0.5)
-        await until(lambda: flood.events, "the flood goes on")
+        await until(lambda: flood.events, "the flood continues")
         client.close()
         await until(lambda: CloseReason.CLIENT in self.reasons.closedFor)
 

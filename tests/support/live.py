@@ -712,7 +712,7 @@ class Child(ProcessProtocol):
         """
         await until(
             lambda: len(self.told(name)) >= count or self.ended,
-            f"{count} x {name} told by the child",
+            f"{count} x {name} reported by the child",
         )
         told = self.told(name)
         assert len(told) >= count, f"the child ended:\n{self.errors.decode()}"

@@ -154,7 +154,7 @@ class ChannelTestCase(LiveTestCase):
                 progress.follow(response)
             return all(progress.last == last for progress, _ in waiting)
 
-        await until(all_, "the last event has come to all")
+        await until(all_, "all have the last event")
         for progress, _ in waiting:
             self.assertEqual(set(progress.seen), {"message"})
 
