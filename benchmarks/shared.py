@@ -319,7 +319,7 @@ def shared(bench: Bench) -> Section:
         half, most = spread(samples, "p50_ms", 2), spread(samples, "p99_ms", 2)
         rate, us = middle(samples, "rate", 0), spread(samples, "us_event", 1)
         first.rows.append([name, rate, half, most, us])
-    followed = bench.inTurn("redis", {"what was missed": partial(follow, bench)})
+    followed = bench.inTurn("redis", {"missed events": partial(follow, bench)})
     second = Table(["followed", "events/s", "CPU µs per event", "reactor blocked at most, ms"])
     for name, samples in followed.items():
         rate, us = spread(samples, "rate", 0), spread(samples, "cpu_us", 1)

@@ -211,9 +211,9 @@ def turns(bench: Bench) -> Section:
     return Section(
         "Reading: the worst that a server can do",
         "Over a connection on this machine, with a callback for comments. A turn of the reactor is"
-        " measured in CPU time, without imported modules in Python's garbage collector. Memory is what"
-        " the client needs at most, beyond what it needed before. The lowest figure of all runs counts:"
-        " other programs can only lengthen the longest turn.",
+        " measured in CPU time, without imported modules in Python's garbage collector. Memory is the"
+        " client's peak, minus its memory before. The lowest figure of all runs counts: other programs can"
+        " only lengthen the longest turn.",
         [table],
     )
 

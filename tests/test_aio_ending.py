@@ -377,7 +377,7 @@ class StartedTests(SynchronousTestCase):
     @looped
     async def test_first(self) -> None:
         """
-        C{started} fires with the iterator when the first item is there, which the iterator then
+        C{whenStarted} fires with the iterator when the first item is there, which the iterator then
         returns first.
         """
         watched = Watched()

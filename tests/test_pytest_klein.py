@@ -39,7 +39,7 @@ else:
         @eventStream(retry=1000)
         async def ticks(self, request: Any, number: int) -> AsyncIterator[Event]:
             """
-            Tick C{count} times, once a second.
+            Tick C{number} times, once a second.
             """
             EventStream.of(request).whenClosed().addCallback(self.closed.append)
             for each in range(number):
